@@ -1,0 +1,40 @@
+"""Where things lie on a node: one vocabulary for roles, framework and jobs."""
+
+from __future__ import annotations
+
+HADOOP_HOME = "/opt/hadoop"
+HADOOP_CONF = "/etc/hadoop/conf"
+HDFS = f"{HADOOP_HOME}/bin/hdfs"
+"""Hadoop's file system shell, `hdfs dfs …`: HDFS here, S3A and WASB on the clouds."""
+
+VENV = "/opt/caffe-spark/venv"
+"""A `--system-site-packages` environment with pyspark; its Python runs drivers and executors."""
+PYTHON = f"{VENV}/bin/python"
+SPARK_HOME = "/opt/spark"
+"""Symlink to the environment's pyspark."""
+
+CAFFE_HOME = "/opt/caffe"
+"""Symlink to the active version below; holds bin/, lib/, python/ (`caffe`, `caffe_allreduce`)."""
+CAFFE_VERSIONS = "/opt/caffe-versions"
+
+STATE = "/var/lib/caffe-spark"
+BUILDS = f"{STATE}/build"
+JOBS = f"{STATE}/jobs"
+STAMPS = f"{STATE}/stamps"
+LOGS = "/var/log/caffe-spark"
+DEPOT = "/srv/depot"
+"""What the head spreads over HTTP to the other nodes (each file beside its .sha256)."""
+DEPOT_PORT = 8090
+
+PROFILE = "/etc/profile.d/caffe-spark.sh"
+"""JAVA_HOME, HADOOP_CONF_DIR, SPARK_HOME, PYTHONPATH and PATH, for people and for our commands."""
+
+HDFS_USER = "hdfs"
+"""Runs the HDFS daemons; HDFS's superuser."""
+JOB_USER = "spark"
+"""Runs Spark's daemons, drivers and executors."""
+
+FRAMEWORKS = "/frameworks"
+DATA = "/data"
+JOBS_DIR = "/jobs"
+"""Folders below the cluster's shared storage URI."""

@@ -1,0 +1,268 @@
+"""The one module that opens SSH connections.
+
+A script travels on stdin of `sh` (never in argv, where any user of the node could read it), runs as root,
+and streams its output back line by line.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import paramiko
+from fabric import Connection
+
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import CommandFailed, Unreachable
+
+CONNECT_TIMEOUT = 8.0
+"""Seconds; a node on the cluster's own network answers within one."""
+KEEPALIVE = 15
+
+OnLine = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a script left: its exit code (124: it ran past its time-out) and its whole output."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """True when the script ended with status 0."""
+        return self.exit_code == 0
+
+    @property
+    def tail(self) -> str:
+        """The last lines of both streams, for messages."""
+        return "\n".join((self.stdout + "\n" + self.stderr).strip().splitlines()[-10:])
+
+
+class Remote(Protocol):
+    """A node that scripts run on. Tests give their own; `connect` gives the SSH one."""
+
+    @property
+    def node(self) -> Node:
+        """Which node this is."""
+        ...
+
+    def run(
+        self, script: str, *, check: bool = True, timeout: float | None = None, on_line: OnLine | None = None
+    ) -> Result:
+        """Run a POSIX shell script as root; `on_line` gets each line of both streams as it comes.
+
+        Raises:
+            CommandFailed: `check` is on and the status is not 0.
+            Unreachable: the connection broke.
+        """
+        ...
+
+    def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:
+        """Write bytes, or a local file, to `path` as root, in one rename."""
+        ...
+
+    def get(self, path: str, to: Path) -> None:
+        """Copy a remote file to a local path, in one rename.
+
+        Raises:
+            CommandFailed: there is no such file.
+        """
+        ...
+
+
+class SshRemote:
+    """A `Remote` over one SSH connection; threads may share it."""
+
+    def __init__(self, connection: Connection, node: Node, stack: str) -> None:
+        self._connection, self._node, self._stack = connection, node, stack
+
+    @property
+    def node(self) -> Node:
+        """Which node this is."""
+        return self._node
+
+    def run(
+        self, script: str, *, check: bool = True, timeout: float | None = None, on_line: OnLine | None = None
+    ) -> Result:
+        """See `Remote.run`."""
+        try:
+            result = self._run(script, timeout, on_line)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise self._lost(error) from error
+        if check and not result.ok:
+            why = "it ran past its time-out" if result.exit_code == 124 else f"status {result.exit_code}"
+            first = next((line for line in script.splitlines() if line.strip()), "")
+            raise CommandFailed(
+                f"{self._node.name}: `{first.strip()[:80]}`",
+                f"{why}: {result.tail or 'no output'}",
+                "Run `fab doctor`.",
+                exit_code=result.exit_code,
+                output=result.tail,
+            )
+        return result
+
+    def _run(self, script: str, timeout: float | None, on_line: OnLine | None) -> Result:
+        channel: paramiko.Channel = self._connection.create_session()
+        channel.exec_command("sh -s" if self._connection.user == "root" else "sudo -n sh -s")
+        out, err = _Collector(on_line), _Collector(on_line)
+        readers = [
+            threading.Thread(target=_drain, args=(channel.recv, out), daemon=True),
+            threading.Thread(target=_drain, args=(channel.recv_stderr, err), daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        channel.sendall(script.encode())
+        channel.shutdown_write()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for reader in readers:
+            reader.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        if any(reader.is_alive() for reader in readers):
+            channel.close()
+            return Result(124, out.text(), err.text())
+        code = channel.recv_exit_status()
+        channel.close()
+        if code == -1:
+            raise EOFError("the connection closed before the command ended")
+        return Result(code, out.text(), err.text())
+
+    def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:
+        """See `Remote.put`."""
+        staging = f"/tmp/.put-{threading.get_ident()}-{time.monotonic_ns()}"  # noqa: S108 - on the node, 0600
+        try:
+            sftp = self._connection.client.open_sftp()
+            try:
+                sftp.open(staging, "w").close()
+                sftp.chmod(staging, 0o600)
+                if isinstance(data, Path):
+                    sftp.put(str(data), staging)
+                else:
+                    sftp.putfo(io.BytesIO(data), staging)
+            finally:
+                sftp.close()
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise self._lost(error) from error
+        self.run(
+            f"set -e; d=$(dirname '{path}'); mkdir -p \"$d\"\n"
+            f"chown root:root {staging}; chmod {mode:o} {staging}; mv -f {staging} '{path}.new'; mv -f '{path}.new' '{path}'"
+        )
+
+    def get(self, path: str, to: Path) -> None:
+        """See `Remote.get`."""
+        to.parent.mkdir(parents=True, exist_ok=True)
+        partial = to.with_name(to.name + ".part")
+        readable = f"/tmp/.get-{threading.get_ident()}-{time.monotonic_ns()}"  # noqa: S108 - on the node
+        self.run(f"set -e; install -m 0400 -o {self._connection.user} '{path}' {readable}")
+        try:
+            sftp = self._connection.client.open_sftp()
+            try:
+                sftp.get(readable, str(partial))
+                sftp.remove(readable)
+            finally:
+                sftp.close()
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise self._lost(error) from error
+        partial.replace(to)
+
+    def _lost(self, error: BaseException) -> Unreachable:
+        return Unreachable(
+            f"{self._node.name} ({self._node.address})",
+            f"the SSH connection broke: {error or type(error).__name__}",
+            f"Run `fab doctor --stack {self._stack}`, then the same command again.",
+        )
+
+
+class _Collector:
+    """Gathers a stream and hands out whole lines."""
+
+    def __init__(self, on_line: OnLine | None) -> None:
+        self._on_line, self._chunks, self._rest = on_line, list[bytes](), b""
+
+    def feed(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        if self._on_line is None:
+            return
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._on_line(line.decode(errors="replace"))
+
+    def close(self) -> None:
+        if self._on_line is not None and self._rest:
+            self._on_line(self._rest.decode(errors="replace"))
+            self._rest = b""
+
+    def text(self) -> str:
+        return b"".join(self._chunks).decode(errors="replace")
+
+
+def _drain(receive: Callable[[int], bytes], into: _Collector) -> None:
+    while chunk := receive(65536):
+        into.feed(chunk)
+    into.close()
+
+
+@contextmanager
+def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
+    """Log in to a node; its host key must be the one that the stack recorded.
+
+    Raises:
+        Unreachable: it does not answer, refuses our key, or shows another host key.
+    """
+    again = (
+        f"Run `pulumi up --refresh --stack {cluster.stack}`, which replaces a node that died, then the same command."
+    )
+    where = f"{node.name} ({node.address})"
+    client_args: dict[str, Any] = {
+        "pkey": paramiko.Ed25519Key.from_private_key(
+            io.StringIO(cluster.ssh.private_key.get_secret_value())
+        ),
+        "allow_agent": False,
+        "look_for_keys": False,
+        "banner_timeout": CONNECT_TIMEOUT,
+        "auth_timeout": CONNECT_TIMEOUT,
+    }
+    connection = Connection(
+        node.address,
+        user=cluster.ssh.user,
+        port=cluster.ssh.port,
+        connect_timeout=CONNECT_TIMEOUT,
+        connect_kwargs=client_args,
+    )
+    kind, key = node.host_key.split()[:2]
+    name = node.address if cluster.ssh.port == 22 else f"[{node.address}]:{cluster.ssh.port}"
+    keys = connection.client.get_host_keys()
+    keys.clear()
+    keys.add(name, kind, paramiko.PKey.from_type_string(kind, _decoded(key)))
+    # Fabric trusts any host by default; we recorded each one's key.
+    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    try:
+        connection.open()
+        connection.transport.set_keepalive(KEEPALIVE)
+    except paramiko.BadHostKeyException as error:
+        connection.close()
+        raise Unreachable(where, "it shows another host key than the stack recorded", again) from error
+    except paramiko.AuthenticationException as error:
+        connection.close()
+        raise Unreachable(where, f"it refuses the stack's key for {cluster.ssh.user}", again) from error
+    except (paramiko.SSHException, socket.error, EOFError) as error:
+        connection.close()
+        raise Unreachable(where, f"SSH does not answer ({error or type(error).__name__})", again) from error
+    try:
+        yield SshRemote(connection, node, cluster.stack)
+    finally:
+        connection.close()
+
+
+def _decoded(key: str) -> bytes:
+    import base64
+
+    return base64.b64decode(key)
