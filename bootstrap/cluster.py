@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from bootstrap.errors import StackError
 
-VERSION = 1
+VERSION: Final = 1
 
 
 class _Frozen(BaseModel):
@@ -98,7 +98,9 @@ class Cluster(_Frozen):
         if not isinstance(document, dict) or document.get("version") != VERSION:
             found = document.get("version") if isinstance(document, dict) else type(document).__name__
             raise StackError(
-                f"stack {stack!r}", f"its `cluster` output has version {found}, this project reads {VERSION}", up
+                f"stack {stack!r}",
+                f"its `cluster` output has version {found}, this project reads {VERSION}",
+                up,
             )
         try:
             return cls.model_validate(document)

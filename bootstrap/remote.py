@@ -7,7 +7,6 @@ and streams its output back line by line.
 from __future__ import annotations
 
 import io
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -217,14 +216,10 @@ def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
     Raises:
         Unreachable: it does not answer, refuses our key, or shows another host key.
     """
-    again = (
-        f"Run `pulumi up --refresh --stack {cluster.stack}`, which replaces a node that died, then the same command."
-    )
+    again = f"Run `pulumi up --refresh --stack {cluster.stack}`, which replaces a node that died, then the same command."
     where = f"{node.name} ({node.address})"
     client_args: dict[str, Any] = {
-        "pkey": paramiko.Ed25519Key.from_private_key(
-            io.StringIO(cluster.ssh.private_key.get_secret_value())
-        ),
+        "pkey": paramiko.Ed25519Key.from_private_key(io.StringIO(cluster.ssh.private_key.get_secret_value())),
         "allow_agent": False,
         "look_for_keys": False,
         "banner_timeout": CONNECT_TIMEOUT,
@@ -253,7 +248,7 @@ def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
     except paramiko.AuthenticationException as error:
         connection.close()
         raise Unreachable(where, f"it refuses the stack's key for {cluster.ssh.user}", again) from error
-    except (paramiko.SSHException, socket.error, EOFError) as error:
+    except (OSError, paramiko.SSHException, EOFError) as error:
         connection.close()
         raise Unreachable(where, f"SSH does not answer ({error or type(error).__name__})", again) from error
     try:

@@ -158,7 +158,9 @@ class Step(_Step):
     def operations(self) -> list[str]:
         """The names of the operations given."""
         fixed = {"name", "on", "after", "timeout"}
-        return [name for name in type(self).model_fields if name not in fixed and getattr(self, name) is not None]
+        return [
+            name for name in type(self).model_fields if name not in fixed and getattr(self, name) is not None
+        ]
 
 
 class CheckSpec(_Step):
