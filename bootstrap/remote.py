@@ -6,7 +6,9 @@ and streams its output back line by line.
 
 from __future__ import annotations
 
+import base64
 import io
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +26,9 @@ from bootstrap.errors import CommandFailed, Unreachable
 CONNECT_TIMEOUT = 8.0
 """Seconds; a node on the cluster's own network answers within one."""
 KEEPALIVE = 15
+TIMED_OUT = 124
+"""Exit code of a script that ran past its time-out, as coreutils' `timeout` has it."""
+SSH_PORT = 22
 
 OnLine = Callable[[str], None]
 
@@ -99,7 +104,9 @@ class SshRemote:
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise self._lost(error) from error
         if check and not result.ok:
-            why = "it ran past its time-out" if result.exit_code == 124 else f"status {result.exit_code}"
+            why = (
+                "it ran past its time-out" if result.exit_code == TIMED_OUT else f"status {result.exit_code}"
+            )
             first = next((line for line in script.splitlines() if line.strip()), "")
             raise CommandFailed(
                 f"{self._node.name}: `{first.strip()[:80]}`",
@@ -127,7 +134,7 @@ class SshRemote:
             reader.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
         if any(reader.is_alive() for reader in readers):
             channel.close()
-            return Result(124, out.text(), err.text())
+            return Result(TIMED_OUT, out.text(), err.text())
         code = channel.recv_exit_status()
         channel.close()
         if code == -1:
@@ -150,9 +157,11 @@ class SshRemote:
                 sftp.close()
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise self._lost(error) from error
+        target = shlex.quote(path)
         self.run(
-            f"set -e; d=$(dirname '{path}'); mkdir -p \"$d\"\n"
-            f"chown root:root {staging}; chmod {mode:o} {staging}; mv -f {staging} '{path}.new'; mv -f '{path}.new' '{path}'"
+            f'set -e; mkdir -p "$(dirname {target})"; chown root:root {staging}; chmod {mode:o} {staging}\n'
+            # The first move may cross file systems; only the second one has to be at once.
+            f"mv -f {staging} {target}.new; mv -f {target}.new {target}"
         )
 
     def get(self, path: str, to: Path) -> None:
@@ -160,7 +169,7 @@ class SshRemote:
         to.parent.mkdir(parents=True, exist_ok=True)
         partial = to.with_name(to.name + ".part")
         readable = f"/tmp/.get-{threading.get_ident()}-{time.monotonic_ns()}"  # noqa: S108 - on the node
-        self.run(f"set -e; install -m 0400 -o {self._connection.user} '{path}' {readable}")
+        self.run(f"set -e; install -m 0400 -o {self._connection.user} {shlex.quote(path)} {readable}")
         try:
             sftp = self._connection.client.open_sftp()
             try:
@@ -216,7 +225,7 @@ def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
     Raises:
         Unreachable: it does not answer, refuses our key, or shows another host key.
     """
-    again = f"Run `pulumi up --refresh --stack {cluster.stack}`, which replaces a node that died, then the same command."
+    again = f"Run `pulumi up --refresh --stack {cluster.stack}`, which replaces a dead node; then this again."
     where = f"{node.name} ({node.address})"
     client_args: dict[str, Any] = {
         "pkey": paramiko.Ed25519Key.from_private_key(io.StringIO(cluster.ssh.private_key.get_secret_value())),
@@ -233,10 +242,10 @@ def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
         connect_kwargs=client_args,
     )
     kind, key = node.host_key.split()[:2]
-    name = node.address if cluster.ssh.port == 22 else f"[{node.address}]:{cluster.ssh.port}"
+    name = node.address if cluster.ssh.port == SSH_PORT else f"[{node.address}]:{cluster.ssh.port}"
     keys = connection.client.get_host_keys()
     keys.clear()
-    keys.add(name, kind, paramiko.PKey.from_type_string(kind, _decoded(key)))
+    keys.add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(key)))
     # Fabric trusts any host by default; we recorded each one's key.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     try:
@@ -255,9 +264,3 @@ def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
         yield SshRemote(connection, node, cluster.stack)
     finally:
         connection.close()
-
-
-def _decoded(key: str) -> bytes:
-    import base64
-
-    return base64.b64decode(key)
