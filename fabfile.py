@@ -1,0 +1,125 @@
+"""The commands: each reads the stack's cluster, calls one library function and prints what it returns."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fabric import task
+from invoke.context import Context
+from invoke.exceptions import Exit
+from rich.console import Console
+
+from bootstrap.cluster import Cluster
+from bootstrap.doctor import diagnose
+from bootstrap.errors import CaffeSparkError
+from bootstrap.execute import apply
+from bootstrap.framework import ensure_framework
+from bootstrap.stack import load_cluster
+from jobs.data import ensure_data
+from jobs.run import attach as follow_job
+from jobs.run import run_job
+from jobs.spec import JobSpec
+from tools.environment import environment
+
+ROOT = Path(__file__).resolve().parent
+RESULTS = ROOT / "results"
+BASE_ROLES = ["common", "hadoop", "spark"]
+STACK_HELP = "stack to work on; else the selected one, else dev"
+
+Body = TypeVar("Body", bound=Callable[..., Any])
+console = Console(highlight=False)
+
+
+def expected_errors_in_one_line(body: Body) -> Body:
+    """Expected failures become one line and exit 1; a bug keeps its traceback."""
+
+    @functools.wraps(body)
+    def run(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the task takes
+        try:
+            return body(*arguments, **options)
+        except CaffeSparkError as error:
+            raise Exit(str(error), code=1) from error
+        except KeyboardInterrupt as error:
+            raise Exit("Interrupted. The same command goes on from here.", code=130) from error
+
+    return run  # type: ignore[return-value]
+
+
+def cluster_of(stack: str | None) -> Cluster:
+    """The cluster of a stack, read from its outputs."""
+    return load_cluster(ROOT, stack, environment(ROOT, os.environ))
+
+
+@task(name="bootstrap", help={"stack": STACK_HELP, "dry_run": "print the plan and change nothing"})
+@expected_errors_in_one_line
+def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False) -> None:
+    """Bring every node to the state that the roles declare: hosts, Java, HDFS, Spark."""
+    apply(cluster_of(stack), BASE_ROLES, dry_run=dry_run, console=console)
+
+
+@task(
+    help={
+        "stack": STACK_HELP,
+        "recipe": "a file name in bootstrap/recipes, without .yaml",
+        "opencv": "compile with OpenCV (image layers, encoded records)",
+        "dry_run": "print the plan of the roles and change nothing",
+    }
+)
+@expected_errors_in_one_line
+def build_headnode(
+    _: Context, stack: str | None = None, recipe: str = "caffe-cpu", opencv: bool = True, dry_run: bool = False
+) -> None:
+    """Compile Caffe on the head node, push it to shared storage, spread it to every node."""
+    cluster = cluster_of(stack)
+    apply(cluster, BASE_ROLES, dry_run=dry_run, console=console)
+    if not dry_run:
+        ensure_framework(cluster, recipe, overrides={"opencv": opencv}, console=console)
+        console.print("Next: `fab submit-mnist`")
+
+
+@task(
+    help={
+        "stack": STACK_HELP,
+        "spec": "job specification to run",
+        "executors": "instead of the specification's",
+        "iterations": "instead of the solver's max_iter",
+    }
+)
+@expected_errors_in_one_line
+def submit_mnist(
+    _: Context,
+    stack: str | None = None,
+    spec: str = "jobs/specs/mnist.yaml",
+    executors: int | None = None,
+    iterations: int | None = None,
+) -> None:
+    """Train on Spark, stream progress, bring back accuracy and features."""
+    job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
+    job = job.with_overrides(executors=executors, iterations=iterations)
+    cluster = cluster_of(stack)
+    job.check(cluster)
+    apply(cluster, BASE_ROLES, console=console)
+    framework = ensure_framework(cluster, console=console)
+    ensure_data(cluster, job, console)
+    run_job(cluster, job, framework.key, console, RESULTS)
+    console.print("Next: `fab doctor`, another `fab submit-mnist`, or `pulumi destroy`")
+
+
+@task(positional=["job"], help={"job": "job id, as submit-mnist printed it", "stack": STACK_HELP})
+@expected_errors_in_one_line
+def attach(_: Context, job: str, stack: str | None = None) -> None:
+    """Follow a job that was left running, and bring back its results."""
+    follow_job(cluster_of(stack), job, console, RESULTS)
+
+
+@task(help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def doctor(_: Context, stack: str | None = None) -> None:
+    """Check every node; one line to mend each thing that is wrong."""
+    findings = diagnose(cluster_of(stack), console)
+    if any(not finding.ok for finding in findings):
+        raise Exit(code=1)

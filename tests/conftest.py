@@ -1,0 +1,35 @@
+"""Fixtures shared by the whole tree: a cluster as the contract has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bootstrap.cluster import Cluster
+
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPrp3Lx5NlHZQwBfwfmPYgpNKvJ6XhbvZQO1oQO3HZ0N"
+
+
+@pytest.fixture
+def cluster_document() -> dict[str, object]:
+    """The `cluster` output of a stack with a head and two workers."""
+    return {
+        "version": 1,
+        "stack": "dev",
+        "provider": "local",
+        "head": {"name": "head", "address": "10.9.8.10", "host_key": HOST_KEY},
+        "workers": [
+            {"name": "w1", "address": "10.9.8.11", "host_key": HOST_KEY},
+            {"name": "w2", "address": "10.9.8.12", "host_key": HOST_KEY},
+        ],
+        "ssh": {"user": "ops", "private_key": "-----PRIVATE-----"},
+        "spark_master": "spark://head:7077",
+        "spark_secret": "not-to-be-seen",
+        "shared_storage": "hdfs://head:9000",
+        "worker": {"cores": 2, "memory_mb": 2048, "gpus": 0},
+    }
+
+
+@pytest.fixture
+def cluster(cluster_document: dict[str, object]) -> Cluster:
+    """That document, read."""
+    return Cluster.model_validate(cluster_document)
