@@ -1,0 +1,210 @@
+"""Shared storage through the head's `hdfs dfs`: HDFS now, S3A and WASB by the same words.
+
+A call starts a JVM on the head and takes one to two seconds, so each method is one round trip.
+"""
+
+from __future__ import annotations
+
+import base64
+import shlex
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from bootstrap import paths
+from bootstrap.errors import CommandFailed, ServiceDown
+from bootstrap.remote import Remote, Result
+
+TIMEOUT = 600.0
+"""Seconds; a gigabyte on a slow disk."""
+NAMENODE_HTTP = 9870
+_MISSING = "No such file or directory"
+
+_STATE = """
+import json, socket, sys, urllib.request
+host, port, http = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+try:
+    socket.create_connection((host, port), 3).close()
+except OSError as error:
+    print("down", error); sys.exit()
+query = "http://%s:%d/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState" % (host, http)
+try:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    bean = json.load(opener.open(query, timeout=5))["beans"][0]
+except Exception as error:
+    print("silent", error); sys.exit()
+print(bean["FSState"], bean["NumLiveDataNodes"], bean["CapacityRemaining"])
+"""
+
+
+class SharedStorage:
+    """The cluster's shared storage at `uri`, seen from its head as `user`."""
+
+    def __init__(self, head: Remote, uri: str, *, user: str = paths.JOB_USER) -> None:
+        self._head, self._uri, self._user = head, uri.rstrip("/"), user
+
+    def url(self, path: str) -> str:
+        """The full URL of a path, e.g. `/data/x` → `hdfs://head:9000/data/x`."""
+        return f"{self._uri}/{path.lstrip('/')}"
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file or folder.
+
+        Raises:
+            ServiceDown: the storage does not answer.
+        """
+        result = self._run(f"dfs -test -e {self._quoted(path)}")
+        if not result.ok and (result.exit_code != 1 or _said(result)):
+            self._explain(path, result)
+        return result.ok
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; None when there is no such file. For small files: it comes over SSH.
+
+        Raises:
+            ServiceDown: the storage does not answer.
+            CommandFailed: the file cannot be read.
+        """
+        script = f'f=$(mktemp); trap "rm -f $f" EXIT; {self._command(f"dfs -cat {self._quoted(path)}")} >$f'
+        result = self._head.run(f"{script} || exit $?; base64 -w0 $f", check=False, timeout=TIMEOUT)
+        if not result.ok:
+            if _MISSING in result.stderr:
+                return None
+            self._explain(path, result)
+        return base64.b64decode(result.stdout)
+
+    def put(self, on_head: str, path: str) -> None:
+        """Copy a file or folder of the head to storage, replacing what is there, visible at once.
+
+        A folder must be readable by the storage's user.
+
+        Raises:
+            CommandFailed: there is no such file on the head, or storage refused it.
+            ServiceDown: the storage does not answer.
+        """
+        source, target = shlex.quote(on_head), self._quoted(path)
+        parent = self._quoted(path.rstrip("/").rpartition("/")[0])
+        aside = self._quoted(path.rstrip("/") + "._UPLOADING_")
+        # `-put` of one file already writes aside and renames; root opens it, so its mode does not matter.
+        result = self._head.run(
+            f"""set -e
+[ -e {source} ] || {{ echo {source}': {_MISSING} on the head' >&2; exit 1; }}
+if [ -d {source} ]; then
+    {self._command(f"dfs -rm -r -f -skipTrash {aside} {target}")} >/dev/null
+    {self._command(f"dfs -mkdir -p {aside}")}
+    {self._command(f"dfs -put {source}/* {aside}/", glob=True)}
+    {self._command(f"dfs -mv {aside} {target}")}
+else
+    {self._command(f"dfs -mkdir -p {parent}")}
+    {self._command(f"dfs -put -f - {target}")} <{source}
+fi
+""",
+            check=False,
+            timeout=TIMEOUT,
+        )
+        if not result.ok:
+            self._explain(path, result)
+
+    def fetch(self, path: str, on_head: str) -> None:
+        """Copy a file or folder of storage to the head, owned by root, at once.
+
+        Raises:
+            CommandFailed: there is no such file, or the head's disk is full.
+            ServiceDown: the storage does not answer.
+        """
+        target = shlex.quote(on_head)
+        result = self._head.run(
+            f"""set -e
+mkdir -p "$(dirname {target})"
+aside=$(mktemp -d "$(dirname {target})/.fetch-XXXXXX"); trap 'rm -rf "$aside"' EXIT
+chown {self._user} "$aside"
+{self._command(f'dfs -get {self._quoted(path)} "$aside/got"')}
+chown -R root:root "$aside/got"
+rm -rf {target}; mv "$aside/got" {target}
+""",
+            check=False,
+            timeout=TIMEOUT,
+        )
+        if not result.ok:
+            self._explain(path, result)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or folder; nothing happens when there is none.
+
+        Raises:
+            CommandFailed: storage refused it.
+            ServiceDown: the storage does not answer.
+        """
+        result = self._run(f"dfs -rm -r -f -skipTrash {self._quoted(path)}")
+        if not result.ok:
+            self._explain(path, result)
+
+    def require_writable(self) -> None:
+        """Refuse a storage that cannot be written to, in well under a second for HDFS.
+
+        Raises:
+            ServiceDown: the NameNode is down or in safe mode, or no DataNode is alive.
+        """
+        where = urlsplit(self._uri)
+        if where.scheme != "hdfs":
+            return  # object stores have no such state; a refused write explains itself
+        host, port = where.hostname or "head", where.port or 8020
+        result = self._head.run(
+            f"python3 - {shlex.quote(host)} {port} {NAMENODE_HTTP} <<'STATE'\n{_STATE}\nSTATE\n", timeout=30
+        )
+        state, _, rest = result.stdout.strip().partition(" ")
+        again = "then the same command again"
+        if state == "down":
+            raise ServiceDown(
+                self._uri,
+                f"its NameNode does not answer ({rest})",
+                f"Run `fab build-headnode`, which starts it, {again}; `fab doctor` says more.",
+            )
+        if state == "silent":
+            raise ServiceDown(
+                self._uri,
+                f"its NameNode does not say its state on port {NAMENODE_HTTP} ({rest})",
+                f"Run `fab doctor`, {again}.",
+            )
+        live, _, free = rest.partition(" ")
+        if live == "0":
+            raise ServiceDown(
+                self._uri,
+                "no DataNode is alive",
+                f"Run `fab build-headnode`, which starts them, {again}; `fab doctor` says more.",
+            )
+        if state.lower() == "safemode":
+            raise ServiceDown(
+                self._uri,
+                "HDFS is in safe mode and takes no writes",
+                "Wait for its DataNodes to report, or run on the head: "
+                f"sudo -u {paths.HDFS_USER} {paths.HDFS} dfsadmin -safemode leave",
+            )
+        if int(free or 0) <= 0:
+            raise ServiceDown(self._uri, "its disks are full", "Free space on the workers.")
+
+    def _quoted(self, path: str) -> str:
+        return shlex.quote(self.url(path))
+
+    def _command(self, words: str, *, glob: bool = False) -> str:
+        """`hdfs WORDS` as the storage's user; with `glob` the user's own shell expands the words."""
+        env = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}"
+        if glob:
+            return f"({env}; runuser -u {self._user} -- sh -c {shlex.quote(f'{paths.HDFS} {words}')})"
+        return f"({env}; exec runuser -u {self._user} -- {paths.HDFS} {words})"
+
+    def _run(self, words: str) -> Result:
+        return self._head.run(f"{self._command(words)} </dev/null", check=False, timeout=TIMEOUT)
+
+    def _explain(self, path: str, result: Result) -> NoReturn:
+        """Raise what the failure means: a storage that is down, a full disk, or the command's own words."""
+        self.require_writable()
+        why = (_said(result) or [f"status {result.exit_code}"])[-1]
+        fix = "Run `fab doctor`."
+        if "No space left on device" in result.stderr:
+            why, fix = "No space left on device", f"Free space on {self._head.node.name}."
+        raise CommandFailed(self.url(path), why, fix, exit_code=result.exit_code, output=result.tail)
+
+
+def _said(result: Result) -> list[str]:
+    """What a Hadoop command wrote to stderr, less its own warnings."""
+    return [line for line in result.stderr.splitlines() if line.strip() and " WARN " not in line]

@@ -1,0 +1,90 @@
+"""A node that is this machine's own `sh`, with stand-ins for what needs root: for unit tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from bootstrap import paths
+from bootstrap.cluster import Node
+from bootstrap.errors import CommandFailed
+from bootstrap.remote import OnLine, Result
+
+# A transient unit is a session of its own here: its id is the process group.
+_FAKES = {
+    "systemd-run": """
+for word; do case "$word" in --unit=*) unit=${word#--unit=};; --*) ;; *) break;; esac; shift; done
+setsid "$@" </dev/null >/dev/null 2>&1 &
+echo $! >"$FAKE_STATE/$unit"
+""",
+    "systemctl": """
+verb=$1; shift; [ "$1" != --quiet ] || { quiet=1; shift; }
+pid=$(cat "$FAKE_STATE/$1" 2>/dev/null)
+case $verb in
+is-active)
+    # an ended child of an ended shell may stay as a zombie where nothing reaps
+    if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status"; then
+        [ "$quiet" ] || echo active; exit 0
+    fi
+    [ "$quiet" ] || echo inactive; exit 3;;
+stop) [ -n "$pid" ] && kill -KILL -- "-$pid" 2>/dev/null; rm -f "$FAKE_STATE/$1"; exit 0;;
+esac
+""",
+    "chown": "exit 0",
+    "runuser": """while [ "$1" != -- ]; do shift; done; shift; exec "$@" """,
+}
+
+
+class LocalNode:
+    """A `Remote`: scripts run under `sh` in a scratch folder, with the stand-ins first on PATH."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.bin = folder, folder / "bin"
+        self.bin.mkdir()
+        (folder / "state").mkdir()
+        self.node = Node(name="head", address="10.9.8.10", host_key="ssh-ed25519 AAAA")
+        self.scripts: list[str] = []
+        for name, script in _FAKES.items():
+            self.fake(name, script)
+
+    def fake(self, name: str, script: str) -> Path:
+        """Put a stand-in on the node's PATH."""
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\n{script}")
+        path.chmod(0o755)
+        return path
+
+    def run(
+        self, script: str, *, check: bool = True, timeout: float | None = None, on_line: OnLine | None = None
+    ) -> Result:
+        """See `Remote.run`."""
+        self.scripts.append(script)
+        script = script.replace(paths.HDFS, str(self.bin / "hdfs")).replace(paths.PROFILE, "/nonexistent")
+        env = {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", "FAKE_STATE": f"{self.folder}/state"}
+        done = subprocess.run(
+            ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, env=env, check=False
+        )
+        if on_line is not None:
+            for line in (done.stdout + done.stderr).splitlines():
+                on_line(line)
+        result = Result(done.returncode, done.stdout, done.stderr)
+        if check and not result.ok:
+            raise CommandFailed(
+                "head", result.tail, "Mend it.", exit_code=result.exit_code, output=result.tail
+            )
+        return result
+
+    def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:
+        """See `Remote.put`."""
+        to = Path(path)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_bytes(data.read_bytes() if isinstance(data, Path) else data)
+        to.chmod(mode)
+
+    def get(self, path: str, to: Path) -> None:
+        """See `Remote.get`."""
+        if not Path(path).is_file():
+            raise CommandFailed("head", f"no file {path}", "Name one that exists.")
+        shutil.copyfile(path, to)
