@@ -1,0 +1,154 @@
+"""Shared storage over a stand-in for `hdfs`; the real HDFS is met in the end-to-end tests."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from local_node import LocalNode
+
+from bootstrap import storage as storage_module
+from bootstrap.errors import CommandFailed, ServiceDown
+from bootstrap.storage import SharedStorage
+
+_HDFS = r"""
+echo "2026-01-01 WARN util.NativeCodeLoader: Unable to load native-hadoop library" >&2
+[ "$1" = dfs ] || exit 2
+verb=$2; shift 2
+here() { printf '%s' "$1" | sed "s#^[a-z0-9]*://[^/]*#$FAKE_STATE/dfs#"; }
+missing() { [ -e "$1" ] || { echo "$verb: \`$1': No such file or directory" >&2; exit 1; }; }
+while :; do case "$1" in -p|-r|-f|-e|-skipTrash) shift;; *) break;; esac; done
+case $verb in
+-test) [ -e "$(here "$1")" ];;
+-cat) missing "$(here "$1")"; cat "$(here "$1")";;
+-mkdir) mkdir -p "$(here "$1")";;
+-rm) for p; do rm -rf "$(here "$p")"; done;;
+-mv) mv "$(here "$1")" "$(here "$2")";;
+-get) missing "$(here "$1")"; cp -r "$(here "$1")" "$2";;
+-put) if [ "$1" = - ]; then cat >"$(here "$2")"; else
+      for last; do :; done; for p; do [ "$p" = "$last" ] || cp -r "$p" "$(here "$last")"; done; fi;;
+esac
+"""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> LocalNode:
+    node = LocalNode(tmp_path)
+    node.fake("hdfs", _HDFS)
+    return node
+
+
+@pytest.fixture
+def storage(node: LocalNode) -> SharedStorage:
+    # not hdfs://, so that explaining a failure asks no NameNode
+    return SharedStorage(node, "s3a://bucket", user="spark")
+
+
+def test_a_url_joins_uri_and_path(node: LocalNode) -> None:
+    assert SharedStorage(node, "hdfs://head:9000/").url("/data/x") == "hdfs://head:9000/data/x"
+
+
+def test_a_file_put_is_read_back_byte_for_byte(storage: SharedStorage, tmp_path: Path) -> None:
+    data = bytes(range(256)) * 40
+    (tmp_path / "with space").write_bytes(data)
+    storage.put(str(tmp_path / "with space"), "/frameworks/caffe/k/file")
+    assert storage.exists("/frameworks/caffe/k/file")
+    assert storage.read("/frameworks/caffe/k/file") == data
+
+
+def test_what_is_not_there_reads_as_none(storage: SharedStorage) -> None:
+    assert storage.read("/nothing") is None
+    assert not storage.exists("/nothing")
+
+
+def test_a_folder_put_replaces_the_one_before_it(storage: SharedStorage, tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.mdb").write_text(name)
+        storage.put(str(tmp_path / name), "/data/mnist")
+    assert storage.read("/data/mnist/new.mdb") == b"new"
+    assert storage.read("/data/mnist/old.mdb") is None
+
+
+def test_fetching_a_folder_brings_all_of_it(storage: SharedStorage, tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "data.mdb").write_text("x")
+    storage.put(str(tmp_path / "db"), "/data/db")
+    storage.fetch("/data/db", str(tmp_path / "back"))
+    assert (tmp_path / "back" / "data.mdb").read_text() == "x"
+
+
+def test_removing_twice_is_no_error(storage: SharedStorage, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    storage.put(str(tmp_path / "f"), "/f")
+    storage.remove("/f")
+    storage.remove("/f")
+    assert not storage.exists("/f")
+
+
+@pytest.mark.parametrize("verb", ["put", "fetch"])
+def test_a_source_that_does_not_exist_is_named(storage: SharedStorage, tmp_path: Path, verb: str) -> None:
+    with pytest.raises(CommandFailed, match=r"nothing.*No such file"):
+        if verb == "put":
+            storage.put(str(tmp_path / "nothing"), "/x")
+        else:
+            storage.fetch("/nothing", str(tmp_path / "x"))
+
+
+@contextmanager
+def _namenode(body: str) -> Iterator[tuple[int, int]]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    http = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    with socket.create_server(("127.0.0.1", 0)) as rpc:
+        yield rpc.getsockname()[1], http.server_port
+    http.shutdown()
+    http.server_close()
+
+
+def _state(state: str, live: int = 2, free: int = 10**9) -> str:
+    bean = f'{{"FSState": "{state}", "NumLiveDataNodes": {live}, "CapacityRemaining": {free}}}'
+    return f'{{"beans": [{bean}]}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (_state("Operational"), None),
+        (_state("safeMode"), "safe mode"),
+        (_state("Operational", live=0), "no DataNode"),
+        (_state("Operational", free=0), "full"),
+        ("not json", "does not say its state"),
+    ],
+)
+def test_a_storage_that_cannot_be_written_to_says_why(
+    node: LocalNode, monkeypatch: pytest.MonkeyPatch, body: str, why: str | None
+) -> None:
+    with _namenode(body) as (rpc, http):
+        monkeypatch.setattr(storage_module, "NAMENODE_HTTP", http)
+        storage = SharedStorage(node, f"hdfs://127.0.0.1:{rpc}")
+        if why is None:
+            storage.require_writable()
+        else:
+            with pytest.raises(ServiceDown, match=why):
+                storage.require_writable()
+
+
+def test_a_namenode_that_is_down_is_said_at_once(node: LocalNode) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(ServiceDown, match="NameNode does not answer"):
+        SharedStorage(node, f"hdfs://127.0.0.1:{port}").require_writable()
