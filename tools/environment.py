@@ -1,0 +1,191 @@
+"""The variables that `pulumi` and `fab` need, so that they never ask for what they can know.
+
+    python -m tools.environment --shell        lines for `eval`, as ./activate does
+    python -m tools.environment -- COMMAND …   runs a command under them
+
+Whatever the user has set already is kept. Standard library only: setup uses it before .venv exists.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import secrets
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bootstrap.errors import CaffeSparkError, ConfigError
+
+ROOT = Path(__file__).resolve().parent.parent
+DEV = "dev"
+NO_PLUGINS = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
+OURS = "True"
+"""The engine reads it as `true`; written like this, a shell that moves to another stack knows whose it was."""
+
+
+def state_folder(root: Path) -> Path:
+    """Everything that this checkout keeps and git ignores: Pulumi's state, the passphrase, logs, the CLI."""
+    return root / ".state"
+
+
+def cli_folder(root: Path) -> Path:
+    """Where setup puts a Pulumi CLI when the machine has none that is recent enough."""
+    return state_folder(root) / "pulumi-cli" / "bin"
+
+
+def passphrase_file(root: Path) -> Path:
+    """The generated passphrase; it opens the secrets in this checkout's state and in no other."""
+    return state_folder(root) / "passphrase"
+
+
+def keeps_its_own_state(given: Mapping[str, str]) -> bool:
+    """True unless the user has set a backend of theirs (PULUMI_BACKEND_URL)."""
+    return not given.get("PULUMI_BACKEND_URL")
+
+
+def needs_passphrase(given: Mapping[str, str]) -> bool:
+    """True unless the user has set a passphrase or a file that holds one; an empty passphrase is one, too."""
+    return "PULUMI_CONFIG_PASSPHRASE" not in given and not given.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+
+
+def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """`given` (os.environ, usually), completed. Pure but for reading which stack is selected.
+
+    Args:
+        root: the folder of Pulumi.yaml, absolute.
+        given: variables that are set; their values win.
+    """
+    found = dict(given)
+    if keeps_its_own_state(given):
+        found["PULUMI_BACKEND_URL"] = f"file://{state_folder(root) / 'pulumi'}"
+    if needs_passphrase(given):
+        found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file(root))
+    found.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
+    # The salt of the dev stack's secrets is not committed (see .gitattributes): the state has it, too.
+    found.setdefault("PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER", "true")
+    if selected_stack(root, found) in (None, DEV):
+        # The engine wants the plugins of every provider package in .venv, 600 MB, for a stack that uses none.
+        found.setdefault(NO_PLUGINS, OURS)
+    elif found.get(NO_PLUGINS) == OURS:
+        del found[NO_PLUGINS]
+    found["VIRTUAL_ENV"] = str(root / ".venv")
+    found.pop("PYTHONHOME", None)
+    # .venv before all else: the language host runs the first python3 on PATH.
+    ours = [str(root / ".venv" / "bin"), str(cli_folder(root))]
+    rest = [entry for entry in given.get("PATH", os.defpath).split(os.pathsep) if entry and entry not in ours]
+    found["PATH"] = os.pathsep.join([*ours, *rest])
+    return found
+
+
+def selected_stack(root: Path, env: Mapping[str, str]) -> str | None:
+    """The stack that `pulumi stack select` recorded for this folder and backend, without starting the CLI.
+
+    Returns None when none is selected, or when the record is not of the shape known here.
+    """
+    home = Path(env.get("PULUMI_HOME") or Path(env.get("HOME") or Path.home()) / ".pulumi")
+    digest = hashlib.sha1(str(root / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
+    for record in sorted((home / "workspaces").glob(f"*-{digest}-workspace.json")):
+        try:
+            known = json.loads(record.read_text())
+            name = known.get("stacks", {}).get(env.get("PULUMI_BACKEND_URL", "")) or known.get("stack")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if isinstance(name, str) and name:
+            return name.rsplit("/", 1)[-1]
+    return None
+
+
+def prepare(root: Path, given: Mapping[str, str]) -> None:
+    """Makes the folders and, once, the passphrase that the environment speaks of. Overwrites nothing.
+
+    Raises:
+        ConfigError: the passphrase is gone while stacks are there that it was made for.
+    """
+    (state_folder(root) / "log").mkdir(parents=True, exist_ok=True)
+    if keeps_its_own_state(given):
+        (state_folder(root) / "pulumi").mkdir(exist_ok=True)
+    if needs_passphrase(given):
+        _make_passphrase(root)
+
+
+def _make_passphrase(root: Path) -> None:
+    path = passphrase_file(root)
+    if path.exists():
+        path.chmod(0o600)
+        return
+    stacks = sorted((state_folder(root) / "pulumi" / ".pulumi" / "stacks").glob("*/*.json"))
+    if stacks:
+        raise ConfigError(
+            str(path.relative_to(root)),
+            f"it is gone, and the secrets of stack {stacks[0].stem!r} open with nothing else",
+            f"Put it back; or remove the stack's nodes by hand and then {state_folder(root) / 'pulumi'}.",
+        )
+    draft = path.with_name(f"passphrase.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(32) + "\n")
+    try:
+        os.link(draft, path)  # whole or not at all, and never over a file that is there
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def shell_lines(env: Mapping[str, str], given: Mapping[str, str]) -> str:
+    """POSIX shell: exports of what differs from `given`."""
+    lines = [
+        f"export {name}={shlex.quote(value)}"
+        for name, value in sorted(env.items())
+        if given.get(name) != value
+    ]
+    lines += [f"unset {name}" for name in sorted(given) if name not in env]
+    return "\n".join(lines)
+
+
+def summary(root: Path, env: Mapping[str, str]) -> str:
+    """One line for people: what a command typed now will use."""
+    cli = _which("pulumi", env["PATH"]) or "missing (run `make setup`)"
+    state = env["PULUMI_BACKEND_URL"].removeprefix("file://")
+    stack = selected_stack(root, env) or f"none selected, {DEV} by default"
+    secret = "set" if "PULUMI_CONFIG_PASSPHRASE" in env else env["PULUMI_CONFIG_PASSPHRASE_FILE"]
+    parts = {"stack": stack, "state": state, "passphrase": secret, "pulumi": cli}
+    return "caffe-spark: " + "; ".join(
+        f"{name} {value.replace(f'{root}/', '')}" for name, value in parts.items()
+    )
+
+
+def _which(name: str, path: str) -> str | None:
+    for folder in path.split(os.pathsep):
+        if os.access(Path(folder) / name, os.X_OK):
+            return str(Path(folder) / name)
+    return None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(prog="python -m tools.environment", description=__doc__.splitlines()[0])
+    parser.add_argument("--shell", action="store_true", help="print lines for eval; a summary on stderr")
+    parser.add_argument("command", nargs="*", help="a command to run under the environment")
+    options = parser.parse_args(arguments)
+    try:
+        prepare(ROOT, os.environ)
+    except CaffeSparkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    env = environment(ROOT, os.environ)
+    if options.shell:
+        print(shell_lines(env, os.environ))
+        print(summary(ROOT, env), file=sys.stderr)
+    if options.command:
+        os.environ.clear()
+        os.environ.update(env)
+        os.execvp(options.command[0], options.command)  # noqa: S606 - the user's command, as typed
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
