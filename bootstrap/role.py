@@ -76,6 +76,8 @@ class DebianSource(_Step):
     components: list[str] = ["main"]
     orig_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     dest: str
+    debian_patches: bool = False
+    """Whether Debian's own patches are applied (needs dpkg-dev)."""
 
 
 class Build(_Step):
