@@ -1,0 +1,137 @@
+"""A stack of its own for the tests of the real path: real engine, nodes, compiler, HDFS, Spark and MNIST.
+
+Commands run as a user types them, in processes of their own. The caches that a user would have are empty
+here: what passes does not lean on an earlier run. Only the base image, which is content-addressed, may be
+found ready.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bootstrap.cluster import Cluster
+from bootstrap.stack import load_cluster
+from tools.environment import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "e2e"
+SUBNET = "10.89.93.0/24"
+
+
+@dataclass
+class Said:
+    """What a command left."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def last(self) -> str:
+        return self.output.strip().splitlines()[-1] if self.output.strip() else ""
+
+
+@dataclass
+class Stack:
+    """The commands of one stack, with its own backend, passphrase, configuration and caches."""
+
+    folder: Path
+    env: dict[str, str] = field(repr=False)
+    name: str = NAME
+
+    @property
+    def config(self) -> Path:
+        return self.folder / f"Pulumi.{self.name}.yaml"
+
+    def run(self, *command: str, timeout: float = 600) -> Said:
+        started = time.monotonic()
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        print(f"$ {' '.join(command)}\n{done.stdout}[status {done.returncode}]")
+        return Said(done.returncode, done.stdout, time.monotonic() - started)
+
+    def pulumi(self, *arguments: str, timeout: float = 600) -> Said:
+        return self.run(
+            "pulumi", *arguments, "--stack", self.name, "--config-file", str(self.config), timeout=timeout
+        )
+
+    def up(self, timeout: float = 900) -> Said:
+        return self.pulumi("up", "--yes", "--skip-preview", timeout=timeout)
+
+    def fab(self, task: str, *arguments: str, timeout: float = 600) -> Said:
+        return self.run("fab", task, "--stack", self.name, *arguments, timeout=timeout)
+
+    def cluster(self) -> Cluster:
+        return load_cluster(ROOT, self.name, self.env)
+
+    def on(self, node: str, script: str) -> str:
+        """What a script prints that the engine runs on a node, beside SSH and behind our back."""
+        return subprocess.run(
+            ["podman", "exec", "-i", f"caffe-spark-{self.name}-{node}", "sh", "-s"],
+            input=script,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        ).stdout
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack's settings; nothing exists yet. Whatever is left at the end is destroyed."""
+    folder = tmp_path_factory.mktemp("e2e")
+    (folder / "state").mkdir()
+    passphrase = folder / "passphrase"
+    passphrase.write_text("end-to-end")
+    own = {
+        **os.environ,
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+        "CAFFE_SPARK_CACHE": str(folder / "cache"),
+        "COLUMNS": "140",
+    }
+    own.pop("PULUMI_CONFIG_PASSPHRASE", None)
+    stack = Stack(folder, {**own, **environment(ROOT, own)})
+    stack.config.write_text(f"config:\n  caffe-spark:workers: 2\n  caffe-spark:subnet: {SUBNET}\n")
+    assert stack.pulumi("stack", "init").code == 0
+    yield stack
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+@pytest.fixture(scope="session")
+def up(stack: Stack) -> Said:
+    """The stack is up."""
+    said = stack.up()
+    assert said.code == 0, said.output
+    return said
+
+
+@pytest.fixture(scope="session")
+def built(stack: Stack, up: Said) -> Said:
+    """Its nodes are provisioned and Caffe is compiled and spread."""
+    said = stack.fab("build-headnode", timeout=2400)
+    assert said.code == 0, said.output
+    return said
+
+
+@pytest.fixture(scope="session")
+def trained(stack: Stack, built: Said) -> Said:
+    """A short job has run."""
+    said = stack.fab("submit-mnist", "--iterations", "300", timeout=900)
+    assert said.code == 0, said.output
+    return said
