@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEV = "dev"
 NO_PLUGINS = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
 OURS = "True"
-"""The engine reads it as `true`; written like this, a shell that moves to another stack knows whose it was."""
+"""The engine reads `true`; the spelling tells a shell that moves to another stack whose value it was."""
 
 
 def state_folder(root: Path) -> Path:

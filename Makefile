@@ -1,0 +1,35 @@
+# What people type. Everything behind it is in tools/; nothing here is a rule about files.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup mnist test lock clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /    make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@echo
+	@echo '    . ./activate   then: pulumi up --stack dev · fab build-headnode · fab submit-mnist · pulumi destroy'
+
+setup: ## packages, .venv, Pulumi, the dev stack; again: under 3 seconds
+	@sh tools/setup.sh
+
+mnist: setup ## the whole way: cluster, Caffe, training on MNIST, accuracy
+	@. ./activate && \
+	pulumi up --yes --stack dev && \
+	fab build-headnode --stack dev && \
+	fab submit-mnist --stack dev && \
+	printf '\nNext:  . ./activate\n       fab --list         what else there is\n       pulumi destroy     take the cluster away; the base image and the build cache stay\n'
+
+test: setup ## static checks, then every test
+	@. ./activate && \
+	ruff check . && \
+	ruff format --check . && \
+	mypy && \
+	lint-imports && \
+	vermin --quiet --violations -t=3.8- jobs/trainer && \
+	pytest
+
+lock: setup ## resolve requirements.lock anew from pyproject.toml
+	@. ./activate && python -m tools.lock
+
+clean: ## remove .venv, the Pulumi CLI and caches; never a stack's state
+	rm -rf .venv .state/pulumi-cli .state/log .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

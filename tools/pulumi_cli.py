@@ -1,0 +1,212 @@
+"""The Pulumi CLI: the one on PATH if recent enough, else downloaded, else built by Go from pinned modules."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootstrap.errors import CaffeSparkError, ConfigError
+from tools import go, packages
+from tools.environment import cli_folder
+from tools.progress import Line, run
+
+Version = tuple[int, int, int]
+MINIMUM: Version = (3, 200, 0)
+"""As in pyproject.toml: the first that the project's Python SDK range is meant for."""
+HOST = "pulumi-language-python"
+CLI_MODULE, CLI_PACKAGE = "pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
+HOST_MODULE = HOST
+HOST_PACKAGE = f"github.com/pulumi/pulumi/sdk/v3/python/cmd/{HOST}"
+SDK = "github.com/pulumi/pulumi/sdk/v3"
+SCRIPTS = (f"python/cmd/{HOST}-exec", "python/dist/pulumi-resource-pulumi-python")
+"""Of the CLI's own SDK module; they belong beside the binaries and are no binaries themselves."""
+CONNECT_S = 8
+DOWNLOAD_S = 900
+FIX = "Look at the log, then run `make setup` again; or put a Pulumi CLI on PATH yourself."
+
+INSTALL = """
+import socket, sys
+socket.setdefaulttimeout(float(sys.argv[2]))
+from pulumi.automation import PulumiCommand
+PulumiCommand.install(root=sys.argv[1])
+"""
+
+
+@dataclass(frozen=True)
+class Cli:
+    """A Pulumi CLI and whether a Python language host lies where the CLI looks for it."""
+
+    command: str
+    version: Version
+    has_host: bool
+
+    @property
+    def usable(self) -> bool:
+        """Recent enough, and able to run Python programs."""
+        return self.version >= MINIMUM and self.has_host
+
+    def __str__(self) -> str:
+        return f"pulumi {'.'.join(map(str, self.version))} ({self.command})"
+
+
+def parse_version(text: str) -> Version | None:
+    """`v3.259.0`, `3.200.0-alpha.1+dirty` -> numbers; None if it is no version."""
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def choose(found: Iterable[Cli]) -> Cli | None:
+    """The first usable one, in the order given."""
+    return next((cli for cli in found if cli.usable), None)
+
+
+def look(path: str) -> list[Cli]:
+    """The CLIs in these folders (as in $PATH), in order."""
+    found = []
+    for folder in dict.fromkeys(entry for entry in path.split(os.pathsep) if entry):
+        command = shutil.which("pulumi", path=folder)
+        cli = _examine(command, path) if command else None
+        if cli:
+            found.append(cli)
+    return found
+
+
+def _examine(command: str, path: str) -> Cli | None:
+    try:
+        asked = subprocess.run(
+            [command, "version"],
+            env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    version = parse_version(asked.stdout)
+    beside = str(Path(command).resolve().parent)
+    host = shutil.which(HOST, path=f"{beside}{os.pathsep}{path}")
+    return Cli(command, version, host is not None) if version else None
+
+
+def ensure(root: Path, environment: Mapping[str, str], log: Path) -> str:
+    """Makes sure that a usable CLI is there; returns which.
+
+    Raises:
+        CaffeSparkError: none is there, none can be downloaded and none can be built.
+    """
+    own = cli_folder(root)
+    stamp = own.parent / "built-from"
+    pins = _pins(root)
+    if stamp.exists() and stamp.read_text() != pins:
+        shutil.rmtree(own, ignore_errors=True)  # built from older pins: not the same CLI for all of us
+    chosen = choose(look(f"{own}{os.pathsep}{environment.get('PATH', os.defpath)}"))
+    if chosen:
+        return str(chosen)
+    if not _download(root, own, log):
+        build(root, own, log)
+        stamp.write_text(pins)
+    chosen = choose(look(str(own)))
+    if chosen is None:
+        raise ConfigError(
+            f"the Pulumi CLI in {own}", "it does not run", "Remove that folder, then run `make setup` again."
+        )
+    return str(chosen)
+
+
+def _download(root: Path, own: Path, log: Path) -> bool:
+    """The official installer, through Pulumi's own Python package; False when it fails."""
+    line = Line("Pulumi CLI, official installer")
+    python = root / ".venv" / "bin" / "python"
+    try:
+        with log.open("a") as file:
+            subprocess.run(
+                [python, "-c", INSTALL, str(own.parent), str(CONNECT_S)],
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=True,
+                timeout=DOWNLOAD_S,
+            )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        line.end("not reachable from here, so Go builds it: about 5 minutes, once")
+        return False
+    line.end("done")
+    return True
+
+
+def build(root: Path, own: Path, log: Path) -> None:
+    """Builds CLI and language host with Go; what lies in `own` is whole or not there.
+
+    Raises:
+        CaffeSparkError: there is no Go and none can be installed, or a build failed.
+    """
+    command, variables = _go(root, log)
+    env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **variables}
+    fresh = own.parent / "bin.new"
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for title, module, package in (
+        ("Python language host", HOST_MODULE, HOST_PACKAGE),
+        ("Pulumi CLI", CLI_MODULE, CLI_PACKAGE),
+    ):
+        folder = root / "tools" / module
+        version = _ask_go(command, ["list", "-m", "-f", "{{.Version}}", SDK], folder, env)
+        flags = f"-s -w -X {SDK}/go/common/version.Version={version}"
+        run(
+            f"{title}, fetching its sources",
+            [command, "list", "-deps", "-f", "{{.ImportPath}}", package],
+            log=log,
+            fix=FIX,
+            env=env,
+            cwd=folder,
+            note=str,
+        )
+        argv = [command, "build", "-v", "-trimpath", "-ldflags", flags, "-o", f"{fresh}/", package]
+        run(f"{title}, compiling", argv, log=log, fix=FIX, env=env, cwd=folder, note=str)
+    sdk = _ask_go(command, ["list", "-m", "-f", "{{.Dir}}", SDK], root / "tools" / CLI_MODULE, env)
+    for script in SCRIPTS:
+        target = fresh / Path(script).name
+        shutil.copyfile(Path(sdk) / script, target)
+        target.chmod(0o755)
+    shutil.rmtree(own, ignore_errors=True)
+    fresh.replace(own)
+
+
+def _go(root: Path, log: Path) -> tuple[str, dict[str, str]]:
+    wanted = go.wanted_version((root / "tools" / CLI_MODULE / "go.mod").read_text())
+    best = go.newest(go.installed(), wanted)
+    if best is None:
+        packages.ensure(["go"], log)
+        best = go.newest(go.installed(), wanted)
+    if best is None:
+        raise ConfigError(
+            "the Pulumi CLI",
+            "none is on PATH, its installer cannot be reached, and there is no Go to build it with",
+            "Install the Pulumi CLI or Go, then run `make setup` again.",
+        )
+    return go.prepare(best, wanted)
+
+
+def _ask_go(command: str, arguments: list[str], folder: Path, env: Mapping[str, str]) -> str:
+    asked = subprocess.run(
+        [command, *arguments], cwd=folder, env=dict(env), capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        raise CaffeSparkError(f"go {' '.join(arguments)}", asked.stderr.strip().splitlines()[-1], FIX)
+    return asked.stdout.strip()
+
+
+def _pins(root: Path) -> str:
+    digest = hashlib.sha256()
+    for module in (CLI_MODULE, HOST_MODULE):
+        for name in ("go.mod", "go.sum"):
+            digest.update((root / "tools" / module / name).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""`make setup`: system packages, .venv, the Pulumi CLI, the dev stack; whatever is there already is skipped.
+
+Runs under any Python ≥ 3.10 without installed packages; tools/setup.sh finds or installs one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from bootstrap.errors import CaffeSparkError, ConfigError
+from tools import packages, pulumi_cli, stack, venv
+from tools.environment import environment, prepare, state_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+LOWEST_FREE_GB = 6
+"""For .venv (0.6 GB) and Go's caches (4 GB), where nothing is set up yet; the nodes ask for their own."""
+
+
+def set_up(root: Path, given: Mapping[str, str]) -> None:
+    """Every part of the set-up, in order; each prints one line.
+
+    Raises:
+        CaffeSparkError: a part failed; what came before it stays.
+    """
+    logs = state_folder(root) / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (state_folder(root) / "setup.lock").open("w") as lock:
+        _wait_for(lock.fileno())
+        began = time.monotonic()
+        _require_disk(root)
+        added = packages.ensure(["base", *packages.engine_groups(given)], logs / "packages.log")
+        _say("packages", f"installed {' '.join(added)}" if added else "present")
+        _say(".venv", venv.ensure(root, logs / "venv.log"))
+        prepare(root, given)
+        env = environment(root, given)
+        _say("pulumi", pulumi_cli.ensure(root, env, logs / "pulumi.log"))
+        _say("stack", stack.ensure(root, env, given))
+        print(f"Set up ({time.monotonic() - began:.1f} s). Logs: {logs.relative_to(root)}", flush=True)
+
+
+def _wait_for(lock: int) -> None:
+    """One set-up at a time in a checkout."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("Another set-up runs in this checkout: waiting for it.", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def _require_disk(root: Path) -> None:
+    if (root / ".venv" / "caffe-spark.json").exists():
+        return
+    free = os.statvfs(root)
+    gigabytes = free.f_bavail * free.f_frsize / 1e9
+    if gigabytes < LOWEST_FREE_GB:
+        raise ConfigError(
+            f"{root}: {gigabytes:.1f} GB free",
+            f"setting up takes {LOWEST_FREE_GB} GB",
+            "Free some disk, then run `make setup` again.",
+        )
+
+
+def _say(part: str, what: str) -> None:
+    print(f"  {part:10}{what}", flush=True)
+
+
+def main() -> int:
+    """Sets up; an expected failure is one line and exit 1."""
+    try:
+        set_up(ROOT, os.environ)
+    except CaffeSparkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. `make setup` goes on from here.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
