@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,21 @@ from bootstrap.errors import ConfigError
 ROLES = Path(__file__).parent / "roles"
 
 Where = Literal["all", "head", "workers"]
+
+
+class _Loader(yaml.SafeLoader):
+    """Only `true` and `false` are booleans: YAML 1.1 reads the key `on` as one."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+
+
+def _read(file: Path) -> Any:
+    return yaml.load(file.read_text(), _Loader)  # noqa: S506 - a SafeLoader
 
 
 class _Step(BaseModel):
@@ -198,9 +214,9 @@ def load_role(name: str, roles: Path = ROLES) -> Role:
         known = ", ".join(sorted(p.parent.name for p in roles.glob("*/role.yaml")))
         raise ConfigError(f"role {name!r}", f"there is no {file}; there are: {known}", "Name one of these.")
     try:
-        document = yaml.safe_load(file.read_text())
+        document = _read(file)
         defaults_file = folder / "defaults.yaml"
-        defaults = yaml.safe_load(defaults_file.read_text()) if defaults_file.is_file() else {}
+        defaults = _read(defaults_file) if defaults_file.is_file() else {}
         return Role.model_validate({**document, "defaults": defaults or {}, "folder": folder})
     except yaml.YAMLError as error:
         raise ConfigError(str(file), f"it is not YAML: {error}", "Mend the file.") from error
