@@ -9,6 +9,7 @@ from bootstrap.command import Command
 from bootstrap.errors import Unreachable
 from bootstrap.operations.shell import bounded
 from bootstrap.remote import Remote
+from bootstrap.script import ENVIRONMENT
 
 GUARD_TIMEOUT = 20
 """Seconds; a guard that takes longer does not hold."""
@@ -29,6 +30,7 @@ class Facts:
 def script(commands: Sequence[Command]) -> str:
     """A script without side effects that prints the facts; guards run side by side."""
     lines = [
+        ENVIRONMENT,
         ". /etc/os-release",
         f'echo "{_FACT} distribution $ID-$VERSION_ID"',
         f'echo "{_FACT} arch $(dpkg --print-architecture)"',

@@ -17,6 +17,12 @@ LOCK_BUSY = 75
 KILL_GRACE = 10
 """Seconds between a step's TERM, when its time is over, and its KILL."""
 
+ENVIRONMENT = """\
+umask 022
+# Neither the operator's locale nor a bare environment, such as cloud-init's, decides what steps do.
+export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+"""
+
 _STEP = "CAFFE_SPARK_STEP"
 
 
@@ -50,8 +56,7 @@ fi
 echo '{CHANGED}'
 """
     return f"""\
-umask 022
-mkdir -p -m 0700 {RUN}
+{ENVIRONMENT}mkdir -p -m 0700 {RUN}
 script=$(mktemp {RUN}/step.XXXXXX)
 trap 'rm -f "$script"' EXIT
 cat >"$script" <<'{_STEP}'

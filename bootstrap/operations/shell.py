@@ -62,8 +62,9 @@ def has_content(path: str, content: str) -> str:
 
 def has_access(path: str, mode: str, owner: str, group: str | None) -> str:
     """A test that `path` has this mode, owner and group (None: the owner's login group)."""
-    wanted_group = quote(group) if group is not None else f'"$(id -gn {quote(owner)})"'
-    return f'[ "$(stat -c "%a %U %G" {quote(path)})" = {int(mode, 8):o}" "{quote(owner)}" "{wanted_group} ]'
+    plain = f"{int(mode, 8):o} {owner} {group or ''}"
+    wanted = quote(plain) if group is not None else f'{quote(plain)}"$(id -gn {quote(owner)})"'
+    return f'[ "$(stat -c "%a %U %G" {quote(path)})" = {wanted} ]'
 
 
 def ownership(owner: str, group: str | None) -> str:
