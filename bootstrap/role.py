@@ -27,8 +27,9 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 
 
-def _read(file: Path) -> Any:
-    return yaml.load(file.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+def _read(file: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.load(file.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    return document
 
 
 class _Step(BaseModel):
