@@ -1,0 +1,31 @@
+"""The Pulumi program: configuration → the provider's program → the stack's outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pulumi
+from pulumi.runtime.config import CONFIG
+
+from bootstrap.errors import CaffeSparkError
+from infra import config
+from infra.local.program import program as local
+
+PROGRAMS = {"local": local}
+
+
+def main() -> None:
+    """Register the stack; an expected failure is one line, and comes before the first resource."""
+    stack = pulumi.get_stack()
+    try:
+        # The whole namespace, not key by key: a misspelt key has to be seen.
+        settings = config.load(CONFIG.get(), stack)
+        outputs = PROGRAMS[settings.provider](settings, stack, str(Path.cwd()))
+    except CaffeSparkError as error:
+        raise pulumi.RunError(str(error)) from None
+    for name, value in outputs.items():
+        pulumi.export(name, value)
+
+
+if __name__ == "__main__":
+    main()

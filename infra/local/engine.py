@@ -1,0 +1,261 @@
+"""The container engine on this machine: every podman or docker command goes through here.
+
+Commands are argument lists; secrets travel on stdin. Podman and docker answer the few questions that we
+ask in different shapes, and these are made one here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, ip_network
+from typing import Any, Final, Literal
+
+from bootstrap.errors import CaffeSparkError, ConfigError
+
+Kind = Literal["podman", "docker"]
+TIMEOUT: Final = 120.0
+"""Seconds; a busy machine takes ten for what usually takes a tenth of one."""
+
+
+class EngineError(CaffeSparkError):
+    """The engine refused a command; `output` is what it said."""
+
+    def __init__(self, given: str, why: str, fix: str, *, output: str = "") -> None:
+        super().__init__(given, why, fix)
+        self.output = output
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that the engine knows."""
+
+    name: str
+    subnets: tuple[IPv4Network, ...] = ()
+    interface: str = ""
+    """The bridge on this machine."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container, running or not."""
+
+    id: str
+    name: str
+    running: bool
+    labels: Mapping[str, str]
+
+
+# what the engine says -> (why, what to type)
+_KNOWN: Final = (
+    (
+        re.compile(r"password is required|no new privileges", re.IGNORECASE),
+        "sudo asks for a password",
+        "Run `sudo -v`, then the same command again.",
+    ),
+    (
+        re.compile(
+            r"cannot connect to (the docker daemon|podman)|is the docker daemon running", re.IGNORECASE
+        ),
+        "its daemon does not run",
+        "Run `sudo systemctl start docker`, then the same command again.",
+    ),
+    (
+        re.compile(r"no space left on device", re.IGNORECASE),
+        "the disk is full",
+        "Free some disk (`podman system prune` removes what nothing uses), then the same command again.",
+    ),
+    (
+        re.compile(r"pool overlaps|subnet .* (is )?already (used|being used)", re.IGNORECASE),
+        "another network has taken the subnet",
+        "Run `pulumi config set subnet 192.168.77.0/24`, or another free one.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Podman or docker, run as root (through `sudo -n` where we are not)."""
+
+    kind: Kind
+
+    @property
+    def podman(self) -> bool:
+        """True for podman."""
+        return self.kind == "podman"
+
+    def run(self, *arguments: str, stdin: bytes | None = None, timeout: float = TIMEOUT) -> str:
+        """Run one command and return its standard output.
+
+        Raises:
+            EngineError: it failed or took longer than `timeout` seconds.
+        """
+        return run_as_root([self.kind, *arguments], stdin=stdin, timeout=timeout)
+
+    def version(self) -> str:
+        """E.g. `4.3.1`. Fails where docker's daemon does not run."""
+        if self.podman:
+            return self.run("--version").split()[-1]
+        return self.run("version", "--format", "{{.Server.Version}}").strip()
+
+    def storage(self) -> str:
+        """The folder that holds images and containers."""
+        return self.run("info", "-f", "{{.Store.GraphRoot}}" if self.podman else "{{.DockerRootDir}}").strip()
+
+    def networks(self) -> list[Network]:
+        """All networks, the engine's own ones too."""
+        if self.podman:
+            found = json.loads(self.run("network", "ls", "--format", "json") or "[]")
+            return [_podman_network(entry) for entry in found or []]
+        names = self.run("network", "ls", "-q").split()
+        found = json.loads(self.run("network", "inspect", *names)) if names else []
+        return [_docker_network(entry) for entry in found]
+
+    def network(self, name: str) -> Network | None:
+        """The network of that name, if there is one."""
+        return next((network for network in self.networks() if network.name == name), None)
+
+    def container(self, name: str) -> Container | None:
+        """The container of that name or id, if there is one."""
+        try:
+            found = json.loads(self.run("container", "inspect", name))
+        except EngineError as error:
+            if "no such container" in error.output.lower():
+                return None
+            raise
+        return _container(found[0])
+
+    def containers(self, labels: Mapping[str, str]) -> list[str]:
+        """Names of all containers that carry these labels, stopped ones too."""
+        filters = [f"--filter=label={key}={value}" for key, value in labels.items()]
+        return self.run("ps", "-a", *filters, "--format", "{{.Names}}").split()
+
+    def remove_containers(self, *names: str) -> None:
+        """Remove containers with their anonymous volumes; one that is gone is no error."""
+        if not names:
+            return
+        try:
+            # A node keeps nothing that an orderly shutdown would save.
+            self.run("rm", "-f", "-v", *(("-t", "1") if self.podman else ()), *names)
+        except EngineError as error:
+            if "no such container" not in error.output.lower():
+                raise
+
+    def image_exists(self, ref: str) -> bool:
+        """True when the image lies in the engine's storage."""
+        try:
+            self.run("image", "inspect", "--format", "{{.Id}}", ref)
+        except EngineError as error:
+            if re.search(r"no such image|image not known|failed to find image", error.output, re.IGNORECASE):
+                return False
+            raise
+        return True
+
+
+def find_engine(setting: Literal["auto", "podman", "docker"], stack: str) -> Engine:
+    """The engine that the setting asks for; `auto` prefers podman.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    wanted: tuple[Kind, ...] = ("podman", "docker") if setting == "auto" else (setting,)
+    for kind in wanted:
+        if shutil.which(kind):
+            return Engine(kind)
+    other = "docker" if setting == "podman" else "podman"
+    if setting != "auto" and shutil.which(other):
+        raise ConfigError(
+            f"engine: {setting}",
+            f"{setting} is not installed here, {other} is",
+            f"Run `pulumi config set engine {other} --stack {stack}`.",
+        )
+    raise ConfigError(
+        f"engine: {setting}",
+        f"{' or '.join(wanted)} is not installed here",
+        f"Run `sudo apt-get install -y {wanted[0] if wanted[0] == 'podman' else 'docker.io'}`.",
+    )
+
+
+def run_as_root(command: Sequence[str], *, stdin: bytes | None = None, timeout: float = TIMEOUT) -> str:
+    """Run a command as root and return its standard output.
+
+    Raises:
+        EngineError: it failed or took longer than `timeout` seconds.
+    """
+    # -n: a question for a password would wait unseen behind pulumi's display.
+    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    shown = shlex.join(command[:2])
+    try:
+        done = subprocess.run(
+            [*prefix, *command],
+            input=b"" if stdin is None else stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+            # The working folder may be one that root must not enter, or that is gone.
+            cwd="/",
+        )
+    except FileNotFoundError as error:
+        raise EngineError(
+            shown, f"{error.filename} is not installed", f"Run `apt-get install {error.filename}`."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(
+            shown,
+            f"no answer within {timeout:.0f} s",
+            "Run the same command again when the machine is less busy.",
+        ) from error
+    if done.returncode != 0:
+        raise _explained(shown, done.stderr.decode(errors="replace"), done.returncode)
+    return done.stdout.decode(errors="replace")
+
+
+def _explained(shown: str, stderr: str, code: int) -> EngineError:
+    # podman warns about other people's CNI files on every call
+    lines = [line for line in stderr.splitlines() if line.strip() and "level=warning" not in line]
+    output = "\n".join(lines)
+    for pattern, why, fix in _KNOWN:
+        if pattern.search(output):
+            return EngineError(shown, why, fix, output=output)
+    last = lines[-1].removeprefix("Error: ").strip() if lines else f"it ended with status {code}"
+    return EngineError(shown, last, "Mend that, then run the same command again.", output=output)
+
+
+def _podman_network(entry: Mapping[str, Any]) -> Network:
+    return Network(
+        name=entry["name"],
+        subnets=_ipv4([subnet.get("subnet") for subnet in entry.get("subnets") or []]),
+        interface=entry.get("network_interface", ""),
+        labels=entry.get("labels") or {},
+    )
+
+
+def _docker_network(entry: Mapping[str, Any]) -> Network:
+    options = entry.get("Options") or {}
+    return Network(
+        name=entry["Name"],
+        subnets=_ipv4([ipam.get("Subnet") for ipam in (entry.get("IPAM") or {}).get("Config") or []]),
+        interface=options.get("com.docker.network.bridge.name", f"br-{entry['Id'][:12]}"),
+        labels=entry.get("Labels") or {},
+    )
+
+
+def _ipv4(texts: Sequence[str | None]) -> tuple[IPv4Network, ...]:
+    networks = (ip_network(text, strict=False) for text in texts if text)
+    return tuple(network for network in networks if isinstance(network, IPv4Network))
+
+
+def _container(entry: Mapping[str, Any]) -> Container:
+    return Container(
+        id=entry["Id"],
+        name=entry["Name"].lstrip("/"),
+        running=bool(entry["State"]["Running"]),
+        labels=entry["Config"].get("Labels") or {},
+    )

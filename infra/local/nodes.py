@@ -1,0 +1,266 @@
+"""Nodes: containers that run systemd and sshd, and behave as hosts."""
+
+from __future__ import annotations
+
+import io
+import socket
+import tarfile
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, UpdateResult
+
+from bootstrap.errors import StackError, Unreachable
+from infra import tags
+from infra.local import probe
+from infra.local.engine import Engine, EngineError
+from infra.local.keys import SshKey
+from infra.local.provider import Props, Provider, changed, replace_if
+
+USER: Final = "ops"
+"""The operator's account, made by setup-node.sh."""
+PORT: Final = 22
+BOOT_TIMEOUT: Final = 90.0
+"""Seconds; a node boots in one, and in ten where a dozen boot at once on two cores."""
+PATIENCE: Final = 20.0
+"""Seconds that a node may be silent before `read` looks closer: it may be compiling on all its cores."""
+UP: Final = ("running", "degraded", "starting")
+"""What systemd says on a living host."""
+
+# Runs in the node: waits until it has booted and sshd listens, then prints the host keys it shows.
+# Docker mounts /etc/hosts from outside, and then nothing can replace it: uncover the file beneath.
+_READY: Final = """
+end=$(($(date +%s) + TIMEOUT))
+until state=$(systemctl is-system-running 2>/dev/null); [ "$state" = running ] || [ "$state" = degraded ]; do
+    [ "$(date +%s)" -lt $end ] || { echo "systemd is $state after TIMEOUT s"; exit 1; }
+    sleep 0.1
+done
+if grep -q ' /etc/hosts ' /proc/self/mounts; then umount /etc/hosts; fi
+ssh-keyscan -t ed25519 ADDRESS 2>/dev/null
+"""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """What a node is made from; all of it is known before it exists."""
+
+    engine: str
+    container: str
+    """The engine's name for it."""
+    hostname: str
+    address: str
+    network: str
+    image: str
+    vcpu: int
+    memory_mb: int
+    host_private_key: str
+    host_public_key: str
+    authorized_key: str
+    labels: dict[str, str]
+
+    @classmethod
+    def of(cls, props: Props) -> NodeSpec:
+        """Read it back from a resource's properties, where every number is a float."""
+        values = {field.name: props[field.name] for field in fields(cls)}
+        return cls(**{**values, "vcpu": int(values["vcpu"]), "memory_mb": int(values["memory_mb"])})
+
+
+def limit_arguments(vcpu: int, memory_mb: int) -> tuple[str, ...]:
+    """Hold a node to its CPUs and its memory; it swaps nothing."""
+    return (f"--cpus={vcpu}", f"--memory={memory_mb}m", f"--memory-swap={memory_mb}m")
+
+
+def create_arguments(spec: NodeSpec, boot: tuple[str, ...], found: probe.Findings) -> list[str]:
+    """The engine's `create` command for a node. Pure."""
+    return [
+        "create",
+        f"--name={spec.container}",
+        f"--hostname={spec.hostname}",
+        f"--network={spec.network}",
+        f"--ip={spec.address}",
+        *(f"--label={key}={value}" for key, value in spec.labels.items()),
+        *boot,
+        *found.arguments,
+        *(limit_arguments(spec.vcpu, spec.memory_mb) if found.limits else ()),
+        spec.image,
+        "/sbin/init",
+    ]
+
+
+def identity(spec: NodeSpec) -> bytes:
+    """A tar archive, to be unpacked at / before the first boot: who the node is and whom it lets in."""
+    files = {
+        # Roles add the other nodes; without its own name sudo complains and Java does not start.
+        "etc/hosts": (f"127.0.0.1 localhost\n::1 localhost\n{spec.address} {spec.hostname}\n", 0o644),
+        "etc/ssh/ssh_host_ed25519_key": (spec.host_private_key, 0o600),
+        "etc/ssh/ssh_host_ed25519_key.pub": (spec.host_public_key + "\n", 0o644),
+        f"etc/ssh/authorized_keys/{USER}": (spec.authorized_key + "\n", 0o644),
+    }
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, (text, mode) in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(text.encode()), mode, int(time.time())
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+class NodeProvider(Provider):
+    """A container that is a host: it boots, keeps its address, and shows the host key of the stack."""
+
+    def create(self, props: Props) -> CreateResult:
+        """Make it, boot it, and wait until sshd answers with the recorded host key.
+
+        Raises:
+            StackError: a container of that name belongs to somebody else.
+            EngineError: the engine refuses it.
+            Unreachable: it does not boot or does not answer; it is removed again.
+        """
+        spec = NodeSpec.of(props)
+        engine = Engine(spec.engine)  # type: ignore[arg-type]
+        _claim(engine, spec)
+        found = probe.find(engine, spec.image)
+        try:
+            id_ = engine.run(*create_arguments(spec, probe.boot_flags(engine), found)).split()[-1]
+            # On stdin: what stands in an argument list can be read by every user of this machine.
+            engine.run("cp", "-", f"{spec.container}:/", stdin=identity(spec))
+            engine.run("start", spec.container)
+            _wait_until_ready(engine, spec)
+        except BaseException:
+            engine.remove_containers(spec.container)
+            raise
+        return CreateResult(id_=id_, outs={**props, **asdict(spec), "flags": str(found)})
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        """Gone when it was removed, has exited, or its systemd or sshd no longer answers."""
+        engine = Engine(props["engine"])
+        container = engine.container(id_)
+        if container is None or not container.running or not _lives(engine, id_, props["address"]):
+            return ReadResult(id_="", outs={})
+        return ReadResult(id_=id_, outs=props)
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """CPUs and memory change in place; what else decides a node is settled at its first boot."""
+        resized = changed(olds, news, ("vcpu", "memory_mb"))
+        in_place = ("vcpu", "memory_mb", "labels")
+        return replace_if(
+            changed(olds, news, [field.name for field in fields(NodeSpec) if field.name not in in_place]),
+            resized,
+        )
+
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        """Give it other limits, without a reboot.
+
+        Raises:
+            EngineError: the engine refuses them.
+        """
+        spec = NodeSpec.of(news)
+        engine = Engine(spec.engine)  # type: ignore[arg-type]
+        if probe.find(engine, spec.image).limits:
+            engine.run("update", *limit_arguments(spec.vcpu, spec.memory_mb), spec.container)
+        return UpdateResult(outs={**olds, **asdict(spec)})
+
+    def delete(self, id_: str, _props: Props) -> None:
+        """Remove it with all that it holds."""
+        Engine(_props["engine"]).remove_containers(id_)
+
+
+def _claim(engine: Engine, spec: NodeSpec) -> None:
+    """Make the name free: what an interrupted run of this stack left goes, anybody else's stays."""
+    there = engine.container(spec.container)
+    if there is None:
+        return
+    if not tags.is_ours(dict(there.labels), spec.labels):
+        raise StackError(
+            f"container {spec.container}",
+            f"it exists and belongs to {tags.owner(dict(there.labels))}",
+            f"Run `sudo {engine.kind} rm -f {spec.container}` if nothing needs it.",
+        )
+    engine.remove_containers(there.id)
+
+
+def _wait_until_ready(engine: Engine, spec: NodeSpec) -> None:
+    where = f"{spec.hostname} ({spec.address})"
+    script = _READY.replace("TIMEOUT", f"{BOOT_TIMEOUT:.0f}").replace("ADDRESS", spec.address)
+    again = "Run the same command again."
+    try:
+        shown = engine.run("exec", spec.container, "sh", "-c", script, timeout=BOOT_TIMEOUT + 10)
+    except EngineError as error:
+        raise Unreachable(where, f"it did not boot: {error.output or error.why}", again) from error
+    if spec.host_public_key.split()[1] not in shown.split():
+        raise Unreachable(where, "sshd does not show the stack's host key", again)
+    banner = _banner(spec.address, BOOT_TIMEOUT)
+    if not banner:
+        raise Unreachable(
+            where,
+            "sshd runs, but this machine cannot reach it",
+            "Look at this machine's firewall and routes.",
+        )
+
+
+def _lives(engine: Engine, id_: str, address: str) -> bool:
+    """True when sshd greets us, or is too busy to do so while systemd says that all is well."""
+    banner = _banner(address, PATIENCE)
+    if banner is not None:
+        return banner
+    # `degraded` ends with a status of 1 and is still a host
+    ask = "systemctl is-system-running || true"
+    try:
+        return engine.run("exec", id_, "sh", "-c", ask, timeout=PATIENCE).strip() in UP
+    except EngineError:
+        return False
+
+
+def _banner(address: str, patience: float) -> bool | None:
+    """True: an SSH server greets us; False: nothing listens there; None: no answer in `patience` seconds."""
+    try:
+        with socket.create_connection((address, PORT), timeout=patience) as connection:
+            return connection.recv(4) == b"SSH-"
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return None
+
+
+class EmbeddedNode(Resource, module="embedded", name="Node"):
+    """A host of the cluster."""
+
+    hostname: pulumi.Output[str]
+    address: pulumi.Output[str]
+    host_public_key: pulumi.Output[str]
+    flags: pulumi.Output[str]
+    """In words, what the engine needed to run it here."""
+
+    def __init__(
+        self,
+        hostname: str,
+        *,
+        stack: str,
+        engine: str,
+        address: str,
+        network: pulumi.Input[str],
+        image: pulumi.Input[str],
+        vcpu: int,
+        memory_mb: int,
+        authorized_key: pulumi.Input[str],
+        labels: dict[str, str],
+    ) -> None:
+        host_key = SshKey(f"{hostname}-host-key")
+        props: dict[str, Any] = {
+            "engine": engine,
+            "container": tags.full_name(stack, hostname),
+            "hostname": hostname,
+            "address": address,
+            "network": network,
+            "image": image,
+            "vcpu": vcpu,
+            "memory_mb": memory_mb,
+            "host_private_key": host_key.private_key,
+            "host_public_key": host_key.public_key,
+            "authorized_key": authorized_key,
+            "labels": labels,
+            "flags": None,
+        }
+        super().__init__(NodeProvider(), hostname, props)

@@ -1,0 +1,137 @@
+"""Which flags the engine needs on this host to run a container that boots systemd.
+
+Found by trying: a container that runs `true` is started until it works, and every refusal names its remedy.
+Found once per boot and engine, then remembered in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from infra.local.cache import cache_folder, locked
+from infra.local.engine import Engine, EngineError
+from infra.local.provider import say
+
+UNLIMITED: Final = 1048576
+"""What `unlimited` becomes where the engine wants a number: the kernel's own ceiling for open files."""
+LEAST: Final = 1024
+"""Below that many open files or processes a node is of no use."""
+HELD: Final = ("--memory=512m", "--cpus=1")
+# crun names the limit, runc gives its number in Linux
+_LIMITS: Final = (
+    (r"RLIMIT_NOFILE|rlimit type 7\b", "nofile", resource.RLIMIT_NOFILE),
+    (r"RLIMIT_NPROC|rlimit type 6\b", "nproc", resource.RLIMIT_NPROC),
+)
+SBIN: Final = "/usr/sbin:/sbin"
+
+Attempt = Callable[[Sequence[str]], str | None]
+"""Tries a container with these flags; None when it ran, else what the engine said."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The flags, and why each is needed."""
+
+    arguments: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    limits: bool = True
+    """True when nodes can be held to their CPUs and memory."""
+
+    def __str__(self) -> str:
+        if not self.reasons:
+            return "no special flags needed here"
+        return "; ".join(self.reasons)
+
+
+def search(attempt: Attempt, limit: Callable[[int], int], runc: str | None) -> Findings:
+    """Add what each refusal asks for until a container runs. Pure but for `attempt`.
+
+    `limit` gives the hard value of a resource limit; `runc` is that runtime's path where it is installed.
+
+    Raises:
+        EngineError: a refusal that has no remedy.
+    """
+    flags: dict[str, tuple[str, str]] = {}
+    values: dict[str, int] = {}
+    limits = True
+    while True:
+        arguments = [f"{name}={value}" for name, (value, _) in flags.items()]
+        refusal = attempt([*arguments, *(HELD if limits else ())])
+        if refusal is None:
+            reasons = [f"{flag} ({why})" for flag, (_, why) in zip(arguments, flags.values(), strict=True)]
+            if not limits:
+                reasons.append("no CPU and memory limits (the host's control groups refuse them)")
+            return Findings(tuple(arguments), tuple(reasons), limits)
+        refused = next((entry for entry in _LIMITS if re.search(entry[0], refusal)), None)
+        if refused and values.get(refused[1], LEAST + 1) > LEAST:
+            _, name, number = refused
+            # An engine may have lowered its own hard limit below ours: then half of it, and so on.
+            values[name] = values[name] // 2 if name in values else limit(number)
+            flags[f"--ulimit={name}"] = (f"{values[name]}:{values[name]}", "the host lets nothing raise it")
+        elif "hybrid mode" in refusal and runc and "--runtime" not in flags:
+            flags["--runtime"] = (runc, "crun does not run where control groups are in hybrid mode")
+        elif limits and not refused and "hybrid mode" not in refusal:
+            limits = False
+        else:
+            last = (
+                refusal.strip().splitlines()[-1].removeprefix("Error: ") if refusal.strip() else "no reason"
+            )
+            mend = "Mend that, then run the same command again."
+            fix = "Run `sudo apt-get install -y runc`." if "hybrid mode" in refusal else mend
+            raise EngineError("a container that boots systemd", last, fix, output=refusal)
+
+
+def boot_flags(engine: Engine) -> tuple[str, ...]:
+    """What it takes to run systemd as a container's first process."""
+    if engine.podman:
+        # --no-hosts: /etc/hosts is an ordinary file then, which roles can replace.
+        return ("--systemd=always", "--no-hosts")
+    return ("--privileged", "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock")
+
+
+def find(engine: Engine, image: str) -> Findings:
+    """The flags for this host, from the cache where they were found since it booted.
+
+    Raises:
+        EngineError: no container can run here.
+    """
+    with locked("probe"):
+        remembered = cache_folder() / f"probe-{_key(engine)}.json"
+        if remembered.is_file():
+            known = json.loads(remembered.read_text())
+            return Findings(tuple(known["arguments"]), tuple(known["reasons"]), known["limits"])
+        found = search(
+            lambda flags: _attempt(engine, image, flags),
+            _hard_limit,
+            shutil.which("runc", path=f"{os.environ.get('PATH', '')}:{SBIN}"),
+        )
+        say(f"{engine.kind} on this host: {found}.")
+        remembered.write_text(json.dumps(asdict(found)))
+        return found
+
+
+def _attempt(engine: Engine, image: str, flags: Sequence[str]) -> str | None:
+    try:
+        engine.run("run", "--rm", *boot_flags(engine), *flags, image, "true")
+    except EngineError as error:
+        return error.output or error.why
+    return None
+
+
+def _hard_limit(which: int) -> int:
+    most = resource.getrlimit(which)[1]
+    return UNLIMITED if most == resource.RLIM_INFINITY else most
+
+
+def _key(engine: Engine) -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    # A limit lowered in this shell asks for other flags.
+    return f"{engine.kind}-{engine.version()}-{_hard_limit(resource.RLIMIT_NOFILE)}-{boot}"

@@ -1,0 +1,104 @@
+"""The embedded cluster, as a bill of materials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pulumi
+
+from bootstrap.cluster import VERSION
+from infra import tags
+from infra.config import LocalConfig
+from infra.local import image, nodes, preflight
+from infra.local.keys import Secret, SshKey
+from infra.local.network import EmbeddedNetwork, Leftovers
+
+Outputs = dict[str, Any]
+
+# What a worker's memory goes to before Spark may give any to executors' JVMs, in MB.
+RESERVED_MB: Final = {
+    "systemd, sshd and page cache": 192,
+    "HDFS DataNode": 384,
+    "Spark worker daemon": 320,
+    "the trainer: Python, pycaffe, gradients": 640,
+}
+
+
+def spark_memory_mb(node_memory_mb: int) -> int:
+    """What Spark may hand out on a node of that size."""
+    return node_memory_mb - sum(RESERVED_MB.values())
+
+
+def program(config: LocalConfig, stack: str, home: str) -> Outputs:
+    """Register the stack's resources and return its outputs.
+
+    Raises:
+        ConfigError, StackError: this machine cannot carry the stack; nothing is registered then.
+    """
+    labels = tags.labels(stack, home)
+    engine = preflight.check(config, stack, labels).kind
+    network_name = tags.full_name(stack)
+    image_tag, recipe = image.describe(config.image)
+
+    leftovers = Leftovers("leftovers", engine=engine, network=network_name, labels=labels)
+    base = image.BaseImage("base-image", engine=engine, tag=image_tag, recipe=recipe)
+    network = EmbeddedNetwork(
+        "network",
+        engine=engine,
+        network=network_name,
+        subnet=str(config.subnet),
+        labels=labels,
+        opts=pulumi.ResourceOptions(depends_on=[leftovers]),
+    )
+    operator = SshKey("operator-key")
+    spark_secret = Secret("spark-secret")
+    names = [tags.HEAD, *tags.worker_names(config.workers)]
+    machines = [
+        nodes.EmbeddedNode(
+            name,
+            stack=stack,
+            engine=engine,
+            address=str(config.address(number)),
+            network=network.network,
+            image=base.tag,
+            vcpu=config.vcpu,
+            memory_mb=config.memory_mb,
+            authorized_key=operator.public_key,
+            labels=labels,
+        )
+        for number, name in enumerate(names)
+    ]
+    return {
+        "cluster": _cluster(config, stack, machines, operator, spark_secret),
+        "nodes": {name: str(config.address(number)) for number, name in enumerate(names)},
+        "engine": pulumi.Output.concat(engine, ": ", machines[0].flags),
+        "kept": image.kept(engine, image_tag),
+        "next": f"fab build-headnode, then fab submit-mnist (and pulumi destroy --stack {stack} to end)",
+    }
+
+
+def _cluster(
+    config: LocalConfig,
+    stack: str,
+    machines: Sequence[nodes.EmbeddedNode],
+    operator: SshKey,
+    spark_secret: Secret,
+) -> Outputs:
+    """`bootstrap.cluster.Cluster`'s document, with outputs at its leaves: only two of them are secret."""
+    return {
+        "version": VERSION,
+        "stack": stack,
+        "provider": "local",
+        "head": _node(machines[0]),
+        "workers": [_node(worker) for worker in machines[1:]],
+        "ssh": {"user": nodes.USER, "private_key": operator.private_key, "port": nodes.PORT},
+        "spark_master": f"spark://{tags.HEAD}:7077",
+        "spark_secret": spark_secret.value,
+        "shared_storage": f"hdfs://{tags.HEAD}:9000",
+        "worker": {"cores": config.vcpu, "memory_mb": spark_memory_mb(config.memory_mb), "gpus": 0},
+    }
+
+
+def _node(node: nodes.EmbeddedNode) -> Outputs:
+    return {"name": node.hostname, "address": node.address, "host_key": node.host_public_key}
