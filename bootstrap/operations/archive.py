@@ -22,7 +22,8 @@ def scripts(spec: Archive) -> Scripts:
     Raises:
         ConfigError: `sha256` is neither a sum nor a `$(…)` that prints one.
     """
-    if not _SUM.fullmatch(spec.sha256):
+    sha256 = spec.sha256.strip()
+    if not _SUM.fullmatch(sha256):
         raise ConfigError(
             f"sha256 {spec.sha256!r} of {spec.dest}",
             "it is neither 64 hexadecimal digits nor $(command)",
@@ -30,7 +31,7 @@ def scripts(spec: Archive) -> Scripts:
         )
     marker = quote(f"{spec.dest}/{MARKER}")
     # What prints the sum may be a .sha256 file, which has the file's name behind it.
-    want = f'want={spec.sha256} || want=\nwant=${{want%%[[:space:]]*}}\n[ "${{#want}}" -eq 64 ]'
+    want = f'want={sha256} || want=\nwant=${{want%%[[:space:]]*}}\n[ "${{#want}}" -eq 64 ]'
     guard = [want, f'[ "$(cat {marker})" = "$want" ]']
     dest, new = quote(spec.dest), quote(spec.dest + ".new")
     run = f"""\

@@ -1,0 +1,265 @@
+"""What is wrong with a cluster, and what to type: each node answers everything in one round trip."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bootstrap import paths
+from bootstrap import remote as ssh
+from bootstrap.cluster import Cluster, Node
+from bootstrap.command import Check
+from bootstrap.errors import CaffeSparkError
+from bootstrap.execute import Connect
+from bootstrap.operations.shell import bounded, quote
+from bootstrap.plan import compile_checks, order
+from bootstrap.role import ROLES, load_role
+from bootstrap.script import ENVIRONMENT
+
+MIN_DISK_MB = 2048
+"""A job's snapshots and executors' spills need this much."""
+MIN_MEMORY_MB = 256
+MAX_OFFSET = 5.0
+"""Seconds; beyond it TLS, apt and log files of several nodes start to disagree."""
+CHECK_TIMEOUT = 90
+DATANODE_PORT = 9866
+SPARK_WORKER_UI = 8081
+BUILD = "Run `fab build-headnode`."
+
+_LINE = re.compile(r"@check (\d+) (\d+) ?(.*)")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check on one node: whether it holds, what was seen, and what to type where it does not."""
+
+    node: str
+    name: str
+    ok: bool
+    detail: str
+    fix: str
+
+
+def diagnose(
+    cluster: Cluster,
+    console: Console,
+    *,
+    given: Mapping[str, Any] | None = None,
+    connect: Connect = ssh.connect,
+    folder: Path = ROLES,
+) -> list[Finding]:
+    """Check all nodes side by side and print what was found; failures come with what to type.
+
+    Raises:
+        ConfigError: a role's check cannot be compiled.
+    """
+    checks = {node.name: checks_for(cluster, node, given or {}, folder) for node in cluster.nodes}
+    found: dict[str, list[Finding]] = {}
+    bugs: list[BaseException] = []
+
+    def examine(node: Node) -> None:
+        try:
+            found[node.name] = _examine(cluster, node, checks[node.name], connect)
+        except BaseException as error:  # a bug: the main thread raises it
+            bugs.append(error)
+
+    threads = [threading.Thread(target=examine, args=(node,), daemon=True) for node in cluster.nodes]
+    with console.status("Asking every node …"):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if bugs:
+        raise bugs[0]
+    findings = [finding for node in cluster.nodes for finding in found[node.name]]
+    _print(findings, cluster, console)
+    return findings
+
+
+def checks_for(cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES) -> list[Check]:
+    """What is asked of a node: its resources, its peers, the framework, storage, and its roles' checks. Pure.
+
+    Raises:
+        ConfigError: a role's check cannot be compiled.
+    """
+    checks = [*_resources(node), *_peers(cluster, node), _framework()]
+    if node.name == cluster.head.name:
+        checks.append(_storage(cluster))
+    roles = order([load_role(file.parent.name, folder) for file in sorted(folder.glob("*/role.yaml"))])
+    for role in roles:
+        checks += compile_checks(role, cluster, node, given)
+    return checks
+
+
+def script(checks: Sequence[Check]) -> str:
+    """One script that runs the checks side by side and prints the clock, then a line for each."""
+    lines = [ENVIRONMENT, 'echo "@clock $(date +%s.%N)"']
+    for index, check in enumerate(checks):
+        lines.append(
+            f"(\nsaid=$({{ {bounded(check.run, CHECK_TIMEOUT, tag=f'CHECK_{index}')}\n}} 2>&1)\ncode=$?\n"
+            'said=$(printf %s "$said" | grep . | tail -n 1 | cut -c1-300)\n'
+            # One write below the size of a pipe's buffer: lines of several checks do not mix.
+            f'printf "@check {index} %d %s\\n" $code "$said"\n) &'
+        )
+    return "\n".join([*lines, "wait", ""])
+
+
+def parse(output: str, checks: Sequence[Check], node: str) -> list[Finding]:
+    """Read what `script` printed; a check without an answer has failed."""
+    answers = {int(m[1]): (int(m[2]), m[3]) for m in map(_LINE.fullmatch, output.splitlines()) if m}
+    findings = []
+    for index, check in enumerate(checks):
+        code, said = answers.get(index, (1, "no answer"))
+        if code == ssh.TIMED_OUT and not said:
+            said = f"no answer within {CHECK_TIMEOUT} s"
+        findings.append(
+            Finding(node, check.name, code == 0, said or ("" if code == 0 else f"status {code}"), check.fix)
+        )
+    return findings
+
+
+def _examine(cluster: Cluster, node: Node, checks: Sequence[Check], connect: Connect) -> list[Finding]:
+    offsets: list[float] = []
+
+    def clock(line: str) -> None:
+        if line.startswith("@clock "):
+            offsets.append(float(line.split()[1]) - time.time())
+
+    try:
+        with connect(cluster, node) as remote:
+            result = remote.run(script(checks), check=False, timeout=CHECK_TIMEOUT + 30, on_line=clock)
+    except CaffeSparkError as error:
+        return [Finding(node.name, "SSH", False, error.why, error.fix)]
+    offset = offsets[0] if offsets else float("inf")
+    return [
+        Finding(node.name, "SSH", True, "", ""),
+        Finding(
+            node.name,
+            "clock",
+            abs(offset) <= MAX_OFFSET,
+            f"{offset:+.1f} s",
+            "Set the clock: `timedatectl set-ntp true` on the machine that runs the node.",
+        ),
+        *parse(result.stdout, checks, node.name),
+    ]
+
+
+def _resources(node: Node) -> list[Check]:
+    return [
+        Check(
+            "",
+            "disk",
+            "free=$(df -Pm / | awk 'NR == 2 { print $4 }')\n"
+            f'echo "$((free / 1024)).$((free % 1024 * 10 / 1024)) GB free"\n[ "$free" -ge {MIN_DISK_MB} ]',
+            f"Free {MIN_DISK_MB // 1024} GB on {node.name}: `du -xh / | sort -h` names what is large.",
+        ),
+        Check(
+            "",
+            "memory",
+            "free=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)\n"
+            f'echo "$free MB free"\n[ "$free" -ge {MIN_MEMORY_MB} ]',
+            f"End what takes {node.name}'s memory (`ps aux --sort=-rss | head`), or give the node more.",
+        ),
+    ]
+
+
+def _peers(cluster: Cluster, node: Node) -> list[Check]:
+    """Every port that this node uses on another one, in one check per peer."""
+    checks = []
+    for peer in cluster.nodes:
+        if peer.name == node.name:
+            continue
+        ports = {cluster.ssh.port: "SSH"} | (
+            _head_ports(cluster)
+            if peer.name == cluster.head.name
+            else {DATANODE_PORT: "HDFS DataNode", SPARK_WORKER_UI: "Spark worker"}
+        )
+        tries = "\n".join(
+            f"(timeout 5 bash -c 'exec 3<>/dev/tcp/$0/$1' {quote(peer.name)} {port} 2>/dev/null) || "
+            f'closed="$closed, {port} ({what})"'
+            for port, what in ports.items()
+        )
+        said = f'echo "closed on {peer.name}: ${{closed#, }}"'
+        run = f'closed=\n{tries}\nif [ -n "$closed" ]; then {said}; exit 1; fi'
+        fix = f"Run `fab bootstrap`, which starts the services; else look for a firewall on {peer.name}."
+        checks.append(Check("", f"ports of {peer.name}", run, fix))
+    return checks
+
+
+def _head_ports(cluster: Cluster) -> dict[int, str]:
+    ports = {paths.DEPOT_PORT: "depot"}
+    for uri, what in ((cluster.spark_master, "Spark master"), (cluster.shared_storage, "HDFS NameNode")):
+        port = urlsplit(uri).port
+        if port is not None:
+            ports[port] = what
+    return ports
+
+
+def _framework() -> Check:
+    home = quote(paths.CAFFE_HOME)
+    run = f"""\
+[ -e {home}/bin/caffe ] || {{ echo "no framework in {paths.CAFFE_HOME}"; exit 1; }}
+lost=$(find -L {home}/bin {home}/lib {home}/python -type f \\( -name '*.so*' -o -perm -u+x \\) \\
+  -exec ldd {{}} + 2>/dev/null | awk '/not found/ {{ print $1 }}' | sort -u | tr '\\n' ' ')
+if [ -n "$lost" ]; then echo "libraries not found: $lost"; exit 1; fi"""
+    return Check("", "framework's libraries", run, BUILD)
+
+
+def _storage(cluster: Cluster) -> Check:
+    url = quote(f"{cluster.shared_storage}/tmp/.doctor-")  # noqa: S108 - in HDFS
+    run = f"""\
+file={url}$$
+dfs() {{ runuser -u {paths.JOB_USER} -- {paths.HDFS} dfs "$@" 2>&1; }}
+text="$(date) $$"
+trap 'rm -f "$aside"' EXIT
+aside=$(mktemp)
+printf %s "$text" >"$aside"
+chmod 0644 "$aside"
+dfs -put -f "$aside" "$file" || exit 1
+got=$(dfs -cat "$file") || {{ echo "$got"; exit 1; }}
+[ "$got" = "$text" ] || {{ echo "wrote '$text', read '$got'"; exit 1; }}
+dfs -rm -skipTrash "$file" >/dev/null"""
+    fix = f"Run `fab bootstrap`; then `journalctl -u hdfs-namenode` on {cluster.head.name} if it fails again."
+    return Check("", "shared storage: write, read, remove", run, fix)
+
+
+def _print(findings: Sequence[Finding], cluster: Cluster, console: Console) -> None:
+    """Checks by nodes, then one line per failure."""
+    nodes = [node.name for node in cluster.nodes]
+    by_place = {(finding.name, finding.node): finding for finding in findings}
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("check")
+    for node in nodes:
+        table.add_column(node)
+    for name in dict.fromkeys(finding.name for finding in findings):
+        table.add_row(name, *(_cell(by_place.get((name, node))) for node in nodes))
+    console.print(table)
+    failures = [finding for finding in findings if not finding.ok]
+    for finding in failures:
+        line = Text.assemble(
+            (f"{finding.node}: {finding.name}: ", "bold red"), f"{finding.detail.rstrip('.')}. {finding.fix}"
+        )
+        console.print(line, soft_wrap=True, highlight=False)
+    if not failures:
+        console.print(
+            f"All {len(findings)} checks on {len(nodes)} nodes hold.", style="green", highlight=False
+        )
+
+
+def _cell(finding: Finding | None) -> Text:
+    if finding is None:
+        return Text("")
+    if not finding.ok:
+        return Text("✗", style="bold red")
+    measured = finding.name in ("disk", "memory", "clock")
+    return Text(f"✓ {finding.detail}" if measured else "✓", style="green")
