@@ -8,21 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from bootstrap.doctor import diagnose
 from fabric import task
 from invoke.context import Context
 from invoke.exceptions import Exit
-from rich.console import Console
-
-from bootstrap.cluster import Cluster
-from bootstrap.doctor import diagnose
-from bootstrap.errors import CaffeSparkError
-from bootstrap.execute import apply
-from bootstrap.framework import ensure_framework
-from bootstrap.stack import load_cluster
 from jobs.data import ensure_data
 from jobs.run import attach as follow_job
 from jobs.run import run_job
 from jobs.spec import JobSpec
+from rich.console import Console
+
+from bootstrap.cluster import Cluster
+from bootstrap.errors import CaffeSparkError
+from bootstrap.execute import apply
+from bootstrap.framework import ensure_framework
+from bootstrap.stack import load_cluster
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parent
@@ -71,7 +71,11 @@ def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False)
 )
 @expected_errors_in_one_line
 def build_headnode(
-    _: Context, stack: str | None = None, recipe: str = "caffe-cpu", opencv: bool = True, dry_run: bool = False
+    _: Context,
+    stack: str | None = None,
+    recipe: str = "caffe-cpu",
+    opencv: bool = True,
+    dry_run: bool = False,
 ) -> None:
     """Compile Caffe on the head node, push it to shared storage, spread it to every node."""
     cluster = cluster_of(stack)

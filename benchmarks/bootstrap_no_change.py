@@ -2,8 +2,8 @@
 
     python benchmarks/bootstrap_no_change.py [--stack dev] [--rounds 5]
 
-Needs a stack that is up, and `ansible-playbook` and `pyinfra` on PATH (`pip install ansible-core pyinfra` in an
-environment of their own). Prints seconds (min, median, max) per tool, and the ratio of ours to each, round by
+Needs a stack that is up, and `ansible-playbook` and `pyinfra` on PATH (`pip install ansible-core pyinfra`, in
+an environment of their own). Prints seconds (min, median, max) per tool, and the ratio of ours to each, round by
 round: the machine's speed drifts, a ratio within one round hardly does.
 """
 
@@ -41,10 +41,8 @@ def commands(cluster: Cluster, document: Path, key: Path, folder: Path) -> dict[
     known.write_text("".join(f"{node.address} {node.host_key}\n" for node in cluster.nodes))
     addresses = ",".join(node.address for node in cluster.nodes)
     inventory = folder / "inventory.py"
-    inventory.write_text(
-        f"nodes = ({[node.address for node in cluster.nodes]!r}, "
-        f"{{'ssh_user': {cluster.ssh.user!r}, 'ssh_key': {str(key)!r}, 'ssh_known_hosts_file': {str(known)!r}}})\n"
-    )
+    login = {"ssh_user": cluster.ssh.user, "ssh_key": str(key), "ssh_known_hosts_file": str(known)}
+    inventory.write_text(f"nodes = ({[node.address for node in cluster.nodes]!r}, {login!r})\n")
     ssh = f"-o UserKnownHostsFile={known} -o ControlMaster=auto -o ControlPersist=60s"
     return {
         "ours": [sys.executable, "-c", OURS, str(document), str(PEERS)],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pyinfra.operations import apt, files, server, systemd
 
+SCRIPT = "#!/bin/sh\nexec sleep infinity\n"
 UNIT = (Path(__file__).parent / "role/templates/bench.service.j2").read_text()
 
 apt.packages(packages=["jq", "tree"], no_recommends=True, update=True, cache_time=86400, _sudo=True)
