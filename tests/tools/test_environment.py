@@ -1,0 +1,138 @@
+"""What `pulumi` and `fab` are told, and that nothing of the user's is overwritten."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+from hashlib import sha1
+from pathlib import Path
+
+import pytest
+
+from bootstrap.errors import ConfigError
+from tools.environment import (
+    NO_PLUGINS,
+    environment,
+    passphrase_file,
+    prepare,
+    selected_stack,
+    shell_lines,
+    summary,
+)
+
+
+def select(root: Path, home: Path, stack: str, backend: str) -> None:
+    """Records a selection as the CLI does."""
+    folder = home / ".pulumi" / "workspaces"
+    folder.mkdir(parents=True, exist_ok=True)
+    digest = sha1(str(root / "Pulumi.yaml").encode()).hexdigest()
+    record = {"stacks": {backend: f"organization/caffe-spark/{stack}"}}
+    (folder / f"caffe-spark-{digest}-workspace.json").write_text(json.dumps(record))
+
+
+def test_state_and_passphrase_lie_inside_the_project(tmp_path: Path) -> None:
+    env = environment(tmp_path, {"HOME": str(tmp_path)})
+    assert env["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/.state/pulumi"
+    assert env["PULUMI_CONFIG_PASSPHRASE_FILE"] == f"{tmp_path}/.state/passphrase"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PULUMI_BACKEND_URL", "s3://team-state"),
+        ("PULUMI_CONFIG_PASSPHRASE_FILE", "/etc/their-passphrase"),
+        ("PULUMI_SKIP_UPDATE_CHECK", "false"),
+        (NO_PLUGINS, "false"),
+        ("SOMETHING", "else"),
+    ],
+)
+def test_what_the_user_has_set_is_kept(tmp_path: Path, name: str, value: str) -> None:
+    assert environment(tmp_path, {"HOME": str(tmp_path), name: value})[name] == value
+
+
+@pytest.mark.parametrize("passphrase", ["correct horse", ""])
+def test_a_passphrase_of_the_users_own_goes_before_a_file(tmp_path: Path, passphrase: str) -> None:
+    given = {"HOME": str(tmp_path), "PULUMI_CONFIG_PASSPHRASE": passphrase}
+    prepare(tmp_path, given)
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in environment(tmp_path, given)
+    assert not passphrase_file(tmp_path).exists()
+
+
+def test_our_programs_come_first_on_path_and_only_once(tmp_path: Path) -> None:
+    given = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    once = environment(tmp_path, given)
+    assert once["PATH"] == f"{tmp_path}/.venv/bin:{tmp_path}/.state/pulumi-cli/bin:/usr/bin:/bin"
+    assert environment(tmp_path, once) == once
+
+
+def test_plugins_are_left_to_the_engine_on_every_stack_but_dev(tmp_path: Path) -> None:
+    given = {"HOME": str(tmp_path)}
+    on_dev = environment(tmp_path, given)
+    assert on_dev[NO_PLUGINS].lower() == "true"
+    select(tmp_path, tmp_path, "prod", on_dev["PULUMI_BACKEND_URL"])
+    assert NO_PLUGINS not in environment(tmp_path, given)
+    assert NO_PLUGINS not in environment(tmp_path, on_dev), "the shell was activated while dev was selected"
+
+
+def test_a_selection_counts_for_its_backend_and_folder_only(tmp_path: Path) -> None:
+    env = environment(tmp_path, {"HOME": str(tmp_path)})
+    assert selected_stack(tmp_path, env) is None
+    select(tmp_path, tmp_path, "prod", env["PULUMI_BACKEND_URL"])
+    assert selected_stack(tmp_path, env) == "prod"
+    assert selected_stack(tmp_path, {**env, "PULUMI_BACKEND_URL": "s3://other"}) is None
+    assert selected_stack(tmp_path / "elsewhere", env) is None
+
+
+def test_an_unreadable_selection_is_no_selection(tmp_path: Path) -> None:
+    select(tmp_path, tmp_path, "prod", "file://x")
+    for record in (tmp_path / ".pulumi" / "workspaces").iterdir():
+        record.write_text("{")
+    assert selected_stack(tmp_path, {"HOME": str(tmp_path), "PULUMI_BACKEND_URL": "file://x"}) is None
+
+
+def test_the_passphrase_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    prepare(tmp_path, {})
+    path = passphrase_file(tmp_path)
+    first = path.read_text()
+    assert len(first.strip()) >= 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    prepare(tmp_path, {})
+    assert path.read_text() == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in path.parent.glob("passphrase*")] == ["passphrase"]
+
+
+def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(tmp_path: Path) -> None:
+    stack = tmp_path / ".state" / "pulumi" / ".pulumi" / "stacks" / "caffe-spark" / "dev.json"
+    stack.parent.mkdir(parents=True)
+    stack.write_text("{}")
+    with pytest.raises(ConfigError, match="secrets of stack 'dev'"):
+        prepare(tmp_path, {})
+    assert not passphrase_file(tmp_path).exists()
+
+
+def test_a_backend_of_the_users_own_leaves_no_state_here(tmp_path: Path) -> None:
+    prepare(tmp_path, {"PULUMI_BACKEND_URL": "s3://team-state"})
+    assert not (tmp_path / ".state" / "pulumi").exists()
+
+
+def test_the_shell_gets_what_differs_and_odd_characters_survive(tmp_path: Path) -> None:
+    root = tmp_path / "it's a $HOME; folder"
+    given = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONHOME": "/x"}
+    env = environment(root, given)
+    lines = shell_lines(env, given)
+    script = f'{lines}\nprintf %s "$PULUMI_BACKEND_URL|${{PYTHONHOME-unset}}"'
+    said = subprocess.run(["/bin/sh", "-c", script], env=given, capture_output=True, text=True, check=True)
+    assert said.stdout == f"file://{root}/.state/pulumi|unset"
+    assert "HOME=" not in lines.replace("PYTHONHOME", "")
+
+
+def test_the_summary_is_one_line_and_tells_no_secret(tmp_path: Path) -> None:
+    given = {"HOME": str(tmp_path), "PATH": "/bin", "PULUMI_CONFIG_PASSPHRASE": "correct horse"}
+    said = summary(tmp_path, environment(tmp_path, given))
+    assert "\n" not in said
+    assert "dev by default" in said
+    assert "make setup" in said, "there is no CLI on this PATH"
+    assert "horse" not in said

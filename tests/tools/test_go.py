@@ -1,0 +1,68 @@
+"""Which Go builds the CLI; an old one is enough to fetch a newer one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bootstrap.errors import CommandFailed
+from tools.go import Go, newest, parse_version, prepare, wanted_version
+
+WANTED = (1, 25, 11)
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("go1.26.8 linux/amd64", (1, 26, 8)),
+        ("go version go1.19.8 linux/amd64", (1, 19, 8)),
+        ("1.25.11", (1, 25, 11)),
+        ("go1.26rc1", (1, 26, 0)),
+        ("devel", None),
+    ],
+)
+def test_versions_are_read(text: str, version: tuple[int, int, int] | None) -> None:
+    assert parse_version(text) == version
+
+
+def test_the_modules_say_which_go_they_want() -> None:
+    assert wanted_version("module x\n\ngo 1.25.11\n\nrequire y v1.2.3\n") == WANTED
+
+
+def test_the_first_that_is_recent_enough_is_taken_else_the_newest() -> None:
+    old, fair, new = Go("a", (1, 19, 8)), Go("b", (1, 22, 0)), Go("c", (1, 26, 0))
+    assert newest([old, fair, new, Go("d", (1, 27, 0))], WANTED) is new
+    assert newest([old, fair], WANTED) is fair
+    assert newest([], WANTED) is None
+
+
+def test_a_recent_go_stays_as_it_is_and_a_fair_one_switches_by_itself() -> None:
+    assert prepare(Go("go", (1, 26, 0)), WANTED) == ("go", {"GOTOOLCHAIN": "local"})
+    assert prepare(Go("go", (1, 22, 0)), WANTED) == ("go", {"GOTOOLCHAIN": "auto"})
+
+
+def test_an_old_go_downloads_the_toolchain_and_makes_it_executable(tmp_path: Path) -> None:
+    toolchain = tmp_path / "toolchain"
+    for file in ("bin/go", "pkg/tool/linux_amd64/compile"):
+        (toolchain / file).parent.mkdir(parents=True)
+        (toolchain / file).touch(0o444)
+    go = old_go(tmp_path, f'echo "$4" > {tmp_path}/asked; echo \'{{"Dir": "{toolchain}"}}\'')
+    assert prepare(go, WANTED) == (str(toolchain / "bin" / "go"), {"GOTOOLCHAIN": "local"})
+    assert (tmp_path / "asked").read_text() == "golang.org/toolchain@v0.0.1-go1.25.11.linux-amd64\n"
+    assert (toolchain / "pkg/tool/linux_amd64/compile").stat().st_mode & 0o100
+
+
+def test_an_old_go_that_cannot_download_says_what_to_install(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"1\.19\.8.*older than 1\.25\.11.*Install Go 1\.25\.11"):
+        prepare(old_go(tmp_path, "exit 1"), WANTED)
+
+
+def old_go(folder: Path, download: str) -> Go:
+    """A stand-in for Go 1.19."""
+    path = folder / "go"
+    system = '"env GOOS") echo linux;; "env GOARCH") echo amd64;;'
+    body = f'case "$1 $2" in {system} "mod download") {download};; esac'
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return Go(str(path), (1, 19, 8))

@@ -1,0 +1,105 @@
+"""The dev stack is made and selected once, and git does not see its salt."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.stack import STACK_FILE, ensure, keep_git_clean, refresh_index
+
+COMMITTED = 'config:\n  caffe-spark:workers: "2"\n'
+SALT = "encryptionsalt: v1:abc=:v1:def:ghi==\n"
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "did"),
+    [
+        ([], "dev made and selected", "stack init dev"),
+        ([("dev", True)], "dev selected", None),
+        ([("dev", False)], "dev selected", "stack select dev"),
+        ([("prod", True)], "prod selected, dev made", "stack init dev --no-select"),
+        ([("prod", True), ("dev", False)], "prod selected", None),
+    ],
+)
+def test_dev_is_made_when_missing_and_selected_when_nothing_is(
+    tmp_path: Path, known: list[tuple[str, bool]], said: str, did: str | None
+) -> None:
+    env, calls = pulumi(tmp_path, [{"name": name, "current": current} for name, current in known])
+    assert ensure(tmp_path, env, {}) == said
+    assert calls() == ["stack ls --json", *([did] if did else [])]
+
+
+def test_a_backend_out_of_reach_is_told_and_does_not_stop_setup(tmp_path: Path) -> None:
+    env, _ = pulumi(tmp_path, [], status=1)
+    given = {"PULUMI_BACKEND_URL": "s3://team"}
+    assert ensure(tmp_path, {**env, **given}, given) == "unknown: s3://team says: error: no access"
+
+
+def test_no_cli_is_told_and_does_not_stop_setup(tmp_path: Path) -> None:
+    env = {"PATH": str(tmp_path), "PULUMI_BACKEND_URL": "s3://team", "HOME": str(tmp_path)}
+    assert "no answer" in ensure(tmp_path, env, {})
+
+
+def test_git_never_sees_the_salt_but_sees_every_other_change(checkout: Path) -> None:
+    keep_git_clean(checkout)
+    file = checkout / STACK_FILE
+    file.write_text(COMMITTED + SALT)
+    refresh_index(checkout)
+    assert git(checkout, "status", "--short") == ""
+    file.write_text(COMMITTED.replace("2", "3") + SALT)
+    assert git(checkout, "status", "--short") == f"M {STACK_FILE}"
+    assert "salt" not in git(checkout, "diff")
+    git(checkout, "commit", "-qam", "three workers")
+    assert "salt" not in git(checkout, "show", f"HEAD:{STACK_FILE}")
+    assert SALT in file.read_text()
+
+
+def test_what_the_user_has_changed_is_not_staged(checkout: Path) -> None:
+    keep_git_clean(checkout)
+    (checkout / STACK_FILE).write_text(COMMITTED.replace("2", "5") + SALT)
+    refresh_index(checkout)
+    assert git(checkout, "diff", "--cached") == ""
+
+
+def test_without_git_nothing_happens(tmp_path: Path) -> None:
+    keep_git_clean(tmp_path)
+    refresh_index(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A git checkout with the stack's file and the attribute."""
+    attributes = Path(__file__).parents[2] / ".gitattributes"
+    (tmp_path / ".gitattributes").write_text(attributes.read_text())
+    (tmp_path / STACK_FILE).write_text(COMMITTED)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "user.name", "Someone")
+    git(tmp_path, "config", "user.email", "someone@example.org")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+def git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def pulumi(folder: Path, known: list[dict[str, object]], status: int = 0):
+    """A stand-in for the CLI that knows these stacks and writes down how it is called."""
+    script = folder / "pulumi"
+    answer = "echo 'error: no access' >&2" if status else f"echo '{json.dumps(known)}'"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\n{answer}\nexit {status}\n')
+    script.chmod(0o755)
+    env = {"PATH": f"{folder}:/usr/bin:/bin", "PULUMI_BACKEND_URL": "file://x", "HOME": str(folder)}
+
+    def calls() -> list[str]:
+        lines = (folder / "calls").read_text().splitlines()
+        return [line.removesuffix(" --non-interactive") for line in lines]
+
+    return env, calls
