@@ -157,7 +157,7 @@ rm -rf {target}; mv "$aside/got" {target}
             raise ServiceDown(
                 self._uri,
                 f"its NameNode does not answer ({rest})",
-                f"Run `fab build-headnode`, which starts it, {again}; `fab doctor` says more.",
+                f"Run `fab bootstrap`, which starts it, {again}; `fab doctor` says more.",
             )
         if state == "silent":
             raise ServiceDown(
@@ -170,7 +170,7 @@ rm -rf {target}; mv "$aside/got" {target}
             raise ServiceDown(
                 self._uri,
                 "no DataNode is alive",
-                f"Run `fab build-headnode`, which starts them, {again}; `fab doctor` says more.",
+                f"Run `fab bootstrap`, which starts them, {again}; `fab doctor` says more.",
             )
         if state.lower() == "safemode":
             raise ServiceDown(

@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from local_node import LocalNode
 
 from bootstrap import storage as storage_module
 from bootstrap.errors import CommandFailed, ServiceDown
 from bootstrap.storage import SharedStorage
+from tests.bootstrap.local_node import LocalNode
 
 _HDFS = r"""
 echo "2026-01-01 WARN util.NativeCodeLoader: Unable to load native-hadoop library" >&2

@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from local_node import LocalNode
 
 from bootstrap.errors import Unreachable
 from bootstrap.remote import Remote, Result
 from bootstrap.unit import LOST, Unit, UnitState
+from tests.bootstrap.local_node import LocalNode
 
 
 @pytest.fixture
