@@ -1,0 +1,105 @@
+"""`pulumi up`, `fab build-headnode`, `fab submit-mnist`, as typed, for real, on a small cluster.
+
+The files of this folder run in the order of their names: this one, what is refused, what heals, what is left.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import ROOT, Said, Stack
+
+pytestmark = pytest.mark.cluster
+
+TEST_IMAGES = 10_000
+
+
+def results_of(said: Said) -> Path:
+    """The folder that submit-mnist says it brought the results to."""
+    found = [line for line in said.output.splitlines() if "results/" in line]
+    assert found, said.output
+    name = found[-1].split("results/")[1].split("/")[0].split()[0].strip("`.")
+    return ROOT / "results" / name
+
+
+def test_up_exports_a_cluster_whose_secrets_are_hidden(stack: Stack, up: Said) -> None:
+    shown = stack.pulumi("stack", "output", "--json")
+    assert '"version": 1' in shown.output
+    assert "[secret]" in shown.output
+    assert "PRIVATE KEY" not in shown.output
+    assert "PRIVATE KEY" not in "".join(p.read_text() for p in (stack.folder / "state").rglob("*.json"))
+    assert [node.name for node in stack.cluster().nodes] == ["head", "w1", "w2"]
+
+
+def test_a_second_up_changes_nothing(stack: Stack, up: Said) -> None:
+    again = stack.up()
+    assert again.code == 0
+    assert "unchanged" in again.output
+    for change in ("created", "updated", "replaced", "deleted"):
+        assert change not in again.output.partition("Resources:")[2], again.output
+
+
+def test_a_dry_run_prints_the_plan_and_changes_nothing(stack: Stack, up: Said) -> None:
+    before = stack.on("head", "ls /opt /etc /etc/systemd/system")
+    said = stack.fab("bootstrap", "--dry-run")
+    assert said.code == 0
+    assert "hdfs-namenode" in said.output or "NameNode" in said.output
+    assert stack.on("head", "ls /opt /etc /etc/systemd/system") == before
+
+
+def test_building_provisions_every_node_and_compiles_once(stack: Stack, built: Said) -> None:
+    assert "compiled" in built.output
+    keys = {stack.on(node, "readlink /opt/caffe").strip() for node in ("head", "w1", "w2")}
+    assert len(keys) == 1
+    assert keys.pop().startswith("/opt/caffe-versions/")
+
+
+def test_building_again_compiles_nothing_and_changes_nothing(stack: Stack, built: Said) -> None:
+    log = stack.on("head", "ls -l --time-sort /var/lib/caffe-spark/build")
+    again = stack.fab("build-headnode")
+    assert again.code == 0
+    assert "[100%]" not in again.output
+    assert stack.on("head", "ls -l --time-sort /var/lib/caffe-spark/build") == log
+
+
+def test_doctor_finds_nothing_wrong(stack: Stack, built: Said) -> None:
+    said = stack.fab("doctor")
+    assert said.code == 0, said.output
+
+
+def test_a_short_job_scores_every_test_image_once(stack: Stack, trained: Said) -> None:
+    folder = results_of(trained)
+    rows = [json.loads(line) for line in (folder / "features.jsonl").read_text().splitlines()]
+    assert len({row["SampleID"] for row in rows}) == len(rows) == TEST_IMAGES
+    assert set(rows[0]) == {"SampleID", "accuracy", "loss", "label"}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["samples"] == TEST_IMAGES
+    assert summary["iterations"] == 300
+    assert summary["executors"] == 2
+    mean = sum(row["accuracy"][0] for row in rows) / len(rows)
+    assert summary["accuracy"] == pytest.approx(mean, abs=1e-6)
+    assert mean > 0.95, "300 iterations of 2 x 64 images reach 0.97"
+
+
+def test_the_model_lies_in_shared_storage(stack: Stack, trained: Said) -> None:
+    job = results_of(trained).name
+    listed = stack.on("head", f"su -s /bin/sh spark -c '/opt/hadoop/bin/hdfs dfs -ls -R /jobs/{job}'")
+    assert ".caffemodel" in listed or "mnist.model" in listed, listed
+
+
+def test_no_process_of_the_job_is_left(stack: Stack, trained: Said) -> None:
+    for node in ("head", "w1", "w2"):
+        running = stack.on(node, "ps -eo args")
+        assert "CoarseGrainedExecutorBackend" not in running
+        assert "pyspark.daemon" not in running
+        assert "SparkSubmit" not in running
+
+
+def test_no_secret_is_in_any_command_line(stack: Stack, trained: Said) -> None:
+    secret = stack.cluster().spark_secret.get_secret_value()
+    for node in ("head", "w1", "w2"):
+        assert secret not in stack.on(node, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert secret not in trained.output
