@@ -42,7 +42,13 @@ def scripts(spec: DebianSource) -> Scripts:
         # dpkg-source wants to make the folder itself.
         f'dpkg-source --no-check -x "$folder"/*.dsc {new}'
         if spec.debian_patches
-        else f'mkdir {new}\ntar -xf "$tarball" -C {new} --strip-components=1 --no-same-owner'
+        else f"""\
+# One folder on top is left out, as dpkg-source does; snapshots of a repository come without one.
+top=$(tar -tf "$tarball" | sed 's#^\\./##; /^$/d; s#/.*##' | sort -u)
+strip=0
+if [ "$(printf '%s\\n' "$top" | wc -l)" -eq 1 ]; then strip=1; fi
+mkdir {new}
+tar -xf "$tarball" -C {new} --strip-components="$strip" --no-same-owner"""
     )
     run = f"""\
 {comment(f"apt-get source {spec.package}={spec.version} ({spec.suite}) into {spec.dest}")}
@@ -62,6 +68,10 @@ from_suite update || from_suite update
 cd "$folder"
 from_suite source --download-only {quote(f"{spec.package}={spec.version}")}
 tarball=$(find "$folder" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1)
+if [ -z "$tarball" ]; then
+  echo '{spec.package} {spec.version} comes without an .orig tarball' >&2
+  exit 1
+fi
 got=$(sha256sum <"$tarball" | cut -d' ' -f1)
 if [ "$got" != {spec.orig_sha256} ]; then
   echo "$(basename "$tarball"): sha256 is $got, expected {spec.orig_sha256}; removed it" >&2
