@@ -1,0 +1,96 @@
+"""Progress from executors to the driver: JSON lines over TCP, each connection opened with a random token.
+
+Spark tells the driver about a task only when it has ended; training is one long task.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import socket
+import socketserver
+import threading
+from typing import Any, Callable, Dict, NamedTuple, Optional
+
+Event = Dict[str, Any]
+CONNECT_TIMEOUT = 20
+LONGEST = 1 << 20
+"""Bytes of one line at most: a stray client cannot fill the driver's memory."""
+
+
+class Address(NamedTuple):
+    """Where the driver listens, and the token that it wants first. Travels in the task's closure."""
+
+    host: str
+    port: int
+    token: str
+
+
+class Sender:
+    """An executor's end. Threads may share it. A driver that has gone away is not an error here."""
+
+    def __init__(self, address: Address) -> None:
+        self._lock = threading.Lock()
+        self._socket: Optional[socket.socket] = None
+        try:
+            self._socket = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.sendall(address.token.encode() + b"\n")
+        except OSError:
+            self._socket = None
+
+    def send(self, event: Event) -> None:
+        """Send one event."""
+        with self._lock:
+            if self._socket is None:
+                return
+            try:
+                self._socket.sendall(json.dumps(event).encode() + b"\n")
+            except OSError:
+                self._socket = None
+
+    def close(self) -> None:
+        """Close the connection; what was sent arrives."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+
+class Channel:
+    """The driver's end: calls `sink` with each event, one at a time."""
+
+    def __init__(self, host: str, sink: Callable[[Event], None]) -> None:
+        token = secrets.token_hex(16)
+        lock = threading.Lock()
+
+        class Handler(socketserver.StreamRequestHandler):
+            timeout = None
+
+            def handle(self) -> None:
+                given = self.rfile.readline(200).strip()
+                if not hmac.compare_digest(given, token.encode()):
+                    return
+                while True:
+                    line = self.rfile.readline(LONGEST)
+                    if not line.endswith(b"\n"):
+                        return
+                    with lock:
+                        sink(json.loads(line.decode()))
+
+        self._server = _Server((host, 0), Handler)
+        self.address = Address(host, self._server.server_address[1], token)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    block_on_close = False

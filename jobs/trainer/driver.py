@@ -1,0 +1,276 @@
+"""The driver's work once Spark runs: check everything, bring the data, then train, score and write."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from jobs.trainer import checks, storage
+from jobs.trainer.channel import Address
+from jobs.trainer.cli import Options
+from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.hadoop import Files, java_message, on_this_node
+from jobs.trainer.journal import Journal
+from jobs.trainer.probe import Nets, Probe
+from jobs.trainer.prototxt import Job, with_sources
+from jobs.trainer.records import Lmdb
+from jobs.trainer.score import ID, ScorePlan, Sums, means_text, schema, score_part
+from jobs.trainer.train import Plan, run_rank
+
+OURS = "spark.caffespark."
+"""Prefix of our own settings: events, timeout, transport, and the overrides in `prototxt.OVERRIDES`."""
+LATE_NEWS = 3.0
+"""Seconds to wait for the reason of a failed stage: it comes beside Spark's own message."""
+
+
+class Driver:
+    """One job on a running Spark context."""
+
+    def __init__(self, spark: Any, options: Options, job: Job, datum: Any, journal: Journal) -> None:  # noqa: ANN401
+        self._spark, self._context = spark, spark.sparkContext
+        self._options, self._job, self._datum, self._journal = options, job, datum, journal
+        self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
+        self._files = Files(self._context)
+        self._brought: Dict[str, str] = {}
+        self._size = checks.cluster_size(options, self._conf)
+        self._model = ""
+
+    def run(self, probe: Probe, channel: Address) -> None:
+        """Everything. Nothing is changed until all checks have passed.
+
+        Raises:
+            TrainerError: in one line, whatever went wrong.
+        """
+        options, journal = self._options, self._journal
+        for note in options.notes:
+            journal.add({"event": "note", "message": note})
+        self._check_paths()
+        nets = probe.result()
+        checks.nets(options, self._job, nets)
+        checks.executors(self._size, self._registered())
+        journal.phase("data")
+        self._bring_data()
+        if options.train:
+            self._train(channel)
+        if options.scores:
+            self._score(nets)
+
+    def _check_paths(self) -> None:
+        options, files = self._options, self._files
+        self._job = with_sources(
+            self._job, files.absolute(self._job.train.uri), files.absolute(self._job.test.uri)
+        )
+        self._model = files.absolute(
+            checks.model_uri(options.model, self._job) if options.train else options.model
+        )
+        inputs = [*options.weights, *([options.snapshot] if options.snapshot else [])]
+        for uri in inputs if options.train else [options.model]:
+            if not files.exists(uri):
+                raise Refused(uri, "there is no such file", "Mend the path.")
+        for source in (self._job.train, self._job.test):
+            if storage.local_path(source.uri):
+                on_this_node(source.uri)
+            elif not files.exists(source.uri + "/data.mdb"):
+                raise Refused(
+                    'source: "{}" of the {} layer'.format(source.uri, source.phase),
+                    "there is no LMDB (no data.mdb in it)",
+                    "Put one there, or mend memory_data_param.",
+                )
+        if options.scores and files.exists(options.output):
+            raise Refused(
+                "-output " + files.absolute(options.output),
+                "it exists, and results are not overwritten",
+                "Remove it, or give another path.",
+            )
+        if options.train:
+            files.make_folder(storage.parent(self._model))
+
+    def _registered(self) -> int:
+        """Executors that have registered; waits for the missing ones as long as Spark's own setting says."""
+        limit = self._conf.get("spark.scheduler.maxRegisteredResourcesWaitingTime", "30s")
+        seconds = float(self._context._jvm.org.apache.spark.network.util.JavaUtils.timeStringAsSec(limit))
+        deadline = time.monotonic() + seconds
+        while True:
+            # The driver is in this table too, unless it is the only executor (master local).
+            here = 0 if self._conf.get("spark.master", "").startswith("local") else 1
+            count = int(self._context._jsc.sc().getExecutorMemoryStatus().size()) - here
+            if count >= self._size or time.monotonic() > deadline:
+                return count
+            time.sleep(0.1)
+
+    def _bring_data(self) -> None:
+        """Have every node fetch the sources, and look into the driver's own copy."""
+        job = self._job
+        counts = []
+        for source in (job.train, job.test):
+            self._bring(source.uri, recursive=True)
+            with closing(Lmdb(self._here(source.uri), self._datum)) as database:
+                checks.records(source, database.shape())
+                counts.append(len(database))
+        if self._options.train:
+            checks.enough(job, self._size, counts[0], counts[1])
+        self._journal.add({"event": "data", "train": counts[0], "test": counts[1]})
+
+    def _bring(self, uri: str, recursive: bool = False) -> str:
+        """Ship a file or folder to all nodes; returns what `train.locate` takes."""
+        uri = self._files.absolute(uri)
+        if storage.local_path(uri):
+            return uri
+        name = uri.rstrip("/").rpartition("/")[2]
+        if self._brought.setdefault(name, uri) != uri:
+            raise Refused(
+                "{} and {}".format(self._brought[name], uri),
+                "both would be called {} on the nodes".format(name),
+                "Rename one of them.",
+            )
+        if self._brought.get("done:" + name) is None:
+            try:
+                self._context.addFile(uri, recursive)
+            except Exception as error:
+                raise TrainerError(
+                    uri, "it cannot be fetched ({})".format(java_message(error)), "Look."
+                ) from error
+            self._brought["done:" + name] = uri
+        return name
+
+    def _here(self, uri: str) -> Path:
+        from jobs.trainer.train import locate
+
+        return locate(self._bring(uri))
+
+    def _train(self, channel: Address) -> None:
+        options, conf = self._options, self._conf
+        self._journal.phase("train")
+        plan = Plan(
+            job=self._job,
+            size=self._size,
+            channel=channel,
+            train=self._bring(self._job.train.uri),
+            test=self._bring(self._job.test.uri),
+            weights=tuple(self._bring(uri) for uri in options.weights),
+            snapshot=self._bring(options.snapshot) if options.snapshot else "",
+            model=self._model,
+            timeout_s=float(conf.get(OURS + "timeout", "120")),
+            communicate=conf.get(OURS + "transport", "ethernet") != "none",
+        )
+        stage = self._context.parallelize(range(self._size), self._size).barrier()
+        try:
+            # What a later stage starts on may be another node: ranks leave nothing behind but their figures.
+            ranks: List[Dict[str, Any]] = stage.mapPartitions(partial(_run_rank, plan)).collect()
+        except Exception as error:
+            raise self._failure(error) from error
+        slowest = max(rank["seconds"] for rank in ranks)
+        images = sum(rank["images"] for rank in ranks)
+        self._journal.add(
+            {
+                "event": "trained",
+                "iterations": self._job.max_iter - ranks[0]["first"],
+                "images": images,
+                "seconds": slowest,
+                "images_per_s": images / slowest,
+                "sha256": ranks[0]["sha256"],
+                "hosts": [rank["host"] for rank in ranks],
+                "model": self._model,
+            }
+        )
+
+    def _score(self, nets: Nets) -> None:
+        from pyspark import StorageLevel
+
+        options = self._options
+        self._journal.phase("score")
+        wanted = list(options.columns)
+        outputs = [name for name in nets.outputs if options.test]
+        columns = (*wanted, *(name for name in outputs if name not in wanted))
+        plan = ScorePlan(
+            self._job, self._size, self._bring(self._job.test.uri), self._bring(self._model), columns
+        )
+        rows = self._context.parallelize(range(self._size), self._size).mapPartitionsWithIndex(
+            partial(_score_part, plan)
+        )
+        frame = self._spark.createDataFrame(rows, schema(columns), verifySchema=False)
+        if options.features and options.test:
+            frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
+        try:
+            if options.features:
+                frame.select(ID, *wanted).write.format(options.output_format).save(options.output)
+            if options.test:
+                self._write_means(frame, tuple(outputs))
+        except TrainerError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _write_means(self, frame: Any, outputs: Any) -> None:  # noqa: ANN401
+        """The means go to -output, or beside it (`.means`) when -output holds features."""
+        sums = frame.select(*outputs).rdd.aggregate(Sums(outputs), Sums.add, Sums.merge)
+        means = sums.means()
+        target = self._options.output + (".means" if self._options.features else "")
+        self._files.write(target, means_text(means))
+        self._journal.add({"event": "means", "values": means, "samples": sums.rows, "path": target})
+
+    def _failure(self, error: Exception) -> TrainerError:
+        """The reason of a failed stage, in one line, with what to resume from."""
+        deadline = time.monotonic() + LATE_NEWS
+        while self._journal.cause() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return explain(error, self._journal)
+
+
+def explain(error: Exception, journal: Journal) -> TrainerError:
+    """One line for a failed stage: which rank on which host, why, and which snapshot to go on from."""
+    cause = journal.cause()
+    resume = "Run the job again."
+    if journal.snapshot:
+        resume = "Go on from iteration {} with -snapshot {} -weights {}".format(
+            journal.snapshot["iteration"], journal.snapshot["state"], journal.snapshot["weights"]
+        )
+    if cause is None:
+        lost = lost_executor(java_message(error))
+        if lost:
+            return TrainerError(
+                lost, "its executor was lost at iteration {}".format(journal.iteration), resume
+            )
+        return TrainerError("the stage", _innermost(str(error)), resume)
+    where = "rank {} on {}".format(cause["rank"], cause["host"])
+    if cause.get("kind") == "peer":
+        silent = sorted(set(journal.hosts) - {event["rank"] for event in journal.failures})
+        if silent:
+            where = ", ".join("rank {} on {}".format(rank, journal.hosts[rank]) for rank in silent)
+            return TrainerError(where, "it does not answer at iteration {}".format(journal.iteration), resume)
+    return TrainerError(where, cause["message"], resume)
+
+
+def lost_executor(message: str) -> Optional[str]:
+    """The host in Spark's words about a lost executor; None when it speaks of something else."""
+    import re
+
+    found = re.search(r"\(TID \d+\) \(([^ ]+) executor \d+\): ExecutorLostFailure", message)
+    return "executor on {}".format(found.group(1)) if found else None
+
+
+def _innermost(text: str) -> str:
+    """The last line of the Python traceback inside Spark's message, or its first line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    for index, line in enumerate(lines):
+        if line.startswith("Traceback"):
+            for later in lines[index + 1 :]:
+                if (
+                    not later.startswith(("File ", "^"))
+                    and ": " in later
+                    and later[0].isalpha()
+                    and " " not in later.split(":")[0]
+                ):
+                    return later
+    return lines[0] if lines else "it failed without a word"
+
+
+def _run_rank(plan: Plan, _: Any) -> List[Dict[str, Any]]:  # noqa: ANN401
+    return run_rank(plan)
+
+
+def _score_part(plan: ScorePlan, part: int, _: Any) -> Any:  # noqa: ANN401
+    return score_part(plan, part)

@@ -1,0 +1,104 @@
+"""The program that spark-submit runs: `main.py -train -test … -conf solver.prototxt -model URI -output URI`.
+
+Exit codes: 0 done, 1 failed, 2 refused before anything was changed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Sequence
+
+from jobs.trainer import cli, prototxt
+from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.journal import Journal
+
+EVENTS = "CAFFE_SPARK_EVENTS"
+"""Environment variable: the file for progress events."""
+OVERRIDE = "CAFFE_SPARK_OVERRIDE_"
+"""Prefix of environment variables that set a value over the prototxts, e.g. …_MAX_ITER."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a command line; returns the exit code."""
+    events = os.environ.get(EVENTS)
+    journal = Journal(Path(events) if events else None, sys.stdout)
+    began = time.monotonic()
+    try:
+        options = cli.parse(argv)
+        journal.phase("start")
+        _run(options, journal)
+    except TrainerError as error:
+        journal.add({"event": "failed", "message": str(error), "exit_code": error.exit_code})
+        print("caffe-spark: {}".format(error), file=sys.stderr)
+        return error.exit_code
+    else:
+        journal.add({"event": "done", "seconds": time.monotonic() - began})
+        return 0
+    finally:
+        journal.close()
+
+
+def _run(options: cli.Options, journal: Journal) -> None:
+    from jobs.trainer import native
+    from jobs.trainer.channel import Channel
+    from jobs.trainer.driver import Driver
+    from jobs.trainer.probe import Probe
+
+    pb = native.protos()
+    job = prototxt.load(_conf(options.conf), pb, _overrides(os.environ))
+    with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
+        # Caffe makes the nets while Spark starts: a second less.
+        probe = Probe(job, Path(folder))
+        spark = _session()
+        try:
+            host = spark.sparkContext.getConf().get("spark.driver.host")
+            channel = Channel(host, journal.add)
+            Driver(spark, options, job, pb.Datum, journal).run(probe, channel.address)
+            journal.phase("stop")
+            channel.close()
+        finally:
+            spark.stop()
+
+
+def _conf(given: str) -> Path:
+    """-conf as a local file, or as one that `--files` has brought into the working folder."""
+    path = Path(given)
+    if not path.is_file() and Path(path.name).is_file():
+        return Path(path.name)
+    return path
+
+
+def _overrides(environment: Any) -> "dict[str, str]":  # noqa: ANN401 - os.environ
+    found = {name: environment.get(OVERRIDE + name.upper(), "") for name in prototxt.OVERRIDES}
+    for name in ("max_iter", "batch"):
+        if found[name] and not (found[name].isdigit() and int(found[name]) >= 1):
+            raise Refused(OVERRIDE + name.upper(), "it is {!r}".format(found[name]), "Give a whole number.")
+    return found
+
+
+def _session() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machine
+    from pyspark.sql import SparkSession
+
+    try:
+        return SparkSession.builder.getOrCreate()
+    except Exception as error:
+        from jobs.trainer.hadoop import java_message
+
+        raise TrainerError(
+            "Spark", "it does not start: " + java_message(error), "Run `fab doctor`."
+        ) from error
+
+
+def _terminated(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def run() -> None:
+    """What spark-submit's program calls: `main` with the process's arguments and signals."""
+    signal.signal(signal.SIGTERM, _terminated)
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,346 @@
+"""Solver and net prototxts: read, refused where they cannot run, and rewritten for pycaffe.
+
+pycaffe gets batches from us, so the data layers become Input layers (whose batch can be reshaped: that is how
+the last, partial batch of a test keeps all its samples), transform_param is done in numpy, and validation and
+snapshots leave the solver, because rank 0 does them for all.
+
+The generated classes come in as an argument (`pb`: caffe_pb2 on a node).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+from google.protobuf import text_format  # type: ignore[import-untyped]
+
+from jobs.trainer import records
+from jobs.trainer.errors import Refused
+from jobs.trainer.schedule import POLICIES, Rate
+from jobs.trainer.transform import Transform
+
+PHASES = ("TRAIN", "TEST")
+OVERRIDES = ("max_iter", "batch", "train_source", "test_source")
+"""What a job's configuration may set over its prototxts."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the data layer of one phase says."""
+
+    phase: str
+    layer: str
+    uri: str
+    batch: int
+    shape: Tuple[int, int, int]
+    """(channels, height, width) of the blob: after transform_param."""
+    tops: Tuple[str, str]
+    """Names of the data and label blobs."""
+    transform: Transform
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training job as its prototxts say it; `solver` and `net` are the texts for pycaffe."""
+
+    name: str
+    """The solver file's stem: names snapshots when the solver does not."""
+    solver: str
+    net: str
+    train: Source
+    test: Source
+    rate: Rate
+    max_iter: int
+    display: int
+    average_loss: int
+    iter_size: int
+    snapshot: int
+    snapshot_prefix: str
+    hdf5: bool
+    gpu: bool
+    seed: int
+    """random_seed, or -1."""
+    test_iter: int
+    test_interval: int
+    """Both 0 when there is no interleaved validation."""
+
+    @property
+    def suffix(self) -> str:
+        """What Caffe appends to the names of snapshots and models in this format."""
+        return ".h5" if self.hdf5 else ""
+
+
+def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> Job:  # noqa: ANN401
+    """Read a solver and its net, and refuse what cannot run.
+
+    Raises:
+        Refused: names the file and the field, and what to write instead.
+    """
+    wanted = overrides or {}
+    solver = _parse(path, pb.SolverParameter(), "Give -conf a solver prototxt that exists.")
+    net_path = _net_path(path, solver)
+    net = _parse(net_path, pb.NetParameter(), "Mend `net:` in {}.".format(path.name))
+    if len(net.layers):
+        raise Refused(
+            net_path.name, "it is written in the old `layers` format", "Run upgrade_net_proto_text on it."
+        )
+    layers = [_data_layer(net, net_path, phase, pb) for phase in PHASES]
+    for phase, layer in zip(PHASES, layers):
+        source = wanted.get(phase.lower() + "_source")
+        if source:
+            layer.memory_data_param.source = source
+    if wanted.get("batch"):
+        layers[0].memory_data_param.batch_size = int(wanted["batch"])
+    if wanted.get("max_iter"):
+        solver.max_iter = int(wanted["max_iter"])
+    train, test = (_source(layer, phase, net_path, pb) for phase, layer in zip(PHASES, layers))
+    test_iter, test_interval = _validation(path, solver)
+    _check_solver(path, solver)
+    rate = Rate(
+        base=solver.base_lr,
+        policy=solver.lr_policy,
+        gamma=solver.gamma,
+        power=solver.power,
+        stepsize=solver.stepsize,
+        stepvalues=tuple(solver.stepvalue),
+        max_iter=solver.max_iter,
+    )
+    return Job(
+        name=path.stem,
+        solver=_native_solver(solver, pb),
+        net=_native_net(net, (train, test), pb),
+        train=train,
+        test=test,
+        rate=rate,
+        max_iter=solver.max_iter,
+        display=solver.display,
+        average_loss=max(1, solver.average_loss),
+        iter_size=max(1, solver.iter_size),
+        snapshot=solver.snapshot,
+        snapshot_prefix=solver.snapshot_prefix or path.stem,
+        hdf5=solver.snapshot_format == pb.SolverParameter.HDF5,
+        gpu=solver.solver_mode == pb.SolverParameter.GPU,
+        seed=solver.random_seed if solver.random_seed >= 0 else -1,
+        test_iter=test_iter,
+        test_interval=test_interval,
+    )
+
+
+def native_solver(job: Job, pb: Any, *, net: Path, prefix: Path, rank: int) -> str:  # noqa: ANN401
+    """The solver for one rank: where its net lies, where it may write, and a seed of its own.
+
+    Ranks start from rank 0's weights, so their seeds serve dropout and the like, which must differ.
+    """
+    solver = text_format.Parse(job.solver, pb.SolverParameter())
+    solver.net, solver.snapshot_prefix = str(net), str(prefix)
+    if job.seed >= 0:
+        solver.random_seed = job.seed + rank
+    return str(text_format.MessageToString(solver))
+
+
+def _parse(path: Path, message: Any, fix: str) -> Any:  # noqa: ANN401
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise Refused(str(path), "it cannot be read ({})".format(error.strerror), fix) from error
+    except UnicodeDecodeError as error:
+        raise Refused(str(path), "it is not text", "Give a prototxt, not a model.") from error
+    try:
+        return text_format.Parse(text, message)
+    except text_format.ParseError as error:
+        raise Refused(str(path), "it does not parse at {}".format(error), "Mend that line.") from error
+
+
+def _net_path(path: Path, solver: Any) -> Path:  # noqa: ANN401
+    if not solver.net:
+        others = [field.name for field, _ in solver.ListFields() if "net" in field.name.split("_")]
+        found = " (it has {})".format(", ".join(others)) if others else ""
+        raise Refused(path.name, "it has no `net:`" + found, "Name one net file with both phases in `net:`.")
+    net = Path(solver.net)
+    # `--files` brings solver and net side by side, whatever folder the solver names.
+    candidates = [net, path.parent / net, path.parent / net.name]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise Refused(
+        'net: "{}" in {}'.format(solver.net, path.name),
+        "there is no such file here or beside the solver",
+        "Ship it with --files, or mend the path.",
+    )
+
+
+def _data_layer(net: Any, path: Path, phase: str, pb: Any) -> Any:  # noqa: ANN401
+    """The data layer of a phase: the first layer of the net that the phase sees, found by include.phase."""
+    value = getattr(pb, phase)
+
+    def sees(layer: Any) -> bool:  # noqa: ANN401
+        if layer.include:
+            return any(not rule.HasField("phase") or rule.phase == value for rule in layer.include)
+        return not any(rule.HasField("phase") and rule.phase == value for rule in layer.exclude)
+
+    def names(layer: Any) -> bool:  # noqa: ANN401
+        return any(rule.HasField("phase") and rule.phase == value for rule in layer.include)
+
+    found = [layer for layer in net.layer if names(layer) and not layer.bottom]
+    if not found:
+        raise Refused(
+            path.name,
+            "it has no {} data layer".format(phase),
+            "Add one with `include {{ phase: {} }}` and a source_class.".format(phase),
+        )
+    first = next(layer for layer in net.layer if sees(layer))
+    if first.name != found[0].name or first is not found[0]:
+        raise Refused(
+            'layer "{}" in {}'.format(found[0].name, path.name),
+            "the data layer must come first in its phase, and {} has {!r} before it".format(
+                phase, first.name
+            ),
+            "Move it to the top.",
+        )
+    return found[0]
+
+
+def _source(layer: Any, phase: str, path: Path, pb: Any) -> Source:  # noqa: ANN401
+    where = '{} layer "{}" in {}'.format(phase, layer.name, path.name)
+    if not layer.source_class:
+        raise Refused(
+            where, "source_class must be defined", 'Add source_class: "{}LMDB".'.format(records.PREFIX)
+        )
+    records.check_class(layer.source_class)
+    memory = layer.memory_data_param
+    if layer.type != "MemoryData":
+        raise Refused(where, "an LMDB source needs type MemoryData, this is " + layer.type, "Mend the type.")
+    for name, value in (
+        ("batch_size", memory.batch_size),
+        ("channels", memory.channels),
+        ("height", memory.height),
+        ("width", memory.width),
+    ):
+        if value < 1:
+            raise Refused(
+                where, "{} is {}, and at least 1 is needed".format(name, value), "Mend memory_data_param."
+            )
+    if not memory.source:
+        raise Refused(where, "memory_data_param has no source", "Add source: with the LMDB's URI.")
+    if len(layer.top) != 2:  # noqa: PLR2004 - data and label
+        raise Refused(where, "it has {} tops".format(len(layer.top)), "Give two: data and label.")
+    transform = _transform(layer.transform_param, phase, where, path, pb)
+    if transform.crop and (memory.height, memory.width) != (transform.crop, transform.crop):
+        raise Refused(
+            where,
+            "crop_size is {}, height and width are {} and {}".format(
+                transform.crop, memory.height, memory.width
+            ),
+            "Give height and width as they are after cropping.",
+        )
+    return Source(
+        phase=phase,
+        layer=layer.name,
+        uri=memory.source,
+        batch=memory.batch_size,
+        shape=(memory.channels, memory.height, memory.width),
+        tops=(layer.top[0], layer.top[1]),
+        transform=transform,
+    )
+
+
+def _transform(param: Any, phase: str, where: str, path: Path, pb: Any) -> Transform:  # noqa: ANN401
+    if param.force_color or param.force_gray:
+        raise Refused(
+            where, "force_color and force_gray work on encoded images", "They come later; leave them out."
+        )
+    if param.mean_file and param.mean_value:
+        raise Refused(where, "it has both mean_file and mean_value", "Leave one out.")
+    return Transform(
+        scale=param.scale,
+        mean_values=tuple(param.mean_value),
+        mean=_mean(param.mean_file, where, path, pb) if param.mean_file else None,
+        crop=param.crop_size,
+        mirror=param.mirror,
+        train=phase == "TRAIN",
+    )
+
+
+def _mean(name: str, where: str, path: Path, pb: Any) -> np.ndarray:  # noqa: ANN401
+    candidates = [Path(name), path.parent / name, path.parent / Path(name).name]
+    file = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if file is None:
+        raise Refused(
+            'mean_file: "{}" of {}'.format(name, where), "there is no such file", "Ship it with --files."
+        )
+    try:
+        blob = pb.BlobProto.FromString(file.read_bytes())
+        values = np.asarray(blob.data, np.float32)
+        dims = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
+        return values.reshape(dims[-3:])
+    except Exception as error:
+        raise Refused(
+            str(file), "it is not a mean of Caffe's ({})".format(error), "Run compute_image_mean."
+        ) from error
+
+
+def _validation(path: Path, solver: Any) -> Tuple[int, int]:  # noqa: ANN401
+    """(test_iter, test_interval), both 0 when validation is off."""
+    if len(solver.test_iter) > 1:
+        raise Refused(
+            path.name, "it has {} test_iter".format(len(solver.test_iter)), "One TEST net is supported."
+        )
+    test_iter = solver.test_iter[0] if len(solver.test_iter) else 0
+    if solver.test_interval and not len(solver.test_iter):
+        raise Refused(
+            path.name, "it has test_interval and no test_iter", "Add test_iter, or test_interval: 0."
+        )
+    if test_iter < 0 or solver.test_interval < 0:
+        raise Refused(path.name, "test_iter or test_interval is negative", "Give 0 to validate never.")
+    return (test_iter, solver.test_interval) if test_iter and solver.test_interval else (0, 0)
+
+
+def _check_solver(path: Path, solver: Any) -> None:  # noqa: ANN401
+    if solver.max_iter < 1:
+        raise Refused(path.name, "max_iter is {}".format(solver.max_iter), "Give at least 1.")
+    if solver.lr_policy not in POLICIES:
+        raise Refused(
+            path.name,
+            "lr_policy is {!r}".format(solver.lr_policy),
+            "There are: {}.".format(", ".join(POLICIES)),
+        )
+    needs: Dict[str, List[str]] = {"step": ["stepsize"], "sigmoid": ["stepsize"], "multistep": ["stepvalue"]}
+    for name in needs.get(solver.lr_policy, []):
+        value = getattr(solver, name)
+        if not (len(value) if name == "stepvalue" else value > 0):
+            raise Refused(path.name, "lr_policy {} needs {}".format(solver.lr_policy, name), "Add it.")
+    if solver.base_lr <= 0:
+        raise Refused(path.name, "base_lr is {}".format(solver.base_lr), "Give one above 0.")
+    if solver.snapshot < 0 or solver.display < 0:
+        raise Refused(path.name, "snapshot or display is negative", "Give 0 for never.")
+
+
+def _native_solver(solver: Any, pb: Any) -> str:  # noqa: ANN401
+    native = pb.SolverParameter()
+    native.CopyFrom(solver)
+    for name in ("test_iter", "test_interval", "test_initialization", "snapshot", "display", "test_state"):
+        native.ClearField(name)
+    return str(text_format.MessageToString(native))
+
+
+def _native_net(net: Any, sources: Tuple[Source, Source], pb: Any) -> str:  # noqa: ANN401
+    native = pb.NetParameter()
+    native.CopyFrom(net)
+    of_phase = {getattr(pb, source.phase): source for source in sources}
+    for layer in native.layer:
+        for value, source in of_phase.items():
+            if layer.name == source.layer and any(rule.phase == value for rule in layer.include):
+                layer.type = "Input"
+                for name in ("memory_data_param", "transform_param", "source_class"):
+                    layer.ClearField(name)
+                layer.input_param.shape.add().dim.extend((source.batch, *source.shape))
+                layer.input_param.shape.add().dim.extend((source.batch,))
+                break
+    return str(text_format.MessageToString(native))
+
+
+def with_sources(job: Job, train: str, test: str) -> Job:
+    """The job with its sources' URIs made absolute."""
+    return replace(job, train=replace(job.train, uri=train), test=replace(job.test, uri=test))

@@ -1,0 +1,116 @@
+"""Records of a data layer's source, by position: LMDB databases of Caffe's Datum."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any, Generator, NamedTuple, Optional, Tuple
+
+import lmdb
+import numpy as np
+
+from jobs.trainer.errors import Refused
+
+PREFIX = "com.yahoo.ml.caffe."
+LATER = ("SeqImageDataSource", "ImageDataFrame", "DataFrameSource")
+
+
+class Record(NamedTuple):
+    """One sample: the database's key, the class number, and pixels (channels, height, width)."""
+
+    id: str
+    label: int
+    pixels: np.ndarray
+
+
+def check_class(name: str) -> None:
+    """Accept a data layer's `source_class`.
+
+    Raises:
+        Refused: it is not CaffeOnSpark's LMDB.
+    """
+    if name == PREFIX + "LMDB":
+        return
+    short = name[len(PREFIX) :] if name.startswith(PREFIX) else name
+    why = "it comes later" if short in LATER else "there is no such source"
+    raise Refused(
+        'source_class: "{}"'.format(name), why, 'Give source_class: "{}LMDB" and an LMDB.'.format(PREFIX)
+    )
+
+
+class Lmdb:
+    """A database opened for reading, without its lock file: the copy may be read-only, or another user's.
+
+    `datum` is caffe_pb2.Datum: the caller has it, and tests bring their own.
+    """
+
+    def __init__(self, path: Path, datum: Any) -> None:  # noqa: ANN401 - generated classes have no types
+        if not (path / "data.mdb").is_file():
+            raise Refused(str(path), "there is no LMDB (no data.mdb in it)", "Name the folder that holds it.")
+        self._datum, self._path = datum, path
+        try:
+            self._env = lmdb.open(str(path), readonly=True, lock=False, readahead=True, max_readers=1)
+        except lmdb.Error as error:
+            raise Refused(
+                str(path), "it is not a readable LMDB ({})".format(error), "Convert it again."
+            ) from error
+
+    def __len__(self) -> int:
+        return int(self._env.stat()["entries"])
+
+    def ends(self) -> Tuple[str, str]:
+        """The first and the last key: two copies of one database agree on them."""
+        with self._env.begin() as transaction, transaction.cursor() as cursor:
+            if not cursor.first():
+                return "", ""
+            first = cursor.key()
+            cursor.last()
+            return _text(first), _text(cursor.key())
+
+    def shape(self) -> Optional[Tuple[int, int, int]]:
+        """(channels, height, width) of the first record; None when there is none."""
+        for record in self.read(0, 1):
+            shape = record.pixels.shape
+            return shape[0], shape[1], shape[2]
+        return None
+
+    def read(self, start: int, stop: int) -> Generator[Record, None, None]:
+        """The records at positions start..stop-1, in the order of their keys."""
+        with self._env.begin() as transaction, transaction.cursor() as cursor:
+            if not cursor.first():
+                return
+            # Skipping looks at keys alone: values stay on disk.
+            for _ in range(start):
+                if not cursor.next():
+                    return
+            for key, value in itertools.islice(cursor.iternext(), stop - start):
+                yield self._decode(key, value)
+
+    def close(self) -> None:
+        """Unmap the database."""
+        self._env.close()
+
+    def _decode(self, key: bytes, value: bytes) -> Record:
+        datum = self._datum.FromString(value)
+        shape = (datum.channels, datum.height, datum.width)
+        if datum.encoded:
+            raise Refused(
+                "record {} of {}".format(_text(key), self._path),
+                "it is an encoded image, and decoding comes later",
+                "Convert the images without -encoded.",
+            )
+        if datum.data:
+            pixels = np.frombuffer(datum.data, np.uint8)
+        else:
+            pixels = np.asarray(datum.float_data, np.float32)
+        if pixels.size != shape[0] * shape[1] * shape[2]:
+            raise Refused(
+                "record {} of {}".format(_text(key), self._path),
+                "it has {} values, and says {}x{}x{}".format(pixels.size, *shape),
+                "Convert the data again.",
+            )
+        return Record(_text(key), int(datum.label), pixels.reshape(shape))
+
+
+def _text(key: bytes) -> str:
+    return bytes(key).decode("utf-8", "backslashreplace")

@@ -1,0 +1,36 @@
+"""The solver's learning rate at an iteration: pycaffe does not tell it, and progress shows it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Callable, Dict, Tuple
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The solver fields that decide the learning rate."""
+
+    base: float
+    policy: str = "fixed"
+    gamma: float = 0.0
+    power: float = 0.0
+    stepsize: int = 1
+    stepvalues: Tuple[int, ...] = ()
+    max_iter: int = 1
+
+    def at(self, iteration: int) -> float:
+        """The rate that the update of this iteration uses (0 is the first)."""
+        return float(self.base * _FACTORS[self.policy](self, iteration))
+
+
+_FACTORS: Dict[str, Callable[[Rate, int], float]] = {
+    "fixed": lambda rate, iteration: 1.0,
+    "step": lambda rate, iteration: rate.gamma ** (iteration // rate.stepsize),
+    "exp": lambda rate, iteration: rate.gamma**iteration,
+    "inv": lambda rate, iteration: (1 + rate.gamma * iteration) ** -rate.power,
+    "multistep": lambda rate, iteration: rate.gamma ** sum(iteration >= step for step in rate.stepvalues),
+    "poly": lambda rate, iteration: (1 - iteration / rate.max_iter) ** rate.power,
+    "sigmoid": lambda rate, iteration: 1 / (1 + math.exp(-rate.gamma * (iteration - rate.stepsize))),
+}
+POLICIES = tuple(_FACTORS)

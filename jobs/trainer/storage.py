@@ -1,0 +1,80 @@
+"""Files that executors put into storage: any Hadoop URI through the node's `hdfs dfs`, `file:` directly.
+
+An executor's Python has no JVM, so each call to the command line starts one (one to two seconds).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import List
+from urllib.parse import urlsplit
+
+from jobs.trainer.errors import TrainerError
+
+HDFS = "/opt/hadoop/bin/hdfs"
+TIMEOUT = 600
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""A JVM that lives for two seconds is not worth optimising: half the processor time beside a training rank."""
+
+
+def local_path(uri: str) -> str:
+    """The path of a `file:` URI (one slash or three); empty for every other URI."""
+    parts = urlsplit(uri)
+    return parts.path if parts.scheme == "file" and parts.netloc in ("", "localhost") else ""
+
+
+def parent(uri: str) -> str:
+    """The folder that a URI lies in, without trailing slash."""
+    return uri.rstrip("/").rpartition("/")[0]
+
+
+def put(source: Path, uri: str) -> None:
+    """Copy a local file to `uri`, replacing what is there; its folder is made.
+
+    Raises:
+        TrainerError: storage refused it; the command's own words are in the message.
+    """
+    path = local_path(uri)
+    if path:
+        target = Path(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(target.name + ".part")
+            shutil.copyfile(str(source), str(partial))
+            partial.replace(target)
+        except OSError as error:
+            raise TrainerError(
+                uri, "it cannot be written ({})".format(error), "Give another path."
+            ) from error
+        return
+    # `-put` writes aside and renames, so readers see the old file or the new one. The folder is nearly
+    # always there, so it is only made when the first try fails.
+    if _hdfs(["-put", "-f", str(source), uri], uri, check=False) != 0:
+        _hdfs(["-mkdir", "-p", parent(uri)], uri)
+        _hdfs(["-put", "-f", str(source), uri], uri)
+
+
+def _hdfs(arguments: List[str], uri: str, *, check: bool = True) -> int:
+    command = [HDFS if os.access(HDFS, os.X_OK) else "hdfs", "dfs", *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=TIMEOUT,
+            check=False,
+            env={"HADOOP_CLIENT_OPTS": SHORT_LIVED, **os.environ},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TrainerError(
+            uri, "`{}` failed: {}".format(" ".join(command[:3]), error), "Run `fab doctor`."
+        ) from error
+    if check and done.returncode != 0:
+        lines = done.stdout.decode(errors="replace").strip().splitlines()
+        said = [line for line in lines if " WARN " not in line] or ["status {}".format(done.returncode)]
+        raise TrainerError(uri, "it cannot be written: " + said[-1], "Run `fab doctor`.")
+    return done.returncode

@@ -1,0 +1,306 @@
+"""The training stage: one long barrier task per executor, `run_rank` in each.
+
+Every rank reads its own contiguous range of the TRAIN source, over and over. Gradients are averaged over all
+ranks before each update, so every rank holds the same weights; rank 0 writes them.
+
+Departures from CaffeOnSpark: no record is left out (ranges differ by at most one record); a validation's
+batches are shared among the ranks instead of run by each; what is written carries the global gradient.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from jobs.trainer import storage
+from jobs.trainer.channel import Address, Sender
+from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.feed import assemble, training_batches
+from jobs.trainer.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
+from jobs.trainer.prototxt import Job
+from jobs.trainer.records import Lmdb
+from jobs.trainer.shards import shard, validation_batches
+
+PROGRESS_EVERY = 0.5
+"""Seconds between two progress events."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every rank is given. Files are `file:` URIs, or names of files that Spark has brought."""
+
+    job: Job
+    size: int
+    channel: Address
+    train: str
+    test: str
+    weights: Tuple[str, ...]
+    snapshot: str
+    model: str
+    """Absolute URI of the final weights."""
+    timeout_s: float
+    communicate: bool = True
+    """False: every rank trains alone. For measuring what communication costs, and nothing else."""
+
+
+class Place(NamedTuple):
+    """Which rank this is, on which host, and the address that its peers reach it by."""
+
+    rank: int
+    host: str
+    address: str
+
+
+def locate(name: str) -> Path:
+    """Where a file of the plan lies on this node."""
+    path = storage.local_path(name)
+    if path:
+        return Path(path)
+    from pyspark import SparkFiles
+
+    return Path(SparkFiles.get(name))
+
+
+def run_rank(plan: Plan) -> List[Dict[str, Any]]:
+    """The body of a barrier task; returns one record about this rank's run."""
+    import socket
+
+    from pyspark import BarrierTaskContext
+
+    from jobs.trainer.watch import watched
+
+    context = BarrierTaskContext.get()
+    rank, host = context.partitionId(), socket.gethostname()
+    address = context.getTaskInfos()[rank].address.rpartition(":")[0] or host
+    sender = Sender(plan.channel)
+    sender.send({"event": "rank", "rank": rank, "host": host})
+    try:
+        with watched(plan.channel, rank, host), tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
+            exchange = Exchange(context.allGather)
+            return [_Rank(plan, Place(rank, host, address), exchange, sender, Path(folder)).run()]
+    except BaseException as error:
+        kind = "peer" if isinstance(error, PeerLost) else "own"
+        message = (
+            str(error) if isinstance(error, TrainerError) else "{}: {}".format(type(error).__name__, error)
+        )
+        sender.send({"event": "failed", "kind": kind, "rank": rank, "host": host, "message": message})
+        raise
+    finally:
+        sender.close()
+
+
+class _Rank:
+    """One rank's run from start to end."""
+
+    def __init__(self, plan: Plan, place: Place, exchange: Exchange, sender: Sender, folder: Path) -> None:
+        from jobs.trainer import native
+
+        self.plan, self.job, self.rank, self.host = plan, plan.job, place.rank, place.host
+        self.exchange, self.sender = exchange, sender
+        self.trainer = native.Trainer(self.job, place.rank, folder)
+        self.datum = native.protos().Datum
+        self.address = place.address
+        self.uploads = ThreadPoolExecutor(1)
+        self.pending: List["Future[None]"] = []
+
+    def run(self) -> Dict[str, Any]:
+        """Train to max_iter; returns this rank's figures."""
+        job, trainer = self.job, self.trainer
+        source = Lmdb(locate(self.plan.train), self.datum)
+        self._agree(source)
+        if self.plan.snapshot:
+            trainer.restore(locate(self.plan.snapshot), locate(self.plan.weights[0]))
+        elif self.plan.weights:
+            trainer.load_weights([locate(name) for name in self.plan.weights])
+        first = trainer.iteration
+        if first >= job.max_iter:
+            raise Refused(
+                "-snapshot",
+                "it is at iteration {}, max_iter is {}".format(first, job.max_iter),
+                "Raise max_iter.",
+            )
+        start, stop = shard(len(source), self.plan.size, self.rank)
+        seed = job.seed + self.rank if job.seed >= 0 else int.from_bytes(_entropy(), "little")
+        per_iteration = job.train.batch * job.iter_size
+        feed = training_batches(
+            source,
+            start,
+            stop,
+            job.train.batch,
+            transform=job.train.transform,
+            seed=seed,
+            skip=first * per_iteration,
+        )
+        trainer.start(feed)
+        ranks = self._join()
+        try:
+            began = time.monotonic()
+            validating = self._loop(ranks, first)
+            seconds = time.monotonic() - began - validating
+            same = digest(trainer.weights())
+            if self.plan.communicate:
+                hosts = self.exchange.text(self.host)
+                require_same("the weights", self.exchange.text(same), hosts, "Report this: it is a bug.")
+        finally:
+            waited = ranks.waited_s
+            ranks.close()
+            feed.close()
+            source.close()
+        if self.rank == 0:
+            self._upload([(trainer.save(), self.plan.model)])
+            self._finish_uploads()
+        images = (job.max_iter - first) * per_iteration
+        return {
+            "rank": self.rank,
+            "host": self.host,
+            "sha256": same,
+            "first": first,
+            "seconds": seconds,
+            "images": images,
+            "validation_seconds": validating,
+            "waited_seconds": waited,
+        }
+
+    def _agree(self, source: Lmdb) -> None:
+        """All copies of the source are the same database."""
+        mine = "{} records, {}..{}".format(len(source), *source.ends())
+        same = self.exchange.text(mine)
+        require_same(
+            self.job.train.uri, same, self.exchange.text(self.host), "Copy the same LMDB to every node."
+        )
+
+    def _join(self) -> Ranks:
+        if self.plan.size == 1 or not self.plan.communicate:
+            return Solo()
+        peers = Peers(self.rank, self.plan.size, self.address, self.exchange, self.plan.timeout_s)
+        peers.broadcast_weights(self.trainer.solver)
+        peers.attach(self.trainer.solver)
+        return peers
+
+    def _loop(self, ranks: Ranks, first: int) -> float:
+        """All iterations; returns the seconds that validation took."""
+        job, trainer = self.job, self.trainer
+        recent: Deque[float] = deque(maxlen=job.average_loss)
+        pace = _Pace(first, job.train.batch * job.iter_size * self.plan.size)
+        validation = _Validation(self, ranks) if job.test_interval else None
+        for iteration in range(first, job.max_iter):
+            if validation and iteration > 0 and iteration % job.test_interval == 0:
+                validation.run(iteration)
+            recent.append(together(trainer.step))
+            loss = sum(recent) / len(recent)
+            if job.display and iteration % job.display == 0:
+                loss = float(ranks.allreduce_mean(np.asarray([loss]))[0])
+                self.tell("display", iteration, loss=loss, lr=job.rate.at(iteration), **pace.at(iteration))
+            elif pace.due():
+                self.tell("progress", iteration, loss=loss, **pace.at(iteration))
+            if self.rank == 0 and job.snapshot and (iteration + 1) % job.snapshot == 0:
+                self._snapshot(iteration + 1)
+        self.tell("progress", job.max_iter, loss=loss, **pace.at(job.max_iter))
+        if validation is None:
+            return 0.0
+        validation.close()
+        return validation.seconds
+
+    def tell(self, event: str, iteration: int, **values: Any) -> None:  # noqa: ANN401
+        if self.rank == 0:
+            self.sender.send(
+                {"event": event, "iteration": iteration, "max_iter": self.job.max_iter, **values}
+            )
+
+    def _snapshot(self, iteration: int) -> None:
+        folder = storage.parent(self.plan.model)
+        kinds = (".caffemodel", ".solverstate")
+        names = [
+            "{}/{}_iter_{}{}{}".format(folder, self.job.snapshot_prefix, iteration, kind, self.job.suffix)
+            for kind in kinds
+        ]
+        self._upload(list(zip(self.trainer.snapshot(), names)), snapshot=(iteration, names))
+
+    def _upload(
+        self, files: List[Tuple[Path, str]], snapshot: Optional[Tuple[int, List[str]]] = None
+    ) -> None:
+        def work() -> None:
+            for file, uri in files:
+                storage.put(file, uri)
+                file.unlink()
+            if snapshot:
+                weights, state = snapshot[1]
+                self.tell("snapshot", snapshot[0], weights=weights, state=state)
+
+        self.pending.append(self.uploads.submit(work))
+
+    def _finish_uploads(self) -> None:
+        for upload in self.pending:
+            upload.result()
+        self.uploads.shutdown()
+
+
+class _Validation:
+    """Interleaved validation: the TEST net on the solver's weights, its batches shared among the ranks."""
+
+    def __init__(self, rank: _Rank, ranks: Ranks) -> None:
+        self._rank, self._ranks, self._round, self.seconds = rank, ranks, 0, 0.0
+        self._scorer = rank.trainer.validator()
+        self._source = Lmdb(locate(rank.plan.test), rank.datum)
+
+    def run(self, iteration: int) -> None:
+        """Validate before the step `iteration`; rank 0 reports the means."""
+        began = time.monotonic()
+        job = self._rank.job
+        batch, names = job.test.batch, self._scorer.outputs
+        starts = validation_batches(
+            self._round,
+            len(self._source),
+            batch,
+            test_iter=job.test_iter,
+            size=self._ranks.size,
+            rank=self._ranks.rank,
+        )
+        random = np.random.RandomState(0)
+        sums = {name: np.zeros(self._scorer.length(name)) for name in names}
+        for start in starts:
+            records = list(self._source.read(start, start + batch))
+            values = self._scorer.run(assemble(records, job.test.transform, random), names)
+            for name in names:
+                sums[name] += values[name].mean(axis=0, dtype=np.float64)
+        # The mean over ranks times their number is the sum over ranks.
+        total = self._ranks.allreduce_mean(np.concatenate([sums[name] for name in names])) * self._ranks.size
+        means, place = {}, 0
+        for name in names:
+            means[name] = [float(value) / job.test_iter for value in total[place : place + sums[name].size]]
+            place += sums[name].size
+        self._round += 1
+        self.seconds += time.monotonic() - began
+        self._rank.tell("validation", iteration, values=means)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+
+class _Pace:
+    """Images per second: since the start, counted on all ranks."""
+
+    def __init__(self, first: int, images: int) -> None:
+        self._first, self._images, self._began, self._told = first, images, time.monotonic(), 0.0
+
+    def due(self) -> bool:
+        return time.monotonic() - self._told >= PROGRESS_EVERY
+
+    def at(self, iteration: int) -> Dict[str, float]:
+        self._told = time.monotonic()
+        seconds = max(self._told - self._began, 1e-6)
+        return {"images_per_s": (iteration - self._first) * self._images / seconds, "seconds": seconds}
+
+
+def _entropy() -> bytes:
+    import os
+
+    return os.urandom(4)
