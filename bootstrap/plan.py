@@ -177,7 +177,7 @@ def _content(role: Role, step: Step, variables: Mapping[str, Any], where: str) -
         return _environment(role.folder).get_template(template).render(variables)
     except jinja2.TemplateNotFound as error:
         raise ConfigError(
-            where, f"there is no template {error}", f"Put it into {role.folder}/templates/."
+            where, f"there is no template {error.name!r}", f"Put it into {role.folder}/templates/."
         ) from error
     except jinja2.TemplateError as error:
         raise _refused(f"{where}, template {template!r}", error, variables) from error

@@ -49,6 +49,8 @@ broken() {{
 }}
 if ! {has_content(path, content)} 2>/dev/null; then
 {write_file(path, content)}
+  # Whatever it runs, it was perhaps started from what stood here.
+  rm -f {stamp}
 fi
 systemctl daemon-reload
 systemctl enable --quiet {name}

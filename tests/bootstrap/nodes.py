@@ -1,0 +1,117 @@
+"""Bare nodes for tests marked `cluster`: the dev stack's image, network and containers, without Pulumi."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from ipaddress import ip_network
+
+from bootstrap.cluster import Cluster
+from infra import tags
+from infra.config import DebstrapImage
+from infra.local import image, nodes
+from infra.local.engine import Engine
+from infra.local.keys import SshKeyProvider
+from infra.local.network import NetworkProvider
+from infra.local.provider import Props
+
+CANDIDATES = list(ip_network("10.96.0.0/12").subnets(new_prefix=24))
+
+
+@contextmanager
+def bare_nodes(names: Sequence[str], *, vcpu: int = 2, memory_mb: int = 1024) -> Iterator[Cluster]:
+    """Boot nodes of these names, the first one as head; they and their network go in the end."""
+    kind = "podman" if shutil.which("podman") else "docker"
+    stack = f"test-{os.getpid()}"
+    labels = tags.labels(stack, tempfile.gettempdir())
+    with ExitStack() as stack_of_things:
+        made = stack_of_things.enter_context
+        image_tag, recipe = image.describe(DebstrapImage(source="mmdebstrap"))
+        image.BaseImageProvider().create({"engine": kind, "tag": image_tag, "recipe": recipe})
+        subnet = _free_subnet(Engine(kind))
+        network = made(
+            _network({"engine": kind, "network": tags.full_name(stack), "subnet": subnet, "labels": labels})
+        )
+        operator = _key("operator")
+        found = []
+        for number, name in enumerate(names):
+            host_key = _key(name)
+            address = str(ip_network(subnet)[10 + number])
+            made(
+                _node(
+                    {
+                        "engine": kind,
+                        "container": tags.full_name(stack, name),
+                        "hostname": name,
+                        "address": address,
+                        "network": network,
+                        "image": image_tag,
+                        "vcpu": vcpu,
+                        "memory_mb": memory_mb,
+                        "host_private_key": host_key["private_key"],
+                        "host_public_key": host_key["public_key"],
+                        "authorized_key": operator["public_key"],
+                        "labels": labels,
+                    }
+                )
+            )
+            found.append({"name": name, "address": address, "host_key": host_key["public_key"]})
+        yield Cluster.model_validate(
+            {
+                "stack": stack,
+                "provider": "local",
+                "head": found[0],
+                # A cluster has a worker; where a test wants one node alone, the head is that one.
+                "workers": found[1:] or found,
+                "ssh": {"user": nodes.USER, "private_key": operator["private_key"]},
+                "spark_master": f"spark://{names[0]}:7077",
+                "spark_secret": "secret-of-the-test",
+                "shared_storage": f"hdfs://{names[0]}:9000",
+                "worker": {"cores": vcpu, "memory_mb": memory_mb},
+            }
+        )
+
+
+def container_of(cluster: Cluster, name: str) -> str:
+    """What the engine calls a node that `bare_nodes` made."""
+    return tags.full_name(cluster.stack, name)
+
+
+def engine() -> Engine:
+    """The engine that `bare_nodes` uses."""
+    return Engine("podman" if shutil.which("podman") else "docker")
+
+
+def _key(purpose: str) -> Props:
+    return SshKeyProvider().create({"purpose": purpose}).outs
+
+
+@contextmanager
+def _network(props: Props) -> Iterator[str]:
+    NetworkProvider().create(props)
+    try:
+        yield props["network"]
+    finally:
+        NetworkProvider().delete(props["network"], props)
+
+
+@contextmanager
+def _node(props: Props) -> Iterator[None]:
+    made = nodes.NodeProvider().create(props)
+    try:
+        yield
+    finally:
+        nodes.NodeProvider().delete(made.id, props)
+
+
+def _free_subnet(where: Engine) -> str:
+    taken = [subnet for network in where.networks() for subnet in network.subnets]
+    # Runs side by side start at different places, and so hardly ever want the same one.
+    start = os.getpid() % len(CANDIDATES)
+    for candidate in CANDIDATES[start:] + CANDIDATES[:start]:
+        if not any(candidate.overlaps(subnet) for subnet in taken):
+            return str(candidate)
+    raise AssertionError("every subnet for tests is taken")
