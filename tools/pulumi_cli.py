@@ -160,17 +160,12 @@ def build(root: Path, own: Path, log: Path) -> None:
         folder = root / "tools" / module
         version = _ask_go(command, ["list", "-m", "-f", "{{.Version}}", SDK], folder, env)
         flags = f"-s -w -X {SDK}/go/common/version.Version={version}"
-        run(
-            f"{title}, fetching its sources",
-            [command, "list", "-deps", "-f", "{{.ImportPath}}", package],
-            log=log,
-            fix=FIX,
-            env=env,
-            cwd=folder,
-            note=str,
-        )
+        parts, compiled = Counter(), Counter()
+        argv = [command, "list", "-deps", "-f", "{{.ImportPath}}", package]
+        run(f"{title}, fetching its sources", argv, log=log, fix=FIX, env=env, cwd=folder, note=parts.count)
         argv = [command, "build", "-v", "-trimpath", "-ldflags", flags, "-o", f"{fresh}/", package]
-        run(f"{title}, compiling", argv, log=log, fix=FIX, env=env, cwd=folder, note=str)
+        compiled.of = f" of at most {parts.seen} packages"
+        run(f"{title}, compiling", argv, log=log, fix=FIX, env=env, cwd=folder, note=compiled.count)
     sdk = _ask_go(command, ["list", "-m", "-f", "{{.Dir}}", SDK], root / "tools" / CLI_MODULE, env)
     for script in SCRIPTS:
         target = fresh / Path(script).name
@@ -178,6 +173,20 @@ def build(root: Path, own: Path, log: Path) -> None:
         target.chmod(0o755)
     shutil.rmtree(own, ignore_errors=True)
     fresh.replace(own)
+
+
+class Counter:
+    """Go prints a line for each package that it looks at or compiles: counted for a line of progress."""
+
+    def __init__(self) -> None:
+        self.seen, self.of = 0, " packages"
+
+    def count(self, line: str) -> str:
+        """One line more; lines about downloads are shown as they are."""
+        if line.startswith("go:"):
+            return line.removeprefix("go: ")
+        self.seen += 1
+        return f"{self.seen}{self.of}"
 
 
 def _go(root: Path, log: Path) -> tuple[str, dict[str, str]]:

@@ -72,6 +72,14 @@ def test_what_was_built_from_other_pins_is_built_again(
     assert made == ["built", "built"]
 
 
+def test_packages_are_counted_and_downloads_shown() -> None:
+    counter = pulumi_cli.Counter()
+    assert counter.count("go: downloading github.com/spf13/cobra v1.6.1").startswith("downloading github.com")
+    assert counter.count("github.com/spf13/cobra") == "1 packages"
+    counter.of = " of at most 9 packages"
+    assert counter.count("main") == "2 of at most 9 packages"
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A checkout with the two modules, and nothing set up."""
