@@ -9,17 +9,20 @@ import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
-from infra.config import DebstrapImage, Image
 from infra.local import probe
 from infra.local.cache import cache_folder, locked
 from infra.local.engine import Engine, run_as_root
 from infra.local.mirror import mirror_lines
 from infra.local.provider import Props, Provider, changed, replace_if, say
+
+if TYPE_CHECKING:
+    # Providers run in a process of their own, on every `up`; pydantic would make each start slower.
+    from infra.config import Image
 
 REPOSITORY: Final = "localhost/caffe-spark-node"
 PACKAGES: Final = (
@@ -62,7 +65,7 @@ def tag(decides: Mapping[str, Any]) -> str:
 
 def describe(image: Image) -> tuple[str, dict[str, Any]]:
     """Name and recipe of the image that this configuration asks for on this machine."""
-    mirrors = mirror_lines(image.suite) if isinstance(image, DebstrapImage) else []
+    mirrors = mirror_lines(image.suite) if image.source == "mmdebstrap" else []
     decides = recipe(image, certificates(), mirrors)
     return tag(decides), decides
 

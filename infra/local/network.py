@@ -40,8 +40,11 @@ class NetworkProvider(Provider):
         return ReadResult(id_=id_, outs=props)
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Another name, subnet or engine is another network."""
-        return replace_if(changed(olds, news, ("network", "subnet", "engine")))
+        """Another name, subnet or engine is another network, and so is one that was removed by hand."""
+        replaces = changed(olds, news, ("network", "subnet", "engine"))
+        if not replaces and Engine(olds["engine"]).network(olds["network"]) is None:
+            replaces = ["network"]
+        return replace_if(replaces)
 
     def delete(self, _id: str, props: Props) -> None:
         """Remove it, and any container of the stack that an interrupted run left on it."""
