@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bootstrap import doctor
+from bootstrap.cluster import Cluster
+from bootstrap.command import Check
+from bootstrap.doctor import Finding, checks_for, diagnose
+from bootstrap.remote import connect
+from tests.bootstrap.conftest import MakeRole
+from tests.bootstrap.sandbox import Sandboxes
+
+CHECKS = [Check("r", "first", "x", "Run a."), Check("r", "second", "x", "Run b.")]
+
+
+def said(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def run(sandboxes: Sandboxes, checks: list[Check]) -> list[Finding]:
+    box = sandboxes["w1"]
+    return doctor.parse(box.run(doctor.script(checks)).stdout, checks, "w1")
+
+
+def test_each_check_answers_with_its_last_line(sandboxes: Sandboxes) -> None:
+    checks = [
+        Check("r", "fine", "echo noise; echo 3 GB free", "Run a."),
+        Check("r", "broken", "echo why >&2; echo; exit 4", "Run b."),
+        Check("r", "silent", "false", "Run c."),
+    ]
+    assert run(sandboxes, checks) == [
+        Finding("w1", "fine", True, "3 GB free", "Run a."),
+        Finding("w1", "broken", False, "why", "Run b."),
+        Finding("w1", "silent", False, "status 1", "Run c."),
+    ]
+
+
+def test_a_check_that_hangs_fails_and_the_others_answer(
+    sandboxes: Sandboxes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "CHECK_TIMEOUT", 0.3)
+    found = run(sandboxes, [Check("r", "slow", "sleep 60", "Run a."), Check("r", "fast", "true", "Run b.")])
+    assert [(finding.ok, finding.detail) for finding in found] == [
+        (False, "no answer within 0.3 s"),
+        (True, ""),
+    ]
+
+
+def test_a_check_without_an_answer_has_failed() -> None:
+    found = doctor.parse("@check 1 0 all well\n", CHECKS, "w1")
+    assert [(finding.ok, finding.detail) for finding in found] == [(False, "no answer"), (True, "all well")]
+
+
+def test_every_node_is_asked_about_its_peers_and_the_head_about_storage(
+    cluster: Cluster, make_role: MakeRole, roles: Path
+) -> None:
+    check = {"name": "service answers", "run": "true", "fix": "Run x.", "on": "workers"}
+    make_role("r", [{"name": "a", "packages": ["x"]}], check=[check])
+    names = {node.name: [c.name for c in checks_for(cluster, node, {}, roles)] for node in cluster.nodes}
+    common = ["disk", "memory"]
+    assert names == {
+        "head": [
+            *common,
+            "ports of w1",
+            "ports of w2",
+            "framework's libraries",
+            "shared storage: write, read, remove",
+        ],
+        "w1": [*common, "ports of head", "ports of w2", "framework's libraries", "service answers"],
+        "w2": [*common, "ports of head", "ports of w1", "framework's libraries", "service answers"],
+    }
+    ports = next(
+        c.run for c in checks_for(cluster, cluster.workers[0], {}, roles) if c.name == "ports of head"
+    )
+    for port in (22, 7077, 9000, 8090):
+        assert f" {port} " in ports
+
+
+def test_a_dead_node_is_a_finding_and_the_others_are_asked(
+    cluster: Cluster, sandboxes: Sandboxes, console: Console, make_role: MakeRole, roles: Path
+) -> None:
+    make_role("r", [{"name": "a", "packages": ["x"]}])
+    sandboxes.dead.add("w2")
+    findings = diagnose(cluster, console, connect=sandboxes.connect, folder=roles)
+    by_place = {(finding.node, finding.name): finding for finding in findings}
+    assert not by_place["w2", "SSH"].ok
+    assert [name for node, name in by_place if node == "w2"] == ["SSH"]
+    assert by_place["w1", "clock"].ok
+    assert by_place["w1", "disk"].detail.endswith("GB free")
+    text = said(console)
+    assert "w2: SSH: SSH does not answer. Run `pulumi up`." in text
+    assert "w1: framework's libraries: no framework in /opt/caffe. Run `fab build-headnode`." in text
+    assert all(box.trips == 1 for box in sandboxes.nodes.values() if box.node.name != "w2")
+
+
+def test_a_clock_that_is_off_is_a_finding(
+    cluster: Cluster, sandboxes: Sandboxes, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "checks_for", lambda *_: [])
+    monkeypatch.setattr(doctor.time, "time", lambda: 0.0)
+    findings = diagnose(cluster, console, connect=sandboxes.connect)
+    assert [finding.ok for finding in findings if finding.name == "clock"] == [False] * 3
+
+
+def test_a_cluster_that_is_well_says_so(
+    cluster: Cluster, sandboxes: Sandboxes, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "checks_for", lambda *_: [Check("", "disk", "echo 9 GB free", "")])
+    findings = diagnose(cluster, console, connect=sandboxes.connect)
+    assert all(finding.ok for finding in findings)
+    assert "All 9 checks on 3 nodes hold." in said(console)
+
+
+@pytest.mark.cluster
+def test_bare_nodes_are_told_what_they_lack(
+    real_cluster: Cluster, console: Console, make_role: MakeRole, roles: Path
+) -> None:
+    make_role("r", [{"name": "a", "packages": ["x"]}])
+    with connect(real_cluster, real_cluster.head) as head:
+        before = head.run("cat /etc/hosts").stdout
+        hosts = "".join(f"{node.address} {node.name}\n" for node in real_cluster.nodes)
+        head.run(f"printf '{hosts}' >>/etc/hosts")
+        try:
+            findings = diagnose(real_cluster, console, folder=roles)
+        finally:
+            head.run(f"cat >/etc/hosts <<'EOF'\n{before}EOF")
+    by_place = {(finding.node, finding.name): finding for finding in findings}
+    for node in ("head", "w1", "w2"):
+        for name in ("SSH", "clock", "disk", "memory"):
+            assert by_place[node, name].ok, by_place[node, name]
+    # SSH is open between nodes that know each other's names; what no role has started is not
+    assert by_place["head", "ports of w1"].detail == (
+        "closed on w1: 9866 (HDFS DataNode), 8081 (Spark worker)"
+    )
+    assert not by_place["head", "shared storage: write, read, remove"].ok
