@@ -34,7 +34,7 @@ _FORMATS = ("json", "parquet")
 
 @dataclass(frozen=True)
 class Options:
-    """A command line that can be run. Paths are as given: Hadoop URIs, `file:`, or on the default file system."""
+    """A command line that can be run. Paths are as given: URIs, or bare ones of the default file system."""
 
     conf: str
     train: bool = False

@@ -33,7 +33,14 @@ def main(argv: Sequence[str]) -> int:
         journal.phase("start")
         _run(options, journal)
     except TrainerError as error:
-        journal.add({"event": "failed", "message": str(error), "exit_code": error.exit_code})
+        journal.add(
+            {
+                "event": "failed",
+                "message": str(error),
+                "exit_code": error.exit_code,
+                "words": [error.given, error.why, error.fix],
+            }
+        )
         print("caffe-spark: {}".format(error), file=sys.stderr)
         return error.exit_code
     else:

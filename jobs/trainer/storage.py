@@ -17,7 +17,7 @@ from jobs.trainer.errors import TrainerError
 HDFS = "/opt/hadoop/bin/hdfs"
 TIMEOUT = 600
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""A JVM that lives for two seconds is not worth optimising: half the processor time beside a training rank."""
+"""Optimising a JVM that lives for two seconds doubles its processor time, beside a training rank."""
 
 
 def local_path(uri: str) -> str:

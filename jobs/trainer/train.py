@@ -188,7 +188,7 @@ class _Rank:
         """All iterations; returns the seconds that validation took."""
         job, trainer = self.job, self.trainer
         recent: Deque[float] = deque(maxlen=job.average_loss)
-        pace = _Pace(first, job.train.batch * job.iter_size * self.plan.size)
+        pace = _Pace(first, job.max_iter, job.train.batch * job.iter_size * self.plan.size)
         validation = _Validation(self, ranks) if job.test_interval else None
         for iteration in range(first, job.max_iter):
             if validation and iteration > 0 and iteration % job.test_interval == 0:
@@ -286,18 +286,23 @@ class _Validation:
 
 
 class _Pace:
-    """Images per second: since the start, counted on all ranks."""
+    """How fast it goes: since the start, images counted on all ranks."""
 
-    def __init__(self, first: int, images: int) -> None:
-        self._first, self._images, self._began, self._told = first, images, time.monotonic(), 0.0
+    def __init__(self, first: int, last: int, images: int) -> None:
+        self._first, self._last, self._images = first, last, images
+        self._began, self._told = time.monotonic(), 0.0
 
     def due(self) -> bool:
+        """True when people have waited long enough for news."""
         return time.monotonic() - self._told >= PROGRESS_EVERY
 
-    def at(self, iteration: int) -> Dict[str, float]:
+    def at(self, iteration: int) -> Dict[str, Optional[float]]:
+        """Images a second, seconds since the start, and seconds left (None at the first iteration)."""
         self._told = time.monotonic()
         seconds = max(self._told - self._began, 1e-6)
-        return {"images_per_s": (iteration - self._first) * self._images / seconds, "seconds": seconds}
+        done = iteration - self._first
+        left = seconds * (self._last - iteration) / done if done else None
+        return {"images_per_s": done * self._images / seconds, "seconds": seconds, "left_s": left}
 
 
 def _entropy() -> bytes:

@@ -1,0 +1,57 @@
+"""Makes sure that nothing of a job is left: its processes carry the job's id in their environment."""
+
+from __future__ import annotations
+
+import shlex
+from concurrent.futures import ThreadPoolExecutor
+
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import JobError, Unreachable
+from bootstrap.remote import connect
+from jobs.submit import MARK
+
+GRACE = 10
+"""Seconds for executors to notice that their driver is gone."""
+
+
+def sweep(cluster: Cluster, job: str) -> None:
+    """Wait until no node runs anything of the job; what does not go by itself is killed.
+
+    A node that does not answer is passed over: `fab doctor` and the next job will say so.
+
+    Raises:
+        JobError: a process survives even that.
+    """
+    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
+        left = [line for line in pool.map(lambda node: _sweep(cluster, node, job), cluster.nodes) if line]
+    if left:
+        raise JobError(f"job {job}", f"processes of it are left: {'; '.join(left)}", "Reboot these nodes.")
+
+
+def _sweep(cluster: Cluster, node: Node, job: str) -> str:
+    try:
+        with connect(cluster, node) as remote:
+            result = remote.run(sweep_script(job), check=False, timeout=GRACE + 30)
+    except Unreachable:
+        return ""
+    return "" if result.ok else f"{node.name}: {result.stdout.strip()}"
+
+
+def sweep_script(job: str) -> str:
+    """The script that waits, kills and waits again; fails with the processes that are left."""
+    mark = shlex.quote(f"{MARK}={job}")
+    return f"""
+left() {{
+    for file in /proc/[0-9]*/environ; do
+        tr '\\0' '\\n' <"$file" 2>/dev/null | grep -qxF {mark} || continue
+        pid=${{file#/proc/}}; echo "${{pid%/environ}}"
+    done
+}}
+n=0
+while pids=$(left); [ -n "$pids" ]; do
+    n=$((n + 1))
+    [ $n -ne {GRACE * 5} ] || kill -9 $pids 2>/dev/null
+    [ $n -lt {GRACE * 10} ] || {{ echo "processes" $pids; exit 1; }}
+    sleep 0.2
+done
+"""

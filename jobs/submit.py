@@ -1,0 +1,126 @@
+"""A specification and a cluster → the spark-submit command line. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster
+from jobs.spec import JobSpec
+
+MARK = "CAFFE_SPARK_JOB"
+"""Environment variable of every process of a job, with the job's id: so that none is overlooked."""
+PROGRAM, TRAINER, EVENTS = "main.py", "trainer.zip", "events.jsonl"
+
+
+@dataclass(frozen=True)
+class JobPlace:
+    """A job's id, its folder on the head, and its folder in shared storage (a URL)."""
+
+    id: str
+    folder: str
+    storage: str
+
+    @property
+    def output(self) -> str:
+        """URL of the features; the means lie beside them."""
+        return f"{self.storage}/features"
+
+
+def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
+    """The trainer's own arguments: CaffeOnSpark's."""
+    modes = ["-train"] * spec.train + ["-test"] * spec.test
+    features = ["-features", ",".join(spec.features)] if spec.features else []
+    label = ["-label", spec.label] if spec.label else []
+    start = ["-weights", spec.weights] if spec.weights else []
+    start += ["-snapshot", spec.snapshot] if spec.snapshot else []
+    return [
+        *modes,
+        *features,
+        *label,
+        *["-conf", spec.solver.name],
+        *["-clusterSize", str(spec.executors)],
+        *["-devices", str(spec.devices)],
+        *["-connection", "ethernet"],
+        *start,
+        *["-model", spec.model or f"{place.storage}/{spec.name}.model"],
+        *["-output", place.output],
+    ]
+
+
+def settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
+    """Spark's settings for the job."""
+    threads = str(spec.threads)
+    return {
+        # One task slot an executor: a barrier stage then has one rank on each.
+        "spark.executor.cores": str(spec.cores),
+        "spark.task.cpus": str(spec.cores),
+        "spark.cores.max": str(spec.cores * spec.executors),
+        "spark.executor.instances": str(spec.executors),
+        "spark.executor.memory": f"{spec.memory // 2}m",
+        "spark.dynamicAllocation.enabled": "false",
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
+        # A rank that fails ends the job: a second copy of it could not join the others half-way.
+        "spark.speculation": "false",
+        "spark.task.maxFailures": "1",
+        "spark.stage.maxConsecutiveAttempts": "1",
+        "spark.barrier.sync.timeout": "600",
+        "spark.python.worker.faulthandler.enabled": "true",
+        "spark.caffespark.timeout": f"{spec.timeout:g}",
+        "spark.caffespark.transport": spec.transport,
+        f"spark.executorEnv.{MARK}": place.id,
+        "spark.executorEnv.OPENBLAS_NUM_THREADS": threads,
+        "spark.executorEnv.OMP_NUM_THREADS": threads,
+        "spark.executorEnv.PYTHONPATH": f"{paths.CAFFE_HOME}/python",
+    }
+
+
+def spark_submit_argv(spec: JobSpec, cluster: Cluster, place: JobPlace) -> list[str]:
+    """The whole command line; run it in the job's folder on the head.
+
+    Raises:
+        ConfigError: the cluster is too small for the job.
+    """
+    spec.check(cluster)
+    conf = [word for key, value in settings(spec, place).items() for word in ("--conf", f"{key}={value}")]
+    return [
+        f"{paths.SPARK_HOME}/bin/spark-submit",
+        *["--master", cluster.spark_master],
+        *["--deploy-mode", "client"],
+        *["--name", place.id],
+        *conf,
+        *["--files", ",".join(file.name for file in spec.shipped)],
+        *["--py-files", TRAINER],
+        PROGRAM,
+        *trainer_arguments(spec, place),
+    ]
+
+
+def environment(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
+    """The driver's environment: who it is, where its events go, and what overrides the prototxts."""
+    given = {
+        MARK: place.id,
+        "CAFFE_SPARK_EVENTS": str(PurePosixPath(place.folder) / EVENTS),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    over: dict[str, object] = {"MAX_ITER": spec.max_iter, "BATCH": spec.batch}
+    if spec.data:
+        for phase in ("train", "test"):
+            over[f"{phase}_source".upper()] = f"{cluster.shared_storage}{paths.DATA}/{spec.data}/{phase}_lmdb"
+    return given | {f"CAFFE_SPARK_OVERRIDE_{name}": str(value) for name, value in over.items() if value}
+
+
+def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
+    """The shell script that runs the job on the head.
+
+    Raises:
+        ConfigError: the cluster is too small for the job.
+    """
+    exports = "".join(
+        f"export {name}={shlex.quote(value)}\n" for name, value in environment(spec, cluster, place).items()
+    )
+    command = shlex.join(spark_submit_argv(spec, cluster, place))
+    return f". {paths.PROFILE}\ncd {shlex.quote(place.folder)}\n{exports}exec {command}\n"

@@ -1,0 +1,115 @@
+"""A running job as people see it: a progress bar on a terminal, plain lines elsewhere. Fed line by line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bootstrap.errors import JobError
+
+_EVENT = '{"event": '
+_KEPT_LOG = 30
+
+
+class View:
+    """Takes in the lines of a job's log and of its events file, in any mixture."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.events: list[dict[str, Any]] = []
+        self.log: list[str] = []
+        self._progress = Progress(
+            TextColumn("[bold]{task.description:<8}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("start", total=None, figures="")
+
+    def __enter__(self) -> View:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def line(self, text: str) -> None:
+        """Take in one line."""
+        event = read_event(text)
+        if event is None:
+            self.log = [*self.log[1 - _KEPT_LOG :], text]
+            return
+        self.events.append(event)
+        kind = event["event"]
+        if kind == "phase":
+            self._progress.update(self._task, description=event["phase"], figures="")
+            if event["phase"] != "train":
+                self._progress.update(self._task, total=None)
+            if not self._console.is_terminal:
+                self._console.print(event["phase"])
+        elif kind in ("progress", "display"):
+            self._progress.update(
+                self._task,
+                total=event["max_iter"],
+                completed=event["iteration"],
+                figures=f"loss {event['loss']:.4f}  {event['images_per_s']:,.0f} images/s",
+            )
+        text = spoken(event)
+        if text:
+            self._console.print(text, highlight=False, markup=False)
+
+    def failure(self, job: str, exit_code: int, log: str) -> JobError:
+        """Why the job failed, from what was seen. `log` is where the full log lies."""
+        where = f"The full log: {log}"
+        for event in reversed(self.events):
+            if event["event"] == "failed" and "words" in event:
+                given, why, fix = event["words"]
+                return JobError(f"job {job}: {given}", why, f"{fix.rstrip('.')}. {where}")
+        said = [line for line in self.log if line.strip()]
+        why = f"it ended with status {exit_code}" + (f": {said[-1].strip()}" if said else "")
+        return JobError(f"job {job}", why, where)
+
+
+def read_event(line: str) -> dict[str, Any] | None:
+    """The event in a line; None for a line of the log."""
+    if not line.startswith(_EVENT):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def spoken(event: dict[str, Any]) -> str:
+    """The line that stays on the screen for an event; empty for most."""
+    kind = event["event"]
+    if kind == "display":
+        return (
+            f"iteration {event['iteration']:>6} of {event['max_iter']}  loss {event['loss']:.4f}  "
+            f"lr {event['lr']:.6f}  {event['images_per_s']:,.0f} images/s{_left(event)}"
+        )
+    if kind == "validation":
+        values = "  ".join(
+            f"{name} {some[0]:.4f}" for name, some in event["values"].items() if len(some) == 1
+        )
+        return f"iteration {event['iteration']:>6} validation  {values}"
+    if kind == "snapshot":
+        return f"iteration {event['iteration']:>6} snapshot  {event['state']}"
+    if kind == "note":
+        return f"note: {event['message']}"
+    return ""
+
+
+def _left(event: dict[str, Any]) -> str:
+    left = event.get("left_s")
+    if left is None:
+        return ""
+    return f"  {left // 60:.0f}:{left % 60:02.0f} left"
