@@ -36,6 +36,19 @@ print(bean["FSState"], bean["NumLiveDataNodes"], bean["CapacityRemaining"])
 """
 
 
+_SPLIT = """
+import base64, hashlib, json, sys
+data = open(sys.argv[1], "rb").read()
+text = data.decode("utf-8", "surrogateescape")
+try:
+    end = len(text[: json.JSONDecoder().raw_decode(text)[1]].encode("utf-8", "surrogateescape"))
+    end += data[end : end + 1] == b"\\n"
+except ValueError:
+    end = len(data)  # not JSON: whoever reads it says so
+print(base64.b64encode(data[:end]).decode(), hashlib.sha256(data[end:]).hexdigest())
+"""
+
+
 class SharedStorage:
     """The cluster's shared storage at `uri`, seen from its head as `user`."""
 
@@ -71,6 +84,26 @@ class SharedStorage:
                 return None
             self._explain(path, result)
         return base64.b64decode(result.stdout)
+
+    def read_and_sum(self, document: str, file: str) -> tuple[bytes | None, str | None]:
+        """The bytes of a small file and the sha256 of another, in one call; None for what is not there.
+
+        Raises:
+            ServiceDown: the storage does not answer.
+        """
+        # One JVM prints both, one behind the other; the first is JSON, and so says where it ends.
+        both = self._command(f"dfs -cat {self._quoted(document)} {self._quoted(file)}")
+        result = self._head.run(
+            f"f=$(mktemp); trap 'rm -f $f' EXIT; {both} >$f; code=$?\n"
+            f"python3 - $f <<'SPLIT' && exit $code\n{_SPLIT}\nSPLIT\n",
+            check=False,
+            timeout=TIMEOUT,
+        )
+        first, second = (self._missing(path, result) for path in (document, file))
+        if not result.ok and not (first or second):
+            self._explain(document, result)
+        text, _, digest = result.stdout.strip().partition(" ")
+        return None if first else base64.b64decode(text), None if first or second else digest
 
     def put(self, on_head: str, path: str) -> None:
         """Copy a file or folder of the head to storage, replacing what is there, visible at once.
@@ -181,6 +214,10 @@ rm -rf {target}; mv "$aside/got" {target}
             )
         if int(free or 0) <= 0:
             raise ServiceDown(self._uri, "its disks are full", "Free space on the workers.")
+
+    def _missing(self, path: str, result: Result) -> bool:
+        """Whether the command said that there is no such file."""
+        return any(_MISSING in line and self.url(path) in line for line in _said(result))
 
     def _quoted(self, path: str) -> str:
         return shlex.quote(self.url(path))

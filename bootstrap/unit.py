@@ -66,6 +66,11 @@ class Unit:
         self._remote, self.name, self.folder = remote, name, folder.rstrip("/")
 
     @property
+    def remote(self) -> Remote:
+        """The connection in use: `follow` may have made another one."""
+        return self._remote
+
+    @property
     def log(self) -> str:
         """Path of the log on the node."""
         return f"{self.folder}/log"

@@ -1,0 +1,206 @@
+"""Compile a recipe on the head, as a unit that outlives this connection; a second caller attaches to it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from rich.console import Console
+
+from bootstrap import runlog
+from bootstrap.errors import BuildError, IntegrityError
+from bootstrap.framework import cache, steps
+from bootstrap.framework.key import HeadFacts
+from bootstrap.framework.manifest import ARCHIVE, Manifest, built_now
+from bootstrap.framework.progress import BuildBar, BuildLog
+from bootstrap.framework.recipe import Recipe
+from bootstrap.operations.debian_source import BAD_SUM
+from bootstrap.operations.shell import quote
+from bootstrap.remote import Remote
+from bootstrap.render import render
+from bootstrap.unit import LOST, Unit
+
+PACKAGES_SECONDS = 120.0
+"""Expected time of everything but compiling, where no build is remembered."""
+NEEDED_MB = 4000
+"""Free disk that build packages, object files and the tree take, with some to spare."""
+TAIL = 15
+
+
+class _Report(BaseModel):
+    """What assemble.py leaves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sha256: str
+    size: int
+    unpacked: int
+    packages: list[str]
+
+
+def compile_on_head(
+    head: Remote,
+    recipe: Recipe,
+    facts: HeadFacts,
+    key: str,
+    inputs: dict[str, Any],
+    *,
+    console: Console,
+    reconnect: Callable[[], Remote],
+) -> tuple[Manifest, str]:
+    """Compile, or attach to the compilation of this key that runs already.
+
+    Returns:
+        The manifest, and the archive's path on the head.
+
+    Raises:
+        BuildError: a step failed, the disk is too full, or the build was killed.
+        IntegrityError: the source has another sha256 than the recipe says.
+        Unreachable: the head is gone; the build runs on if the head does.
+    """
+    folder = steps.folder_of(key)
+    out = f"{folder}/out"
+    report = _report(head, out)
+    log = BuildLog()
+    if report is None:
+        unit = Unit(head, unit_name(key), folder)
+        if unit.state().running:
+            console.print(f"Build {key} runs already on {head.node.name}; attaching to it", highlight=False)
+        else:
+            _require_disk(head, facts)
+            head.put(_packed_inputs(recipe), f"{folder}/inputs.tar")
+            unit.start(script(recipe, facts, folder))
+        log = _follow(unit, head.node.name, expected_seconds(recipe, facts), console, reconnect)
+        head = unit.remote
+        report = _report(head, out)
+        if report is None:
+            raise BuildError(
+                f"build {key} on {head.node.name}",
+                f"it ended well and left no {out}/report.json",
+                f"Remove {folder} on {head.node.name}, then run `fab build-headnode` again.",
+            )
+    manifest = Manifest(
+        key=key,
+        **report.model_dump(),
+        inputs={name: value for name, value in inputs.items() if name != "steps"},
+        built=built_now(head.node.name, facts.cores, log.phases),
+    )
+    # Object files take hundreds of megabytes; the tarball and the log stay.
+    head.run(f"cd {folder} && rm -rf work work.new source out/tree", check=False)
+    return manifest, f"{out}/{ARCHIVE}"
+
+
+def unit_name(key: str) -> str:
+    """The systemd unit of a build on the head."""
+    return f"caffe-spark-build-{key}"
+
+
+def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:
+    """The build as one POSIX shell script; run again, it goes on where it stopped."""
+    planned = steps.steps(recipe, facts.distribution, facts.compiler, folder)
+    planned.append(steps.test_step(recipe, folder))
+    unpack = (
+        f"rm -rf {folder}/inputs && mkdir {folder}/inputs && tar -xf {folder}/inputs.tar -C {folder}/inputs\n"
+    )
+    return f"set -e\n{unpack}{render(steps.commands(planned))}"
+
+
+def expected_seconds(recipe: Recipe, facts: HeadFacts) -> float:
+    """How long it will take: as the last such build took, per core, or by the recipe's own estimate."""
+    for manifest in cache.manifests():
+        phases = manifest.built.phases
+        same = (manifest.inputs.get("recipe"), manifest.inputs.get("opencv")) == (recipe.name, recipe.opencv)
+        if same and steps.COMPILE in phases:
+            compiling = phases[steps.COMPILE] * manifest.built.cores / facts.cores
+            return sum(phases.values()) - phases[steps.COMPILE] + compiling
+    return PACKAGES_SECONDS + recipe.core_seconds / facts.cores
+
+
+def _follow(
+    unit: Unit, node: str, expected: float, console: Console, reconnect: Callable[[], Remote]
+) -> BuildLog:
+    """Stream the build into a bar and a local log file until it has ended; explain a failure."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path = runlog.default_folder().parent / f"build-{stamp}" / f"{node}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    console.print(f"Build log: {path}", style="dim", soft_wrap=True, highlight=False)
+    tail: list[str] = []
+    with path.open("w") as file, BuildBar(console, expected) as bar:
+
+        def on_line(line: str) -> None:
+            file.write(line + "\n")
+            tail.append(line)
+            del tail[:-TAIL]
+            bar.feed(line)
+
+        try:
+            code = unit.follow(on_line, reconnect=reconnect)
+        except KeyboardInterrupt:
+            console.print(
+                f"The build goes on on {node}; `fab build-headnode` attaches to it, "
+                f"`sudo systemctl stop {unit.name}` there ends it.",
+                soft_wrap=True,
+                highlight=False,
+            )
+            raise
+    if code != 0:
+        raise _failure(bar.log, code, tail, node, path)
+    return bar.log
+
+
+def _failure(log: BuildLog, code: int, tail: list[str], node: str, path: Path) -> BuildError | IntegrityError:
+    """What a failed build means, with the log's last lines."""
+    step, status = log.failed or (log.step or "start", code)
+    given, text = f"step `{step}` of the build on {node}", "\n".join(tail)
+    again = "then `fab build-headnode` again; it goes on from here"
+    if code == LOST and log.failed is None:
+        return BuildError(given, "it was killed, or the node went down, before it ended", f"Run {again[5:]}.")
+    if status == BAD_SUM and "expected" in text:
+        line = next(line for line in reversed(tail) if "expected" in line)
+        return IntegrityError(given, line, "Check the mirror, or the sum in the recipe, then run it again.")
+    if status == steps.COMPILER_CHANGED:
+        return BuildError(given, "the head got another compiler meanwhile", "Run `fab build-headnode` again.")
+    if "No space left on device" in text:
+        return BuildError(given, f"no space is left on {node}", f"Free some there, {again}.")
+    if "Killed signal" in text or "cannot allocate memory" in text.lower():
+        return BuildError(given, f"{node} ran out of memory", f"Give it more or fewer cores, {again}.")
+    return BuildError(given, f"status {status}. Log {path} ends:\n{text}\n", f"Mend the cause, {again}.")
+
+
+def _require_disk(head: Remote, facts: HeadFacts) -> None:
+    if facts.disk_free_mb < NEEDED_MB:
+        raise BuildError(
+            f"{head.node.name} with {facts.disk_free_mb} MB of free disk",
+            f"compiling needs {NEEDED_MB} MB",
+            "Free some there, then run `fab build-headnode` again.",
+        )
+
+
+def _packed_inputs(recipe: Recipe) -> bytes:
+    """The recipe's files and assemble.py as a tarball."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, path in {**recipe.inputs(), "assemble.py": steps.ASSEMBLE}.items():
+            tar.add(path, name)
+    return packed.getvalue()
+
+
+def _report(head: Remote, out: str) -> _Report | None:
+    """The report of a build that has ended, if its archive is still what the report says."""
+    result = head.run(
+        f"cd {quote(out)} 2>/dev/null && [ -e {steps.TESTED} ] && sha256sum <{ARCHIVE} && cat report.json",
+        check=False,
+    )
+    if not result.ok:
+        return None
+    digest, _, text = result.stdout.partition("\n")
+    try:
+        report = _Report.model_validate_json(text)
+    except ValueError:
+        return None
+    return report if report.sha256 == digest.split()[0] else None

@@ -1,0 +1,101 @@
+"""Verified copies of artefacts on the operator's machine, outside any stack.
+
+A new stack, or one rebuilt after `pulumi destroy`, is fed from here instead of compiling again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from bootstrap.errors import IntegrityError
+from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
+
+VARIABLE = "CAFFE_SPARK_CACHE"
+"""Environment variable that names another folder than the user's cache folder."""
+
+
+def root() -> Path:
+    """The cache's folder; see `VARIABLE`."""
+    given = os.environ.get(VARIABLE)
+    return Path(given) if given else Path(platformdirs.user_cache_dir("caffe-spark"))
+
+
+@dataclass(frozen=True)
+class Cached:
+    """An artefact in the cache whose bytes have just been verified."""
+
+    archive: Path
+    manifest: Manifest
+
+
+def folder(key: str) -> Path:
+    """Where the artefact of that key lies, if it does."""
+    return root() / "frameworks" / "caffe" / key
+
+
+def find(key: str) -> Cached | None:
+    """The artefact of that key, verified; None when there is none.
+
+    Raises:
+        IntegrityError: it is damaged; it has been removed, so the next call gives None.
+    """
+    place = folder(key)
+    if not (place / MANIFEST).is_file():
+        return None
+    try:
+        manifest = Manifest.from_bytes((place / MANIFEST).read_bytes(), str(place / MANIFEST))
+        _verify(place / ARCHIVE, manifest, key)
+    except IntegrityError:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return Cached(place / ARCHIVE, manifest)
+
+
+@contextmanager
+def adding(manifest: Manifest) -> Iterator[Path]:
+    """A path to write the archive to; at the end it is verified and put in place at once.
+
+    Raises:
+        IntegrityError: what was written does not have the manifest's sha256; nothing is kept.
+    """
+    place = folder(manifest.key)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".adding-", dir=place.parent) as scratch:
+        new = Path(scratch) / "new"
+        new.mkdir()
+        yield new / ARCHIVE
+        _verify(new / ARCHIVE, manifest, manifest.key)
+        (new / MANIFEST).write_bytes(manifest.to_bytes())
+        if place.exists():
+            place.rename(Path(scratch) / "old")
+        new.rename(place)
+
+
+def manifests() -> list[Manifest]:
+    """Every readable manifest of the cache, newest first: how long builds took."""
+    found = []
+    for file in folder("any").parent.glob(f"*/{MANIFEST}"):
+        try:
+            found.append(Manifest.from_bytes(file.read_bytes(), str(file)))
+        except (IntegrityError, OSError):
+            continue
+    return sorted(found, key=lambda manifest: manifest.built.at, reverse=True)
+
+
+def _verify(archive: Path, manifest: Manifest, key: str) -> None:
+    got = hashlib.sha256(archive.read_bytes()).hexdigest() if archive.is_file() else "that of no file"
+    if got != manifest.sha256 or manifest.key != key:
+        raise IntegrityError(
+            f"cached framework {archive}",
+            f"its sha256 is {got}, and its manifest ({manifest.key}) says {manifest.sha256}",
+            "It has been dropped; run the same command again.",
+        )

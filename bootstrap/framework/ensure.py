@@ -1,0 +1,168 @@
+"""The framework on every node: present in storage, or from the operator's cache, or compiled; then spread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.console import Console
+
+from bootstrap import remote as ssh
+from bootstrap.cluster import Cluster
+from bootstrap.errors import IntegrityError, StepFailed
+from bootstrap.execute import apply
+from bootstrap.framework import cache, store
+from bootstrap.framework.build import compile_on_head
+from bootstrap.framework.key import HeadFacts, inputs_of, key_of, read_facts
+from bootstrap.framework.manifest import ARCHIVE, Manifest
+from bootstrap.framework.recipe import Recipe, load_recipe, require_devices
+from bootstrap.framework.steps import folder_of
+from bootstrap.remote import Remote
+from bootstrap.storage import SharedStorage
+
+Origin = Literal["present", "cache", "compiled"]
+
+
+@dataclass(frozen=True)
+class Framework:
+    """An artefact in shared storage, verified: `uri` is its archive's; `seconds` is what getting it took."""
+
+    key: str
+    sha256: str
+    uri: str
+    manifest: Manifest
+    origin: Origin
+    seconds: float
+
+    def variables(self) -> dict[str, Any]:
+        """What role `caffe` is given."""
+        return {
+            "framework_key": self.key,
+            "framework_sha256": self.sha256,
+            "framework_uri": self.uri,
+            "framework_packages": self.manifest.packages,
+        }
+
+
+def ensure_framework(
+    cluster: Cluster,
+    recipe: str = "caffe-cpu",
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    console: Console | None = None,
+) -> Framework:
+    """Bring the framework of a recipe to every node; compiles at most once per key.
+
+    HDFS has to be up (roles common, hadoop, spark). `overrides` are `opencv` and `source`.
+
+    Raises:
+        ConfigError: the recipe, an override, or the cluster's kind is refused; nothing has been done.
+        Unreachable: the head does not answer.
+        ServiceDown: shared storage takes no writes.
+        BuildError: it did not compile.
+        IntegrityError: the source's sha256 differs from the recipe's.
+        StepFailed: a node could not be brought to it; the others are.
+    """
+    console = console or Console()
+    loaded = load_recipe(recipe, overrides)
+    require_devices(loaded, cluster)
+    framework = _get(cluster, loaded, console)
+    try:
+        apply(cluster, ["caffe"], given=framework.variables(), console=console)
+    except StepFailed:
+        # Whether the artefact was damaged between its check and a node's: then it is replaced, once.
+        again = _get(cluster, loaded, console)
+        if again.origin == "present":
+            raise
+        framework = again
+        apply(cluster, ["caffe"], given=framework.variables(), console=console)
+    return framework
+
+
+def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
+    """The artefact in storage, brought there if need be."""
+    begun = time.monotonic()
+    with ExitStack() as stack:
+
+        def connect() -> Remote:
+            return stack.enter_context(ssh.connect(cluster, cluster.head))
+
+        head = connect()
+        facts = read_facts(head)
+        inputs = inputs_of(recipe, facts)
+        key = key_of(inputs)
+        storage = SharedStorage(head, cluster.shared_storage)
+        storage.require_writable()
+        origin: Origin = "present"
+        manifest = _in_storage(storage, key, console)
+        if manifest is None:
+            origin = "cache"
+            manifest = _from_cache(head, storage, key, console)
+        if manifest is None:
+            origin = "compiled"
+            console.print(_announcement(recipe, facts, key, cluster), soft_wrap=True, highlight=False)
+            manifest, archive = compile_on_head(
+                head, recipe, facts, key, inputs, console=console, reconnect=connect
+            )
+            head = connect()  # the first one may have been lost during the build
+            _remember(head, manifest, archive)
+            store.push(head, SharedStorage(head, cluster.shared_storage), manifest, archive)
+        elif origin == "present" and not cache.folder(key).exists():
+            on_head = f"{folder_of(key)}/from-storage/{ARCHIVE}"
+            storage.fetch(store.archive(key), on_head)
+            _remember(head, manifest, on_head)
+        uri = storage.url(store.archive(key))
+    seconds = time.monotonic() - begun
+    console.print(_summary(manifest, origin, uri, seconds), soft_wrap=True, highlight=False)
+    return Framework(key, manifest.sha256, uri, manifest, origin, round(seconds, 1))
+
+
+def _in_storage(storage: SharedStorage, key: str, console: Console) -> Manifest | None:
+    try:
+        return store.find(storage, key)
+    except IntegrityError as error:
+        console.print(
+            f"Damaged, and replaced now: {error.given}: {error.why}", style="yellow", soft_wrap=True
+        )
+        storage.remove(store.folder(key))
+        return None
+
+
+def _from_cache(head: Remote, storage: SharedStorage, key: str, console: Console) -> Manifest | None:
+    try:
+        cached = cache.find(key)
+    except IntegrityError as error:
+        console.print(f"Damaged, and dropped: {error.given}: {error.why}", style="yellow", soft_wrap=True)
+        return None
+    if cached is None:
+        return None
+    on_head = f"{folder_of(key)}/from-cache/{ARCHIVE}"
+    head.put(cached.archive, on_head)
+    store.push(head, storage, cached.manifest, on_head)
+    head.run(f"rm -rf {folder_of(key)}/from-cache")
+    return cached.manifest
+
+
+def _remember(head: Remote, manifest: Manifest, on_head: str) -> None:
+    """Keep a verified copy on the operator's machine."""
+    with cache.adding(manifest) as path:
+        head.get(on_head, path)
+
+
+def _announcement(recipe: Recipe, facts: HeadFacts, key: str, cluster: Cluster) -> str:
+    return (
+        f"Compiling {recipe.name} on {cluster.head.name} ({facts.distribution} {facts.arch}, "
+        f"{' '.join(facts.compiler)}, {facts.cores} cores), key {key}"
+    )
+
+
+def _summary(manifest: Manifest, origin: Origin, uri: str, seconds: float) -> str:
+    built = manifest.built
+    how = {"present": "in place", "cache": "from this machine's cache", "compiled": "compiled"}[origin]
+    return (
+        f"Framework {manifest.key}: {how} ({seconds:.1f} s), {manifest.size / 1e6:.1f} MB in {uri}; "
+        f"built by {built.by} on {built.at:%Y-%m-%d %H:%M} UTC in {built.seconds:.0f} s"
+    )

@@ -1,0 +1,97 @@
+"""The artefact's key: the hash of everything that decides its bytes; and one reading of the head for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bootstrap import paths
+from bootstrap.errors import BuildError
+from bootstrap.framework import steps
+from bootstrap.framework.recipe import Recipe
+from bootstrap.remote import Remote
+
+LENGTH = 20
+"""Hexadecimal digits of a key: 80 bits."""
+
+
+@dataclass(frozen=True)
+class HeadFacts:
+    """What the head brings to a build; the compiler is the one it has, or else the one apt would install."""
+
+    distribution: str
+    arch: str
+    compiler: tuple[str, str]
+    """Package and version, e.g. `("g++-12", "12.2.0-14+deb12u1")`."""
+    cores: int
+    disk_free_mb: int
+
+
+_FACTS = f"""\
+export LC_ALL=C.UTF-8
+. /etc/os-release
+compiler() {{
+  package=$(apt-cache depends g++ 2>/dev/null | sed -n 's/^ *Depends: \\(g++-[0-9]*\\)$/\\1/p' | head -n 1)
+  [ -n "$package" ] || return 1
+  version=$(dpkg-query -W -f='${{db:Status-Status}} ${{Version}}' "$package" 2>/dev/null |
+    sed -n 's/^installed //p')
+  [ -n "$version" ] || version=$(apt-cache policy "$package" | sed -n 's/^ *Candidate: //p')
+}}
+compiler || {{ apt-get -q update >&2; compiler; }} || true
+mkdir -p {paths.BUILDS}
+echo "$ID-$VERSION_ID $(dpkg --print-architecture) ${{package:-none}} ${{version:-none}} $(nproc)" \\
+  "$(df -Pm {paths.BUILDS} | awk 'NR == 2 {{ print $4 }}')"
+"""
+
+
+def read_facts(head: Remote) -> HeadFacts:
+    """Read the head in one round trip; its package index is fetched only if it has none.
+
+    Raises:
+        BuildError: no compiler is installed, and none is to be had.
+        Unreachable: the connection broke.
+    """
+    result = head.run(_FACTS, timeout=120)
+    distribution, arch, package, version, cores, free = result.stdout.split()
+    if package == "none" or version in ("none", "(none)"):
+        raise BuildError(
+            f"{head.node.name} ({distribution})",
+            f"apt knows no package g++ ({result.stderr.strip().splitlines()[-1:] or 'no error given'})",
+            "Mend /etc/apt/sources.list on it.",
+        )
+    return HeadFacts(distribution, arch, (package, version), int(cores), int(free))
+
+
+def inputs_of(recipe: Recipe, facts: HeadFacts) -> dict[str, Any]:
+    """Everything that decides the artefact's bytes, as plain data for the hash and for the manifest.
+
+    The commands are in it as they will run, so that a change of how we build is a change of the key; the
+    number of cores, tests and descriptions are not.
+    """
+    tests = set(recipe.tests)
+    files = {name: path for name, path in recipe.inputs().items() if name not in tests}
+    files["assemble.py"] = steps.ASSEMBLE
+    planned = steps.steps(recipe, facts.distribution, facts.compiler, "FOLDER")
+    source = recipe.source_on(facts.distribution)
+    return {
+        "recipe": recipe.name,
+        "device": recipe.device,
+        "source": source.model_dump(),
+        "opencv": recipe.opencv,
+        "cmake": recipe.cmake,
+        "files": {
+            name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(files.items())
+        },
+        "steps": [step.model_dump(exclude_none=True, exclude={"timeout"}) for step in planned],
+        "distribution": facts.distribution,
+        "arch": facts.arch,
+        "compiler": " ".join(facts.compiler),
+    }
+
+
+def key_of(inputs: dict[str, Any]) -> str:
+    """The key of these inputs: any change gives another one."""
+    text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]

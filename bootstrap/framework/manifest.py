@@ -1,0 +1,92 @@
+"""The manifest beside each artefact: what it was made from, by whom, and what it needs."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bootstrap.errors import IntegrityError
+
+ARCHIVE = "caffe.tar.gz"
+MANIFEST = "manifest.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Built(_Part):
+    """When, where and by whom; `phases` has the seconds of each step that did something."""
+
+    by: str
+    host: str
+    project: str
+    at: datetime
+    cores: int = Field(ge=1)
+    seconds: float = Field(ge=0)
+    phases: dict[str, float] = {}
+
+
+class Manifest(_Part):
+    """Version 1; sizes in bytes."""
+
+    version: Literal[1] = 1
+    key: str = Field(pattern=r"^[0-9a-f]{20}$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int = Field(ge=1)
+    unpacked: int = Field(ge=1)
+    packages: list[str]
+    """What a node has to have installed: owners of the native libraries, and Python's."""
+    inputs: dict[str, Any]
+    built: Built
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> Manifest:
+        """Read a manifest; `where` names it in errors.
+
+        Raises:
+            IntegrityError: it is not one, or not of this version.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise IntegrityError(
+                where,
+                f"it is no manifest of version 1 ({place or 'whole'}: {first['msg']})",
+                "Run `fab build-headnode`.",
+            ) from error
+
+
+def built_now(host: str, cores: int, phases: dict[str, float]) -> Built:
+    """The record of a build that ended just now, with this operator's name."""
+    try:
+        project = version("caffe-spark")
+    except PackageNotFoundError:
+        project = "unknown"
+    return Built(
+        by=f"{_user()}@{socket.gethostname()}",
+        host=host,
+        project=project,
+        at=datetime.now(timezone.utc).replace(microsecond=0),
+        cores=cores,
+        seconds=round(sum(phases.values()), 1),
+        phases=phases,
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name
+        return "unknown"

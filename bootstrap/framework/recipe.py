@@ -1,0 +1,246 @@
+"""Recipes: what to compile and how, as typed data in `recipes/<name>.yaml`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from bootstrap.cluster import Cluster
+from bootstrap.errors import ConfigError
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+OVERRIDES = ("opencv", "source")
+"""Settings that a user may change without a recipe of his own."""
+
+_WORD = re.compile(r"[A-Za-z0-9_.+:/=,-]+")
+_PROTO_FIELD = re.compile(r"(optional|repeated) [\w.]+ \w+ = \d+( \[default = [\w\".-]+\])?;")
+SourceKind = Literal["debian", "git"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DebianPackage(_Part):
+    """A Debian source package; the original tarball is used, without Debian's patches."""
+
+    package: str
+    version: str
+    suite: str
+    components: list[str] = ["main"]
+    orig_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class GitCommit(_Part):
+    """A commit, whose full name is the hash of its content."""
+
+    repo: str
+    rev: str = Field(pattern=r"^[0-9a-f]{40}$")
+
+
+class ProtoExtension(_Part):
+    """Fields put into existing messages of a .proto file, and text appended to it."""
+
+    file: str
+    append: str | None = None
+    fields: dict[str, list[str]] = {}
+
+    @field_validator("fields")
+    @classmethod
+    def _declarations(cls, fields: dict[str, list[str]]) -> dict[str, list[str]]:
+        for line in (line for lines in fields.values() for line in lines):
+            if not _PROTO_FIELD.fullmatch(line):
+                raise ValueError(f"{line!r} is no field; write e.g. `optional string source = 10001;`")
+        return fields
+
+
+class Cuda(_Part):
+    """The toolkit that has to lie in `home` on the head, and the compute capabilities compiled for."""
+
+    version: str = Field(pattern=r"^\d+\.\d+$")
+    archs: list[str] = Field(min_length=1)
+    home: str = "/usr/local/cuda"
+    packages: list[str] = []
+    """From NVIDIA's own repository, which the head's image has to know."""
+
+
+class Distribution(_Part):
+    """Packages on one distribution; each item may hold several names. `run` adds to what the build finds."""
+
+    build: list[str] = Field(min_length=1)
+    opencv: list[str] = []
+    run: list[str] = []
+    source: SourceKind | None = None
+    """Instead of the recipe's, where its source is not to be had."""
+
+
+class Recipe(_Part):
+    """A recipe; relative paths in it are relative to `folder`, its file's."""
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    description: str
+    device: Literal["cpu", "cuda"]
+    source: SourceKind
+    debian: DebianPackage | None = None
+    git: GitCommit | None = None
+    patches: list[str] = []
+    proto: ProtoExtension | None = None
+    allreduce: str
+    opencv: bool = True
+    cmake: dict[str, str | bool] = {}
+    targets: list[str] = Field(min_length=1)
+    tests: list[str] = []
+    core_seconds: int = Field(ge=1)
+    """How long the compilation takes on one core, for a first estimate."""
+    cuda: Cuda | None = None
+    distributions: dict[str, Distribution] = Field(min_length=1)
+    folder: Path
+
+    @field_validator("targets")
+    @classmethod
+    def _plain_words(cls, words: list[str]) -> list[str]:
+        for word in words:
+            if not _WORD.fullmatch(word):
+                raise ValueError(f"{word!r} is no target's name")
+        return words
+
+    @field_validator("cmake")
+    @classmethod
+    def _plain_flags(cls, flags: dict[str, str | bool]) -> dict[str, str | bool]:
+        for name in flags:
+            if not re.fullmatch(r"\w+", name):
+                raise ValueError(f"{name!r} is no CMake variable")
+            if name == "USE_OPENCV":
+                raise ValueError("USE_OPENCV follows from the setting `opencv`; write that instead")
+        return flags
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        kinds = {self.source} | {d.source for d in self.distributions.values() if d.source}
+        for kind in sorted(kinds):
+            if getattr(self, kind) is None:
+                raise ValueError(f"source is {kind}, and there is no section `{kind}`")
+        if (self.device == "cuda") != (self.cuda is not None):
+            raise ValueError("device cuda and a section `cuda` belong together")
+        if (self.device == "cuda") == bool(self.cmake.get("CPU_ONLY")):
+            raise ValueError(f"device {self.device} contradicts CMake's CPU_ONLY")
+        for path in [*self.patches, *self.tests, *([self.proto.append] if self.proto else [])]:
+            if path is not None and not (self.folder / path).is_file():
+                raise ValueError(f"there is no file {self.folder / path}")
+        if not (self.folder / self.allreduce / "CMakeLists.txt").is_file():
+            raise ValueError(f"there is no {self.folder / self.allreduce}/CMakeLists.txt")
+        return self
+
+    def on(self, distribution: str) -> Distribution:
+        """The packages on a distribution such as `debian-12`.
+
+        Raises:
+            ConfigError: the recipe does not know it.
+        """
+        if distribution not in self.distributions:
+            known = ", ".join(sorted(self.distributions))
+            raise ConfigError(
+                f"recipe {self.name!r} on {distribution}",
+                f"it knows the packages of {known}",
+                f"Add a section {distribution} to {self.folder / self.name}.yaml.",
+            )
+        return self.distributions[distribution]
+
+    def source_on(self, distribution: str) -> DebianPackage | GitCommit:
+        """Where the source comes from on a distribution."""
+        kind = self.on(distribution).source or self.source
+        source = self.debian if kind == "debian" else self.git
+        assert source is not None  # noqa: S101 - _consistent holds
+        return source
+
+    def inputs(self) -> dict[str, Path]:
+        """Every file besides the source that goes into the build, by its relative path."""
+        paths = [*self.patches, *self.tests]
+        if self.proto is not None and self.proto.append is not None:
+            paths.append(self.proto.append)
+        allreduce = self.folder / self.allreduce
+        paths += [
+            path.relative_to(self.folder).as_posix()
+            for path in allreduce.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        ]
+        return {path: self.folder / path for path in sorted(paths)}
+
+
+def load_recipe(name: str, overrides: Mapping[str, Any] | None = None, recipes: Path = RECIPES) -> Recipe:
+    """Read `<recipes>/<name>.yaml`, with `opencv` or `source` overridden.
+
+    Raises:
+        ConfigError: no such recipe, or a value in it or in `overrides` is refused; file and field are named.
+    """
+    file = recipes / f"{name}.yaml"
+    for key in overrides or {}:
+        if key not in OVERRIDES:
+            raise ConfigError(
+                f"setting {key!r} of recipe {name!r}",
+                f"only {' and '.join(OVERRIDES)} can be set",
+                "Write a recipe of your own beside it.",
+            )
+    document = {**_document(file, recipes, ()), **(overrides or {}), "folder": recipes}
+    if "source" in (overrides or {}):
+        # The user's word counts on every distribution.
+        for section in document.get("distributions", {}).values():
+            section.pop("source", None)
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            str(file), f"{where}: {first['msg']}" if where else first["msg"], "Mend the file."
+        ) from error
+
+
+def require_devices(recipe: Recipe, cluster: Cluster) -> None:
+    """Refuse a recipe for GPUs on a cluster without any.
+
+    Raises:
+        ConfigError: the cluster's workers have no GPU.
+    """
+    if recipe.device == "cuda" and cluster.worker.gpus == 0:
+        raise ConfigError(
+            f"recipe {recipe.name!r}",
+            f"it compiles for GPUs, and the workers of stack {cluster.stack!r} have none",
+            "Use `fab build-headnode --recipe caffe-cpu`, or a stack with GPU workers.",
+        )
+
+
+def _document(file: Path, recipes: Path, seen: tuple[str, ...]) -> dict[str, Any]:
+    """The YAML of a recipe over that of the one it extends; mappings merge, everything else replaces."""
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in recipes.glob("*.yaml")))
+        raise ConfigError(f"recipe {file.stem!r}", f"there are: {known}", "Name one of these.")
+    try:
+        document = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(str(file), f"it is not YAML: {error}", "Mend the file.") from error
+    if not isinstance(document, dict):
+        _refuse(file, "it is no mapping of settings")
+    base = document.pop("extends", None)
+    if base is None:
+        return document
+    if not isinstance(base, str) or base in (file.stem, *seen):
+        _refuse(file, f"extends: {base!r} is no other recipe's name")
+    return _merged(_document(recipes / f"{base}.yaml", recipes, (file.stem, *seen)), document)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _refuse(file: Path, why: str) -> NoReturn:
+    raise ConfigError(str(file), why, "Mend the file.")

@@ -1,0 +1,165 @@
+"""A recipe as steps on the head: the same vocabulary as roles, so the same guards and the same rendering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bootstrap import paths
+from bootstrap.command import Command
+from bootstrap.framework.recipe import DebianPackage, Recipe
+from bootstrap.operations import compile_step
+from bootstrap.operations.shell import quote
+from bootstrap.role import Build, DebianSource, Git, Shell, Step
+
+ASSEMBLE = Path(__file__).parent / "on_head" / "assemble.py"
+COMPILE = "Compile"
+PACK = "Pack"
+TESTED = "tested"
+"""File in `out/` that says that the recipe's tests passed on what lies there."""
+COMPILER_CHANGED = 5
+"""Exit status of the step that finds another compiler than the key was made for."""
+MEMORY_PER_JOB_MB = 1000
+"""The largest translation units of Caffe take about this much in the compiler."""
+
+
+def folder_of(key: str) -> str:
+    """The build's folder on the head."""
+    return f"{paths.BUILDS}/caffe-{key}"
+
+
+def steps(recipe: Recipe, distribution: str, compiler: tuple[str, str], folder: str) -> list[Step]:
+    """What to do in `folder`, which holds `inputs/`, to get `out/caffe.tar.gz` and `out/report.json`.
+
+    `compiler` is its package and version.
+
+    Raises:
+        ConfigError: the recipe does not know the distribution.
+    """
+    wanted = recipe.on(distribution)
+    packages = [*wanted.build, *wanted.run, *(wanted.opencv if recipe.opencv else [])]
+    packages += recipe.cuda.packages if recipe.cuda else []
+    work, out, checked = f"{folder}/work", f"{folder}/out", f"{folder}/checked"
+    return [
+        Step(name="Install what compiling needs", packages=packages, timeout=1800),
+        Step(
+            name="Check the compiler",
+            command=Shell(run=_compiler(recipe, compiler, checked), creates=checked),
+        ),
+        _source(recipe, distribution, f"{folder}/source"),
+        Step(name="Patch", command=Shell(run=_prepare(recipe, folder), creates=work)),
+        Step(
+            name="Configure",
+            build=Build(dir=work, commands=_configure(recipe), creates="build/.configured"),
+        ),
+        Step(
+            name=COMPILE,
+            timeout=7200,
+            build=Build(dir=work, commands=_compile(recipe), creates="build/.compiled"),
+        ),
+        Step(
+            name=PACK,
+            command=Shell(
+                run=f"python3 {folder}/inputs/assemble.py {work} {out} "
+                + " ".join(quote(name) for item in wanted.run for name in item.split()),
+                creates=f"{out}/report.json",
+            ),
+        ),
+    ]
+
+
+def test_step(recipe: Recipe, folder: str) -> Step:
+    """Run the recipe's tests on the packed tree."""
+    lines = ["export PYTHONPATH=$PWD/../out/tree/python GLOG_minloglevel=1 OPENBLAS_NUM_THREADS=1"]
+    lines += [f"python3 {quote(test)}" for test in recipe.tests]
+    lines.append(f"touch ../out/{TESTED}")
+    return Step(
+        name="Test",
+        timeout=600,
+        build=Build(dir=f"{folder}/inputs", commands=lines, creates=f"{folder}/tested"),
+    )
+
+
+def commands(planned: Sequence[Step]) -> list[Command]:
+    """The steps as guarded commands."""
+    made = []
+    for step in planned:
+        scripts = compile_step(step)
+        made.append(Command("build", step.name, scripts.guard, scripts.run, step.timeout))
+    return made
+
+
+def _source(recipe: Recipe, distribution: str, dest: str) -> Step:
+    source = recipe.source_on(distribution)
+    if isinstance(source, DebianPackage):
+        return Step(name="Fetch the source", debian_source=DebianSource(**source.model_dump(), dest=dest))
+    return Step(name="Fetch the source", git=Git(**source.model_dump(), dest=dest))
+
+
+def _compiler(recipe: Recipe, compiler: tuple[str, str], checked: str) -> str:
+    package, version = compiler
+    lines = [
+        f"got=$(dpkg-query -W -f='${{Version}}' {quote(package)})",
+        f'[ "$got" = {quote(version)} ] || {{',
+        f'  echo "the compiler is {package} $got now, and was to be {version}" >&2',
+        f"  exit {COMPILER_CHANGED}; }}",
+    ]
+    if recipe.cuda is not None:
+        nvcc = f"{recipe.cuda.home}/bin/nvcc"
+        lines += [
+            f"{quote(nvcc)} --version | grep -q {quote(f'release {recipe.cuda.version},')} || {{",
+            f"  echo '{nvcc} is not there in version {recipe.cuda.version}' >&2; exit 1; }}",
+        ]
+    return "\n".join([*lines, f"touch {checked}"])
+
+
+def _prepare(recipe: Recipe, folder: str) -> str:
+    """Patches, proto fields and our module, on a copy that takes its name when all is done."""
+    inputs, new = f"{folder}/inputs", f"{folder}/work.new"
+    lines = [f"rm -rf {new}", f"cp -a {folder}/source {new}", f"cd {new}", "rm -rf .git"]
+    for patch in recipe.patches:
+        lines.append(f"patch -p1 --batch --forward --no-backup-if-mismatch <{quote(f'{inputs}/{patch}')}")
+    if recipe.proto is not None:
+        file = quote(recipe.proto.file)
+        for message, fields in recipe.proto.fields.items():
+            lines.append(
+                f"grep -q {quote(f'^message {message} {{')} {file} || "
+                f"{{ echo {quote(f'{recipe.proto.file} has no message {message}')} >&2; exit 1; }}"
+            )
+            text = "\\\n".join(f"  {field}" for field in fields)
+            lines.append("sed -i " + quote(f"/^message {message} {{/a\\\n{text}") + f" {file}")
+        if recipe.proto.append is not None:
+            lines.append(f"cat {quote(f'{inputs}/{recipe.proto.append}')} >>{file}")
+    lines += [
+        f"cp -r {quote(f'{inputs}/{recipe.allreduce}')} allreduce",
+        "echo 'add_subdirectory(allreduce)' >>CMakeLists.txt",
+        f"cd / && mv -T {new} {folder}/work",
+    ]
+    return "\n".join(lines)
+
+
+def _configure(recipe: Recipe) -> list[str]:
+    flags: dict[str, str | bool] = {**recipe.cmake, "USE_OPENCV": recipe.opencv}
+    if recipe.cuda is not None:
+        flags |= {
+            "CUDA_TOOLKIT_ROOT_DIR": recipe.cuda.home,
+            "CUDA_ARCH_NAME": "Manual",
+            "CUDA_ARCH_BIN": " ".join(recipe.cuda.archs),
+            "CUDA_ARCH_PTX": "",
+        }
+    words = [
+        quote(f"-D{name}={('ON' if value else 'OFF') if isinstance(value, bool) else value}")
+        for name, value in sorted(flags.items())
+    ]
+    return ["mkdir -p build", "cd build", f"cmake -Wno-dev {' '.join(words)} ..", "touch .configured"]
+
+
+def _compile(recipe: Recipe) -> list[str]:
+    return [
+        "memory=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)",
+        f"jobs=$((memory / {MEMORY_PER_JOB_MB}))",
+        '[ "$jobs" -lt "$(nproc)" ] || jobs=$(nproc)',
+        '[ "$jobs" -ge 1 ] || jobs=1',
+        f'make -C build -j"$jobs" {" ".join(recipe.targets)}',
+        "touch build/.compiled",
+    ]

@@ -1,0 +1,48 @@
+"""The framework is whole: it imports, parses CaffeOnSpark's fields and runs a net forward."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import caffe
+import caffe_allreduce
+import numpy as np
+from caffe.proto import caffe_pb2
+from google.protobuf import text_format
+
+NET = """
+name: "check"
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 1 dim: 28 dim: 28 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"
+  convolution_param { num_output: 4 kernel_size: 5 weight_filler { type: "constant" value: 0.04 } } }
+layer { name: "pool" type: "Pooling" bottom: "conv" top: "pool"
+  pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+"""
+COS = """
+layer { name: "data" type: "MemoryData" top: "data" top: "label" include { phase: TRAIN }
+  source_class: "com.yahoo.ml.caffe.LMDB"
+  memory_data_param { source: "hdfs:///data/x" batch_size: 64 channels: 1 height: 28 width: 28
+    share_in_parallel: false image_encoded: true dataframe_format: "parquet" dataframe_column_select: "id" } }
+layer { name: "cos" type: "CoSData" top: "a" cos_data_param { source: "x" batch_size: 4
+    top { name: "a" type: INT_ARRAY channels: 3 sample_num_axes: 1 transpose: true } } }
+"""
+
+net_parameter = text_format.Parse(COS, caffe_pb2.NetParameter())
+assert net_parameter.layer[0].memory_data_param.share_in_parallel is False
+assert net_parameter.layer[1].cos_data_param.top[0].transpose is True
+
+caffe.set_mode_cpu()
+with tempfile.TemporaryDirectory() as folder:
+    file = Path(folder, "net.prototxt")
+    file.write_text(NET)
+    net = caffe.Net(str(file), caffe.TEST)
+net.blobs["data"].data[...] = 1
+result = net.forward()["pool"]
+assert result.shape == (2, 4, 12, 12), result.shape
+assert np.allclose(result, 1.0), result
+assert caffe_allreduce.Group(0, 1, "127.0.0.1", lambda mine: [mine]).allreduce_mean([1.0, 2.0]).tolist() == [
+    1,
+    2,
+]
+assert "skimage" not in sys.modules, "importing caffe must stay cheap"
+print("forward: ok")
