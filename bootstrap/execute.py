@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -135,7 +136,7 @@ class _NodeRun:
         self._log = runlog.NodeLog(shared.logs, node.name)
         self._stopping = threading.Event()
         self._remote: Remote | None = None
-        self._current: Command | None = None
+        self._token = ""
 
     def go(self) -> None:
         """The whole of it; what goes wrong is kept, never raised."""
@@ -162,9 +163,9 @@ class _NodeRun:
 
     def kill(self) -> None:
         """End the step that runs on the node now."""
-        if self._remote is not None and self._current is not None:
+        if self._remote is not None and self._token:
             try:
-                self._remote.run(script.KILL, check=False, timeout=5)
+                self._remote.run(script.kill(self._token), check=False, timeout=5)
             except CaffeSparkError:
                 return  # the connection is gone; the step ends at its own time-out
 
@@ -212,17 +213,17 @@ class _NodeRun:
         self.shared.progress.say(name, title, number=number, total=total)
         self._log.begin(command)
         begun = time.monotonic()
-        self._current = command
+        self._token = f"{os.getpid()}-{time.time_ns()}"
         try:
             result = remote.run(
-                script.step(command),
+                script.step(command, self._token),
                 check=False,
                 # The node ends the step itself; this one is for a node that does not answer any more.
                 timeout=command.timeout + script.LOCK_WAIT + 2 * script.KILL_GRACE,
                 on_line=lambda line: self._output(command, line),
             )
         finally:
-            self._current = None
+            self._token = ""
         seconds = time.monotonic() - begun
         outcome = _outcome(result)
         self._log.end(outcome, seconds)
@@ -276,6 +277,8 @@ def _why(exit_code: int, command: Command) -> str:
     match exit_code:
         case ssh.TIMED_OUT:
             return f"it ran past its time-out of {command.timeout:g} s"
+        case script.KILLED:
+            return f"it was killed: out of memory, or {script.KILL_GRACE} s past its {command.timeout:g} s"
         case script.NOT_REACHED:
             return "it ran, and the node is still not as the step wants it"
         case script.LOCK_BUSY:

@@ -9,6 +9,8 @@ CHANGED = "@caffe-spark@ changed"
 """Last line of a step's output; anything else means that it did not end well."""
 NOT_REACHED = 76
 """Exit status when `run` succeeded and the guard still does not hold."""
+KILLED = 137
+TERMINATED = 143
 RUN = "/run/caffe-spark"
 """On the node: the step that runs now, its process id, and the lock that keeps a second one out."""
 LOCK_WAIT = 900
@@ -34,14 +36,14 @@ def functions(command: Command, suffix: str = "") -> str:
     return f"guard{suffix}() {{\n{command.guard}\n}}\nrun{suffix}() {{\n{command.run}\n}}"
 
 
-def step(command: Command) -> str:
+def step(command: Command, token: str) -> str:
     """A script that brings one command's state about and says what it found, for `Remote.run`.
 
     Whoever starts a step while another one runs on the node (a run that lost its connection, a second
-    operator) waits for it.
+    operator) waits for it. `token`, a word of its own for each start, is what `kill` takes to end it.
     """
     body = f"""\
-echo "$PPID" >{RUN}/pid
+echo "$PPID" >{RUN}/{token}.step
 {functions(command)}
 ( set -eu; guard ) >/dev/null 2>&1
 if [ $? -eq 0 ]; then echo '{HELD}'; exit 0; fi
@@ -57,21 +59,33 @@ echo '{CHANGED}'
 """
     return f"""\
 {ENVIRONMENT}mkdir -p -m 0700 {RUN}
-script=$(mktemp {RUN}/step.XXXXXX)
-trap 'rm -f "$script"' EXIT
-cat >"$script" <<'{_STEP}'
+trap 'rm -f {RUN}/{token}.sh {RUN}/{token}.lock' EXIT
+(umask 077; cat >{RUN}/{token}.sh) <<'{_STEP}'
 {body}{_STEP}
 flock -n {RUN}/lock true || echo 'another run is busy on this node; waiting for it'
+# -o: what the step leaves running, such as a daemon, does not keep the lock.
 flock -o -E {LOCK_BUSY} -w {LOCK_WAIT} {RUN}/lock \\
-  timeout -k {KILL_GRACE} {command.timeout:g} sh "$script" </dev/null
+  timeout -k {KILL_GRACE} {command.timeout:g} sh {RUN}/{token}.sh </dev/null &
+echo $! >{RUN}/{token}.lock
+wait $!
+code=$?
+# Only `kill` ends flock by a signal; it still wants to know what to end after that.
+if [ $code -ne {TERMINATED} ]; then rm -f {RUN}/{token}.step; fi
+exit $code
 """
 
 
-KILL = f"""\
-# The step's parent is `timeout`, which hands the signal on to all of its group.
-if [ -s {RUN}/pid ]; then
-  pid=$(cat {RUN}/pid)
-  if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = timeout ]; then kill -TERM "$pid"; fi
+def kill(token: str) -> str:
+    """A script that ends the step with this token, whether it runs or still waits for the lock."""
+    return f"""\
+if [ -s {RUN}/{token}.lock ]; then
+  # First what would start it, then what runs: `timeout`, which hands the signal on to its whole group.
+  if [ ! -s {RUN}/{token}.step ]; then
+    kill -TERM "$(cat {RUN}/{token}.lock)" 2>/dev/null
+    sleep 0.2
+  fi
+  if [ -s {RUN}/{token}.step ]; then kill -TERM "$(cat {RUN}/{token}.step)" 2>/dev/null; fi
+  rm -f {RUN}/{token}.step
 fi
+exit 0
 """
-"""Ends the step that runs on the node."""

@@ -26,7 +26,7 @@ def apply(cluster: Cluster, sandboxes: Sandboxes, roles: Path, tmp_path: Path, c
 
     def run(*names: str, **options: Any) -> Recap:
         defaults: dict[str, Any] = {"console": console, "connect": sandboxes.connect, "folder": roles}
-        return execute.apply(cluster, names, logs=tmp_path / "logs", **{**defaults, **options})
+        return execute.apply(cluster, names, **{"logs": tmp_path / "logs", **defaults, **options})
 
     return run
 
@@ -326,6 +326,30 @@ def test_ctrl_c_ends_running_steps_starts_no_others_and_shows_the_recap(
     assert "skipped" in said(console)
 
 
+def test_ctrl_c_in_a_run_that_waits_for_another_leaves_that_one_alone(
+    make_role: MakeRole, apply: Apply, sandboxes: Sandboxes, tmp_path: Path
+) -> None:
+    make_role("r", [command("one", "touch $STATE/started; sleep 1.5", on="head")])
+    first = threading.Thread(target=apply, args=("r",))
+    first.start()
+    while not (sandboxes["head"].box / "var/lib/caffe-spark/started").exists():
+        time.sleep(0.02)
+    main = threading.get_ident()
+    log = tmp_path / "second" / "head.log"
+
+    def interrupt() -> None:
+        while not log.exists() or "another run is busy" not in log.read_text():
+            time.sleep(0.02)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        apply("r", logs=log.parent)
+    assert first.is_alive()
+    first.join()
+    assert (sandboxes["head"].box / "var/lib/caffe-spark/one").exists()
+
+
 def test_a_second_run_waits_until_the_first_has_done_its_step(
     make_role: MakeRole, apply: Apply, sandboxes: Sandboxes, tmp_path: Path
 ) -> None:
@@ -364,5 +388,5 @@ def test_nothing_of_a_step_stays_on_the_node(make_role: MakeRole, apply: Apply, 
     make_role("r", [command("one", "true")])
     apply("r")
     left = {path.name for path in (sandboxes["w1"].box / "run/caffe-spark").iterdir()}
-    assert left <= {"lock", "pid"}
+    assert left == {"lock"}
     assert script.RUN == "/run/caffe-spark"
