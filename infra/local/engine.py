@@ -142,8 +142,8 @@ class Engine:
         if not names:
             return
         try:
-            # A node keeps nothing that an orderly shutdown would save.
-            self.run("rm", "-f", "-v", *(("-t", "1") if self.podman else ()), *names)
+            # Killed at once: a node keeps nothing that an orderly shutdown would save.
+            self.run("rm", "-f", "-v", *(("-t", "0") if self.podman else ()), *names)
         except EngineError as error:
             if "no such container" not in error.output.lower():
                 raise

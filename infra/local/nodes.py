@@ -7,6 +7,7 @@ import socket
 import tarfile
 import time
 from dataclasses import asdict, dataclass, fields
+from ipaddress import IPv4Address
 from typing import Any, Final
 
 import pulumi
@@ -24,17 +25,22 @@ USER: Final = "ops"
 PORT: Final = 22
 BOOT_TIMEOUT: Final = 90.0
 """Seconds; a node boots in one, and in ten where a dozen boot at once on two cores."""
+REACH_TIMEOUT: Final = 30.0
+"""Seconds until a booted node has to be reachable from this machine."""
 PATIENCE: Final = 20.0
 """Seconds that a node may be silent before `read` looks closer: it may be compiling on all its cores."""
 UP: Final = ("running", "degraded", "starting")
 """What systemd says on a living host."""
 
 # Runs in the node: waits until it has booted and sshd listens, then prints the host keys it shows.
+# systemctl may hang when it asks in the first moments of a boot, hence its own time-out.
 # Docker mounts /etc/hosts from outside, and then nothing can replace it: uncover the file beneath.
 _READY: Final = """
 end=$(($(date +%s) + TIMEOUT))
-until state=$(systemctl is-system-running 2>/dev/null); [ "$state" = running ] || [ "$state" = degraded ]; do
-    [ "$(date +%s)" -lt $end ] || { echo "systemd is $state after TIMEOUT s"; exit 1; }
+while :; do
+    state=$(timeout 2 systemctl is-system-running 2>/dev/null)
+    case $state in running|degraded) break ;; esac
+    [ "$(date +%s)" -lt $end ] || { echo "systemd says ${state:-nothing} after TIMEOUT s" >&2; exit 1; }
     sleep 0.1
 done
 if grep -q ' /etc/hosts ' /proc/self/mounts; then umount /etc/hosts; fi
@@ -67,6 +73,15 @@ class NodeSpec:
         return cls(**{**values, "vcpu": int(values["vcpu"]), "memory_mb": int(values["memory_mb"])})
 
 
+def mac_address(address: str) -> str:
+    """A locally administered MAC address made from the IPv4 address.
+
+    A node that is replaced keeps it: with another one, this machine and the other nodes would look for the
+    new node at the old one's for a minute.
+    """
+    return ":".join(["02", "ca", *(f"{byte:02x}" for byte in IPv4Address(address).packed)])
+
+
 def limit_arguments(vcpu: int, memory_mb: int) -> tuple[str, ...]:
     """Hold a node to its CPUs and its memory; it swaps nothing."""
     return (f"--cpus={vcpu}", f"--memory={memory_mb}m", f"--memory-swap={memory_mb}m")
@@ -82,6 +97,7 @@ def create_arguments(spec: NodeSpec, boot: tuple[str, ...], found: probe.Finding
         # The engine's name server knows containers by the engine's names; nodes know each other by theirs.
         f"--network-alias={spec.hostname}",
         f"--ip={spec.address}",
+        f"--mac-address={mac_address(spec.address)}",
         *(f"--label={key}={value}" for key, value in spec.labels.items()),
         *boot,
         *found.arguments,
