@@ -1,0 +1,68 @@
+"""The real roles, compiled for the nodes of a sample cluster, and their scripts run on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.cluster import Cluster, Node
+from bootstrap.command import Check, Command
+from bootstrap.plan import _environment, compile_checks, compile_role, variables_for
+from bootstrap.role import load_role
+
+ROLES = ("common", "hadoop", "spark")
+
+
+class Compiled:
+    """A role's commands and checks for one node, by name."""
+
+    def __init__(self, role: str, cluster: Cluster, node: Node, given: dict[str, Any]) -> None:
+        self.role = load_role(role)
+        self.variables = variables_for(self.role, cluster, node, given)
+        self.commands: dict[str, Command] = {
+            command.name: command for command in compile_role(self.role, cluster, node, given)
+        }
+        self.checks: dict[str, Check] = {
+            check.name: check for check in compile_checks(self.role, cluster, node, given)
+        }
+
+    def template(self, name: str) -> str:
+        """A template of the role, filled for this node."""
+        return _environment(self.role.folder).get_template(name).render(self.variables)
+
+
+Compile = Callable[..., Compiled]
+
+
+@pytest.fixture
+def compile_for(cluster: Cluster) -> Compile:
+    def compiled(role: str, node: str = "head", **given: Any) -> Compiled:
+        return Compiled(role, cluster, cluster.node(node), given)
+
+    return compiled
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Callable[..., str]:
+    """A command that prints what it is told to, whatever it is asked, and ends with a status."""
+
+    def make(output: str = "", status: int = 0) -> str:
+        number = len(list(tmp_path.glob("stand-in-*")))
+        answer, file = tmp_path / f"answer-{number}", tmp_path / f"stand-in-{number}"
+        answer.write_text(output)
+        file.write_text(f"#!/bin/sh\ncat {answer}\nexit {status}\n")
+        file.chmod(0o755)
+        return str(file)
+
+    return make
+
+
+def sh(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a guard, a step or a check as a node runs it."""
+    return subprocess.run(
+        ["sh", "-eu"], input=script, capture_output=True, text=True, timeout=60, check=False
+    )
