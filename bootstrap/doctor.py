@@ -34,8 +34,8 @@ MAX_OFFSET = 5.0
 CHECK_TIMEOUT = 90
 DATANODE_PORT = 9866
 SPARK_WORKER_UI = 8081
-BUILD = "Run `fab build-headnode`."
 
+MEASURED = ("disk", "memory")
 _LINE = re.compile(r"@check (\d+) (\d+) ?(.*)")
 
 
@@ -87,12 +87,12 @@ def diagnose(
 
 
 def checks_for(cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES) -> list[Check]:
-    """What is asked of a node: its resources, its peers, the framework, storage, and its roles' checks. Pure.
+    """What is asked of a node: its resources, its peers, storage, and its roles' own checks. Pure.
 
     Raises:
         ConfigError: a role's check cannot be compiled.
     """
-    checks = [*_resources(node), *_peers(cluster, node), _framework()]
+    checks = [*_resources(node), *_peers(cluster, node)]
     if node.name == cluster.head.name:
         checks.append(_storage(cluster))
     roles = order([load_role(file.parent.name, folder) for file in sorted(folder.glob("*/role.yaml"))])
@@ -205,16 +205,6 @@ def _head_ports(cluster: Cluster) -> dict[int, str]:
     return ports
 
 
-def _framework() -> Check:
-    home = quote(paths.CAFFE_HOME)
-    run = f"""\
-[ -e {home}/bin/caffe ] || {{ echo "no framework in {paths.CAFFE_HOME}"; exit 1; }}
-lost=$(find -L {home}/bin {home}/lib {home}/python -type f \\( -name '*.so*' -o -perm -u+x \\) \\
-  -exec ldd {{}} + 2>/dev/null | awk '/not found/ {{ print $1 }}' | sort -u | tr '\\n' ' ')
-if [ -n "$lost" ]; then echo "libraries not found: $lost"; exit 1; fi"""
-    return Check("", "framework's libraries", run, BUILD)
-
-
 def _storage(cluster: Cluster) -> Check:
     url = quote(f"{cluster.shared_storage}/tmp/.doctor-")  # noqa: S108 - in HDFS
     run = f"""\
@@ -241,14 +231,16 @@ def _print(findings: Sequence[Finding], cluster: Cluster, console: Console) -> N
     table.add_column("check")
     for node in nodes:
         table.add_column(node)
-    for name in dict.fromkeys(finding.name for finding in findings):
+    for name in sorted(dict.fromkeys(finding.name for finding in findings), key=_rank):
         table.add_row(name, *(_cell(by_place.get((name, node))) for node in nodes))
     console.print(table)
-    failures = [finding for finding in findings if not finding.ok]
-    for finding in failures:
-        line = Text.assemble(
-            (f"{finding.node}: {finding.name}: ", "bold red"), f"{finding.detail.rstrip('.')}. {finding.fix}"
-        )
+    # What is wrong with several nodes in the same way is one line.
+    failures: dict[tuple[str, str, str], list[str]] = {}
+    for finding in findings:
+        if not finding.ok:
+            failures.setdefault((finding.name, finding.detail, finding.fix), []).append(finding.node)
+    for (name, detail, fix), where in failures.items():
+        line = Text.assemble((f"{', '.join(where)}: {name}: ", "bold red"), f"{detail.rstrip('.')}. {fix}")
         console.print(line, soft_wrap=True, highlight=False)
     if not failures:
         console.print(
@@ -256,10 +248,16 @@ def _print(findings: Sequence[Finding], cluster: Cluster, console: Console) -> N
         )
 
 
+def _rank(name: str) -> int:
+    """Order of the table's rows: the node itself, its peers, then what roles ask, in their order."""
+    if name in ("SSH", "clock", *MEASURED):
+        return 0
+    return 1 if name.startswith("ports of ") else 2
+
+
 def _cell(finding: Finding | None) -> Text:
     if finding is None:
         return Text("")
     if not finding.ok:
         return Text("✗", style="bold red")
-    measured = finding.name in ("disk", "memory", "clock")
-    return Text(f"✓ {finding.detail}" if measured else "✓", style="green")
+    return Text(f"✓ {finding.detail}" if finding.name in ("clock", *MEASURED) else "✓", style="green")

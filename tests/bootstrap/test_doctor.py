@@ -68,11 +68,10 @@ def test_every_node_is_asked_about_its_peers_and_the_head_about_storage(
             *common,
             "ports of w1",
             "ports of w2",
-            "framework's libraries",
             "shared storage: write, read, remove",
         ],
-        "w1": [*common, "ports of head", "ports of w2", "framework's libraries", "service answers"],
-        "w2": [*common, "ports of head", "ports of w1", "framework's libraries", "service answers"],
+        "w1": [*common, "ports of head", "ports of w2", "service answers"],
+        "w2": [*common, "ports of head", "ports of w1", "service answers"],
     }
     ports = next(
         c.run for c in checks_for(cluster, cluster.workers[0], {}, roles) if c.name == "ports of head"
@@ -84,7 +83,8 @@ def test_every_node_is_asked_about_its_peers_and_the_head_about_storage(
 def test_a_dead_node_is_a_finding_and_the_others_are_asked(
     cluster: Cluster, sandboxes: Sandboxes, console: Console, make_role: MakeRole, roles: Path
 ) -> None:
-    make_role("r", [{"name": "a", "packages": ["x"]}])
+    check = {"name": "thing", "run": "echo it is broken; false", "fix": "Mend it."}
+    make_role("r", [{"name": "a", "packages": ["x"]}], check=[check])
     sandboxes.dead.add("w2")
     findings = diagnose(cluster, console, connect=sandboxes.connect, folder=roles)
     by_place = {(finding.node, finding.name): finding for finding in findings}
@@ -94,7 +94,7 @@ def test_a_dead_node_is_a_finding_and_the_others_are_asked(
     assert by_place["w1", "disk"].detail.endswith("GB free")
     text = said(console)
     assert "w2: SSH: SSH does not answer. Run `pulumi up`." in text
-    assert "w1: framework's libraries: no framework in /opt/caffe. Run `fab build-headnode`." in text
+    assert "head, w1: thing: it is broken. Mend it." in text
     assert all(box.trips == 1 for box in sandboxes.nodes.values() if box.node.name != "w2")
 
 
