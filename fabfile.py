@@ -8,21 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bootstrap.doctor import diagnose
 from fabric import task
 from invoke.context import Context
 from invoke.exceptions import Exit
-from jobs.data import ensure_data
-from jobs.run import attach as follow_job
-from jobs.run import run_job
-from jobs.spec import JobSpec
 from rich.console import Console
 
 from bootstrap.cluster import Cluster
+from bootstrap.doctor import diagnose
 from bootstrap.errors import CaffeSparkError
 from bootstrap.execute import apply
 from bootstrap.framework import ensure_framework
 from bootstrap.stack import load_cluster
+from jobs.data import ensure_data
+from jobs.run import attach as follow_job
+from jobs.run import run_job
+from jobs.spec import JobSpec
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parent

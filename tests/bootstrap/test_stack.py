@@ -63,7 +63,9 @@ def test_an_unknown_stack_is_named_with_those_that_exist(cli: FakeCli, tmp_path:
 
 def test_a_stack_without_cluster_output_says_what_it_exports(cli: FakeCli, tmp_path: Path) -> None:
     cli.answers("stack output", json.dumps({"vpc_id": "x"}))
-    with pytest.raises(StackError, match=r"no output `cluster` \(it exports: vpc_id\).*pulumi up --stack dev"):
+    with pytest.raises(
+        StackError, match=r"no output `cluster` \(it exports: vpc_id\).*pulumi up --stack dev"
+    ):
         load_cluster(tmp_path, "dev", cli.env)
 
 
