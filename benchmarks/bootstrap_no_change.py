@@ -3,8 +3,8 @@
     python benchmarks/bootstrap_no_change.py [--stack dev] [--rounds 5]
 
 Needs a stack that is up, and `ansible-playbook` and `pyinfra` on PATH (`pip install ansible-core pyinfra`, in
-an environment of their own). Prints seconds (min, median, max) per tool, and the ratio of ours to each, round by
-round: the machine's speed drifts, a ratio within one round hardly does.
+an environment of their own). Prints seconds (min, median, max) per tool, and the ratio of ours to each, round
+by round: the machine's speed drifts, a ratio within one round hardly does.
 """
 
 from __future__ import annotations

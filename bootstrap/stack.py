@@ -61,7 +61,8 @@ def _refused(root: Path, stack: str, env: Mapping[str, str], said: str) -> Stack
         listed = _pulumi(root, env, "stack", "ls", "--json")
         names = [entry["name"] for entry in json.loads(listed.stdout)] if listed.returncode == 0 else []
         there = f"there are: {', '.join(names)}" if names else "there is none yet"
-        return StackError(given, f"there is no stack of that name ({there})", f"Run `pulumi up --stack {stack}`.")
+        up = f"Run `pulumi up --stack {stack}`."
+        return StackError(given, f"there is no stack of that name ({there})", up)
     if "passphrase" in said:
         return StackError(
             given,
