@@ -159,6 +159,11 @@ class Engine:
         return True
 
 
+def typed(kind: str) -> str:
+    """How this user types the engine's command."""
+    return kind if os.geteuid() == 0 else f"sudo {kind}"
+
+
 def find_engine(setting: Literal["auto", "podman", "docker"], stack: str) -> Engine:
     """The engine that the setting asks for; `auto` prefers podman.
 

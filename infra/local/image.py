@@ -16,7 +16,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
 from infra.local import probe
 from infra.local.cache import cache_folder, locked
-from infra.local.engine import Engine, run_as_root
+from infra.local.engine import Engine, run_as_root, typed
 from infra.local.mirror import mirror_lines
 from infra.local.provider import Props, Provider, changed, replace_if, say
 
@@ -117,7 +117,7 @@ class BaseImageProvider(Provider):
 
 def kept(engine: str, name: str) -> str:
     """What stays behind a destroyed stack, where, and how to remove it."""
-    return f"Kept: base image {name} (`sudo {engine} rmi {name}`) and build cache {cache_folder()}."
+    return f"Kept: base image {name} (`{typed(engine)} rmi {name}`) and build cache {cache_folder()}."
 
 
 def _from_packages(engine: Engine, name: str, suite: str, mirrors: list[str]) -> None:

@@ -9,7 +9,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
 from bootstrap.errors import StackError
 from infra import tags
-from infra.local.engine import Engine
+from infra.local.engine import Engine, typed
 from infra.local.provider import Props, Provider, changed, replace_if
 
 
@@ -25,7 +25,7 @@ class NetworkProvider(Provider):
                 raise StackError(
                     f"network {name}",
                     f"it exists and belongs to {tags.owner(dict(there.labels))}",
-                    f"Run `sudo {engine.kind} network rm {name}` if nothing needs it.",
+                    f"Run `{typed(engine.kind)} network rm {name}` if nothing needs it.",
                 )
             _remove(engine, name, props["labels"])
         labels = [f"--label={key}={value}" for key, value in props["labels"].items()]

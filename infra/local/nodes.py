@@ -16,7 +16,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Updat
 from bootstrap.errors import StackError, Unreachable
 from infra import tags
 from infra.local import probe
-from infra.local.engine import Engine, EngineError
+from infra.local.engine import Engine, EngineError, typed
 from infra.local.keys import SshKey
 from infra.local.provider import Props, Provider, changed, replace_if
 
@@ -140,14 +140,15 @@ class NodeProvider(Provider):
         engine = Engine(spec.engine)  # type: ignore[arg-type]
         _claim(engine, spec)
         found = probe.find(engine, spec.image)
+        id_ = engine.run(*create_arguments(spec, probe.boot_flags(engine), found)).split()[-1]
+        # By id from here on: another run may take the name over.
         try:
-            id_ = engine.run(*create_arguments(spec, probe.boot_flags(engine), found)).split()[-1]
             # On stdin: what stands in an argument list can be read by every user of this machine.
-            engine.run("cp", "-", f"{spec.container}:/", stdin=identity(spec))
-            engine.run("start", spec.container)
-            _wait_until_ready(engine, spec)
+            engine.run("cp", "-", f"{id_}:/", stdin=identity(spec))
+            engine.run("start", id_)
+            _wait_until_ready(engine, spec, id_)
         except BaseException:
-            engine.remove_containers(spec.container)
+            engine.remove_containers(id_)
             raise
         return CreateResult(id_=id_, outs={**props, **asdict(spec), "flags": str(found)})
 
@@ -170,7 +171,7 @@ class NodeProvider(Provider):
             replaces = ["container"]
         return replace_if(replaces, changed(olds, news, ("vcpu", "memory_mb")))
 
-    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+    def update(self, id_: str, olds: Props, news: Props) -> UpdateResult:
         """Give it other limits, without a reboot.
 
         Raises:
@@ -179,7 +180,7 @@ class NodeProvider(Provider):
         spec = NodeSpec.of(news)
         engine = Engine(spec.engine)  # type: ignore[arg-type]
         if probe.find(engine, spec.image).limits:
-            engine.run("update", *limit_arguments(spec.vcpu, spec.memory_mb), spec.container)
+            engine.run("update", *limit_arguments(spec.vcpu, spec.memory_mb), id_)
         return UpdateResult(outs={**olds, **asdict(spec)})
 
     def delete(self, id_: str, props: Props) -> None:
@@ -196,17 +197,17 @@ def _claim(engine: Engine, spec: NodeSpec) -> None:
         raise StackError(
             f"container {spec.container}",
             f"it exists and belongs to {tags.owner(dict(there.labels))}",
-            f"Run `sudo {engine.kind} rm -f {spec.container}` if nothing needs it.",
+            f"Run `{typed(engine.kind)} rm -f {spec.container}` if nothing needs it.",
         )
     engine.remove_containers(there.id)
 
 
-def _wait_until_ready(engine: Engine, spec: NodeSpec) -> None:
+def _wait_until_ready(engine: Engine, spec: NodeSpec, id_: str) -> None:
     where = f"{spec.hostname} ({spec.address})"
     script = _READY.replace("TIMEOUT", f"{BOOT_TIMEOUT:.0f}").replace("ADDRESS", spec.address)
     again = "Run the same command again."
     try:
-        shown = engine.run("exec", spec.container, "sh", "-c", script, timeout=BOOT_TIMEOUT + 10)
+        shown = engine.run("exec", id_, "sh", "-c", script, timeout=BOOT_TIMEOUT + 10)
     except EngineError as error:
         raise Unreachable(where, f"it did not boot: {error.output or error.why}", again) from error
     if spec.host_public_key.split()[1] not in shown.split():

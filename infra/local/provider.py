@@ -7,7 +7,11 @@ project is installed in the environment that runs them.
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
@@ -28,6 +32,8 @@ class Provider(ResourceProvider):
     def configure(self, req: ConfigureRequest) -> None:
         """Called once per process, before anything else."""
         _print_expected_failures_in_one_line()
+        if len(sys.argv) > 1:
+            threading.Thread(target=_end_with, args=(sys.argv[1],), daemon=True).start()
 
 
 def changed(olds: Mapping[str, Any], news: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
@@ -51,6 +57,21 @@ def replace_if(replaces: list[str], updates: list[str] | None = None) -> DiffRes
 def say(text: str) -> None:
     """One line for the person who runs pulumi; it shows what a provider writes to stderr."""
     print(text, file=sys.stderr, flush=True)
+
+
+def _end_with(engine: str) -> None:
+    # A killed pulumi leaves this process behind. It must not go on making things that nobody records, and
+    # that the next run takes away under its hands.
+    host, _, port = engine.rpartition(":")
+    while True:
+        time.sleep(1)
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except ConnectionRefusedError:
+            os._exit(1)
+        except OSError:
+            # Busy, not gone.
+            continue
 
 
 def _print_expected_failures_in_one_line() -> None:
