@@ -67,7 +67,7 @@ def run_job(
         with _stopping_signals():
             try:
                 unit.start(script(spec, cluster, place), user=paths.JOB_USER)
-                console.print(f"job      {name} on {head.node.name}; full log: {unit.log}", highlight=False)
+                console.print(f"job      {name} on {head.node.name}; full log: {unit.log}", soft_wrap=True)
             except KeyboardInterrupt:
                 _kill(cluster, name, console)
                 raise
@@ -96,7 +96,7 @@ def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: 
     place = job.place
     view, code = _follow(cluster, link, job, console)
     if code is None:
-        console.print(f"job      {place.id} runs on; follow it with: fab attach {place.id}", highlight=False)
+        console.print(f"job      {place.id} runs on; follow it with: fab attach {place.id}", soft_wrap=True)
         return None
     folder = results / place.id
     log = folder / "job.log"

@@ -63,7 +63,7 @@ class View:
             )
         text = spoken(event)
         if text:
-            self._console.print(text, highlight=False, markup=False)
+            self._console.print(text, markup=False, soft_wrap=True)
 
     def failure(self, job: str, exit_code: int, log: str) -> JobError:
         """Why the job failed, from what was seen. `log` is where the full log lies."""
