@@ -149,12 +149,13 @@ def _follow(
             )
             raise
     if code != 0:
+        console.print("\n".join(tail), style="dim", soft_wrap=True, highlight=False, markup=False)
         raise _failure(bar.log, code, tail, node, path)
     return bar.log
 
 
 def _failure(log: BuildLog, code: int, tail: list[str], node: str, path: Path) -> BuildError | IntegrityError:
-    """What a failed build means, with the log's last lines."""
+    """What a failed build means; `tail` is the log's last lines."""
     step, status = log.failed or (log.step or "start", code)
     given, text = f"step `{step}` of the build on {node}", "\n".join(tail)
     again = "then `fab build-headnode` again; it goes on from here"
@@ -169,7 +170,8 @@ def _failure(log: BuildLog, code: int, tail: list[str], node: str, path: Path) -
         return BuildError(given, f"no space is left on {node}", f"Free some there, {again}.")
     if "Killed signal" in text or "cannot allocate memory" in text.lower():
         return BuildError(given, f"{node} ran out of memory", f"Give it more or fewer cores, {again}.")
-    return BuildError(given, f"status {status}. Log {path} ends:\n{text}\n", f"Mend the cause, {again}.")
+    telling = [line for line in tail if "error" in line.lower()] or [f"status {status}"]
+    return BuildError(given, telling[0].strip(), f"Read {path}, mend the cause, {again}.")
 
 
 def _require_disk(head: Remote, facts: HeadFacts) -> None:

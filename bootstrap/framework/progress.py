@@ -51,7 +51,7 @@ class BuildBar:
     def __init__(self, console: Console, expected: float) -> None:
         self._console, self._expected = console, expected
         self._log = BuildLog()
-        self._said: tuple[str, int] = ("", -1)
+        self._said = (0, -1)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -69,7 +69,8 @@ class BuildBar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._progress.stop()
 
     @property
     def log(self) -> BuildLog:
@@ -85,11 +86,12 @@ class BuildBar:
         self._progress.update(self._task, description=name, completed=log.percent or 0, share=share)
         if self._console.is_terminal or not log.step:
             return
-        mark = (log.step, (log.percent or 0) // QUARTER)
-        if mark != self._said:
+        mark = (log.number, (log.percent or 0) // QUARTER)
+        if mark > self._said:
             self._said = mark
             elapsed = clock(self._progress.tasks[0].elapsed or 0)
-            self._console.print(f"{name} {share} {elapsed} of about {clock(self._expected)}", highlight=False)
+            text = f"{name} {share} {elapsed} of about {clock(self._expected)}"
+            self._console.print(" ".join(text.split()), highlight=False)
 
 
 def clock(seconds: float) -> str:

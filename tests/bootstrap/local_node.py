@@ -36,6 +36,28 @@ esac
     "runuser": """while [ "$1" != -- ]; do shift; done; shift; exec "$@" """,
 }
 
+HDFS = r"""
+echo "2026-01-01 WARN util.NativeCodeLoader: Unable to load native-hadoop library" >&2
+[ "$1" = dfs ] || exit 2
+verb=$2; shift 2
+here() { printf '%s' "$1" | sed "s#^[a-z0-9]*://[^/]*#$FAKE_STATE/dfs#"; }
+missing() { [ -e "$1" ] || { echo "$verb: \`$1': No such file or directory" >&2; exit 1; }; }
+while :; do case "$1" in -p|-r|-f|-e|-skipTrash) shift;; *) break;; esac; done
+case $verb in
+-test) [ -e "$(here "$1")" ];;
+-cat) bad=0; for p; do
+    if [ -e "$(here "$p")" ]; then cat "$(here "$p")"
+    else echo "cat: \`$p': No such file or directory" >&2; bad=1; fi; done; exit $bad;;
+-mkdir) mkdir -p "$(here "$1")";;
+-rm) for p; do rm -rf "$(here "$p")"; done;;
+-mv) mv "$(here "$1")" "$(here "$2")";;
+-get) missing "$(here "$1")"; cp -r "$(here "$1")" "$2";;
+-put) if [ "$1" = - ]; then cat >"$(here "$2")"; else
+      for last; do :; done; for p; do [ "$p" = "$last" ] || cp -r "$p" "$(here "$last")"; done; fi;;
+esac
+"""
+"""A stand-in for `hdfs dfs …` that keeps its files in a folder: `node.fake("hdfs", HDFS)`."""
+
 
 class LocalNode:
     """A `Remote`: scripts run under `sh` in a scratch folder, with the stand-ins first on PATH."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,32 +15,13 @@ import pytest
 from bootstrap import storage as storage_module
 from bootstrap.errors import CommandFailed, ServiceDown
 from bootstrap.storage import SharedStorage
-from tests.bootstrap.local_node import LocalNode
-
-_HDFS = r"""
-echo "2026-01-01 WARN util.NativeCodeLoader: Unable to load native-hadoop library" >&2
-[ "$1" = dfs ] || exit 2
-verb=$2; shift 2
-here() { printf '%s' "$1" | sed "s#^[a-z0-9]*://[^/]*#$FAKE_STATE/dfs#"; }
-missing() { [ -e "$1" ] || { echo "$verb: \`$1': No such file or directory" >&2; exit 1; }; }
-while :; do case "$1" in -p|-r|-f|-e|-skipTrash) shift;; *) break;; esac; done
-case $verb in
--test) [ -e "$(here "$1")" ];;
--cat) missing "$(here "$1")"; cat "$(here "$1")";;
--mkdir) mkdir -p "$(here "$1")";;
--rm) for p; do rm -rf "$(here "$p")"; done;;
--mv) mv "$(here "$1")" "$(here "$2")";;
--get) missing "$(here "$1")"; cp -r "$(here "$1")" "$2";;
--put) if [ "$1" = - ]; then cat >"$(here "$2")"; else
-      for last; do :; done; for p; do [ "$p" = "$last" ] || cp -r "$p" "$(here "$last")"; done; fi;;
-esac
-"""
+from tests.bootstrap.local_node import HDFS, LocalNode
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> LocalNode:
     node = LocalNode(tmp_path)
-    node.fake("hdfs", _HDFS)
+    node.fake("hdfs", HDFS)
     return node
 
 
@@ -64,6 +46,32 @@ def test_a_file_put_is_read_back_byte_for_byte(storage: SharedStorage, tmp_path:
 def test_what_is_not_there_reads_as_none(storage: SharedStorage) -> None:
     assert storage.read("/nothing") is None
     assert not storage.exists("/nothing")
+
+
+def test_a_document_and_the_sum_of_a_file_come_in_one_call(
+    storage: SharedStorage, node: LocalNode, tmp_path: Path
+) -> None:
+    for name, data in (("doc", '{"é": "}{"}\n'.encode()), ("file", b"\x00{}\xff")):
+        (tmp_path / name).write_bytes(data)
+        storage.put(str(tmp_path / name), f"/k/{name}")
+    calls = len(node.scripts)
+    document, digest = storage.read_and_sum("/k/doc", "/k/file")
+    assert len(node.scripts) == calls + 1
+    assert document == '{"é": "}{"}\n'.encode()
+    assert digest == hashlib.sha256(b"\x00{}\xff").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("there", "want"), [((), (False, False)), (("doc",), (True, False)), (("file",), (False, False))]
+)
+def test_of_a_document_and_a_file_what_is_missing_is_none(
+    storage: SharedStorage, tmp_path: Path, there: tuple[str, ...], want: tuple[bool, bool]
+) -> None:
+    for name in there:
+        (tmp_path / name).write_text("{}")
+        storage.put(str(tmp_path / name), f"/k/{name}")
+    document, digest = storage.read_and_sum("/k/doc", "/k/file")
+    assert (document is not None, digest is not None) == want
 
 
 def test_a_folder_put_replaces_the_one_before_it(storage: SharedStorage, tmp_path: Path) -> None:

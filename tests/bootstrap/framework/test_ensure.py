@@ -1,0 +1,180 @@
+"""Where the framework comes from: storage, else the cache, else a build; and what a damaged copy leads to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bootstrap.cluster import Cluster
+from bootstrap.errors import StepFailed
+from bootstrap.framework import Framework, cache, ensure, ensure_framework
+from bootstrap.framework.key import inputs_of, key_of
+from bootstrap.framework.manifest import Manifest, built_now
+from bootstrap.framework.recipe import Recipe
+from tests.bootstrap.framework.conftest import FACTS
+from tests.bootstrap.local_node import HDFS, LocalNode
+
+ARCHIVE = b"archive"
+
+
+class World:
+    """A head with storage; builds and role applications are counted, not done."""
+
+    def __init__(self, folder: Path, recipe: Recipe, cluster: Cluster) -> None:
+        self.node = LocalNode(folder)
+        self.node.fake("hdfs", HDFS)
+        self.cluster, self.recipe = cluster, recipe
+        self.builds = 0
+        self.applied: list[dict[str, Any]] = []
+        self.fail: Callable[[], None] = lambda: None
+        self.console = Console(file=(folder / "console").open("w+"), width=300)
+
+    @contextmanager
+    def connect(self, *_: object) -> Iterator[LocalNode]:
+        yield self.node
+
+    def compile(self, head: LocalNode, recipe: Recipe, *args: Any, **_: object) -> tuple[Manifest, str]:
+        _facts, key, inputs = args
+        self.builds += 1
+        out = self.node.folder / "out"
+        out.mkdir(exist_ok=True)
+        (out / "caffe.tar.gz").write_bytes(ARCHIVE)
+        manifest = Manifest(
+            key=key,
+            sha256=hashlib.sha256(ARCHIVE).hexdigest(),
+            size=7,
+            unpacked=9,
+            packages=["libx"],
+            inputs={"recipe": inputs["recipe"]},
+            built=built_now("head", 2, {"Compile": 1.0}),
+        )
+        return manifest, str(out / "caffe.tar.gz")
+
+    def apply(self, cluster: Cluster, roles: list[str], *, given: dict[str, Any], console: Console) -> None:
+        assert roles == ["caffe"]
+        self.applied.append(given)
+        self.fail()
+
+    def ensure(self) -> Framework:
+        return ensure_framework(self.cluster, "small", console=self.console)
+
+    @property
+    def stored(self) -> Path:
+        """The artefact's folder in the stand-in for storage."""
+        key = key_of(inputs_of(self.recipe, FACTS))
+        return self.node.folder / "state" / "dfs" / "frameworks" / "caffe" / key
+
+    @property
+    def said(self) -> str:
+        """What the console has shown."""
+        self.console.file.flush()
+        return (self.node.folder / "console").read_text()
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    rewrite: Callable[..., Recipe],
+    cluster: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    (tmp_path / "node").mkdir()
+    away = cluster.model_copy(update={"shared_storage": "s3a://bucket"})  # no NameNode to ask
+    world = World(tmp_path / "node", rewrite(), away)
+    monkeypatch.setattr(ensure.ssh, "connect", world.connect)
+    monkeypatch.setattr(ensure, "load_recipe", lambda *_: world.recipe)
+    monkeypatch.setattr(ensure, "read_facts", lambda _: FACTS)
+    monkeypatch.setattr(ensure, "compile_on_head", world.compile)
+    monkeypatch.setattr(ensure, "apply", world.apply)
+    monkeypatch.setattr(ensure, "folder_of", lambda key: str(tmp_path / "node" / key))
+    return world
+
+
+def test_the_first_time_it_is_compiled_pushed_cached_and_spread(world: World) -> None:
+    framework = world.ensure()
+    assert (framework.origin, world.builds) == ("compiled", 1)
+    assert framework.uri == f"s3a://bucket/frameworks/caffe/{framework.key}/caffe.tar.gz"
+    assert (world.stored / "caffe.tar.gz").read_bytes() == ARCHIVE
+    assert Manifest.from_bytes((world.stored / "manifest.json").read_bytes(), "x") == framework.manifest
+    assert cache.find(framework.key) is not None
+    assert world.applied == [
+        {
+            "framework_key": framework.key,
+            "framework_sha256": framework.sha256,
+            "framework_uri": framework.uri,
+            "framework_packages": ["libx"],
+        }
+    ]
+
+
+def test_the_second_time_nothing_is_compiled(world: World) -> None:
+    world.ensure()
+    assert (world.ensure().origin, world.builds) == ("present", 1)
+
+
+def test_a_new_cluster_is_fed_from_the_operators_cache(world: World) -> None:
+    first = world.ensure()
+    for file in world.stored.iterdir():
+        file.unlink()
+    again = world.ensure()
+    assert (again.origin, world.builds, again.sha256) == ("cache", 1, first.sha256)
+    assert (world.stored / "caffe.tar.gz").read_bytes() == ARCHIVE
+
+
+def test_an_operator_without_a_copy_gets_one_from_storage(world: World, own_cache: Path) -> None:
+    first = world.ensure()
+    own_cache.rename(own_cache.with_name("lost"))
+    assert world.ensure().origin == "present"
+    assert cache.find(first.key) is not None
+
+
+@pytest.mark.parametrize("file", ["caffe.tar.gz", "manifest.json"])
+def test_a_damaged_artefact_in_storage_is_named_and_replaced(world: World, file: str) -> None:
+    framework = world.ensure()
+    (world.stored / file).write_text("{}")
+    assert world.ensure().origin == "cache"
+    assert f"{framework.key}/{file}" in world.said
+    assert (world.stored / "caffe.tar.gz").read_bytes() == ARCHIVE
+
+
+def test_damaged_in_storage_and_in_the_cache_it_is_compiled_again(world: World) -> None:
+    framework = world.ensure()
+    (world.stored / "caffe.tar.gz").write_text("damaged")
+    (cache.folder(framework.key) / "caffe.tar.gz").write_text("damaged")
+    assert (world.ensure().origin, world.builds) == ("compiled", 2)
+
+
+def test_an_upload_that_was_cut_off_counts_as_nothing(world: World) -> None:
+    world.ensure()
+    (world.stored / "manifest.json").unlink()
+    assert world.ensure().origin == "cache"
+
+
+def test_an_artefact_damaged_while_nodes_fetch_it_is_replaced_once(world: World) -> None:
+    world.ensure()
+
+    def damage_once() -> None:
+        world.fail = lambda: None
+        (world.stored / "caffe.tar.gz").write_text("damaged")
+        raise StepFailed("w1", "sha256 is 1, expected 2", "Again.")
+
+    world.fail = damage_once
+    assert world.ensure().origin == "cache"
+    assert len(world.applied) == 3
+
+
+def test_a_node_that_fails_for_another_reason_is_the_callers(world: World) -> None:
+    world.ensure()
+
+    def fail() -> None:
+        raise StepFailed("w1", "no disk", "Free some.")
+
+    world.fail = fail
+    with pytest.raises(StepFailed, match="no disk"):
+        world.ensure()

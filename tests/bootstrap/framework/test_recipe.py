@@ -1,0 +1,110 @@
+"""Recipes: what is read, and what is refused before anything happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.cluster import Cluster
+from bootstrap.errors import ConfigError
+from bootstrap.framework.recipe import DebianPackage, GitCommit, Recipe, load_recipe, require_devices
+from tests.bootstrap.framework.conftest import RECIPE
+
+Rewrite = Callable[..., Recipe]
+
+
+@pytest.mark.parametrize("name", ["caffe-cpu", "caffe-cuda"])
+def test_the_projects_own_recipes_are_valid_and_know_three_distributions(name: str) -> None:
+    assert {"debian-12", "ubuntu-22.04", "ubuntu-24.04"} <= set(load_recipe(name).distributions)
+
+
+def test_the_source_depends_on_the_distribution(rewrite: Rewrite) -> None:
+    recipe = rewrite()
+    assert isinstance(recipe.source_on("debian-12"), DebianPackage)
+    assert isinstance(recipe.source_on("ubuntu-22.04"), GitCommit)
+
+
+def test_a_source_that_the_user_names_counts_everywhere(rewrite: Rewrite) -> None:
+    recipe = rewrite({"source": "debian"})
+    assert isinstance(recipe.source_on("ubuntu-22.04"), DebianPackage)
+
+
+def test_a_recipe_that_extends_another_changes_what_it_names(recipes: Path) -> None:
+    (recipes / "other.yaml").write_text(
+        "extends: small\nname: other\ncmake: {BLAS: Atlas}\ntargets: [caffe]\n"
+    )
+    other = load_recipe("other", None, recipes)
+    assert (other.cmake, other.targets, other.debian) == (
+        {"CPU_ONLY": True, "BLAS": "Atlas"},
+        ["caffe"],
+        load_recipe("small", None, recipes).debian,
+    )
+
+
+def test_a_circle_of_recipes_is_refused(recipes: Path) -> None:
+    (recipes / "a.yaml").write_text("extends: b\n")
+    (recipes / "b.yaml").write_text("extends: a\n")
+    with pytest.raises(ConfigError, match="no other recipe"):
+        load_recipe("a", None, recipes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"colour": "red"}, "colour: Extra inputs"),
+        ({"source": "svn"}, "source: Input should be 'debian' or 'git'"),
+        ({"git": None}, "no section `git`"),
+        ({"debian": {**RECIPE["debian"], "orig_sha256": "abc"}}, "orig_sha256"),
+        ({"git": {"repo": "x", "rev": "master"}}, "git.rev"),
+        ({"patches": ["small/none.patch"]}, "there is no file"),
+        ({"allreduce": "small"}, "CMakeLists.txt"),
+        ({"targets": []}, "targets"),
+        ({"targets": ["caffe; rm -rf /"]}, "no target's name"),
+        ({"cmake": {"A B": "x"}}, "no CMake variable"),
+        ({"cmake": {"CPU_ONLY": True, "USE_OPENCV": False}}, "setting `opencv`"),
+        ({"cmake": {"CPU_ONLY": False}}, "contradicts CMake's CPU_ONLY"),
+        ({"device": "cuda"}, "belong together"),
+        ({"proto": {"file": "x", "fields": {"M": ["string x"]}}}, "is no field"),
+        ({"core_seconds": 0}, "core_seconds"),
+        ({"distributions": {}}, "distributions"),
+        ({"opencv": "perhaps"}, "opencv"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_file_and_field(
+    rewrite: Rewrite, changes: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        rewrite(**changes)
+    assert why in str(error.value)
+    assert "small.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize("overrides", [{"cmake": {}}, {"opencv": "perhaps"}, {"source": "svn"}])
+def test_only_sensible_settings_can_be_overridden(rewrite: Rewrite, overrides: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        rewrite(overrides)
+
+
+def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"'cafe': there are: caffe-cpu, caffe-cuda"):
+        load_recipe("cafe")
+
+
+def test_text_that_is_no_yaml_is_refused(recipes: Path) -> None:
+    (recipes / "small.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match="not YAML"):
+        load_recipe("small", None, recipes)
+
+
+def test_an_unknown_distribution_is_refused(rewrite: Rewrite) -> None:
+    with pytest.raises(ConfigError, match=r"on fedora-40: it knows the packages of debian-12, ubuntu-22.04"):
+        rewrite().on("fedora-40")
+
+
+def test_a_recipe_for_gpus_is_refused_on_a_cluster_without_any(cluster: Cluster) -> None:
+    with pytest.raises(ConfigError, match=r"compiles for GPUs, and the workers of stack 'dev' have none"):
+        require_devices(load_recipe("caffe-cuda"), cluster)
+    require_devices(load_recipe("caffe-cpu"), cluster)

@@ -1,0 +1,117 @@
+"""A recipe as steps: what is installed, configured and patched, on a source tree of the test's own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.framework import steps
+from bootstrap.framework.recipe import Recipe
+from tests.bootstrap.framework.conftest import FACTS, RECIPE
+
+Rewrite = Callable[..., Recipe]
+
+PATCH = """\
+Why this patch is.
+
+--- a/src/io.cpp
++++ b/src/io.cpp
+@@ -1 +1 @@
+-limit(1, 2);
++limit(1);
+"""
+
+
+def _steps(recipe: Recipe, folder: str = "/f", distribution: str = "debian-12") -> dict[str, Any]:
+    return {step.name: step for step in steps.steps(recipe, distribution, FACTS.compiler, folder)}
+
+
+def test_opencv_is_installed_and_configured_by_one_setting(rewrite: Rewrite) -> None:
+    on, off = _steps(rewrite()), _steps(rewrite({"opencv": False}))
+    assert "libopencv-dev" in on["Install what compiling needs"].packages
+    assert "libopencv-dev" not in off["Install what compiling needs"].packages
+    assert "-DUSE_OPENCV=ON" in on["Configure"].build.commands[2]
+    assert "-DUSE_OPENCV=OFF" in off["Configure"].build.commands[2]
+
+
+def test_the_source_step_is_the_distributions(rewrite: Rewrite) -> None:
+    recipe = rewrite()
+    assert _steps(recipe)["Fetch the source"].debian_source.orig_sha256 == "a" * 64
+    assert _steps(recipe, distribution="ubuntu-22.04")["Fetch the source"].git.rev == "b" * 40
+
+
+def test_a_recipe_for_gpus_names_its_capabilities_and_asks_for_its_toolkit(rewrite: Rewrite) -> None:
+    cuda = {"version": "13.0", "archs": ["7.5", "9.0"], "packages": ["libnccl-dev"]}
+    planned = _steps(rewrite(device="cuda", cuda=cuda, cmake={"CPU_ONLY": False}))
+    assert "'-DCUDA_ARCH_BIN=7.5 9.0'" in planned["Configure"].build.commands[2]
+    assert "release 13.0," in planned["Check the compiler"].command.run
+    assert "libnccl-dev" in planned["Install what compiling needs"].packages
+
+
+@pytest.fixture
+def tree(tmp_path: Path, recipes: Path) -> Path:
+    """A build folder with `source/` and `inputs/`."""
+    (recipes / "small/one.patch").write_text(PATCH)
+    folder = tmp_path / "build"
+    (folder / "source/src").mkdir(parents=True)
+    (folder / "source/src/io.cpp").write_text("limit(1, 2);\n")
+    (folder / "source/src/caffe.proto").write_text(
+        "message LayerParameter {\n  optional string name = 1;\n}\nmessage LayerParameterX {\n}\n"
+    )
+    (folder / "source/CMakeLists.txt").write_text("project(x)\n")
+    (folder / "inputs").symlink_to(recipes)
+    return folder
+
+
+def _patch(recipe: Recipe, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = _steps(recipe, str(folder))["Patch"].command
+    return subprocess.run(
+        ["sh", "-euc", command.run],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+
+
+def test_patches_fields_messages_and_our_module_are_put_into_a_copy(rewrite: Rewrite, tree: Path) -> None:
+    done = _patch(rewrite(), tree)
+    assert done.returncode == 0, done.stderr
+    assert (tree / "work/src/io.cpp").read_text() == "limit(1);\n"
+    assert (tree / "source/src/io.cpp").read_text() == "limit(1, 2);\n"
+    assert (tree / "work/src/caffe.proto").read_text().splitlines() == [
+        "message LayerParameter {",
+        "  optional string source_class = 10001;",
+        "  optional string name = 1;",
+        "}",
+        "message LayerParameterX {",
+        "}",
+        "message More {}",
+    ]
+    assert (tree / "work/CMakeLists.txt").read_text().endswith("add_subdirectory(allreduce)\n")
+    assert (tree / "work/allreduce/native.cpp").is_file()
+
+
+def test_several_fields_and_quotes_in_defaults_survive_the_shell(rewrite: Rewrite, tree: Path) -> None:
+    fields = ["optional bool a = 1 [default = true];", 'optional string b = 2 [default = "parquet"];']
+    done = _patch(rewrite(proto={**RECIPE["proto"], "fields": {"LayerParameter": fields}}), tree)
+    assert done.returncode == 0, done.stderr
+    assert (tree / "work/src/caffe.proto").read_text().splitlines()[1:3] == [f"  {field}" for field in fields]
+
+
+def test_a_patch_that_does_not_apply_leaves_no_tree_that_looks_patched(rewrite: Rewrite, tree: Path) -> None:
+    (tree / "source/src/io.cpp").write_text("limit(3);\n")
+    assert _patch(rewrite(), tree).returncode != 0
+    assert not (tree / "work").exists()
+
+
+def test_a_message_that_the_source_lacks_is_named(rewrite: Rewrite, tree: Path) -> None:
+    proto = {**RECIPE["proto"], "fields": {"NoSuchParameter": ["optional bool a = 1;"]}}
+    done = _patch(rewrite(proto=proto), tree)
+    assert done.returncode != 0
+    assert "src/caffe.proto has no message NoSuchParameter" in done.stderr
