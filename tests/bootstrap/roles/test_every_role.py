@@ -10,6 +10,7 @@ import pytest
 
 from bootstrap.cluster import Cluster
 from bootstrap.plan import make_plan
+from bootstrap.render import render
 from bootstrap.role import load_role
 from tests.bootstrap.roles.conftest import ROLES, Compile, Compiled
 
@@ -34,10 +35,10 @@ def test_the_roles_fit_together(cluster: Cluster) -> None:
 @each_node
 def test_all_scripts_are_posix_shell(role: str, node: str, compile_for: Compile) -> None:
     compiled = compile_for(role, node)
-    scripts = [text for c in compiled.commands.values() for text in (c.guard, c.run)]
-    for script in [*scripts, *(check.run for check in compiled.checks.values())]:
+    checks = "".join(f"(\n{check.run}\n)\n" for check in compiled.checks.values())
+    for script in (render(list(compiled.commands.values())), checks):
         parsed = subprocess.run(["sh", "-n"], input=script, capture_output=True, text=True, check=False)
-        assert parsed.returncode == 0, f"{parsed.stderr}\n{script}"
+        assert parsed.returncode == 0, parsed.stderr
 
 
 @each_role
