@@ -30,6 +30,8 @@ PACKAGES_SECONDS = 120.0
 NEEDED_MB = 4000
 """Free disk that build packages, object files and the tree take, with some to spare."""
 TAIL = 15
+EARLIER = "earlier-steps"
+"""In the build's folder: what the logs of interrupted runs said about steps."""
 
 
 class _Report(BaseModel):
@@ -66,7 +68,6 @@ def compile_on_head(
     folder = steps.folder_of(key)
     out = f"{folder}/out"
     report = _report(head, out)
-    log = BuildLog()
     if report is None:
         unit = Unit(head, unit_name(key), folder)
         if unit.state().running:
@@ -74,8 +75,10 @@ def compile_on_head(
         else:
             _require_disk(head, facts)
             head.put(_packed_inputs(recipe), f"{folder}/inputs.tar")
+            # What an earlier, interrupted run has done counts as well: its log is about to go.
+            head.run(f"cd {folder} && grep '^step ' log >>{EARLIER}", check=False)
             unit.start(script(recipe, facts, folder))
-        log = _follow(unit, head.node.name, expected_seconds(recipe, facts), console, reconnect)
+        _follow(unit, head.node.name, expected_seconds(recipe, facts), console, reconnect)
         head = unit.remote
         report = _report(head, out)
         if report is None:
@@ -88,7 +91,7 @@ def compile_on_head(
         key=key,
         **report.model_dump(),
         inputs={name: value for name, value in inputs.items() if name != "steps"},
-        built=built_now(head.node.name, facts.cores, log.phases),
+        built=built_now(head.node.name, facts.cores, _phases(head, folder)),
     )
     # Object files take hundreds of megabytes; the tarball and the log stay.
     head.run(f"cd {folder} && rm -rf work work.new source out/tree", check=False)
@@ -123,7 +126,7 @@ def expected_seconds(recipe: Recipe, facts: HeadFacts) -> float:
 
 def _follow(
     unit: Unit, node: str, expected: float, console: Console, reconnect: Callable[[], Remote]
-) -> BuildLog:
+) -> None:
     """Stream the build into a bar and a local log file until it has ended; explain a failure."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     path = runlog.default_folder().parent / f"build-{stamp}" / f"{node}.log"
@@ -151,7 +154,16 @@ def _follow(
     if code != 0:
         console.print("\n".join(tail), style="dim", soft_wrap=True, highlight=False, markup=False)
         raise _failure(bar.log, code, tail, node, path)
-    return bar.log
+
+
+def _phases(head: Remote, folder: str) -> dict[str, float]:
+    """Seconds of each step, over all runs that it took."""
+    log = BuildLog()
+    for line in head.run(
+        f"cd {folder} && cat {EARLIER} log 2>/dev/null | grep '^step '", check=False
+    ).stdout.splitlines():
+        log.feed(line)
+    return log.phases
 
 
 def _failure(log: BuildLog, code: int, tail: list[str], node: str, path: Path) -> BuildError | IntegrityError:

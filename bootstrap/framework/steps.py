@@ -70,13 +70,14 @@ def steps(recipe: Recipe, distribution: str, compiler: tuple[str, str], folder: 
 
 def test_step(recipe: Recipe, folder: str) -> Step:
     """Run the recipe's tests on the packed tree."""
-    lines = ["export PYTHONPATH=$PWD/../out/tree/python GLOG_minloglevel=1 OPENBLAS_NUM_THREADS=1"]
+    tree = f"{folder}/out/tree/python"
+    lines = [f"export PYTHONPATH={tree} GLOG_minloglevel=1 OPENBLAS_NUM_THREADS=1"]
     lines += [f"python3 {quote(test)}" for test in recipe.tests]
-    lines.append(f"touch ../out/{TESTED}")
+    lines.append(f"touch {folder}/out/{TESTED}")
     return Step(
         name="Test",
         timeout=600,
-        build=Build(dir=f"{folder}/inputs", commands=lines, creates=f"{folder}/tested"),
+        build=Build(dir=f"{folder}/inputs", commands=lines, creates=f"{folder}/out/{TESTED}"),
     )
 
 

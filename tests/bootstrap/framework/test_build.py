@@ -162,10 +162,11 @@ def test_a_killed_build_says_so(builder: Builder) -> None:
         builder("kill -9 $PPID $$")
 
 
-def test_a_failed_build_goes_on_when_it_is_started_again(builder: Builder) -> None:
+def test_a_failed_build_goes_on_when_it_is_started_again_and_its_time_counts(builder: Builder) -> None:
     with pytest.raises(BuildError):
-        builder("exit 1")
-    assert builder(GOOD)[0].sha256 == SHA256
+        builder("echo 'step 1/3 build: Configure: changed (7 s)'; exit 1")
+    manifest, _ = builder(GOOD)
+    assert manifest.built.phases == {"Configure": 7.0, "Compile": 90.0}
 
 
 def test_a_head_with_a_full_disk_is_refused_before_anything_is_written(builder: Builder) -> None:

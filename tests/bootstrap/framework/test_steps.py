@@ -115,3 +115,16 @@ def test_a_message_that_the_source_lacks_is_named(rewrite: Rewrite, tree: Path) 
     done = _patch(rewrite(proto=proto), tree)
     assert done.returncode != 0
     assert "src/caffe.proto has no message NoSuchParameter" in done.stderr
+
+
+def test_the_recipes_tests_see_what_was_packed_and_leave_their_mark(rewrite: Rewrite, tree: Path) -> None:
+    (tree / "out").mkdir()
+    (tree / "inputs/small/works.py").write_text(
+        "import os; assert os.environ['PYTHONPATH'].endswith('tree/python')\n"
+    )
+    command = steps.commands([steps.test_step(rewrite(), str(tree))])[0]
+    before, run, after = (
+        subprocess.run(["sh", "-euc", script], check=False).returncode
+        for script in (command.guard, command.run, command.guard)
+    )
+    assert (before != 0, run, after) == (True, 0, 0)
