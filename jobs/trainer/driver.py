@@ -6,9 +6,10 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping
 
 from jobs.trainer import checks, storage
+from jobs.trainer.blame import explain
 from jobs.trainer.channel import Address
 from jobs.trainer.cli import Options
 from jobs.trainer.errors import Refused, TrainerError
@@ -120,20 +121,21 @@ class Driver:
         if storage.local_path(uri):
             return uri
         name = uri.rstrip("/").rpartition("/")[2]
-        if self._brought.setdefault(name, uri) != uri:
+        before = self._brought.get(name)
+        if before == uri:
+            return name
+        if before:
             raise Refused(
-                "{} and {}".format(self._brought[name], uri),
+                "{} and {}".format(before, uri),
                 "both would be called {} on the nodes".format(name),
                 "Rename one of them.",
             )
-        if self._brought.get("done:" + name) is None:
-            try:
-                self._context.addFile(uri, recursive)
-            except Exception as error:
-                raise TrainerError(
-                    uri, "it cannot be fetched ({})".format(java_message(error)), "Look."
-                ) from error
-            self._brought["done:" + name] = uri
+        try:
+            self._context.addFile(uri, recursive)
+        except Exception as error:
+            why = "it cannot be brought to the nodes ({})".format(java_message(error))
+            raise TrainerError(uri, why, "Run `fab doctor`.") from error
+        self._brought[name] = uri
         return name
 
     def _here(self, uri: str) -> Path:
@@ -218,54 +220,6 @@ class Driver:
         while self._journal.cause() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         return explain(error, self._journal)
-
-
-def explain(error: Exception, journal: Journal) -> TrainerError:
-    """One line for a failed stage: which rank on which host, why, and which snapshot to go on from."""
-    cause = journal.cause()
-    resume = "Run the job again."
-    if journal.snapshot:
-        resume = "Go on from iteration {} with -snapshot {} -weights {}".format(
-            journal.snapshot["iteration"], journal.snapshot["state"], journal.snapshot["weights"]
-        )
-    if cause is None:
-        lost = lost_executor(java_message(error))
-        if lost:
-            return TrainerError(
-                lost, "its executor was lost at iteration {}".format(journal.iteration), resume
-            )
-        return TrainerError("the stage", _innermost(str(error)), resume)
-    where = "rank {} on {}".format(cause["rank"], cause["host"])
-    if cause.get("kind") == "peer":
-        silent = sorted(set(journal.hosts) - {event["rank"] for event in journal.failures})
-        if silent:
-            where = ", ".join("rank {} on {}".format(rank, journal.hosts[rank]) for rank in silent)
-            return TrainerError(where, "it does not answer at iteration {}".format(journal.iteration), resume)
-    return TrainerError(where, cause["message"], resume)
-
-
-def lost_executor(message: str) -> Optional[str]:
-    """The host in Spark's words about a lost executor; None when it speaks of something else."""
-    import re
-
-    found = re.search(r"\(TID \d+\) \(([^ ]+) executor \d+\): ExecutorLostFailure", message)
-    return "executor on {}".format(found.group(1)) if found else None
-
-
-def _innermost(text: str) -> str:
-    """The last line of the Python traceback inside Spark's message, or its first line."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    for index, line in enumerate(lines):
-        if line.startswith("Traceback"):
-            for later in lines[index + 1 :]:
-                if (
-                    not later.startswith(("File ", "^"))
-                    and ": " in later
-                    and later[0].isalpha()
-                    and " " not in later.split(":")[0]
-                ):
-                    return later
-    return lines[0] if lines else "it failed without a word"
 
 
 def _run_rank(plan: Plan, _: Any) -> List[Dict[str, Any]]:  # noqa: ANN401

@@ -1,0 +1,46 @@
+"""Fixtures for jobs: Caffe's messages, databases, and the project's own prototxts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import pytest
+
+from tests.jobs.trainer.messages import build
+
+SPECS = Path(__file__).parents[2] / "jobs" / "specs"
+
+
+@pytest.fixture(scope="session")
+def pb() -> Any:
+    """What stands for caffe_pb2."""
+    return build()
+
+
+@pytest.fixture
+def prototxts(tmp_path: Path) -> Path:
+    """The solver of MNIST in a folder of its own, with its net beside it."""
+    for file in SPECS.glob("*.prototxt"):
+        shutil.copy(file, tmp_path)
+    return tmp_path / "lenet_memory_solver.prototxt"
+
+
+@pytest.fixture
+def database(tmp_path: Path, pb: Any) -> Callable[..., Path]:
+    """Makes an LMDB of Datum: record i has label i % 10 and every pixel i."""
+
+    def make(count: int, name: str = "lmdb", shape: tuple[int, int, int] = (1, 2, 3), **extra: Any) -> Path:
+        path = tmp_path / name
+        with lmdb.open(str(path), map_size=1 << 24) as env, env.begin(write=True) as transaction:
+            for i in range(count):
+                size = shape[0] * shape[1] * shape[2]
+                fields = {"data": bytes([i % 256]) * size, **extra}
+                datum = pb.Datum(channels=shape[0], height=shape[1], width=shape[2], label=i % 10, **fields)
+                transaction.put(f"{i:08d}".encode(), datum.SerializeToString())
+        return path
+
+    return make
