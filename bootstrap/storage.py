@@ -17,6 +17,7 @@ from bootstrap.remote import Remote, Result
 TIMEOUT = 600.0
 """Seconds; a gigabyte on a slow disk."""
 NAMENODE_HTTP = 9870
+_LOCK = "/run/lock/caffe-spark-storage"
 _MISSING = "No such file or directory"
 
 _STATE = """
@@ -118,8 +119,10 @@ class SharedStorage:
         parent = self._quoted(path.rstrip("/").rpartition("/")[0])
         aside = self._quoted(path.rstrip("/") + "._UPLOADING_")
         # `-put` of one file already writes aside and renames; root opens it, so its mode does not matter.
+        # Two at once would take each other's file aside away, and all of them start on this head.
         result = self._head.run(
             f"""set -e
+exec 9>{_LOCK}; flock 9
 [ -e {source} ] || {{ echo {source}': {_MISSING} on the head' >&2; exit 1; }}
 if [ -d {source} ]; then
     {self._command(f"dfs -rm -r -f -skipTrash {aside} {target}")} >/dev/null

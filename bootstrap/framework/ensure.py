@@ -109,7 +109,10 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
             )
             head = connect()  # the first one may have been lost during the build
             _remember(head, manifest, archive)
-            store.push(head, SharedStorage(head, cluster.shared_storage), manifest, archive)
+            storage = SharedStorage(head, cluster.shared_storage)
+            # Whoever else followed this build may have pushed it, and nodes may be reading it.
+            if _in_storage(storage, key, console) is None:
+                store.push(head, storage, manifest, archive)
         elif origin == "present" and not cache.folder(key).exists():
             on_head = f"{folder_of(key)}/from-storage/{ARCHIVE}"
             storage.fetch(store.archive(key), on_head)

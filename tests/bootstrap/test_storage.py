@@ -160,3 +160,28 @@ def test_a_namenode_that_is_down_is_said_at_once(node: LocalNode) -> None:
         port = taken.getsockname()[1]
     with pytest.raises(ServiceDown, match="NameNode does not answer"):
         SharedStorage(node, f"hdfs://127.0.0.1:{port}").require_writable()
+
+
+def test_two_puts_of_one_file_do_not_take_each_others_upload_away(node: LocalNode, tmp_path: Path) -> None:
+    # HDFS's own -put writes to a name that both would use
+    node.fake(
+        "hdfs",
+        HDFS
+        + 'case $verb in -put) sleep 0.1; mkdir "$(here /busy)" || exit 1; rmdir "$(here /busy)";; esac\n',
+    )
+    storage = SharedStorage(node, "s3a://bucket")
+    (tmp_path / "f").write_text("x")
+    failures: list[Exception] = []
+
+    def put() -> None:
+        try:
+            storage.put(str(tmp_path / "f"), "/f")
+        except CommandFailed as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=put) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
