@@ -17,7 +17,7 @@ from bootstrap.cluster import Cluster
 from bootstrap.doctor import diagnose
 from bootstrap.errors import CaffeSparkError
 from bootstrap.execute import apply
-from bootstrap.framework import ensure_framework
+from bootstrap.framework import Recipe, ensure_framework, load_recipe, require_devices
 from bootstrap.stack import load_cluster
 from jobs.data import ensure_data
 from jobs.run import attach as follow_job
@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results"
 BASE_ROLES = ["common", "hadoop", "spark"]
 STACK_HELP = "stack to work on; else the selected one, else dev"
+RECIPE_HELP = "a file name in bootstrap/recipes, without .yaml; else the one that fabric.yaml names"
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 console = Console(highlight=False)
@@ -54,6 +55,14 @@ def cluster_of(stack: str | None) -> Cluster:
     return load_cluster(ROOT, stack, environment(ROOT, os.environ))
 
 
+def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recipe:
+    """The recipe named, else fabric.yaml's, with fabric.yaml's settings; refused before anything is done."""
+    settings = context.config.framework
+    recipe = load_recipe(name or settings.recipe, {"opencv": bool(settings.opencv)})
+    require_devices(recipe, cluster)
+    return recipe
+
+
 @task(name="bootstrap", help={"stack": STACK_HELP, "dry_run": "print the plan and change nothing"})
 @expected_errors_in_one_line
 def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False) -> None:
@@ -61,27 +70,17 @@ def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False)
     apply(cluster_of(stack), BASE_ROLES, dry_run=dry_run, console=console)
 
 
-@task(
-    help={
-        "stack": STACK_HELP,
-        "recipe": "a file name in bootstrap/recipes, without .yaml",
-        "opencv": "compile with OpenCV (image layers, encoded records)",
-        "dry_run": "print the plan of the roles and change nothing",
-    }
-)
+@task(help={"stack": STACK_HELP, "recipe": RECIPE_HELP, "dry_run": "print the roles' plan, change nothing"})
 @expected_errors_in_one_line
 def build_headnode(
-    _: Context,
-    stack: str | None = None,
-    recipe: str = "caffe-cpu",
-    opencv: bool = True,
-    dry_run: bool = False,
+    context: Context, stack: str | None = None, recipe: str | None = None, dry_run: bool = False
 ) -> None:
     """Compile Caffe on the head node, push it to shared storage, spread it to every node."""
     cluster = cluster_of(stack)
+    chosen = chosen_recipe(context, cluster, recipe)
     apply(cluster, BASE_ROLES, dry_run=dry_run, console=console)
     if not dry_run:
-        ensure_framework(cluster, recipe, overrides={"opencv": opencv}, console=console)
+        ensure_framework(cluster, chosen, console=console)
         console.print("Next: `fab submit-mnist`")
 
 
@@ -91,23 +90,26 @@ def build_headnode(
         "spec": "job specification to run",
         "executors": "instead of the specification's",
         "iterations": "instead of the solver's max_iter",
+        "recipe": RECIPE_HELP,
     }
 )
 @expected_errors_in_one_line
 def submit_mnist(
-    _: Context,
+    context: Context,
     stack: str | None = None,
     spec: str = "jobs/specs/mnist.yaml",
     executors: int | None = None,
     iterations: int | None = None,
+    recipe: str | None = None,
 ) -> None:
     """Train on Spark, stream progress, bring back accuracy and features."""
     job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
     job = job.with_overrides(executors=executors, iterations=iterations)
     cluster = cluster_of(stack)
     job.check(cluster)
+    chosen = chosen_recipe(context, cluster, recipe)
     apply(cluster, BASE_ROLES, console=console)
-    framework = ensure_framework(cluster, console=console)
+    framework = ensure_framework(cluster, chosen, console=console)
     ensure_data(cluster, job, console)
     run_job(cluster, job, framework.key, console, RESULTS)
     console.print("Next: `fab doctor`, another `fab submit-mnist`, or `pulumi destroy`")

@@ -1,5 +1,6 @@
 """The framework: compiled once from a recipe, kept in shared storage and in a cache, spread to every node."""
 
 from bootstrap.framework.ensure import Framework, ensure_framework
+from bootstrap.framework.recipe import Recipe, load_recipe, require_devices
 
-__all__ = ["Framework", "ensure_framework"]
+__all__ = ["Framework", "Recipe", "ensure_framework", "load_recipe", "require_devices"]

@@ -49,14 +49,14 @@ class Framework:
 
 def ensure_framework(
     cluster: Cluster,
-    recipe: str = "caffe-cpu",
+    recipe: str | Recipe = "caffe-cpu",
     *,
     overrides: Mapping[str, Any] | None = None,
     console: Console | None = None,
 ) -> Framework:
     """Bring the framework of a recipe to every node; compiles at most once per key.
 
-    HDFS has to be up (roles common, hadoop, spark). `overrides` are `opencv` and `source`.
+    HDFS has to be up (roles common, hadoop, spark). `overrides` of a recipe named are `opencv` and `source`.
 
     Raises:
         ConfigError: the recipe, an override, or the cluster's kind is refused; nothing has been done.
@@ -67,7 +67,7 @@ def ensure_framework(
         StepFailed: a node could not be brought to it; the others are.
     """
     console = console or Console()
-    loaded = load_recipe(recipe, overrides)
+    loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     require_devices(loaded, cluster)
     framework = _get(cluster, loaded, console)
     try:
