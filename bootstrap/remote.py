@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 import shlex
 import threading
 import time
@@ -29,6 +30,10 @@ KEEPALIVE = 15
 TIMED_OUT = 124
 """Exit code of a script that ran past its time-out, as coreutils' `timeout` has it."""
 SSH_PORT = 22
+
+# What it logs is raised as well, and said in one line; without a handler it would print tracebacks.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+logging.getLogger("paramiko").propagate = False
 
 OnLine = Callable[[str], None]
 

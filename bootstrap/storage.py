@@ -17,25 +17,33 @@ from bootstrap.remote import Remote, Result
 TIMEOUT = 600.0
 """Seconds; a gigabyte on a slow disk."""
 NAMENODE_HTTP = 9870
+YOUNG_S = 30
+"""A NameNode that started less than so many seconds ago is waited for: its DataNodes have yet to report."""
 _LOCK = "/run/lock/caffe-spark-storage"
 _MISSING = "No such file or directory"
 
 _STATE = """
-import json, socket, sys, urllib.request
-host, port, http = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+import json, socket, sys, time, urllib.request
+host, port, http, young = sys.argv[1], *map(int, sys.argv[2:])
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def bean(name):
+    query = "http://%s:%d/jmx?qry=Hadoop:service=NameNode,name=%s" % (host, http, name)
+    return json.load(opener.open(query, timeout=5))["beans"][0]
 try:
     socket.create_connection((host, port), 3).close()
 except OSError as error:
     print("down", error); sys.exit()
-query = "http://%s:%d/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState" % (host, http)
 try:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    bean = json.load(opener.open(query, timeout=5))["beans"][0]
+    while True:
+        state = bean("FSNamesystemState")
+        usable = state["FSState"] == "Operational" and state["NumLiveDataNodes"] > 0
+        if usable or time.time() - bean("NameNodeInfo").get("NNStartedTimeInMillis", 0) / 1000 > young:
+            break
+        time.sleep(0.5)
+    print(state["FSState"], state["NumLiveDataNodes"], state["CapacityRemaining"])
 except Exception as error:
-    print("silent", error); sys.exit()
-print(bean["FSState"], bean["NumLiveDataNodes"], bean["CapacityRemaining"])
+    print("silent", error)
 """
-
 
 _SPLIT = """
 import base64, hashlib, json, sys
@@ -175,7 +183,7 @@ rm -rf {target}; mv "$aside/got" {target}
             self._explain(path, result)
 
     def require_writable(self) -> None:
-        """Refuse a storage that cannot be written to, in well under a second for HDFS.
+        """Refuse a storage that cannot be written to; well under a second, unless its NameNode just started.
 
         Raises:
             ServiceDown: the NameNode is down or in safe mode, or no DataNode is alive.
@@ -185,7 +193,8 @@ rm -rf {target}; mv "$aside/got" {target}
             return  # object stores have no such state; a refused write explains itself
         host, port = where.hostname or "head", where.port or 8020
         result = self._head.run(
-            f"python3 - {shlex.quote(host)} {port} {NAMENODE_HTTP} <<'STATE'\n{_STATE}\nSTATE\n", timeout=30
+            f"python3 - {shlex.quote(host)} {port} {NAMENODE_HTTP} {YOUNG_S} <<'STATE'\n{_STATE}\nSTATE\n",
+            timeout=YOUNG_S + 30,
         )
         state, _, rest = result.stdout.strip().partition(" ")
         again = "then the same command again"

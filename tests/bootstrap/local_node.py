@@ -29,7 +29,7 @@ is-active)
         [ "$quiet" ] || echo active; exit 0
     fi
     [ "$quiet" ] || echo inactive; exit 3;;
-stop) [ -n "$pid" ] && kill -KILL -- "-$pid" 2>/dev/null; rm -f "$FAKE_STATE/$1"; exit 0;;
+stop) [ -n "$pid" ] && kill -KILL "-$pid" 2>/dev/null; rm -f "$FAKE_STATE/$1"; exit 0;;
 esac
 """,
     "chown": "exit 0",

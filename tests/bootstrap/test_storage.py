@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -109,12 +110,15 @@ def test_a_source_that_does_not_exist_is_named(storage: SharedStorage, tmp_path:
 
 
 @contextmanager
-def _namenode(body: str) -> Iterator[tuple[int, int]]:
+def _namenode(*bodies: str) -> Iterator[tuple[int, int]]:
+    """A NameNode that answers with each body in turn, and then with the last."""
+    answers = list(bodies)
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write((answers.pop(0) if len(answers) > 1 else answers[0]).encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -153,6 +157,16 @@ def test_a_storage_that_cannot_be_written_to_says_why(
         else:
             with pytest.raises(ServiceDown, match=why):
                 storage.require_writable()
+
+
+def test_a_namenode_that_has_just_started_is_waited_for(
+    node: LocalNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = [_state("safeMode", live=0), f'{{"beans": [{{"NNStartedTimeInMillis": {time.time() * 1000}}}]}}']
+    body += [_state("Operational", live=1)]
+    with _namenode(*body) as (rpc, http):
+        monkeypatch.setattr(storage_module, "NAMENODE_HTTP", http)
+        SharedStorage(node, f"hdfs://127.0.0.1:{rpc}").require_writable()
 
 
 def test_a_namenode_that_is_down_is_said_at_once(node: LocalNode) -> None:
