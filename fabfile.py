@@ -94,7 +94,7 @@ def build_headnode(
     }
 )
 @expected_errors_in_one_line
-def submit_mnist(
+def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     context: Context,
     stack: str | None = None,
     spec: str = "jobs/specs/mnist.yaml",
