@@ -41,12 +41,7 @@ def sweep_script(job: str) -> str:
     """The script that waits, kills and waits again; fails with the processes that are left."""
     mark = shlex.quote(f"{MARK}={job}")
     return f"""
-left() {{
-    for file in /proc/[0-9]*/environ; do
-        tr '\\0' '\\n' <"$file" 2>/dev/null | grep -qxF {mark} || continue
-        pid=${{file#/proc/}}; echo "${{pid%/environ}}"
-    done
-}}
+left() {{ grep -lzxF {mark} /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'; }}
 n=0
 while pids=$(left); [ -n "$pids" ]; do
     n=$((n + 1))

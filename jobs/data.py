@@ -88,7 +88,7 @@ def convert(head: Remote, files: dict[str, Path], staging: str) -> None:
     )
     try:
         head.run(
-            f"set -e\n. {paths.PROFILE}\ngunzip {quoted['raw']}/*.gz\n{sets}"
+            f"set -e\ngunzip {quoted['raw']}/*.gz\n{sets}"
             f"rm -rf {quoted['raw']}\nchmod -R a+rX {quoted['out']}\n",
             timeout=CONVERT_TIMEOUT,
         )

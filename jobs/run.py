@@ -99,6 +99,7 @@ def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: 
         console.print(f"job      {place.id} runs on; follow it with: fab attach {place.id}", soft_wrap=True)
         return None
     folder = results / place.id
+    folder.mkdir(parents=True, exist_ok=True)
     log = folder / "job.log"
     with suppress(CommandFailed):
         link.remote.get(f"{place.folder}/log", log)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from bootstrap.errors import JobError
 
@@ -24,9 +24,7 @@ class View:
         self._progress = Progress(
             TextColumn("[bold]{task.description:<8}"),
             BarColumn(bar_width=30),
-            MofNCompleteColumn(),
             TextColumn("{task.fields[figures]}"),
-            TimeRemainingColumn(),
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -49,9 +47,9 @@ class View:
         self.events.append(event)
         kind = event["event"]
         if kind == "phase":
-            self._progress.update(self._task, description=event["phase"], figures="")
-            if event["phase"] != "train":
-                self._progress.update(self._task, total=None)
+            # A phase without iterations pulses: only a new task has no total again.
+            self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(event["phase"], total=None, figures="")
             if not self._console.is_terminal:
                 self._console.print(event["phase"])
         elif kind in ("progress", "display"):
@@ -59,7 +57,8 @@ class View:
                 self._task,
                 total=event["max_iter"],
                 completed=event["iteration"],
-                figures=f"loss {event['loss']:.4f}  {event['images_per_s']:,.0f} images/s",
+                figures=f"{event['iteration']} of {event['max_iter']}  loss {event['loss']:.4f}  "
+                f"{event['images_per_s']:,.0f} images/s{_left(event)}",
             )
         text = spoken(event)
         if text:
@@ -112,4 +111,5 @@ def _left(event: dict[str, Any]) -> str:
     left = event.get("left_s")
     if left is None:
         return ""
-    return f"  {left // 60:.0f}:{left % 60:02.0f} left"
+    minutes, seconds = divmod(round(left), 60)
+    return f"  {minutes}:{seconds:02} left"

@@ -82,10 +82,10 @@ def last_words(lines: "list[str]") -> str:
     """The line that says why: glog's FATAL line, else the last one."""
     for index, line in enumerate(lines):
         if is_fatal(line):
-            more = (
-                lines[index + 1] if index + 1 < len(lines) and not lines[index + 1].startswith("***") else ""
-            )
-            return " ".join((line.partition("] ")[2] + " " + more).split())
+            # glog ends a message that goes on in the next line with its stack.
+            more = "".join(lines[index + 1 : index + 2])
+            words = line.partition("] ")[2] + ("" if more.lstrip().startswith("***") else " " + more)
+            return " ".join(words.split())
     said = [line for line in lines if line.strip()]
     return "the worker process died" + (": " + said[-1].strip() if said else " without a word")
 

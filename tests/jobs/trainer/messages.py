@@ -83,7 +83,11 @@ MESSAGES = {
         ("source_class", 10001, "string"),
     ],
     "V1LayerParameter": [("name", 4, "string")],
-    "NetParameter": [("name", 1, "string"), ("layer", 100, "LayerParameter*"), ("layers", 2, "V1LayerParameter*")],
+    "NetParameter": [
+        ("name", 1, "string"),
+        ("layer", 100, "LayerParameter*"),
+        ("layers", 2, "V1LayerParameter*"),
+    ],
     "SolverParameter": [
         ("net", 24, "string"),
         ("train_net", 1, "string"),
@@ -133,7 +137,8 @@ def build() -> Any:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     classes = {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"double.{name}")) for name in MESSAGES
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"double.{name}"))
+        for name in MESSAGES
     }
     for value, number in {**ENUMS["SolverMode"], **ENUMS["SnapshotFormat"]}.items():
         setattr(classes["SolverParameter"], value, number)

@@ -28,7 +28,12 @@ def test_the_mnist_command_line_is_read_as_written() -> None:
 def test_defaults_are_caffeonsparks() -> None:
     options = parse(["-test", "-conf", "s", "-model", "m"])
 
-    assert (options.output, options.output_format, options.devices, options.cluster_size) == ("output", "json", 1, 1)
+    assert (options.output, options.output_format, options.devices, options.cluster_size) == (
+        "output",
+        "json",
+        1,
+        1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,9 @@ def test_blob_names_are_split_and_not_trimmed() -> None:
 
 
 def test_ethernet_is_ethernet_in_any_case() -> None:
-    assert parse("-train -conf s -model m -clusterSize 2 -connection Ethernet".split()).connection == "Ethernet"
+    assert (
+        parse("-train -conf s -model m -clusterSize 2 -connection Ethernet".split()).connection == "Ethernet"
+    )
 
 
 def test_one_executor_needs_no_connection() -> None:

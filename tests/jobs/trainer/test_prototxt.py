@@ -23,8 +23,6 @@ def edit(solver: Path, file: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-
-
 def native_net(job: Any, pb: Any) -> Any:
     return text_format.Parse(job.net, pb.NetParameter())
 
@@ -32,7 +30,13 @@ def native_net(job: Any, pb: Any) -> Any:
 def test_the_projects_own_prototxts_are_the_published_lenet(prototxts: Path, pb: Any) -> None:
     job = load(prototxts, pb)
 
-    assert (job.max_iter, job.test_iter, job.test_interval, job.snapshot, job.display) == (2000, 10, 100, 5000, 100)
+    assert (job.max_iter, job.test_iter, job.test_interval, job.snapshot, job.display) == (
+        2000,
+        10,
+        100,
+        5000,
+        100,
+    )
     assert (job.train.batch, job.test.batch, job.train.shape) == (64, 100, (1, 28, 28))
     assert job.train.transform.scale == job.test.transform.scale == 1 / 256
     assert job.rate.base == pytest.approx(0.01)

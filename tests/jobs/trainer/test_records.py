@@ -34,7 +34,9 @@ def test_records_come_in_the_order_of_their_keys(database: Make, pb: Any) -> Non
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 0), (0, 1), (3, 9), (24, 25), (20, 99), (30, 40)])
-def test_a_range_is_half_open_and_ends_with_the_database(database: Make, pb: Any, start: int, stop: int) -> None:
+def test_a_range_is_half_open_and_ends_with_the_database(
+    database: Make, pb: Any, start: int, stop: int
+) -> None:
     assert ids(Lmdb(database(25), pb.Datum), start, stop) == list(range(25))[start:stop]
 
 

@@ -1,0 +1,178 @@
+"""Job specifications: read, refused, overridden, measured against a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bootstrap.cluster import Cluster
+from bootstrap.errors import ConfigError
+from jobs.spec import JobSpec
+from tests.jobs.conftest import SPECS
+
+GOOD: dict[str, Any] = {
+    "name": "mnist",
+    "solver": "s.prototxt",
+    "net": "n.prototxt",
+    "executors": 2,
+    "features": ["accuracy", "loss"],
+    "label": "label",
+}
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a specification beside the files that it names."""
+
+    def write(**changes: Any) -> Path:
+        for name in ("s.prototxt", "n.prototxt"):
+            (tmp_path / name).touch()
+        document = {key: value for key, value in {**GOOD, **changes}.items() if value is not ...}
+        path = tmp_path / "job.yaml"
+        path.write_text(yaml.safe_dump(document))
+        return path
+
+    return write
+
+
+def test_the_projects_own_specification_is_lenet_on_two_executors() -> None:
+    spec = JobSpec.from_file(SPECS / "mnist.yaml")
+
+    assert (spec.executors, spec.batch, spec.max_iter, spec.data) == (2, 64, None, "mnist")
+    assert spec.features == ("accuracy", "loss")
+    assert spec.memory == 1024
+    assert spec.solver == SPECS / "lenet_memory_solver.prototxt"
+
+
+def test_paths_are_relative_to_the_file(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write()
+    monkeypatch.chdir("/")
+
+    assert JobSpec.from_file(path).shipped == (tmp_path / "s.prototxt", tmp_path / "n.prototxt")
+
+
+@pytest.mark.parametrize(
+    ("given", "megabytes"),
+    [("1 GiB", 1024), ("1.5GiB", 1536), ("2048 MiB", 2048), ("2g", 2048), ("1100m", 1100)],
+)
+def test_sizes_are_written_with_their_unit(write: Write, given: str, megabytes: int) -> None:
+    assert JobSpec.from_file(write(memory=given)).memory == megabytes
+
+
+BAD = [
+    ({"executor": 2}, "executor: there is no such key; there are: name, solver"),
+    ({"executors": 0}, "executors: "),
+    ({"executors": "two"}, "executors: "),
+    ({"executors": ...}, "executors: Field required"),
+    ({"cores": 0}, "cores: "),
+    ({"cores": 2, "threads": 4}, "threads: 4 BLAS threads do not fit 2 cores"),
+    ({"devices": 2}, "devices: 2, and CPU mode has a single device"),
+    ({"memory": 2048}, "is no size, write it like 1 GiB"),
+    ({"memory": "2 parsecs"}, "is no size"),
+    ({"memory": "512 MiB"}, "memory: "),
+    ({"batch": 0}, "batch: "),
+    ({"max_iter": -1}, "max_iter: "),
+    ({"data": "imagenet"}, "data: "),
+    ({"name": "My Job"}, "name: "),
+    ({"features": ["a b"]}, "'a b' is no blob name"),
+    ({"features": ["a,b"]}, "'a,b' is no blob name"),
+    ({"features": "accuracy"}, "features: "),
+    ({"features": [], "label": "label"}, "label: it adds a column to features"),
+    ({"train": False, "test": False, "features": [], "label": ""}, "nothing to do"),
+    ({"train": False}, "model: without training"),
+    ({"snapshot": "hdfs:///a.solverstate"}, "snapshot: it needs `weights`"),
+    ({"train": False, "model": "m", "weights": "w"}, "they are where training starts"),
+    ({"transport": "rdma"}, "transport: "),
+    ({"timeout": 0}, "timeout: "),
+    ({"solver": "missing.prototxt"}, "which is not there"),
+    ({"files": ["s.prototxt"]}, "two files have one name"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), BAD)
+def test_what_cannot_run_is_refused_in_one_line_that_names_the_file(
+    write: Write, changes: dict[str, Any], words: str
+) -> None:
+    path = write(**changes)
+
+    with pytest.raises(ConfigError) as refused:
+        JobSpec.from_file(path)
+
+    assert words in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("a: [", "it is not YAML"), ("- a", "it holds no keys"), ("", "no keys")]
+)
+def test_a_file_that_is_no_specification_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+
+    with pytest.raises(ConfigError, match=words):
+        JobSpec.from_file(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: it cannot be read"):
+        JobSpec.from_file(tmp_path / "none.yaml")
+
+
+def test_the_command_line_goes_over_the_file(write: Write) -> None:
+    spec = JobSpec.from_file(write(memory="1.5 GiB"))
+
+    changed = spec.with_overrides(executors=3, iterations=50)
+
+    assert (changed.executors, changed.max_iter, changed.memory) == (3, 50, 1536)
+    assert spec.with_overrides() == spec
+
+
+@pytest.mark.parametrize("given", [{"executors": 0}, {"iterations": 0}])
+def test_an_impossible_value_on_the_command_line_is_refused(write: Write, given: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="the command line"):
+        JobSpec.from_file(write()).with_overrides(**given)
+
+
+def test_a_specification_survives_json(write: Write) -> None:
+    spec = JobSpec.from_file(write(memory="3 GiB", batch=7))
+
+    assert JobSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+# The fixture's cluster has two workers of 2 cores and 2048 MiB.
+@pytest.mark.parametrize(
+    "size",
+    [{"executors": 4}, {"executors": 2, "cores": 2}, {"executors": 2, "memory": "2 GiB"}, {"executors": 1}],
+)
+def test_what_fits_the_cluster_passes(write: Write, cluster: Cluster, size: dict[str, Any]) -> None:
+    JobSpec.from_file(write(**size)).check(cluster)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (
+            {"executors": 5},
+            "executors: 5 of 1 cores and 1024 MiB: stack 'dev' has room for 4 (2 workers of 2 cores",
+        ),
+        ({"executors": 3, "cores": 2}, "has room for 2"),
+        ({"executors": 3, "memory": "1.5 GiB"}, "has room for 2"),
+        ({"cores": 3}, "cores: 3: a worker has 2"),
+        ({"memory": "3 GiB"}, "memory: 3072 MiB: a worker offers 2048 MiB"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_numbers(
+    write: Write, cluster: Cluster, size: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        JobSpec.from_file(write(**size)).check(cluster)
+
+    assert words in str(refused.value)

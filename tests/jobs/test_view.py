@@ -1,0 +1,93 @@
+"""A job's log and events, as people see them."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from jobs.view import View, read_event
+
+
+def event(kind: str, **values: Any) -> str:
+    return json.dumps({"event": kind, "time": 1.0, **values})
+
+
+DISPLAY = event(
+    "display", iteration=100, max_iter=2000, loss=0.25, lr=0.01, images_per_s=2512.3, seconds=5.0, left_s=95.2
+)
+
+
+@pytest.fixture
+def out() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def view(out: io.StringIO) -> View:
+    return View(Console(file=out, width=60))
+
+
+def test_lines_of_the_log_and_events_are_told_apart() -> None:
+    assert read_event(DISPLAY) is not None
+    assert read_event("WARN something") is None
+    assert read_event('{"event": cut off') is None
+    assert read_event('{"SampleID": "1"}') is None
+
+
+def test_without_a_terminal_progress_is_plain_lines(view: View, out: io.StringIO) -> None:
+    with view:
+        for line in (event("phase", phase="train"), "noise of a JVM", DISPLAY):
+            view.line(line)
+        view.line(event("validation", iteration=100, values={"accuracy": [0.912], "ip2": [1.0, 2.0]}))
+
+    assert out.getvalue().splitlines() == [
+        "train",
+        "iteration    100 of 2000  loss 0.2500  lr 0.010000  2,512 images/s  1:35 left",
+        "iteration    100 validation  accuracy 0.9120",
+    ]
+
+
+def test_time_left_keeps_its_minutes_whole(view: View, out: io.StringIO) -> None:
+    view.line(DISPLAY.replace("95.2", "119.7"))
+
+    assert "2:00 left" in out.getvalue()
+
+
+def test_on_a_terminal_a_bar_follows_the_iterations(out: io.StringIO) -> None:
+    console = Console(file=out, width=120, force_terminal=True)
+    with View(console) as view:
+        view.line(event("phase", phase="train"))
+        view.line(event("progress", iteration=500, max_iter=2000, loss=0.5, images_per_s=1000.0, left_s=1.0))
+        view._progress.refresh()
+        view.line(event("phase", phase="score"))
+
+    assert "500 of 2000  loss 0.5000  1,000 images/s  0:01 left" in out.getvalue()
+    assert "score" in out.getvalue()
+
+
+def test_the_trainers_own_words_explain_a_failure(view: View) -> None:
+    view.line(event("failed", rank=1, host="w2", message="echo"))
+    view.line(event("failed", message="x", words=["-output hdfs:///o", "it exists", "Remove it."]))
+
+    error = view.failure("j", 2, "results/j/job.log")
+
+    assert str(error) == "job j: -output hdfs:///o: it exists. Remove it. The full log: results/j/job.log"
+
+
+def test_without_words_the_end_of_the_log_explains_it(view: View) -> None:
+    for line in ("Exception in thread main", "java.lang.OutOfMemoryError: heap", ""):
+        view.line(line)
+
+    assert "it ended with status 1: java.lang.OutOfMemoryError: heap" in str(view.failure("j", 1, "log"))
+
+
+def test_a_long_log_is_not_kept_whole(view: View) -> None:
+    for number in range(10_000):
+        view.line(f"line {number}")
+
+    assert len(view.log) < 100
+    assert view.log[-1] == "line 9999"

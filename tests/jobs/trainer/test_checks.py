@@ -1,0 +1,125 @@
+"""What the driver refuses before a stage runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.trainer import checks
+from jobs.trainer.cli import parse
+from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.probe import Nets
+from jobs.trainer.prototxt import Job, load
+
+TRAIN = parse(
+    "-train -features accuracy -label label -conf s -model m -clusterSize 3 -connection ethernet".split()
+)
+NETS = Nets({"accuracy": (), "label": (100,), "x_split_0": (100,)}, ("accuracy",), 431_080, True)
+
+
+@pytest.fixture
+def job(prototxts: Path, pb: Any) -> Job:
+    return load(prototxts, pb)
+
+
+@pytest.mark.parametrize(
+    ("conf", "size"),
+    [
+        ({"spark.master": "spark://head:7077"}, 3),
+        ({"spark.master": "spark://head:7077", "spark.executor.instances": "7"}, 3),
+        ({"spark.master": "yarn", "spark.executor.instances": "7"}, 7),
+        ({"spark.master": "yarn"}, 1),
+        (
+            {
+                "spark.dynamicAllocation.enabled": "true",
+                "spark.dynamicAllocation.minExecutors": "4",
+                "spark.dynamicAllocation.maxExecutors": "4",
+            },
+            4,
+        ),
+    ],
+)
+def test_the_cluster_size_is_decided_as_in_caffeonspark(conf: dict[str, str], size: int) -> None:
+    assert checks.cluster_size(TRAIN, conf) == size
+
+
+def test_training_does_not_start_on_an_allocation_that_may_change() -> None:
+    conf = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.minExecutors": "2"}
+
+    with pytest.raises(Refused, match="must be identical"):
+        checks.cluster_size(TRAIN, conf)
+
+
+def test_an_executor_missing_is_told_with_both_numbers() -> None:
+    checks.executors(2, 2)
+    with pytest.raises(TrainerError) as refused:
+        checks.executors(3, 2)
+
+    assert "3 executors requested, 2 registered" in str(refused.value)
+    assert "actual number of executors is not as expected" in str(refused.value)
+
+
+def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: Job) -> None:
+    checks.nets(TRAIN, job, NETS)
+    with pytest.raises(Refused, match=r"label: the TEST net has no such blob. There are: accuracy\."):
+        checks.nets(TRAIN, job, NETS._replace(blobs={"accuracy": ()}))
+
+
+def test_gpu_mode_is_refused_on_a_cpu_build(job: Job) -> None:
+    with pytest.raises(Refused, match="Cannot use GPU in CPU-only Caffe"):
+        checks.nets(TRAIN, replace(job, gpu=True), NETS)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1, True), (9, True), (10, False)])
+def test_mnist_permits_nine_executors(job: Job, size: int, fits: bool) -> None:
+    if fits:
+        checks.enough(job, size, 60_000, 10_000)
+        return
+    with pytest.raises(Refused) as refused:
+        checks.enough(job, size, 60_000, 10_000)
+
+    said = str(refused.value)
+    assert "60000 training records for 10 executors" in said
+    assert "Insufficient training data" in said
+    assert "need 64000 (at most 9 executors)" in said
+    assert "Please adjust hyperparameters or increase dataset" in said
+
+
+def test_too_little_to_validate_is_refused_with_the_numbers(job: Job) -> None:
+    with pytest.raises(Refused, match=r"999 validation records: Insufficient validation data: .* needs 1000"):
+        checks.enough(job, 1, 60_000, 999)
+
+
+def test_without_validation_one_record_an_executor_is_enough(job: Job) -> None:
+    plain = replace(job, test_iter=0, test_interval=0)
+
+    checks.enough(plain, 3, 3, 0)
+    with pytest.raises(Refused, match="each executor needs one"):
+        checks.enough(plain, 3, 2, 0)
+
+
+def test_records_of_another_shape_are_refused(job: Job) -> None:
+    checks.records(job.train, (1, 28, 28))
+    with pytest.raises(Refused, match="its records are 3x32x32, and the TRAIN layer says 1x28x28"):
+        checks.records(job.train, (3, 32, 32))
+    with pytest.raises(Refused, match="no records"):
+        checks.records(job.train, None)
+
+
+def test_records_may_be_larger_than_the_crop(job: Job) -> None:
+    cropped = replace(job.train, transform=replace(job.train.transform, crop=28))
+
+    checks.records(cropped, (1, 32, 40))
+    with pytest.raises(Refused, match="crop_size: 28"):
+        checks.records(cropped, (1, 27, 40))
+
+
+@pytest.mark.parametrize(
+    ("given", "hdf5", "written"),
+    [("m", False, "m"), ("m", True, "m.h5"), ("m.h5", False, "m"), ("m.h5", True, "m.h5")],
+)
+def test_the_models_suffix_follows_the_format(job: Job, given: str, hdf5: bool, written: str) -> None:
+    assert checks.model_uri(given, replace(job, hdf5=hdf5)) == written

@@ -1,0 +1,67 @@
+"""Means over rows, and what ranks agree on."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.group import Exchange, Solo, digest, require_same
+from jobs.trainer.score import Sums, means_text
+
+
+def test_means_are_taken_element_by_element_over_all_rows() -> None:
+    sums = Sums(["accuracy", "ip2"])
+    for row in ([[1.0], [1.0, 2.0]], [[0.0], [3.0, 4.0]], [[0.5], [5.0, 9.0]]):
+        sums.add(row)
+
+    assert sums.means() == {"accuracy": [0.5], "ip2": [3.0, 5.0]}
+
+
+def test_parts_may_be_summed_apart_and_one_may_be_empty() -> None:
+    left, right = Sums(["a"]), Sums(["a"])
+    left.add([[1.0]])
+    right.add([[2.0]]).add([[6.0]])
+
+    assert left.merge(right).merge(Sums(["a"])).means() == {"a": [3.0]}
+
+
+def test_a_small_last_batch_weighs_by_its_samples() -> None:
+    sums = Sums(["accuracy"])
+    for value in [0.9] * 100 + [0.5] * 25:
+        sums.add([[value]])
+
+    assert sums.means()["accuracy"][0] == pytest.approx((90 + 12.5) / 125)
+
+
+def test_no_rows_have_no_mean() -> None:
+    with pytest.raises(TrainerError, match="no records"):
+        Sums(["a"]).means()
+
+
+def test_the_means_file_is_caffeonsparks() -> None:
+    assert means_text({"accuracy": [0.99], "loss": [0.25, 1.0]}) == "accuracy: 0.99\nloss: 0.25,1.0\n"
+
+
+def test_bytes_travel_through_sparks_text_gathering() -> None:
+    sent: list[str] = []
+
+    def gather(mine: str) -> list[str]:
+        sent.append(mine)
+        return [mine, "AAEC"]
+
+    assert Exchange(gather).bytes(b"\xff\x00") == [b"\xff\x00", b"\x00\x01\x02"]
+    assert Exchange(lambda mine: [mine]).text("w1: \u00e9") == ["w1: \u00e9"]
+
+
+def test_ranks_that_differ_are_named_with_what_they_have() -> None:
+    require_same("the weights", ["a", "a"], ["w1", "w2"], "")
+    with pytest.raises(TrainerError, match="w1 has aaaa, w2 has bbbb"):
+        require_same("the weights", ["aaaa", "bbbb"], ["w1", "w2"], "Look.")
+
+
+def test_the_digest_is_of_all_parts_in_order() -> None:
+    assert digest([b"a", b"b"]) == digest([b"ab"]) != digest([b"b", b"a"])
+
+
+def test_a_rank_alone_is_rank_zero_of_one() -> None:
+    assert (Solo().rank, Solo().size, Solo().waited_s) == (0, 1, 0.0)
