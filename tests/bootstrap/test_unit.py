@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap import unit as unit_module
 from bootstrap.errors import Unreachable
 from bootstrap.remote import Remote, Result
 from bootstrap.unit import LOST, Unit, UnitState
@@ -132,3 +133,17 @@ def test_without_a_way_to_reconnect_the_broken_connection_is_the_callers(node: L
     unit.start("echo x")
     with pytest.raises(Unreachable):
         unit.follow(lambda _: None)
+
+
+def test_a_node_that_stays_away_is_given_up_with_the_last_reason(
+    node: LocalNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_module, "RECONNECT_WITHIN", 0.3)
+    unit = Unit(_Flaky(node, {3}), "job-1", str(node.folder / "unit"))
+    unit.start("echo x")
+
+    def reconnect() -> Remote:
+        raise Unreachable("head", "SSH does not answer", "Run `pulumi up`.")
+
+    with pytest.raises(Unreachable, match="SSH does not answer"):
+        unit.follow(lambda _: None, reconnect=reconnect)
