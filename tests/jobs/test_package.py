@@ -16,7 +16,8 @@ from tests.jobs.conftest import SPECS
 
 def test_the_zip_alone_can_be_imported_and_refuses_a_wrong_flag(tmp_path: Path) -> None:
     (tmp_path / "trainer.zip").write_bytes(trainer_zip())
-    code = "import sys; sys.path[:0] = ['trainer.zip']; from jobs.trainer.main import main; sys.exit(main(['-bad']))"
+    code = "import sys; sys.path[:0] = ['trainer.zip']\n"
+    code += "from jobs.trainer.main import main; sys.exit(main(['-bad']))"
 
     done = subprocess.run(
         [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False

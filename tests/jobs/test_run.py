@@ -30,7 +30,7 @@ FINISHES = """
 say() { echo "$1" >>"$CAFFE_SPARK_EVENTS"; }
 say '{"event": "phase", "time": 1.0, "phase": "start"}'
 say '{"event": "phase", "time": 3.0, "phase": "train"}'
-say '{"event": "trained", "time": 4.0, "iterations": 7, "images_per_s": 9.0, "model": "m", "hosts": ["w1", "w2"]}'
+say '{"event": "trained", "time": 4.0, "iterations": 7, "images_per_s": 9, "model": "m", "hosts": ["w1"]}'
 say '{"event": "means", "time": 5.0, "values": {"accuracy": [0.75], "loss": [0.5]}, "samples": 4}'
 out=$(echo "$*" | sed 's#.*-output hdfs://[^/]*##')
 mkdir -p "$FAKE_STATE/dfs$out"

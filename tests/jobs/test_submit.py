@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -27,13 +28,10 @@ def conf(argv: list[str]) -> dict[str, str]:
 
 
 def test_mnist_is_caffeonsparks_own_command_line() -> None:
-    assert (
-        trainer_arguments(spec(), PLACE)
-        == (
-            "-train -test -features accuracy,loss -label label -conf lenet_memory_solver.prototxt -clusterSize 2 "
-            "-devices 1 -connection ethernet -model hdfs://head:9000/jobs/mnist-1/mnist.model "
-            "-output hdfs://head:9000/jobs/mnist-1/features"
-        ).split()
+    assert shlex.join(trainer_arguments(spec(), PLACE)) == (
+        "-train -test -features accuracy,loss -label label -conf lenet_memory_solver.prototxt "
+        "-clusterSize 2 -devices 1 -connection ethernet -model hdfs://head:9000/jobs/mnist-1/mnist.model "
+        "-output hdfs://head:9000/jobs/mnist-1/features"
     )
 
 

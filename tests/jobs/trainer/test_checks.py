@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from jobs.trainer.probe import Nets
 from jobs.trainer.prototxt import Job, load
 
 TRAIN = parse(
-    "-train -features accuracy -label label -conf s -model m -clusterSize 3 -connection ethernet".split()
+    shlex.split("-train -features accuracy -label label -conf s -model m -clusterSize 3 -connection ethernet")
 )
 NETS = Nets({"accuracy": (), "label": (100,), "x_split_0": (100,)}, ("accuracy",), 431_080, True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from jobs.trainer.cli import parse
@@ -89,27 +91,28 @@ def test_blob_names_are_split_and_not_trimmed() -> None:
 
 def test_ethernet_is_ethernet_in_any_case() -> None:
     assert (
-        parse("-train -conf s -model m -clusterSize 2 -connection Ethernet".split()).connection == "Ethernet"
+        parse(shlex.split("-train -conf s -model m -clusterSize 2 -connection Ethernet")).connection
+        == "Ethernet"
     )
 
 
 def test_one_executor_needs_no_connection() -> None:
-    assert parse("-train -conf s -model m".split()).cluster_size == 1
+    assert parse(shlex.split("-train -conf s -model m")).cluster_size == 1
 
 
 def test_scoring_needs_no_connection() -> None:
-    assert parse("-test -conf s -model m -clusterSize 4".split()).cluster_size == 4
+    assert parse(shlex.split("-test -conf s -model m -clusterSize 4")).cluster_size == 4
 
 
 def test_what_has_no_effect_is_said() -> None:
-    notes = parse("-train -conf s -model m -persistent -lmdb_partitions 4".split()).notes
+    notes = parse(shlex.split("-train -conf s -model m -persistent -lmdb_partitions 4")).notes
 
     assert [note.split()[0] for note in notes] == ["-persistent", "-lmdb_partitions"]
 
 
 def test_a_snapshot_with_weights_resumes_and_weights_alone_finetune() -> None:
-    resumed = parse("-train -conf s -model m -snapshot a.solverstate -weights a.caffemodel".split())
-    finetuned = parse("-train -conf s -model m -weights a.caffemodel,b.caffemodel".split())
+    resumed = parse(shlex.split("-train -conf s -model m -snapshot a.solverstate -weights a.caffemodel"))
+    finetuned = parse(shlex.split("-train -conf s -model m -weights a.caffemodel,b.caffemodel"))
 
     assert (resumed.snapshot, resumed.weights) == ("a.solverstate", ("a.caffemodel",))
     assert (finetuned.snapshot, finetuned.weights) == ("", ("a.caffemodel", "b.caffemodel"))

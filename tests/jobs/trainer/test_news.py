@@ -1,4 +1,4 @@
-"""How executors tell the driver what happens, and how a failure finds its cause: real sockets and processes."""
+"""How executors tell the driver what happens, and how a failure finds its cause."""
 
 from __future__ import annotations
 
@@ -89,7 +89,10 @@ from jobs.trainer.watch import watched
 with watched(Address(sys.argv[1], int(sys.argv[2]), sys.argv[3]), 1, "w2"):
     {body}
 """
-FATAL = "F0131 12:00:00.000001 77 net.cpp:764] Cannot copy param 0 weights\\n    *** Check failure stack trace: ***\\n"
+FATAL = (
+    "F0131 12:00:00.000001 77 net.cpp:764] Cannot copy param 0 weights\\n"
+    "    *** Check failure stack trace: ***\\n"
+)
 
 
 def worker(channel: Channel, body: str) -> subprocess.CompletedProcess[str]:
@@ -226,8 +229,8 @@ def test_a_snapshot_is_what_to_go_on_from(journal: Journal) -> None:
 
 
 SPARK_LOST = (
-    "org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 3.0 failed 1 times, most "
-    "recent failure: Lost task 0.0 in stage 3.0 (TID 4) (10.9.8.12 executor 1): ExecutorLostFailure (executor 1 …"
+    "org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 3.0 failed 1 times, "
+    "most recent failure: Lost task 0.0 in stage 3.0 (TID 4) (10.9.8.12 executor 1): ExecutorLostFailure (…"
 )
 SPARK_PYTHON = """Job aborted due to stage failure: Task 0 in stage 0.0 failed
 Traceback (most recent call last):

@@ -150,10 +150,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("file", "old", "new", "words"), REFUSED)
+@pytest.mark.parametrize("case", REFUSED)
 def test_what_caffe_would_choke_on_is_refused_in_one_line(
-    prototxts: Path, pb: Any, file: str, old: str, new: str, words: str
+    prototxts: Path, pb: Any, case: tuple[str, str, str, str]
 ) -> None:
+    file, old, new, words = case
     edit(prototxts, file, old, new)
 
     with pytest.raises(Refused) as refused:

@@ -71,7 +71,7 @@ def test_floats_are_read_when_there_are_no_bytes(database: Make, pb: Any) -> Non
 
 
 def test_encoded_images_are_refused_by_record(database: Make, pb: Any) -> None:
-    with pytest.raises(Refused, match="record 00000000 .*encoded"):
+    with pytest.raises(Refused, match=r"record 00000000 .*encoded"):
         list(Lmdb(database(1, encoded=True), pb.Datum).read(0, 1))
 
 
