@@ -48,7 +48,8 @@ class Stack:
 
     @property
     def config(self) -> Path:
-        return self.folder / f"Pulumi.{self.name}.yaml"
+        # `pulumi stack init` and `stack output` look nowhere else. Git ignores it.
+        return ROOT / f"Pulumi.{self.name}.yaml"
 
     def run(self, *command: str, timeout: float = 600) -> Said:
         started = time.monotonic()
@@ -67,9 +68,7 @@ class Stack:
         return Said(done.returncode, done.stdout, time.monotonic() - started)
 
     def pulumi(self, *arguments: str, timeout: float = 600) -> Said:
-        return self.run(
-            "pulumi", *arguments, "--stack", self.name, "--config-file", str(self.config), timeout=timeout
-        )
+        return self.run("pulumi", *arguments, "--stack", self.name, timeout=timeout)
 
     def up(self, timeout: float = 900) -> Said:
         return self.pulumi("up", "--yes", "--skip-preview", timeout=timeout)
@@ -111,6 +110,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     assert stack.pulumi("stack", "init").code == 0
     yield stack
     stack.pulumi("destroy", "--yes", "--skip-preview")
+    stack.config.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -57,15 +57,16 @@ def test_an_unknown_stack_is_named_with_those_that_exist(stack: Stack, up: Said)
 
 
 def test_a_stack_that_is_not_up_has_no_cluster(stack: Stack, up: Said) -> None:
-    empty = Stack(stack.folder, stack.env, name="empty")
+    empty = Stack(stack.folder, stack.env, name="e2e-empty")
     empty.config.write_text("config: {}\n")
     assert empty.pulumi("stack", "init").code == 0
     try:
         assert_refused(
-            empty.fab("bootstrap"), "stack 'empty'", "no output `cluster`", "pulumi up --stack empty"
+            empty.fab("bootstrap"), "stack 'e2e-empty'", "no output `cluster`", "pulumi up --stack e2e-empty"
         )
     finally:
         empty.pulumi("stack", "rm", "--yes")
+        empty.config.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("task", ["bootstrap", "build-headnode", "submit-mnist"])
