@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import Final
 
 import pulumi
 from pulumi.runtime.config import CONFIG
@@ -11,7 +13,9 @@ from bootstrap.errors import CaffeSparkError
 from infra import config
 from infra.local.program import program as local
 
-PROGRAMS = {"local": local}
+PROGRAMS: Final = {"local": local}
+SAID_ALREADY: Final = 32
+"""Tells the language host that the user has read why; with RunError it adds `an unhandled error occurred`."""
 
 
 def main() -> None:
@@ -22,7 +26,8 @@ def main() -> None:
         settings = config.load(CONFIG.get(), stack)
         outputs = PROGRAMS[settings.provider](settings, stack, str(Path.cwd()))
     except CaffeSparkError as error:
-        raise pulumi.RunError(str(error)) from None
+        pulumi.log.error(str(error))
+        sys.exit(SAID_ALREADY)
     for name, value in outputs.items():
         pulumi.export(name, value)
 

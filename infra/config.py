@@ -32,7 +32,7 @@ def _private(subnet: IPv4Network) -> IPv4Network:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
 class DebstrapImage(_Section):

@@ -1,0 +1,63 @@
+"""What Pulumi stores of our providers, and how their failures read."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from base64 import b64decode
+from types import ModuleType
+
+import pytest
+from pulumi.dynamic import ConfigureRequest
+from pulumi.dynamic.config import Config
+from pulumi.dynamic.dynamic import serialize_provider
+
+from bootstrap.errors import ConfigError
+from infra.local.image import BaseImageProvider
+from infra.local.keys import SecretProvider, SshKeyProvider
+from infra.local.network import LeftoversProvider, NetworkProvider
+from infra.local.nodes import NodeProvider
+from infra.local.provider import Provider
+
+PROVIDERS = [
+    *(BaseImageProvider, LeftoversProvider, NetworkProvider, NodeProvider, SecretProvider, SshKeyProvider)
+]
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_a_provider_is_stored_by_name_alone(kind: type[Provider]) -> None:
+    """More than its name would change with our code, and every resource with it."""
+    stored = serialize_provider(kind())
+    assert stored == serialize_provider(kind())
+    assert len(stored) < 200
+    assert isinstance(pickle.loads(b64decode(stored)), kind)
+
+
+def test_an_expected_failure_is_one_line_and_a_bug_keeps_its_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = ModuleType("__main__")
+    server.DynamicResourceProviderServicer = object  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "__main__", server)
+    monkeypatch.setattr(sys, "argv", ["server"])
+    Provider().configure(ConfigureRequest(Config({}, "caffe-spark")))
+    try:
+        raise ConfigError("a", "b", "Type c.")
+    except ConfigError:
+        assert server.traceback.format_exc() == "a: b. Type c."
+    try:
+        raise KeyError("bug")
+    except KeyError:
+        assert "Traceback" in server.traceback.format_exc()
+
+
+def test_keys_and_secrets_are_new_each_time_and_never_change() -> None:
+    first, second = (SshKeyProvider().create({"purpose": "x"}).outs for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first["private_key"] != second["private_key"]
+    assert first["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert first["public_key"].startswith("ssh-ed25519 AAAA")
+    assert not SshKeyProvider().diff("id", first, second).changes
+    secrets = {SecretProvider().create({"purpose": "x"}).outs["value"] for _ in range(2)}  # type: ignore[index]
+    assert len(secrets) == 2

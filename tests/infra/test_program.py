@@ -1,0 +1,129 @@
+"""The whole program against a recording engine: what it registers, exports and refuses.
+
+It cannot show that the providers do what the engine asks of them; test_real_stack.py does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bootstrap.cluster import Cluster
+from tests.infra.conftest import FakeEngine, Program
+
+
+def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: Program) -> None:
+    outputs = program.run()
+    cluster = Cluster.from_outputs("test", outputs)
+    assert [node.name for node in cluster.nodes] == ["head", "w1", "w2"]
+    assert [node.address for node in cluster.nodes] == ["10.89.77.10", "10.89.77.11", "10.89.77.12"]
+    assert cluster.node("w2").host_key == "ssh-ed25519 w2-host-key"
+    assert cluster.ssh.private_key.get_secret_value() == "private operator-key"
+    assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
+    assert (cluster.worker.cores, cluster.worker.memory_mb) == (2, 1536)
+    assert (cluster.spark_master, cluster.shared_storage) == ("spark://head:7077", "hdfs://head:9000")
+
+
+def test_private_parts_of_keys_and_secrets_are_marked_secret(program: Program) -> None:
+    program.run()
+    assert program.recorder.secret == {
+        "operator-key": ["private_key"],
+        "head-host-key": ["private_key"],
+        "w1-host-key": ["private_key"],
+        "w2-host-key": ["private_key"],
+        "spark-secret": ["value"],
+    }
+
+
+def test_a_stack_is_an_image_a_network_keys_and_a_node_for_each_host(program: Program) -> None:
+    program.run(workers="1")
+    kinds = sorted(args.typ.rpartition(":")[2] for args in program.recorder.registered.values())
+    assert kinds == [
+        *("BaseImage", "Leftovers", "Network", "Node", "Node"),
+        *("Secret", "SshKey", "SshKey", "SshKey"),
+    ]
+
+
+def test_one_worker_more_leaves_every_other_resource_as_it_was(program: Program) -> None:
+    program.run()
+    before = {name: args.inputs for name, args in program.recorder.registered.items()}
+    program.run(workers="3")
+    after = {name: args.inputs for name, args in program.recorder.registered.items()}
+    assert set(after) - set(before) == {"w3", "w3-host-key"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_nodes_carry_the_stacks_name_and_labels(program: Program) -> None:
+    program.run()
+    nodes = program.recorder.of("Node")
+    assert nodes["w1"]["container"] == "caffe-spark-test-w1"
+    assert nodes["w1"]["labels"] == {
+        "caffe-spark.project": "caffe-spark",
+        "caffe-spark.stack": "test",
+        "caffe-spark.home": str(Path.cwd()),
+    }
+
+
+def test_the_stack_says_what_to_type_next_and_what_will_stay(program: Program) -> None:
+    outputs = program.run()
+    assert "fab build-headnode" in outputs["next"]
+    assert "localhost/caffe-spark-node:" in outputs["kept"]
+    assert outputs["nodes"] == {"head": "10.89.77.10", "w1": "10.89.77.11", "w2": "10.89.77.12"}
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"workers": "0"}, ("workers = '0'", "pulumi config set workers 2 --stack test")),
+        ({"wrokers": "2"}, ("wrokers", "no such key", "pulumi config rm wrokers --stack test")),
+        ({"provider": "azure"}, ("azure", "only the provider local")),
+        ({"engine": "docker"}, ("docker is not installed", "podman is", "config set engine podman")),
+        ({"vcpu": "4096"}, ("vcpu: 4096", "this machine has", "config set vcpu")),
+        ({"memoryMb": "999999999"}, ("memoryMb", "this machine has", "config set memoryMb")),
+    ],
+)
+def test_bad_input_is_one_line_before_the_first_resource(
+    program: Program, config: dict[str, str], words: tuple[str, ...]
+) -> None:
+    program.run(**config)
+    (line,) = program.said
+    assert "\n" not in line
+    assert all(word in line for word in words), line
+    assert program.recorder.registered == {}
+
+
+def test_no_engine_is_refused_with_the_package_to_install(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    program.run()
+    (line,) = program.said
+    assert "podman or docker is not installed" in line
+    assert "apt-get install -y podman" in line
+
+
+def test_a_subnet_in_use_is_refused_with_a_free_one(program: Program, engine: FakeEngine) -> None:
+    engine.knows_networks({"name": "theirs", "subnets": [{"subnet": "10.89.0.0/16"}]})
+    program.run()
+    (line,) = program.said
+    assert "10.89.77.0/24: the network theirs uses 10.89.0.0/16" in line
+    assert "pulumi config set subnet 192.168.77.0/24 --stack test" in line
+
+
+def test_under_ten_gigabytes_of_disk_are_refused(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 9_900_000_000})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    program.run()
+    (line,) = program.said
+    assert "9.9 GB free" in line
+    assert "10 GB" in line
+
+
+def test_a_full_disk_is_no_reason_to_refuse_a_stack_that_is_up(
+    program: Program, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 0})
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    engine.knows_containers("caffe-spark-test-head", "caffe-spark-test-w1", "caffe-spark-test-w2")
+    assert "cluster" in program.run()

@@ -1,0 +1,22 @@
+"""Names and labels."""
+
+from __future__ import annotations
+
+from infra import tags
+
+
+def test_everything_of_a_stack_begins_with_project_and_stack() -> None:
+    assert tags.full_name("dev") == "caffe-spark-dev"
+    assert tags.full_name("dev", "w1") == "caffe-spark-dev-w1"
+
+
+def test_a_worker_keeps_its_name_when_others_come() -> None:
+    assert tags.worker_names(2) == tags.worker_names(3)[:2] == ["w1", "w2"]
+
+
+def test_two_clones_of_the_project_do_not_own_each_others_things() -> None:
+    ours, theirs = tags.labels("dev", "/home/a/caffe-spark"), tags.labels("dev", "/home/b/caffe-spark")
+    assert tags.is_ours({**ours, "more": "labels"}, ours)
+    assert not tags.is_ours(theirs, ours)
+    assert tags.owner(theirs) == "stack 'dev' of /home/b/caffe-spark"
+    assert tags.owner({}) == "something else"
