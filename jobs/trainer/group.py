@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import Any, Callable, Iterable, List, Protocol, TypeVar
+import json
+from typing import Any, Callable, Iterable, List, Optional, Protocol, Sequence, TypeVar
 
 import numpy as np
 
@@ -113,18 +114,51 @@ class Peers:
 
 
 class Exchange:
-    """Everyone gives something, everyone gets all of it in rank order: Spark's barrier as a rendezvous."""
+    """Everyone gives something, everyone gets all of it in rank order.
 
-    def __init__(self, all_gather: Callable[[str], List[str]]) -> None:
-        self._all_gather = all_gather
+    Spark's barrier is the rendezvous; it answers once a second, so once the ranks are connected their own
+    connections (`through`) serve better.
+    """
+
+    def __init__(self, rank: int, size: int, all_gather: Callable[[str], List[str]]) -> None:
+        self._rank, self._size, self._all_gather = rank, size, all_gather
+        self._mean: Optional[Mean] = None
+
+    def through(self, mean: "Mean") -> None:
+        """From now on use a mean over all ranks."""
+        self._mean = mean
 
     def bytes(self, mine: bytes) -> List[bytes]:
         """Every rank's bytes."""
+        if self._size == 1:
+            return [mine]
+        if self._mean is not None:
+            return gather(self._mean, self._rank, self._size, mine)
         return [base64.b64decode(text) for text in self._all_gather(base64.b64encode(mine).decode())]
 
-    def text(self, mine: str) -> List[str]:
-        """Every rank's text."""
-        return [item.decode() for item in self.bytes(mine.encode())]
+    def json(self, mine: Any) -> List[Any]:  # noqa: ANN401 - whatever JSON holds
+        """Every rank's value."""
+        return [json.loads(item.decode()) for item in self.bytes(json.dumps(mine).encode())]
+
+
+Mean = Callable[[np.ndarray], np.ndarray]
+
+
+def gather(mean: Mean, rank: int, size: int, mine: bytes) -> List[bytes]:
+    """Gather bytes by means alone: each rank fills its row of zeros; the mean times `size` is all rows."""
+
+    def rows(width: int, values: np.ndarray) -> np.ndarray:
+        table = np.zeros((size, width))
+        table[rank, : values.size] = values
+        total: np.ndarray = np.rint(np.asarray(mean(table)) * size).astype(np.int64)
+        return total
+
+    lengths = rows(1, np.asarray([len(mine)]))[:, 0]
+    table = rows(int(lengths.max()), np.frombuffer(mine, np.uint8)) if lengths.max() else lengths
+    return [
+        table[each, :length].astype(np.uint8).tobytes() if length else b""
+        for each, length in enumerate(lengths)
+    ]
 
 
 def digest(parts: Iterable[bytes]) -> str:
@@ -135,12 +169,12 @@ def digest(parts: Iterable[bytes]) -> str:
     return total.hexdigest()
 
 
-def require_same(what: str, values: List[str], hosts: List[str], fix: str) -> None:
-    """Every rank has to have the same value.
+def require_same(what: str, found: Sequence[Sequence[str]], fix: str) -> None:
+    """Every rank, given as (host, value), has to have the same value.
 
     Raises:
         TrainerError: they differ; each host's value is named.
     """
-    if len(set(values)) > 1:
-        each = ", ".join("{} has {}".format(host, value[:16]) for host, value in zip(hosts, values))
+    if len({value for _, value in found}) > 1:
+        each = ", ".join("{} has {}".format(host, value[:40]) for host, value in found)
         raise TrainerError(what, "it is not the same on all ranks: " + each, fix)

@@ -83,7 +83,7 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
     sender.send({"event": "rank", "rank": rank, "host": host})
     try:
         with watched(plan.channel, rank, host), tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
-            exchange = Exchange(context.allGather)
+            exchange = Exchange(rank, plan.size, context.allGather)
             return [_Rank(plan, Place(rank, host, address), exchange, sender, Path(folder)).run()]
     except BaseException as error:
         kind = "peer" if isinstance(error, PeerLost) else "own"
@@ -114,7 +114,6 @@ class _Rank:
         """Train to max_iter; returns this rank's figures."""
         job, trainer = self.job, self.trainer
         source = Lmdb(locate(self.plan.train), self.datum)
-        self._agree(source)
         if self.plan.snapshot:
             trainer.restore(locate(self.plan.snapshot), locate(self.plan.weights[0]))
         elif self.plan.weights:
@@ -141,13 +140,14 @@ class _Rank:
         trainer.start(feed)
         ranks = self._join()
         try:
+            self._agree(source)
             began = time.monotonic()
             validating = self._loop(ranks, first)
             seconds = time.monotonic() - began - validating
             same = digest(trainer.weights())
             if self.plan.communicate:
-                hosts = self.exchange.text(self.host)
-                require_same("the weights", self.exchange.text(same), hosts, "Report this: it is a bug.")
+                found = self.exchange.json([self.host, same])
+                require_same("the weights", found, "Report this: it is a bug.")
         finally:
             waited = ranks.waited_s
             ranks.close()
@@ -171,15 +171,14 @@ class _Rank:
     def _agree(self, source: Lmdb) -> None:
         """All copies of the source are the same database."""
         mine = "{} records, {}..{}".format(len(source), *source.ends())
-        same = self.exchange.text(mine)
-        require_same(
-            self.job.train.uri, same, self.exchange.text(self.host), "Copy the same LMDB to every node."
-        )
+        found = self.exchange.json([self.host, mine])
+        require_same(self.job.train.uri, found, "Copy the same LMDB to every node.")
 
     def _join(self) -> Ranks:
         if self.plan.size == 1 or not self.plan.communicate:
             return Solo()
         peers = Peers(self.rank, self.plan.size, self.address, self.exchange, self.plan.timeout_s)
+        self.exchange.through(peers.allreduce_mean)
         peers.broadcast_weights(self.trainer.solver)
         peers.attach(self.trainer.solver)
         return peers
