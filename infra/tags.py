@@ -25,7 +25,7 @@ def worker_names(count: int) -> list[str]:
 def labels(stack: str, home: str) -> dict[str, str]:
     """Labels of everything the stack makes.
 
-    `home` is the project's folder: two clones of the project may both have a stack `dev`, and neither
+    `home` is the program's folder: two clones of the project may both have a stack `dev`, and neither
     may take the other's containers for its own.
     """
     return {_PROJECT_LABEL: PROJECT, _STACK_LABEL: stack, _HOME_LABEL: home}
