@@ -22,9 +22,20 @@ from bootstrap.errors import CaffeSparkError, ConfigError
 
 ROOT = Path(__file__).resolve().parent.parent
 DEV = "dev"
+WITHOUT_METADATA = "?metadata=skip"
+"""Else the backend writes a second file beside each one; a kill in between leaves an unreadable stack."""
 NO_PLUGINS = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
-OURS = "True"
-"""The engine reads `true`; the spelling tells a shell that moves to another stack whose value it was."""
+PYTHON = "PULUMI_PYTHON_CMD"
+
+
+def dev_only(root: Path) -> dict[str, str]:
+    """What the dev stack is run with, and no other: none of its resources needs a provider plugin.
+
+    Without these the engine asks for the plugins of every provider package in .venv (600 MB) and has pip list
+    the packages at each command (1 s).
+    """
+    # The engine reads `true`; the spelling tells a shell that moves to another stack whose value it was.
+    return {NO_PLUGINS: "True", PYTHON: str(root / "tools" / "pulumi-python")}
 
 
 def state_folder(root: Path) -> Path:
@@ -61,17 +72,18 @@ def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
     """
     found = dict(given)
     if keeps_its_own_state(given):
-        found["PULUMI_BACKEND_URL"] = f"file://{state_folder(root) / 'pulumi'}"
+        found["PULUMI_BACKEND_URL"] = f"file://{state_folder(root) / 'pulumi'}{WITHOUT_METADATA}"
     if needs_passphrase(given):
         found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file(root))
     found.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
     # The salt of the dev stack's secrets is not committed (see .gitattributes): the state has it, too.
     found.setdefault("PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER", "true")
-    if selected_stack(root, found) in (None, DEV):
-        # The engine wants the plugins of every provider package in .venv, 600 MB, for a stack that uses none.
-        found.setdefault(NO_PLUGINS, OURS)
-    elif found.get(NO_PLUGINS) == OURS:
-        del found[NO_PLUGINS]
+    in_dev = selected_stack(root, found) in (None, DEV)
+    for name, value in dev_only(root).items():
+        if in_dev:
+            found.setdefault(name, value)
+        elif found.get(name) == value:
+            del found[name]
     found["VIRTUAL_ENV"] = str(root / ".venv")
     found.pop("PYTHONHOME", None)
     # .venv before all else: the language host runs the first python3 on PATH.
@@ -149,7 +161,7 @@ def shell_lines(env: Mapping[str, str], given: Mapping[str, str]) -> str:
 def summary(root: Path, env: Mapping[str, str]) -> str:
     """One line for people: what a command typed now will use."""
     cli = _which("pulumi", env["PATH"]) or "missing (run `make setup`)"
-    state = env["PULUMI_BACKEND_URL"].removeprefix("file://")
+    state = env["PULUMI_BACKEND_URL"].removeprefix("file://").removesuffix(WITHOUT_METADATA)
     stack = selected_stack(root, env) or f"none selected, {DEV} by default"
     secret = "set" if "PULUMI_CONFIG_PASSPHRASE" in env else env["PULUMI_CONFIG_PASSPHRASE_FILE"]
     parts = {"stack": stack, "state": state, "passphrase": secret, "pulumi": cli}

@@ -13,6 +13,8 @@ import pytest
 from bootstrap.errors import ConfigError
 from tools.environment import (
     NO_PLUGINS,
+    ROOT,
+    dev_only,
     environment,
     passphrase_file,
     prepare,
@@ -33,7 +35,7 @@ def select(root: Path, home: Path, stack: str, backend: str) -> None:
 
 def test_state_and_passphrase_lie_inside_the_project(tmp_path: Path) -> None:
     env = environment(tmp_path, {"HOME": str(tmp_path)})
-    assert env["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/.state/pulumi"
+    assert env["PULUMI_BACKEND_URL"] == f"file://{tmp_path}/.state/pulumi?metadata=skip"
     assert env["PULUMI_CONFIG_PASSPHRASE_FILE"] == f"{tmp_path}/.state/passphrase"
 
 
@@ -71,8 +73,18 @@ def test_plugins_are_left_to_the_engine_on_every_stack_but_dev(tmp_path: Path) -
     on_dev = environment(tmp_path, given)
     assert on_dev[NO_PLUGINS].lower() == "true"
     select(tmp_path, tmp_path, "prod", on_dev["PULUMI_BACKEND_URL"])
-    assert NO_PLUGINS not in environment(tmp_path, given)
-    assert NO_PLUGINS not in environment(tmp_path, on_dev), "the shell was activated while dev was selected"
+    for env in (given, on_dev):  # the second one is a shell that was activated while dev was selected
+        assert not dev_only(tmp_path).keys() & environment(tmp_path, env).keys()
+
+
+def test_the_dev_stacks_python_lists_no_packages_and_is_python_for_all_else() -> None:
+    script = dev_only(ROOT)["PULUMI_PYTHON_CMD"]
+
+    def said(*arguments: str) -> str:
+        return subprocess.run([script, *arguments], capture_output=True, text=True, check=True).stdout
+
+    assert said("-m", "pip", "list", "-v", "--format", "json") == "[]\n"
+    assert said("-c", "import sys; print(sys.argv)", "pip", "list") == "['-c', 'pip', 'list']\n"
 
 
 def test_a_selection_counts_for_its_backend_and_folder_only(tmp_path: Path) -> None:
@@ -125,7 +137,7 @@ def test_the_shell_gets_what_differs_and_odd_characters_survive(tmp_path: Path) 
     lines = shell_lines(env, given)
     script = f'{lines}\nprintf %s "$PULUMI_BACKEND_URL|${{PYTHONHOME-unset}}"'
     said = subprocess.run(["/bin/sh", "-c", script], env=given, capture_output=True, text=True, check=True)
-    assert said.stdout == f"file://{root}/.state/pulumi|unset"
+    assert said.stdout == f"file://{root}/.state/pulumi?metadata=skip|unset"
     assert "HOME=" not in lines.replace("PYTHONHOME", "")
 
 
