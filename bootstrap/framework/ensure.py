@@ -117,6 +117,7 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
             on_head = f"{folder_of(key)}/from-storage/{ARCHIVE}"
             storage.fetch(store.archive(key), on_head)
             _remember(head, manifest, on_head)
+            head.run(f"rm -rf {folder_of(key)}/from-storage")
         uri = storage.url(store.archive(key))
     seconds = time.monotonic() - begun
     console.print(_summary(manifest, origin, uri, seconds), soft_wrap=True, highlight=False)
