@@ -173,10 +173,12 @@ def _ask(console: Console, job: str) -> str:
 
 def _kill(cluster: Cluster, job: str, console: Console) -> None:
     """Stop the unit, then make sure on every node that nothing of the job is left."""
-    console.print(f"job      {job}: killing")
-    with connect(cluster, cluster.head) as head:
-        Unit(head, UNIT + job, f"{paths.JOBS}/{job}").stop()
-    sweep(cluster, job)
+    # Once begun it is finished, however often people press Ctrl-C meanwhile.
+    with _signals({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+        console.print(f"job      {job}: killing")
+        with connect(cluster, cluster.head) as head:
+            Unit(head, UNIT + job, f"{paths.JOBS}/{job}").stop()
+        sweep(cluster, job)
     console.print(f"job      {job} is gone from {', '.join(node.name for node in cluster.nodes)}")
 
 
@@ -206,18 +208,27 @@ class _Link:
         return self.remote
 
 
-@contextmanager
-def _stopping_signals() -> Iterator[None]:
-    """SIGTERM raises here, as Ctrl-C does; only the main thread may say so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def _stopping_signals() -> AbstractContextManager[None]:
+    """SIGTERM raises here, as Ctrl-C does."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise _Terminated
 
-    before: Callable[[int, FrameType | None], object] | int | None = signal.signal(signal.SIGTERM, stop)
+    return _signals({signal.SIGTERM: stop})
+
+
+Handler = Callable[[int, FrameType | None], object] | int | None
+
+
+@contextmanager
+def _signals(handlers: dict[signal.Signals, Handler]) -> Iterator[None]:
+    """Handle signals so for a while. Only the main thread may; in another one nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
@@ -44,11 +45,12 @@ class Trainer:
     def __init__(self, job: Job, rank: int, folder: Path) -> None:
         caffe = load()
         self._job, self._folder = job, folder
-        net, prefix = folder / "net.prototxt", folder / Path(job.snapshot_prefix).name
+        net, self._prefix = folder / "net.prototxt", Path(job.snapshot_prefix).name
         net.write_text(job.net)
         solver = folder / "solver.prototxt"
-        solver.write_text(native_solver(job, protos(), net=net, prefix=prefix, rank=rank))
-        self.solver = caffe.get_solver(str(solver))
+        solver.write_text(native_solver(job, protos(), net=net, prefix=Path(self._prefix), rank=rank))
+        with _inside(folder):
+            self.solver = caffe.get_solver(str(solver))
         self._net = self.solver.net
         self._data, self._labels = (self._net.blobs[top] for top in job.train.tops)
         self._weights = self._net.blob_loss_weights
@@ -81,19 +83,26 @@ class Trainer:
             self._net.copy_from(str(file))
 
     def restore(self, state: Path, weights: Path) -> None:
-        """Go on from a snapshot. Its own idea of where the weights lie is replaced by ours."""
-        if not state.name.endswith(".h5"):
+        """Go on from a snapshot; its own idea of where the weights lie is replaced by ours."""
+        if state.name.endswith(".h5"):
+            # Its path of the weights cannot be changed without an HDF5 library. Ours is a bare name.
+            expected = self._folder / state.name.replace(".solverstate", ".caffemodel")
+            expected.symlink_to(weights.resolve())
+        else:
             message = protos().SolverState.FromString(state.read_bytes())
-            message.learned_net = str(weights)
+            message.learned_net = str(weights.resolve())
             state = self._folder / "restored.solverstate"
             state.write_bytes(message.SerializeToString())
-        self.solver.restore(str(state))
+        state = state.resolve()
+        with _inside(self._folder):
+            self.solver.restore(str(state))
         self.load_weights([weights])
 
     def snapshot(self) -> List[Path]:
         """Write weights and solver state of this moment; returns the two files."""
-        self.solver.snapshot()
-        stem = "{}_iter_{}".format(Path(self._job.snapshot_prefix).name, self.iteration)
+        with _inside(self._folder):
+            self.solver.snapshot()
+        stem = "{}_iter_{}".format(self._prefix, self.iteration)
         return [self._folder / (stem + kind + self._job.suffix) for kind in (".caffemodel", ".solverstate")]
 
     def save(self) -> Path:
@@ -122,6 +131,20 @@ class Trainer:
             data, labels, _ = next(self._feed)
             self._data.data[...] = data
             self._labels.data[...] = labels
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """Snapshots name each other by paths: with bare names in a working folder they can be moved together.
+
+    Only for a moment: Spark's own files are relative to the working folder that it gave us.
+    """
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 class Scorer:

@@ -17,6 +17,8 @@ from jobs.trainer.prototxt import Job
 from jobs.trainer.watch import last_words
 
 TIMEOUT = 120
+LONGEST = 240
+"""Characters of Caffe's words: it likes to list all layer types."""
 
 
 class Nets(NamedTuple):
@@ -54,6 +56,7 @@ class Probe:
         out, err = self._process.communicate(timeout=TIMEOUT)
         if self._process.returncode != 0:
             words = last_words(err.decode(errors="replace").splitlines())
+            words = words if len(words) <= LONGEST else words[:LONGEST] + "…"
             raise Refused("the net", "Caffe refuses it: " + words, "Mend the prototxt.")
         found = json.loads(out.decode().splitlines()[-1])
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
