@@ -12,9 +12,8 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from platformdirs import user_cache_dir
-
 from bootstrap.errors import IntegrityError, JobError
+from bootstrap.operator_cache import operator_cache
 
 FILES = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -39,7 +38,7 @@ Source = Callable[[Path], None]
 
 def cache() -> Path:
     """Where verified copies stay on the operator's machine."""
-    return Path(user_cache_dir("caffe-spark")) / "data" / "mnist"
+    return operator_cache() / "data" / "mnist"
 
 
 def ensure_files(folder: Path | None = None, sources: Sequence[Source] | None = None) -> dict[str, Path]:

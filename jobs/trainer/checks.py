@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 from jobs.trainer.cli import Options
 from jobs.trainer.errors import Refused, TrainerError
@@ -117,6 +117,26 @@ def enough(job: Job, size: int, training: int, validation: int) -> None:
             "Insufficient training data: each executor needs one",
             SOON + ".",
         )
+
+
+def names(sources: Sequence[str], files: Sequence[str]) -> None:
+    """Files keep only their last name on the nodes, and one that was brought is not brought again.
+
+    `sources` may be read twice; `files` are the models and snapshots, the one that training writes included.
+
+    Raises:
+        Refused: two of them would have the same name there.
+    """
+    seen: Dict[str, str] = {}
+    for uri in [*dict.fromkeys(sources), *files]:
+        name = uri.rstrip("/").rpartition("/")[2]
+        if name in seen and not uri.startswith("file:"):
+            raise Refused(
+                "{} and {}".format(seen[name], uri),
+                "both would be called {} on the nodes".format(name),
+                "Rename one of them.",
+            )
+        seen[name] = uri
 
 
 def model_uri(uri: str, job: Job) -> str:

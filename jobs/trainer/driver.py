@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from functools import partial
-from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Set
 
 from jobs.trainer import checks, storage
 from jobs.trainer.blame import explain
@@ -16,10 +15,10 @@ from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.hadoop import Files, java_message, on_this_node
 from jobs.trainer.journal import Journal
 from jobs.trainer.probe import Nets, Probe
-from jobs.trainer.prototxt import Job, with_sources
+from jobs.trainer.prototxt import Job, Source, with_sources
 from jobs.trainer.records import Lmdb
 from jobs.trainer.score import ID, ScorePlan, Sums, means_text, schema, score_part
-from jobs.trainer.train import Plan, run_rank
+from jobs.trainer.train import Plan, locate, run_rank
 
 OURS = "spark.caffespark."
 """Prefix of our own settings: events, timeout, transport, and the overrides in `prototxt.OVERRIDES`."""
@@ -35,7 +34,7 @@ class Driver:
         self._options, self._job, self._datum, self._journal = options, job, datum, journal
         self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
         self._files = Files(self._context)
-        self._brought: Dict[str, str] = {}
+        self._brought: Set[str] = set()
         self._size = checks.cluster_size(options, self._conf)
         self._model = ""
 
@@ -55,6 +54,7 @@ class Driver:
         journal.phase("data")
         self._bring_data()
         if options.train:
+            self._files.make_folder(storage.parent(self._model))
             self._train(channel)
         if options.scores:
             self._score(nets)
@@ -71,7 +71,7 @@ class Driver:
         for uri in inputs if options.train else [options.model]:
             if not files.exists(uri):
                 raise Refused(uri, "there is no such file", "Mend the path.")
-        for source in (self._job.train, self._job.test):
+        for source in self._sources():
             if storage.local_path(source.uri):
                 on_this_node(source.uri)
             elif not files.exists(source.uri + "/data.mdb"):
@@ -86,8 +86,14 @@ class Driver:
                 "it exists, and results are not overwritten",
                 "Remove it, or give another path.",
             )
-        if options.train:
-            files.make_folder(storage.parent(self._model))
+        sources = [source.uri for source in self._sources()]
+        checks.names(sources, [*map(files.absolute, inputs), *([self._model] if options.scores else [])])
+
+    def _sources(self) -> List[Source]:
+        """The sources that are read: training needs the TEST one only to validate."""
+        options, job = self._options, self._job
+        test = options.scores or job.test_interval > 0
+        return [job.train] * options.train + [job.test] * test
 
     def _registered(self) -> int:
         """Executors that have registered; waits for the missing ones as long as Spark's own setting says."""
@@ -104,16 +110,15 @@ class Driver:
 
     def _bring_data(self) -> None:
         """Have every node fetch the sources, and look into the driver's own copy."""
-        job = self._job
-        counts = []
-        for source in (job.train, job.test):
-            self._bring(source.uri, recursive=True)
-            with closing(Lmdb(self._here(source.uri), self._datum)) as database:
+        counts = {}
+        for source in self._sources():
+            path = locate(self._bring(source.uri, recursive=True))
+            with closing(Lmdb(path, self._datum)) as database:
                 checks.records(source, database.shape())
-                counts.append(len(database))
+                counts[source.phase] = len(database)
         if self._options.train:
-            checks.enough(job, self._size, counts[0], counts[1])
-        self._journal.add({"event": "data", "train": counts[0], "test": counts[1]})
+            checks.enough(self._job, self._size, counts["TRAIN"], counts.get("TEST", 0))
+        self._journal.add({"event": "data", "records": counts})
 
     def _bring(self, uri: str, recursive: bool = False) -> str:
         """Ship a file or folder to all nodes; returns what `train.locate` takes."""
@@ -121,27 +126,15 @@ class Driver:
         if storage.local_path(uri):
             return uri
         name = uri.rstrip("/").rpartition("/")[2]
-        before = self._brought.get(name)
-        if before == uri:
+        if name in self._brought:
             return name
-        if before:
-            raise Refused(
-                "{} and {}".format(before, uri),
-                "both would be called {} on the nodes".format(name),
-                "Rename one of them.",
-            )
         try:
             self._context.addFile(uri, recursive)
         except Exception as error:
             why = "it cannot be brought to the nodes ({})".format(java_message(error))
             raise TrainerError(uri, why, "Run `fab doctor`.") from error
-        self._brought[name] = uri
+        self._brought.add(name)
         return name
-
-    def _here(self, uri: str) -> Path:
-        from jobs.trainer.train import locate
-
-        return locate(self._bring(uri))
 
     def _train(self, channel: Address) -> None:
         options, conf = self._options, self._conf
@@ -151,7 +144,7 @@ class Driver:
             size=self._size,
             channel=channel,
             train=self._bring(self._job.train.uri),
-            test=self._bring(self._job.test.uri),
+            test=self._bring(self._job.test.uri) if self._job.test_interval else "",
             weights=tuple(self._bring(uri) for uri in options.weights),
             snapshot=self._bring(options.snapshot) if options.snapshot else "",
             model=self._model,

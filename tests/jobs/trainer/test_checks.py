@@ -119,6 +119,27 @@ def test_records_may_be_larger_than_the_crop(job: Job) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sources", "files", "fits"),
+    [
+        (["hdfs://h/train", "hdfs://h/test"], ["hdfs://h/m"], True),
+        (["hdfs://h/db", "hdfs://h/db"], ["hdfs://h/m"], True),
+        (["hdfs://h/a/db", "hdfs://h/b/db/"], [], False),
+        (["hdfs://h/train"], ["hdfs://h/a/m", "hdfs://h/b/m"], False),
+        (["hdfs://h/train"], ["hdfs://h/m", "hdfs://h/m"], False),
+        (["file:/a/db", "file:/b/db"], ["file:/m", "file:/m"], True),
+    ],
+)
+def test_files_that_would_have_one_name_on_the_nodes_are_refused_before_training(
+    sources: list[str], files: list[str], fits: bool
+) -> None:
+    if fits:
+        checks.names(sources, files)
+        return
+    with pytest.raises(Refused, match="both would be called"):
+        checks.names(sources, files)
+
+
+@pytest.mark.parametrize(
     ("given", "hdf5", "written"),
     [("m", False, "m"), ("m", True, "m.h5"), ("m.h5", False, "m"), ("m.h5", True, "m.h5")],
 )
