@@ -6,7 +6,6 @@ A new stack, or one rebuilt after `pulumi destroy`, is fed from here instead of 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,19 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from bootstrap.errors import IntegrityError
 from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
-
-VARIABLE = "CAFFE_SPARK_CACHE"
-"""Environment variable that names another folder than the user's cache folder."""
-
-
-def root() -> Path:
-    """The cache's folder; see `VARIABLE`."""
-    given = os.environ.get(VARIABLE)
-    return Path(given) if given else Path(platformdirs.user_cache_dir("caffe-spark"))
+from bootstrap.operator_cache import operator_cache
 
 
 @dataclass(frozen=True)
@@ -39,7 +28,7 @@ class Cached:
 
 def folder(key: str) -> Path:
     """Where the artefact of that key lies, if it does."""
-    return root() / "frameworks" / "caffe" / key
+    return operator_cache() / "frameworks" / "caffe" / key
 
 
 def find(key: str) -> Cached | None:

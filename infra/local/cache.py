@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from platformdirs import user_cache_dir
-
-from infra.tags import PROJECT
+from bootstrap.operator_cache import operator_cache
 
 
 def cache_folder() -> Path:
     """The folder, made when it is not there."""
-    folder = Path(user_cache_dir(PROJECT))
+    folder = operator_cache()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

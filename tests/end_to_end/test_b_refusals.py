@@ -112,7 +112,9 @@ def test_a_broken_prototxt_is_refused_before_training(stack: Stack, trained: Sai
 def test_a_missing_lmdb_is_refused_before_training(stack: Stack, trained: Said, spec_folder: Path) -> None:
     net = next(spec_folder.glob("*train_test.prototxt"))
     net.write_text(net.read_text().replace("/data/mnist/", "/data/nosuch/"))
-    assert_refused(stack.fab("submit-mnist", "--spec", str(spec_folder / "mnist.yaml")), "/data/nosuch/")
+    spec = spec_folder / "mnist.yaml"
+    spec.write_text(spec.read_text().replace("data: mnist\n", ""))
+    assert_refused(stack.fab("submit-mnist", "--spec", str(spec)), "/data/nosuch/")
 
 
 def test_a_cuda_recipe_is_refused_on_a_cluster_without_gpus(stack: Stack, trained: Said) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap.framework import cache
 from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import Manifest, built_now
 from bootstrap.framework.recipe import Recipe, load_recipe
@@ -95,5 +94,5 @@ def manifest() -> Manifest:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The operator's cache, in the test's own folder."""
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv("CAFFE_SPARK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
