@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 from jobs.trainer.cli import Options
+from jobs.trainer.datalayer import Source
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.probe import Nets
-from jobs.trainer.prototxt import Job, Source
+from jobs.trainer.prototxt import Job
 
 SOON = "Please adjust hyperparameters or increase dataset"
 

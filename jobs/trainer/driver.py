@@ -11,11 +11,12 @@ from jobs.trainer import checks, storage
 from jobs.trainer.blame import explain
 from jobs.trainer.channel import Address
 from jobs.trainer.cli import Options
+from jobs.trainer.datalayer import Source
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.hadoop import Files, java_message, on_this_node
 from jobs.trainer.journal import Journal
 from jobs.trainer.probe import Nets, Probe
-from jobs.trainer.prototxt import Job, Source, with_sources
+from jobs.trainer.prototxt import Job, with_sources
 from jobs.trainer.records import Lmdb
 from jobs.trainer.score import ID, ScorePlan, Sums, means_text, schema, score_part
 from jobs.trainer.train import Plan, locate, run_rank

@@ -9,8 +9,9 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
+from jobs.trainer.datalayer import Source
 from jobs.trainer.feed import Batch
-from jobs.trainer.prototxt import Job, Source, native_solver
+from jobs.trainer.prototxt import Job, native_solver
 
 QUIET = "1"
 """glog's level: warnings and failures. INFO writes a hundred lines for each net."""

@@ -22,14 +22,13 @@ import numpy as np
 from jobs.trainer import storage
 from jobs.trainer.channel import Address, Sender
 from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.feed import assemble, training_batches
+from jobs.trainer.feed import training_batches
 from jobs.trainer.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
+from jobs.trainer.pace import Pace
 from jobs.trainer.prototxt import Job
 from jobs.trainer.records import Lmdb
-from jobs.trainer.shards import shard, validation_batches
-
-PROGRESS_EVERY = 0.5
-"""Seconds between two progress events."""
+from jobs.trainer.shards import shard
+from jobs.trainer.validate import Validation
 
 
 @dataclass(frozen=True)
@@ -187,11 +186,14 @@ class _Rank:
         """All iterations; returns the seconds that validation took."""
         job, trainer = self.job, self.trainer
         recent: Deque[float] = deque(maxlen=job.average_loss)
-        pace = _Pace(first, job.max_iter, job.train.batch * job.iter_size * self.plan.size)
-        validation = _Validation(self, ranks) if job.test_interval else None
+        pace = Pace(first, job.max_iter, job.train.batch * job.iter_size * self.plan.size)
+        validation = None
+        if job.test_interval:
+            source = Lmdb(locate(self.plan.test), self.datum)
+            validation = Validation(job, trainer.validator(), source, ranks)
         for iteration in range(first, job.max_iter):
             if validation and iteration > 0 and iteration % job.test_interval == 0:
-                validation.run(iteration)
+                self.tell("validation", iteration, values=validation.run(iteration))
             recent.append(together(trainer.step))
             loss = sum(recent) / len(recent)
             if job.display and iteration % job.display == 0:
@@ -239,69 +241,6 @@ class _Rank:
         for upload in self.pending:
             upload.result()
         self.uploads.shutdown()
-
-
-class _Validation:
-    """Interleaved validation: the TEST net on the solver's weights, its batches shared among the ranks."""
-
-    def __init__(self, rank: _Rank, ranks: Ranks) -> None:
-        self._rank, self._ranks, self._round, self.seconds = rank, ranks, 0, 0.0
-        self._scorer = rank.trainer.validator()
-        self._source = Lmdb(locate(rank.plan.test), rank.datum)
-
-    def run(self, iteration: int) -> None:
-        """Validate before the step `iteration`; rank 0 reports the means."""
-        began = time.monotonic()
-        job = self._rank.job
-        batch, names = job.test.batch, self._scorer.outputs
-        starts = validation_batches(
-            self._round,
-            len(self._source),
-            batch,
-            test_iter=job.test_iter,
-            size=self._ranks.size,
-            rank=self._ranks.rank,
-        )
-        random = np.random.RandomState(0)
-        sums = {name: np.zeros(self._scorer.length(name)) for name in names}
-        for start in starts:
-            records = list(self._source.read(start, start + batch))
-            values = self._scorer.run(assemble(records, job.test.transform, random), names)
-            for name in names:
-                sums[name] += values[name].mean(axis=0, dtype=np.float64)
-        # The mean over ranks times their number is the sum over ranks.
-        total = self._ranks.allreduce_mean(np.concatenate([sums[name] for name in names])) * self._ranks.size
-        means, place = {}, 0
-        for name in names:
-            means[name] = [float(value) / job.test_iter for value in total[place : place + sums[name].size]]
-            place += sums[name].size
-        self._round += 1
-        self.seconds += time.monotonic() - began
-        self._rank.tell("validation", iteration, values=means)
-
-    def close(self) -> None:
-        """Close the source."""
-        self._source.close()
-
-
-class _Pace:
-    """How fast it goes: since the start, images counted on all ranks."""
-
-    def __init__(self, first: int, last: int, images: int) -> None:
-        self._first, self._last, self._images = first, last, images
-        self._began, self._told = time.monotonic(), 0.0
-
-    def due(self) -> bool:
-        """True when people have waited long enough for news."""
-        return time.monotonic() - self._told >= PROGRESS_EVERY
-
-    def at(self, iteration: int) -> Dict[str, Optional[float]]:
-        """Images a second, seconds since the start, and seconds left (None at the first iteration)."""
-        self._told = time.monotonic()
-        seconds = max(self._told - self._began, 1e-6)
-        done = iteration - self._first
-        left = seconds * (self._last - iteration) / done if done else None
-        return {"images_per_s": done * self._images / seconds, "seconds": seconds, "left_s": left}
 
 
 def _entropy() -> bytes:
