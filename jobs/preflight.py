@@ -68,7 +68,7 @@ def refuse_without_room(state: dict[str, Any], cluster: Cluster, spec: JobSpec) 
     )
     if room >= spec.executors:
         return
-    given = f"{spec.executors} executors of {spec.cores} cores"
+    given = f"executors: {spec.executors}, each of {spec.cores} cores and {spec.memory} MiB"
     missing = [node.name for node in cluster.workers if node.name not in alive]
     if missing:
         raise JobError(

@@ -113,7 +113,10 @@ def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: 
             )
         raise view.failure(place.id, code, str(log))
     summary = _bring_back(link.remote, cluster, job, view, folder)
-    console.print(summary.table(folder))
+    # Executors leave a moment after their driver.
+    sweep(cluster, place.id)
+    console.print(summary.table())
+    console.print(f"results  {folder}/", soft_wrap=True)
     return summary
 
 

@@ -175,7 +175,7 @@ class JobSpec(BaseModel):
         Raises:
             ConfigError: it is not; the numbers are in the message.
         """
-        shape = cluster.worker
+        shape, number = cluster.worker, len(cluster.workers)
         grow = f"Lower it, or run `pulumi config set workers N --stack {cluster.stack}` and `pulumi up`."
         if self.cores > shape.cores:
             raise ConfigError(f"cores: {self.cores}", f"a worker has {shape.cores}", "Lower it.")
@@ -184,14 +184,18 @@ class JobSpec(BaseModel):
                 f"memory: {self.memory} MiB", f"a worker offers {shape.memory_mb} MiB", "Lower it."
             )
         each = min(shape.cores // self.cores, shape.memory_mb // self.memory)
-        room = each * len(cluster.workers)
+        room = each * number
         if self.executors > room:
             raise ConfigError(
-                f"executors: {self.executors} of {self.cores} cores and {self.memory} MiB",
-                f"stack {cluster.stack!r} has room for {room} ({len(cluster.workers)} workers of "
-                f"{shape.cores} cores and {shape.memory_mb} MiB)",
+                f"executors: {self.executors} of {_count(self.cores, 'core')} and {self.memory} MiB",
+                f"stack {cluster.stack!r} has room for {room} ({_count(number, 'worker')} of "
+                f"{_count(shape.cores, 'core')} and {shape.memory_mb} MiB)",
                 grow,
             )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _first(error: ValidationError) -> str:

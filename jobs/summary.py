@@ -47,7 +47,7 @@ class Summary:
             (folder / "means.txt").write_text(means)
         (folder / "summary.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
 
-    def table(self, folder: Path) -> Table:
+    def table(self) -> Table:
         """What people see at the end."""
         table = Table(title=f"job {self.job}", title_justify="left", show_header=False)
         rows = {
@@ -60,7 +60,6 @@ class Summary:
             "framework": self.framework,
             "model": self.model,
             "seconds": ", ".join(f"{name} {value:.1f}" for name, value in self.seconds.items()),
-            "results": str(folder),
         }
         for name, value in rows.items():
             if value:

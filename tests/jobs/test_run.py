@@ -133,6 +133,7 @@ def test_a_finished_job_brings_its_results_back(world: World) -> None:
     assert (folder / "means.txt").read_text() == "accuracy: 0.75\nloss: 0.5\n"
     assert (folder / "job.log").exists()
     assert "0.7500" in world.out.getvalue()
+    assert f"results  {folder}/\n" in world.out.getvalue()
 
 
 def test_what_the_trainer_refused_is_told_in_one_line_and_its_log_is_here(world: World) -> None:

@@ -161,7 +161,7 @@ def test_what_fits_the_cluster_passes(write: Write, cluster: Cluster, size: dict
     [
         (
             {"executors": 5},
-            "executors: 5 of 1 cores and 1024 MiB: stack 'dev' has room for 4 (2 workers of 2 cores",
+            "executors: 5 of 1 core and 1024 MiB: stack 'dev' has room for 4 (2 workers of 2 cores",
         ),
         ({"executors": 3, "cores": 2}, "has room for 2"),
         ({"executors": 3, "memory": "1.5 GiB"}, "has room for 2"),
