@@ -2,8 +2,8 @@
 
     python benchmarks/build_overhead.py [--stack dev]
 
-Needs a stack whose head has just compiled the framework (its build folder is still there). Ours is the time that
-the framework's manifest recorded for configuring and compiling; the bare one is run now, in a copy of the tree.
+Needs a stack whose head has just compiled the framework (its build folder is still there). Ours is the time
+that the framework's manifest recorded for configuring and compiling; the bare one is run now, in a copy.
 """
 
 from __future__ import annotations

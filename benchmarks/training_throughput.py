@@ -2,7 +2,7 @@
 
     python benchmarks/training_throughput.py [--stack dev] [--rounds 3] [--iterations 300]
 
-Needs a stack on which `fab submit-mnist` has run. Prints images/s of each job and their ratio, round by round.
+Needs a stack on which `fab submit-mnist` has run. Prints images/s of each job and their ratio, by round.
 """
 
 from __future__ import annotations
