@@ -43,7 +43,7 @@ def nothing_fails() -> None:
     failing.clear()
 
 
-ALL = ["virtual environment", "Python packages", "the project, editable"]
+ALL = ["virtual environment", "Python packages", "bytecode", "the project, editable"]
 
 
 def test_the_second_run_does_nothing(root: Path, ran: list[str]) -> None:
@@ -53,7 +53,7 @@ def test_the_second_run_does_nothing(root: Path, ran: list[str]) -> None:
     assert ran == ALL
 
 
-@pytest.mark.parametrize(("file", "again"), [("requirements.lock", ALL[1:]), ("pyproject.toml", ALL[2:])])
+@pytest.mark.parametrize(("file", "again"), [("requirements.lock", ALL[1:]), ("pyproject.toml", ALL[3:])])
 def test_only_what_a_change_concerns_is_done_again(
     root: Path, ran: list[str], file: str, again: list[str]
 ) -> None:
@@ -71,7 +71,7 @@ def test_an_interrupted_run_is_taken_up(root: Path, ran: list[str]) -> None:
     failing.clear()
     ran.clear()
     venv.ensure(root, root / "log")
-    assert ran == ALL[2:]
+    assert ran == ALL[3:]
 
 
 def test_an_interrupted_change_of_packages_is_not_taken_for_done(root: Path, ran: list[str]) -> None:
