@@ -23,7 +23,7 @@ from bootstrap.remote import connect
 pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = f"test-{os.getpid()}"
+NAME = f"engine-{os.getpid()}"
 SUBNET = "10.89.91.0/24"
 
 
