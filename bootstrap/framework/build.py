@@ -93,8 +93,8 @@ def compile_on_head(
         inputs={name: value for name, value in inputs.items() if name != "steps"},
         built=built_now(head.node.name, facts.cores, _phases(head, folder)),
     )
-    # Object files take hundreds of megabytes; the tarball and the log stay.
-    head.run(f"cd {folder} && rm -rf work work.new source out/tree", check=False)
+    # Object files take hundreds of megabytes; the patched source, the tarball and the log stay.
+    head.run(f"cd {folder} && rm -rf work/build work.new source out/tree", check=False)
     return manifest, f"{out}/{ARCHIVE}"
 
 
