@@ -27,7 +27,6 @@ from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results"
-BASE_ROLES = ["common", "hadoop", "spark"]
 STACK_HELP = "stack to work on; else the selected one, else dev"
 RECIPE_HELP = "a file name in bootstrap/recipes, without .yaml; else the one that fabric.yaml names"
 
@@ -67,7 +66,8 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
 @expected_errors_in_one_line
 def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False) -> None:
     """Bring every node to the state that the roles declare: hosts, Java, HDFS, Spark."""
-    apply(cluster_of(stack), BASE_ROLES, dry_run=dry_run, console=console)
+    cluster = cluster_of(stack)
+    apply(cluster, cluster.roles, dry_run=dry_run, console=console)
 
 
 @task(help={"stack": STACK_HELP, "recipe": RECIPE_HELP, "dry_run": "print the roles' plan, change nothing"})
@@ -78,7 +78,7 @@ def build_headnode(
     """Compile Caffe on the head node, push it to shared storage, spread it to every node."""
     cluster = cluster_of(stack)
     chosen = chosen_recipe(context, cluster, recipe)
-    apply(cluster, BASE_ROLES, dry_run=dry_run, console=console)
+    apply(cluster, cluster.roles, dry_run=dry_run, console=console)
     if not dry_run:
         ensure_framework(cluster, chosen, console=console)
         console.print("Next: `fab submit-mnist`")
@@ -108,7 +108,7 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     cluster = cluster_of(stack)
     job.check(cluster)
     chosen = chosen_recipe(context, cluster, recipe)
-    apply(cluster, BASE_ROLES, console=console)
+    apply(cluster, cluster.roles, console=console)
     framework = ensure_framework(cluster, chosen, console=console)
     ensure_data(cluster, job, console)
     run_job(cluster, job, framework.key, console, RESULTS)

@@ -10,11 +10,13 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from bootstrap.errors import StackError
 
 VERSION: Final = 1
+OPTIONAL_ROLES: Final = frozenset({"packages_proxy", "hdfs"})
+"""Roles that only some clusters have; see `Cluster.roles`."""
 
 
 class _Frozen(BaseModel):
@@ -27,16 +29,33 @@ class Node(_Frozen):
     name: str
     address: str
     host_key: str
-    """OpenSSH public key line without comment, e.g. `ssh-ed25519 AAAA…`."""
+    """OpenSSH public key line without comment, e.g. `ssh-ed25519 AAAA…`; empty until the machine has reported
+    it (see `bootstrap.discover`)."""
+    ssh_target: str = ""
+    """What SSH asks for where that is not the address: a public one, or an instance's id for a proxy."""
+    instance: str = ""
+    """The cloud's id of the machine, where it has one."""
 
 
 class SshAccess(_Frozen):
     """How the operator logs in. The user has password-less sudo or is root."""
 
     user: str
-    private_key: SecretStr
+    private_key: SecretStr | None = None
     """OpenSSH PEM text; a secret of the stack, never written to disk by us."""
+    private_key_file: str | None = None
+    """Or a file of the operator's, where the key pair is theirs."""
     port: int = 22
+    proxy_command: str | None = None
+    """Run on the operator's machine to reach the head, with `%h` (the target) and `%p` (the port)."""
+    jump: bool = False
+    """Workers are reached through the head."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> SshAccess:
+        if (self.private_key is None) == (self.private_key_file is None):
+            raise ValueError("exactly one of private_key, private_key_file")
+        return self
 
 
 class WorkerShape(_Frozen):
@@ -45,6 +64,33 @@ class WorkerShape(_Frozen):
     cores: int = Field(ge=1)
     memory_mb: int = Field(ge=512)
     gpus: int = Field(ge=0, default=0)
+    compute_capabilities: tuple[str, ...] = ()
+    """Of the GPUs that a worker may have, e.g. `("7.5", "8.6")`: what the framework is compiled for."""
+
+
+class S3Access(_Frozen):
+    """How nodes reach the object storage behind an `s3a://` URI."""
+
+    region: str = "us-east-1"
+    endpoint: str | None = None
+    """URL of a server that is not AWS's own; its buckets are then part of the path, not of the host name."""
+    access_key: str | None = None
+    secret_key: SecretStr | None = None
+    """Both, or neither: then each machine uses the role that its cloud gave it."""
+
+    @model_validator(mode="after")
+    def _a_pair(self) -> S3Access:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key belong together")
+        return self
+
+
+class WorkerGroup(_Frozen):
+    """An EC2 Auto Scaling group: workers come and go, so the stack's document cannot name them."""
+
+    name: str
+    region: str
+    desired: int = Field(ge=0)
 
 
 class Cluster(_Frozen):
@@ -54,15 +100,45 @@ class Cluster(_Frozen):
     stack: str
     provider: Literal["local", "aws", "azure"]
     head: Node
-    workers: tuple[Node, ...] = Field(min_length=1)
+    workers: tuple[Node, ...]
+    """Those of a worker group are filled in by `bootstrap.discover`."""
+    worker_group: WorkerGroup | None = None
     ssh: SshAccess
     spark_master: str
     """e.g. `spark://head:7077`."""
     spark_secret: SecretStr
     """Shared secret of spark.authenticate, generated with the stack."""
     shared_storage: str
-    """URI without trailing slash, e.g. `hdfs://head:9000`."""
+    """URI without trailing slash: `hdfs://head:9000`, or `s3a://bucket`."""
+    s3: S3Access | None = None
     worker: WorkerShape
+    package_proxy: bool = False
+    """Workers have no way out to the distribution's mirrors; the head has one for them."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Cluster:
+        if self.worker_group is None and not self.workers:
+            raise ValueError("workers: there is none, and no worker_group")
+        if (self.s3 is not None) != self.shared_storage.startswith("s3a://"):
+            raise ValueError("s3: it belongs to a shared_storage of s3a://")
+        return self
+
+    @property
+    def on_hdfs(self) -> bool:
+        """Whether the nodes themselves are the shared storage."""
+        return self.shared_storage.startswith("hdfs://")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that nodes get and nobody else may see."""
+        storage = self.s3.secret_key if self.s3 else None
+        return tuple(secret.get_secret_value() for secret in (self.spark_secret, storage) if secret)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that make a machine a node of this cluster, in order."""
+        proxy = ("packages_proxy",) if self.package_proxy else ()
+        return (*proxy, "common", "hadoop", *(("hdfs",) if self.on_hdfs else ()), "storage", "spark")
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -107,7 +183,8 @@ class Cluster(_Frozen):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
+            at = f" at {where}" if where else ""
             # Not `from error`: pydantic's text quotes the input, and that holds the private key.
             raise StackError(
-                f"stack {stack!r}", f"its `cluster` output is not valid at {where}: {first['msg']}", up
+                f"stack {stack!r}", f"its `cluster` output is not valid{at}: {first['msg']}", up
             ) from None

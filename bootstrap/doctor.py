@@ -17,7 +17,7 @@ from rich.text import Text
 
 from bootstrap import paths
 from bootstrap import remote as ssh
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import OPTIONAL_ROLES, Cluster, Node
 from bootstrap.command import Check
 from bootstrap.errors import CaffeSparkError
 from bootstrap.execute import Connect
@@ -95,8 +95,9 @@ def checks_for(cluster: Cluster, node: Node, given: Mapping[str, Any], folder: P
     checks = [*_resources(node), *_peers(cluster, node)]
     if node.name == cluster.head.name:
         checks.append(_storage(cluster))
-    roles = order([load_role(file.parent.name, folder) for file in sorted(folder.glob("*/role.yaml"))])
-    for role in roles:
+    elsewhere = OPTIONAL_ROLES.difference(cluster.roles)
+    names = [file.parent.name for file in sorted(folder.glob("*/role.yaml"))]
+    for role in order([load_role(name, folder) for name in names if name not in elsewhere]):
         checks += compile_checks(role, cluster, node, given)
     return checks
 
@@ -174,16 +175,12 @@ def _resources(node: Node) -> list[Check]:
 
 
 def _peers(cluster: Cluster, node: Node) -> list[Check]:
-    """Every port that this node uses on another one, in one check per peer."""
+    """Every fixed port that this node uses on another one, in one check per peer."""
     checks = []
     for peer in cluster.nodes:
-        if peer.name == node.name:
+        ports = _ports(cluster, node, peer) if peer.name != node.name else {}
+        if not ports:
             continue
-        ports = {cluster.ssh.port: "SSH"} | (
-            _head_ports(cluster)
-            if peer.name == cluster.head.name
-            else {DATANODE_PORT: "HDFS DataNode", SPARK_WORKER_UI: "Spark worker"}
-        )
         tries = "\n".join(
             f"(timeout 5 bash -c 'exec 3<>/dev/tcp/$0/$1' {quote(peer.name)} {port} 2>/dev/null) || "
             f'closed="$closed, {port} ({what})"'
@@ -194,6 +191,18 @@ def _peers(cluster: Cluster, node: Node) -> list[Check]:
         fix = f"Run `fab bootstrap`, which starts the services; else look for a firewall on {peer.name}."
         checks.append(Check("", f"ports of {peer.name}", run, fix))
     return checks
+
+
+def _ports(cluster: Cluster, node: Node, peer: Node) -> dict[int, str]:
+    """What `node` uses on `peer`; executors and ranks find ports of their own."""
+    if peer.name == cluster.head.name:
+        return _head_ports(cluster)
+    ports = {DATANODE_PORT: "HDFS DataNode"} if cluster.on_hdfs else {}
+    if node.name == cluster.head.name:
+        ports[SPARK_WORKER_UI] = "Spark worker"
+        if cluster.ssh.jump:
+            ports[cluster.ssh.port] = "SSH"
+    return ports
 
 
 def _head_ports(cluster: Cluster) -> dict[int, str]:

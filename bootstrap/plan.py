@@ -29,8 +29,8 @@ def variables_for(role: Role, cluster: Cluster, node: Node, given: Mapping[str, 
     """The names that the strings and templates of a role see on this node.
 
     Defaults (they may use the names below, and defaults above them), overridden by `given`; then `cluster`,
-    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`. `distribution` (`debian-12`) and
-    `arch` (`amd64`) come from the node's facts through `given`.
+    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `s3_secret`.
+    `distribution` (`debian-12`) and `arch` (`amd64`) come from the node's facts through `given`.
 
     Raises:
         ConfigError: a default uses a name that is not defined.
@@ -44,6 +44,7 @@ def variables_for(role: Role, cluster: Cluster, node: Node, given: Mapping[str, 
         "is_head": node.name == cluster.head.name,
         "paths": paths,
         "spark_secret": cluster.spark_secret.get_secret_value(),
+        "s3_secret": cluster.s3.secret_key.get_secret_value() if cluster.s3 and cluster.s3.secret_key else "",
     }
     variables = {**ASSUMED, **given, **fixed}
     for name, default in role.defaults.items():
@@ -59,7 +60,7 @@ def compile_role(role: Role, cluster: Cluster, node: Node, given: Mapping[str, A
         ConfigError: an undefined variable, a missing template or a value refused; role and step are named.
     """
     variables = variables_for(role, cluster, node, given)
-    secrets = (cluster.spark_secret.get_secret_value(),)
+    secrets = cluster.secrets
     commands: list[Command] = []
     for raw in role.steps:
         if not _applies(raw.on, cluster, node):

@@ -16,16 +16,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import paramiko
 from fabric import Connection
 
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import CommandFailed, Unreachable
+from bootstrap.errors import CommandFailed, ConfigError, Unreachable
 
 CONNECT_TIMEOUT = 8.0
 """Seconds; a node on the cluster's own network answers within one."""
+PROXY_TIMEOUT = 60.0
+"""Seconds; a proxy command opens a session with the cloud first."""
 KEEPALIVE = 15
 TIMED_OUT = 124
 """Exit code of a script that ran past its time-out, as coreutils' `timeout` has it."""
@@ -225,47 +227,108 @@ def _drain(receive: Callable[[int], bytes], into: _Collector) -> None:
 
 @contextmanager
 def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
-    """Log in to a node; its host key must be the one that the stack recorded.
+    """Log in to a node; its host key must be the one that is recorded for it.
 
     Raises:
         Unreachable: it does not answer, refuses our key, or shows another host key.
+        ConfigError: the operator's private key cannot be read.
     """
-    again = f"Run `pulumi up --refresh --stack {cluster.stack}`, which replaces a dead node; then this again."
-    where = f"{node.name} ({node.address})"
-    client_args: dict[str, Any] = {
-        "pkey": paramiko.Ed25519Key.from_private_key(io.StringIO(cluster.ssh.private_key.get_secret_value())),
-        "allow_agent": False,
-        "look_for_keys": False,
-        "banner_timeout": CONNECT_TIMEOUT,
-        "auth_timeout": CONNECT_TIMEOUT,
-    }
-    connection = Connection(
-        node.address,
-        user=cluster.ssh.user,
-        port=cluster.ssh.port,
-        connect_timeout=CONNECT_TIMEOUT,
-        connect_kwargs=client_args,
-    )
-    kind, key = node.host_key.split()[:2]
-    name = node.address if cluster.ssh.port == SSH_PORT else f"[{node.address}]:{cluster.ssh.port}"
-    keys = connection.client.get_host_keys()
-    keys.clear()
-    keys.add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(key)))
-    # Fabric trusts any host by default; we recorded each one's key.
-    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    try:
+    connection = _connection(cluster, node)
+    with _in_our_words(cluster, node, connection):
+        if isinstance(connection.gateway, Connection):
+            with _in_our_words(cluster, cluster.head, connection.gateway):
+                connection.gateway.open()
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE)
-    except paramiko.BadHostKeyException as error:
-        connection.close()
-        raise Unreachable(where, "it shows another host key than the stack recorded", again) from error
-    except paramiko.AuthenticationException as error:
-        connection.close()
-        raise Unreachable(where, f"it refuses the stack's key for {cluster.ssh.user}", again) from error
-    except (OSError, paramiko.SSHException, EOFError) as error:
-        connection.close()
-        raise Unreachable(where, f"SSH does not answer ({error or type(error).__name__})", again) from error
     try:
         yield SshRemote(connection, node, cluster.stack)
     finally:
-        connection.close()
+        _close(connection)
+
+
+def _connection(cluster: Cluster, node: Node) -> Connection:
+    """A connection that is not open yet, with the way to the node and the one host key that it may show."""
+    ssh, target = cluster.ssh, node.ssh_target or node.address
+    at_head = node.name == cluster.head.name
+    gateway: Connection | str | None = None
+    if at_head:
+        gateway = ssh.proxy_command
+    elif ssh.jump:
+        gateway = _connection(cluster, cluster.head)
+    # A proxy command starts a program and a session first, and some speak before the server does.
+    patience = PROXY_TIMEOUT if ssh.proxy_command else CONNECT_TIMEOUT
+    connection = Connection(
+        target,
+        user=ssh.user,
+        port=ssh.port,
+        gateway=gateway,
+        connect_timeout=patience,
+        connect_kwargs={
+            "pkey": _private_key(cluster),
+            "allow_agent": False,
+            "look_for_keys": False,
+            "banner_timeout": patience,
+            "auth_timeout": patience,
+        },
+    )
+    keys = connection.client.get_host_keys()
+    keys.clear()
+    if node.host_key:
+        kind, key = node.host_key.split()[:2]
+        name = target if ssh.port == SSH_PORT else f"[{target}]:{ssh.port}"
+        keys.add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(key)))
+    # Fabric trusts any host by default; we have each one's key on record.
+    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    return connection
+
+
+def _private_key(cluster: Cluster) -> paramiko.PKey:
+    if cluster.ssh.private_key is not None:
+        return paramiko.Ed25519Key.from_private_key(io.StringIO(cluster.ssh.private_key.get_secret_value()))
+    path = Path(str(cluster.ssh.private_key_file)).expanduser()
+    try:
+        return paramiko.PKey.from_path(path)
+    except (OSError, paramiko.SSHException, ValueError) as error:
+        raise ConfigError(
+            f"privateKeyFile {path}",
+            f"it cannot be read ({error or type(error).__name__})",
+            "Put the key pair's private key there, without a passphrase, or mend the path.",
+        ) from error
+
+
+@contextmanager
+def _in_our_words(cluster: Cluster, node: Node, connection: Connection) -> Iterator[None]:
+    """What opening a connection may fail with, in one line; whatever is open is closed then."""
+    mend = (
+        f"`fab workers --stack {cluster.stack}`, which shows what became of it"
+        if cluster.worker_group
+        else f"`pulumi up --refresh --stack {cluster.stack}`, which replaces a dead node"
+    )
+    again = f"Run {mend}; then this again."
+    where = f"{node.name} ({node.address})"
+    try:
+        yield
+    except Unreachable:
+        _close(connection)
+        raise
+    except paramiko.BadHostKeyException as error:
+        _close(connection)
+        raise Unreachable(where, "it shows another host key than the stack recorded", again) from error
+    except paramiko.AuthenticationException as error:
+        _close(connection)
+        raise Unreachable(where, f"it refuses the stack's key for {cluster.ssh.user}", again) from error
+    except (OSError, paramiko.SSHException, EOFError) as error:
+        _close(connection)
+        said = str(error) or type(error).__name__
+        if cluster.ssh.proxy_command and isinstance(error, FileNotFoundError):
+            program = cluster.ssh.proxy_command.split()[0]
+            raise Unreachable(
+                where, f"`{program}` is not on PATH, and SSH goes through it", f"Install {program}."
+            ) from error
+        raise Unreachable(where, f"SSH does not answer ({said})", again) from error
+
+
+def _close(connection: Connection) -> None:
+    connection.close()
+    if isinstance(connection.gateway, Connection):
+        connection.gateway.close()

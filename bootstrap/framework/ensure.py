@@ -11,6 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from bootstrap import remote as ssh
+from bootstrap.boot import framework_script
 from bootstrap.cluster import Cluster
 from bootstrap.errors import IntegrityError, StepFailed
 from bootstrap.execute import apply
@@ -79,7 +80,18 @@ def ensure_framework(
             raise
         framework = again
         apply(cluster, ["caffe"], given=framework.variables(), console=console)
+    if cluster.s3 is not None:
+        _publish(cluster, framework, console)
     return framework
+
+
+def _publish(cluster: Cluster, framework: Framework, console: Console) -> None:
+    """For machines that join when nobody's laptop is there."""
+    with ssh.connect(cluster, cluster.head) as head:
+        storage = SharedStorage(head, cluster.shared_storage)
+        script = framework_script(cluster, framework.variables())
+        if store.publish(head, storage, framework.manifest, script):
+            console.print(f"Framework {framework.key}: workers that join from now on take it by themselves")
 
 
 def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from bootstrap import paths
 from bootstrap.errors import IntegrityError
 from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
@@ -52,3 +55,31 @@ def push(head: Remote, storage: SharedStorage, manifest: Manifest, archive_on_he
     on_head = f"{archive_on_head.rpartition('/')[0]}/{MANIFEST}"
     head.put(manifest.to_bytes(), on_head)
     storage.put(on_head, f"{folder(manifest.key)}/{MANIFEST}")
+
+
+def publish(head: Remote, storage: SharedStorage, manifest: Manifest, script: str) -> bool:
+    """Leave the script that brings the artefact to machines that join later; False when it lay there already.
+
+    `current.json` names the script, its sha256 and the distribution that it is for (see on_node/boot.py).
+
+    Raises:
+        ServiceDown: the storage takes no writes.
+        CommandFailed: it refused a file.
+    """
+    sha256 = hashlib.sha256(script.encode()).hexdigest()
+    place = f"{paths.FRAMEWORK_SCRIPTS}/caffe-{sha256[:16]}.sh"
+    current = {
+        "key": manifest.key,
+        "script_key": place,
+        "sha256": sha256,
+        "distribution": manifest.inputs["distribution"],
+    }
+    document = json.dumps(current, indent=1, sort_keys=True).encode()
+    if storage.read(f"{paths.FRAMEWORK_SCRIPTS}/current.json") == document:
+        return False
+    on_head = f"{paths.STATE}/publish"
+    for name, data in ((place, script.encode()), (f"{paths.FRAMEWORK_SCRIPTS}/current.json", document)):
+        head.put(data, on_head, mode=0o600)
+        storage.put(on_head, name)
+    head.run(f"rm -f {on_head}")
+    return True

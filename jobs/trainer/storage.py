@@ -75,6 +75,6 @@ def _hdfs(arguments: List[str], uri: str, *, check: bool = True) -> int:
         ) from error
     if check and done.returncode != 0:
         lines = done.stdout.decode(errors="replace").strip().splitlines()
-        said = [line for line in lines if " WARN " not in line] or ["status {}".format(done.returncode)]
+        said = [line for line in lines if "WARN " not in line] or ["status {}".format(done.returncode)]
         raise TrainerError(uri, "it cannot be written: " + said[-1], "Run `fab doctor`.")
     return done.returncode

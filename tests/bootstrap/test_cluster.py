@@ -38,7 +38,7 @@ def test_another_version_is_refused(cluster_document: dict[str, object]) -> None
 def test_a_wrong_shape_names_the_place_and_shows_no_secret(
     cluster_document: dict[str, object], change: dict[str, object]
 ) -> None:
-    with pytest.raises(StackError, match=f"not valid at {next(iter(change))}") as caught:
+    with pytest.raises(StackError, match=f"not valid.*{next(iter(change))}") as caught:
         Cluster.from_outputs("dev", {"cluster": {**cluster_document, **change}})
     assert "PRIVATE" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -81,7 +81,7 @@ def test_a_malformed_cluster_names_the_field_and_no_secret(
     cli: FakeCli, tmp_path: Path, cluster_document: dict[str, object]
 ) -> None:
     cli.answers("stack output", json.dumps({"cluster": {**cluster_document, "workers": []}}))
-    with pytest.raises(StackError, match="not valid at workers") as raised:
+    with pytest.raises(StackError, match="workers: there is none") as raised:
         load_cluster(tmp_path, "dev", cli.env)
     assert "PRIVATE" not in str(raised.value)
     assert raised.value.__suppress_context__, "pydantic's own text quotes the whole input"

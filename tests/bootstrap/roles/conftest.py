@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,7 +15,7 @@ from bootstrap.command import Check, Command
 from bootstrap.plan import _environment, compile_checks, compile_role, variables_for
 from bootstrap.role import load_role
 
-ROLES = ("common", "hadoop", "spark")
+ROLES = ("common", "hadoop", "hdfs", "storage", "spark")
 
 
 class Compiled:
@@ -59,6 +60,12 @@ def stand_in(tmp_path: Path) -> Callable[..., str]:
         return str(file)
 
     return make
+
+
+def properties(xml: str) -> dict[str, str]:
+    """What one of Hadoop's settings files says."""
+    root = ElementTree.fromstring(xml)
+    return {p.findtext("name", ""): p.findtext("value", "") for p in root.iter("property")}
 
 
 def sh(script: str) -> subprocess.CompletedProcess[str]:

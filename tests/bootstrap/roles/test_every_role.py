@@ -92,5 +92,8 @@ def test_the_secret_is_in_one_file_only(role: str, node: str, compile_for: Compi
 def test_no_host_is_named_but_the_clusters_own(role: str) -> None:
     for file in load_role(role).folder.rglob("*"):
         if file.is_file():
-            hosts = re.findall(r"\w+://([^\s/'\"]+)", file.read_text())
-            assert [host for host in hosts if not host.startswith("{{")] == [], file.name
+            # The name of an XML namespace looks like an address and is none.
+            text = re.sub(r'xmlns:\w+="[^"]+"', "", file.read_text())
+            hosts = re.findall(r"\w+://([^\s/'\"]+)", text)
+            ours = ("{{", "s3.{{")
+            assert [host for host in hosts if not host.startswith(ours)] == [], file.name

@@ -1,37 +1,17 @@
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from pydantic import SecretStr
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, S3Access
 from bootstrap.role import load_role
-from tests.bootstrap.roles.conftest import Compile, Compiled, sh
-
-ALIVE = "Every worker's DataNode is alive"
-MOVE_ASIDE = "Move aside the blocks of another NameNode"
-StandIn = Callable[..., str]
-
-
-def properties(xml: str) -> dict[str, str]:
-    root = ElementTree.fromstring(xml)
-    return {p.findtext("name", ""): p.findtext("value", "") for p in root.iter("property")}
-
-
-def namenode_says(
-    *, cluster: str = "CID-1", live: tuple[str, ...] = ("w1", "w2"), dead: tuple[str, ...] = ()
-) -> str:
-    """The NameNode's own page about itself, as Hadoop 3.3 prints it."""
-    nodes = {
-        key: json.dumps({f"{n}:9866": {} for n in names}) for key, names in {"L": live, "D": dead}.items()
-    }
-    bean = {"Safemode": "", "LiveNodes": nodes["L"], "DeadNodes": nodes["D"], "ClusterId": cluster}
-    lines = ",\n".join(f'    "{key}" : {json.dumps(value)}' for key, value in bean.items())
-    return f'{{\n  "beans" : [ {{\n{lines}\n  }} ]\n}}\n'
+from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
 
 
 def test_the_pinned_sums_are_sorted_unique_and_hold_the_modules() -> None:
@@ -52,7 +32,9 @@ def test_the_pinned_sums_are_sorted_unique_and_hold_the_modules() -> None:
 def test_the_list_of_modules_is_valid_xml_with_every_module(compile_for: Compile) -> None:
     pom = ElementTree.fromstring(compile_for("hadoop").template("pom.xml.j2"))
     found = {(d.findtext("artifactId"), d.findtext("version")) for d in pom.iter("dependency")}
-    assert found == {("hadoop-common", "3.3.4"), ("hadoop-hdfs", "3.3.4"), ("hadoop-hdfs-client", "3.3.4")}
+    hadoop = {"hadoop-common", "hadoop-hdfs", "hadoop-hdfs-client", "hadoop-aws"}
+    sdk = {"aws-java-sdk-s3", "aws-java-sdk-sts", "aws-java-sdk-dynamodb"}
+    assert found == {(name, "3.3.4") for name in hadoop} | {(name, "1.12.367") for name in sdk}
 
 
 def test_another_set_of_modules_is_another_folder_and_another_file(compile_for: Compile) -> None:
@@ -62,102 +44,10 @@ def test_another_set_of_modules_is_another_folder_and_another_file(compile_for: 
     assert "hadoop-yarn-client" in yarn.template("pom.xml.j2")
 
 
-@pytest.mark.parametrize("file", ["core-site.xml.j2", "hdfs-site.xml.j2"])
-def test_settings_are_valid_xml_without_empty_values(compile_for: Compile, file: str) -> None:
-    found = properties(compile_for("hadoop", "w2").template(file))
+def test_settings_are_valid_xml_without_empty_values(compile_for: Compile) -> None:
+    found = properties(compile_for("hadoop", "w2").template("core-site.xml.j2"))
     assert found
     assert all(found.values())
-
-
-def test_every_port_is_bound_to_the_nodes_own_address(compile_for: Compile) -> None:
-    found = properties(compile_for("hadoop", "w2").template("hdfs-site.xml.j2"))
-    assert found["dfs.datanode.address"] == "10.9.8.12:9866"
-    assert found["dfs.namenode.rpc-bind-host"] == found["dfs.namenode.http-bind-host"] == "10.9.8.10"
-
-
-def test_blocks_have_no_more_copies_than_there_are_datanodes(cluster: Cluster) -> None:
-    one = cluster.model_copy(update={"workers": cluster.workers[:1]})
-    copies = [
-        properties(Compiled("hadoop", c, c.head, {}).template("hdfs-site.xml.j2"))["dfs.replication"]
-        for c in (one, cluster)
-    ]
-    assert copies == ["1", "2"]
-
-
-def test_a_file_system_is_formatted_once_and_never_over_another(compile_for: Compile, tmp_path: Path) -> None:
-    step = compile_for("hadoop", hdfs_state=str(tmp_path)).commands["Format the NameNode"]
-    assert sh(step.guard).returncode != 0
-    (tmp_path / "name" / "current").mkdir(parents=True)
-    (tmp_path / "name" / "current" / "VERSION").write_text("clusterID=CID-1\n")
-    assert sh(step.guard).returncode == 0
-    assert "-nonInteractive" in step.run  # which itself refuses a folder that is in use
-    assert "-force" not in step.run
-
-
-def datanode_of(cluster_id: str, state: Path) -> None:
-    (state / "data" / "current").mkdir(parents=True)
-    (state / "data" / "current" / "VERSION").write_text(f"storageID=DS-1\nclusterID={cluster_id}\n")
-
-
-def test_an_empty_datanode_has_nothing_to_move(
-    compile_for: Compile, stand_in: StandIn, tmp_path: Path
-) -> None:
-    given = {"hdfs_state": str(tmp_path), "get": stand_in("", 7)}
-    assert sh(compile_for("hadoop", "w1", **given).commands[MOVE_ASIDE].guard).returncode == 0
-
-
-@pytest.mark.parametrize(("there", "stays"), [("CID-1", True), ("CID-2", False)])
-def test_blocks_stay_only_with_their_own_namenode(
-    compile_for: Compile, stand_in: StandIn, tmp_path: Path, there: str, stays: bool
-) -> None:
-    datanode_of("CID-1", tmp_path)
-    given = {"hdfs_state": str(tmp_path), "get": stand_in(namenode_says(cluster=there))}
-    step = compile_for("hadoop", "w1", **given).commands[MOVE_ASIDE]
-    assert (sh(step.guard).returncode == 0) is stays
-
-
-def test_a_namenode_that_is_silent_makes_nobody_move_blocks(
-    compile_for: Compile, stand_in: StandIn, tmp_path: Path
-) -> None:
-    datanode_of("CID-1", tmp_path)
-    given = {"hdfs_state": str(tmp_path), "get": stand_in("", 7)}
-    step = compile_for("hadoop", "w1", **given).commands[MOVE_ASIDE]
-    assert sh(step.guard).returncode != 0
-    got = sh(step.run)
-    assert (got.returncode, "does not say which cluster" in got.stderr) == (1, True)
-    assert (tmp_path / "data" / "current" / "VERSION").exists()
-
-
-def test_the_blocks_of_a_lost_head_are_kept_aside(
-    compile_for: Compile, stand_in: StandIn, tmp_path: Path
-) -> None:
-    datanode_of("CID-1", tmp_path)
-    given = {"hdfs_state": str(tmp_path), "get": stand_in(namenode_says(cluster="CID-2"))}
-    step = compile_for("hadoop", "w1", **given).commands[MOVE_ASIDE]
-    # Neither systemd nor the user hdfs is on the machine of a unit test.
-    script = step.run.replace("-o hdfs -g hdfs ", "").replace("systemctl", "true")
-    got = sh(script)
-    assert got.returncode == 0, got.stderr
-    (aside,) = tmp_path.glob("data.of-CID-1.*")
-    assert (aside / "current" / "VERSION").exists()
-    assert list((tmp_path / "data").iterdir()) == []
-    assert sh(step.guard).returncode == 0
-
-
-def test_the_check_names_the_worker_that_is_missing(compile_for: Compile, stand_in: StandIn) -> None:
-    given = {"get": stand_in(namenode_says(live=("w1",), dead=("w2",)))}
-    check = compile_for("hadoop", **given).checks[ALIVE]
-    got = sh(check.run.replace("sleep 0.5", "true"))
-    assert (got.returncode, got.stdout.strip()) == (1, "the NameNode does not hear from: w2")
-
-
-def test_the_check_is_content_with_all_workers(compile_for: Compile, stand_in: StandIn) -> None:
-    assert sh(compile_for("hadoop", get=stand_in(namenode_says())).checks[ALIVE].run).returncode == 0
-
-
-def test_a_namenode_that_is_down_is_told(compile_for: Compile, stand_in: StandIn) -> None:
-    got = sh(compile_for("hadoop", get=stand_in("", 7)).checks[ALIVE].run)
-    assert (got.returncode, got.stdout.strip()) == (1, "the NameNode does not answer")
 
 
 @pytest.fixture
@@ -197,3 +87,49 @@ def test_daemons_log_their_news_and_find_their_web_pages(
 def test_hdfs_refuses_a_word_that_it_does_not_know(hdfs: Callable[[str], list[str]]) -> None:
     assert hdfs("balancer") == ["2"]
     assert hdfs("") == ["2"]
+
+
+# ---- s3a://
+
+
+def on_s3(cluster: Cluster, **s3: Any) -> Cluster:
+    return cluster.model_copy(update={"shared_storage": "s3a://bucket", "s3": S3Access(**s3)})
+
+
+def core_site(cluster: Cluster) -> dict[str, str]:
+    return properties(Compiled("hadoop", cluster, cluster.head, {}).template("core-site.xml.j2"))
+
+
+def test_machines_with_a_role_of_their_own_hold_no_key(cluster: Cluster) -> None:
+    stack = on_s3(cluster, region="eu-west-1")
+    found = core_site(stack)
+    assert found["fs.s3a.endpoint"] == "s3.eu-west-1.amazonaws.com"
+    assert found["fs.s3a.aws.credentials.provider"].endswith("IAMInstanceCredentialsProvider")
+    assert "fs.s3a.path.style.access" not in found
+    keys = Compiled("hadoop", stack, stack.head, {}).template("s3a-keys.xml.j2")
+    assert properties(keys) == {}
+
+
+def test_the_keys_of_another_s3_server_are_for_those_who_run_jobs_alone(cluster: Cluster) -> None:
+    stack = on_s3(cluster, endpoint="http://10.0.0.1:7070", access_key="AK", secret_key=SecretStr("hush"))
+    found = core_site(stack)
+    assert (found["fs.s3a.endpoint"], found["fs.s3a.path.style.access"]) == ("http://10.0.0.1:7070", "true")
+    compiled = Compiled("hadoop", stack, stack.node("w1"), {})
+    holders = [name for name, command in compiled.commands.items() if "hush" in command.run]
+    assert holders == ["Write the keys of S3"]
+    step = compiled.commands[holders[0]]
+    assert step.run.index("chmod 640") < step.run.index("mv ")
+    assert "root:caffe-spark" in step.run
+    assert "hush" not in step.masked(step.run)
+
+
+def test_spark_gets_exactly_the_jars_that_it_lacks_for_s3a() -> None:
+    role = load_role("hadoop")
+    text = (role.folder / "templates" / role.defaults["hadoop_sums"]).read_text()
+    jars = [
+        jar.replace("{{ hadoop_version }}", role.defaults["hadoop_version"]).replace(
+            "{{ aws_sdk_version }}", role.defaults["aws_sdk_version"]
+        )
+        for jar in role.defaults["s3a_jars"]
+    ]
+    assert [jar for jar in jars if f"  {jar}\n" not in text] == []

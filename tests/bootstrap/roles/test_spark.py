@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from bootstrap import paths
 from bootstrap.cluster import Cluster
 from bootstrap.role import load_role
 from tests.bootstrap.roles.conftest import Compile, Compiled, sh
@@ -51,8 +53,9 @@ def test_only_sparks_user_reads_the_secret(compile_for: Compile) -> None:
     assert "root:spark" in run
 
 
-def test_a_worker_offers_what_the_stack_says(compile_for: Compile) -> None:
-    text = compile_for("spark", "w2").template("spark-env.sh.j2")
+def test_a_worker_offers_what_the_stack_says(compile_for: Compile, tmp_path: Path) -> None:
+    (tmp_path / "node").write_text("NODE_NAME=w2\nNODE_ADDRESS=10.9.8.12\n")
+    text = compile_for("spark", "w2").template("spark-env.sh.j2").replace(paths.IDENTITY, f"{tmp_path}/node")
     got = sh(text + "\necho $SPARK_WORKER_CORES $SPARK_WORKER_MEMORY $SPARK_LOCAL_IP").stdout
     assert got.split() == ["2", "2048m", "10.9.8.12"]
 
@@ -71,7 +74,8 @@ def test_daemons_serve_the_clusters_own_names(compile_for: Compile) -> None:
     master = compile_for("spark").template("spark-master.service.j2")
     worker = compile_for("spark", "w1").template("spark-worker.service.j2")
     assert "--host head --port 7077" in master
-    assert "--host w1" in worker
+    assert "--host ${NODE_NAME}" in worker
+    assert f"EnvironmentFile={paths.IDENTITY}" in worker
     assert worker.count("spark://head:7077") == 1
 
 
@@ -93,10 +97,11 @@ def test_another_version_restarts_the_daemons(compile_for: Compile) -> None:
     ],
 )
 def test_a_worker_counts_as_joined_when_the_master_says_so(
-    compile_for: Compile, stand_in: StandIn, says: str, joined: bool
+    compile_for: Compile, stand_in: StandIn, tmp_path: Path, says: str, joined: bool
 ) -> None:
+    (tmp_path / "node").write_text("NODE_NAME=w1\nNODE_ADDRESS=10.9.8.11\n")
     guard = compile_for("spark", "w1", get=stand_in(says)).commands[JOIN].guard
-    assert (sh(guard).returncode == 0) is joined
+    assert (sh(guard.replace(paths.IDENTITY, f"{tmp_path}/node")).returncode == 0) is joined
 
 
 def test_the_check_names_the_worker_that_is_missing(compile_for: Compile, stand_in: StandIn) -> None:

@@ -1,0 +1,116 @@
+"""Who is in a cluster right now: fixed nodes as the stack says, members of a worker group as they report."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import StackError
+
+if TYPE_CHECKING:
+    # boto3 takes a third of a second, which clusters of fixed nodes need not pay
+    from bootstrap.fleet import Fleet
+
+PATIENCE: Final = 1800.0
+"""Seconds: a machine boots in one or two minutes, and brings itself up in three to eight."""
+POLL: Final = 10.0
+
+
+def resolve(cluster: Cluster, console: Console, *, wait: bool = True, patience: float = PATIENCE) -> Cluster:
+    """The cluster with the host keys and workers of this moment; one of fixed nodes is returned as it is.
+
+    With `wait`, machines that are on their way are waited for, with a line for each change. Capacity that the
+    cloud does not have is said in its own words, and not waited for.
+
+    Raises:
+        StackError: there is no such group, the head has not come up, or no worker has.
+        ConfigError, ServiceDown: AWS refuses, or cannot be reached.
+    """
+    group = cluster.worker_group
+    if group is None:
+        return cluster
+    from bootstrap.fleet import look
+
+    told = ""
+    deadline = time.monotonic() + patience
+    while True:
+        fleet = look(cluster, group)
+        line = _line(fleet)
+        if line != told:
+            console.print(f"workers  {line}", soft_wrap=True, highlight=False)
+            told = line
+        if fleet.settled or not wait or time.monotonic() > deadline:
+            break
+        time.sleep(POLL)
+    for refusal in fleet.refusals[:1] if len(fleet.members) < fleet.desired else ():
+        console.print(f"capacity {refusal}", style="yellow", soft_wrap=True, highlight=False, markup=False)
+    return completed(cluster, fleet)
+
+
+def completed(cluster: Cluster, fleet: Fleet) -> Cluster:
+    """The cluster's document, filled in. Pure.
+
+    Raises:
+        StackError: the head has not come up, or no worker has; with the machines' or the cloud's own reason.
+    """
+    look_again = f"Run `fab workers --stack {cluster.stack}`, and the same command again."
+    head = fleet.head
+    if head is None:
+        raise StackError(
+            f"the head of stack {cluster.stack!r} ({cluster.head.instance})",
+            "it has not reported yet",
+            f"A new one takes a few minutes. {look_again}",
+        )
+    if head.state == "failed":
+        raise StackError(
+            f"the head of stack {cluster.stack!r} ({head.instance})",
+            f"it could not bring itself up: {head.said}",
+            "It tries again by itself, five times within the hour. "
+            f"`aws ssm start-session --target {head.instance}` shows /var/log/caffe-spark-boot.log.",
+        )
+    workers = tuple(
+        Node(name=m.report.name, address=m.report.address, host_key=m.report.host_key)
+        for m in sorted(fleet.ready, key=lambda member: member.instance)
+        if m.report
+    )
+    if not workers:
+        reasons = [m.report.said for m in fleet.members if m.report and m.report.state == "failed"]
+        raise StackError(
+            f"the workers of stack {cluster.stack!r}",
+            next(iter([*reasons, *fleet.refusals]), f"none is ready: {_line(fleet)}"),
+            look_again,
+        )
+    here = cluster.head.model_copy(update={"host_key": head.host_key})
+    return cluster.model_copy(update={"head": here, "workers": workers})
+
+
+def table(fleet: Fleet) -> Table:
+    """The members as people see them."""
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("instance", "name", "type", "zone", "market", "lifecycle", "state", "framework"):
+        shown.add_column(name)
+    for member in fleet.members:
+        report = member.report
+        shown.add_row(
+            member.instance,
+            report.name if report else "",
+            member.type,
+            member.zone,
+            member.market,
+            member.lifecycle,
+            member.state,
+            report.framework if report else "",
+        )
+    return shown
+
+
+def _line(fleet: Fleet) -> str:
+    """How far everybody is, in one line."""
+    states = [member.state for member in fleet.members]
+    counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
+    head = fleet.head.state if fleet.head else "starting"
+    return f"head {head}; {', '.join(counts) or 'none'} of {fleet.desired}"
