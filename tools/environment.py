@@ -24,18 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 DEV = "dev"
 WITHOUT_METADATA = "?metadata=skip"
 """Else the backend writes a second file beside each one; a kill in between leaves an unreadable stack."""
-NO_PLUGINS = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
 PYTHON = "PULUMI_PYTHON_CMD"
-
-
-def dev_only(root: Path) -> dict[str, str]:
-    """What the dev stack is run with, and no other: none of its resources needs a provider plugin.
-
-    Without these the engine asks for the plugins of every provider package in .venv (600 MB) and has pip list
-    the packages at each command (1 s).
-    """
-    # The engine reads `true`; the spelling tells a shell that moves to another stack whose value it was.
-    return {NO_PLUGINS: "True", PYTHON: str(root / "tools" / "pulumi-python")}
+"""What the engine runs programs with. Ours lists no packages: before each command the engine would have pip
+list them, twice (1 s), and fetch a plugin (300 MB) for each provider package in .venv, used or not. What a
+stack does use is fetched all the same, when its first resource is registered."""
 
 
 def state_folder(root: Path) -> Path:
@@ -78,12 +70,7 @@ def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
     found.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
     # The salt of the dev stack's secrets is not committed (see .gitattributes): the state has it, too.
     found.setdefault("PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER", "true")
-    in_dev = selected_stack(root, found) in (None, DEV)
-    for name, value in dev_only(root).items():
-        if in_dev:
-            found.setdefault(name, value)
-        elif found.get(name) == value:
-            del found[name]
+    found.setdefault(PYTHON, str(root / "tools" / "pulumi-python"))
     found["VIRTUAL_ENV"] = str(root / ".venv")
     found.pop("PYTHONHOME", None)
     # .venv before all else: the language host runs the first python3 on PATH.

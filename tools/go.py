@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.errors import CommandFailed
+from bootstrap.errors import CommandFailed, ConfigError
+from tools import packages
 
 Version = tuple[int, int, int]
 SWITCHES_ITSELF: Version = (1, 21, 0)
@@ -89,6 +90,23 @@ def prepare(go: Go, wanted: Version) -> tuple[str, dict[str, str]]:
     for file in [*Path(folder, "bin").iterdir(), *Path(folder, "pkg", "tool").glob("*/*")]:
         file.chmod(0o755)
     return str(Path(folder, "bin", "go")), {"GOTOOLCHAIN": "local"}
+
+
+def toolchain(go_mod: Path, log: Path, what: str) -> tuple[str, dict[str, str]]:
+    """The command and the variables to build `what` (in words) from this go.mod; Go is installed if need be.
+
+    Raises:
+        CaffeSparkError: there is no Go and none can be had.
+    """
+    wanted = wanted_version(go_mod.read_text())
+    best = newest(installed(), wanted)
+    if best is None:
+        packages.ensure(["go"], log)
+        best = newest(installed(), wanted)
+    if best is None:
+        raise ConfigError(what, "there is no Go to build it with", "Install Go, then the same command again.")
+    command, variables = prepare(best, wanted)
+    return command, {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **variables}
 
 
 def _ask(argv: list[str], env: dict[str, str]) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.errors import CaffeSparkError, ConfigError
-from tools import go, packages
+from tools import go
 from tools.environment import cli_folder
 from tools.progress import Line, run
 
@@ -148,8 +148,9 @@ def build(root: Path, own: Path, log: Path) -> None:
     Raises:
         CaffeSparkError: there is no Go and none can be installed, or a build failed.
     """
-    command, variables = _go(root, log)
-    env = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **variables}
+    what = "the Pulumi CLI, which is neither on PATH nor to be had from its installer"
+    command, variables = go.toolchain(root / "tools" / CLI_MODULE / "go.mod", log, what)
+    env = {**os.environ, **variables}
     fresh = own.parent / "bin.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -187,21 +188,6 @@ class Counter:
             return line.removeprefix("go: ")
         self.seen += 1
         return f"{self.seen}{self.of}"
-
-
-def _go(root: Path, log: Path) -> tuple[str, dict[str, str]]:
-    wanted = go.wanted_version((root / "tools" / CLI_MODULE / "go.mod").read_text())
-    best = go.newest(go.installed(), wanted)
-    if best is None:
-        packages.ensure(["go"], log)
-        best = go.newest(go.installed(), wanted)
-    if best is None:
-        raise ConfigError(
-            "the Pulumi CLI",
-            "none is on PATH, its installer cannot be reached, and there is no Go to build it with",
-            "Install the Pulumi CLI or Go, then run `make setup` again.",
-        )
-    return go.prepare(best, wanted)
 
 
 def _ask_go(command: str, arguments: list[str], folder: Path, env: Mapping[str, str]) -> str:

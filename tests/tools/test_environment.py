@@ -12,9 +12,7 @@ import pytest
 
 from bootstrap.errors import ConfigError
 from tools.environment import (
-    NO_PLUGINS,
     ROOT,
-    dev_only,
     environment,
     passphrase_file,
     prepare,
@@ -45,7 +43,7 @@ def test_state_and_passphrase_lie_inside_the_project(tmp_path: Path) -> None:
         ("PULUMI_BACKEND_URL", "s3://team-state"),
         ("PULUMI_CONFIG_PASSPHRASE_FILE", "/etc/their-passphrase"),
         ("PULUMI_SKIP_UPDATE_CHECK", "false"),
-        (NO_PLUGINS, "false"),
+        ("PULUMI_PYTHON_CMD", "/usr/bin/python3"),
         ("SOMETHING", "else"),
     ],
 )
@@ -68,17 +66,13 @@ def test_our_programs_come_first_on_path_and_only_once(tmp_path: Path) -> None:
     assert environment(tmp_path, once) == once
 
 
-def test_plugins_are_left_to_the_engine_on_every_stack_but_dev(tmp_path: Path) -> None:
-    given = {"HOME": str(tmp_path)}
-    on_dev = environment(tmp_path, given)
-    assert on_dev[NO_PLUGINS].lower() == "true"
-    select(tmp_path, tmp_path, "prod", on_dev["PULUMI_BACKEND_URL"])
-    for env in (given, on_dev):  # the second one is a shell that was activated while dev was selected
-        assert not dev_only(tmp_path).keys() & environment(tmp_path, env).keys()
+def test_no_stack_keeps_the_engine_from_fetching_plugins(tmp_path: Path) -> None:
+    env = environment(tmp_path, {"HOME": str(tmp_path)})
+    assert not any("PLUGIN" in name for name in env)
 
 
-def test_the_dev_stacks_python_lists_no_packages_and_is_python_for_all_else() -> None:
-    script = dev_only(ROOT)["PULUMI_PYTHON_CMD"]
+def test_our_python_lists_no_packages_and_is_python_for_all_else() -> None:
+    script = environment(ROOT, {"HOME": "/"})["PULUMI_PYTHON_CMD"]
 
     def said(*arguments: str) -> str:
         return subprocess.run([script, *arguments], capture_output=True, text=True, check=True).stdout

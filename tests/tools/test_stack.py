@@ -1,4 +1,4 @@
-"""The dev stack is made and selected once, and git does not see its salt."""
+"""Stacks that have a file are made once, dev is selected, and git does not see their salts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.stack import STACK_FILE, ensure, keep_git_clean, refresh_index
+from tools.stack import ensure, keep_git_clean, refresh_index, stacks
 
+STACK_FILE = "Pulumi.dev.yaml"
 COMMITTED = 'config:\n  caffe-spark:workers: "2"\n'
 SALT = "encryptionsalt: v1:abc=:v1:def:ghi==\n"
 
@@ -17,19 +18,33 @@ SALT = "encryptionsalt: v1:abc=:v1:def:ghi==\n"
 @pytest.mark.parametrize(
     ("known", "said", "did"),
     [
-        ([], "dev made and selected", "stack init dev"),
-        ([("dev", True)], "dev selected", None),
-        ([("dev", False)], "dev selected", "stack select dev"),
-        ([("prod", True)], "prod selected, dev made", "stack init dev --no-select"),
-        ([("prod", True), ("dev", False)], "prod selected", None),
+        ([], "dev selected, made: dev", ["stack init dev --no-select", "stack select dev"]),
+        ([("dev", True)], "dev selected", []),
+        ([("dev", False)], "dev selected", ["stack select dev"]),
+        ([("prod", True)], "prod selected, made: dev", ["stack init dev --no-select"]),
+        ([("prod", True), ("dev", False)], "prod selected", []),
     ],
 )
 def test_dev_is_made_when_missing_and_selected_when_nothing_is(
-    tmp_path: Path, known: list[tuple[str, bool]], said: str, did: str | None
+    tmp_path: Path, known: list[tuple[str, bool]], said: str, did: list[str]
 ) -> None:
     env, calls = pulumi(tmp_path, [{"name": name, "current": current} for name, current in known])
     assert ensure(tmp_path, env, {}) == said
-    assert calls() == ["stack ls --json", *([did] if did else [])]
+    assert calls() == ["stack ls --json", *did]
+
+
+def test_every_stack_that_has_a_file_is_made(tmp_path: Path) -> None:
+    for name in ("dev", "aws-eu-west-1"):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text(COMMITTED)
+    (tmp_path / "Pulumi.yaml").write_text("name: caffe-spark\n")
+    env, calls = pulumi(tmp_path, [{"name": "dev", "current": True}])
+    assert ensure(tmp_path, env, {}) == "dev selected, made: aws-eu-west-1"
+    assert calls()[1:] == ["stack init aws-eu-west-1 --no-select"]
+
+
+def test_a_file_that_git_does_not_track_is_somebody_elses_matter(checkout: Path) -> None:
+    (checkout / "Pulumi.e2e.yaml").write_text(COMMITTED)
+    assert stacks(checkout) == ["dev"]
 
 
 def test_a_backend_out_of_reach_is_told_and_does_not_stop_setup(tmp_path: Path) -> None:
@@ -47,7 +62,7 @@ def test_git_never_sees_the_salt_but_sees_every_other_change(checkout: Path) -> 
     keep_git_clean(checkout)
     file = checkout / STACK_FILE
     file.write_text(COMMITTED + SALT)
-    refresh_index(checkout)
+    refresh_index(checkout, STACK_FILE)
     assert git(checkout, "status", "--short") == ""
     file.write_text(COMMITTED.replace("2", "3") + SALT)
     assert git(checkout, "status", "--short") == f"M {STACK_FILE}"
@@ -60,13 +75,13 @@ def test_git_never_sees_the_salt_but_sees_every_other_change(checkout: Path) -> 
 def test_what_the_user_has_changed_is_not_staged(checkout: Path) -> None:
     keep_git_clean(checkout)
     (checkout / STACK_FILE).write_text(COMMITTED.replace("2", "5") + SALT)
-    refresh_index(checkout)
+    refresh_index(checkout, STACK_FILE)
     assert git(checkout, "diff", "--cached") == ""
 
 
 def test_without_git_nothing_happens(tmp_path: Path) -> None:
     keep_git_clean(tmp_path)
-    refresh_index(tmp_path)
+    refresh_index(tmp_path, STACK_FILE)
     assert list(tmp_path.iterdir()) == []
 
 
