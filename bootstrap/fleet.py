@@ -86,6 +86,14 @@ class Fleet:
         return tuple(member for member in self.members if member.state in ("starting", "booting"))
 
     @property
+    def news(self) -> tuple[str, ...]:
+        """Lines for people: what machines say of their failures, then the group's own words."""
+        machines = [self.head] if self.head else []
+        machines += [member.report for member in self.members if member.report]
+        said = [f"{one.name} ({one.instance}) {one.state}: {one.said}" for one in machines if one.said]
+        return (*said, *(f"{self.desired} wanted; {refusal}" for refusal in self.refusals))
+
+    @property
     def settled(self) -> bool:
         """Nothing changes by waiting: the head is up or failed, and nobody is on the way.
 

@@ -288,7 +288,8 @@ def _private_key(cluster: Cluster) -> paramiko.PKey:
     path = Path(str(cluster.ssh.private_key_file)).expanduser()
     try:
         return paramiko.PKey.from_path(path)
-    except (OSError, paramiko.SSHException, ValueError) as error:
+    # TypeError: what paramiko makes of a key with a passphrase and none given
+    except (OSError, paramiko.SSHException, ValueError, TypeError) as error:
         raise ConfigError(
             f"privateKeyFile {path}",
             f"it cannot be read ({error or type(error).__name__})",

@@ -42,6 +42,21 @@ def selected_stack(root: Path, env: Mapping[str, str]) -> str:
     return shown.stdout.strip() if shown.returncode == 0 and shown.stdout.strip() else DEFAULT_STACK
 
 
+def stacks_up(root: Path, env: Mapping[str, str]) -> set[str]:
+    """The stacks that have resources, going by their state.
+
+    Raises:
+        StackError: there is no Pulumi CLI, or the backend cannot be read.
+    """
+    listed = _pulumi(root, env, "stack", "ls", "--json")
+    if listed.returncode != 0:
+        said = listed.stderr.strip().splitlines()[-1:] or ["pulumi said nothing"]
+        raise StackError(
+            "the stacks' states", f"pulumi cannot list them: {said[0]}", "Run `pulumi stack ls`."
+        )
+    return {entry["name"] for entry in json.loads(listed.stdout) if entry.get("resourceCount")}
+
+
 def outputs(root: Path, stack: str, env: Mapping[str, str]) -> dict[str, Any]:
     """All outputs of a stack, secrets in clear text: they go to memory only.
 

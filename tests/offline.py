@@ -1,0 +1,53 @@
+"""A test that would reach a network fails instead: a conftest or a test module imports `offline`."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+
+class ReachedOut(BaseException):
+    """Not an Exception: code under test must not take it for a network that is down."""
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name is looked up and no connection opened but to this machine's own sockets."""
+
+    def refuse(*arguments: Any, **_: Any) -> Any:
+        raise ReachedOut(f"a test reached for the network: {arguments}")
+
+    class Socket(socket.socket):
+        def connect(self, address: Any) -> None:
+            if self.family != socket.AF_UNIX:
+                refuse(address)
+            super().connect(address)
+
+    monkeypatch.setattr(socket, "socket", Socket)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A machine on which nobody has ever used AWS."""
+    nowhere = tmp_path_factory.mktemp("nobody")
+    for name in (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_DEFAULT_PROFILE",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_ENDPOINT_URL",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(nowhere / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(nowhere))
