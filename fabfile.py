@@ -14,11 +14,14 @@ from invoke.exceptions import Exit
 from rich.console import Console
 
 from bootstrap.cluster import Cluster
+from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
-from bootstrap.errors import CaffeSparkError
+from bootstrap.errors import CaffeSparkError, ConfigError
 from bootstrap.execute import apply
-from bootstrap.framework import Recipe, ensure_framework, load_recipe, require_devices
-from bootstrap.stack import load_cluster
+from bootstrap.framework import Recipe, ensure_framework, for_cluster, load_recipe, require_devices
+from bootstrap.stack import load_cluster, selected_stack, stacks_up
+from infra.aws.config import AwsConfig
+from infra.config import from_file
 from jobs.data import ensure_data
 from jobs.run import attach as follow_job
 from jobs.run import run_job
@@ -49,9 +52,27 @@ def expected_errors_in_one_line(body: Body) -> Body:
     return run  # type: ignore[return-value]
 
 
-def cluster_of(stack: str | None) -> Cluster:
-    """The cluster of a stack, read from its outputs."""
-    return load_cluster(ROOT, stack, environment(ROOT, os.environ))
+def cluster_of(stack: str | None, *, wait: bool = True) -> Cluster:
+    """The cluster of a stack, read from its outputs; where workers come and go, with those of this moment."""
+    return resolve(load_cluster(ROOT, stack, environment(ROOT, os.environ)), console, wait=wait)
+
+
+def aws_config(stack: str | None) -> tuple[str, AwsConfig]:
+    """Name and configuration of a stack on AWS, from its file: it need not be up, nor be made.
+
+    Raises:
+        ConfigError: there is no such file, a value in it is refused, or it is of another provider.
+    """
+    name = stack or selected_stack(ROOT, environment(ROOT, os.environ))
+    config = from_file(ROOT / f"Pulumi.{name}.yaml", name)
+    if isinstance(config, AwsConfig):
+        return name, config
+    others = ", ".join(sorted(file.name.split(".")[1] for file in ROOT.glob("Pulumi.aws*.yaml")))
+    raise ConfigError(
+        f"stack {name!r}",
+        "it runs on this machine: it costs nothing, and `pulumi up` itself checks what it needs",
+        f"Name a stack on AWS with --stack (there are files for: {others}).",
+    )
 
 
 def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recipe:
@@ -59,7 +80,7 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
     settings = context.config.framework
     recipe = load_recipe(name or settings.recipe, {"opencv": bool(settings.opencv)})
     require_devices(recipe, cluster)
-    return recipe
+    return for_cluster(recipe, cluster)
 
 
 @task(name="bootstrap", help={"stack": STACK_HELP, "dry_run": "print the plan and change nothing"})
@@ -119,13 +140,71 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
 @expected_errors_in_one_line
 def attach(_: Context, job: str, stack: str | None = None) -> None:
     """Follow a job that was left running, and bring back its results."""
-    follow_job(cluster_of(stack), job, console, RESULTS)
+    follow_job(cluster_of(stack, wait=False), job, console, RESULTS)
+
+
+@task(help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def workers(_: Context, stack: str | None = None) -> None:
+    """Who is in the cluster: how far each machine is, and what the cloud says where some are missing."""
+    cluster = load_cluster(ROOT, stack, environment(ROOT, os.environ))
+    if cluster.worker_group is None:
+        for node in cluster.nodes:
+            console.print(f"{node.name:<8} {node.address}")
+        return
+    from bootstrap.fleet import look
+
+    fleet = look(cluster, cluster.worker_group)
+    console.print(table(fleet))
+    for line in fleet.news:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+@task(help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def preflight(_: Context, stack: str | None = None) -> None:
+    """Before `pulumi up` on AWS: identity, quotas, offerings, images, keys, tools; one line to mend each."""
+    from infra.aws.preflight import check
+
+    name, config = aws_config(stack)
+    findings = check(config, name, console=console, env=environment(ROOT, os.environ))
+    if any(finding.verdict == "fails" for finding in findings):
+        raise Exit(code=1)
+
+
+@task(help={"stack": STACK_HELP, "refresh": "ask AWS for today's prices first"})
+@expected_errors_in_one_line
+def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
+    """What an hour of the stack costs as configured, and a job at the speed that was measured."""
+    from infra.aws import estimate, price_list, prices
+
+    _name, config = aws_config(stack)
+    if refresh:
+        console.print(f"prices   {price_list.refresh(config)}", soft_wrap=True)
+    estimate.show(console, config, prices.load(), results=RESULTS)
+
+
+@task(
+    help={
+        "stack": "only this stack's things; else everything of this project",
+        "region": "only there; can be given several times; else every region of the account",
+    },
+    iterable=["region"],
+)
+@expected_errors_in_one_line
+def sweep(_: Context, stack: str | None = None, region: list[str] | None = None) -> None:
+    """After `pulumi destroy` on AWS: search every region for what is left, and say how to remove it."""
+    from infra.aws.sweep import sweep as search
+
+    up = stacks_up(ROOT, environment(ROOT, os.environ))
+    if not search(stack, region or None, console, alive=up).clean:
+        raise Exit(code=1)
 
 
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def doctor(_: Context, stack: str | None = None) -> None:
     """Check every node; one line to mend each thing that is wrong."""
-    findings = diagnose(cluster_of(stack), console)
+    findings = diagnose(cluster_of(stack, wait=False), console)
     if any(not finding.ok for finding in findings):
         raise Exit(code=1)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pulumi
 from pulumi.runtime.config import CONFIG
 
 from bootstrap.errors import CaffeSparkError
 from infra import config
-from infra.local.program import program as local
 
-PROGRAMS: Final = {"local": local}
+PROGRAMS: Final = {"local": "infra.local.program", "aws": "infra.aws.program"}
+"""Imported when its stack runs: a cloud's resources take a second to import, and others do without them."""
 SAID_ALREADY: Final = 32
 """Tells the language host that the user has read why; with RunError it adds `an unhandled error occurred`."""
 
@@ -24,7 +25,8 @@ def main() -> None:
     try:
         # The whole namespace, not key by key: a misspelt key has to be seen.
         settings = config.load(CONFIG.get(), stack)
-        outputs = PROGRAMS[settings.provider](settings, stack, str(Path.cwd()))
+        program = import_module(PROGRAMS[settings.provider]).program
+        outputs: dict[str, Any] = program(settings, stack, str(Path.cwd()))
     except CaffeSparkError as error:
         pulumi.log.error(str(error))
         sys.exit(SAID_ALREADY)

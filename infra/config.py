@@ -1,88 +1,33 @@
 """What a stack may say: its configuration, typed and checked before the first resource exists.
 
-The sections are told apart by `provider`. Values arrive as the strings of `PULUMI_CONFIG`, which already
-holds the defaults of Pulumi.yaml; the defaults here are the same ones, for callers without an engine.
+A section for each provider, told apart by `provider`. Values arrive as the strings of `PULUMI_CONFIG`, which
+already holds the defaults of Pulumi.yaml; the sections' defaults are the same, for callers without an engine.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+import yaml
+from pydantic import ValidationError
 
 from bootstrap.errors import ConfigError
+from infra.aws import guide as aws_guide
+from infra.aws.config import AwsConfig
+from infra.local import config as local
+from infra.local.config import LocalConfig
+from infra.section import one_line
 from infra.tags import PROJECT
 
-MIN_MEMORY_MB: Final = 2048
-"""HDFS, Spark's daemons, an executor and a trainer do not fit into less (see `infra.local.program`)."""
-FIRST_NODE: Final = 10
-"""The head's number in the subnet; worker N has this plus N."""
-MAX_WORKERS: Final = 200
-PLANNED_PROVIDERS: Final = ("aws", "azure")
+StackConfig = LocalConfig | AwsConfig
 
-
-def _private(subnet: IPv4Network) -> IPv4Network:
-    if not subnet.is_private:
-        raise ValueError(f"{subnet} is not a private network; take one such as 10.89.77.0/24")
-    return subnet
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
-
-
-class DebstrapImage(_Section):
-    """A base image made here from the distribution's packages."""
-
-    source: Literal["mmdebstrap"]
-    suite: str = Field(default="bookworm", pattern=r"^[a-z]+$")
-
-
-class RegistryImage(_Section):
-    """A base image on top of a stock Debian or Ubuntu one, e.g. `docker.io/library/debian:12`."""
-
-    source: Literal["registry"]
-    ref: str = Field(pattern=r"^[a-z0-9][a-zA-Z0-9._:/@-]+$")
-
-
-Image = Annotated[DebstrapImage | RegistryImage, Field(discriminator="source")]
-
-
-class LocalConfig(_Section):
-    """A cluster of containers on this machine."""
-
-    provider: Literal["local"] = "local"
-    workers: int = Field(default=2, ge=1, le=MAX_WORKERS)
-    vcpu: int = Field(default=2, ge=1)
-    """CPUs of each node."""
-    memory_mb: int = Field(default=3072, ge=MIN_MEMORY_MB)
-    """Memory of each node."""
-    subnet: Annotated[IPv4Network, AfterValidator(_private)] = IPv4Network("10.89.77.0/24")
-    image: Image = DebstrapImage(source="mmdebstrap")
-    engine: Literal["auto", "podman", "docker"] = "auto"
-
-    @model_validator(mode="after")
-    def _nodes_fit(self) -> LocalConfig:
-        # The last address is the broadcast address.
-        room = self.subnet.num_addresses - 2 - FIRST_NODE
-        if self.workers > room:
-            raise ValueError(
-                f"subnet {self.subnet} has room for {max(room, 0)} workers, not for {self.workers}; "
-                "take a larger one such as 10.89.77.0/24"
-            )
-        return self
-
-    def address(self, number: int) -> IPv4Address:
-        """Address of the head (0) or of worker `number`; it stays when the number of workers changes."""
-        return self.subnet[FIRST_NODE + number]
-
-
-StackConfig = LocalConfig
-"""Becomes a union told apart by `provider` with the second section."""
+PROVIDERS: Final = ("local", "aws")
+PLANNED_PROVIDERS: Final = ("azure",)
+ENCRYPTED: Final = "[secret]"
+"""What `pulumi config` shows of a secret, and what stands for one that only the engine can read."""
 
 
 def load(values: Mapping[str, str], stack: str) -> StackConfig:
@@ -97,16 +42,74 @@ def load(values: Mapping[str, str], stack: str) -> StackConfig:
         if namespace == PROJECT:
             given[key] = _value(text)
     provider = given.get("provider", "local")
-    if provider in PLANNED_PROVIDERS:
-        raise ConfigError(
-            f"provider: {provider}",
-            "this version has only the provider local",
-            f"Run `pulumi config set provider local --stack {stack}`.",
-        )
     try:
-        return LocalConfig.model_validate(given)
+        if provider == "local":
+            return LocalConfig.model_validate(given)
+        if provider == "aws":
+            return AwsConfig.model_validate(given)
     except ValidationError as error:
-        raise _one_line(error, stack) from None
+        if provider == "local":
+            raise one_line(error, local.GUIDE, stack, local.IMAGE_SOURCES) from None
+        raise one_line(error, aws_guide.guide(), stack) from None
+    planned = " yet" if provider in PLANNED_PROVIDERS else ""
+    raise ConfigError(
+        f"{PROJECT}:provider = {provider!r}",
+        f"there is none of that name{planned}; this version has only the providers {' and '.join(PROVIDERS)}",
+        f"Run `pulumi config set provider {PROVIDERS[0]} --stack {stack}`.",
+    )
+
+
+def from_file(path: Path, stack: str) -> StackConfig:
+    """The configuration in a stack file `Pulumi.<stack>.yaml`, read without an engine.
+
+    Raises:
+        ConfigError: as `load` does; or there is no such file, or it is no YAML.
+    """
+    declared = _config(path.with_name("Pulumi.yaml"))
+    values = {f"{PROJECT}:{key}": entry["default"] for key, entry in declared if "default" in entry}
+    for key, value in _config(path):
+        # The engine takes a key without namespace for the project's.
+        values[key if ":" in key else f"{PROJECT}:{key}"] = value
+    return load({key: _handed_over(value) for key, value in values.items()}, stack)
+
+
+def _config(path: Path) -> list[tuple[str, Any]]:
+    """The entries of a file's `config` block.
+
+    Raises:
+        ConfigError: there is no such file, or it holds something else.
+    """
+    try:
+        document = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        there = ", ".join(sorted(file.name for file in path.parent.glob("Pulumi.*.yaml"))) or "none"
+        raise ConfigError(
+            str(path),
+            f"there is no such file (stack files there: {there})",
+            f"Copy one: `cp Pulumi.aws-eu-west-1.yaml {path.name}`, and edit it.",
+        ) from None
+    except yaml.YAMLError as error:
+        words = " ".join(str(error).split())
+        raise ConfigError(str(path), f"it is no YAML: {words}", f"Edit it: `$EDITOR {path}`.") from None
+    config = document.get("config") if isinstance(document, dict) else document
+    if config is None:
+        return []
+    if not isinstance(config, dict):
+        why = "its `config` is no mapping of keys to values"
+        raise ConfigError(str(path), why, f"Edit it: `$EDITOR {path}`.")
+    return list(config.items())
+
+
+def _handed_over(value: Any) -> str:  # noqa: ANN401 - whatever YAML held
+    """The text that the engine makes of a value: JSON, without quotes around text, and nothing for null.
+
+    Seen with `pulumi config --json` of pulumi 3.272: `0.80` is handed over as `0.8`, and `true` as `true`.
+    """
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return ENCRYPTED
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - whatever YAML held
@@ -116,48 +119,3 @@ def _value(text: str) -> Any:  # noqa: ANN401 - whatever YAML held
         except json.JSONDecodeError:
             pass
     return text
-
-
-_EXAMPLES: Final = {
-    "provider": "local",
-    "workers": "2",
-    "vcpu": "2",
-    "memoryMb": "3072",
-    "subnet": "10.89.77.0/24",
-    "engine": "auto",
-    "image": "--path image.source mmdebstrap",
-}
-
-
-def _one_line(error: ValidationError, stack: str) -> ConfigError:
-    """The first complaint, with the command that mends it."""
-    first = error.errors(include_url=False)[0]
-    loc = [str(part) for part in first["loc"] if part not in ("mmdebstrap", "registry")]
-    key, kind = ".".join(loc), first["type"]
-    top = loc[0] if loc else "subnet"
-    choices = ", ".join(_EXAMPLES)
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if kind == "extra_forbidden" and len(loc) == 1:
-        return ConfigError(
-            f"{PROJECT}:{key}",
-            f"there is no such key; there are: {choices}",
-            f"Run `pulumi config rm {key} --stack {stack}`.",
-        )
-    if kind == "value_error":
-        given = f"{PROJECT}:{top}"
-    elif kind in ("extra_forbidden", "missing"):
-        given = f"{PROJECT}:{key}"
-        message = (
-            "there is no such key; an image has source and suite, or source and ref"
-            if kind == "extra_forbidden"
-            else message
-        )
-    else:
-        given = f"{PROJECT}:{key} = {first['input']!r}"
-    if top == "image":
-        command = "pulumi config set --path image.source mmdebstrap"
-        if key != "image":
-            message += "; valid: {source: mmdebstrap, suite: bookworm} or {source: registry, ref: IMAGE}"
-    else:
-        command = f"pulumi config set {top} {_EXAMPLES.get(top, '…')}"
-    return ConfigError(given, message, f"For example: `{command} --stack {stack}`.")

@@ -7,6 +7,8 @@ from typing import Final
 PROJECT: Final = "caffe-spark"
 HEAD: Final = "head"
 
+_MANAGER: Final = "pulumi"
+
 _PROJECT_LABEL: Final = "caffe-spark.project"
 _STACK_LABEL: Final = "caffe-spark.stack"
 _HOME_LABEL: Final = "caffe-spark.home"
@@ -29,6 +31,11 @@ def labels(stack: str, home: str) -> dict[str, str]:
     may take the other's containers for its own.
     """
     return {_PROJECT_LABEL: PROJECT, _STACK_LABEL: stack, _HOME_LABEL: home}
+
+
+def aws_tags(stack: str) -> dict[str, str]:
+    """Tags of everything the stack makes on AWS, by which `fab sweep` finds what is left."""
+    return {"Project": PROJECT, "Stack": stack, "ManagedBy": _MANAGER}
 
 
 def owner(found: dict[str, str]) -> str:

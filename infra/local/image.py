@@ -18,11 +18,11 @@ from infra.local import probe
 from infra.local.cache import cache_folder, locked
 from infra.local.engine import Engine, run_as_root, typed
 from infra.local.mirror import mirror_lines
-from infra.local.provider import Props, Provider, changed, replace_if, say
+from infra.provider import Props, Provider, changed, replace_if, say
 
 if TYPE_CHECKING:
     # Providers run in a process of their own, on every `up`; pydantic would make each start slower.
-    from infra.config import Image
+    from infra.local.config import Image
 
 REPOSITORY: Final = "localhost/caffe-spark-node"
 PACKAGES: Final = (

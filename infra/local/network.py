@@ -10,7 +10,7 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 from bootstrap.errors import StackError
 from infra import tags
 from infra.local.engine import Engine, typed
-from infra.local.provider import Props, Provider, changed, replace_if
+from infra.provider import Props, Provider, changed, replace_if
 
 
 class NetworkProvider(Provider):

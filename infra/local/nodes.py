@@ -15,10 +15,10 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, Updat
 
 from bootstrap.errors import StackError, Unreachable
 from infra import tags
+from infra.keys import SshKey
 from infra.local import probe
 from infra.local.engine import Engine, EngineError, typed
-from infra.local.keys import SshKey
-from infra.local.provider import Props, Provider, changed, replace_if
+from infra.provider import Props, Provider, changed, replace_if
 
 USER: Final = "ops"
 """The operator's account, made by setup-node.sh."""

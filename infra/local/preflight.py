@@ -13,7 +13,7 @@ from typing import Final
 
 from bootstrap.errors import ConfigError, StackError
 from infra import tags
-from infra.config import LocalConfig
+from infra.local.config import LocalConfig
 from infra.local.engine import Engine, Network, find_engine
 
 NEEDED_DISK_GB: Final = 10.0

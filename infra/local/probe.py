@@ -18,7 +18,7 @@ from typing import Final
 
 from infra.local.cache import cache_folder, locked
 from infra.local.engine import Engine, EngineError
-from infra.local.provider import say
+from infra.provider import say
 
 UNLIMITED: Final = 1048576
 """What `unlimited` becomes where the engine wants a number: the kernel's own ceiling for open files."""

@@ -9,9 +9,9 @@ import pulumi
 
 from bootstrap.cluster import VERSION
 from infra import tags
-from infra.config import LocalConfig
+from infra.keys import Secret, SshKey
 from infra.local import image, nodes, preflight
-from infra.local.keys import Secret, SshKey
+from infra.local.config import LocalConfig
 from infra.local.network import EmbeddedNetwork, Leftovers
 
 Outputs = dict[str, Any]
@@ -95,8 +95,23 @@ def _cluster(
         "ssh": {"user": nodes.USER, "private_key": operator.private_key, "port": nodes.PORT},
         "spark_master": f"spark://{tags.HEAD}:7077",
         "spark_secret": spark_secret.value,
-        "shared_storage": f"hdfs://{tags.HEAD}:9000",
+        **_storage(config),
         "worker": {"cores": config.vcpu, "memory_mb": spark_memory_mb(config.memory_mb), "gpus": 0},
+    }
+
+
+def _storage(config: LocalConfig) -> Outputs:
+    if config.s3 is None or config.s3_secret_key is None:
+        return {"shared_storage": f"hdfs://{tags.HEAD}:9000"}
+    s3 = config.s3
+    return {
+        "shared_storage": f"s3a://{s3.bucket}",
+        "s3": {
+            "endpoint": s3.endpoint,
+            "region": s3.region,
+            "access_key": s3.access_key,
+            "secret_key": pulumi.Output.secret(config.s3_secret_key.get_secret_value()),
+        },
     }
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster
 from bootstrap.role import Role, load_role
+from infra.keys import SshKeyProvider
 from tests.bootstrap.nodes import bare_nodes
 from tests.bootstrap.sandbox import Sandboxes
 
@@ -59,3 +60,9 @@ def real_cluster() -> Iterator[Cluster]:
     """Three bare nodes that no role has been applied to: head, w1, w2."""
     with bare_nodes(["head", "w1", "w2"]) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def private_key() -> str:
+    """An Ed25519 key in OpenSSH's format."""
+    return str(SshKeyProvider().create({"purpose": "test"}).outs["private_key"])

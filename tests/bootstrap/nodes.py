@@ -11,12 +11,12 @@ from ipaddress import ip_network
 
 from bootstrap.cluster import Cluster
 from infra import tags
-from infra.config import DebstrapImage
+from infra.keys import SshKeyProvider
 from infra.local import image, nodes
+from infra.local.config import DebstrapImage
 from infra.local.engine import Engine
-from infra.local.keys import SshKeyProvider
 from infra.local.network import NetworkProvider
-from infra.local.provider import Props
+from infra.provider import Props
 
 CANDIDATES = list(ip_network("10.96.0.0/12").subnets(new_prefix=24))
 

@@ -111,7 +111,7 @@ def test_another_host_key_than_the_recorded_one_is_refused(real_cluster: Cluster
 
 
 def test_another_key_of_the_operator_is_refused(real_cluster: Cluster) -> None:
-    from infra.local.keys import SshKeyProvider
+    from infra.keys import SshKeyProvider
 
     other = SshKeyProvider().create({"purpose": "other"}).outs["private_key"]
     ssh = real_cluster.ssh.model_copy(update={"private_key": SecretStr(other)})

@@ -1,17 +1,27 @@
-"""A stack's configuration: what is taken, and how each mistake is told."""
+"""A stack's configuration: how it is read, what a stack on this machine may say, how each mistake is told.
+
+What a stack on AWS may say: aws/test_config.py.
+"""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 
 from bootstrap.errors import ConfigError
-from infra.config import LocalConfig, load
+from infra.aws.config import AwsConfig
+from infra.config import from_file, load
+from infra.local.config import LocalConfig
 
 
 def loaded(**values: str) -> LocalConfig:
-    return load({f"caffe-spark:{key}": value for key, value in values.items()}, "dev")
+    config = load({f"caffe-spark:{key}": value for key, value in values.items()}, "dev")
+    assert isinstance(config, LocalConfig)
+    return config
 
 
 def test_without_a_word_it_is_two_workers_here() -> None:
@@ -56,7 +66,7 @@ def test_the_smallest_subnet_that_fits_is_taken() -> None:
         ({"subnet": "10.1.2.0/30"}, ("room for 0 workers",)),
         ({"engine": "lxc"}, ("engine = 'lxc'", "'auto', 'podman' or 'docker'")),
         ({"provider": "gcp"}, ("provider = 'gcp'", "config set provider local")),
-        ({"provider": "aws"}, ("aws", "only the provider local", "config set provider local")),
+        ({"provider": "azure"}, ("'azure'", "none of that name yet", "local and aws", "provider local")),
         ({"image": "debian"}, ("image = 'debian'", "image.source mmdebstrap")),
         ({"image": '{"source": "iso"}'}, ("'iso'", "mmdebstrap", "registry")),
         ({"image": '{"source": "registry"}'}, ("image.ref", "required")),
@@ -71,3 +81,74 @@ def test_a_mistake_is_named_with_what_is_valid(values: dict[str, str], words: tu
     assert "\n" not in line
     for word in (*words, "--stack dev"):
         assert word in line, line
+
+
+def test_the_provider_decides_which_section_it_is() -> None:
+    values = {"caffe-spark:provider": "aws", "caffe-spark:region": "eu-west-1"}
+    assert isinstance(load(values, "aws-eu-west-1"), AwsConfig)
+    assert isinstance(load({"caffe-spark:provider": "local"}, "dev"), LocalConfig)
+
+
+def test_a_stack_on_this_machine_does_not_pay_for_a_cloud() -> None:
+    program = "import sys, infra.__main__, infra.local.program; print('pulumi_aws' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text(
+        "config: {provider: {default: local}, workers: {default: 2, type: integer}, region: {type: string}}\n"
+    )
+    return tmp_path / "Pulumi.dev.yaml"
+
+
+def test_a_stack_file_is_read_as_the_engine_would_hand_it_over(file: Path) -> None:
+    file.write_text(
+        "config:\n"
+        "  caffe-spark:provider: aws\n"
+        "  region: eu-west-1\n"
+        "  caffe-spark:flowLogs: true\n"
+        "  caffe-spark:maxPrice: 0.80\n"
+        "  caffe-spark:zones: [eu-west-1b]\n"
+        "  caffe-spark:headAmi:\n"
+        "  aws:secretKey: {secure: v1:abc}\n"
+    )
+    config = from_file(file, "dev")
+    assert isinstance(config, AwsConfig)
+    assert (config.workers, config.flow_logs, str(config.max_price)) == (2, True, "0.8")
+    assert (config.zones, config.head_ami) == (("eu-west-1b",), None)
+
+
+@pytest.mark.parametrize("text", ["", "config:\n", "encryptionsalt: v1:abc\n"])
+def test_a_stack_file_that_says_nothing_has_the_defaults(file: Path, text: str) -> None:
+    file.write_text(text)
+    assert from_file(file, "dev") == LocalConfig()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("config: [provider]\n", ("`config` is no mapping", "$EDITOR")),
+        ("provider\n", ("`config` is no mapping", "$EDITOR")),
+        ("config: {a: b\n", ("it is no YAML", "line 2", "$EDITOR")),
+        (
+            "config:\n  caffe-spark:workers: {secure: v1:abc}\n",
+            ("workers = '[secret]'", "config set workers 2"),
+        ),
+        ("config:\n  caffe-spark:workers: 0\n", ("workers = '0'", "config set workers 2 --stack dev")),
+        ("config:\n  wrokers: 2\n", ("caffe-spark:wrokers: there is no such key", "config rm wrokers")),
+    ],
+)
+def test_a_stack_file_with_a_mistake_is_one_line(file: Path, text: str, words: tuple[str, ...]) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        from_file(file, "dev")
+    assert "\n" not in str(caught.value)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_stack_file_that_is_not_there_is_told_with_those_that_are(file: Path) -> None:
+    file.write_text("")
+    with pytest.raises(ConfigError, match=r"no such file \(stack files there: Pulumi\.dev\.yaml\).*`cp "):
+        from_file(file.with_name("Pulumi.aws-mars-1.yaml"), "aws-mars-1")

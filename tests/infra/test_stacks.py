@@ -1,39 +1,42 @@
-"""Every stack file of the project parses, and Pulumi.yaml declares exactly the keys that there are."""
+"""Every stack file of the project parses, and Pulumi.yaml declares what all providers share, and no more."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from infra.config import LocalConfig, load
+from infra.aws.config import AwsConfig
+from infra.config import from_file
+from infra.local.config import LocalConfig
+from infra.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
+SECTIONS: list[type[Section]] = [LocalConfig, AwsConfig]
 
 
-def as_engine_hands_over(config: dict[str, Any]) -> dict[str, str]:
-    return {
-        key: json.dumps(value) if isinstance(value, dict | list) else str(value)
-        for key, value in config.items()
-    }
-
-
-@pytest.mark.parametrize("file", sorted(ROOT.glob("Pulumi.*.yaml")), ids=lambda file: file.name)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_a_stack_file_parses(file: Path) -> None:
-    config = yaml.safe_load(file.read_text())["config"]
-    assert load(as_engine_hands_over(config), file.name.split(".")[1])
+    from_file(file, file.name.split(".")[1])
 
 
 def test_dev_is_there_and_local() -> None:
-    config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
-    assert load(as_engine_hands_over(config), "dev").provider == "local"
+    assert from_file(ROOT / "Pulumi.dev.yaml", "dev") == LocalConfig()
 
 
-def test_the_defaults_of_the_project_file_are_those_of_the_model() -> None:
+def test_the_stack_on_aws_says_nothing_but_defaults_and_its_region() -> None:
+    config = from_file(ROOT / "Pulumi.aws-eu-west-1.yaml", "aws-eu-west-1")
+    assert config == AwsConfig.model_validate({"region": "eu-west-1"})
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_what_the_project_file_declares_every_provider_has_with_that_default(section: type[Section]) -> None:
+    """Its defaults reach every stack: a key that one provider lacks would be refused there."""
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    defaults = {f"caffe-spark:{key}": entry["default"] for key, entry in declared.items()}
-    assert load(as_engine_hands_over(defaults), "dev") == LocalConfig()
-    assert set(declared) == {field.alias for field in LocalConfig.model_fields.values()}
+    assert set(declared) == {"provider", "workers"}
+    defaults = {field.alias: field.default for field in section.model_fields.values()}
+    assert set(declared) <= set(defaults)
+    assert declared["workers"]["default"] == defaults["workers"]
+    assert declared["provider"]["default"] == LocalConfig.model_fields["provider"].default

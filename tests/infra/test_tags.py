@@ -20,3 +20,11 @@ def test_two_clones_of_the_project_do_not_own_each_others_things() -> None:
     assert not tags.is_ours(theirs, ours)
     assert tags.owner(theirs) == "stack 'dev' of /home/b/caffe-spark"
     assert tags.owner({}) == "something else"
+
+
+def test_what_is_on_aws_is_found_by_project_and_stack() -> None:
+    assert tags.aws_tags("aws-eu-west-1") == {
+        "Project": "caffe-spark",
+        "Stack": "aws-eu-west-1",
+        "ManagedBy": "pulumi",
+    }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.config import DebstrapImage, Image, RegistryImage
+from infra.local.config import DebstrapImage, Image, RegistryImage
 from infra.local import image
 from infra.local.image import BaseImageProvider, bundle, certificates, recipe, tag
 from tests.infra.conftest import FakeEngine

@@ -13,14 +13,17 @@ from pulumi.dynamic.config import Config
 from pulumi.dynamic.dynamic import serialize_provider
 
 from bootstrap.errors import ConfigError
+from infra.aws.contents import BucketContentsProvider
+from infra.aws.images import ImagePinsProvider
+from infra.keys import SecretProvider, SshKeyProvider
 from infra.local.image import BaseImageProvider
-from infra.local.keys import SecretProvider, SshKeyProvider
 from infra.local.network import LeftoversProvider, NetworkProvider
 from infra.local.nodes import NodeProvider
-from infra.local.provider import Provider
+from infra.provider import Provider
 
 PROVIDERS = [
-    *(BaseImageProvider, LeftoversProvider, NetworkProvider, NodeProvider, SecretProvider, SshKeyProvider)
+    *(BaseImageProvider, LeftoversProvider, NetworkProvider, NodeProvider, SecretProvider, SshKeyProvider),
+    *(BucketContentsProvider, ImagePinsProvider),
 ]
 
 
@@ -49,15 +52,3 @@ def test_an_expected_failure_is_one_line_and_a_bug_keeps_its_traceback(
         raise KeyError("bug")
     except KeyError:
         assert "Traceback" in server.traceback.format_exc()
-
-
-def test_keys_and_secrets_are_new_each_time_and_never_change() -> None:
-    first, second = (SshKeyProvider().create({"purpose": "x"}).outs for _ in range(2))
-    assert first is not None
-    assert second is not None
-    assert first["private_key"] != second["private_key"]
-    assert first["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
-    assert first["public_key"].startswith("ssh-ed25519 AAAA")
-    assert not SshKeyProvider().diff("id", first, second).changes
-    secrets = {SecretProvider().create({"purpose": "x"}).outs["value"] for _ in range(2)}  # type: ignore[index]
-    assert len(secrets) == 2

@@ -1,0 +1,92 @@
+"""What the stack says of its cluster: `bootstrap.cluster.Cluster`'s document, for AWS."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pulumi
+
+from bootstrap.cluster import VERSION
+from infra import tags
+from infra.aws import access, network_plan
+from infra.aws.config import AwsConfig
+
+Outputs = dict[str, Any]
+
+# What a worker's memory goes to before Spark may give any to executors' JVMs, in MB.
+RESERVED_MB: Final = {
+    "system, SSM agent and page cache": 1024,
+    "Spark worker daemon": 320,
+    "the trainer: Python, pycaffe or its GPU's buffers, gradients": 2048,
+}
+KERNEL_SHARE: Final = 0.05
+"""Of the nominal memory; no instance ever sees it."""
+SSH_PORT: Final = 22
+
+
+def spark_memory_mb(memory_mib: int) -> int:
+    """What Spark may hand out on an instance of that size."""
+    return int(memory_mib * (1 - KERNEL_SHARE)) - sum(RESERVED_MB.values())
+
+
+def group_name(stack: str) -> str:
+    """The workers' Auto Scaling group, as machines and `fab` know it before they see it."""
+    return tags.full_name(stack, "workers")
+
+
+def head_address(config: AwsConfig) -> str:
+    """The head's private address: planned, so that scripts can be rendered before there is a head."""
+    return str(network_plan.plan(config.cidr, config.zones).head_address)
+
+
+def document(
+    config: AwsConfig,
+    stack: str,
+    *,
+    shared_storage: pulumi.Input[str],
+    spark_secret: pulumi.Input[str],
+    private_key: pulumi.Input[str] | None,
+    instance: pulumi.Input[str] = "",
+    ssh_target: pulumi.Input[str] = "",
+) -> Outputs:
+    """The document, with outputs at its leaves where they are given: only two of them are secret.
+
+    `private_key` is the stack's own; None where the operator's key pair is used. `instance` and `ssh_target`
+    are the head's.
+    """
+    key = (
+        {"private_key_file": config.private_key_file} if private_key is None else {"private_key": private_key}
+    )
+    return {
+        "version": VERSION,
+        "stack": stack,
+        "provider": "aws",
+        "head": {
+            "name": tags.HEAD,
+            "address": head_address(config),
+            # Each machine reports its own when it is up.
+            "host_key": "",
+            "ssh_target": ssh_target,
+            "instance": instance,
+        },
+        "workers": [],
+        "worker_group": {"name": group_name(stack), "region": config.region, "desired": config.workers},
+        "ssh": {
+            "user": config.ssh_user,
+            **key,
+            "port": SSH_PORT,
+            "proxy_command": None if config.admin_cidrs else access.proxy_command(config.region),
+            "jump": True,
+        },
+        "spark_master": f"spark://{tags.HEAD}:7077",
+        "spark_secret": spark_secret,
+        "shared_storage": shared_storage,
+        "s3": {"region": config.region},
+        "worker": {
+            "cores": config.vcpus,
+            "memory_mb": spark_memory_mb(config.memory_mib),
+            "gpus": config.gpus,
+            "compute_capabilities": list(config.compute_capabilities),
+        },
+        "package_proxy": config.egress == "endpoints",
+    }

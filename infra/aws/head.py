@@ -1,0 +1,88 @@
+"""The head: one machine on demand, at a fixed private address that workers know before it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.aws.identity import Machine
+from infra.aws.machine import METADATA, VOLUME
+
+
+@dataclass(frozen=True)
+class HeadNodeArgs:
+    """What the head is made from."""
+
+    name: str
+    """What consoles show."""
+    # machine
+    instance_type: str
+    image: pulumi.Input[str]
+    volume_gb: int
+    identity: Machine
+    user_data: pulumi.Input[str]
+    key_pair: str | None
+    protect: bool
+    """Refuse to terminate it, also for `pulumi destroy`."""
+    # network
+    subnet_id: pulumi.Input[str]
+    address: str
+    security_group_id: pulumi.Input[str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Of the machine and of its volume, which the provider's own do not reach in every version."""
+    after: Sequence[pulumi.Resource] = ()
+    """What has to be there when it boots."""
+
+
+class HeadNode(pulumi.ComponentResource):
+    """The head. It has a public address for its way out; what may come in is the security group's matter.
+
+    Another image or subnet makes another head. The old one has the address, so it goes first, and with it
+    what lies on its disk alone; the framework and all data are in shared storage, and workers find the new
+    one by themselves. Another type or volume size changes it in place; a new type restarts it.
+    """
+
+    instance_id: pulumi.Output[str]
+    public_ip: pulumi.Output[str]
+
+    def __init__(self, name: str, args: HeadNodeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("caffe-spark:aws:HeadNode", name, None, opts)
+        tags = {**args.tags, "Name": args.name, "Role": "head"}
+        instance = aws.ec2.Instance(
+            f"{name}-instance",
+            ami=args.image,
+            instance_type=args.instance_type,
+            subnet_id=args.subnet_id,
+            private_ip=args.address,
+            associate_public_ip_address=True,
+            vpc_security_group_ids=[args.security_group_id],
+            iam_instance_profile=args.identity.profile_name,
+            key_name=args.key_pair,
+            user_data=args.user_data,
+            user_data_replace_on_change=False,
+            metadata_options=aws.ec2.InstanceMetadataOptionsArgs(**METADATA),
+            root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
+                volume_type=VOLUME,
+                volume_size=args.volume_gb,
+                encrypted=True,
+                delete_on_termination=True,
+                tags=tags,
+            ),
+            ebs_optimized=True,
+            disable_api_termination=args.protect,
+            tags=tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[*args.after, *args.identity.ready],
+                delete_before_replace=True,
+                # AWS takes new user data only from a machine that is stopped, and cloud-init runs it at the
+                # first boot only: every change of a role would restart the head for nothing. `fab bootstrap`
+                # brings changes to it; its first script stays in the bucket for its next boot.
+                ignore_changes=["user_data"],
+            ),
+        )
+        self.instance_id, self.public_ip = instance.id, instance.public_ip
+        self.register_outputs({"instance_id": self.instance_id, "public_ip": self.public_ip})

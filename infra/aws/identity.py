@@ -1,0 +1,171 @@
+"""Who machines are: a role for the head and one for workers, each with what its own work needs.
+
+Nodes hold no keys: the instance metadata service gives them an hour's credentials of their role. The policies
+are pure functions, so that tests can ask them what they allow and what not.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_aws as aws
+
+from bootstrap import paths
+from infra.aws.names import prefix
+
+Statement = dict[str, Any]
+
+ROLE_PREFIX_MOST: Final = 38
+PROFILE_PREFIX_MOST: Final = 102
+READ: Final = ("s3:GetObject",)
+WRITE: Final = ("s3:PutObject",)
+CHANGE: Final = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
+OWN_REPORT: Final = f"{paths.NODES}/${{aws:userid}}/*"
+"""`aws:userid` of an EC2 role is ROLE_ID:INSTANCE_ID, so no machine can speak for another one."""
+
+ASSUME: Final = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ],
+}
+
+
+@dataclass(frozen=True)
+class IdentityArgs:
+    """`bucket_arn`: of the stack's shared storage."""
+
+    stack: str
+    bucket_arn: pulumi.Input[str]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A role as instances use it; `role_id` is the first half of their `aws:userid`."""
+
+    profile_name: pulumi.Output[str]
+    profile_arn: pulumi.Output[str]
+    role_name: pulumi.Output[str]
+    role_id: pulumi.Output[str]
+    ready: tuple[pulumi.Resource, ...]
+    """What has to be there before a machine asks for credentials."""
+
+
+class Identity(pulumi.ComponentResource):
+    """Both roles, their policies and their instance profiles."""
+
+    head: Machine
+    worker: Machine
+
+    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("caffe-spark:aws:Identity", name, None, opts)
+        bucket = pulumi.Output.from_input(args.bucket_arn)
+        self.head = self._machine(f"{name}-head", args, "head", bucket.apply(head_policy))
+        self.worker = self._machine(f"{name}-worker", args, "worker", bucket.apply(worker_policy))
+        self.register_outputs({"head": self.head.profile_name, "worker": self.worker.profile_name})
+
+    def _machine(
+        self, name: str, args: IdentityArgs, role: str, policy: pulumi.Output[dict[str, Any]]
+    ) -> Machine:
+        child = pulumi.ResourceOptions(parent=self)
+        made = aws.iam.Role(
+            name,
+            name_prefix=prefix(args.stack, role, ROLE_PREFIX_MOST),
+            description=f"caffe-spark: the {role} of stack {args.stack}",
+            assume_role_policy=json.dumps(ASSUME),
+            opts=child,
+        )
+        allowed = aws.iam.RolePolicy(
+            f"{name}-policy",
+            name="caffe-spark",
+            role=made.id,
+            policy=policy.apply(json.dumps),
+            opts=child,
+        )
+        profile = aws.iam.InstanceProfile(
+            f"{name}-profile",
+            name_prefix=prefix(args.stack, role, PROFILE_PREFIX_MOST),
+            role=made.name,
+            opts=child,
+        )
+        return Machine(
+            profile.name, profile.arn, made.name, made.unique_id.apply(str), ready=(allowed, profile)
+        )
+
+
+def head_policy(bucket_arn: str) -> dict[str, Any]:
+    """The head: fills shared storage, publishes frameworks, submits jobs."""
+    folders = ("frameworks", "data", "jobs", "tmp", "user", paths.FRAMEWORK_SCRIPTS)
+    return _document(
+        _list(bucket_arn),
+        _objects("Folders", bucket_arn, READ, *folders, "cluster"),
+        _objects("Work", bucket_arn, CHANGE, *(f"{folder}/*" for folder in folders)),
+        _objects("BootScript", bucket_arn, READ, f"{paths.BOOT_SCRIPTS}/head-*"),
+        _objects("OwnReport", bucket_arn, WRITE, OWN_REPORT),
+        session_manager(),
+    )
+
+
+def worker_policy(bucket_arn: str) -> dict[str, Any]:
+    """A worker: reads frameworks and data, writes results."""
+    read, written = ("frameworks", "data", paths.FRAMEWORK_SCRIPTS), ("jobs", "tmp")
+    return _document(
+        _list(bucket_arn),
+        _objects("Folders", bucket_arn, READ, *read, *written),
+        _objects("Inputs", bucket_arn, READ, *(f"{folder}/*" for folder in read)),
+        _objects("Results", bucket_arn, CHANGE, *(f"{folder}/*" for folder in written)),
+        _objects("BootScript", bucket_arn, READ, f"{paths.BOOT_SCRIPTS}/worker-*"),
+        _objects("OwnReport", bucket_arn, WRITE, OWN_REPORT),
+        session_manager(),
+    )
+
+
+def lifecycle_policy(group_arn: str) -> dict[str, Any]:
+    """A worker, once its Auto Scaling group is there: says to it that it has come, or that it may go."""
+    return _document(
+        {
+            "Sid": "ComeAndGo",
+            "Effect": "Allow",
+            "Action": ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
+            "Resource": group_arn,
+        }
+    )
+
+
+def session_manager() -> Statement:
+    """What the SSM agent needs for sessions, and no more.
+
+    AWS's own AmazonSSMManagedInstanceCore would let machines read every parameter of the account besides.
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
+    """
+    return {
+        "Sid": "SessionManager",
+        "Effect": "Allow",
+        "Action": [
+            "ssm:UpdateInstanceInformation",
+            "ssmmessages:CreateControlChannel",
+            "ssmmessages:CreateDataChannel",
+            "ssmmessages:OpenControlChannel",
+            "ssmmessages:OpenDataChannel",
+        ],
+        # These actions know no resources.
+        "Resource": "*",
+    }
+
+
+# "Folders": S3A asks whether a folder is a file (HEAD on its bare name). S3 answers 403, not 404, to who may
+# not read such a key, and `hdfs dfs -mkdir` would fail in an empty bucket.
+def _document(*statements: Statement) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _list(bucket_arn: str) -> Statement:
+    return {"Sid": "List", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket_arn}
+
+
+def _objects(sid: str, bucket_arn: str, actions: tuple[str, ...], *keys: str) -> Statement:
+    resources = [f"{bucket_arn}/{key}" for key in keys]
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resources}

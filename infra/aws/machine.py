@@ -1,0 +1,23 @@
+"""What every machine of the stack has: instance metadata by tokens only, an encrypted root volume. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+METADATA: Final = {
+    "http_endpoint": "enabled",
+    "http_tokens": "required",
+    # A container on the machine must not take the machine's role.
+    "http_put_response_hop_limit": 1,
+    "instance_metadata_tags": "enabled",
+}
+"""IMDSv2 only, as keywords of the instance's and of the launch template's options."""
+
+VOLUME: Final = "gp3"
+
+ROOT_DEVICES: Final = {
+    "ubuntu-22.04": "/dev/sda1",
+    "ubuntu-24.04": "/dev/sda1",
+    "debian-12": "/dev/xvda",
+}
+"""Distribution → root device of its images: under another name a launch template adds an empty disk."""

@@ -1,0 +1,71 @@
+"""Which addresses a VPC's subnets get: CIDR arithmetic. Pure.
+
+A range is cut into eighths. A zone's private subnet is an eighth; its public one, for a head and a NAT
+gateway, is an eighth of the last eighth. So a zone's subnets depend on its place in the list alone, and
+a zone more, at the end, moves nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final
+
+LARGEST: Final = 16
+"""Prefix lengths of a range that can be planned: AWS takes none larger …"""
+SMALLEST: Final = 22
+"""… and with less than this a public subnet would be smaller than AWS's smallest, a /28.
+https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
+MAX_ZONES: Final = 7
+ENDPOINTS: Final = ("ssm", "ssmmessages", "ec2messages", "autoscaling")
+"""Interface endpoints that stand in for a NAT gateway; each takes an address of the first private subnet."""
+RESERVED: Final = 5
+"""Addresses of every subnet that AWS keeps: the first four and the last."""
+HEAD: Final = 10
+"""The head's number in the public subnet of the first zone."""
+_CUT: Final = 3
+
+
+@dataclass(frozen=True)
+class SubnetPlan:
+    """The two subnets of a zone."""
+
+    zone: str
+    public: IPv4Network
+    private: IPv4Network
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """A VPC's range and its subnets, in the order of the zones."""
+
+    cidr: IPv4Network
+    subnets: tuple[SubnetPlan, ...]
+
+    @property
+    def head_address(self) -> IPv4Address:
+        """The head's fixed private address."""
+        return self.subnets[0].public[HEAD]
+
+    @property
+    def room(self) -> int:
+        """How many machines the private subnets hold together."""
+        return sum(subnet.private.num_addresses - RESERVED for subnet in self.subnets)
+
+
+def plan(cidr: IPv4Network, zones: Sequence[str]) -> NetworkPlan:
+    """The subnets of `zones` in the range `cidr`.
+
+    Raises:
+        ValueError: the range is too small or too large, or there are no zones, or more than `MAX_ZONES`.
+    """
+    if not LARGEST <= cidr.prefixlen <= SMALLEST:
+        raise ValueError(f"{cidr}: prefix /{LARGEST} to /{SMALLEST} can be planned")
+    if not 1 <= len(zones) <= MAX_ZONES:
+        raise ValueError(f"{len(zones)} zones: 1 to {MAX_ZONES} can be planned")
+    *private, last = cidr.subnets(prefixlen_diff=_CUT)
+    public = last.subnets(prefixlen_diff=_CUT)
+    # Both lists may be longer than there are zones: what comes later takes the rest.
+    triples = zip(zones, public, private, strict=False)
+    return NetworkPlan(cidr, tuple(SubnetPlan(*triple) for triple in triples))

@@ -1,0 +1,57 @@
+"""The account, seen from a stack's region: the clients that the checks ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bootstrap import aws
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
+
+HOME: Final = "us-east-1"
+"""Every account has it. A region that is not enabled would call good credentials wrong ones."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Clients for a region; they may be shared between threads."""
+
+    region: str
+    ec2: EC2Client
+    ssm: SSMClient
+    autoscaling: AutoScalingClient
+    quotas: ServiceQuotasClient
+
+    @classmethod
+    def of(cls, session: Session, region: str) -> Cloud:
+        """With the session's credentials, which are not looked for before the first call."""
+        return cls(
+            region,
+            session.client("ec2", region_name=region, config=aws.PATIENT),
+            session.client("ssm", region_name=region, config=aws.PATIENT),
+            session.client("autoscaling", region_name=region, config=aws.PATIENT),
+            session.client("service-quotas", region_name=region, config=aws.PATIENT),
+        )
+
+
+@dataclass(frozen=True)
+class Home:
+    """Clients for what is asked before it is known whether the stack's region can be asked."""
+
+    ec2: EC2Client
+    sts: STSClient
+
+    @classmethod
+    def of(cls, session: Session) -> Home:
+        """As `Cloud.of`; where there is no way to AWS, that shows within seconds."""
+        return cls(
+            session.client("ec2", region_name=HOME, config=aws.HASTY),
+            session.client("sts", region_name=HOME, config=aws.HASTY),
+        )

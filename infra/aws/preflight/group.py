@@ -1,0 +1,39 @@
+"""Whether the name of the workers' group is free: machines and commands know the group by that name alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bootstrap import aws
+from infra import tags
+from infra.aws.preflight.cloud import Cloud
+from infra.aws.preflight.finding import CloudCheck, Finding
+
+if TYPE_CHECKING:
+    from infra.aws.config import AwsConfig
+
+NAME: Final = "worker group"
+
+
+def checks(_config: AwsConfig, stack: str) -> list[CloudCheck]:
+    """One question."""
+    return [CloudCheck(NAME, lambda cloud: [_group(cloud, stack)])]
+
+
+def _group(cloud: Cloud, stack: str) -> Finding:
+    name = tags.full_name(stack, "workers")
+    with aws.in_our_words(f"looking for the Auto Scaling group {name}"):
+        found = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+    groups = found["AutoScalingGroups"]
+    if not groups:
+        return Finding(NAME, "holds", f"the name {name} is free")
+    has = {tag["Key"]: tag.get("Value", "") for tag in groups[0].get("Tags", []) if "Key" in tag}
+    if tags.is_ours(has, tags.aws_tags(stack)):
+        return Finding(NAME, "holds", f"{name} is this stack's")
+    whose = ", ".join(f"{key}={value}" for key, value in sorted(has.items())) or "it has no tags"
+    return Finding(
+        NAME,
+        "fails",
+        f"{cloud.region} has a group {name} that is not this stack's ({whose})",
+        f"Take another name: `cp Pulumi.{stack}.yaml Pulumi.NAME.yaml`, then `pulumi stack init NAME`.",
+    )

@@ -1,0 +1,182 @@
+"""Whether the machines' images are in the region, and are what the stack takes them for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from bootstrap import aws
+from bootstrap.errors import CaffeSparkError, ConfigError
+from infra.aws.config_rules import ARCH
+from infra.aws.machine import ROOT_DEVICES
+from infra.aws.preflight.cloud import Cloud
+from infra.aws.preflight.finding import CloudCheck, Finding, failure
+
+if TYPE_CHECKING:
+    from infra.aws.config import AwsConfig, Role
+
+NAME: Final = "images"
+KEYS: Final[dict[Role, str]] = {"head": "headAmi", "worker": "workerAmi"}
+"""As in `infra.aws.images`, which takes a second to import, for Pulumi."""
+_WORDS: Final[dict[Role, str]] = {"head": "the head", "worker": "workers"}
+_OTHER: Final[dict[Role, Role]] = {"head": "worker", "worker": "head"}
+NOT_HERE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
+
+# Canonical's `ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-…`, the Deep Learning images' `… GPU AMI
+# (Ubuntu 22.04) …`, Debian's `debian-12-amd64-…`.
+_UBUNTU: Final = re.compile(r"ubuntu[ -](?:[a-z]+-)?(\d\d\.\d\d)", re.IGNORECASE)
+_DEBIAN: Final = re.compile(r"debian[ -](\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as DescribeImages has it; `distribution` is what its name says, or empty."""
+
+    id: str
+    pinned: bool
+    name: str
+    arch: str
+    state: str
+    root_device: str
+    disk_gb: int
+
+    @property
+    def distribution(self) -> str:
+        """As the stack calls it, e.g. `ubuntu-22.04`; empty where the image's name does not tell."""
+        ubuntu, debian = _UBUNTU.search(self.name), _DEBIAN.search(self.name)
+        if ubuntu:
+            return f"ubuntu-{ubuntu[1]}"
+        return f"debian-{debian[1]}" if debian else ""
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.name or 'nameless'})"
+
+
+def checks(config: AwsConfig, stack: str) -> list[CloudCheck]:
+    """Both images in one check: they must be of one distribution."""
+    return [CloudCheck(NAME, lambda cloud: look(cloud, config, stack))]
+
+
+def look(cloud: Cloud, config: AwsConfig, stack: str) -> list[Finding]:
+    """What there is to say of each role's image."""
+    found: dict[Role, Image] = {}
+    findings: dict[Role, Finding] = {}
+    for role in KEYS:
+        try:
+            found[role] = _find(cloud, config, role, stack)
+        except CaffeSparkError as error:
+            findings[role] = failure(title(role), error)
+    for role, image in found.items():
+        findings[role] = _judge(role, image, found.get(_OTHER[role]), config, stack)
+    return [findings[role] for role in KEYS]
+
+
+def title(role: Role) -> str:
+    """What the role's check is called."""
+    return f"image of {_WORDS[role]}"
+
+
+def _find(cloud: Cloud, config: AwsConfig, role: Role, stack: str) -> Image:
+    """The role's image.
+
+    Raises:
+        ConfigError: the region has no such image or parameter, or a right is lacking.
+        ServiceDown: AWS does not answer.
+    """
+    pinned = config.head_ami if role == "head" else config.worker_ami
+    image = pinned or _newest(cloud, config.ami_parameter(role), role, stack)
+    missing = ConfigError(
+        image,
+        f"{image} is not in {cloud.region}; ids of images differ from region to region",
+        f"Run `pulumi config rm {KEYS[role]} --stack {stack}`: the next `pulumi up` takes the newest one.",
+    )
+    with aws.in_our_words(f"looking for image {image}"):
+        try:
+            answer = cloud.ec2.describe_images(ImageIds=[image])["Images"]
+        except ClientError as error:
+            if aws.code_of(error) in NOT_HERE:
+                raise missing from error
+            raise
+    if not answer:
+        raise missing
+    one = answer[0]
+    root = one.get("RootDeviceName", "")
+    disks = {disk.get("DeviceName"): disk.get("Ebs", {}) for disk in one.get("BlockDeviceMappings", [])}
+    return Image(
+        id=image,
+        pinned=bool(pinned),
+        name=one.get("Name", ""),
+        arch=one.get("Architecture", ""),
+        state=one.get("State", ""),
+        root_device=root,
+        disk_gb=int(disks.get(root, {}).get("VolumeSize") or 0),
+    )
+
+
+def _newest(cloud: Cloud, parameter: str, role: Role, stack: str) -> str:
+    with aws.in_our_words(f"reading {parameter}"):
+        try:
+            return cloud.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
+        except ClientError as error:
+            if aws.code_of(error) != "ParameterNotFound":
+                raise
+            raise ConfigError(
+                parameter,
+                f"{cloud.region} has no parameter {parameter}, which would name the newest image",
+                f"Name one: `pulumi config set {KEYS[role]} ami-… --stack {stack}`.",
+            ) from error
+
+
+def _judge(role: Role, image: Image, other: Image | None, config: AwsConfig, stack: str) -> Finding:
+    """What there is to say of an image that is there. Pure."""
+    wrong = next(_wrong(role, image, other, config, stack), None)
+    if wrong:
+        return Finding(title(role), "fails", *wrong)
+    unsaid = []
+    if not image.distribution:
+        unsaid.append(f"is {config.distribution}")
+    if role == "worker" and config.gpus and "nvidia" not in image.name.lower():
+        unsaid.append("has NVIDIA's driver")
+    if unsaid:
+        detail = f"{image}: its name does not say that it {' and '.join(unsaid)}; make sure of it"
+        return Finding(title(role), "note", detail)
+    return Finding(title(role), "holds", f"{image}{', pinned' if image.pinned else ', the newest'}")
+
+
+def _wrong(
+    role: Role, image: Image, other: Image | None, config: AwsConfig, stack: str
+) -> Iterator[tuple[str, str]]:
+    """Each thing that is wrong with the image, and what mends it."""
+    mend = (
+        f"Run `pulumi config rm {KEYS[role]} --stack {stack}`: the next `pulumi up` takes the newest one."
+        if image.pinned
+        else f"Name another: `pulumi config set {KEYS[role]} ami-… --stack {stack}`."
+    )
+    wanted, root = config.distribution, ROOT_DEVICES[config.distribution]
+    if image.state != "available":
+        yield f"{image} is {image.state or 'not available'}", mend
+    if image.arch != ARCH:
+        yield f"{image} is {image.arch}, and head and workers are {ARCH}", mend
+    if image.distribution not in ("", wanted):
+        beside = (
+            f", and that of {_WORDS[_OTHER[role]]} is {other.distribution}: {other}"
+            if other and other.distribution
+            else ""
+        )
+        yield f"{image} is {image.distribution}; distribution is {wanted}{beside}", mend
+    if image.root_device != root:
+        yield f"{image} boots from {image.root_device}, and images of {wanted} boot from {root}", mend
+    setting, volume = (
+        ("headVolumeGb", config.head_volume_gb)
+        if role == "head"
+        else ("workerVolumeGb", config.worker_volume_gb)
+    )
+    if image.disk_gb > volume:
+        yield (
+            f"{image} has {image.disk_gb} GB on its disk, and {setting} is {volume}",
+            f"Run `pulumi config set {setting} {image.disk_gb} --stack {stack}`.",
+        )

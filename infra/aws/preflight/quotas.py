@@ -1,0 +1,170 @@
+"""Whether the account's quotas hold the stack at its largest. EC2 counts vCPUs, by market and family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from bootstrap import aws
+from infra import tags
+from infra.aws.preflight.cloud import Cloud
+from infra.aws.preflight.finding import CloudCheck, Finding
+from infra.aws.regions import InstanceType, table
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import TagTypeDef
+
+    from infra.aws.config import AwsConfig
+
+UNKNOWN: Final = "NoSuchResourceException"
+"""What Service Quotas says of a quota that was never changed in some accounts; its default applies."""
+
+
+@dataclass(frozen=True)
+class Quota:
+    """A quota of an account in a region, as Service Quotas has it."""
+
+    name: str
+    service: str
+    code: str
+
+    def increase(self, region: str, value: int) -> str:
+        """The command that asks AWS for more."""
+        return (
+            f"aws service-quotas request-service-quota-increase --service-code {self.service} "
+            f"--quota-code {self.code} --desired-value {value} --region {region}"
+        )
+
+
+# Codes: `aws service-quotas list-service-quotas --service-code ec2` (and vpc). What counts against each:
+# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html, ec2-on-demand-instances.html
+SPOT_G: Final = Quota("spot, G and VT", "ec2", "L-3819A6DF")
+SPOT_STANDARD: Final = Quota("spot, standard", "ec2", "L-34B43A08")
+ON_DEMAND_G: Final = Quota("on demand, G and VT", "ec2", "L-DB2E81BA")
+ON_DEMAND_STANDARD: Final = Quota("on demand, standard", "ec2", "L-1216C47A")
+VPCS: Final = Quota("VPCs", "vpc", "L-F678F1CE")
+ADDRESSES: Final = Quota("elastic addresses", "ec2", "L-0263D0A3")
+
+
+@dataclass(frozen=True)
+class Demand:
+    """VCPUs that a stack may use of a quota: `workers` of the `largest` type, and the head's."""
+
+    quota: Quota
+    vcpus: int
+    words: str
+    workers: int
+    largest: InstanceType
+    head: int
+
+
+def demands(config: AwsConfig) -> list[Demand]:
+    """What the stack needs at `maxWorkers` if all workers are of its largest type. Pure."""
+    largest = max(config.types, key=lambda kind: kind.vcpus)
+    above = config.max_workers - config.on_demand_base
+    # Whichever way AWS rounds a share of the workers, both markets have room for it.
+    on_demand = config.on_demand_base + -(-above * config.on_demand_percentage // 100)
+    spot = -(-above * (100 - config.on_demand_percentage) // 100)
+    # Every type of the table that has GPUs is of a G family.
+    gpu = bool(config.gpus)
+    head = table().types[config.head_type]
+    found = [
+        _demand(SPOT_G if gpu else SPOT_STANDARD, spot, largest),
+        _demand(ON_DEMAND_G, on_demand, largest) if gpu else None,
+        _demand(ON_DEMAND_STANDARD, 0 if gpu else on_demand, largest, head),
+    ]
+    return [demand for demand in found if demand and demand.vcpus]
+
+
+def checks(config: AwsConfig, stack: str) -> list[CloudCheck]:
+    """The quotas that this stack touches."""
+    asked = [_vcpu_check(demand, config, stack) for demand in demands(config)]
+    asked.append(CloudCheck(_title(VPCS), lambda cloud: [_one_more(cloud, stack, VPCS, _vpcs)]))
+    if config.egress == "nat":
+        asked.append(
+            CloudCheck(_title(ADDRESSES), lambda cloud: [_one_more(cloud, stack, ADDRESSES, _addresses)])
+        )
+    return asked
+
+
+def granted(cloud: Cloud, quota: Quota) -> int:
+    """The quota's value in the region.
+
+    Raises:
+        Denied: without servicequotas:GetServiceQuota.
+        ServiceDown: AWS does not answer.
+    """
+    which = {"ServiceCode": quota.service, "QuotaCode": quota.code}
+    with aws.in_our_words(f"reading the quota {quota.name}"):
+        try:
+            answer: Any = cloud.quotas.get_service_quota(**which)
+        except ClientError as error:
+            if aws.code_of(error) != UNKNOWN:
+                raise
+            answer = cloud.quotas.get_aws_default_service_quota(**which)
+    return int(answer["Quota"]["Value"])
+
+
+def _demand(quota: Quota, workers: int, largest: InstanceType, head: InstanceType | None = None) -> Demand:
+    own = head.vcpus if head else 0
+    parts = [f"{workers} workers as {largest.name}"] if workers else []
+    parts += [f"the head as {head.name}"] if head else []
+    return Demand(quota, workers * largest.vcpus + own, " and ".join(parts), workers, largest, own)
+
+
+def _vcpu_check(demand: Demand, config: AwsConfig, stack: str) -> CloudCheck:
+    return CloudCheck(
+        _title(demand.quota), lambda cloud: [_fits(demand, granted(cloud, demand.quota), config, stack)]
+    )
+
+
+def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
+    """Whether the demand fits into what is granted. Pure."""
+    need = f"{demand.vcpus} vCPUs needed ({demand.words}), {value} granted"
+    if demand.vcpus <= value:
+        return Finding(_title(demand.quota), "holds", need)
+    fix = f"Run `{demand.quota.increase(config.region, demand.vcpus)}` and wait for AWS's answer"
+    fitting = max(value - demand.head, 0) // demand.largest.vcpus
+    if demand.workers and fitting:
+        need += f", which is enough for {fitting}"
+        fewer = f"--plaintext maxWorkers={fitting}"
+        if fitting < config.workers:
+            fewer += f" --plaintext workers={fitting}"
+        fix += f", or take fewer: `pulumi config set-all {fewer} --stack {stack}`"
+    return Finding(_title(demand.quota), "fails", need, f"{fix}.")
+
+
+def _one_more(
+    cloud: Cloud, stack: str, quota: Quota, there: Callable[[Cloud], list[Sequence[TagTypeDef]]]
+) -> Finding:
+    """Room for one more thing of that kind, unless the stack has its own already."""
+    with aws.in_our_words(f"counting {quota.name}"):
+        found = there(cloud)
+    ours = tags.aws_tags(stack)
+    theirs = sum(1 for one in found if not tags.is_ours({tag["Key"]: tag["Value"] for tag in one}, ours))
+    value = granted(cloud, quota)
+    detail = f"{theirs} beside this stack's, of {value}"
+    if theirs < value:
+        return Finding(_title(quota), "holds", detail)
+    return Finding(
+        _title(quota),
+        "fails",
+        f"{detail}: none is left for it",
+        f"Run `{quota.increase(cloud.region, theirs + 1)}`, or delete one that nobody uses.",
+    )
+
+
+def _vpcs(cloud: Cloud) -> list[Sequence[TagTypeDef]]:
+    pages = cloud.ec2.get_paginator("describe_vpcs").paginate()
+    return [vpc.get("Tags", []) for page in pages for vpc in page["Vpcs"]]
+
+
+def _addresses(cloud: Cloud) -> list[Sequence[TagTypeDef]]:
+    return [address.get("Tags", []) for address in cloud.ec2.describe_addresses()["Addresses"]]
+
+
+def _title(quota: Quota) -> str:
+    return f"quota: {quota.name}"

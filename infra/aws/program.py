@@ -1,0 +1,164 @@
+"""The cluster on AWS, as a bill of materials."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import tags
+from infra.aws import access, cost, document, images, network_plan, prices
+from infra.aws.config import AwsConfig
+from infra.aws.document import Outputs
+from infra.aws.head import HeadNode, HeadNodeArgs
+from infra.aws.identity import Identity, IdentityArgs
+from infra.aws.machine import ROOT_DEVICES
+from infra.aws.network import Network, NetworkArgs
+from infra.aws.scripts import BootScripts
+from infra.aws.security import SecurityGroups, SecurityGroupsArgs
+from infra.aws.storage import SharedStorage, SharedStorageArgs
+from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
+from infra.keys import Secret, SshKey
+
+
+def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
+    """Register the stack's resources and return its outputs; the configuration has been checked already.
+
+    Raises:
+        ConfigError: the operator's own prices cannot be read; nothing is registered then.
+    """
+    bill = cost.hourly(config, prices.load()).total_text
+    labels = tags.aws_tags(stack)
+    provider = aws.Provider(
+        "aws", region=config.region, default_tags=aws.ProviderDefaultTagsArgs(tags=labels)
+    )
+    here = pulumi.ResourceOptions(provider=provider)
+    group, address = document.group_name(stack), document.head_address(config)
+
+    storage = SharedStorage(
+        "storage", SharedStorageArgs(stack, config.region, force_destroy=config.force_destroy), here
+    )
+    # Destroyed in the opposite order: a bucket that must not be emptied leaves no NAT gateway behind.
+    network = Network(
+        "network",
+        NetworkArgs(
+            stack,
+            config.region,
+            network_plan.plan(config.cidr, config.zones),
+            egress=config.egress,
+            flow_logs=config.flow_logs,
+        ),
+        pulumi.ResourceOptions(provider=provider, depends_on=[storage.contents]),
+    )
+    firewall = SecurityGroups(
+        "firewall",
+        SecurityGroupsArgs(
+            stack, network.vpc_id, config.admin_cidrs, package_proxy=config.egress == "endpoints"
+        ),
+        here,
+    )
+    identity = Identity("identity", IdentityArgs(stack, storage.arn), here)
+    found = images.resolve(config, stack, provider)
+    operator = None if config.key_pair else SshKey("operator-key")
+    spark_secret = Secret("spark-secret")
+    scripts = BootScripts(config, stack, storage, spark_secret, operator)
+
+    head = HeadNode(
+        "head",
+        HeadNodeArgs(
+            name=tags.full_name(stack, tags.HEAD),
+            instance_type=config.head_type,
+            image=found.head,
+            volume_gb=config.head_volume_gb,
+            identity=identity.head,
+            user_data=scripts.user_data("head", identity.head),
+            key_pair=config.key_pair,
+            protect=config.termination_protection,
+            subnet_id=network.public_subnet_ids[0],
+            address=address,
+            security_group_id=firewall.head_id,
+            tags=labels,
+            after=[network, found.pins, scripts.objects["head"]],
+        ),
+        here,
+    )
+    workers = GpuSpotWorkers(
+        "workers",
+        GpuSpotWorkersArgs(
+            stack=stack,
+            region=config.region,
+            group=group,
+            workers=config.workers,
+            least=config.min_workers,
+            most=config.max_workers,
+            instance_types=config.instance_types,
+            image=found.worker,
+            root_device=ROOT_DEVICES[config.distribution],
+            volume_gb=config.worker_volume_gb,
+            identity=identity.worker,
+            user_data=scripts.user_data("worker", identity.worker),
+            key_pair=config.key_pair,
+            on_demand_base=config.on_demand_base,
+            on_demand_percentage=config.on_demand_percentage,
+            max_price=config.max_price,
+            subnet_ids=network.private_subnet_ids,
+            security_group_id=firewall.worker_id,
+            tags=labels,
+            after=[network, found.pins, scripts.objects["worker"]],
+        ),
+        here,
+    )
+    return {
+        "cluster": document.document(
+            config,
+            stack,
+            shared_storage=pulumi.Output.concat("s3a://", storage.bucket),
+            spark_secret=spark_secret.value,
+            private_key=operator.private_key if operator else None,
+            instance=head.instance_id,
+            ssh_target=head.public_ip if config.admin_cidrs else head.instance_id,
+        ),
+        "region": config.region,
+        "zones": list(config.zones),
+        "bucket": storage.bucket,
+        "head": head.instance_id,
+        "worker_group": workers.group,
+        "images": found.pins.images,
+        "cost": bill,
+        **_closing(config, stack, head),
+    }
+
+
+def _closing(config: AwsConfig, stack: str, head: HeadNode) -> Outputs:
+    """What `pulumi up` ends with: who is there, what it may cost, how to get in, what to type next."""
+    commands = _commands(config, stack, head)
+    limit = "the on-demand price" if config.max_price is None else f"{config.max_price} USD/h"
+    return {
+        "nodes": nodes(config),
+        "cap": f"at most {config.max_workers} workers, a spot worker at most {limit}",
+        "connect": commands.apply(lambda typed: typed.shell),
+        "spark_ui": commands.apply(lambda typed: typed.spark_ui),
+        "next": f"fab build-headnode --stack {stack}, then fab submit-mnist --stack {stack}",
+        "destroy": f"pulumi destroy --stack {stack}, then fab sweep --stack {stack}",
+    }
+
+
+def _commands(config: AwsConfig, stack: str, head: HeadNode) -> pulumi.Output[access.Commands]:
+    address = document.head_address(config)
+    if config.admin_cidrs:
+        user, key_file = config.ssh_user, config.private_key_file
+        return head.public_ip.apply(lambda ip: access.by_ssh(stack, f"{user}@{ip}", address, key_file))
+    return head.instance_id.apply(lambda one: access.by_session(config.region, one, address))
+
+
+def nodes(config: AwsConfig) -> dict[str, str]:
+    """Who is there, in words. Pure."""
+    base = f", {config.on_demand_base} of them on demand" if config.on_demand_base else ""
+    above = (
+        f", {config.on_demand_percentage} % of the others on demand" if config.on_demand_percentage else ""
+    )
+    size = f"{config.workers} ({config.min_workers} to {config.max_workers})"
+    kinds, zones = ", ".join(config.instance_types), ", ".join(config.zones)
+    return {
+        "head": f"{config.head_type} on demand, {document.head_address(config)}, {config.zones[0]}",
+        "workers": f"{size} spot{base}{above}: {kinds} in {zones}",
+    }

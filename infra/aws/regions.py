@@ -1,0 +1,80 @@
+"""What AWS offers where: instance types, zones and images from one dated table. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+
+TABLE: Final = Path(__file__).with_name("regions.yaml")
+Kind = Literal["gpu", "plain"]
+
+
+@dataclass(frozen=True)
+class InstanceType:
+    """A type as DescribeInstanceTypes has it; `compute_capability` is CUDA's, empty without GPUs."""
+
+    name: str
+    vcpus: int
+    memory_mib: int
+    gpus: int = 0
+    gpu: str = ""
+    compute_capability: str = ""
+    arch: str = "x86_64"
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region: its zones, and the zones that offer each type."""
+
+    name: str
+    zones: tuple[str, ...]
+    offerings: dict[str, tuple[str, ...]]
+
+    def offered(self, name: str, zones: Iterable[str]) -> tuple[str, ...]:
+        """Those of `zones` that offer the type."""
+        return tuple(zone for zone in zones if zone in self.offerings.get(name, ()))
+
+
+@dataclass(frozen=True)
+class Table:
+    """The whole table, with where and when it comes from."""
+
+    source: str
+    date: date
+    types: dict[str, InstanceType]
+    regions: dict[str, Region]
+    images: dict[Kind, dict[str, str]]
+    """Kind → distribution → SSM parameter."""
+    users: dict[str, str]
+    """Distribution → the account that its images have."""
+
+
+@lru_cache(maxsize=1)
+def table() -> Table:
+    """The table in this folder, read once."""
+    document: dict[str, Any] = yaml.safe_load(TABLE.read_text())
+    return Table(
+        source=document["source"],
+        date=document["date"],
+        types={name: InstanceType(name, **entry) for name, entry in document["types"].items()},
+        regions={name: _region(name, entry) for name, entry in document["regions"].items()},
+        images=document["images"],
+        users=document["users"],
+    )
+
+
+def _region(name: str, entry: dict[str, Any]) -> Region:
+    return Region(
+        name=name,
+        zones=tuple(f"{name}{letter}" for letter in entry["zones"]),
+        offerings={
+            kind: tuple(f"{name}{letter}" for letter in letters)
+            for kind, letters in entry["offerings"].items()
+        },
+    )

@@ -1,0 +1,104 @@
+"""What machines start with: their script in the bucket, and the user data that asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+import pulumi
+
+from bootstrap import boot
+from bootstrap.cluster import Cluster
+from infra.aws.config import AwsConfig
+from infra.aws.document import document, group_name
+from infra.aws.identity import Machine
+from infra.aws.storage import SharedStorage
+from infra.aws.upload import Upload
+from infra.keys import Secret, SshKey
+
+ROLES: Final[tuple[boot.Kind, ...]] = ("head", "worker")
+
+
+class BootScripts:
+    """A script for each role. It holds the Spark secret; in the private bucket only its role may read it."""
+
+    def __init__(
+        self,
+        config: AwsConfig,
+        stack: str,
+        storage: SharedStorage,
+        spark_secret: Secret,
+        operator: SshKey | None,
+    ) -> None:
+        self._config, self._stack, self._storage = config, stack, storage
+        self._authorized = operator.public_key.apply(str) if operator else pulumi.Output.from_input("")
+        known = pulumi.Output.all(bucket=storage.bucket, secret=spark_secret.value.apply(str))
+        self._sums: dict[boot.Kind, pulumi.Output[str]] = {}
+        self.objects: dict[boot.Kind, pulumi.Resource] = {}
+        """By role; a machine that boots before its script is there waits for it."""
+        for role in ROLES:
+            script = known.apply(lambda values, role=role: script_of(config, stack, role, values))
+            # What tells scripts apart tells nothing of a secret of 256 bits.
+            digest = pulumi.Output.unsecret(script.apply(_sha256))
+            key = digest.apply(lambda found, role=role: boot.script_key(role, found))
+            self._sums[role] = digest
+            self.objects[role] = Upload(
+                f"{role}-script",
+                region=config.region,
+                bucket=storage.bucket,
+                key=key,
+                content=script,
+                opts=pulumi.ResourceOptions(depends_on=[storage.contents]),
+            )
+
+    def user_data(self, role: boot.Kind, machine: Machine) -> pulumi.Output[str]:
+        """Plain text, without a secret: whoever may describe instances can read it."""
+        return pulumi.Output.all(
+            bucket=self._storage.bucket,
+            sha256=self._sums[role],
+            role_id=machine.role_id,
+            authorized_key=self._authorized,
+        ).apply(lambda values: user_data_of(self._config, self._stack, role, values))
+
+
+def script_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[str, str]) -> str:
+    """The script of a role, from the bucket's name and the Spark secret. Pure but for the roles' files."""
+    cluster = document(
+        config,
+        stack,
+        shared_storage=f"s3a://{values['bucket']}",
+        spark_secret=values["secret"],
+        # No machine has a use for the operator's key.
+        private_key=None if config.key_pair else "",
+    )
+    return boot.rendered(Cluster.model_validate(cluster), role, {})
+
+
+def user_data_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[str, str]) -> str:
+    """The user data of a role. Pure."""
+    group = group_name(stack)
+    text = boot.user_data(
+        boot.Boot(
+            role=role,
+            region=config.region,
+            bucket=values["bucket"],
+            script_key=boot.script_key(role, values["sha256"]),
+            sha256=values["sha256"],
+            ssh_user=config.ssh_user,
+            authorized_key=values["authorized_key"],
+            role_id=values["role_id"],
+            autoscaling_group=group if role == "worker" else "",
+        )
+    )
+    # The settings are JSON, and this is its escape for a hyphen. A checker that finds references by their
+    # text takes the planned name for one, and sees a circle: group, its launch template, and again group.
+    return text.replace(f'"{group}"', f'"{_escaped(group)}"')
+
+
+def _escaped(name: str) -> str:
+    return name.replace("-", "\\u002d", 1)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,170 @@
+"""Who may talk to whom: the rules as data, and the component that makes security groups of them.
+
+Nothing comes in from the internet but SSH to the head, from ranges that the stack file names. Security groups
+do not see what goes to the VPC's own resolver, clock and metadata service (169.254.0.0/16), so no rule lets
+machines ask these: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Final, Literal
+
+import pulumi
+import pulumi_aws as aws
+
+from bootstrap.paths import DEPOT_PORT
+from infra.aws.network import ANYWHERE, HTTPS
+from infra.tags import full_name
+
+Group = Literal["head", "worker"]
+Ports = tuple[int, int]
+
+HTTP: Final = 80
+SSH: Final = 22
+SPARK_MASTER: Final = 7077
+SPARK_MASTER_PAGE: Final = 8080
+SPARK_WORKER_PAGE: Final = 8081
+PACKAGE_PROXY: Final = 3142
+EPHEMERAL: Final[Ports] = (32768, 60999)
+"""Linux's net.ipv4.ip_local_port_range: where a program listens that does not care on which port. Here these
+are drivers, executors, their block transfer, Spark's worker daemon, the trainer's progress channel, gloo."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Connections that are opened from one group to the other: a rule on either side."""
+
+    source: Group
+    target: Group
+    ports: Ports
+    why: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a security group; `peer` is a group of the stack, or a range."""
+
+    group: Group
+    direction: Literal["in", "out"]
+    peer: Group | IPv4Network
+    ports: Ports
+    why: str
+
+    @property
+    def key(self) -> str:
+        """Names the rule by what it says, so that another one before it moves nothing."""
+        first, last = self.ports
+        ports = str(first) if first == last else f"{first}-{last}"
+        peer = str(self.peer).replace("/", "-")
+        return f"{self.group}-{self.direction}-{peer}-{ports}"
+
+
+def _one(port: int) -> Ports:
+    return (port, port)
+
+
+FLOWS: Final = (
+    Flow("head", "worker", _one(SSH), "Provisioning: workers are reached through the head"),
+    Flow("worker", "head", _one(SPARK_MASTER), "Spark: workers register with the master"),
+    Flow("worker", "head", _one(SPARK_MASTER_PAGE), "Spark: a worker asks whether the master knows it"),
+    Flow("worker", "head", _one(DEPOT_PORT), "Files that the head spreads to workers"),
+    Flow("worker", "head", EPHEMERAL, "Spark: executors call their driver, which listens on a random port"),
+    Flow("head", "worker", _one(SPARK_WORKER_PAGE), "Spark: the page of a worker, through an SSH tunnel"),
+    Flow("head", "worker", EPHEMERAL, "Spark: master and driver call workers and executors on random ports"),
+    Flow("worker", "worker", EPHEMERAL, "Spark block transfer and the all-reduce, on random ports"),
+)
+"""Within the cluster. HDFS does not run on this stack: S3 is the shared storage."""
+PROXY_FLOW: Final = Flow(
+    "worker", "head", _one(PACKAGE_PROXY), "Packages of the distribution, through the proxy on the head"
+)
+
+
+def rules(admin_cidrs: Sequence[IPv4Network], *, package_proxy: bool) -> list[Rule]:
+    """All rules of a stack; with `package_proxy`, workers have no way out but AWS's own endpoints."""
+    flows = (*FLOWS, PROXY_FLOW) if package_proxy else FLOWS
+    return [*_both_sides(flows), *_from_operators(admin_cidrs), *_to_the_outside(package_proxy)]
+
+
+def _both_sides(flows: Iterable[Flow]) -> Iterator[Rule]:
+    for flow in flows:
+        yield Rule(flow.target, "in", flow.source, flow.ports, flow.why)
+        yield Rule(flow.source, "out", flow.target, flow.ports, flow.why)
+
+
+def _from_operators(cidrs: Iterable[IPv4Network]) -> Iterator[Rule]:
+    for cidr in cidrs:
+        yield Rule("head", "in", cidr, _one(SSH), "SSH of an operator (adminCidrs)")
+
+
+def _to_the_outside(package_proxy: bool) -> Iterator[Rule]:
+    """Everywhere, since neither AWS's services nor mirrors have fixed addresses; but on two ports only."""
+    anywhere = IPv4Network(ANYWHERE)
+    mirrors = "Mirrors of the distribution, whose packages are signed"
+    aws_services = "AWS services (S3, Systems Manager, Auto Scaling)"
+    yield Rule("head", "out", anywhere, _one(HTTPS), f"{aws_services}, sources and packages over HTTPS")
+    yield Rule("head", "out", anywhere, _one(HTTP), mirrors)
+    if package_proxy:
+        yield Rule("worker", "out", anywhere, _one(HTTPS), f"{aws_services} through their endpoints")
+        return
+    yield Rule("worker", "out", anywhere, _one(HTTPS), f"{aws_services} and packages over HTTPS")
+    yield Rule("worker", "out", anywhere, _one(HTTP), mirrors)
+
+
+@dataclass(frozen=True)
+class SecurityGroupsArgs:
+    """`package_proxy`: the head runs one for the workers (egress: endpoints)."""
+
+    stack: str
+    vpc_id: pulumi.Input[str]
+    admin_cidrs: tuple[IPv4Network, ...] = ()
+    package_proxy: bool = False
+
+
+_RuleType = type[aws.vpc.SecurityGroupIngressRule] | type[aws.vpc.SecurityGroupEgressRule]
+_KINDS: Final[dict[str, _RuleType]] = {
+    "in": aws.vpc.SecurityGroupIngressRule,
+    "out": aws.vpc.SecurityGroupEgressRule,
+}
+
+
+class SecurityGroups(pulumi.ComponentResource):
+    """A group for the head and one for the workers, with the rules of `rules`."""
+
+    head_id: pulumi.Output[str]
+    worker_id: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: SecurityGroupsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("caffe-spark:aws:SecurityGroups", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        about: dict[Group, str] = {"head": "The head of the cluster", "worker": "Workers of the cluster"}
+        ids: dict[Group, pulumi.Output[str]] = {
+            group: aws.ec2.SecurityGroup(
+                f"{name}-{group}",
+                vpc_id=args.vpc_id,
+                # A description cannot be changed in place; with a name of its own a successor can be made.
+                name_prefix=f"{full_name(args.stack, group)}-",
+                description=description,
+                tags={"Name": full_name(args.stack, group)},
+                opts=child,
+            ).id
+            for group, description in about.items()
+        }
+        for rule in rules(args.admin_cidrs, package_proxy=args.package_proxy):
+            _KINDS[rule.direction](
+                f"{name}-{rule.key}",
+                security_group_id=ids[rule.group],
+                description=rule.why,
+                ip_protocol="tcp",
+                from_port=rule.ports[0],
+                to_port=rule.ports[1],
+                cidr_ipv4=str(rule.peer) if isinstance(rule.peer, IPv4Network) else None,
+                referenced_security_group_id=None if isinstance(rule.peer, IPv4Network) else ids[rule.peer],
+                opts=child,
+            )
+        self.head_id, self.worker_id = ids["head"], ids["worker"]
+        self.register_outputs({"head_id": self.head_id, "worker_id": self.worker_id})

@@ -1,0 +1,194 @@
+"""What an account still has of ours beside its regions: buckets, and who machines are."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from bootstrap.aws import code_of
+from infra.aws.prices import Prices
+from infra.aws.sweep.leak import GLOBAL, STACK_TAG, Leak, cli, is_ours, tags_of
+from infra.aws.sweep.place import FREE
+from infra.tags import PROJECT
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import BucketTypeDef
+
+NO_TAGS: Final = "NoSuchTagSet"
+GONE: Final = frozenset({"NoSuchBucket", "NoSuchEntity", "404"})
+"""Another one removed it while we were looking."""
+DENIED: Final = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
+LOOK_AT: Final = 10
+"""Pages of 1000 versions that a bucket's size is summed up over; beyond, its price is not known."""
+ASIDE: Final = 8
+GB: Final = Decimal(2**30)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who is asked, and for what; `regions` limits the buckets, and None does not."""
+
+    s3: S3Client
+    iam: IAMClient
+    stack: str | None
+    prices: Prices
+    regions: Collection[str] | None = None
+
+    def leak(self, kind: str, name: str, tags: Mapping[str, str], command: str) -> Leak:
+        """A thing that has no region and costs nothing."""
+        return Leak(GLOBAL, kind, name, name, tags.get(STACK_TAG, ""), FREE, command)
+
+
+Finder = Callable[[Account], Iterator[Leak]]
+
+
+def _buckets(account: Account) -> Iterator[Leak]:
+    """Every bucket is asked for its tags. One that may not be looked at is another's, but for its name."""
+    pages = account.s3.get_paginator("list_buckets").paginate(PaginationConfig={"PageSize": 1000})
+    found = [bucket for page in pages for bucket in page.get("Buckets", [])]
+    with ThreadPoolExecutor(ASIDE) as pool:
+        tagged = list(pool.map(lambda bucket: _bucket_tags(account.s3, bucket["Name"]), found))
+    for bucket, tags in zip(found, tagged, strict=True):
+        if isinstance(tags, dict) and is_ours(tags, account.stack):
+            region = _region_of(account.s3, bucket)
+            if account.regions is None or region in account.regions:
+                yield _bucket(account, bucket["Name"], region, tags)
+    for failure in tagged:
+        if isinstance(failure, ClientError):
+            raise failure  # only now: what could be looked at has been told
+
+
+def _bucket_tags(s3: S3Client, name: str) -> dict[str, str] | ClientError:
+    try:
+        return tags_of(s3.get_bucket_tagging(Bucket=name)["TagSet"])
+    except ClientError as error:
+        code = code_of(error)
+        if code == NO_TAGS or code in GONE or (code in DENIED and not name.startswith(PROJECT)):
+            return {}
+        return error
+
+
+def _region_of(s3: S3Client, bucket: BucketTypeDef) -> str:
+    known = bucket.get("BucketRegion")
+    # The oldest region has no name there.
+    return known or s3.get_bucket_location(Bucket=bucket["Name"])["LocationConstraint"] or "us-east-1"
+
+
+def _bucket(account: Account, name: str, region: str, tags: Mapping[str, str]) -> Leak:
+    versions, size = _contents(account.s3, name)
+    if versions == 0:
+        command = cli("s3api", "delete-bucket", "--bucket", name, region=region)
+    else:
+        # `aws s3 rb --force` leaves old versions, and then fails because of them.
+        program = (
+            f'import boto3; b = boto3.resource("s3", "{region}").Bucket("{name}"); '
+            "b.object_versions.delete(); b.delete()"
+        )
+        command = shlex.join(["python3", "-c", program])
+    unit = account.prices.of(region).services.s3_gb_month
+    usd = None if size is None or unit is None else unit * size / GB
+    return Leak(region, "bucket", name, name, tags.get(STACK_TAG, ""), usd, command)
+
+
+def _contents(s3: S3Client, name: str) -> tuple[int | None, int | None]:
+    """(versions and delete markers, bytes); None where the list is a long one, or not for us to see."""
+    count = size = 0
+    try:
+        for number, page in enumerate(s3.get_paginator("list_object_versions").paginate(Bucket=name)):
+            if number == LOOK_AT:
+                return count, None
+            versions = page.get("Versions", [])
+            count += len(versions) + len(page.get("DeleteMarkers", []))
+            size += sum(version["Size"] for version in versions)
+    except ClientError as error:
+        if code_of(error) in DENIED:
+            return None, None
+        raise
+    return count, size
+
+
+def _profiles(account: Account) -> Iterator[Leak]:
+    iam = account.iam
+    for page in iam.get_paginator("list_instance_profiles").paginate():
+        for profile in page["InstanceProfiles"]:
+            name = profile["InstanceProfileName"]
+            if not name.startswith(PROJECT):
+                continue
+            tags = _tags(partial(iam.get_instance_profile, InstanceProfileName=name), "InstanceProfile")
+            if is_ours(tags, account.stack):
+                named = ("--instance-profile-name", name)
+                steps = [
+                    cli("iam", "remove-role-from-instance-profile", *named, "--role-name", role["RoleName"])
+                    for role in profile.get("Roles", [])
+                ]
+                command = " && ".join([*steps, cli("iam", "delete-instance-profile", *named)])
+                yield account.leak("instance profile", name, tags, command)
+
+
+def _roles(account: Account) -> Iterator[Leak]:
+    iam = account.iam
+    for page in iam.get_paginator("list_roles").paginate():
+        for role in page["Roles"]:
+            name = role["RoleName"]
+            if not name.startswith(PROJECT):
+                continue
+            tags = _tags(partial(iam.get_role, RoleName=name), "Role")
+            if is_ours(tags, account.stack):
+                yield account.leak("role", name, tags, _remove_role(iam, name))
+
+
+def _remove_role(iam: IAMClient, name: str) -> str:
+    named = ("--role-name", name)
+    attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    inline = iam.list_role_policies(RoleName=name)["PolicyNames"]
+    steps = [
+        *(cli("iam", "detach-role-policy", *named, "--policy-arn", one["PolicyArn"]) for one in attached),
+        *(cli("iam", "delete-role-policy", *named, "--policy-name", one) for one in inline),
+        cli("iam", "delete-role", *named),
+    ]
+    return " && ".join(steps)
+
+
+def _policies(account: Account) -> Iterator[Leak]:
+    iam = account.iam
+    for page in iam.get_paginator("list_policies").paginate(Scope="Local"):
+        for policy in page["Policies"]:
+            arn = policy["Arn"]
+            if not policy["PolicyName"].startswith(PROJECT):
+                continue
+            tags = _tags(partial(iam.get_policy, PolicyArn=arn), "Policy")
+            if is_ours(tags, account.stack):
+                versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+                named = ("--policy-arn", arn)
+                old = [one["VersionId"] for one in versions if not one["IsDefaultVersion"]]
+                steps = [cli("iam", "delete-policy-version", *named, "--version-id", one) for one in old]
+                command = " && ".join([*steps, cli("iam", "delete-policy", *named)])
+                yield account.leak("policy", arn, tags, command)
+
+
+def _tags(ask: Callable[[], Mapping[str, Any]], part: str) -> dict[str, str]:
+    """A list does not tell them; a thing's own description does."""
+    try:
+        return tags_of(ask()[part].get("Tags"))
+    except ClientError as error:
+        if code_of(error) in GONE:
+            return {}
+        raise
+
+
+FINDERS: Final[dict[str, Finder]] = {
+    "bucket": _buckets,
+    "instance profile": _profiles,
+    "role": _roles,
+    "policy": _policies,
+}
+"""IAM cannot be asked by tag either: our names all begin with the project's, and then the tags decide."""

@@ -1,0 +1,129 @@
+"""Machines that a region still has of ours, what starts them, and what they left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from infra.aws.sweep.leak import Leak, tags_of
+from infra.aws.sweep.place import FREE, Finder, Place, month
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef
+
+
+def _groups(place: Place) -> Iterator[Leak]:
+    pages = place.autoscaling.get_paginator("describe_auto_scaling_groups").paginate(
+        Filters=[{"Name": one["Name"], "Values": one["Values"]} for one in place.filters]
+    )
+    for page in pages:
+        for group in page["AutoScalingGroups"]:
+            if group.get("Status"):
+                continue  # the only one there is: it is being deleted; its instances are found as such
+            name = group["AutoScalingGroupName"]
+            words = ("autoscaling", "delete-auto-scaling-group", "--force-delete")
+            command = place.cli(*words, "--auto-scaling-group-name", name)
+            yield place.leak("Auto Scaling group", name, tags_of(group.get("Tags")), FREE, command)
+
+
+def _spot_requests(place: Place) -> Iterator[Leak]:
+    live: FilterTypeDef = {"Name": "state", "Values": ["open", "active"]}
+    pages = place.ec2.get_paginator("describe_spot_instance_requests").paginate(
+        Filters=[*place.filters, live]
+    )
+    for page in pages:
+        for request in page["SpotInstanceRequests"]:
+            id_ = request["SpotInstanceRequestId"]
+            words = ("ec2", "cancel-spot-instance-requests", "--spot-instance-request-ids", id_)
+            yield place.leak("spot request", id_, tags_of(request.get("Tags")), FREE, place.cli(*words))
+
+
+def _instances(place: Place) -> Iterator[Leak]:
+    states = ["pending", "running", "stopping", "stopped"]
+    here: FilterTypeDef = {"Name": "instance-state-name", "Values": states}
+    pages = place.ec2.get_paginator("describe_instances").paginate(Filters=[*place.filters, here])
+    for page in pages:
+        for reservation in page["Reservations"]:
+            for one in reservation["Instances"]:
+                id_, usd = one["InstanceId"], _instance_price(place, one)
+                command = _terminate(place, one)
+                yield place.leak("instance", id_, tags_of(one.get("Tags")), usd, command)
+
+
+def _terminate(place: Place, one: InstanceTypeDef) -> str:
+    id_ = one["InstanceId"]
+    ends = place.cli("ec2", "terminate-instances", "--instance-ids", id_)
+    # What the machine holds (its group, its subnet) cannot go before it is gone.
+    waits = place.cli("ec2", "wait", "instance-terminated", "--instance-ids", id_)
+    command = f"{ends} && {waits}"
+    if "InstanceLifecycle" not in one:  # those that have one, spot instances, cannot be protected
+        asked = place.ec2.describe_instance_attribute(InstanceId=id_, Attribute="disableApiTermination")
+        if asked["DisableApiTermination"].get("Value"):
+            words = ("ec2", "modify-instance-attribute", "--no-disable-api-termination")
+            command = f"{place.cli(*words, '--instance-id', id_)} && {command}"
+    return command
+
+
+def _instance_price(place: Place, one: InstanceTypeDef) -> Decimal | None:
+    if one["State"]["Name"] in ("stopping", "stopped"):
+        return FREE  # its disks still cost, and are found as such
+    price = place.prices.types.get(one["InstanceType"])
+    if price is None:
+        return None
+    spot = price.spot if one.get("InstanceLifecycle") == "spot" else None
+    return month(spot[1] if spot else price.on_demand)
+
+
+def _launch_templates(place: Place) -> Iterator[Leak]:
+    pages = place.ec2.get_paginator("describe_launch_templates").paginate(Filters=place.filters)
+    for page in pages:
+        for template in page["LaunchTemplates"]:
+            id_, tags = template["LaunchTemplateId"], tags_of(template.get("Tags"))
+            command = place.cli("ec2", "delete-launch-template", "--launch-template-id", id_)
+            name = template["LaunchTemplateName"]
+            yield place.leak("launch template", id_, tags, FREE, command, name=name)
+
+
+def _volumes(place: Place) -> Iterator[Leak]:
+    unit = place.prices.services.gp3_gb_month
+    pages = place.ec2.get_paginator("describe_volumes").paginate(Filters=place.filters)
+    for page in pages:
+        for volume in page["Volumes"]:
+            id_ = volume["VolumeId"]
+            command = place.cli("ec2", "delete-volume", "--volume-id", id_)
+            for held in volume.get("Attachments", []):
+                if held.get("DeleteOnTermination") and place.has("instance", held.get("InstanceId")):
+                    command = f"# {id_} goes with {held['InstanceId']}"
+            usd = None if unit is None else unit * volume["Size"]
+            yield place.leak("volume", id_, tags_of(volume.get("Tags")), usd, command)
+
+
+def _snapshots(place: Place) -> Iterator[Leak]:
+    unit = place.prices.services.snapshot_gb_month
+    pages = place.ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=place.filters)
+    for page in pages:
+        for snapshot in page["Snapshots"]:
+            id_ = snapshot["SnapshotId"]
+            # At most: what is stored, and paid, are the blocks that were written.
+            usd = None if unit is None else unit * snapshot["VolumeSize"]
+            command = place.cli("ec2", "delete-snapshot", "--snapshot-id", id_)
+            yield place.leak("snapshot", id_, tags_of(snapshot.get("Tags")), usd, command)
+
+
+def _key_pairs(place: Place) -> Iterator[Leak]:
+    for pair in place.ec2.describe_key_pairs(Filters=place.filters)["KeyPairs"]:
+        id_ = pair["KeyPairId"]
+        command = place.cli("ec2", "delete-key-pair", "--key-pair-id", id_)
+        yield place.leak("key pair", id_, tags_of(pair.get("Tags")), FREE, command, name=pair["KeyName"])
+
+
+FINDERS: Final[dict[str, Finder]] = {
+    "Auto Scaling group": _groups,
+    "spot request": _spot_requests,
+    "instance": _instances,
+    "launch template": _launch_templates,
+    "volume": _volumes,
+    "snapshot": _snapshots,
+    "key pair": _key_pairs,
+}

@@ -1,0 +1,174 @@
+"""Networks that a region still has of ours, and what is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from infra.aws.sweep.leak import STACK_TAG, Leak, tags_of
+from infra.aws.sweep.place import FREE, Finder, Place, month
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import NetworkInterfaceTypeDef
+
+
+def _nat_gateways(place: Place) -> Iterator[Leak]:
+    pages = place.ec2.get_paginator("describe_nat_gateways").paginate(Filters=place.filters)
+    for page in pages:
+        for gateway in page["NatGateways"]:
+            if gateway["State"] not in ("pending", "available"):
+                continue
+            id_, usd = gateway["NatGatewayId"], month(place.prices.services.nat_hour)
+            ends = place.cli("ec2", "delete-nat-gateway", "--nat-gateway-id", id_)
+            waits = place.cli("ec2", "wait", "nat-gateway-deleted", "--nat-gateway-ids", id_)
+            tags = tags_of(gateway.get("Tags"))
+            yield place.leak("NAT gateway", id_, tags, usd, f"{ends} && {waits}")
+
+
+def _endpoints(place: Place) -> Iterator[Leak]:
+    hour = place.prices.services.endpoint_hour
+    pages = place.ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=place.filters)
+    for page in pages:
+        for endpoint in page["VpcEndpoints"]:
+            if endpoint.get("State", "").lower() in ("deleting", "deleted"):
+                continue
+            id_, tags = endpoint["VpcEndpointId"], tags_of(endpoint.get("Tags"))
+            command = place.cli("ec2", "delete-vpc-endpoints", "--vpc-endpoint-ids", id_)
+            usd: Decimal | None = FREE
+            if endpoint.get("VpcEndpointType") == "Interface":
+                usd = None if hour is None else month(hour * len(endpoint.get("SubnetIds", [])))
+                # The CLI has no waiter for these, and their subnets cannot go before them.
+                there = place.cli("ec2", "describe-vpc-endpoints", "--vpc-endpoint-ids", id_)
+                command += f" && while {there} >/dev/null 2>&1; do sleep 5; done"
+            name = endpoint.get("ServiceName", "")
+            yield place.leak("VPC endpoint", id_, tags, usd, command, name=name)
+
+
+def _addresses(place: Place) -> Iterator[Leak]:
+    usd = month(place.prices.services.ipv4_hour)
+    for address in place.ec2.describe_addresses(Filters=place.filters)["Addresses"]:
+        id_, tags = address["AllocationId"], tags_of(address.get("Tags"))
+        command = place.cli("ec2", "release-address", "--allocation-id", id_)
+        yield place.leak("elastic address", id_, tags, usd, command, name=address.get("PublicIp", ""))
+
+
+def _vpcs(place: Place) -> Iterator[Leak]:
+    pages = place.ec2.get_paginator("describe_vpcs").paginate(Filters=place.filters)
+    for page in pages:
+        for vpc in page["Vpcs"]:
+            id_ = vpc["VpcId"]
+            command = place.cli("ec2", "delete-vpc", "--vpc-id", id_)
+            yield place.leak("VPC", id_, tags_of(vpc.get("Tags")), FREE, command)
+
+
+def _interfaces(place: Place) -> Iterator[Leak]:
+    """Those with our tags, and those without any in a VPC of ours, which they would keep from going."""
+    asked = [place.filters]
+    vpcs = place.seen.get("VPC", {})
+    if vpcs:
+        asked.append([{"Name": "vpc-id", "Values": sorted(vpcs)}])
+    for filters in asked:
+        pages = place.ec2.get_paginator("describe_network_interfaces").paginate(Filters=filters)
+        for page in pages:
+            for one in page["NetworkInterfaces"]:
+                id_ = one["NetworkInterfaceId"]
+                if not place.has("network interface", id_) and not _goes_with_another(place, one):
+                    # One without tags is of the stack that has the VPC.
+                    tags = {STACK_TAG: vpcs.get(one.get("VpcId", ""), ""), **tags_of(one.get("TagSet"))}
+                    command, name = _remove(place, one), one.get("Description", "")
+                    yield place.leak("network interface", id_, tags, FREE, command, name=name)
+
+
+def _goes_with_another(place: Place, one: NetworkInterfaceTypeDef) -> bool:
+    """It is of a machine that was found, or of an endpoint or a gateway, which made it and takes it away."""
+    return one.get("RequesterManaged", False) or place.has(
+        "instance", one.get("Attachment", {}).get("InstanceId")
+    )
+
+
+def _remove(place: Place, one: NetworkInterfaceTypeDef) -> str:
+    id_, held = one["NetworkInterfaceId"], one.get("Attachment", {})
+    delete = place.cli("ec2", "delete-network-interface", "--network-interface-id", id_)
+    if "AttachmentId" not in held:
+        return delete
+    if held.get("DeviceIndex") == 0 and "InstanceId" in held:
+        # A machine's first interface cannot be taken from it: the machine is what lost its tags.
+        return place.cli("ec2", "terminate-instances", "--instance-ids", held["InstanceId"])
+    detach = ("ec2", "detach-network-interface", "--force", "--attachment-id", held["AttachmentId"])
+    return f"{place.cli(*detach)} && {delete}"
+
+
+def _security_groups(place: Place) -> Iterator[Leak]:
+    pages = place.ec2.get_paginator("describe_security_groups").paginate(Filters=place.filters)
+    for page in pages:
+        for group in page["SecurityGroups"]:
+            id_, name = group["GroupId"], group["GroupName"]
+            if name == "default":
+                continue  # goes with its VPC, and not before
+            command = place.cli("ec2", "delete-security-group", "--group-id", id_)
+            tags, before = tags_of(group.get("Tags")), _revoke(place, id_)
+            yield place.leak("security group", id_, tags, FREE, command, name=name, before=before)
+
+
+def _revoke(place: Place, group: str) -> str:
+    """A group that another one's rule names cannot be deleted; so such rules go first."""
+    pages = place.ec2.get_paginator("describe_security_group_rules").paginate(
+        Filters=[{"Name": "group-id", "Values": [group]}]
+    )
+    lines = []
+    rules = [rule for page in pages for rule in page["SecurityGroupRules"] if "ReferencedGroupInfo" in rule]
+    for verb, egress in (("ingress", False), ("egress", True)):
+        ids = sorted(rule["SecurityGroupRuleId"] for rule in rules if rule["IsEgress"] == egress)
+        if ids:
+            words = ("ec2", f"revoke-security-group-{verb}", "--group-id", group)
+            lines.append(place.cli(*words, "--security-group-rule-ids", *ids))
+    return " && ".join(lines)
+
+
+def _subnets(place: Place) -> Iterator[Leak]:
+    pages = place.ec2.get_paginator("describe_subnets").paginate(Filters=place.filters)
+    for page in pages:
+        for subnet in page["Subnets"]:
+            id_ = subnet["SubnetId"]
+            command = place.cli("ec2", "delete-subnet", "--subnet-id", id_)
+            yield place.leak("subnet", id_, tags_of(subnet.get("Tags")), FREE, command)
+
+
+def _route_tables(place: Place) -> Iterator[Leak]:
+    pages = place.ec2.get_paginator("describe_route_tables").paginate(Filters=place.filters)
+    for page in pages:
+        for table in page["RouteTables"]:
+            if any(one.get("Main") for one in table.get("Associations", [])):
+                continue  # goes with its VPC, and not before
+            id_ = table["RouteTableId"]
+            command = place.cli("ec2", "delete-route-table", "--route-table-id", id_)
+            yield place.leak("route table", id_, tags_of(table.get("Tags")), FREE, command)
+
+
+def _internet_gateways(place: Place) -> Iterator[Leak]:
+    pages = place.ec2.get_paginator("describe_internet_gateways").paginate(Filters=place.filters)
+    for page in pages:
+        for gateway in page["InternetGateways"]:
+            id_ = gateway["InternetGatewayId"]
+            named = ("--internet-gateway-id", id_)
+            steps = [
+                place.cli("ec2", "detach-internet-gateway", *named, "--vpc-id", held["VpcId"])
+                for held in gateway.get("Attachments", [])
+            ]
+            command = " && ".join([*steps, place.cli("ec2", "delete-internet-gateway", *named)])
+            yield place.leak("internet gateway", id_, tags_of(gateway.get("Tags")), FREE, command)
+
+
+FINDERS: Final[dict[str, Finder]] = {
+    "NAT gateway": _nat_gateways,
+    "VPC endpoint": _endpoints,
+    "elastic address": _addresses,
+    "VPC": _vpcs,
+    "network interface": _interfaces,
+    "security group": _security_groups,
+    "subnet": _subnets,
+    "route table": _route_tables,
+    "internet gateway": _internet_gateways,
+}
+"""VPCs come before the interfaces in them."""

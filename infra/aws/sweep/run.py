@@ -1,0 +1,153 @@
+"""Searches every region side by side, and says what is left, or that nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+import boto3
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from bootstrap import aws
+from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown
+from infra.aws import prices
+from infra.aws.sweep import account, machines, network, texts
+from infra.aws.sweep.leak import GLOBAL, Leak, Unsearched
+from infra.aws.sweep.place import Place
+from infra.aws.sweep.report import Found, tell
+
+HOME: Final = "us-east-1"
+"""Who is asked which regions there are, and for what has none, where the operator has named no region."""
+SIDE_BY_SIDE: Final = 12
+"""Regions at a time; each waits for AWS, hardly for this machine."""
+REGIONAL: Final = {**machines.FINDERS, **network.FINDERS, **texts.FINDERS}
+
+Asked = TypeVar("Asked", Place, account.Account)
+
+
+def sweep(
+    stack: str | None,
+    regions: Sequence[str] | None,
+    console: Console,
+    *,
+    alive: Collection[str] = (),
+) -> Found:
+    """Look for everything that bears the project's tags, print it, and return it.
+
+    `stack`: only that one's things. `regions`: only there (and buckets only of there); None: wherever the
+    account may have something. `alive`: stacks that are up, whose things are in use and no leaks.
+
+    What could not be searched is in the result, which is then not `clean`, whatever was found.
+
+    Raises:
+        ConfigError: credentials are missing, wrong or expired, or lack the right to list regions; a region
+            that does not exist.
+        ServiceDown: AWS cannot be reached at all.
+    """
+    session = aws.session()
+    with aws.in_our_words("asking who we are"):
+        sts = session.client("sts", region_name=session.region_name or HOME, config=aws.PATIENT)
+        number = sts.get_caller_identity()["Account"]
+    enabled, disabled = _regions(session, regions)
+    where = f"{len(enabled)} regions" if len(enabled) != 1 else enabled[0]
+    console.print(f"searching {where} of account {number}", soft_wrap=True, highlight=False, markup=False)
+    table = prices.load()
+    jobs: list[Callable[[], Results]] = [_account_job(session, stack, table, regions)]
+    # A session is not for several threads; clients are.
+    jobs += [_region_job(_place(session, region, stack, table)) for region in enabled]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        results = list(pool.map(lambda search: search(), jobs))
+    leaks = sorted((leak for one in results for leak in one.leaks), key=lambda leak: leak.order)
+    found = Found(
+        account=number,
+        regions=tuple(enabled),
+        stack=stack,
+        leaks=tuple(leak for leak in leaks if leak.stack not in alive or not leak.stack),
+        in_use=tuple(leak for leak in leaks if leak.stack and leak.stack in alive),
+        unsearched=(*disabled, *(gap for one in results for gap in one.unsearched)),
+    )
+    tell(found, console)
+    return found
+
+
+@dataclass
+class Results:
+    """Of one region, or of the account."""
+
+    leaks: list[Leak] = field(default_factory=list)
+    unsearched: list[Unsearched] = field(default_factory=list)
+
+
+def _regions(
+    session: boto3.session.Session, wanted: Sequence[str] | None
+) -> tuple[list[str], list[Unsearched]]:
+    """The regions to search, and those of `wanted` that the account has not enabled."""
+    with aws.in_our_words("listing regions"):
+        ec2 = session.client("ec2", region_name=session.region_name or HOME, config=aws.PATIENT)
+        known = ec2.describe_regions(AllRegions=True)["Regions"]
+    enabled = {one["RegionName"]: one.get("OptInStatus") != "not-opted-in" for one in known}
+    if wanted is None:
+        return sorted(name for name, on in enabled.items() if on), []
+    for name in wanted:
+        if name not in enabled:
+            raise ConfigError(
+                f"region {name!r}", f"AWS has {', '.join(sorted(enabled))}", "Name one of these, or none."
+            )
+    named = list(dict.fromkeys(wanted))
+    off = [
+        Unsearched(name, "everything", "this account has not enabled it")
+        for name in named
+        if not enabled[name]
+    ]
+    return [name for name in named if enabled[name]], off
+
+
+def _place(session: boto3.session.Session, region: str, stack: str | None, table: prices.Prices) -> Place:
+    return Place(
+        region=region,
+        ec2=session.client("ec2", region_name=region, config=aws.PATIENT),
+        autoscaling=session.client("autoscaling", region_name=region, config=aws.PATIENT),
+        logs=session.client("logs", region_name=region, config=aws.PATIENT),
+        ssm=session.client("ssm", region_name=region, config=aws.PATIENT),
+        stack=stack,
+        prices=table.of(region),
+    )
+
+
+def _region_job(place: Place) -> Callable[[], Results]:
+    return lambda: _search(place.region, REGIONAL, place)
+
+
+def _account_job(
+    session: boto3.session.Session, stack: str | None, table: prices.Prices, regions: Sequence[str] | None
+) -> Callable[[], Results]:
+    home = session.region_name or HOME
+    asked = account.Account(
+        s3=session.client("s3", region_name=home, config=aws.PATIENT),
+        iam=session.client("iam", region_name=home, config=aws.PATIENT),
+        stack=stack,
+        prices=table,
+        regions=regions,
+    )
+    return lambda: _search(GLOBAL, account.FINDERS, asked)
+
+
+def _search(where: str, finders: Mapping[str, Callable[[Asked], Iterator[Leak]]], asked: Asked) -> Results:
+    """Every kind of thing; one that cannot be listed does not keep us from the others."""
+    results = Results()
+    unreachable = ""
+    for kind, find in finders.items():
+        if unreachable:
+            results.unsearched.append(Unsearched(where, kind, unreachable))
+            continue
+        try:
+            with aws.in_our_words(f"listing {kind}s"):
+                results.leaks += find(asked)
+        except CaffeSparkError as error:
+            results.unsearched.append(Unsearched(where, kind, error.why))
+            if isinstance(error, ServiceDown) and not isinstance(error.__cause__, ClientError):
+                unreachable = error.why  # no answer at all: the next kind would wait as long for none
+    return results

@@ -1,0 +1,52 @@
+"""Log groups and parameters that a region still has of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from infra.aws.sweep.leak import PROJECT_TAG, STACK_TAG, Leak, is_ours, tags_of
+from infra.aws.sweep.place import FREE, Finder, Place
+from infra.tags import PROJECT
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm.type_defs import ParameterStringFilterTypeDef
+
+GB: Final = Decimal(2**30)
+
+
+def _log_groups(place: Place) -> Iterator[Leak]:
+    """These cannot be asked for by tag: ours have the project in their names, and then the tags decide."""
+    unit = place.prices.services.logs_gb_month
+    pages = place.logs.get_paginator("describe_log_groups").paginate(logGroupNamePattern=PROJECT)
+    for page in pages:
+        for group in page["logGroups"]:
+            name = group["logGroupName"]
+            arn = group.get("logGroupArn") or group["arn"].removesuffix(":*")
+            tags = place.logs.list_tags_for_resource(resourceArn=arn)["tags"]
+            if is_ours(tags, place.stack):
+                usd = None if unit is None else unit * group.get("storedBytes", 0) / GB
+                command = place.cli("logs", "delete-log-group", "--log-group-name", name)
+                yield place.leak("log group", name, tags, usd, command)
+
+
+def _parameters(place: Place) -> Iterator[Leak]:
+    """By tag, or by a name below ours: /caffe-spark/STACK/…"""
+    tagged: list[ParameterStringFilterTypeDef] = [{"Key": f"tag:{PROJECT_TAG}", "Values": [PROJECT]}]
+    folder = f"/{PROJECT}/"
+    if place.stack is not None:
+        tagged.append({"Key": f"tag:{STACK_TAG}", "Values": [place.stack]})
+        folder += f"{place.stack}/"
+    named: list[ParameterStringFilterTypeDef] = [{"Key": "Name", "Option": "BeginsWith", "Values": [folder]}]
+    for filters in (tagged, named):
+        for page in place.ssm.get_paginator("describe_parameters").paginate(ParameterFilters=filters):
+            for parameter in page["Parameters"]:
+                name = parameter["Name"]
+                if not place.has("parameter", name):
+                    found = place.ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=name)
+                    command = place.cli("ssm", "delete-parameter", "--name", name)
+                    yield place.leak("parameter", name, tags_of(found.get("TagList")), FREE, command)
+
+
+FINDERS: Final[dict[str, Finder]] = {"log group": _log_groups, "parameter": _parameters}

@@ -1,0 +1,70 @@
+"""Keys and secrets that belong to the stack: made once, kept encrypted in its state."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource
+
+from infra.provider import Props, Provider, replace_if
+
+SECRET_BYTES: Final = 32
+
+
+class SshKeyProvider(Provider):
+    """Makes an Ed25519 key; it changes only when it is replaced by hand."""
+
+    def create(self, props: Props) -> CreateResult:
+        """A new key, in OpenSSH's formats."""
+        # a heavy import that only a first `up` needs
+        from cryptography.hazmat.primitives import serialization as form
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        key = Ed25519PrivateKey.generate()
+        private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
+        public = key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH)
+        outs = {**props, "private_key": private.decode(), "public_key": public.decode()}
+        return CreateResult(id_=str(props["purpose"]), outs=outs)
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Never: a key has no settings."""
+        return replace_if([])
+
+
+class SshKey(Resource, module="embedded", name="SshKey"):
+    """An Ed25519 key pair; `public_key` is an OpenSSH line without comment."""
+
+    private_key: pulumi.Output[str]
+    public_key: pulumi.Output[str]
+
+    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
+        opts = pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(additional_secret_outputs=["private_key"])
+        )
+        props = {"purpose": name, "private_key": None, "public_key": None}
+        super().__init__(SshKeyProvider(), name, props, opts)
+
+
+class SecretProvider(Provider):
+    """Makes a random text."""
+
+    def create(self, props: Props) -> CreateResult:
+        """A new secret of 256 bits."""
+        outs = {**props, "value": secrets.token_urlsafe(SECRET_BYTES)}
+        return CreateResult(id_=str(props["purpose"]), outs=outs)
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Never: a secret has no settings."""
+        return replace_if([])
+
+
+class Secret(Resource, module="embedded", name="Secret"):
+    """A random text that several machines share."""
+
+    value: pulumi.Output[str]
+
+    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["value"]))
+        super().__init__(SecretProvider(), name, {"purpose": name, "value": None}, opts)

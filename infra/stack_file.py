@@ -1,0 +1,74 @@
+"""Pulumi.STACK.yaml: read as it lies there, written by Pulumi's own CLI, which keeps its comments.
+
+For providers, which run beside the program: the engine hands them the configuration of an earlier run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from bootstrap.errors import StackError
+from infra.tags import PROJECT
+
+TIMEOUT: Final = 60.0
+
+
+def project(start: Path | None = None) -> Path:
+    """The folder of Pulumi.yaml, at or above `start` (where this process runs: Pulumi starts it in infra/).
+
+    Raises:
+        StackError: there is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "Pulumi.yaml").is_file():
+            return folder
+    raise StackError(str(here), "neither here nor above is a Pulumi.yaml", "Go to the project's folder.")
+
+
+def read(stack: str, start: Path | None = None) -> dict[str, Any]:
+    """The project's own plain settings, as YAML has them; nothing where the stack has no file yet."""
+    file = project(start) / f"Pulumi.{stack}.yaml"
+    document = yaml.safe_load(file.read_text()) if file.is_file() else None
+    found = (document or {}).get("config") or {}
+    return {
+        name.removeprefix(f"{PROJECT}:"): value
+        for name, value in found.items()
+        if name.startswith(f"{PROJECT}:")
+    }
+
+
+def write(stack: str, values: Mapping[str, str], start: Path | None = None) -> None:
+    """Set plain values with `pulumi config`; an `up` that runs meanwhile does not notice.
+
+    Raises:
+        StackError: pulumi is not on PATH, or refuses.
+    """
+    pairs = [part for key, value in values.items() for part in ("--plaintext", f"{PROJECT}:{key}={value}")]
+    shown = "; ".join(f"pulumi config set {key} {value} --stack {stack}" for key, value in values.items())
+    try:
+        done = subprocess.run(
+            ["pulumi", "config", "set-all", "--non-interactive", "--stack", stack, *pairs],
+            cwd=project(start),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise StackError(
+            f"Pulumi.{stack}.yaml", "it was not written: pulumi is not on PATH", f"Run `{shown}`."
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise StackError(
+            f"Pulumi.{stack}.yaml", f"pulumi did not write it within {TIMEOUT:.0f} s", f"Run `{shown}`."
+        ) from error
+    if done.returncode != 0:
+        last = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()[-1]
+        raise StackError(f"Pulumi.{stack}.yaml", f"pulumi does not write it: {last}", f"Run `{shown}`.")

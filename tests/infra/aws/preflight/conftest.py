@@ -1,0 +1,221 @@
+"""An AWS account in this process (moto), what moto lacks of it, and tools on an otherwise empty PATH."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from botocore.loaders import JSONFileLoader
+from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import amis, ec2_backends
+from moto.ssm.models import Parameter, ssm_backends
+from rich.console import Console
+
+from bootstrap import aws
+from infra.aws.config import AwsConfig
+from infra.aws.preflight import Finding, check
+from infra.aws.preflight.cloud import Cloud
+from infra.aws.preflight.finding import CloudCheck
+from tests.offline import no_credentials, offline
+
+__all__ = ["no_credentials", "offline"]
+
+REGION = "eu-west-1"
+STACK = "test"
+READ_ONCE = functools.cache(JSONFileLoader()._load_file)
+
+PLUGINS = '[{"name": "aws", "kind": "resource", "version": "%s"}]'
+
+
+@dataclass
+class Account:
+    """What moto holds of the account, and what stands in for the rest of AWS: quotas, refusals."""
+
+    region: str = REGION
+    quotas: dict[str, float] = field(default_factory=dict)
+    """By code. What is not here has AWS's default of `default_quota`."""
+    default_quota: float = 64
+    answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
+    """Operation → answer, in the place of moto's."""
+    asked: list[str] = field(default_factory=list)
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        return boto3.client(service, region_name=region)
+
+    def refuses(self, operation: str, code: str, message: str = "") -> None:
+        def refuse(_: dict[str, Any]) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+        self.answers[operation] = refuse
+
+    def denies(self, *operations: str) -> None:
+        for operation in operations:
+            self.refuses(operation, "UnauthorizedOperation", "You are not authorized.")
+
+    def has_image(
+        self,
+        image: str,
+        name: str,
+        *,
+        region: str = REGION,
+        parameter: str = "",
+        arch: str = "x86_64",
+        root: str = "/dev/sda1",
+    ) -> str:
+        backend = ec2_backends[DEFAULT_ACCOUNT_ID][region]
+        backend.amis[image] = amis.Ami(
+            backend,
+            image,
+            name=name,
+            public=True,
+            architecture=arch,
+            root_device_name=root,
+            region_name=f"{region}a",
+        )
+        if parameter:
+            versions = ssm_backends[DEFAULT_ACCOUNT_ID][region]._parameters[parameter]
+            versions[:] = [
+                Parameter(
+                    account_id=DEFAULT_ACCOUNT_ID,
+                    name=parameter,
+                    value=image,
+                    parameter_type="String",
+                    description=None,
+                    allowed_pattern=None,
+                    keyid=None,
+                    last_modified_date=datetime.now(timezone.utc),
+                    version=1,
+                    data_type="text",
+                )
+            ]
+        return image
+
+    def has_newest_images(self, config: AwsConfig) -> None:
+        names = {
+            "ubuntu-22.04": "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20260921",
+            "ubuntu-24.04": "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260918",
+            "debian-12": "debian-12-amd64-20260901-2222",
+        }
+        plain = names[config.distribution]
+        system = config.distribution.replace("ubuntu-", "Ubuntu ")
+        gpu = f"Deep Learning Base OSS Nvidia Driver GPU AMI ({system}) 20260912"
+        root = "/dev/xvda" if config.distribution == "debian-12" else "/dev/sda1"
+        self.has_image("ami-0aaaaaaaaaaaaaaaa", plain, parameter=config.ami_parameter("head"), root=root)
+        if config.gpus:
+            self.has_image("ami-0bbbbbbbbbbbbbbbb", gpu, parameter=config.ami_parameter("worker"))
+
+    def _quota(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["QuotaCode"] not in self.quotas:
+            error = {"Error": {"Code": "NoSuchResourceException", "Message": "not found"}}
+            raise ClientError(error, "GetServiceQuota")
+        return {"Quota": {"Value": self.quotas[asked["QuotaCode"]]}}
+
+    def _default_quota(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"Quota": {"Value": self.default_quota}}
+
+
+@pytest.fixture
+def account(no_credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """An account with nothing in it but AWS's own things, and credentials for it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    made = Account()
+    made.answers["GetServiceQuota"] = made._quota
+    made.answers["GetAWSDefaultServiceQuota"] = made._default_quota
+    # Both for speed: moto's own images, and AWS's interfaces, which every session reads anew.
+    monkeypatch.setattr(amis, "AMIS", [])
+    monkeypatch.setenv("MOTO_AMIS_PATH", "none")
+    monkeypatch.setattr(JSONFileLoader, "_load_file", lambda _, *arguments: READ_ONCE(*arguments))
+    call = BaseClient._make_api_call
+
+    def answer(self: BaseClient, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
+        made.asked.append(operation)
+        if operation in made.answers:
+            return made.answers[operation](asked)
+        return call(self, operation, asked)
+
+    with mock_aws():
+        monkeypatch.setattr(BaseClient, "_make_api_call", answer)
+        yield made
+
+
+def answers(checks: Iterable[CloudCheck], cloud: Cloud) -> dict[str, Finding]:
+    """What the checks find, by name."""
+    return {finding.name: finding for one in checks for finding in one.ask(cloud)}
+
+
+@pytest.fixture
+def cloud(account: Account) -> Cloud:
+    """The account, as the checks see it."""
+    return Cloud.of(aws.session(), account.region)
+
+
+def config(**values: Any) -> AwsConfig:
+    """A stack's configuration; only the region has to be said."""
+    return AwsConfig.model_validate({"region": REGION, **values})
+
+
+@dataclass
+class Tools:
+    """Programs on an otherwise empty PATH."""
+
+    folder: Path
+
+    def has(self, name: str, says: str, *, status: int = 0) -> None:
+        file = self.folder / name
+        file.write_text(f"#!/bin/sh\n/bin/cat <<'SAID'\n{says}\nSAID\nexit {status}\n")
+        file.chmod(0o755)
+
+    def has_all(self, plugins: str | None = None) -> None:
+        from importlib.metadata import version
+
+        listed = PLUGINS % version("pulumi-aws") if plugins is None else plugins
+        self.has("pulumi", "v3.272.0")
+        script = self.folder / "pulumi"
+        script.write_text(
+            f"#!/bin/sh\nif [ \"$1\" = plugin ]; then echo '{listed}'; else echo v3.272.0; fi\n"
+        )
+        self.has("aws", "aws-cli/2.31.4 Python/3.13.7 Linux/6.1 exe/x86_64.debian.12")
+        self.has("session-manager-plugin", "1.2.707.0")
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"PATH": str(self.folder)}
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    return Tools(folder)
+
+
+@dataclass
+class Preflight:
+    """Runs everything, and keeps what it found and printed."""
+
+    tools: Tools
+    findings: list[Finding] = field(default_factory=list)
+    printed: str = ""
+
+    def run(self, stack: AwsConfig) -> dict[str, Finding]:
+        console = Console(file=io.StringIO(), width=120)
+        self.findings = check(stack, STACK, console=console, env=self.tools.env)
+        assert isinstance(console.file, io.StringIO)
+        self.printed = console.file.getvalue()
+        return {finding.name: finding for finding in self.findings}
+
+
+@pytest.fixture
+def preflight(tools: Tools) -> Preflight:
+    return Preflight(tools)

@@ -1,0 +1,81 @@
+"""The name of the workers' group: free, this stack's, or somebody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from infra import tags
+from infra.aws.preflight.cloud import Cloud
+from infra.aws.preflight.finding import Finding
+from infra.aws.preflight.group import checks
+from tests.infra.aws.preflight.conftest import REGION, STACK, Account, answers, config
+
+GROUP = "caffe-spark-test-workers"
+
+
+def has_group(account: Account, region: str = REGION, **its_tags: str) -> None:
+    client = account.client("autoscaling", region)
+    account.has_image("ami-0cccccccccccccccc", "any", region=region)
+    client.create_launch_configuration(
+        LaunchConfigurationName="any", ImageId="ami-0cccccccccccccccc", InstanceType="t3.micro"
+    )
+    client.create_auto_scaling_group(
+        AutoScalingGroupName=GROUP,
+        LaunchConfigurationName="any",
+        MinSize=0,
+        MaxSize=1,
+        AvailabilityZones=[f"{region}a"],
+        Tags=[
+            {
+                "ResourceId": GROUP,
+                "ResourceType": "auto-scaling-group",
+                "Key": key,
+                "Value": value,
+                "PropagateAtLaunch": True,
+            }
+            for key, value in its_tags.items()
+        ],
+    )
+
+
+def asked(cloud: Cloud) -> Finding:
+    return answers(checks(config(), STACK), cloud)["worker group"]
+
+
+def test_a_name_that_nobody_has_is_free(cloud: Cloud) -> None:
+    assert asked(cloud) == Finding("worker group", "holds", f"the name {GROUP} is free")
+
+
+def test_the_stacks_own_group_is_no_obstacle(cloud: Cloud, account: Account) -> None:
+    has_group(account, Name="caffe-spark-test-worker", **tags.aws_tags(STACK))
+    assert asked(cloud).detail == f"{GROUP} is this stack's"
+
+
+@pytest.mark.parametrize(
+    ("its_tags", "words"),
+    [
+        ({"Team": "vision", "Project": "other"}, "(Project=other, Team=vision)"),
+        ({"Project": "caffe-spark", "Stack": "other"}, "(Project=caffe-spark, Stack=other)"),
+        ({}, "(it has no tags)"),
+    ],
+)
+def test_somebody_elses_group_of_that_name_is_refused_with_its_tags(
+    its_tags: dict[str, str], words: str, cloud: Cloud, account: Account
+) -> None:
+    has_group(account, **its_tags)
+    found = asked(cloud)
+    assert found.failed
+    assert found.detail == f"eu-west-1 has a group {GROUP} that is not this stack's {words}"
+    assert "Take another name" in found.fix
+
+
+def test_a_group_of_that_name_in_another_region_is_no_obstacle(cloud: Cloud, account: Account) -> None:
+    has_group(account, "us-east-1")
+    assert asked(cloud).verdict == "holds"
+
+
+def test_a_lacking_right_is_said(cloud: Cloud, account: Account) -> None:
+    account.denies("DescribeAutoScalingGroups")
+    found = asked(cloud)
+    assert found.failed
+    assert "may not DescribeAutoScalingGroups" in found.detail

@@ -1,0 +1,151 @@
+"""What the roles may do and what not, decided by moto's IAM engine over the documents that are registered."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from moto.iam.access_control import IAMPolicy, PermissionResult
+
+from infra.aws import identity
+
+BUCKET = "arn:aws:s3:::caffe-spark-x"
+REGION, GROUP = "eu-west-1", "caffe-spark-x-workers"
+ME, ANOTHER = "AROAHEAD:i-0123456789abcdef0", "AROAHEAD:i-0fedcba9876543210"
+GROUP_ARN = f"arn:aws:autoscaling:{REGION}:123456789012:autoScalingGroup:1b2c:autoScalingGroupName/{GROUP}"
+OTHERS_ARN = GROUP_ARN.replace(GROUP, "somebodys-workers")
+
+
+def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {**one, "Statement": [*one["Statement"], *other["Statement"]]}
+
+
+DOCUMENTS = {
+    "head": identity.head_policy(BUCKET),
+    "worker": _both(identity.worker_policy(BUCKET), identity.lifecycle_policy(GROUP_ARN)),
+}
+
+
+def may(role: str, action: str, resource: str) -> bool:
+    """Whether an instance with `aws:userid` ME may; moto knows no policy variables: it is filled in."""
+    text = json.dumps(DOCUMENTS[role]).replace("${aws:userid}", ME)
+    return IAMPolicy(text).is_action_permitted(action, resource) is PermissionResult.PERMITTED
+
+
+HEAD_WRITES = ("frameworks/caffe/k/caffe.tar", "data/mnist/train", "jobs/j/model", "tmp/x", "user/spark/x")
+
+
+@pytest.mark.parametrize("key", [*HEAD_WRITES, "cluster/framework/current.json"])
+@pytest.mark.parametrize("action", ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"])
+def test_the_head_fills_shared_storage_and_publishes_frameworks(action: str, key: str) -> None:
+    assert may("head", f"s3:{action}", f"{BUCKET}/{key}")
+
+
+@pytest.mark.parametrize("key", ["jobs/j/model", "tmp/x"])
+@pytest.mark.parametrize("action", ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"])
+def test_workers_write_results(action: str, key: str) -> None:
+    assert may("worker", f"s3:{action}", f"{BUCKET}/{key}")
+
+
+@pytest.mark.parametrize(
+    "key", ["frameworks/caffe/k/caffe.tar", "data/mnist/train", "cluster/framework/x.sh"]
+)
+def test_workers_read_what_they_run_and_do_not_change_it(key: str) -> None:
+    assert may("worker", "s3:GetObject", f"{BUCKET}/{key}")
+    assert not may("worker", "s3:PutObject", f"{BUCKET}/{key}")
+    assert not may("worker", "s3:DeleteObject", f"{BUCKET}/{key}")
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_a_machine_reads_its_own_script_and_no_other_roles(role: str) -> None:
+    other = {"head": "worker", "worker": "head"}[role]
+    assert may(role, "s3:GetObject", f"{BUCKET}/cluster/bootstrap/{role}-0123456789abcdef.sh")
+    assert not may(role, "s3:GetObject", f"{BUCKET}/cluster/bootstrap/{other}-0123456789abcdef.sh")
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("action", ["s3:PutObject", "s3:DeleteObject"])
+def test_scripts_that_machines_start_with_are_changed_by_the_operator_alone(role: str, action: str) -> None:
+    assert not may(role, action, f"{BUCKET}/cluster/bootstrap/{role}-0123456789abcdef.sh")
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_a_machine_speaks_for_itself_and_for_no_other_machine(role: str) -> None:
+    assert may(role, "s3:PutObject", f"{BUCKET}/cluster/nodes/{ME}/node.json")
+    assert not may(role, "s3:PutObject", f"{BUCKET}/cluster/nodes/{ANOTHER}/node.json")
+    assert not may(role, "s3:GetObject", f"{BUCKET}/cluster/nodes/{ANOTHER}/node.json")
+    assert not may(role, "s3:DeleteObject", f"{BUCKET}/cluster/nodes/{ME}/node.json")
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("folder", ["frameworks", "data", "jobs", "tmp"])
+def test_asking_for_a_folder_that_is_not_there_is_not_refused(role: str, folder: str) -> None:
+    """S3 tells those who may not read a key 403 instead of 404; S3A asks for a folder's bare name first."""
+    assert may(role, "s3:ListBucket", BUCKET)
+    assert may(role, "s3:GetObject", f"{BUCKET}/{folder}")
+
+
+def test_workers_complete_their_own_groups_lifecycle_actions() -> None:
+    for action in ("CompleteLifecycleAction", "RecordLifecycleActionHeartbeat"):
+        assert may("worker", f"autoscaling:{action}", GROUP_ARN)
+        assert not may("worker", f"autoscaling:{action}", OTHERS_ARN)
+        assert not may("head", f"autoscaling:{action}", GROUP_ARN)
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_sessions_work_without_the_right_to_read_parameters(role: str) -> None:
+    assert may(role, "ssm:UpdateInstanceInformation", "*")
+    assert may(role, "ssmmessages:OpenDataChannel", "*")
+    assert not may(role, "ssm:GetParameter", f"arn:aws:ssm:{REGION}:123456789012:parameter/any")
+    assert not may(role, "ssm:SendCommand", "*")
+    assert not may(role, "ssm:StartSession", "*")
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::caffe-spark-other/jobs/j/model"),
+        ("s3:PutObject", "arn:aws:s3:::caffe-spark-other/jobs/j/model"),
+        ("s3:ListBucket", "arn:aws:s3:::caffe-spark-other"),
+        ("s3:ListAllMyBuckets", "*"),
+        ("s3:DeleteBucket", BUCKET),
+        ("s3:PutBucketPolicy", BUCKET),
+        ("s3:PutLifecycleConfiguration", BUCKET),
+        ("s3:PutBucketVersioning", BUCKET),
+        ("s3:DeleteObjectVersion", f"{BUCKET}/jobs/j/model"),
+        ("s3:PutObjectAcl", f"{BUCKET}/jobs/j/model"),
+        ("s3:PutObject", f"{BUCKET}/elsewhere/x"),
+        ("s3:PutObject", f"{BUCKET}/jobs-of-somebody/x"),
+        ("ec2:RunInstances", "*"),
+        ("ec2:TerminateInstances", "*"),
+        ("ec2:DescribeInstances", "*"),
+        ("iam:CreateAccessKey", "*"),
+        ("iam:PassRole", "*"),
+        ("sts:AssumeRole", "*"),
+        ("autoscaling:SetDesiredCapacity", GROUP_ARN),
+        ("autoscaling:UpdateAutoScalingGroup", GROUP_ARN),
+        ("autoscaling:TerminateInstanceInAutoScalingGroup", GROUP_ARN),
+    ],
+)
+def test_everything_else_is_denied(role: str, action: str, resource: str) -> None:
+    assert not may(role, action, resource)
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_no_statement_allows_whole_services_or_every_resource_of_one_that_has_resources(role: str) -> None:
+    for statement in DOCUMENTS[role]["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        assert not [action for action in actions if "*" in action]
+        if statement["Resource"] == "*":
+            assert all(action.startswith(("ssm:Update", "ssmmessages:")) for action in actions)
+
+
+def test_only_ec2_takes_these_roles() -> None:
+    (statement,) = identity.ASSUME["Statement"]
+    assert statement == {
+        "Effect": "Allow",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }

@@ -1,0 +1,403 @@
+"""The whole program for a stack on AWS, against the recording engine: what is registered, and what is said.
+
+That AWS takes what is registered is for the cross-check to show (docs/aws.md); what machines make of their
+user data and scripts, for tests/end_to_end.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bootstrap import boot
+from bootstrap.cluster import Cluster
+from infra.aws import regions
+from tests.infra.aws.conftest import REGION, ROOT, AwsProgram, Recording, Registration
+
+SECRETS = ("value of spark-secret", "private operator-key")
+PROJECT_TAGS = {"Project": "caffe-spark", "Stack": "test", "ManagedBy": "pulumi"}
+INSTANCE = "aws:ec2/instance:Instance"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+GROUP = "aws:autoscaling/group:Group"
+INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+UPLOAD = "pulumi-python:dynamic/aws:Upload"
+PROVIDER = "pulumi:providers:aws"
+CPU_ONLY = {"instanceTypes": '["c6i.xlarge", "c6i.2xlarge"]', "distribution": "debian-12"}
+ADMIN = {"adminCidrs": '["203.0.113.7/32"]'}
+
+
+@cache
+def recorded(**config: str) -> Recording:
+    return AwsProgram([]).run(**config)
+
+
+def user_data(recording: Recording, role: str) -> str:
+    if role == "head":
+        return str(recording.the(INSTANCE).inputs["userData"])
+    return base64.b64decode(recording.the(TEMPLATE).inputs["userData"]).decode()
+
+
+def settings(recording: Recording, role: str) -> dict[str, Any]:
+    """What the user data leave for boot.py, as the machine reads it."""
+    found = re.search(
+        r"cat >/etc/caffe-spark/boot.json <<'JSON'\n(.*?)\nJSON\n", user_data(recording, role), re.S
+    )
+    assert found
+    read: dict[str, Any] = json.loads(found.group(1))
+    return read
+
+
+def script(recording: Recording, role: str) -> Registration:
+    return recording.of(UPLOAD)[f"{role}-script"]
+
+
+# The document
+
+
+def test_the_cluster_output_is_the_document_that_bootstrap_reads() -> None:
+    recording = recorded()
+    cluster = Cluster.from_outputs("test", recording.outputs)
+    instance = recording.the(INSTANCE)
+    assert (cluster.provider, cluster.head.name, cluster.head.address) == ("aws", "head", "10.40.224.10")
+    assert cluster.head.instance == instance.id
+    assert cluster.head.ssh_target == instance.id, "Session Manager asks for instances, not for addresses"
+    assert cluster.head.host_key == "", "the machine reports its own"
+    assert cluster.worker_group is not None
+    assert cluster.worker_group.name == recording.the(GROUP).inputs["name"] == "caffe-spark-test-workers"
+    assert (cluster.worker_group.region, cluster.worker_group.desired) == (REGION, 2)
+    assert cluster.workers == ()
+    assert cluster.shared_storage == f"s3a://{recording.outputs['bucket']}"
+    assert cluster.s3 is not None
+    assert (cluster.s3.region, cluster.s3.endpoint, cluster.s3.access_key) == (REGION, None, None)
+    assert cluster.spark_master == "spark://head:7077"
+    assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
+
+
+def test_workers_offer_what_the_smallest_type_has() -> None:
+    worker = Cluster.from_outputs("test", recorded().outputs).worker
+    assert (worker.cores, worker.gpus, worker.compute_capabilities) == (4, 1, ("7.5", "8.6"))
+    assert 11_000 < worker.memory_mb < 13_000, "of 16 GiB"
+
+
+def test_workers_without_gpus_offer_none() -> None:
+    worker = Cluster.from_outputs("test", recorded(**CPU_ONLY).outputs).worker
+    assert (worker.cores, worker.gpus, worker.compute_capabilities) == (4, 0, ())
+    assert 3_000 < worker.memory_mb < 5_000, "of 8 GiB"
+
+
+def test_ssh_goes_through_session_manager_and_from_the_head_on() -> None:
+    ssh = Cluster.from_outputs("test", recorded().outputs).ssh
+    assert (ssh.user, ssh.port, ssh.jump) == ("ubuntu", 22, True)
+    assert ssh.proxy_command == (
+        "aws ssm start-session --target %h --document-name AWS-StartSSHSession "
+        f"--parameters portNumber=%p --region {REGION}"
+    )
+    assert ssh.private_key is not None
+    assert ssh.private_key.get_secret_value() == "private operator-key"
+
+
+def test_with_admin_cidrs_ssh_goes_straight_to_the_heads_public_address() -> None:
+    recording = recorded(**ADMIN)
+    cluster = Cluster.from_outputs("test", recording.outputs)
+    assert cluster.ssh.proxy_command is None
+    assert cluster.head.ssh_target == recording.the(INSTANCE).outputs["publicIp"]
+    assert cluster.head.instance == recording.the(INSTANCE).id
+
+
+def test_a_key_pair_of_ones_own_is_used_and_no_key_is_made() -> None:
+    recording = recorded(keyPair="mine", privateKeyFile="~/.ssh/mine")
+    ssh = Cluster.from_outputs("test", recording.outputs).ssh
+    assert (ssh.private_key, ssh.private_key_file) == (None, "~/.ssh/mine")
+    assert "operator-key" not in {one.name for one in recording.resources}
+    assert recording.the(INSTANCE).inputs["keyName"] == recording.the(TEMPLATE).inputs["keyName"] == "mine"
+    assert "authorized_keys" not in user_data(recording, "head")
+
+
+def test_only_endpoints_need_a_package_proxy() -> None:
+    assert not Cluster.from_outputs("test", recorded().outputs).package_proxy
+    assert Cluster.from_outputs("test", recorded(egress="endpoints").outputs).package_proxy
+
+
+# Secrets
+
+
+def test_only_the_document_and_nothing_else_of_the_outputs_is_secret() -> None:
+    assert recorded().secret_outputs == {"cluster"}
+
+
+def test_only_the_scripts_hold_a_secret_and_they_are_marked() -> None:
+    recording = recorded()
+    for one in recording.resources:
+        plain = {key: value for key, value in one.inputs.items() if key not in one.secrets}
+        assert not [secret for secret in SECRETS if secret in json.dumps(plain)], one.name
+    assert {one.name for one in recording.resources if one.secrets} == {"head-script", "worker-script"}
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_user_data_hold_no_secret_in_any_form(role: str) -> None:
+    text = user_data(recorded(), role)
+    for secret in SECRETS:
+        assert secret not in text
+        assert base64.b64encode(secret.encode()).decode().rstrip("=") not in text
+
+
+def test_no_secret_is_in_an_output_beside_the_document() -> None:
+    others = {key: value for key, value in recorded().outputs.items() if key != "cluster"}
+    assert not [secret for secret in SECRETS if secret in json.dumps(others)]
+
+
+# How machines start
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_user_data_ask_for_the_script_that_is_in_the_bucket(role: str) -> None:
+    recording = recorded()
+    found, put = settings(recording, role), script(recording, role)
+    assert found["sha256"] == hashlib.sha256(put.inputs["content"].encode()).hexdigest()
+    assert found["script_key"] == put.inputs["key"] == boot.script_key(role, found["sha256"])
+    assert put.inputs["bucket"] == recording.outputs["bucket"]
+    assert found["bucket_url"] == f"https://{recording.outputs['bucket']}.s3.{REGION}.amazonaws.com"
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_a_machine_knows_its_role_as_iam_does(role: str) -> None:
+    recording = recorded()
+    assert settings(recording, role)["role_id"] == recording.named(f"identity-{role}").outputs["uniqueId"]
+
+
+def test_workers_know_their_group_and_the_head_has_none() -> None:
+    assert settings(recorded(), "worker")["autoscaling_group"] == "caffe-spark-test-workers"
+    assert settings(recorded(), "head")["autoscaling_group"] == ""
+
+
+def test_the_operators_public_key_is_let_in() -> None:
+    for role in ("head", "worker"):
+        assert "ssh-ed25519 operator-key" in user_data(recorded(), role)
+
+
+@pytest.mark.parametrize("config", [{}, ADMIN, CPU_ONLY, {"egress": "endpoints"}], ids=str)
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_user_data_fit_into_what_ec2_takes(role: str, config: dict[str, str]) -> None:
+    assert len(user_data(recorded(**config), role).encode()) < boot.LIMIT
+
+
+def test_scripts_reach_shared_storage_and_not_the_operators_key() -> None:
+    recording = recorded()
+    for role in ("head", "worker"):
+        text = script(recording, role).inputs["content"]
+        assert f"s3a://{recording.outputs['bucket']}" in text
+        assert "value of spark-secret" in text
+        assert "private operator-key" not in text
+
+
+def test_another_bucket_or_secret_is_another_script_under_another_name() -> None:
+    first, other = recorded(), recorded(headVolumeGb="60")
+    assert script(first, "head").inputs["key"] == script(other, "head").inputs["key"]
+    cores = recorded(instanceTypes='["g5.2xlarge"]')
+    assert script(first, "worker").inputs["key"] != script(cores, "worker").inputs["key"]
+
+
+def test_machines_come_when_network_images_scripts_and_rights_are_there() -> None:
+    recording = recorded()
+    for role, kind in (("head", INSTANCE), ("worker", GROUP)):
+        waits = recording.the(kind).depends_on
+        for name in (f"{role}-script", f"identity-{role}-policy", "images", "network-s3"):
+            assert recording.named(name).urn in waits, f"{role} does not wait for {name}"
+
+
+# Images
+
+
+def test_the_newest_images_of_the_distribution_are_asked_for_and_pinned() -> None:
+    recording = recorded()
+    names = {call.args["name"] for call in recording.invokes}
+    assert names == {regions.table().images[kind]["ubuntu-22.04"] for kind in ("gpu", "plain")}
+    pins = recording.named("images")
+    assert pins.inputs["head"] == recording.the(INSTANCE).inputs["ami"]
+    assert pins.inputs["worker"] == recording.the(TEMPLATE).inputs["imageId"]
+
+
+def test_pinned_images_are_taken_and_nothing_is_asked() -> None:
+    pins = {"headAmi": "ami-0000000000000000a", "workerAmi": "ami-0000000000000000b"}
+    recording = recorded(**pins)
+    assert recording.invokes == []
+    assert recording.the(INSTANCE).inputs["ami"] == pins["headAmi"]
+    assert recording.the(TEMPLATE).inputs["imageId"] == pins["workerAmi"]
+
+
+def test_disks_grow_on_the_distributions_own_root_device() -> None:
+    for config, device in (({}, "/dev/sda1"), (CPU_ONLY, "/dev/xvda")):
+        (mapping,) = recorded(**config).the(TEMPLATE).inputs["blockDeviceMappings"]
+        assert mapping["deviceName"] == device
+
+
+# Rules that hold everywhere
+
+
+VARIANTS: list[dict[str, str]] = [{}, {"egress": "endpoints"}, ADMIN, CPU_ONLY, {"flowLogs": "true"}]
+EVERY = pytest.mark.parametrize("config", VARIANTS, ids=lambda config: next(iter(config), "default"))
+
+
+@EVERY
+def test_nothing_comes_in_from_everywhere(config: dict[str, str]) -> None:
+    for rule in recorded(**config).of(INGRESS).values():
+        assert rule.inputs.get("cidrIpv4") != "0.0.0.0/0"
+        assert "cidrIpv6" not in rule.inputs
+
+
+def test_nothing_at_all_comes_in_from_outside_by_default() -> None:
+    assert all("cidrIpv4" not in rule.inputs for rule in recorded().of(INGRESS).values())
+
+
+def test_admin_cidrs_reach_the_heads_ssh_and_nothing_else() -> None:
+    open_to = [rule.inputs for rule in recorded(**ADMIN).of(INGRESS).values() if "cidrIpv4" in rule.inputs]
+    (rule,) = open_to
+    assert (rule["cidrIpv4"], rule["fromPort"], rule["toPort"]) == ("203.0.113.7/32", 22, 22)
+    head_group = recorded(**ADMIN).named("firewall-head").id
+    assert rule["securityGroupId"] == head_group
+
+
+@EVERY
+def test_everything_goes_through_the_stacks_own_provider(config: dict[str, str]) -> None:
+    """The default one would know neither the region nor the tags."""
+    recording = recorded(**config)
+    provider = recording.the(PROVIDER)
+    assert provider.inputs["region"] == REGION
+    assert json.loads(provider.inputs["defaultTags"]) == {"tags": PROJECT_TAGS}
+    own = f"{provider.urn}::{provider.id}"
+    assert {one.provider for one in recording.aws} == {own}
+    assert {call.provider for call in recording.invokes} <= {own}
+
+
+@EVERY
+def test_every_volume_is_encrypted_and_every_machine_asks_for_a_token(config: dict[str, str]) -> None:
+    recording = recorded(**config)
+    assert recording.the(INSTANCE).inputs["rootBlockDevice"]["encrypted"] is True
+    assert all(
+        mapping["ebs"]["encrypted"] == "true"
+        for mapping in recording.the(TEMPLATE).inputs["blockDeviceMappings"]
+    )
+    for kind in (INSTANCE, TEMPLATE):
+        assert recording.the(kind).inputs["metadataOptions"]["httpTokens"] == "required"
+
+
+@EVERY
+def test_only_types_are_asked_for_that_a_zone_of_the_stack_offers(config: dict[str, str]) -> None:
+    recording = recorded(**config)
+    region, zones = regions.table().regions[REGION], recording.outputs["zones"]
+    launch = recording.the(GROUP).inputs["mixedInstancesPolicy"]["launchTemplate"]
+    for kind in (recording.the(INSTANCE).inputs["instanceType"], *_types(launch)):
+        assert region.offered(kind, zones), kind
+
+
+def _types(launch: dict[str, Any]) -> Iterator[str]:
+    return (override["instanceType"] for override in launch["overrides"])
+
+
+def test_workers_are_in_every_zone_and_the_head_in_the_first() -> None:
+    recording = recorded()
+    subnets = {subnet.id: subnet for subnet in recording.of("aws:ec2/subnet:Subnet").values()}
+    there = [
+        subnets[one].inputs["availabilityZone"] for one in recording.the(GROUP).inputs["vpcZoneIdentifiers"]
+    ]
+    assert sorted(there) == recording.outputs["zones"]
+    head = subnets[recording.the(INSTANCE).inputs["subnetId"]]
+    assert head.inputs["availabilityZone"] == recording.outputs["zones"][0]
+
+
+@EVERY
+def test_what_bills_by_the_hour_goes_before_the_bucket(config: dict[str, str]) -> None:
+    """A bucket that must not be emptied ends `pulumi destroy`: nothing dear may be left then."""
+    recording = recorded(**config)
+    by_urn = {one.urn: one for one in recording.resources}
+    contents = recording.named("storage-contents").urn
+    for one in recording.aws:
+        if one.type in (INSTANCE, GROUP, "aws:ec2/natGateway:NatGateway", "aws:ec2/vpcEndpoint:VpcEndpoint"):
+            assert contents in set(_needs(one, by_urn)), one.name
+
+
+def _needs(one: Registration, by_urn: dict[str, Registration]) -> Iterator[str]:
+    """Everything that the engine deletes after this: what it depends on, and its parents."""
+    seen, todo = set(), [one.urn]
+    while todo:
+        urn = todo.pop()
+        if urn in seen or urn not in by_urn:
+            continue
+        seen.add(urn)
+        yield urn
+        todo += [*by_urn[urn].depends_on, by_urn[urn].parent]
+
+
+def test_the_names_of_resources_are_like_no_other() -> None:
+    """Mocks let two resources of one URN pass; the engine does not."""
+    urns = [one.urn for one in recorded().resources]
+    assert len(urns) == len(set(urns))
+
+
+# What `pulumi up` ends with
+
+
+def test_the_closing_block_says_who_is_there_what_it_costs_and_what_to_type() -> None:
+    recording = recorded()
+    outputs = recording.outputs
+    assert outputs["region"] == REGION
+    assert outputs["zones"] == [f"{REGION}{letter}" for letter in "abc"]
+    assert outputs["head"] == recording.the(INSTANCE).id
+    assert outputs["worker_group"] == "caffe-spark-test-workers"
+    assert outputs["nodes"]["head"] == f"m6i.xlarge on demand, 10.40.224.10, {REGION}a"
+    assert outputs["nodes"]["workers"].startswith("2 (0 to 4) spot: g4dn.xlarge, ")
+    assert "USD/h" in outputs["cost"]
+    assert outputs["cap"] == "at most 4 workers, a spot worker at most the on-demand price"
+    assert outputs["connect"] == f"aws ssm start-session --target {outputs['head']} --region {REGION}"
+    assert "host=10.40.224.10,portNumber=8080" in outputs["spark_ui"]
+    assert "fab build-headnode --stack test" in outputs["next"]
+    assert outputs["destroy"] == "pulumi destroy --stack test, then fab sweep --stack test"
+
+
+def test_prices_and_shares_are_said_as_they_are_set() -> None:
+    outputs = recorded(maxPrice="0.80", onDemandBase="1", onDemandPercentage="25").outputs
+    assert outputs["cap"].endswith("a spot worker at most 0.80 USD/h")
+    workers = outputs["nodes"]["workers"]
+    assert "spot, 1 of them on demand, 25 % of the others on demand:" in workers
+
+
+def test_with_admin_cidrs_the_commands_are_ssh_and_the_key_is_in_no_file() -> None:
+    recording = recorded(**ADMIN)
+    address = f"ubuntu@{recording.the(INSTANCE).outputs['publicIp']}"
+    assert recording.outputs["connect"].endswith(f"| ssh-add -q - && ssh {address}")
+    assert recording.outputs["spark_ui"].endswith(f"ssh -N -L 8080:10.40.224.10:8080 {address}")
+    theirs = recorded(keyPair="mine", privateKeyFile="~/.ssh/mine", **ADMIN)
+    assert theirs.outputs["connect"] == f"ssh -i ~/.ssh/mine {address}"
+
+
+# Failures before the first resource
+
+
+def test_prices_that_cannot_be_read_are_refused_before_the_first_resource(
+    aws_program: AwsProgram, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CAFFE_SPARK_PRICES", str(tmp_path / "none.yaml"))
+    assert "there is no such file" in aws_program.refused()
+
+
+# Reasons
+
+
+def test_each_reason_for_what_checkov_finds_names_something_that_is_there() -> None:
+    reasons = yaml.safe_load((ROOT / "infra" / "aws" / "checkov-reasons.yaml").read_text())
+    names = {one.name for one in recorded().resources} | {
+        one.name for one in recorded(flowLogs="true", egress="endpoints").resources
+    }
+    for check, entry in reasons.items():
+        assert re.fullmatch(r"CKV2?_AWS_\d+", check)
+        assert set(entry["where"]) <= names, check
+        assert len(entry["reason"]) > 40

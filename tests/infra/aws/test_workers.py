@@ -1,0 +1,196 @@
+"""The group of spot workers, as it is registered."""
+
+from __future__ import annotations
+
+import base64
+import json
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import pulumi
+import pytest
+
+from bootstrap import boot
+from infra.aws.identity import Machine
+from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
+from tests.infra.aws.conftest import REGION, STACK, Recording, record
+
+GROUP = "aws:autoscaling/group:Group"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+HOOK = "aws:autoscaling/lifecycleHook:LifecycleHook"
+TYPES = ("g4dn.xlarge", "g5.xlarge")
+TAGS = {"Project": "caffe-spark", "Stack": STACK, "ManagedBy": "pulumi"}
+
+
+def _text(value: str) -> pulumi.Output[str]:
+    return pulumi.Output.from_input(value)
+
+
+@cache
+def made(
+    base: int = 0, percentage: int = 0, price: str | None = None, root_device: str = "/dev/sda1"
+) -> Recording:
+    def build() -> None:
+        args = GpuSpotWorkersArgs(
+            stack=STACK,
+            region=REGION,
+            group="caffe-spark-test-workers",
+            workers=2,
+            least=1,
+            most=4,
+            instance_types=TYPES,
+            image="ami-0000000000000000c",
+            root_device=root_device,
+            volume_gb=100,
+            identity=Machine(_text("profile"), _text("arn:profile"), _text("role"), _text("AROA1"), ready=()),
+            user_data="#!/bin/sh\necho größer\n",
+            key_pair=None,
+            on_demand_base=base,
+            on_demand_percentage=percentage,
+            max_price=Decimal(price) if price else None,
+            subnet_ids=["subnet-a", "subnet-b"],
+            security_group_id="sg-1",
+            tags=TAGS,
+        )
+        GpuSpotWorkers("workers", args)
+
+    return record(build)
+
+
+def policy(**given: Any) -> dict[str, Any]:
+    found: dict[str, Any] = made(**given).the(GROUP).inputs["mixedInstancesPolicy"]
+    return found
+
+
+def distribution(**given: Any) -> dict[str, Any]:
+    found: dict[str, Any] = policy(**given)["instancesDistribution"]
+    return found
+
+
+def test_it_takes_several_types_in_every_zone() -> None:
+    overrides = policy()["launchTemplate"]["overrides"]
+    assert tuple(override["instanceType"] for override in overrides) == TYPES
+    assert made().the(GROUP).inputs["vpcZoneIdentifiers"] == ["subnet-a", "subnet-b"]
+
+
+def test_workers_are_spot_instances_from_pools_that_last() -> None:
+    assert distribution()["spotAllocationStrategy"] == "price-capacity-optimized"
+    assert distribution()["onDemandBaseCapacity"] == 0
+    assert distribution()["onDemandPercentageAboveBaseCapacity"] == 0
+    assert made().the(GROUP).inputs["capacityRebalance"] is True
+
+
+def test_some_are_on_demand_where_the_stack_says_so() -> None:
+    found = distribution(base=1, percentage=25)
+    assert (found["onDemandBaseCapacity"], found["onDemandPercentageAboveBaseCapacity"]) == (1, 25)
+    assert found["onDemandAllocationStrategy"] == "prioritized", "in the stack's order"
+
+
+@pytest.mark.parametrize(("price", "said"), [("0.80", "0.80"), ("1.5", "1.5")])
+def test_a_maximum_price_is_said_as_it_was_written(price: str, said: str) -> None:
+    assert distribution(price=price)["spotMaxPrice"] == said
+
+
+def test_without_a_maximum_price_the_on_demand_price_is_the_limit() -> None:
+    assert "spotMaxPrice" not in distribution()
+
+
+def test_machines_come_only_when_the_hooks_are_there() -> None:
+    """The group is made empty, and told its size afterwards."""
+    group = made().the(GROUP)
+    assert group.inputs["minSize"] == 0
+    assert "desiredCapacity" not in group.inputs
+    capacity = made().named("workers-capacity")
+    assert [capacity.inputs[size] for size in ("least", "most", "desired")] == [1, 4, 2]
+    assert {hook.urn for hook in made().of(HOOK).values()} <= capacity.depends_on
+    assert made().named("workers-lifecycle").urn in capacity.depends_on
+    assert group.options["ignore_changes"] == ("minSize", "maxSize", "desiredCapacity")
+
+
+def test_a_machine_that_does_not_come_up_is_replaced_and_one_that_goes_gets_the_time_it_has() -> None:
+    hooks = {hook.inputs["name"]: hook.inputs for hook in made().of(HOOK).values()}
+    joining, leaving = hooks[boot.LAUNCH_HOOK], hooks[boot.TERMINATE_HOOK]
+    assert joining["lifecycleTransition"] == "autoscaling:EC2_INSTANCE_LAUNCHING"
+    assert (joining["defaultResult"], joining["heartbeatTimeout"]) == ("ABANDON", 1800)
+    assert leaving["lifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
+    assert (leaving["defaultResult"], leaving["heartbeatTimeout"]) == ("CONTINUE", 110)
+
+
+def test_workers_may_complete_the_actions_of_this_group_alone() -> None:
+    allowed = made().named("workers-lifecycle").inputs
+    (statement,) = json.loads(allowed["policy"])["Statement"]
+    assert statement["Resource"] == made().the(GROUP).outputs["arn"]
+    assert allowed["role"] == "role"
+
+
+def test_nobody_waits_for_capacity_that_is_not_there() -> None:
+    assert made().the(GROUP).inputs["waitForCapacityTimeout"] == "0"
+
+
+def test_no_machine_that_works_is_taken_away_for_neatness() -> None:
+    group = made().the(GROUP).inputs
+    assert group["suspendedProcesses"] == ["AZRebalance"]
+    assert "instanceRefresh" not in group
+    assert made().the(GROUP).options["delete_before_replace"], "the name is fixed"
+
+
+def test_health_is_checked_and_a_new_machine_has_a_minute_to_settle() -> None:
+    group = made().the(GROUP).inputs
+    assert group["healthCheckType"] == "EC2"
+    assert (group["healthCheckGracePeriod"], group["defaultInstanceWarmup"]) == (60, 60)
+
+
+def test_metadata_is_given_to_callers_with_a_token_on_the_machine_itself_only() -> None:
+    options = made().the(TEMPLATE).inputs["metadataOptions"]
+    assert (options["httpTokens"], options["httpPutResponseHopLimit"]) == ("required", 1)
+
+
+@pytest.mark.parametrize("root_device", ["/dev/sda1", "/dev/xvda"])
+def test_disks_are_encrypted_and_go_with_their_machine(root_device: str) -> None:
+    (mapping,) = made(root_device=root_device).the(TEMPLATE).inputs["blockDeviceMappings"]
+    assert mapping["deviceName"] == root_device
+    assert mapping["ebs"] == {
+        "volumeType": "gp3",
+        "volumeSize": 100,
+        "encrypted": "true",
+        "deleteOnTermination": "true",
+    }
+
+
+def test_user_data_arrive_as_they_are() -> None:
+    text = made().the(TEMPLATE).inputs["userData"]
+    assert base64.b64decode(text, validate=True).decode() == "#!/bin/sh\necho größer\n"
+
+
+def test_the_group_launches_the_template_of_this_moment() -> None:
+    specification = policy()["launchTemplate"]["launchTemplateSpecification"]
+    template = made().the(TEMPLATE)
+    assert specification == {"launchTemplateId": template.id, "version": "7"}
+
+
+def test_workers_have_no_address_outside() -> None:
+    assert "networkInterfaces" not in made().the(TEMPLATE).inputs
+    assert made().the(TEMPLATE).inputs["vpcSecurityGroupIds"] == ["sg-1"]
+
+
+@pytest.mark.parametrize("kind", ["instance", "volume", "network-interface", "spot-instances-request"])
+def test_everything_that_is_launched_bears_the_stacks_tags(kind: str) -> None:
+    """The provider's default tags do not reach it."""
+    specifications = made().the(TEMPLATE).inputs["tagSpecifications"]
+    tags = {entry["resourceType"]: entry["tags"] for entry in specifications}
+    assert TAGS.items() <= tags[kind].items()
+    assert tags[kind]["Name"] == "caffe-spark-test-worker"
+
+
+@pytest.mark.parametrize(("base", "percentage"), [(0, 100), (4, 0)])
+def test_where_nothing_is_spot_no_spot_request_is_tagged(base: int, percentage: int) -> None:
+    """EC2 refuses a launch with tags for what it does not make."""
+    specifications = made(base=base, percentage=percentage).the(TEMPLATE).inputs["tagSpecifications"]
+    assert "spot-instances-request" not in {entry["resourceType"] for entry in specifications}
+
+
+def test_the_group_itself_bears_the_tags_and_hands_them_on() -> None:
+    tags = made().the(GROUP).inputs["tags"]
+    assert all(tag["propagateAtLaunch"] is True for tag in tags)
+    assert TAGS.items() <= {tag["key"]: tag["value"] for tag in tags}.items()

@@ -1,0 +1,33 @@
+"""Keys and secrets of a stack, for every provider; and stacks that were made when they belonged to one."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+
+import pytest
+
+from infra import keys
+
+# What Pulumi keeps of a provider: its class, by module and name (protocol 0 of pickle is readable).
+STORED = "ccopy_reg\n_reconstructor\n(cinfra.local.keys\n{name}\nc__builtin__\nobject\nNtR."
+
+
+def test_keys_and_secrets_are_new_each_time_and_never_change() -> None:
+    first, second = (keys.SshKeyProvider().create({"purpose": "x"}).outs for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first["private_key"] != second["private_key"]
+    assert first["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert first["public_key"].startswith("ssh-ed25519 AAAA")
+    assert not keys.SshKeyProvider().diff("id", first, second).changes
+    secrets = {keys.SecretProvider().create({"purpose": "x"}).outs["value"] for _ in range(2)}  # type: ignore[index]
+    assert len(secrets) == 2
+
+
+@pytest.mark.parametrize("name", ["SshKeyProvider", "SecretProvider"])
+def test_the_state_of_an_older_stack_still_finds_its_providers(name: str) -> None:
+    stored = base64.b64encode(STORED.format(name=name).encode())
+    provider = pickle.loads(base64.b64decode(stored))
+    assert type(provider) is getattr(keys, name)
+    assert not provider.diff("id", {"purpose": "x"}, {"purpose": "x"}).changes
