@@ -1,0 +1,66 @@
+"""What shared storage costs a job: MNIST from s3a:// against MNIST from hdfs://, in turn.
+
+    python benchmarks/shared_storage.py --hdfs dev --s3 dev-s3 [--rounds 3] [--iterations 300]
+
+Needs two stacks on which `fab submit-mnist` has run, one with HDFS and one with a bucket, alike in all else.
+Prints images/s and the seconds of each phase, and their ratios, by round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import statistics
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from bootstrap.stack import load_cluster
+from jobs.run import run_job
+from jobs.spec import JobSpec
+from tools.environment import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+PHASES = ("start", "data", "train", "score")
+
+
+def main() -> None:
+    """Run the rounds."""
+    arguments = argparse.ArgumentParser(description="What shared storage costs a job")
+    arguments.add_argument("--hdfs", default="dev")
+    arguments.add_argument("--s3", required=True)
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--iterations", type=int, default=300)
+    options = arguments.parse_args()
+    clusters = {
+        kind: load_cluster(ROOT, stack, environment(ROOT, os.environ))
+        for kind, stack in (("hdfs", options.hdfs), ("s3a", options.s3))
+    }
+    spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)
+    quiet = Console(file=io.StringIO())
+    ratios: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as results:
+        for turn in range(options.rounds):
+            seen: dict[str, dict[str, float]] = {}
+            # Whoever goes first finds other caches: they take turns at that, too.
+            for kind in sorted(clusters, reverse=bool(turn % 2)):
+                summary = run_job(clusters[kind], spec, "", quiet, Path(results))
+                assert summary is not None
+                seconds = {phase: summary.seconds[phase] for phase in PHASES}
+                seen[kind] = {"images/s": summary.images_per_s or 0.0, **seconds}
+            for name in seen["hdfs"]:
+                ratio = seen["s3a"][name] / seen["hdfs"][name]
+                ratios.setdefault(name, []).append(ratio)
+                print(
+                    f"round {turn + 1}: {name:<9} s3a {seen['s3a'][name]:>8,.1f}  "
+                    f"hdfs {seen['hdfs'][name]:>8,.1f}  ratio {ratio:.2f}",
+                    flush=True,
+                )
+    for name, some in ratios.items():
+        print(f"{name:<9} ratio: {min(some):.2f} … {statistics.median(some):.2f} … {max(some):.2f}")
+
+
+if __name__ == "__main__":
+    main()
