@@ -25,7 +25,8 @@ test: setup ## static checks, then every test
 	ruff format --check . && \
 	mypy && \
 	lint-imports && \
-	vermin --quiet --violations -t=3.8- jobs/trainer && \
+	vermin --quiet --violations -t=3.8- jobs/trainer bootstrap/on_node && \
+	python -m tools.s3_server && \
 	pytest
 
 lock: setup ## resolve requirements.lock anew from pyproject.toml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -15,12 +16,17 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def fab(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["fab", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    """A command without anybody's credentials, on a machine that is in no cloud."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent", "COLUMNS": "160"}
+    env |= {"AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
+    return subprocess.run(["fab", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
 def test_the_list_shows_every_command_with_its_purpose() -> None:
     listed = fab("--list").stdout
-    for name in ("bootstrap", "build-headnode", "submit-mnist", "attach", "doctor"):
+    names = ["bootstrap", "build-headnode", "submit-mnist", "attach", "doctor", "workers"]
+    for name in [*names, "preflight", "cost", "sweep"]:
         assert f"  {name} " in listed
 
 
@@ -65,3 +71,63 @@ def test_ctrl_c_leaves_with_the_shells_status() -> None:
     with pytest.raises(Exit) as raised:
         body()
     assert raised.value.code == 130
+
+
+AWS = "aws-eu-west-1"
+
+
+def test_what_an_hour_costs_is_told_without_credentials() -> None:
+    said = fab("cost", "--stack", AWS)
+    assert said.returncode == 0, said.stderr
+    assert "workers on spot" in said.stdout
+    assert "USD/h" in said.stdout
+
+
+@pytest.mark.parametrize("command", ["cost", "preflight"])
+def test_a_stack_on_this_machine_costs_nothing_and_is_checked_by_up(command: str) -> None:
+    said = fab(command, "--stack", "dev")
+    assert said.returncode == 1
+    assert "stack 'dev': it runs on this machine" in said.stderr
+    assert AWS in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
+
+
+def test_a_stack_without_a_file_is_named_with_those_that_have_one() -> None:
+    said = fab("preflight", "--stack", "aws-nowhere")
+    assert said.returncode == 1
+    assert "Pulumi.aws-nowhere.yaml" in said.stderr
+    assert f"Pulumi.{AWS}.yaml" in said.stderr
+
+
+def test_preflight_without_credentials_fails_and_still_checks_what_it_can() -> None:
+    said = fab("preflight", "--stack", AWS)
+    assert said.returncode == 1
+    assert "identity" in said.stdout
+    assert "there are no credentials" in said.stdout
+    assert "by the table of" in said.stdout
+
+
+def test_a_sweep_that_could_not_look_is_no_success() -> None:
+    said = fab("sweep", "--region", "eu-west-1")
+    assert said.returncode == 1
+    assert "0 left" not in said.stdout
+    assert "there are no credentials" in said.stderr
+
+
+@pytest.mark.parametrize(("clean", "code"), [(True, 0), (False, 1)])
+def test_leaks_end_a_sweep_with_status_1(clean: bool, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def search(stack: str | None, regions: list[str] | None, _: object, *, alive: set[str]) -> object:
+        asked.update(stack=stack, regions=regions, alive=alive)
+        return type("Found", (), {"clean": clean})
+
+    monkeypatch.setattr("infra.aws.sweep.sweep", search)
+    monkeypatch.setattr(fabfile, "stacks_up", lambda *_: {"prod"})
+    if code:
+        with pytest.raises(Exit) as raised:
+            fabfile.sweep.body(None, stack="aws-eu-west-1")
+        assert raised.value.code == code
+    else:
+        fabfile.sweep.body(None, stack="aws-eu-west-1")
+    assert asked == {"stack": "aws-eu-west-1", "regions": None, "alive": {"prod"}}

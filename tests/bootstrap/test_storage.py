@@ -199,3 +199,50 @@ def test_two_puts_of_one_file_do_not_take_each_others_upload_away(node: LocalNod
     for thread in threads:
         thread.join()
     assert not failures
+
+
+# ---- what S3 means. The texts are those of Hadoop 3.3.4 against versitygw, shortened.
+
+S3_SAID = (
+    "ls: s3a://bucket/: listStatus on s3a://bucket/: com.amazonaws.services.s3.model.AmazonS3Exception: "
+    "{said} (Service: Amazon S3; Status Code: {status}; Error Code: {code}; Request ID: 5Z2C; Proxy: null), "
+    "S3 Extended Request ID: Xp/q=:{code}"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (404, "NoSuchBucket", "there is no such bucket"),
+        (403, "SignatureDoesNotMatch", "the secret key is not the access key's"),
+        (403, "InvalidAccessKeyId", "it does not know the access key"),
+        (403, "AccessDenied", "it refuses this machine"),
+        (403, "403 Forbidden", "it refuses this machine"),
+        (400, "400 Bad Request", "whether the region is the bucket's own"),
+    ],
+)
+def test_a_refusal_of_s3_is_told_in_one_line_with_its_remedy(
+    storage: SharedStorage, node: LocalNode, status: int, code: str, words: str
+) -> None:
+    text = S3_SAID.format(said="No.", status=status, code=code)
+    node.fake("hdfs", f"echo '{text.replace(chr(39), '')}' >&2; exit 1")
+    with pytest.raises(ServiceDown) as caught:
+        storage.read("/x")
+    assert str(caught.value).startswith("s3a://bucket: ")
+    assert words in str(caught.value)
+
+
+def test_a_server_that_does_not_answer_is_named_as_such(storage: SharedStorage, node: LocalNode) -> None:
+    node.fake(
+        "hdfs",
+        "echo 'put: getFileStatus on s3a://bucket/x: com.amazonaws.SdkClientException: Unable to execute "
+        "HTTP request: Connect to 10.0.0.1:7070 [/10.0.0.1] failed: Connection refused' >&2; exit 1",
+    )
+    with pytest.raises(ServiceDown, match=r"s3a://bucket: it does not answer \(Connection refused\)"):
+        storage.exists("/x")
+
+
+def test_other_words_of_s3_are_passed_on(storage: SharedStorage, node: LocalNode) -> None:
+    node.fake("hdfs", "echo 'WARN MetricsConfig: Cannot locate' >&2; echo 'put: something else' >&2; exit 1")
+    with pytest.raises(CommandFailed, match="something else"):
+        storage.remove("/x")
