@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypedDict
 
-METADATA: Final = {
+
+class Metadata(TypedDict):
+    """Keywords of the instance's and of the launch template's options."""
+
+    http_endpoint: str
+    http_tokens: str
+    http_put_response_hop_limit: int
+    instance_metadata_tags: str
+
+
+METADATA: Final[Metadata] = {
     "http_endpoint": "enabled",
     "http_tokens": "required",
     # A container on the machine must not take the machine's role.
     "http_put_response_hop_limit": 1,
     "instance_metadata_tags": "enabled",
 }
-"""IMDSv2 only, as keywords of the instance's and of the launch template's options."""
+"""IMDSv2 only."""
 
 VOLUME: Final = "gp3"
 

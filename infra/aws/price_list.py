@@ -51,8 +51,8 @@ PRODUCTS: Final = {
     "s3_gb_month": Product("AmazonS3", "TimedStorage-ByteHrs", {"volumeType": "Standard"}),
     "logs_gb_month": Product("AmazonCloudWatch", "TimedStorage-ByteHrs", {}),
 }
-"""Key of `prices.Services` → product. Written from what is known of the list, never tried on the live one: what
-is not found keeps our table's figure, and the file says so."""
+"""Key of `prices.Services` → product. Written from what is known of the list, never tried on the live one:
+what is not found keeps our table's figure, and the file says so."""
 
 
 def refresh(config: AwsConfig) -> Path:

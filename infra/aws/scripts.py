@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import pulumi
@@ -38,10 +39,10 @@ class BootScripts:
         self.objects: dict[boot.Kind, pulumi.Resource] = {}
         """By role; a machine that boots before its script is there waits for it."""
         for role in ROLES:
-            script = known.apply(lambda values, role=role: script_of(config, stack, role, values))
+            script = known.apply(partial(script_of, config, stack, role))
             # What tells scripts apart tells nothing of a secret of 256 bits.
             digest = pulumi.Output.unsecret(script.apply(_sha256))
-            key = digest.apply(lambda found, role=role: boot.script_key(role, found))
+            key = digest.apply(partial(boot.script_key, role))
             self._sums[role] = digest
             self.objects[role] = Upload(
                 f"{role}-script",
@@ -59,7 +60,7 @@ class BootScripts:
             sha256=self._sums[role],
             role_id=machine.role_id,
             authorized_key=self._authorized,
-        ).apply(lambda values: user_data_of(self._config, self._stack, role, values))
+        ).apply(partial(user_data_of, self._config, self._stack, role))
 
 
 def script_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[str, str]) -> str:

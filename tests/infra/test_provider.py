@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
 import sys
 from base64 import b64decode
 from types import ModuleType
@@ -13,8 +14,10 @@ from pulumi.dynamic.config import Config
 from pulumi.dynamic.dynamic import serialize_provider
 
 from bootstrap.errors import ConfigError
+from infra.aws.capacity import CapacityProvider
 from infra.aws.contents import BucketContentsProvider
 from infra.aws.images import ImagePinsProvider
+from infra.aws.upload import UploadProvider
 from infra.keys import SecretProvider, SshKeyProvider
 from infra.local.image import BaseImageProvider
 from infra.local.network import LeftoversProvider, NetworkProvider
@@ -23,7 +26,7 @@ from infra.provider import Provider
 
 PROVIDERS = [
     *(BaseImageProvider, LeftoversProvider, NetworkProvider, NodeProvider, SecretProvider, SshKeyProvider),
-    *(BucketContentsProvider, ImagePinsProvider),
+    *(BucketContentsProvider, CapacityProvider, ImagePinsProvider, UploadProvider),
 ]
 
 
@@ -34,6 +37,15 @@ def test_a_provider_is_stored_by_name_alone(kind: type[Provider]) -> None:
     assert stored == serialize_provider(kind())
     assert len(stored) < 200
     assert isinstance(pickle.loads(b64decode(stored)), kind)
+
+
+def test_providers_start_without_what_only_programs_need() -> None:
+    """They are processes of their own, started by every command, for whatever provider a stack has."""
+    modules = sorted({kind.__module__ for kind in PROVIDERS})
+    heavy = ("pulumi_aws", "pydantic", "boto3", "cryptography")
+    program = f"import sys, {', '.join(modules)}; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_an_expected_failure_is_one_line_and_a_bug_keeps_its_traceback(

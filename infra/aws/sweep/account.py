@@ -30,6 +30,7 @@ DENIED: Final = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
 LOOK_AT: Final = 10
 """Pages of 1000 versions that a bucket's size is summed up over; beyond, its price is not known."""
 ASIDE: Final = 8
+IAM_REGION: Final = "us-east-1"
 GB: Final = Decimal(2**30)
 
 
@@ -127,10 +128,10 @@ def _profiles(account: Account) -> Iterator[Leak]:
             if is_ours(tags, account.stack):
                 named = ("--instance-profile-name", name)
                 steps = [
-                    cli("iam", "remove-role-from-instance-profile", *named, "--role-name", role["RoleName"])
+                    _iam("remove-role-from-instance-profile", *named, "--role-name", role["RoleName"])
                     for role in profile.get("Roles", [])
                 ]
-                command = " && ".join([*steps, cli("iam", "delete-instance-profile", *named)])
+                command = " && ".join([*steps, _iam("delete-instance-profile", *named)])
                 yield account.leak("instance profile", name, tags, command)
 
 
@@ -151,9 +152,9 @@ def _remove_role(iam: IAMClient, name: str) -> str:
     attached = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
     inline = iam.list_role_policies(RoleName=name)["PolicyNames"]
     steps = [
-        *(cli("iam", "detach-role-policy", *named, "--policy-arn", one["PolicyArn"]) for one in attached),
-        *(cli("iam", "delete-role-policy", *named, "--policy-name", one) for one in inline),
-        cli("iam", "delete-role", *named),
+        *(_iam("detach-role-policy", *named, "--policy-arn", one["PolicyArn"]) for one in attached),
+        *(_iam("delete-role-policy", *named, "--policy-name", one) for one in inline),
+        _iam("delete-role", *named),
     ]
     return " && ".join(steps)
 
@@ -170,9 +171,14 @@ def _policies(account: Account) -> Iterator[Leak]:
                 versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
                 named = ("--policy-arn", arn)
                 old = [one["VersionId"] for one in versions if not one["IsDefaultVersion"]]
-                steps = [cli("iam", "delete-policy-version", *named, "--version-id", one) for one in old]
-                command = " && ".join([*steps, cli("iam", "delete-policy", *named)])
+                steps = [_iam("delete-policy-version", *named, "--version-id", one) for one in old]
+                command = " && ".join([*steps, _iam("delete-policy", *named)])
                 yield account.leak("policy", arn, tags, command)
+
+
+def _iam(*words: str) -> str:
+    """IAM has no region, but the CLI may want one all the same."""
+    return cli("iam", *words, region=IAM_REGION)
 
 
 def _tags(ask: Callable[[], Mapping[str, Any]], part: str) -> dict[str, str]:

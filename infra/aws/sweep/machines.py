@@ -113,9 +113,9 @@ def _snapshots(place: Place) -> Iterator[Leak]:
 
 def _key_pairs(place: Place) -> Iterator[Leak]:
     for pair in place.ec2.describe_key_pairs(Filters=place.filters)["KeyPairs"]:
-        id_ = pair["KeyPairId"]
-        command = place.cli("ec2", "delete-key-pair", "--key-pair-id", id_)
-        yield place.leak("key pair", id_, tags_of(pair.get("Tags")), FREE, command, name=pair["KeyName"])
+        id_, name = pair["KeyPairId"], pair["KeyName"]
+        command = place.cli("ec2", "delete-key-pair", "--key-name", name)
+        yield place.leak("key pair", id_, tags_of(pair.get("Tags")), FREE, command, name=name)
 
 
 FINDERS: Final[dict[str, Finder]] = {

@@ -12,6 +12,9 @@ from infra.aws.sweep.place import FREE, Finder, Place, month
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import NetworkInterfaceTypeDef
 
+THERE: Final = "pending|available|deleting"
+"""States of an endpoint that is not gone yet, in whatever letters."""
+
 
 def _nat_gateways(place: Place) -> Iterator[Leak]:
     pages = place.ec2.get_paginator("describe_nat_gateways").paginate(Filters=place.filters)
@@ -39,8 +42,9 @@ def _endpoints(place: Place) -> Iterator[Leak]:
             if endpoint.get("VpcEndpointType") == "Interface":
                 usd = None if hour is None else month(hour * len(endpoint.get("SubnetIds", [])))
                 # The CLI has no waiter for these, and their subnets cannot go before them.
-                there = place.cli("ec2", "describe-vpc-endpoints", "--vpc-endpoint-ids", id_)
-                command += f" && while {there} >/dev/null 2>&1; do sleep 5; done"
+                asked = ("ec2", "describe-vpc-endpoints", "--vpc-endpoint-ids", id_, "--output", "text")
+                states = f"{place.cli(*asked, '--query', 'VpcEndpoints[].State')} 2>/dev/null"
+                command += f" && while {states} | grep -qiE '{THERE}'; do sleep 5; done"
             name = endpoint.get("ServiceName", "")
             yield place.leak("VPC endpoint", id_, tags, usd, command, name=name)
 

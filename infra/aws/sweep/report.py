@@ -46,6 +46,11 @@ def total(leaks: Iterable[Leak]) -> str:
     return f"{known:,.2f} USD a month" + (f" and {unknown} without a price" if unknown else "")
 
 
+def some(count: int, what: str) -> str:
+    """`1 region`, `2 regions`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def _table(leaks: Iterable[Leak]) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("region", "kind", "id", "name", "stack"):
@@ -61,7 +66,7 @@ def _table(leaks: Iterable[Leak]) -> Table:
 def _lines(found: Found) -> Iterator[str]:
     for stack in dict.fromkeys(leak.stack for leak in found.in_use):
         own = [leak for leak in found.in_use if leak.stack == stack]
-        yield f"in use by stack {stack}: {len(own)} things, {total(own)}"
+        yield f"in use by stack {stack}: {total(own)} for {some(len(own), 'thing')}"
     for region, why in dict.fromkeys((gap.region, gap.why) for gap in found.unsearched):
         kinds = [gap.kind for gap in found.unsearched if (gap.region, gap.why) == (region, why)]
         yield f"not searched: {region}: {', '.join(kinds)}: {why}"
@@ -72,4 +77,4 @@ def _lines(found: Found) -> Iterator[str]:
     elif found.unsearched:
         yield f"Nothing was found ({tag}), but not everything was searched."
     else:
-        yield f"0 left ({tag}) in {len(found.regions)} regions of account {found.account}"
+        yield f"0 left ({tag}) in {some(len(found.regions), 'region')} of account {found.account}"

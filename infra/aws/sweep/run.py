@@ -17,7 +17,7 @@ from infra.aws import prices
 from infra.aws.sweep import account, machines, network, texts
 from infra.aws.sweep.leak import GLOBAL, Leak, Unsearched
 from infra.aws.sweep.place import Place
-from infra.aws.sweep.report import Found, tell
+from infra.aws.sweep.report import Found, some, tell
 
 HOME: Final = "us-east-1"
 """Who is asked which regions there are, and for what has none, where the operator has named no region."""
@@ -52,8 +52,12 @@ def sweep(
         sts = session.client("sts", region_name=session.region_name or HOME, config=aws.PATIENT)
         number = sts.get_caller_identity()["Account"]
     enabled, disabled = _regions(session, regions)
-    where = f"{len(enabled)} regions" if len(enabled) != 1 else enabled[0]
-    console.print(f"searching {where} of account {number}", soft_wrap=True, highlight=False, markup=False)
+    console.print(
+        f"searching {some(len(enabled), 'region')} of account {number}",
+        soft_wrap=True,
+        highlight=False,
+        markup=False,
+    )
     table = prices.load()
     jobs: list[Callable[[], Results]] = [_account_job(session, stack, table, regions)]
     # A session is not for several threads; clients are.

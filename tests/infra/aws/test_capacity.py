@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 import pytest
@@ -15,7 +15,8 @@ from infra.aws.capacity import CapacityProvider
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
-REGION, GROUP = "eu-west-1", "caffe-spark-x-workers"
+REGION: Final = "eu-west-1"
+GROUP: Final = "caffe-spark-x-workers"
 PROPS = {"region": REGION, "group": GROUP, "arn": "arn:1", "least": 1.0, "most": 4.0, "desired": 2.0}
 
 

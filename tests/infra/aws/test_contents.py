@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
@@ -39,7 +39,8 @@ contents = BucketContents("contents", stack="x", region="eu-west-1", bucket="caf
 Machines(pulumi.ResourceOptions(depends_on=[contents]))
 """
 
-BUCKET, REGION = "caffe-spark-x-1", "eu-west-1"
+BUCKET: Final = "caffe-spark-x-1"
+REGION: Final = "eu-west-1"
 PROPS = {"stack": "x", "region": REGION, "bucket": BUCKET}
 
 

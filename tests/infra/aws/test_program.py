@@ -37,7 +37,7 @@ ADMIN = {"adminCidrs": '["203.0.113.7/32"]'}
 
 @cache
 def recorded(**config: str) -> Recording:
-    return AwsProgram([]).run(**config)
+    return AwsProgram([]).run(None, **config)
 
 
 def user_data(recording: Recording, role: str) -> str:

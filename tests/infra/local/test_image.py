@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.config import DebstrapImage, Image, RegistryImage
 from infra.local import image
+from infra.local.config import DebstrapImage, Image, RegistryImage
 from infra.local.image import BaseImageProvider, bundle, certificates, recipe, tag
 from tests.infra.conftest import FakeEngine
 

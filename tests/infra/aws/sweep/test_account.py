@@ -97,15 +97,16 @@ def test_a_role_goes_with_its_policies_after_its_profile(world: World) -> None:
     iam.create_instance_profile(InstanceProfileName="caffe-spark-demo-head-1", Tags=OURS)
     iam.add_role_to_instance_profile(InstanceProfileName="caffe-spark-demo-head-1", RoleName=role)
     said = [line for line in swept().said.splitlines() if line.startswith("aws iam")]
+    profile = "--instance-profile-name caffe-spark-demo-head-1"
+    named, policy_arn, here = f"--role-name {role}", f"--policy-arn {arn}", "--region us-east-1"
     assert said == [
-        "aws iam remove-role-from-instance-profile --instance-profile-name caffe-spark-demo-head-1"
-        " --role-name caffe-spark-demo-head-1"
-        " && aws iam delete-instance-profile --instance-profile-name caffe-spark-demo-head-1",
-        f"aws iam detach-role-policy --role-name {role} --policy-arn {arn}"
-        f" && aws iam delete-role-policy --role-name {role} --policy-name caffe-spark"
-        f" && aws iam delete-role --role-name {role}",
-        f"aws iam delete-policy-version --policy-arn {arn} --version-id v1"
-        f" && aws iam delete-policy --policy-arn {arn}",
+        f"aws iam remove-role-from-instance-profile {profile} {named} {here}"
+        f" && aws iam delete-instance-profile {profile} {here}",
+        f"aws iam detach-role-policy {named} {policy_arn} {here}"
+        f" && aws iam delete-role-policy {named} --policy-name caffe-spark {here}"
+        f" && aws iam delete-role {named} {here}",
+        f"aws iam delete-policy-version {policy_arn} --version-id v1 {here}"
+        f" && aws iam delete-policy {policy_arn} {here}",
     ]
 
 

@@ -117,7 +117,7 @@ def test_a_key_pair_is_told_by_its_name(world: World) -> None:
     world.ec2().create_key_pair(KeyName="demo-key", TagSpecifications=world.spec("key-pair", OURS))
     leak = swept().the("key pair")
     assert leak.name == "demo-key"
-    assert leak.command == f"aws ec2 delete-key-pair --key-pair-id {leak.id} --region {REGION}"
+    assert leak.command == f"aws ec2 delete-key-pair --key-name demo-key --region {REGION}"
 
 
 def test_another_projects_machines_are_not_ours(world: World) -> None:

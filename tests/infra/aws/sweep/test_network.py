@@ -49,7 +49,7 @@ def test_interface_endpoints_cost_in_each_zone_and_gateway_endpoints_nothing(wor
     found = swept()
     assert found.leaks[ssm].usd_month == Decimal("0.011") * 730
     assert found.leaks[ssm].name == f"com.amazonaws.{REGION}.ssm"
-    assert "while aws ec2 describe-vpc-endpoints" in found.leaks[ssm].command
+    assert "&& while aws ec2 describe-vpc-endpoints" in found.leaks[ssm].command
     assert found.leaks[s3].usd_month == 0
     assert found.leaks[s3].command == (
         f"aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {s3} --region {REGION}"
@@ -115,6 +115,22 @@ def test_an_interface_of_a_machine_that_lost_its_tags_tells_of_the_machine(world
     machine = world.instance(THEIRS, SubnetId=world.subnet(world.vpc()))
     leak = swept().the("network interface")
     assert leak.command == f"aws ec2 terminate-instances --instance-ids {machine} --region {REGION}"
+
+
+def test_an_interface_that_a_gateway_or_an_endpoint_made_goes_with_it(world: World) -> None:
+    made = {"NetworkInterfaceId": "eni-1", "VpcId": world.vpc(), "RequesterManaged": True, "TagSet": OURS}
+    world.answers["DescribeNetworkInterfaces"] = {"NetworkInterfaces": [made]}
+    assert swept().kinds == ["VPC"]
+
+
+def test_an_interface_that_something_else_holds_is_taken_from_it(world: World) -> None:
+    held = {"AttachmentId": "eni-attach-1", "DeviceIndex": 1, "InstanceId": "i-1"}
+    second = {"NetworkInterfaceId": "eni-1", "Attachment": held, "TagSet": OURS}
+    world.answers["DescribeNetworkInterfaces"] = {"NetworkInterfaces": [second]}
+    assert swept().leaks["eni-1"].command == (
+        f"aws ec2 detach-network-interface --force --attachment-id eni-attach-1 --region {REGION}"
+        f" && aws ec2 delete-network-interface --network-interface-id eni-1 --region {REGION}"
+    )
 
 
 def test_another_projects_network_is_not_ours(world: World) -> None:

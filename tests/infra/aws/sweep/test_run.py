@@ -46,7 +46,8 @@ def test_two_regions_are_searched_and_what_is_left_is_told_with_its_price(world:
     assert sorted(leak.region for leak in found.found.leaks) == [REGION, "us-west-2"]
     assert not found.found.clean
     assert "2 left (Project=caffe-spark), 12.45 USD a month. To remove them, in this order:" in found.said
-    assert found.said.splitlines()[-2:] == [
+    assert found.said.splitlines()[-3:] == [
+        "export AWS_PAGER=",
         f"aws ec2 delete-volume --volume-id {here} --region {REGION}",
         f"aws ec2 release-address --allocation-id {there} --region us-west-2",
     ]
@@ -77,8 +78,8 @@ def test_what_a_living_stack_uses_is_told_apart_and_fails_nothing(world: World) 
     found = swept(alive=["demo"])
     assert found.found.clean
     assert [leak.kind for leak in found.found.in_use] == ["volume"]
-    assert "in use by stack demo: 1 things, 8.80 USD a month" in found.said
-    assert "0 left" in found.said
+    assert "in use by stack demo: 8.80 USD a month for 1 thing" in found.said
+    assert "0 left (Project=caffe-spark) in 1 region of account" in found.said
     assert "delete-volume" not in found.said
 
 
