@@ -1,6 +1,15 @@
 """The framework: compiled once from a recipe, kept in shared storage and in a cache, spread to every node."""
 
 from bootstrap.framework.ensure import Framework, ensure_framework
-from bootstrap.framework.recipe import Recipe, load_recipe, require_devices
+from bootstrap.framework.key import require_same_distribution
+from bootstrap.framework.recipe import Recipe, for_cluster, load_recipe, require_devices
 
-__all__ = ["Framework", "Recipe", "ensure_framework", "load_recipe", "require_devices"]
+__all__ = [
+    "Framework",
+    "Recipe",
+    "ensure_framework",
+    "for_cluster",
+    "load_recipe",
+    "require_devices",
+    "require_same_distribution",
+]

@@ -29,6 +29,8 @@ PACKAGES_SECONDS = 120.0
 """Expected time of everything but compiling, where no build is remembered."""
 NEEDED_MB = 4000
 """Free disk that build packages, object files and the tree take, with some to spare."""
+CUDA_MB = 5000
+"""What CUDA takes besides: wheels and toolkit (2.0 GB, 1.2 GB of which stay), tree and archive (1.7 GB)."""
 TAIL = 15
 EARLIER = "earlier-steps"
 """In the build's folder: what the logs of interrupted runs said about steps."""
@@ -73,7 +75,7 @@ def compile_on_head(
         if unit.state().running:
             console.print(f"Build {key} runs already on {head.node.name}; attaching to it", highlight=False)
         else:
-            _require_disk(head, facts)
+            _require_disk(head, recipe, facts)
             head.put(_packed_inputs(recipe), f"{folder}/inputs.tar")
             # What an earlier, interrupted run has done counts as well: its log is about to go.
             head.run(f"cd {folder} && grep '^step ' log >>{EARLIER}", check=False)
@@ -105,7 +107,7 @@ def unit_name(key: str) -> str:
 
 def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:
     """The build as one POSIX shell script; run again, it goes on where it stopped."""
-    planned = steps.steps(recipe, facts.distribution, facts.compiler, folder)
+    planned = steps.steps(recipe, facts.distribution, facts.compiler, folder, facts.toolkits)
     planned.append(steps.test_step(recipe, folder))
     unpack = (
         f"rm -rf {folder}/inputs && mkdir {folder}/inputs && tar -xf {folder}/inputs.tar -C {folder}/inputs\n"
@@ -186,20 +188,21 @@ def _failure(log: BuildLog, code: int, tail: list[str], node: str, path: Path) -
     return BuildError(given, telling[0].strip(), f"Read {path}, mend the cause, {again}.")
 
 
-def _require_disk(head: Remote, facts: HeadFacts) -> None:
-    if facts.disk_free_mb < NEEDED_MB:
+def _require_disk(head: Remote, recipe: Recipe, facts: HeadFacts) -> None:
+    needed = NEEDED_MB + (CUDA_MB if recipe.cuda else 0)
+    if facts.disk_free_mb < needed:
         raise BuildError(
             f"{head.node.name} with {facts.disk_free_mb} MB of free disk",
-            f"compiling needs {NEEDED_MB} MB",
+            f"compiling needs {needed} MB",
             "Free some there, then run `fab build-headnode` again.",
         )
 
 
 def _packed_inputs(recipe: Recipe) -> bytes:
-    """The recipe's files and assemble.py as a tarball."""
+    """The recipe's files and our programs as a tarball."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, path in {**recipe.inputs(), "assemble.py": steps.ASSEMBLE}.items():
+        for name, path in {**recipe.inputs(), **steps.programs(recipe)}.items():
             tar.add(path, name)
     return packed.getvalue()
 

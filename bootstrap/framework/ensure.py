@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,12 +13,18 @@ from rich.console import Console
 
 from bootstrap import remote as ssh
 from bootstrap.boot import framework_script
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import IntegrityError, StepFailed
 from bootstrap.execute import apply
 from bootstrap.framework import cache, store
 from bootstrap.framework.build import compile_on_head
-from bootstrap.framework.key import HeadFacts, inputs_of, key_of, read_facts
+from bootstrap.framework.key import (
+    HeadFacts,
+    inputs_of,
+    key_of,
+    read_facts,
+    require_same_distribution,
+)
 from bootstrap.framework.manifest import ARCHIVE, Manifest
 from bootstrap.framework.recipe import Recipe, load_recipe, require_devices
 from bootstrap.framework.steps import folder_of
@@ -25,6 +32,10 @@ from bootstrap.remote import Remote
 from bootstrap.storage import SharedStorage
 
 Origin = Literal["present", "cache", "compiled"]
+
+CACHED_MOST = 100 * 10**6
+"""Bytes. Caffe for CPUs is 2 MB; with NVIDIA's libraries it is 700 MB, which a session through SSM would carry
+for an hour, and a new stack's head compiles in less."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ class Framework:
             "framework_sha256": self.sha256,
             "framework_uri": self.uri,
             "framework_packages": self.manifest.packages,
+            "framework_distribution": self.manifest.inputs["distribution"],
         }
 
 
@@ -65,6 +77,7 @@ def ensure_framework(
         ServiceDown: shared storage takes no writes.
         BuildError: it did not compile.
         IntegrityError: the source's sha256 differs from the recipe's.
+        ConfigError: a worker runs another distribution than the head.
         StepFailed: a node could not be brought to it; the others are.
     """
     console = console or Console()
@@ -111,6 +124,7 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
         origin: Origin = "present"
         manifest = _in_storage(storage, key, console)
         if manifest is None:
+            require_same_distribution(facts.distribution, distributions(cluster))
             origin = "cache"
             manifest = _from_cache(head, storage, key, console)
         if manifest is None:
@@ -125,7 +139,7 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
             # Whoever else followed this build may have pushed it, and nodes may be reading it.
             if _in_storage(storage, key, console) is None:
                 store.push(head, storage, manifest, archive)
-        elif origin == "present" and not cache.folder(key).exists():
+        elif origin == "present" and not cache.folder(key).exists() and manifest.size <= CACHED_MOST:
             on_head = f"{folder_of(key)}/from-storage/{ARCHIVE}"
             storage.fetch(store.archive(key), on_head)
             _remember(head, manifest, on_head)
@@ -134,6 +148,22 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
     seconds = time.monotonic() - begun
     console.print(_summary(manifest, origin, uri, seconds), soft_wrap=True, highlight=False)
     return Framework(key, manifest.sha256, uri, manifest, origin, round(seconds, 1))
+
+
+def distributions(cluster: Cluster) -> dict[str, str]:
+    """What each worker runs, e.g. `{"w1": "debian-12"}`.
+
+    Raises:
+        Unreachable: one does not answer.
+    """
+
+    def ask(node: Node) -> str:
+        with ssh.connect(cluster, node) as remote:
+            return remote.run('. /etc/os-release; echo "$ID-$VERSION_ID"', timeout=30).stdout.strip()
+
+    with ThreadPoolExecutor(max(1, len(cluster.workers))) as pool:
+        names = [node.name for node in cluster.workers]
+        return dict(zip(names, pool.map(ask, cluster.workers), strict=True))
 
 
 def _in_storage(storage: SharedStorage, key: str, console: Console) -> Manifest | None:
@@ -163,7 +193,9 @@ def _from_cache(head: Remote, storage: SharedStorage, key: str, console: Console
 
 
 def _remember(head: Remote, manifest: Manifest, on_head: str) -> None:
-    """Keep a verified copy on the operator's machine."""
+    """Keep a verified copy on the operator's machine, unless it brings a GPU's libraries along."""
+    if manifest.size > CACHED_MOST:
+        return
     with cache.adding(manifest) as path:
         head.get(on_head, path)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bootstrap import paths
-from bootstrap.errors import BuildError
+from bootstrap.errors import BuildError, ConfigError
 from bootstrap.framework import steps
+from bootstrap.framework.cuda import Toolkit
 from bootstrap.framework.recipe import Recipe
 from bootstrap.remote import Remote
 
@@ -27,7 +29,12 @@ class HeadFacts:
     """Package and version, e.g. `("g++-12", "12.2.0-14+deb12u1")`."""
     cores: int
     disk_free_mb: int
+    toolkits: tuple[Toolkit, ...] = ()
+    """CUDA toolkits that its image brought, with all that Caffe links."""
 
+
+TOOLKITS = "/usr/local/cuda-*"
+"""Where NVIDIA's packages and AWS's Deep Learning images put them, by version."""
 
 _FACTS = f"""\
 export LC_ALL=C.UTF-8
@@ -43,6 +50,12 @@ compiler || {{ apt-get -q update >&2; compiler; }} || true
 mkdir -p {paths.BUILDS}
 echo "$ID-$VERSION_ID $(dpkg --print-architecture) ${{package:-none}} ${{version:-none}} $(nproc)" \\
   "$(df -Pm {paths.BUILDS} | awk 'NR == 2 {{ print $4 }}')"
+for home in TOOLKITS; do
+  for file in bin/nvcc include/cublas_v2.h include/curand.h include/nccl.h lib/libnccl.so; do
+    [ -e "$home/$file" ] || continue 2
+  done
+  echo "$home $("$home/bin/nvcc" --version | sed -n 's/.* V\\([0-9.]*\\)$/\\1/p')"
+done
 """
 
 
@@ -53,15 +66,17 @@ def read_facts(head: Remote) -> HeadFacts:
         BuildError: no compiler is installed, and none is to be had.
         Unreachable: the connection broke.
     """
-    result = head.run(_FACTS, timeout=120)
-    distribution, arch, package, version, cores, free = result.stdout.split()
+    result = head.run(_FACTS.replace("TOOLKITS", TOOLKITS), timeout=120)
+    first, *kits = result.stdout.splitlines()
+    distribution, arch, package, version, cores, free = first.split()
     if package == "none" or version in ("none", "(none)"):
         raise BuildError(
             f"{head.node.name} ({distribution})",
             f"apt knows no package g++ ({result.stderr.strip().splitlines()[-1:] or 'no error given'})",
             "Mend /etc/apt/sources.list on it.",
         )
-    return HeadFacts(distribution, arch, (package, version), int(cores), int(free))
+    toolkits = tuple(Toolkit(*kit.split()) for kit in kits if len(kit.split()) == len(Toolkit._fields))
+    return HeadFacts(distribution, arch, (package, version), int(cores), int(free), toolkits)
 
 
 def inputs_of(recipe: Recipe, facts: HeadFacts) -> dict[str, Any]:
@@ -72,10 +87,16 @@ def inputs_of(recipe: Recipe, facts: HeadFacts) -> dict[str, Any]:
     """
     tests = set(recipe.tests)
     files = {name: path for name, path in recipe.inputs().items() if name not in tests}
-    files["assemble.py"] = steps.ASSEMBLE
-    planned = steps.steps(recipe, facts.distribution, facts.compiler, "FOLDER")
+    files |= steps.programs(recipe)
+    planned = steps.steps(recipe, facts.distribution, facts.compiler, "FOLDER", facts.toolkits)
     source = recipe.source_on(facts.distribution)
+    cuda: dict[str, Any] = {}
+    if recipe.cuda is not None:
+        found = recipe.cuda.among(facts.toolkits)
+        toolkit = f"{found.home} {found.version}" if found else recipe.cuda.wheels
+        cuda = {"cuda": {"version": recipe.cuda.version, "archs": recipe.cuda.archs, "toolkit": toolkit}}
     return {
+        **cuda,
         "recipe": recipe.name,
         "device": recipe.device,
         "source": source.model_dump(),
@@ -95,3 +116,19 @@ def key_of(inputs: dict[str, Any]) -> str:
     """The key of these inputs: any change gives another one."""
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
+
+
+def require_same_distribution(head: str, nodes: Mapping[str, str]) -> None:
+    """Refuse nodes of another distribution than the head's; `nodes` has theirs: `{"w1": "debian-12"}`.
+
+    Raises:
+        ConfigError: there is one; it and the head are named with theirs.
+    """
+    others = [f"{name} is {distribution}" for name, distribution in nodes.items() if distribution != head]
+    if others:
+        raise ConfigError(
+            f"head is {head}, {', '.join(others)}",
+            "what is compiled on one does not run on the other",
+            "Give head and workers images of one distribution (`pulumi config rm headAmi` and "
+            "`pulumi config rm workerAmi` take those of `distribution`), then run `pulumi up`.",
+        )

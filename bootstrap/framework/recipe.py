@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
+from bootstrap.framework.cuda import Cuda, in_order
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 OVERRIDES = ("opencv", "source")
@@ -57,16 +58,6 @@ class ProtoExtension(_Part):
             if not _PROTO_FIELD.fullmatch(line):
                 raise ValueError(f"{line!r} is no field; write e.g. `optional string source = 10001;`")
         return fields
-
-
-class Cuda(_Part):
-    """The toolkit that has to lie in `home` on the head, and the compute capabilities compiled for."""
-
-    version: str = Field(pattern=r"^\d+\.\d+$")
-    archs: list[str] = Field(min_length=1)
-    home: str = "/usr/local/cuda"
-    packages: list[str] = []
-    """From NVIDIA's own repository, which the head's image has to know."""
 
 
 class Distribution(_Part):
@@ -129,8 +120,8 @@ class Recipe(_Part):
             raise ValueError("device cuda and a section `cuda` belong together")
         if (self.device == "cuda") == bool(self.cmake.get("CPU_ONLY")):
             raise ValueError(f"device {self.device} contradicts CMake's CPU_ONLY")
-        for path in [*self.patches, *self.tests, *([self.proto.append] if self.proto else [])]:
-            if path is not None and not (self.folder / path).is_file():
+        for path in self._files():
+            if not (self.folder / path).is_file():
                 raise ValueError(f"there is no file {self.folder / path}")
         if not (self.folder / self.allreduce / "CMakeLists.txt").is_file():
             raise ValueError(f"there is no {self.folder / self.allreduce}/CMakeLists.txt")
@@ -160,16 +151,17 @@ class Recipe(_Part):
 
     def inputs(self) -> dict[str, Path]:
         """Every file besides the source that goes into the build, by its relative path."""
-        paths = [*self.patches, *self.tests]
-        if self.proto is not None and self.proto.append is not None:
-            paths.append(self.proto.append)
-        allreduce = self.folder / self.allreduce
-        paths += [
+        allreduce = [
             path.relative_to(self.folder).as_posix()
-            for path in allreduce.rglob("*")
+            for path in (self.folder / self.allreduce).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         ]
-        return {path: self.folder / path for path in sorted(paths)}
+        return {path: self.folder / path for path in sorted([*self._files(), *allreduce])}
+
+    def _files(self) -> list[str]:
+        """Those that the recipe names one by one."""
+        proto = [self.proto.append] if self.proto and self.proto.append else []
+        return [*self.patches, *self.tests, *proto, *([self.cuda.wheels] if self.cuda else [])]
 
 
 def load_recipe(name: str, overrides: Mapping[str, Any] | None = None, recipes: Path = RECIPES) -> Recipe:
@@ -213,6 +205,26 @@ def require_devices(recipe: Recipe, cluster: Cluster) -> None:
             f"it compiles for GPUs, and the workers of stack {cluster.stack!r} have none",
             "Use `fab build-headnode --recipe caffe-cpu`, or a stack with GPU workers.",
         )
+
+
+def for_cluster(recipe: Recipe, cluster: Cluster) -> Recipe:
+    """The recipe for the GPUs that this cluster's workers may have; as it is where they are not known.
+
+    Raises:
+        ConfigError: the recipe's CUDA cannot compile for one of them.
+    """
+    wanted = cluster.worker.compute_capabilities
+    if recipe.cuda is None or not wanted:
+        return recipe
+    cuda = recipe.cuda
+    if refused := cuda.beyond(wanted):
+        raise ConfigError(
+            f"stack {cluster.stack!r} with GPUs of compute capability {', '.join(refused)}",
+            f"CUDA {cuda.version} of recipe {recipe.name!r} compiles for {cuda.oldest} to {cuda.newest}",
+            f"Run `pulumi config set instanceTypes '[\"g4dn.xlarge\"]' --stack {cluster.stack}` (or others), "
+            "then `pulumi up`; or use `fab build-headnode --recipe caffe-cpu`.",
+        )
+    return recipe.model_copy(update={"cuda": cuda.model_copy(update={"archs": in_order(wanted)})})
 
 
 def _document(file: Path, recipes: Path, seen: tuple[str, ...]) -> dict[str, Any]:

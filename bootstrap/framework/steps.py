@@ -7,12 +7,13 @@ from pathlib import Path
 
 from bootstrap import paths
 from bootstrap.command import Command
+from bootstrap.framework.cuda import Toolkit
 from bootstrap.framework.recipe import DebianPackage, Recipe
 from bootstrap.operations import compile_step
 from bootstrap.operations.shell import quote
 from bootstrap.role import Build, DebianSource, Git, Shell, Step
 
-ASSEMBLE = Path(__file__).parent / "on_head" / "assemble.py"
+ON_HEAD = Path(__file__).parent / "on_head"
 COMPILE = "Compile"
 PACK = "Pack"
 TESTED = "tested"
@@ -28,29 +29,49 @@ def folder_of(key: str) -> str:
     return f"{paths.BUILDS}/caffe-{key}"
 
 
-def steps(recipe: Recipe, distribution: str, compiler: tuple[str, str], folder: str) -> list[Step]:
+def programs(recipe: Recipe) -> dict[str, Path]:
+    """Our programs that run on the head, by the name that they have in `inputs/`; the last one packs."""
+    names = ["assemble.py"] if recipe.cuda is None else ["assemble.py", "assemble_cuda.py"]
+    return {name: ON_HEAD / name for name in names}
+
+
+def steps(
+    recipe: Recipe,
+    distribution: str,
+    compiler: tuple[str, str],
+    folder: str,
+    toolkits: Sequence[Toolkit] = (),
+) -> list[Step]:
     """What to do in `folder`, which holds `inputs/`, to get `out/caffe.tar.gz` and `out/report.json`.
 
-    `compiler` is its package and version.
+    `compiler` is its package and version, `toolkits` are CUDA's that the head has already.
 
     Raises:
         ConfigError: the recipe does not know the distribution.
     """
     wanted = recipe.on(distribution)
     packages = [*wanted.build, *wanted.run, *(wanted.opencv if recipe.opencv else [])]
-    packages += recipe.cuda.packages if recipe.cuda else []
+    needed = [name for item in wanted.run for name in item.split()]
+    cuda, home = recipe.cuda, ""
+    install: list[Step] = []
+    if cuda is not None:
+        home = cuda.home(recipe.folder, toolkits)
+        if cuda.among(toolkits) is None:
+            packages += cuda.packages
+            install = [cuda.step(recipe.folder, f"{folder}/inputs")]
     work, out, checked = f"{folder}/work", f"{folder}/out", f"{folder}/checked"
     return [
         Step(name="Install what compiling needs", packages=packages, timeout=1800),
+        *install,
         Step(
             name="Check the compiler",
-            command=Shell(run=_compiler(recipe, compiler, checked), creates=checked),
+            command=Shell(run=_compiler(recipe, compiler, checked, home), creates=checked),
         ),
         _source(recipe, distribution, f"{folder}/source"),
         Step(name="Patch", command=Shell(run=_prepare(recipe, folder), creates=work)),
         Step(
             name="Configure",
-            build=Build(dir=work, commands=_configure(recipe), creates="build/.configured"),
+            build=Build(dir=work, commands=_configure(recipe, home), creates="build/.configured"),
         ),
         Step(
             name=COMPILE,
@@ -60,8 +81,8 @@ def steps(recipe: Recipe, distribution: str, compiler: tuple[str, str], folder: 
         Step(
             name=PACK,
             command=Shell(
-                run=f"python3 {folder}/inputs/assemble.py {work} {out} "
-                + " ".join(quote(name) for item in wanted.run for name in item.split()),
+                run=f"python3 {folder}/inputs/{list(programs(recipe))[-1]} "
+                + " ".join(quote(word) for word in [work, out, *filter(None, [home]), *needed]),
                 creates=f"{out}/report.json",
             ),
         ),
@@ -97,7 +118,7 @@ def _source(recipe: Recipe, distribution: str, dest: str) -> Step:
     return Step(name="Fetch the source", git=Git(**source.model_dump(), dest=dest))
 
 
-def _compiler(recipe: Recipe, compiler: tuple[str, str], checked: str) -> str:
+def _compiler(recipe: Recipe, compiler: tuple[str, str], checked: str, home: str) -> str:
     package, version = compiler
     lines = [
         f"got=$(dpkg-query -W -f='${{Version}}' {quote(package)})",
@@ -106,7 +127,7 @@ def _compiler(recipe: Recipe, compiler: tuple[str, str], checked: str) -> str:
         f"  exit {COMPILER_CHANGED}; }}",
     ]
     if recipe.cuda is not None:
-        nvcc = f"{recipe.cuda.home}/bin/nvcc"
+        nvcc = f"{home}/bin/nvcc"
         lines += [
             f"{quote(nvcc)} --version | grep -q {quote(f'release {recipe.cuda.version},')} || {{",
             f"  echo '{nvcc} is not there in version {recipe.cuda.version}' >&2; exit 1; }}",
@@ -139,11 +160,14 @@ def _prepare(recipe: Recipe, folder: str) -> str:
     return "\n".join(lines)
 
 
-def _configure(recipe: Recipe) -> list[str]:
+def _configure(recipe: Recipe, home: str) -> list[str]:
     flags: dict[str, str | bool] = {**recipe.cmake, "USE_OPENCV": recipe.opencv}
     if recipe.cuda is not None:
         flags |= {
-            "CUDA_TOOLKIT_ROOT_DIR": recipe.cuda.home,
+            "CUDA_TOOLKIT_ROOT_DIR": home,
+            # Caffe looks for these in the system's folders only.
+            "NCCL_INCLUDE_DIR": f"{home}/include",
+            "NCCL_LIBRARIES": f"{home}/lib/libnccl.so",
             "CUDA_ARCH_NAME": "Manual",
             "CUDA_ARCH_BIN": " ".join(recipe.cuda.archs),
             "CUDA_ARCH_PTX": "",

@@ -60,7 +60,7 @@ def push(head: Remote, storage: SharedStorage, manifest: Manifest, archive_on_he
 def publish(head: Remote, storage: SharedStorage, manifest: Manifest, script: str) -> bool:
     """Leave the script that brings the artefact to machines that join later; False when it lay there already.
 
-    `current.json` names the script, its sha256 and the distribution that it is for (see on_node/boot.py).
+    `current.json` names the script and its sha256 (see on_node/boot.py).
 
     Raises:
         ServiceDown: the storage takes no writes.
@@ -68,12 +68,7 @@ def publish(head: Remote, storage: SharedStorage, manifest: Manifest, script: st
     """
     sha256 = hashlib.sha256(script.encode()).hexdigest()
     place = f"{paths.FRAMEWORK_SCRIPTS}/caffe-{sha256[:16]}.sh"
-    current = {
-        "key": manifest.key,
-        "script_key": place,
-        "sha256": sha256,
-        "distribution": manifest.inputs["distribution"],
-    }
+    current = {"key": manifest.key, "script_key": place, "sha256": sha256}
     document = json.dumps(current, indent=1, sort_keys=True).encode()
     if storage.read(f"{paths.FRAMEWORK_SCRIPTS}/current.json") == document:
         return False

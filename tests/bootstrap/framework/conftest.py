@@ -43,6 +43,20 @@ RECIPE: dict[str, Any] = {
     },
 }
 
+CUDA: dict[str, Any] = {
+    "device": "cuda",
+    "cmake": {"CPU_ONLY": False},
+    "cuda": {
+        "version": "13.0",
+        "oldest": "7.5",
+        "newest": "12.1",
+        "archs": ["7.5", "9.0"],
+        "wheels": "small/cuda.txt",
+        "packages": ["python3-pip"],
+    },
+}
+"""What makes `small` a recipe for GPUs."""
+
 FACTS = HeadFacts("debian-12", "amd64", ("g++-12", "12.2.0-14"), cores=4, disk_free_mb=50_000)
 
 
@@ -55,6 +69,7 @@ def recipes(tmp_path: Path) -> Path:
         "small/one.patch": "--- a/x\n+++ b/x\n",
         "small/more.proto": "message More {}\n",
         "small/works.py": "print('works')\n",
+        "small/cuda.txt": "nvidia-cuda-nvcc==13.0.88 --hash=sha256:" + "d" * 64 + "\n",
         "small/allreduce/CMakeLists.txt": "add_library(x)\n",
         "small/allreduce/native.cpp": "int x;\n",
     }

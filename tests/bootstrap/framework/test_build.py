@@ -20,7 +20,7 @@ from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import Manifest
 from bootstrap.framework.recipe import Recipe
 from bootstrap.unit import Unit
-from tests.bootstrap.framework.conftest import FACTS
+from tests.bootstrap.framework.conftest import CUDA, FACTS
 from tests.bootstrap.local_node import LocalNode
 
 KEY = "0123456789abcdef0123"
@@ -77,6 +77,15 @@ def test_the_head_gets_the_recipes_files(builder: Builder) -> None:
     builder(GOOD)
     with tarfile.open(builder.folder / "inputs.tar") as packed:
         assert {"assemble.py", "small/one.patch", "small/allreduce/native.cpp"} <= set(packed.getnames())
+
+
+def test_for_gpus_it_gets_the_pins_and_the_program_that_packs_cudas_libraries(
+    builder: Builder, rewrite: Callable[..., Recipe]
+) -> None:
+    builder.recipe = rewrite(**CUDA)
+    builder(GOOD)
+    with tarfile.open(builder.folder / "inputs.tar") as packed:
+        assert {"assemble.py", "assemble_cuda.py", "small/cuda.txt"} <= set(packed.getnames())
 
 
 def test_the_full_log_stays_on_the_operators_machine(builder: Builder) -> None:
@@ -173,6 +182,15 @@ def test_a_head_with_a_full_disk_is_refused_before_anything_is_written(builder: 
     with pytest.raises(BuildError, match="100 MB of free disk: compiling needs"):
         builder(GOOD, replace(FACTS, disk_free_mb=100))
     assert not builder.folder.exists()
+
+
+def test_a_build_for_gpus_needs_more_disk(builder: Builder, rewrite: Callable[..., Recipe]) -> None:
+    facts = replace(FACTS, disk_free_mb=build.NEEDED_MB + 1)
+    builder.recipe = rewrite(**CUDA)
+    with pytest.raises(BuildError, match=f"compiling needs {build.NEEDED_MB + build.CUDA_MB} MB"):
+        builder(GOOD, facts)
+    builder.recipe = rewrite()
+    builder(GOOD, facts)
 
 
 def test_the_first_estimate_is_the_recipes_and_later_ones_are_the_last_builds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bootstrap.cluster import Cluster
-from bootstrap.errors import StepFailed
+from bootstrap.cluster import Cluster, S3Access
+from bootstrap.errors import ConfigError, StepFailed
 from bootstrap.framework import Framework, cache, ensure, ensure_framework
 from bootstrap.framework.key import inputs_of, key_of
 from bootstrap.framework.manifest import Manifest, built_now
@@ -31,6 +32,7 @@ class World:
         self.node.fake("hdfs", HDFS)
         self.cluster, self.recipe = cluster, recipe
         self.builds = 0
+        self.distributions = {"w1": FACTS.distribution, "w2": FACTS.distribution}
         self.applied: list[dict[str, Any]] = []
         self.fail: Callable[[], None] = lambda: None
         self.console = Console(file=(folder / "console").open("w+"), width=300)
@@ -51,7 +53,7 @@ class World:
             size=7,
             unpacked=9,
             packages=["libx"],
-            inputs={"recipe": inputs["recipe"]},
+            inputs={"recipe": inputs["recipe"], "distribution": inputs["distribution"]},
             built=built_now("head", 2, {"Compile": 1.0}),
         )
         return manifest, str(out / "caffe.tar.gz")
@@ -85,13 +87,15 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
     (tmp_path / "node").mkdir()
-    away = cluster.model_copy(update={"shared_storage": "s3a://bucket"})  # no NameNode to ask
+    # No NameNode to ask.
+    away = cluster.model_copy(update={"shared_storage": "s3a://bucket", "s3": S3Access(region="eu-west-1")})
     world = World(tmp_path / "node", rewrite(), away)
     monkeypatch.setattr(ensure.ssh, "connect", world.connect)
     monkeypatch.setattr(ensure, "load_recipe", lambda *_: world.recipe)
     monkeypatch.setattr(ensure, "read_facts", lambda _: FACTS)
     monkeypatch.setattr(ensure, "compile_on_head", world.compile)
     monkeypatch.setattr(ensure, "apply", world.apply)
+    monkeypatch.setattr(ensure, "distributions", lambda _: world.distributions)
     monkeypatch.setattr(ensure, "folder_of", lambda key: str(tmp_path / "node" / key))
     return world
 
@@ -109,6 +113,7 @@ def test_the_first_time_it_is_compiled_pushed_cached_and_spread(world: World) ->
             "framework_sha256": framework.sha256,
             "framework_uri": framework.uri,
             "framework_packages": ["libx"],
+            "framework_distribution": FACTS.distribution,
         }
     ]
 
@@ -178,3 +183,40 @@ def test_a_node_that_fails_for_another_reason_is_the_callers(world: World) -> No
     world.fail = fail
     with pytest.raises(StepFailed, match="no disk"):
         world.ensure()
+
+
+def test_workers_of_another_distribution_are_named_before_anything_is_compiled(world: World) -> None:
+    world.distributions["w2"] = "ubuntu-22.04"
+    with pytest.raises(ConfigError, match=f"head is {FACTS.distribution}, w2 is ubuntu-22.04"):
+        world.ensure()
+    assert (world.builds, world.applied) == (0, [])
+
+
+def current(world: World) -> dict[str, str]:
+    published = world.node.folder / "state" / "dfs" / "cluster" / "framework"
+    found: dict[str, str] = json.loads((published / "current.json").read_text())
+    script = world.node.folder / "state" / "dfs" / found["script_key"]
+    assert hashlib.sha256(script.read_bytes()).hexdigest() == found["sha256"]
+    return found
+
+
+def test_machines_that_join_later_find_the_framework_in_the_bucket(world: World) -> None:
+    framework = world.ensure()
+    assert current(world)["key"] == framework.key
+    assert "workers that join from now on" in world.said
+
+
+def test_what_is_published_already_is_not_written_again(world: World) -> None:
+    world.ensure()
+    world.ensure()
+    assert world.said.count("workers that join from now on") == 1
+
+
+def test_what_is_too_large_for_the_way_stays_in_shared_storage(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ensure, "CACHED_MOST", 6)
+    for origin in ("compiled", "present"):
+        framework = world.ensure()
+        assert framework.origin == origin
+        assert cache.find(framework.key) is None

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from bootstrap.errors import BuildError
-from bootstrap.framework.key import inputs_of, key_of, read_facts
-from bootstrap.framework.recipe import Recipe
-from tests.bootstrap.framework.conftest import FACTS, RECIPE
+from bootstrap.errors import BuildError, ConfigError
+from bootstrap.framework import key
+from bootstrap.framework.cuda import Toolkit
+from bootstrap.framework.key import inputs_of, key_of, read_facts, require_same_distribution
+from bootstrap.framework.recipe import Recipe, load_recipe
+from tests.bootstrap.framework.conftest import CUDA, FACTS, RECIPE
 from tests.bootstrap.local_node import LocalNode
 
 Rewrite = Callable[..., Recipe]
@@ -102,6 +104,54 @@ def test_the_size_of_the_head_does_not_decide_the_key(rewrite: Rewrite) -> None:
     assert _key(rewrite()) == _key(rewrite(), replace(FACTS, cores=64, disk_free_mb=1))
 
 
+KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"),
+    [("debian-12", "fbb5a12a68fa54f6e937"), ("ubuntu-22.04", "c49418c5644ba3aa808e")],
+)
+def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
+    """Who changes that build on purpose writes its new key here; everybody then compiles once more."""
+    recipe = load_recipe("caffe-cpu")
+    assert _key(recipe, replace(FACTS, distribution=distribution)) == expected
+    assert _key(recipe, replace(FACTS, distribution=distribution, toolkits=(KIT,))) == expected
+
+
+def test_what_cuda_compiles_for_and_with_decides_the_key(rewrite: Rewrite, recipes: Path) -> None:
+    recipe = rewrite(**CUDA)
+    other = rewrite(**{**CUDA, "cuda": {**CUDA["cuda"], "archs": ["8.6"]}})
+    keys = {_key(recipe), _key(other), _key(recipe, replace(FACTS, toolkits=(KIT,)))}
+    keys.add(_key(recipe, replace(FACTS, toolkits=(KIT._replace(version="13.0.48"),))))
+    (recipes / "small/cuda.txt").write_text("other pins\n")
+    keys.add(_key(recipe))
+    assert len(keys) == 5
+
+
+def test_a_toolkit_of_another_version_does_not_decide_the_key(rewrite: Rewrite) -> None:
+    old = replace(FACTS, toolkits=(Toolkit("/usr/local/cuda-12.9", "12.9.86"),))
+    assert _key(rewrite(**CUDA)) == _key(rewrite(**CUDA), old)
+
+
+def test_the_inputs_say_what_gpus_it_is_for_and_whose_toolkit_it_was(rewrite: Rewrite) -> None:
+    recipe = rewrite(**CUDA)
+    assert inputs_of(recipe, FACTS)["cuda"] == {
+        "version": "13.0",
+        "archs": ["7.5", "9.0"],
+        "toolkit": "small/cuda.txt",
+    }
+    assert inputs_of(recipe, replace(FACTS, toolkits=(KIT,)))["cuda"]["toolkit"] == " ".join(KIT)
+
+
+def test_nodes_of_another_distribution_than_the_head_are_refused_and_named() -> None:
+    require_same_distribution("debian-12", {"w1": "debian-12", "w2": "debian-12"})
+    with pytest.raises(ConfigError) as error:
+        require_same_distribution("debian-12", {"w1": "debian-12", "w2": "ubuntu-22.04"})
+    assert str(error.value).startswith(
+        "head is debian-12, w2 is ubuntu-22.04: what is compiled on one does not run on the other. Give "
+    )
+
+
 def _node(tmp_path: Path, installed: str, candidate: str) -> LocalNode:
     node = LocalNode(tmp_path)
     node.fake("dpkg", "echo amd64")
@@ -127,6 +177,29 @@ def test_the_compiler_is_the_installed_one_or_else_what_apt_would_install(
     facts = read_facts(_node(tmp_path, installed, "12.2.0-14+deb12u1"))
     assert facts.compiler == ("g++-12", want)
     assert (facts.arch, facts.disk_free_mb) == ("amd64", 12345)
+
+
+def test_toolkits_that_the_head_has_are_read_if_they_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ("bin/nvcc", "include/cublas_v2.h", "include/curand.h", "include/nccl.h", "lib/libnccl.so")
+    for name, files in {"cuda-12.9": whole, "cuda-13.0": whole, "cuda-13.2": whole[:3]}.items():
+        for file in (tmp_path / name / each for each in files):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"#!/bin/sh\necho 'Cuda compilation tools, release {name[5:]}, V{name[5:]}.88'\n")
+            file.chmod(0o755)
+    monkeypatch.setattr(key, "TOOLKITS", f"{tmp_path}/cuda-*")
+    (tmp_path / "node").mkdir()
+    facts = read_facts(_node(tmp_path / "node", "12.2.0-14", "12.2.0-14"))
+    assert facts.toolkits == (
+        Toolkit(f"{tmp_path}/cuda-12.9", "12.9.88"),
+        Toolkit(f"{tmp_path}/cuda-13.0", "13.0.88"),
+    )
+
+
+def test_a_head_without_any_toolkit_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key, "TOOLKITS", f"{tmp_path}/cuda-*")
+    assert read_facts(_node(tmp_path, "12.2.0-14", "12.2.0-14")).toolkits == ()
 
 
 def test_a_head_that_can_have_no_compiler_is_refused(tmp_path: Path) -> None:

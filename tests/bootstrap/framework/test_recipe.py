@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,15 @@ import pytest
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
-from bootstrap.framework.recipe import DebianPackage, GitCommit, Recipe, load_recipe, require_devices
-from tests.bootstrap.framework.conftest import RECIPE
+from bootstrap.framework.recipe import (
+    DebianPackage,
+    GitCommit,
+    Recipe,
+    for_cluster,
+    load_recipe,
+    require_devices,
+)
+from tests.bootstrap.framework.conftest import CUDA, RECIPE
 
 Rewrite = Callable[..., Recipe]
 
@@ -67,6 +75,10 @@ def test_a_circle_of_recipes_is_refused(recipes: Path) -> None:
         ({"cmake": {"CPU_ONLY": True, "USE_OPENCV": False}}, "setting `opencv`"),
         ({"cmake": {"CPU_ONLY": False}}, "contradicts CMake's CPU_ONLY"),
         ({"device": "cuda"}, "belong together"),
+        ({**CUDA, "cuda": {**CUDA["cuda"], "wheels": "small/none.txt"}}, "there is no file"),
+        ({**CUDA, "cuda": {**CUDA["cuda"], "archs": ["7.0", "8.0"]}}, "CUDA 13.0 does not compile for 7.0"),
+        ({**CUDA, "cuda": {**CUDA["cuda"], "archs": ["sm_80"]}}, "cuda.archs"),
+        ({**CUDA, "cuda": {**CUDA["cuda"], "archs": []}}, "cuda.archs"),
         ({"proto": {"file": "x", "fields": {"M": ["string x"]}}}, "is no field"),
         ({"core_seconds": 0}, "core_seconds"),
         ({"distributions": {}}, "distributions"),
@@ -108,3 +120,49 @@ def test_a_recipe_for_gpus_is_refused_on_a_cluster_without_any(cluster: Cluster)
     with pytest.raises(ConfigError, match=r"compiles for GPUs, and the workers of stack 'dev' have none"):
         require_devices(load_recipe("caffe-cuda"), cluster)
     require_devices(load_recipe("caffe-cpu"), cluster)
+
+
+def _with_gpus(cluster: Cluster, *capabilities: str) -> Cluster:
+    worker = cluster.worker.model_copy(update={"gpus": 1, "compute_capabilities": capabilities})
+    return cluster.model_copy(update={"worker": worker})
+
+
+def test_it_is_compiled_for_the_gpus_that_the_clusters_workers_may_have(
+    rewrite: Rewrite, cluster: Cluster
+) -> None:
+    fitted = for_cluster(rewrite(**CUDA), _with_gpus(cluster, "10.0", "8.6", "7.5", "8.6"))
+    assert fitted.cuda is not None
+    assert fitted.cuda.archs == ["7.5", "8.6", "10.0"]
+
+
+def test_a_cluster_that_does_not_name_its_gpus_gets_the_recipe_as_it_is(
+    rewrite: Rewrite, cluster: Cluster
+) -> None:
+    recipe = rewrite(**CUDA)
+    assert for_cluster(recipe, _with_gpus(cluster)) == recipe
+
+
+def test_a_recipe_for_cpus_is_the_same_on_a_cluster_with_gpus(rewrite: Rewrite, cluster: Cluster) -> None:
+    recipe = rewrite()
+    assert for_cluster(recipe, _with_gpus(cluster, "7.0")) == recipe
+
+
+@pytest.mark.parametrize("capability", ["7.0", "3.5", "12.2", "13.0"])
+def test_gpus_that_this_cuda_cannot_compile_for_are_refused_and_named(
+    cluster: Cluster, capability: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        for_cluster(load_recipe("caffe-cuda"), _with_gpus(cluster, "8.6", capability))
+    assert f"compute capability {capability}: CUDA 13.0" in str(error.value)
+    assert "compiles for 7.5 to 12.1" in str(error.value)
+    assert "pulumi config set instanceTypes" in str(error.value)
+
+
+def test_every_wheel_of_the_cuda_toolkit_is_pinned_by_version_and_sum() -> None:
+    recipe = load_recipe("caffe-cuda")
+    assert recipe.cuda is not None
+    text = recipe.inputs()[recipe.cuda.wheels].read_text().replace("\\\n", "")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert len(lines) == 8
+    for line in lines:
+        assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+ +--hash=sha256:[0-9a-f]{64}", line), line

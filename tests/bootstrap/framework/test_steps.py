@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 
 from bootstrap.framework import steps
+from bootstrap.framework.cuda import Toolkit
 from bootstrap.framework.recipe import Recipe
-from tests.bootstrap.framework.conftest import FACTS, RECIPE
+from tests.bootstrap.framework.conftest import CUDA, FACTS, RECIPE
 
 Rewrite = Callable[..., Recipe]
 
@@ -45,12 +47,37 @@ def test_the_source_step_is_the_distributions(rewrite: Rewrite) -> None:
     assert _steps(recipe, distribution="ubuntu-22.04")["Fetch the source"].git.rev == "b" * 40
 
 
-def test_a_recipe_for_gpus_names_its_capabilities_and_asks_for_its_toolkit(rewrite: Rewrite) -> None:
-    cuda = {"version": "13.0", "archs": ["7.5", "9.0"], "packages": ["libnccl-dev"]}
-    planned = _steps(rewrite(device="cuda", cuda=cuda, cmake={"CPU_ONLY": False}))
+def test_a_recipe_for_gpus_names_their_capabilities_and_brings_its_toolkit(rewrite: Rewrite) -> None:
+    planned = _steps(rewrite(**CUDA))
+    (home,) = re.findall(r"-DCUDA_TOOLKIT_ROOT_DIR=(\S+)", planned["Configure"].build.commands[2])
     assert "'-DCUDA_ARCH_BIN=7.5 9.0'" in planned["Configure"].build.commands[2]
-    assert "release 13.0," in planned["Check the compiler"].command.run
-    assert "libnccl-dev" in planned["Install what compiling needs"].packages
+    assert f"-DNCCL_INCLUDE_DIR={home}/include" in planned["Configure"].build.commands[2]
+    assert f"{home}/bin/nvcc --version | grep -q 'release 13.0,'" in planned["Check the compiler"].command.run
+    assert planned["Install CUDA's toolkit"].command.creates == f"{home}/bin/nvcc"
+    assert "/f/inputs/small/cuda.txt" in planned["Install CUDA's toolkit"].command.run
+    assert "python3-pip" in planned["Install what compiling needs"].packages
+    assert f"/f/inputs/assemble_cuda.py /f/work /f/out {home} python3-numpy" in planned["Pack"].command.run
+
+
+def test_a_toolkit_that_the_head_has_in_that_version_is_used_as_it_is(rewrite: Rewrite) -> None:
+    recipe = rewrite(**CUDA)
+    kits = [Toolkit("/usr/local/cuda-12.9", "12.9.86"), Toolkit("/usr/local/cuda-13.0", "13.0.88")]
+    planned = {
+        step.name: step for step in steps.steps(recipe, "debian-12", FACTS.compiler, "/f", toolkits=kits)
+    }
+    assert "Install CUDA's toolkit" not in planned
+    assert "python3-pip" not in planned["Install what compiling needs"].packages
+    assert "-DCUDA_TOOLKIT_ROOT_DIR=/usr/local/cuda-13.0" in planned["Configure"].build.commands[2]
+    assert "/f/out /usr/local/cuda-13.0 " in planned["Pack"].command.run
+
+
+def test_a_recipe_for_cpus_has_nothing_of_cuda(rewrite: Rewrite) -> None:
+    recipe = rewrite()
+    planned = steps.steps(
+        recipe, "debian-12", FACTS.compiler, "/f", [Toolkit("/usr/local/cuda-13.0", "13.0.88")]
+    )
+    assert "cuda" not in " ".join(step.model_dump_json().lower() for step in planned)
+    assert list(steps.programs(recipe)) == ["assemble.py"]
 
 
 @pytest.fixture
