@@ -34,8 +34,8 @@ from bootstrap.storage import SharedStorage
 Origin = Literal["present", "cache", "compiled"]
 
 CACHED_MOST = 100 * 10**6
-"""Bytes. Caffe for CPUs is 2 MB; with NVIDIA's libraries it is 700 MB, which a session through SSM would carry
-for an hour, and a new stack's head compiles in less."""
+"""Bytes. Caffe for CPUs is 2 MB; with NVIDIA's libraries it is 700 MB, which a session through SSM would
+carry for an hour, and a new stack's head compiles in less."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ WIDEST_SOURCE: Final = 8
 MAX_SOURCES: Final = 50
 """The head's group has rules of its own beside these, and 60 is AWS's limit:
 https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
+WITHOUT_AGENT: Final = ("debian-12",)
+"""Distributions whose images bring no SSM agent:
+https://docs.aws.amazon.com/systems-manager/latest/userguide/ami-preinstalled-agent.html"""
 EVERYBODY: Final = "that is the whole internet"
 
 _SHOW: Final = "curl -s https://checkip.amazonaws.com"
@@ -150,6 +153,14 @@ def _distribution(config: AwsConfig) -> None:
             f"are of one distribution; valid: {_list(images)}, or types without GPUs"
         )
         raise Refusal("distribution", config.distribution, why, _set("distribution", next(iter(images))))
+
+    if config.distribution in WITHOUT_AGENT and not config.admin_cidrs:
+        others = [name for name in regions.table().users if name not in WITHOUT_AGENT]
+        why = (
+            "its images bring no SSM agent, and without adminCidrs Session Manager is the only way in; "
+            f"valid: {_list(others)}, or adminCidrs"
+        )
+        raise Refusal("distribution", config.distribution, why, _set("distribution", others[0]))
 
 
 def _counts(config: AwsConfig) -> None:

@@ -77,7 +77,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             address=address,
             security_group_id=firewall.head_id,
             tags=labels,
-            after=[network, found.pins, scripts.objects["head"]],
+            after=[network, firewall, found.pins, scripts.objects["head"]],
         ),
         here,
     )
@@ -103,7 +103,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             subnet_ids=network.private_subnet_ids,
             security_group_id=firewall.worker_id,
             tags=labels,
-            after=[network, found.pins, scripts.objects["worker"]],
+            after=[network, firewall, found.pins, scripts.objects["worker"]],
         ),
         here,
     )
@@ -124,6 +124,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         "worker_group": workers.group,
         "images": found.pins.images,
         "cost": bill,
+        "egress": cost.egress_text(config, prices.load()),
         **_closing(config, stack, head),
     }
 

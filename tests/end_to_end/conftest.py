@@ -22,6 +22,7 @@ from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "e2e"
+TEST_IMAGES = 10_000
 SUBNET = "10.89.93.0/24"
 
 
@@ -51,13 +52,13 @@ class Stack:
         # `pulumi stack init` and `stack output` look nowhere else. Git ignores it.
         return ROOT / f"Pulumi.{self.name}.yaml"
 
-    def run(self, *command: str, timeout: float = 600) -> Said:
+    def run(self, *command: str, timeout: float = 600, stdin: str = "") -> Said:
         started = time.monotonic()
         done = subprocess.run(
             command,
             cwd=ROOT,
             env=self.env,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -67,8 +68,8 @@ class Stack:
         print(f"$ {' '.join(command)}\n{done.stdout}[status {done.returncode}]")
         return Said(done.returncode, done.stdout, time.monotonic() - started)
 
-    def pulumi(self, *arguments: str, timeout: float = 600) -> Said:
-        return self.run("pulumi", *arguments, "--stack", self.name, timeout=timeout)
+    def pulumi(self, *arguments: str, timeout: float = 600, stdin: str = "") -> Said:
+        return self.run("pulumi", *arguments, "--stack", self.name, timeout=timeout, stdin=stdin)
 
     def up(self, timeout: float = 900) -> Said:
         return self.pulumi("up", "--yes", "--skip-preview", timeout=timeout)
@@ -88,6 +89,14 @@ class Stack:
             text=True,
             check=False,
         ).stdout
+
+
+def results_of(said: Said) -> Path:
+    """The folder that submit-mnist says it brought the results to."""
+    found = [line for line in said.output.splitlines() if "results/" in line]
+    assert found, said.output
+    name = found[-1].split("results/")[1].split("/")[0].split()[0].strip("`.")
+    return ROOT / "results" / name
 
 
 @pytest.fixture(scope="session")

@@ -6,23 +6,12 @@ The files of this folder run in the order of their names: this one, what is refu
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import ROOT, Said, Stack
+from tests.end_to_end.conftest import TEST_IMAGES, Said, Stack, results_of
 
 pytestmark = pytest.mark.cluster
-
-TEST_IMAGES = 10_000
-
-
-def results_of(said: Said) -> Path:
-    """The folder that submit-mnist says it brought the results to."""
-    found = [line for line in said.output.splitlines() if "results/" in line]
-    assert found, said.output
-    name = found[-1].split("results/")[1].split("/")[0].split()[0].strip("`.")
-    return ROOT / "results" / name
 
 
 def test_up_exports_a_cluster_whose_secrets_are_hidden(stack: Stack, up: Said) -> None:

@@ -114,7 +114,7 @@ def test_caffe_is_compiled_for_each_gpu_once_and_for_none_without() -> None:
 def test_head_and_workers_have_images_of_one_distribution(
     distribution: str, types: list[str], head: str, worker: str, user: str
 ) -> None:
-    config = loaded(distribution=distribution, instanceTypes=types)
+    config = loaded(distribution=distribution, instanceTypes=types, adminCidrs=["203.0.113.7/32"])
     assert head in config.ami_parameter("head")
     assert worker in config.ami_parameter("worker")
     assert config.ssh_user == user
@@ -224,6 +224,11 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         "distribution",
         {"distribution": "debian-13"},
         ("distribution = 'debian-13'", "valid: ubuntu-22.04, ubuntu-24.04, debian-12", "set distribution"),
+    ),
+    (
+        "nobody to let the operator in",
+        {"distribution": "debian-12", "instanceTypes": CPU},
+        ("distribution = debian-12", "no SSM agent", "adminCidrs", "set distribution ubuntu-22.04"),
     ),
     (
         "GPU types on Debian",

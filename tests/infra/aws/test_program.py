@@ -31,7 +31,12 @@ GROUP = "aws:autoscaling/group:Group"
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 UPLOAD = "pulumi-python:dynamic/aws:Upload"
 PROVIDER = "pulumi:providers:aws"
-CPU_ONLY = {"instanceTypes": '["c6i.xlarge", "c6i.2xlarge"]', "distribution": "debian-12"}
+CPU_ONLY = {
+    "instanceTypes": '["c6i.xlarge", "c6i.2xlarge"]',
+    "distribution": "debian-12",
+    # Debian's images have no SSM agent.
+    "adminCidrs": '["203.0.113.7/32"]',
+}
 ADMIN = {"adminCidrs": '["203.0.113.7/32"]'}
 
 

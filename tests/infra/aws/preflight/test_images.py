@@ -52,7 +52,7 @@ def test_the_newest_images_of_the_distribution_hold(
 
 
 def test_debian_holds_for_a_stack_without_gpus(cloud: Cloud, account: Account) -> None:
-    stack = config(distribution="debian-12", instanceTypes=["c6i.xlarge"])
+    stack = config(distribution="debian-12", instanceTypes=["c6i.xlarge"], adminCidrs=["203.0.113.7/32"])
     account.has_newest_images(stack)
     assert {finding.verdict for finding in asked(cloud, stack).values()} == {"holds"}
 
