@@ -228,7 +228,10 @@ dfs -put -f "$aside" "$file" || exit 1
 got=$(dfs -cat "$file") || {{ echo "$got"; exit 1; }}
 [ "$got" = "$text" ] || {{ echo "wrote '$text', read '$got'"; exit 1; }}
 dfs -rm -skipTrash "$file" >/dev/null"""
-    fix = f"Run `fab bootstrap`; then `journalctl -u hdfs-namenode` on {cluster.head.name} if it fails again."
+    look = f"then `journalctl -u hdfs-namenode` on {cluster.head.name} if it fails again"
+    if not cluster.on_hdfs:
+        look = "the line says whether the server, its name, the key or the right is missing"
+    fix = f"Run `fab bootstrap`; {look}."
     return Check("", "shared storage: write, read, remove", run, fix)
 
 

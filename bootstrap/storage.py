@@ -274,7 +274,8 @@ _S3_CODES = {
     "InvalidAccessKeyId": ("it does not know the access key", _KEYS),
     "SignatureDoesNotMatch": ("the secret key is not the access key's", _KEYS),
     "AccessDenied": ("it refuses this machine", "Let the machine's role, or the key, read and write there."),
-    "403 Forbidden": ("it refuses this machine", "Let the machine's role, or the key, read and write there."),
+    # A request for an object's head gets no further word.
+    "403 Forbidden": ("it refuses this machine: the key is wrong, or may not do that", _KEYS),
     "400 Bad Request": ("it refuses the request", "Look whether the region is the bucket's own."),
     "ExpiredToken": ("the machine's credentials have expired", "Run the same command again."),
 }

@@ -218,7 +218,7 @@ def join() -> int:
     except (RuntimeError, OSError, ValueError, KeyError) as error:
         say("failed: {}".format(error))
         report("failed", str(error))
-        complete(setting("launch_hook"), "ABANDON")
+        # The hook is left open: systemd tries again, people may look; when it times out, another one comes.
         return 1
     report("ready", framework=framework)
     complete(setting("launch_hook"), "CONTINUE")

@@ -217,7 +217,7 @@ S3_SAID = (
         (403, "SignatureDoesNotMatch", "the secret key is not the access key's"),
         (403, "InvalidAccessKeyId", "it does not know the access key"),
         (403, "AccessDenied", "it refuses this machine"),
-        (403, "403 Forbidden", "it refuses this machine"),
+        (403, "403 Forbidden", "the key is wrong, or may not do that"),
         (400, "400 Bad Request", "whether the region is the bucket's own"),
     ],
 )

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pulumi
 import pytest
+from moto.server import ThreadedMotoServer
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockMonitor
@@ -314,3 +316,15 @@ def aws_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsProgram]:
     said: list[str] = []
     monkeypatch.setattr("pulumi.log.error", said.append)
     yield AwsProgram(said)
+
+
+@pytest.fixture
+def moto_server() -> Iterator[str]:
+    """An empty AWS for other processes; its URL."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    # All servers of a process share what was made on any of them.
+    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
+    yield url
+    server.stop()

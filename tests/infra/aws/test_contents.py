@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 import pytest
 from moto import mock_aws
-from moto.server import ThreadedMotoServer
 
 from bootstrap.errors import StackError
 from infra.aws import contents
@@ -130,30 +129,21 @@ def test_nothing_but_another_bucket_is_a_change() -> None:
     assert provider.diff(BUCKET, PROPS, {**PROPS, "bucket": "other"}).replaces == ["bucket"]
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
-    """An S3 of its own for other processes; its URL."""
-    made = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    made.start()
-    yield "http://{}:{}".format(*made.get_host_and_port())
-    made.stop()
-
-
 @pytest.mark.cluster
 def test_machines_go_first_and_a_destroy_that_was_refused_goes_on_where_it_stood(
-    tmp_path: Path, server: str
+    tmp_path: Path, moto_server: str
 ) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
     client = boto3.client(
         "s3",
         region_name=REGION,
-        endpoint_url=server,
+        endpoint_url=moto_server,
         aws_access_key_id="testing",
         aws_secret_access_key="testing",
     )
     client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     client.put_object(Bucket=BUCKET, Key="jobs/j/model", Body=b"1")
-    stack = engine.stack(tmp_path, PROGRAM, "config: {}\n", AWS_ENDPOINT_URL=server, **keys)
+    stack = engine.stack(tmp_path, PROGRAM, "config: {}\n", AWS_ENDPOINT_URL=moto_server, **keys)
     stack.up()
 
     code, said = stack.run("destroy", "--yes", "--skip-preview")

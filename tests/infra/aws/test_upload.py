@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import boto3
 import pytest
 from moto import mock_aws
-from moto.server import ThreadedMotoServer
 
 from bootstrap.errors import CaffeSparkError
 from infra.aws.upload import UploadProvider
@@ -76,37 +75,33 @@ def test_a_bucket_that_is_not_there_is_one_line(s3: S3Client) -> None:
 
 
 @pytest.mark.cluster
-def test_through_the_engine_the_text_arrives_and_is_encrypted_in_the_state(tmp_path: Path) -> None:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        url = "http://{}:{}".format(*server.get_host_and_port())
-        keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-        client = boto3.client(
-            "s3",
-            region_name=REGION,
-            endpoint_url=url,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        stack = engine.stack(tmp_path, PROGRAM, "config: {}\n", AWS_ENDPOINT_URL=url, **keys)
+def test_through_the_engine_the_text_arrives_and_is_encrypted_in_the_state(
+    tmp_path: Path, moto_server: str
+) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    client = boto3.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=moto_server,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    stack = engine.stack(tmp_path, PROGRAM, "config: {}\n", AWS_ENDPOINT_URL=moto_server, **keys)
 
-        stack.up()
-        text = client.get_object(Bucket=BUCKET, Key="1")["Body"].read().decode()
-        assert re.fullmatch(r"secret: [\w-]{43}", text)
-        (state,) = (tmp_path / "state").rglob("stacks/caffe-spark/x.json")
-        assert text not in state.read_text()
-        assert "3 unchanged" in stack.up()
+    stack.up()
+    text = client.get_object(Bucket=BUCKET, Key="1")["Body"].read().decode()
+    assert re.fullmatch(r"secret: [\w-]{43}", text)
+    (state,) = (tmp_path / "state").rglob("stacks/caffe-spark/x.json")
+    assert text not in state.read_text()
+    assert "3 unchanged" in stack.up()
 
-        stack.pulumi("config", "set", "key", "2")
-        assert "1 replaced" in stack.up()
-        assert client.get_object(Bucket=BUCKET, Key="2")["Body"].read().decode() == text
-        assert client.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 2, "the old one stays"
+    stack.pulumi("config", "set", "key", "2")
+    assert "1 replaced" in stack.up()
+    assert client.get_object(Bucket=BUCKET, Key="2")["Body"].read().decode() == text
+    assert client.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 2, "the old one stays"
 
-        client.delete_object(Bucket=BUCKET, Key="2")
-        assert "1 deleted" in stack.pulumi("refresh", "--yes", "--skip-preview")
-        assert "1 created" in stack.up()
-        stack.pulumi("destroy", "--yes", "--skip-preview")
-    finally:
-        server.stop()
+    client.delete_object(Bucket=BUCKET, Key="2")
+    assert "1 deleted" in stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert "1 created" in stack.up()
+    stack.pulumi("destroy", "--yes", "--skip-preview")
