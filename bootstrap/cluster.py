@@ -15,7 +15,20 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from bootstrap.errors import StackError
 
 VERSION: Final = 1
-OPTIONAL_ROLES: Final = frozenset({"packages_proxy", "hdfs"})
+OPTIONAL_ROLES: Final = frozenset(
+    {
+        "packages_proxy",
+        "common",
+        "hadoop",
+        "hdfs",
+        "blob_server",
+        "storage",
+        "spark",
+        "spark_standalone",
+        "yarn",
+    }
+    | {"hdinsight"}
+)
 """Roles that only some clusters have; see `Cluster.roles`."""
 
 
@@ -85,6 +98,44 @@ class S3Access(_Frozen):
         return self
 
 
+class BlobAccess(_Frozen):
+    """How nodes reach the Azure storage account behind a `wasb://` or `wasbs://` URI."""
+
+    account: str
+    """The account's name, the first word of its host name."""
+    key: SecretStr | None = None
+    """The account's key; none: the machines have their own way in (HDInsight writes it on them)."""
+    server: str = ""
+    """Address of a server that is not Azure's own; nodes then know the account's host name by it."""
+
+    @property
+    def host(self) -> str:
+        """The account's host name, as URIs have it."""
+        return f"{self.account}.blob.core.windows.net"
+
+
+class Yarn(_Frozen):
+    """Where YARN's ResourceManager answers, and the largest containers that it gives."""
+
+    resource_manager: str
+    """URL of its web service, as nodes reach it: `http://head:8088`."""
+    container_memory_mb: int = Field(ge=512)
+    container_cores: int = Field(ge=1)
+
+
+class HdInsight(_Frozen):
+    """An HDInsight cluster: what Azure's management interface knows it by."""
+
+    subscription: str
+    resource_group: str
+    name: str
+    region: str
+    artifacts: str
+    """URI of the container that script actions lie in: `wasbs://artifacts@account.blob.core.windows.net`."""
+    workers: int = Field(ge=1)
+    """As declared; with autoscale there may be others."""
+
+
 class WorkerGroup(_Frozen):
     """An EC2 Auto Scaling group: workers come and go, so the stack's document cannot name them."""
 
@@ -101,26 +152,34 @@ class Cluster(_Frozen):
     provider: Literal["local", "aws", "azure"]
     head: Node
     workers: tuple[Node, ...]
-    """Those of a worker group are filled in by `bootstrap.discover`."""
+    """Those of a worker group, or of HDInsight, are filled in by `bootstrap.discover`."""
     worker_group: WorkerGroup | None = None
+    hdinsight: HdInsight | None = None
     ssh: SshAccess
     spark_master: str
-    """e.g. `spark://head:7077`."""
+    """`spark://head:7077`, or `yarn`."""
     spark_secret: SecretStr
     """Shared secret of spark.authenticate, generated with the stack."""
     shared_storage: str
-    """URI without trailing slash: `hdfs://head:9000`, or `s3a://bucket`."""
+    """URI without trailing slash: `hdfs://head:9000`, `s3a://bucket`, or
+    `wasb[s]://container@account.blob.core.windows.net`."""
     s3: S3Access | None = None
+    blob: BlobAccess | None = None
+    yarn: Yarn | None = None
     worker: WorkerShape
     package_proxy: bool = False
     """Workers have no way out to the distribution's mirrors; the head has one for them."""
 
     @model_validator(mode="after")
     def _whole(self) -> Cluster:
-        if self.worker_group is None and not self.workers:
+        if self.worker_group is None and self.hdinsight is None and not self.workers:
             raise ValueError("workers: there is none, and no worker_group")
         if (self.s3 is not None) != self.shared_storage.startswith("s3a://"):
             raise ValueError("s3: it belongs to a shared_storage of s3a://")
+        if (self.blob is not None) != self.shared_storage.startswith(("wasb://", "wasbs://")):
+            raise ValueError("blob: it belongs to a shared_storage of wasb:// or wasbs://")
+        if (self.yarn is not None) != (self.spark_master == "yarn"):
+            raise ValueError("yarn: it belongs to a spark_master of yarn")
         return self
 
     @property
@@ -129,16 +188,29 @@ class Cluster(_Frozen):
         return self.shared_storage.startswith("hdfs://")
 
     @property
+    def hdfs(self) -> str:
+        """URI of the HDFS that the nodes run by our roles; empty where they run none."""
+        if self.on_hdfs:
+            return self.shared_storage
+        return f"hdfs://{self.head.name}:9000" if self.provider == "local" and self.yarn else ""
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that nodes get and nobody else may see."""
-        storage = self.s3.secret_key if self.s3 else None
-        return tuple(secret.get_secret_value() for secret in (self.spark_secret, storage) if secret)
+        s3 = self.s3.secret_key if self.s3 else None
+        blob = self.blob.key if self.blob else None
+        return tuple(secret.get_secret_value() for secret in (self.spark_secret, s3, blob) if secret)
 
     @property
     def roles(self) -> tuple[str, ...]:
         """The roles that make a machine a node of this cluster, in order."""
+        if self.hdinsight is not None:
+            return ("hdinsight",)
         proxy = ("packages_proxy",) if self.package_proxy else ()
-        return (*proxy, "common", "hadoop", *(("hdfs",) if self.on_hdfs else ()), "storage", "spark")
+        hdfs = ("hdfs",) if self.hdfs else ()
+        blobs = ("blob_server",) if self.blob and self.blob.server else ()
+        spark = ("yarn", "spark") if self.yarn else ("spark", "spark_standalone")
+        return (*proxy, "common", "hadoop", *hdfs, *blobs, "storage", *spark)
 
     @property
     def nodes(self) -> tuple[Node, ...]:

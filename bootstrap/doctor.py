@@ -34,6 +34,8 @@ MAX_OFFSET = 5.0
 CHECK_TIMEOUT = 90
 DATANODE_PORT = 9866
 SPARK_WORKER_UI = 8081
+NODE_MANAGER_HTTP = 8042
+BLOB_PORT = 80
 
 MEASURED = ("disk", "memory")
 _LINE = re.compile(r"@check (\d+) (\d+) ?(.*)")
@@ -197,17 +199,27 @@ def _ports(cluster: Cluster, node: Node, peer: Node) -> dict[int, str]:
     """What `node` uses on `peer`; executors and ranks find ports of their own."""
     if peer.name == cluster.head.name:
         return _head_ports(cluster)
-    ports = {DATANODE_PORT: "HDFS DataNode"} if cluster.on_hdfs else {}
+    ports = {DATANODE_PORT: "HDFS DataNode"} if cluster.hdfs else {}
     if node.name == cluster.head.name:
-        ports[SPARK_WORKER_UI] = "Spark worker"
+        if "yarn" in cluster.roles:
+            ports[NODE_MANAGER_HTTP] = "YARN NodeManager"
+        elif not cluster.yarn:
+            ports[SPARK_WORKER_UI] = "Spark worker"
         if cluster.ssh.jump:
             ports[cluster.ssh.port] = "SSH"
     return ports
 
 
 def _head_ports(cluster: Cluster) -> dict[int, str]:
-    ports = {paths.DEPOT_PORT: "depot"}
-    for uri, what in ((cluster.spark_master, "Spark master"), (cluster.shared_storage, "HDFS NameNode")):
+    ports = {} if cluster.hdinsight else {paths.DEPOT_PORT: "depot"}
+    if cluster.blob and cluster.blob.server == cluster.head.address:
+        ports[BLOB_PORT] = "blob server"
+    manager = cluster.yarn.resource_manager if cluster.yarn and not cluster.hdinsight else ""
+    for uri, what in (
+        (cluster.spark_master, "Spark master"),
+        (cluster.hdfs, "HDFS NameNode"),
+        (manager, "YARN ResourceManager"),
+    ):
         port = urlsplit(uri).port
         if port is not None:
             ports[port] = what

@@ -7,6 +7,9 @@ HADOOP_CONF = "/etc/hadoop/conf"
 HDFS = f"{HADOOP_HOME}/bin/hdfs"
 """Hadoop's file system shell, `hdfs dfs …`: HDFS here, S3A and WASB on the clouds."""
 
+YARN = f"{HADOOP_HOME}/bin/yarn"
+"""YARN's tools, `yarn application …` and `yarn logs …`, on clusters that have it."""
+
 VENV = "/opt/caffe-spark/venv"
 """A `--system-site-packages` environment with pyspark; its Python runs drivers and executors."""
 PYTHON = f"{VENV}/bin/python"

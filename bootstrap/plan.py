@@ -29,7 +29,7 @@ def variables_for(role: Role, cluster: Cluster, node: Node, given: Mapping[str, 
     """The names that the strings and templates of a role see on this node.
 
     Defaults (they may use the names below, and defaults above them), overridden by `given`; then `cluster`,
-    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `s3_secret`.
+    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `s3_secret`, `blob_secret`.
     `distribution` (`debian-12`) and `arch` (`amd64`) come from the node's facts through `given`.
 
     Raises:
@@ -45,6 +45,7 @@ def variables_for(role: Role, cluster: Cluster, node: Node, given: Mapping[str, 
         "paths": paths,
         "spark_secret": cluster.spark_secret.get_secret_value(),
         "s3_secret": cluster.s3.secret_key.get_secret_value() if cluster.s3 and cluster.s3.secret_key else "",
+        "blob_secret": cluster.blob.key.get_secret_value() if cluster.blob and cluster.blob.key else "",
     }
     variables = {**ASSUMED, **given, **fixed}
     for name, default in role.defaults.items():

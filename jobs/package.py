@@ -13,7 +13,9 @@ from bootstrap.remote import Remote
 from jobs.spec import JobSpec
 from jobs.submit import PROGRAM, TRAINER, JobPlace
 
-_TRAINER = Path(__file__).parent / "trainer"
+_JOBS = Path(__file__).parent
+_SHIPPED = ("trainer", "on_head")
+"""Of our packages: what runs on executors and what runs on the head."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 RECORD = "job.json"
 PROGRAM_TEXT = "from jobs.trainer.main import run\n\nrun()\n"
@@ -45,8 +47,10 @@ def trainer_zip() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(zipfile.ZipInfo("jobs/__init__.py", _EPOCH), "")
-        for file in sorted(_TRAINER.glob("*.py")):
-            archive.writestr(zipfile.ZipInfo(f"jobs/trainer/{file.name}", _EPOCH), file.read_bytes())
+        for package in _SHIPPED:
+            for file in sorted((_JOBS / package).glob("*.py")):
+                entry = zipfile.ZipInfo(f"jobs/{package}/{file.name}", _EPOCH)
+                archive.writestr(entry, file.read_bytes())
     return buffer.getvalue()
 
 

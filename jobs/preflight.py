@@ -1,18 +1,16 @@
-"""What is looked at on the cluster before a job is submitted: nodes, framework, Spark's own view."""
+"""What is looked at on the cluster before a job is submitted: nodes, framework, room for it."""
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import JobError, ServiceDown
+from bootstrap.errors import JobError
 from bootstrap.remote import Remote, connect
+from jobs import standalone, yarn
 from jobs.spec import JobSpec
 
-MASTER_UI = 8080
 _FRAMEWORK = f"readlink -f {paths.CAFFE_HOME}; test -d {paths.CAFFE_HOME}/python"
 
 
@@ -38,43 +36,10 @@ def _framework(cluster: Cluster, node: Node) -> str:
 
 
 def spark(head: Remote, cluster: Cluster, spec: JobSpec) -> None:
-    """Spark's master has room for the job on workers that are alive.
+    """The cluster manager has room for the job on workers that are alive.
 
     Raises:
-        ServiceDown: the master does not answer.
+        ServiceDown: Spark's master, or YARN's ResourceManager, does not answer.
         JobError: there is not enough room now; says who holds it and which workers are missing.
     """
-    url = f"http://{cluster.head.name}:{MASTER_UI}/json/"
-    answer = head.run(f"curl -fsS --noproxy '*' --max-time 5 {url}", check=False, timeout=30)
-    if not answer.ok:
-        raise ServiceDown(
-            cluster.spark_master,
-            "Spark's master does not answer",
-            f"Run `fab bootstrap --stack {cluster.stack}`, which starts it.",
-        )
-    refuse_without_room(json.loads(answer.stdout), cluster, spec)
-
-
-def refuse_without_room(state: dict[str, Any], cluster: Cluster, spec: JobSpec) -> None:
-    """Judge the master's own report. Pure.
-
-    Raises:
-        JobError: as `spark`.
-    """
-    alive = {worker["host"]: worker for worker in state["workers"] if worker["state"] == "ALIVE"}
-    room = sum(
-        min(worker["coresfree"] // spec.cores, worker["memoryfree"] // (spec.memory // 2))
-        for worker in alive.values()
-    )
-    if room >= spec.executors:
-        return
-    given = f"executors: {spec.executors}, each of {spec.cores} cores and {spec.memory} MiB"
-    missing = [node.name for node in cluster.workers if node.name not in alive]
-    if missing:
-        raise JobError(
-            given,
-            f"Spark has room for {room}: its worker on {', '.join(missing)} is dead",
-            f"Run `fab bootstrap --stack {cluster.stack}`, which starts it again.",
-        )
-    running = ", ".join(app["name"] for app in state["activeapps"]) or "nothing that the master names"
-    raise JobError(given, f"Spark has room for {room} now, {running} runs", "Wait for it, or ask for fewer.")
+    (yarn if cluster.yarn else standalone).require_room(head, cluster, spec)

@@ -23,7 +23,7 @@ from bootstrap.errors import CommandFailed, JobError
 from bootstrap.remote import Remote, connect
 from bootstrap.storage import SharedStorage
 from bootstrap.unit import LOST, Unit
-from jobs import package, preflight
+from jobs import package, preflight, yarn
 from jobs.clean import sweep
 from jobs.package import Job
 from jobs.spec import JobSpec
@@ -104,6 +104,8 @@ def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: 
     with suppress(CommandFailed):
         link.remote.get(f"{place.folder}/log", log)
     if code != 0:
+        if cluster.yarn and code == LOST:
+            yarn.kill(link.remote, cluster, place.id)
         sweep(cluster, place.id)
         if code == LOST:
             raise JobError(
@@ -181,6 +183,8 @@ def _kill(cluster: Cluster, job: str, console: Console) -> None:
         console.print(f"job      {job}: killing")
         with connect(cluster, cluster.head) as head:
             Unit(head, UNIT + job, f"{paths.JOBS}/{job}").stop()
+            if cluster.yarn:
+                yarn.kill(head, cluster, job)
         sweep(cluster, job)
     console.print(f"job      {job} is gone from {', '.join(node.name for node in cluster.nodes)}")
 

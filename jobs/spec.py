@@ -19,6 +19,7 @@ from pydantic import (
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
+from jobs.room import Size, driver, room
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
@@ -179,17 +180,23 @@ class JobSpec(BaseModel):
         grow = f"Lower it, or run `pulumi config set workers N --stack {cluster.stack}` and `pulumi up`."
         if self.cores > shape.cores:
             raise ConfigError(f"cores: {self.cores}", f"a worker has {shape.cores}", "Lower it.")
+        if cluster.yarn and self.memory > cluster.yarn.container_memory_mb:
+            most = cluster.yarn.container_memory_mb
+            raise ConfigError(
+                f"memory: {self.memory} MiB", f"YARN's largest container has {most} MiB", "Lower it."
+            )
         if self.memory > shape.memory_mb:
             raise ConfigError(
                 f"memory: {self.memory} MiB", f"a worker offers {shape.memory_mb} MiB", "Lower it."
             )
-        each = min(shape.cores // self.cores, shape.memory_mb // self.memory)
-        room = each * number
-        if self.executors > room:
+        each, beside = Size(self.cores, self.memory), driver(cluster)
+        fit = room([Size(shape.cores, shape.memory_mb)] * number, each, beside)
+        if self.executors > fit:
+            container = f", less {beside.memory_mb} MiB and a core for the driver" if beside else ""
             raise ConfigError(
                 f"executors: {self.executors} of {_count(self.cores, 'core')} and {self.memory} MiB",
-                f"stack {cluster.stack!r} has room for {room} ({_count(number, 'worker')} of "
-                f"{_count(shape.cores, 'core')} and {shape.memory_mb} MiB)",
+                f"stack {cluster.stack!r} has room for {fit} ({_count(number, 'worker')} of "
+                f"{_count(shape.cores, 'core')} and {shape.memory_mb} MiB{container})",
                 grow,
             )
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster
+from jobs.room import DRIVER_HEAP_MB, DRIVER_MB
 from jobs.spec import JobSpec
 
 MARK = "CAFFE_SPARK_JOB"
@@ -50,8 +51,31 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
     ]
 
 
-def settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
+def settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
     """Spark's settings for the job."""
+    return {**_settings(spec, place), **(_yarn_settings(spec, cluster, place) if cluster.yarn else {})}
+
+
+def _yarn_settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
+    """What YARN has to know besides: whole containers, and the environment of a driver that is elsewhere."""
+    given = {**environment(spec, cluster, place), "PYTHONPATH": f"{paths.CAFFE_HOME}/python"}
+    # YARN puts the folder of the container's logs in its place: the events are aggregated with them.
+    given["CAFFE_SPARK_EVENTS"] = f"<LOG_DIR>/{EVENTS}"
+    return {
+        "spark.executor.memoryOverhead": f"{spec.memory - spec.memory // 2}m",
+        "spark.driver.memory": f"{DRIVER_HEAP_MB}m",
+        "spark.driver.memoryOverhead": f"{DRIVER_MB - DRIVER_HEAP_MB}m",
+        "spark.yarn.tags": place.id,
+        "spark.yarn.maxAppAttempts": "1",
+        # jobs/on_head/yarn.py follows the application: no JVM waits for its end.
+        "spark.yarn.submit.waitAppCompletion": "false",
+        "spark.yarn.report.interval": "200ms",
+        "spark.hadoop.yarn.resourcemanager.connect.max-wait.ms": "20000",
+        **{f"spark.yarn.appMasterEnv.{name}": value for name, value in given.items()},
+    }
+
+
+def _settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
     threads = str(spec.threads)
     return {
         # One task slot an executor: a barrier stage then has one rank on each.
@@ -85,11 +109,12 @@ def spark_submit_argv(spec: JobSpec, cluster: Cluster, place: JobPlace) -> list[
         ConfigError: the cluster is too small for the job.
     """
     spec.check(cluster)
-    conf = [word for key, value in settings(spec, place).items() for word in ("--conf", f"{key}={value}")]
+    pairs = settings(spec, cluster, place).items()
+    conf = [word for key, value in pairs for word in ("--conf", f"{key}={value}")]
     return [
         f"{paths.SPARK_HOME}/bin/spark-submit",
         *["--master", cluster.spark_master],
-        *["--deploy-mode", "client"],
+        *["--deploy-mode", "cluster" if cluster.yarn else "client"],
         *["--name", place.id],
         *conf,
         *["--files", ",".join(file.name for file in spec.shipped)],
@@ -122,6 +147,12 @@ def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     exports = "".join(
         f"export {name}={shlex.quote(value)}\n" for name, value in environment(spec, cluster, place).items()
     )
-    command = shlex.join(spark_submit_argv(spec, cluster, place))
+    command = spark_submit_argv(spec, cluster, place)
+    if cluster.yarn:
+        events = f"{place.folder}/{EVENTS}"
+        follow = [paths.PYTHON, "-m", "jobs.on_head.yarn", cluster.yarn.resource_manager, place.id, events]
+        # Its own modules come in the job's zip; the address that the driver calls back is the head's own.
+        exports += f"export PYTHONPATH={TRAINER}\n. {paths.IDENTITY}; export NODE_ADDRESS\n"
+        command = [*follow, paths.YARN, *command]
     profile = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}\n"
-    return f"{profile}cd {shlex.quote(place.folder)}\n{exports}exec {command}\n"
+    return f"{profile}cd {shlex.quote(place.folder)}\n{exports}exec {shlex.join(command)}\n"

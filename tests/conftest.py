@@ -40,3 +40,25 @@ def cluster_document() -> dict[str, object]:
 def cluster(cluster_document: dict[str, object]) -> Cluster:
     """That document, read."""
     return Cluster.model_validate(cluster_document)
+
+
+@pytest.fixture
+def yarn_document(cluster_document: dict[str, object]) -> dict[str, object]:
+    """The `cluster` output of a stack of HDInsight's shape: YARN, and blobs that the head serves."""
+    return {
+        **cluster_document,
+        "spark_master": "yarn",
+        "shared_storage": "wasb://data@account1.blob.core.windows.net",
+        "blob": {"account": "account1", "key": "bm90LXRvLWJlLXNlZW4=", "server": "10.9.8.10"},
+        "yarn": {
+            "resource_manager": "http://head:8088",
+            "container_memory_mb": 2048,
+            "container_cores": 2,
+        },
+    }
+
+
+@pytest.fixture
+def yarn_cluster(yarn_document: dict[str, object]) -> Cluster:
+    """That document, read."""
+    return Cluster.model_validate(yarn_document)

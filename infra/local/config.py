@@ -22,6 +22,8 @@ GUIDE: Final[Guide] = {
     "memoryMb": Hint("", "pulumi config set memoryMb 3072"),
     "subnet": Hint("", "pulumi config set subnet 10.89.77.0/24"),
     "engine": Hint("", "pulumi config set engine auto"),
+    "scheduler": Hint("", "pulumi config set scheduler standalone"),
+    "blobs": Hint("{account: NAME, container: NAME}", "pulumi config set --path blobs.account caffesparkdev"),
     "s3": Hint(
         "{endpoint: URL, bucket: NAME, accessKey: KEY, region: us-east-1}",
         "pulumi config set --path s3.endpoint http://10.89.77.1:9000",
@@ -66,6 +68,13 @@ class S3Storage(Section):
     region: str = Field(default="us-east-1", pattern=r"^[a-z0-9-]+$")
 
 
+class BlobStorage(Section):
+    """A storage account that the head serves itself, by the name that it would have in Azure."""
+
+    account: str = Field(pattern=r"^[a-z0-9]{3,24}$")
+    container: str = Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")
+
+
 class LocalConfig(Section):
     """A cluster of containers on this machine."""
 
@@ -78,6 +87,10 @@ class LocalConfig(Section):
     subnet: Annotated[IPv4Network, AfterValidator(_private)] = IPv4Network("10.89.77.0/24")
     image: Image = DebstrapImage(source="mmdebstrap")
     engine: Literal["auto", "podman", "docker"] = "auto"
+    scheduler: Literal["standalone", "yarn"] = "standalone"
+    """Who hands out executors: Spark's own master, or Hadoop's YARN as on HDInsight."""
+    blobs: BlobStorage | None = None
+    """Blobs as shared storage, as on HDInsight, instead of the nodes' own HDFS."""
     s3: S3Storage | None = None
     """Shared storage instead of the nodes' own HDFS."""
     s3_secret_key: SecretStr | None = None
@@ -87,6 +100,17 @@ class LocalConfig(Section):
         if (self.s3 is None) != (self.s3_secret_key is None):
             there, missing = ("s3", "s3SecretKey") if self.s3 else ("s3SecretKey", "s3")
             raise Refusal(there, "…", f"it needs {missing} beside it", GUIDE[missing].command)
+        return self
+
+    @model_validator(mode="after")
+    def _one_storage(self) -> LocalConfig:
+        if self.blobs and self.s3:
+            raise Refusal(
+                "blobs", "…", "there is s3 as well, and shared storage is one", "pulumi config rm s3"
+            )
+        if self.blobs and self.scheduler != "yarn":
+            why = "only nodes with YARN have Hadoop's client for blobs"
+            raise Refusal("blobs", "…", why, "pulumi config set scheduler yarn")
         return self
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from infra.local.network import EmbeddedNetwork, Leftovers
 
 Outputs = dict[str, Any]
 
+RESOURCE_MANAGER_PORT: Final = 8088
+
 # What a worker's memory goes to before Spark may give any to executors' JVMs, in MB.
 RESERVED_MB: Final = {
     "systemd, sshd and page cache": 192,
@@ -25,9 +28,22 @@ RESERVED_MB: Final = {
 }
 
 
+# The same before YARN may give any to containers, whose memory holds the trainer's as well.
+RESERVED_BESIDE_YARN_MB: Final = {
+    "systemd, sshd and page cache": 192,
+    "HDFS DataNode": 384,
+    "YARN NodeManager": 384,
+}
+
+
 def spark_memory_mb(node_memory_mb: int) -> int:
     """What Spark may hand out on a node of that size."""
     return node_memory_mb - sum(RESERVED_MB.values())
+
+
+def yarn_memory_mb(node_memory_mb: int) -> int:
+    """What YARN may hand out on a node of that size."""
+    return node_memory_mb - sum(RESERVED_BESIDE_YARN_MB.values())
 
 
 def program(config: LocalConfig, stack: str, home: str) -> Outputs:
@@ -53,6 +69,7 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
     )
     operator = SshKey("operator-key")
     spark_secret = Secret("spark-secret")
+    blob_key = Secret("blob-key").value.apply(account_key) if config.blobs else None
     names = [tags.HEAD, *tags.worker_names(config.workers)]
     machines = [
         nodes.EmbeddedNode(
@@ -70,7 +87,7 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
         for number, name in enumerate(names)
     ]
     return {
-        "cluster": _cluster(config, stack, machines, operator, spark_secret),
+        "cluster": _cluster(config, stack, machines, operator, spark_secret, blob_key),
         "nodes": {name: str(config.address(number)) for number, name in enumerate(names)},
         "engine": pulumi.Output.concat(engine, ": ", machines[0].flags),
         "kept": image.kept(engine, image_tag),
@@ -84,8 +101,9 @@ def _cluster(
     machines: Sequence[nodes.EmbeddedNode],
     operator: SshKey,
     spark_secret: Secret,
+    blob_key: pulumi.Output[str] | None,
 ) -> Outputs:
-    """`bootstrap.cluster.Cluster`'s document, with outputs at its leaves: only two of them are secret."""
+    """`bootstrap.cluster.Cluster`'s document, with outputs at its leaves: only three of them are secret."""
     return {
         "version": VERSION,
         "stack": stack,
@@ -93,14 +111,44 @@ def _cluster(
         "head": _node(machines[0]),
         "workers": [_node(worker) for worker in machines[1:]],
         "ssh": {"user": nodes.USER, "private_key": operator.private_key, "port": nodes.PORT},
-        "spark_master": f"spark://{tags.HEAD}:7077",
         "spark_secret": spark_secret.value,
-        **_storage(config),
-        "worker": {"cores": config.vcpu, "memory_mb": spark_memory_mb(config.memory_mb), "gpus": 0},
+        **_scheduler(config),
+        **_storage(config, blob_key),
     }
 
 
-def _storage(config: LocalConfig) -> Outputs:
+def account_key(secret: str) -> str:
+    """A storage account's key is base64. Pure."""
+    return base64.b64encode(secret.encode()).decode()
+
+
+def _scheduler(config: LocalConfig) -> Outputs:
+    if config.scheduler == "standalone":
+        memory = spark_memory_mb(config.memory_mb)
+        return {"spark_master": f"spark://{tags.HEAD}:7077", "worker": _worker(config, memory)}
+    memory = yarn_memory_mb(config.memory_mb)
+    return {
+        "spark_master": "yarn",
+        "yarn": {
+            "resource_manager": f"http://{tags.HEAD}:{RESOURCE_MANAGER_PORT}",
+            "container_memory_mb": memory,
+            "container_cores": config.vcpu,
+        },
+        "worker": _worker(config, memory),
+    }
+
+
+def _worker(config: LocalConfig, memory_mb: int) -> Outputs:
+    return {"cores": config.vcpu, "memory_mb": memory_mb, "gpus": 0}
+
+
+def _storage(config: LocalConfig, blob_key: pulumi.Output[str] | None) -> Outputs:
+    if config.blobs is not None:
+        account, head = config.blobs.account, str(config.address(0))
+        return {
+            "shared_storage": f"wasb://{config.blobs.container}@{account}.blob.core.windows.net",
+            "blob": {"account": account, "key": blob_key, "server": head},
+        }
     if config.s3 is None or config.s3_secret_key is None:
         return {"shared_storage": f"hdfs://{tags.HEAD}:9000"}
     s3 = config.s3

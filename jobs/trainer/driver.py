@@ -52,6 +52,7 @@ class Driver:
         nets = probe.result()
         checks.nets(options, self._job, nets)
         checks.executors(self._size, self._registered())
+        journal.add({"event": "executors", **self._executors()})
         journal.phase("data")
         self._bring_data()
         if options.train:
@@ -108,6 +109,18 @@ class Driver:
             if count >= self._size or time.monotonic() > deadline:
                 return count
             time.sleep(0.1)
+
+    def _executors(self) -> Dict[str, Any]:
+        """The application's id, and where each executor runs: who looks for a log needs no more."""
+        listed = self._context._jsc.sc().statusStore().executorList(True)
+        found = {}
+        for executor in (listed.apply(index) for index in range(listed.size())):
+            container = executor.attributes().get("CONTAINER_ID")
+            found[str(executor.id())] = {
+                "host": str(executor.hostPort()).rpartition(":")[0],
+                "container": str(container.get()) if container.isDefined() else "",
+            }
+        return {"application": str(self._context.applicationId), "executors": found}
 
     def _bring_data(self) -> None:
         """Have every node fetch the sources, and look into the driver's own copy."""

@@ -8,17 +8,21 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, TextIO
 
-from jobs.trainer.channel import Event
+from jobs.trainer.channel import Event, Sender
 
 _WEIGHT = {"own": 0, "native": 1, "silent": 2, "peer": 3}
 """Which failure is the cause when several ranks fail: the first kind here that any rank reports."""
 
 
 class Journal:
-    """Events as JSON lines in `path` (none: they are only shown), each with the seconds since the epoch."""
+    """Events as JSON lines in `path` (none: they are only shown), each with the seconds since the epoch.
 
-    def __init__(self, path: Optional[Path], show: TextIO) -> None:
+    They go to `feed` as well, where somebody elsewhere follows the job.
+    """
+
+    def __init__(self, path: Optional[Path], show: TextIO, feed: Optional[Sender] = None) -> None:
         self._file = path.open("a") if path else None
+        self._feed = feed
         self._show, self._lock = show, threading.Lock()
         self.hosts: Dict[int, str] = {}
         self.failures: List[Event] = []
@@ -36,11 +40,13 @@ class Journal:
             elif kind == "snapshot":
                 self.snapshot = event
             self.iteration = max(self.iteration, event.get("iteration", 0))
+            # The kind comes first, so that a reader of a mixed log knows an event by its start.
+            line = {"event": kind, "time": round(time.time(), 3), **event}
             if self._file:
-                # The kind comes first, so that a reader of a mixed log knows an event by its start.
-                line = {"event": kind, "time": round(time.time(), 3)}
-                self._file.write(json.dumps({**line, **event}) + "\n")
+                self._file.write(json.dumps(line) + "\n")
                 self._file.flush()
+            if self._feed:
+                self._feed.send(line)
             text = shown(event)
             if text:
                 print(text, file=self._show, flush=True)
@@ -56,9 +62,11 @@ class Journal:
         return min(self.failures, key=lambda event: _WEIGHT.get(event.get("kind", "own"), 0))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and the feed."""
         if self._file:
             self._file.close()
+        if self._feed:
+            self._feed.close()
 
 
 def shown(event: Event) -> str:

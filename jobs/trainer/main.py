@@ -14,19 +14,22 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from jobs.trainer import cli, prototxt
+from jobs.trainer.channel import Address, Sender
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.journal import Journal
 
 EVENTS = "CAFFE_SPARK_EVENTS"
 """Environment variable: the file for progress events."""
+FEED = "CAFFE_SPARK_FEED"
+"""Environment variable: host:port:token of who follows the events from elsewhere (jobs/on_head/yarn.py)."""
 OVERRIDE = "CAFFE_SPARK_OVERRIDE_"
 """Prefix of environment variables that set a value over the prototxts, e.g. …_MAX_ITER."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line; returns the exit code."""
-    events = os.environ.get(EVENTS)
-    journal = Journal(Path(events) if events else None, sys.stdout)
+    events, feed = os.environ.get(EVENTS), os.environ.get(FEED)
+    journal = Journal(Path(events) if events else None, sys.stdout, Sender(address(feed)) if feed else None)
     began = time.monotonic()
     try:
         options = cli.parse(argv)
@@ -48,6 +51,12 @@ def main(argv: Sequence[str]) -> int:
         return 0
     finally:
         journal.close()
+
+
+def address(text: str) -> Address:
+    """`host:port:token`, as the environment has it."""
+    host, port, token = text.rsplit(":", 2)
+    return Address(host, int(port), token)
 
 
 def _run(options: cli.Options, journal: Journal) -> None:

@@ -32,11 +32,13 @@ def test_the_same_sources_give_the_same_bytes() -> None:
     assert trainer_zip() == trainer_zip()
 
 
-def test_nothing_but_the_trainer_is_in_it() -> None:
+def test_nothing_but_what_runs_on_nodes_is_in_it() -> None:
     names = zipfile.ZipFile(io.BytesIO(trainer_zip())).namelist()
 
     assert "jobs/trainer/main.py" in names
-    assert all(name == "jobs/__init__.py" or name.startswith("jobs/trainer/") for name in names)
+    assert "jobs/on_head/yarn.py" in names
+    ours = ("jobs/__init__.py", "jobs/trainer/", "jobs/on_head/")
+    assert all(name.startswith(ours) for name in names)
 
 
 def test_a_jobs_record_can_be_read_back() -> None:

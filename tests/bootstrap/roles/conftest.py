@@ -15,7 +15,9 @@ from bootstrap.command import Check, Command
 from bootstrap.plan import _environment, compile_checks, compile_role, variables_for
 from bootstrap.role import load_role
 
-ROLES = ("common", "hadoop", "hdfs", "storage", "spark")
+ROLES = ("common", "hadoop", "hdfs", "storage", "spark", "spark_standalone", "blob_server", "yarn")
+OF_YARN = ("blob_server", "yarn")
+"""Roles that only clusters of HDInsight's shape have."""
 
 
 class Compiled:
@@ -40,9 +42,18 @@ Compile = Callable[..., Compiled]
 
 
 @pytest.fixture
-def compile_for(cluster: Cluster) -> Compile:
+def compile_for(cluster: Cluster, yarn_cluster: Cluster) -> Compile:
     def compiled(role: str, node: str = "head", **given: Any) -> Compiled:
-        return Compiled(role, cluster, cluster.node(node), given)
+        fitting = yarn_cluster if role in OF_YARN else cluster
+        return Compiled(role, fitting, fitting.node(node), given)
+
+    return compiled
+
+
+@pytest.fixture
+def compile_for_yarn(yarn_cluster: Cluster) -> Compile:
+    def compiled(role: str, node: str = "head", **given: Any) -> Compiled:
+        return Compiled(role, yarn_cluster, yarn_cluster.node(node), given)
 
     return compiled
 

@@ -16,6 +16,7 @@ from tests.bootstrap.roles.conftest import ROLES, Compile, Compiled
 
 NODES = ("head", "w1")
 SECRET = "not-to-be-seen"
+NOTHING_TO_PROVE = {("yarn", "w1")}
 
 each_role = pytest.mark.parametrize("role", ROLES)
 each_node = pytest.mark.parametrize("node", NODES)
@@ -26,9 +27,18 @@ def units(compiled: Compiled) -> dict[str, str]:
     return {service.name: compiled.template(service.template) for service in steps}
 
 
-def test_the_roles_fit_together(cluster: Cluster) -> None:
-    plan = make_plan([load_role(role) for role in ROLES], cluster, {})
+@pytest.mark.parametrize("flavour", ["cluster", "yarn_cluster"])
+def test_the_roles_fit_together(flavour: str, request: pytest.FixtureRequest) -> None:
+    cluster: Cluster = request.getfixturevalue(flavour)
+    plan = make_plan([load_role(role) for role in cluster.roles], cluster, {})
     assert [node for node, commands in plan.items() if commands] == ["head", "w1", "w2"]
+
+
+def test_a_cluster_has_one_kind_of_scheduler(cluster: Cluster, yarn_cluster: Cluster) -> None:
+    assert "spark_standalone" in cluster.roles
+    assert not {"yarn", "blob_server"} & set(cluster.roles)
+    assert {"yarn", "blob_server", "hdfs"} < set(yarn_cluster.roles)
+    assert "spark_standalone" not in yarn_cluster.roles
 
 
 @each_role
@@ -47,7 +57,8 @@ def test_every_role_proves_its_service_and_says_what_to_type(
     role: str, node: str, compile_for: Compile
 ) -> None:
     checks = compile_for(role, node).checks.values()
-    assert checks
+    # Azurite is on the head alone, and every worker uses it in the check of role `storage`.
+    assert checks or (role, node) in NOTHING_TO_PROVE
     assert all(check.fix.startswith(("Run", "Remove", "In safe mode")) for check in checks)
 
 
@@ -61,7 +72,7 @@ def test_units_run_as_a_user_and_come_back_after_a_failure(
         unit.optionxform = str  # type: ignore[assignment, method-assign]
         unit.read_string(text)
         assert unit["Unit"]["Description"], name
-        assert unit["Service"]["User"] in ("hdfs", "spark", "nobody"), name
+        assert unit["Service"]["User"] in ("hdfs", "spark", "nobody", "azurite"), name
         assert unit["Service"]["ExecStart"].startswith("/"), name
         assert unit["Service"]["Restart"] in ("on-failure", "always"), name
         assert unit["Install"]["WantedBy"] == "multi-user.target", name
@@ -86,6 +97,23 @@ def test_the_secret_is_in_one_file_only(role: str, node: str, compile_for: Compi
     assert not any(SECRET in check.run for check in compiled.checks.values())
     for name in holders:
         assert SECRET not in compiled.commands[name].masked(compiled.commands[name].run)
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "spark_standalone"])
+@each_node
+def test_the_key_of_the_storage_account_is_where_it_is_needed(
+    role: str, node: str, compile_for_yarn: Compile
+) -> None:
+    compiled = compile_for_yarn(role, node)
+    key = "bm90LXRvLWJlLXNlZW4="
+    holders = {name for name, command in compiled.commands.items() if key in command.run + command.guard}
+    expected = {"hadoop": {"Write the key of the storage account"}}
+    if node == "head":
+        expected["blob_server"] = {"Write the account and its key"}
+    assert holders == expected.get(role, set())
+    assert not any(key in text for text in units(compiled).values())
+    for name in holders:
+        assert key not in compiled.commands[name].masked(compiled.commands[name].run)
 
 
 @each_role

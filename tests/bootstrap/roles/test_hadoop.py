@@ -14,9 +14,15 @@ from bootstrap.role import load_role
 from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
 
 
-def test_the_pinned_sums_are_sorted_unique_and_hold_the_modules() -> None:
+@pytest.mark.parametrize(
+    ("hadoop_set", "lists"),
+    [("hdfs-s3a", ("hadoop_modules",)), ("yarn-wasb", ("hadoop_modules", "yarn_wasb_modules"))],
+)
+def test_the_pinned_sums_are_sorted_unique_and_hold_the_modules(
+    hadoop_set: str, lists: tuple[str, ...]
+) -> None:
     role = load_role("hadoop")
-    text = (role.folder / "templates" / role.defaults["hadoop_sums"]).read_text()
+    text = (role.folder / "templates" / f"{hadoop_set}.sha256").read_text()
     names = []
     for line in text.splitlines():
         match = re.fullmatch(r"[0-9a-f]{64}  (\S+\.jar)", line)
@@ -24,7 +30,8 @@ def test_the_pinned_sums_are_sorted_unique_and_hold_the_modules() -> None:
         names.append(match[1])
     assert names == sorted(set(names))
     version = role.defaults["hadoop_version"]
-    assert {f"{module}-{version}.jar" for module in role.defaults["hadoop_modules"]} <= set(names)
+    modules = [module for part in lists for module in role.defaults[part]]
+    assert {f"{module}-{version}.jar" for module in modules} <= set(names)
     # Unmaintained, and reload4j takes its place.
     assert not [name for name in names if name.startswith(("log4j-1", "slf4j-log4j12"))]
 
@@ -37,11 +44,35 @@ def test_the_list_of_modules_is_valid_xml_with_every_module(compile_for: Compile
     assert found == {(name, "3.3.4") for name in hadoop} | {(name, "1.12.367") for name in sdk}
 
 
-def test_another_set_of_modules_is_another_folder_and_another_file(compile_for: Compile) -> None:
-    yarn = compile_for("hadoop", hadoop_set="yarn", hadoop_modules=["hadoop-common", "hadoop-yarn-client"])
-    assert yarn.variables["hadoop_home"] == "/opt/hadoop-versions/3.3.4-yarn"
-    assert yarn.variables["depot_file"] == "hadoop-3.3.4-yarn.tar"
+def test_another_set_of_modules_is_another_folder_and_another_file(
+    compile_for: Compile, compile_for_yarn: Compile
+) -> None:
+    plain, yarn = compile_for("hadoop"), compile_for_yarn("hadoop")
+    assert yarn.variables["hadoop_home"] == "/opt/hadoop-versions/3.3.4-yarn-wasb"
+    assert yarn.variables["depot_file"] == "hadoop-3.3.4-yarn-wasb.tar"
     assert "hadoop-yarn-client" in yarn.template("pom.xml.j2")
+    assert "hadoop-yarn-client" not in plain.template("pom.xml.j2")
+    assert yarn.variables["hadoop_tarball_sha256"] != plain.variables["hadoop_tarball_sha256"]
+
+
+def test_blobs_are_the_default_file_system_and_their_key_is_in_a_file_of_its_own(
+    compile_for_yarn: Compile,
+) -> None:
+    hadoop = compile_for_yarn("hadoop", "w1")
+    text = hadoop.template("core-site.xml.j2")
+    assert properties(text)["fs.defaultFS"] == "wasb://data@account1.blob.core.windows.net"
+    assert "bm90LXRvLWJlLXNlZW4=" not in text
+    assert 'href="/etc/hadoop/conf/wasb-key.xml"' in text
+    name = "fs.azure.account.key.account1.blob.core.windows.net"
+    assert properties(hadoop.template("wasb-key.xml.j2")) == {name: "bm90LXRvLWJlLXNlZW4="}
+    # The mode is set before the file has its name.
+    run = hadoop.commands["Write the key of the storage account"].run
+    assert run.index("chmod 640") < run.index("mv ")
+
+
+def test_nodes_know_the_storage_account_by_its_name_in_azure(compile_for_yarn: Compile) -> None:
+    hosts = compile_for_yarn("common", "w1").template("hosts.j2").splitlines()
+    assert "10.9.8.10 account1.blob.core.windows.net" in hosts
 
 
 def test_settings_are_valid_xml_without_empty_values(compile_for: Compile) -> None:
@@ -125,7 +156,7 @@ def test_the_keys_of_another_s3_server_are_for_those_who_run_jobs_alone(cluster:
 
 def test_spark_gets_exactly_the_jars_that_it_lacks_for_s3a() -> None:
     role = load_role("hadoop")
-    text = (role.folder / "templates" / role.defaults["hadoop_sums"]).read_text()
+    text = (role.folder / "templates" / "hdfs-s3a.sha256").read_text()
     jars = [
         jar.replace("{{ hadoop_version }}", role.defaults["hadoop_version"]).replace(
             "{{ aws_sdk_version }}", role.defaults["aws_sdk_version"]

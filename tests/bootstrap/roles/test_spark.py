@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,19 +9,6 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster
 from bootstrap.role import load_role
 from tests.bootstrap.roles.conftest import Compile, Compiled, sh
-
-ALIVE = "Every worker is alive for Spark's master"
-JOIN = "Join Spark's master"
-StandIn = Callable[..., str]
-
-
-def master_says(**workers: str) -> str:
-    """The master's list of workers, as Spark 3.5 prints it."""
-    listed = [
-        {"id": f"worker-{host}", "host": host, "resources": {}, "state": state}
-        for host, state in workers.items()
-    ]
-    return json.dumps({"url": "spark://head:7077", "workers": listed}, indent=2, separators=(",", " : "))
 
 
 def settings(text: str) -> dict[str, str]:
@@ -70,52 +55,28 @@ def test_gpus_are_offered_by_workers_that_have_some(
     assert settings(text).get("spark.worker.resource.gpu.amount") == offered
 
 
-def test_daemons_serve_the_clusters_own_names(compile_for: Compile) -> None:
-    master = compile_for("spark").template("spark-master.service.j2")
-    worker = compile_for("spark", "w1").template("spark-worker.service.j2")
-    assert "--host head --port 7077" in master
-    assert "--host ${NODE_NAME}" in worker
-    assert f"EnvironmentFile={paths.IDENTITY}" in worker
-    assert worker.count("spark://head:7077") == 1
-
-
-def test_another_version_restarts_the_daemons(compile_for: Compile) -> None:
-    units = {
-        v: compile_for("spark", spark_version=v).template("spark-master.service.j2")
-        for v in ("3.5.8", "3.5.9")
-    }
-    assert units["3.5.8"] != units["3.5.9"]
-
-
-@pytest.mark.parametrize(
-    ("says", "joined"),
-    [
-        (master_says(w1="ALIVE", w2="ALIVE"), True),
-        (master_says(w1="DEAD", w2="ALIVE"), False),
-        (master_says(w2="ALIVE"), False),
-        (master_says(), False),
-    ],
-)
-def test_a_worker_counts_as_joined_when_the_master_says_so(
-    compile_for: Compile, stand_in: StandIn, tmp_path: Path, says: str, joined: bool
-) -> None:
-    (tmp_path / "node").write_text("NODE_NAME=w1\nNODE_ADDRESS=10.9.8.11\n")
-    guard = compile_for("spark", "w1", get=stand_in(says)).commands[JOIN].guard
-    assert (sh(guard.replace(paths.IDENTITY, f"{tmp_path}/node")).returncode == 0) is joined
-
-
-def test_the_check_names_the_worker_that_is_missing(compile_for: Compile, stand_in: StandIn) -> None:
-    check = compile_for("spark", get=stand_in(master_says(w1="DEAD", w2="ALIVE"))).checks[ALIVE]
-    got = sh(check.run.replace("sleep 0.5", "true").replace("tries=30", "tries=2"))
-    assert (got.returncode, got.stdout.strip()) == (1, "the master does not hear from: w1")
-
-
-def test_the_check_is_content_with_all_workers(compile_for: Compile, stand_in: StandIn) -> None:
-    check = compile_for("spark", get=stand_in(master_says(w1="ALIVE", w2="ALIVE"))).checks[ALIVE]
-    assert sh(check.run).returncode == 0
-
-
 def test_workers_take_only_what_has_the_heads_sum(compile_for: Compile) -> None:
     run = compile_for("spark", "w1").commands["Unpack pyspark"].run
     assert "http://head:8090/pyspark-3.5.9.tar.sha256" in run
     assert compile_for("spark", "w1").commands["Unpack pyspark"].needs == ("spark", "Fetch and pack pyspark")
+
+
+def test_nothing_of_spark_travels_with_a_job_on_yarn(compile_for_yarn: Compile, tmp_path: Path) -> None:
+    spark = compile_for_yarn("spark")
+    found = settings(spark.template("spark-defaults.conf.j2"))
+    assert found["spark.yarn.jars"] == "local:/opt/spark/jars/*"
+    text = spark.template("spark-env.sh.j2").replace(paths.IDENTITY, f"{tmp_path}/node")
+    text = text.replace("/opt/spark/python", f"{tmp_path}/python")
+    (tmp_path / "node").write_text("NODE_NAME=head\nNODE_ADDRESS=10.9.8.10\n")
+    (tmp_path / "python/lib").mkdir(parents=True)
+    (tmp_path / "python/lib/py4j-0.10.9.7-src.zip").touch()
+    archives = sh(text + "\necho $PYSPARK_ARCHIVES_PATH").stdout.strip().split(",")
+    assert archives == [
+        f"local:{tmp_path}/python/lib/{name}" for name in ("pyspark.zip", "py4j-0.10.9.7-src.zip")
+    ]
+
+
+def test_yarn_makes_the_secret_of_each_application_itself(compile_for_yarn: Compile) -> None:
+    found = settings(compile_for_yarn("spark").template("spark-defaults.conf.j2"))
+    assert found["spark.authenticate"] == "true"
+    assert "spark.authenticate.secret" not in found
