@@ -23,9 +23,12 @@ from bootstrap.stack import load_cluster, selected_stack, stacks_up
 from infra.aws.config import AwsConfig
 from infra.config import from_file
 from jobs.data import ensure_data
+from jobs.logs import show as show_log
 from jobs.run import attach as follow_job
+from jobs.run import kill as kill_job
 from jobs.run import run_job
 from jobs.spec import JobSpec
+from jobs.status import status as job_status
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parent
@@ -141,6 +144,37 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
 def attach(_: Context, job: str, stack: str | None = None) -> None:
     """Follow a job that was left running, and bring back its results."""
     follow_job(cluster_of(stack, wait=False), job, console, RESULTS)
+
+
+@task(help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def status(_: Context, stack: str | None = None) -> None:
+    """The jobs that the cluster runs and has run, and how far they are."""
+    console.print(job_status(cluster_of(stack, wait=False)))
+
+
+@task(
+    positional=["job"],
+    help={
+        "job": "job id, as submit-mnist printed it",
+        "executor": "that executor's log; else the driver's",
+        "follow": "go on until the job ends",
+        "stack": STACK_HELP,
+    },
+)
+@expected_errors_in_one_line
+def logs(
+    _: Context, job: str, executor: int | None = None, follow: bool = False, stack: str | None = None
+) -> None:
+    """What a job's driver or one of its executors wrote, while it runs and after its end."""
+    show_log(cluster_of(stack, wait=False), job, print, executor=executor, follow=follow)
+
+
+@task(positional=["job"], help={"job": "job id, as submit-mnist printed it", "stack": STACK_HELP})
+@expected_errors_in_one_line
+def kill(_: Context, job: str, stack: str | None = None) -> None:
+    """End a job that runs, with everything that it has started anywhere."""
+    kill_job(cluster_of(stack, wait=False), job, console)
 
 
 @task(help={"stack": STACK_HELP})

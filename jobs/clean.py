@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 
+from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError, Unreachable
 from bootstrap.remote import connect
@@ -39,9 +40,9 @@ def _sweep(cluster: Cluster, node: Node, job: str) -> str:
 
 def sweep_script(job: str) -> str:
     """The script that waits, kills and waits again; fails with the processes that are left."""
-    mark = shlex.quote(f"{MARK}={job}")
     return f"""
-left() {{ grep -lzxF {mark} /proc/[0-9]*/environ 2>/dev/null | tr -dc '0-9\n'; }}
+{alive(job)}
+left() {{ marked | tr -dc '0-9\n' | sort -u; }}
 n=0
 while pids=$(left); [ -n "$pids" ]; do
     n=$((n + 1))
@@ -50,3 +51,14 @@ while pids=$(left); [ -n "$pids" ]; do
     sleep 0.2
 done
 """
+
+
+def alive(job: str) -> str:
+    """A shell function `marked`: the environments of the job's processes, as paths.
+
+    In a container root may lack the right to look into other users' processes; these are all of one user.
+    """
+    mark = shlex.quote(f"{MARK}={job}")
+    look = f"grep -lzxF {mark} /proc/[0-9]*/environ 2>/dev/null"
+    as_user = f"runuser -u {paths.JOB_USER} -- sh -c {shlex.quote(look)} 2>/dev/null"
+    return f"marked() {{ {look}; {as_user}; }}"

@@ -26,12 +26,11 @@ from bootstrap.unit import LOST, Unit
 from jobs import package, preflight, yarn
 from jobs.clean import sweep
 from jobs.package import Job
+from jobs.records import KILLED, UNIT, one_job
 from jobs.spec import JobSpec
 from jobs.submit import EVENTS, JobPlace, script
 from jobs.summary import Summary, summarise
 from jobs.view import View
-
-UNIT = "caffe-spark-job-"
 
 
 class _Terminated(KeyboardInterrupt):
@@ -83,12 +82,23 @@ def attach(cluster: Cluster, job: str, console: Console, results: Path) -> Summa
     """
     with _Link(cluster) as link, _stopping_signals():
         head = link.remote
-        found = head.run(f"cat {shlex.quote(f'{paths.JOBS}/{job}/{package.RECORD}')}", check=False)
-        if not found.ok:
-            there = head.run(f"ls -t {paths.JOBS} 2>/dev/null | head -n 10", check=False).stdout.split()
-            listed = f"there are: {', '.join(there)}" if there else "there is none yet"
-            raise JobError(f"job {job!r}", f"{head.node.name} has no such job; {listed}", "Name one.")
-        return _finish(cluster, link, Job.load(found.stdout), console, results)
+        kept = one_job(head, job)
+        return _finish(cluster, link, kept.job, console, results)
+
+
+def kill(cluster: Cluster, job: str, console: Console) -> None:
+    """End a job that runs, with everything that it has started; says so when it has ended already.
+
+    Raises:
+        JobError: there is no such job, or a process of it survives.
+        Unreachable: the head does not answer.
+    """
+    with connect(cluster, cluster.head) as head:
+        kept = one_job(head, job)
+    if kept.active or kept.state == "lost":
+        _kill(cluster, job, console)
+    else:
+        console.print(f"job      {job} has ended already: {kept.state}")
 
 
 def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: Path) -> Summary | None:
@@ -107,6 +117,8 @@ def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: 
         if cluster.yarn and code == LOST:
             yarn.kill(link.remote, cluster, place.id)
         sweep(cluster, place.id)
+        if code == KILLED:
+            raise JobError(f"job {place.id}", "it was killed", "Submit it again when you like.")
         if code == LOST:
             raise JobError(
                 f"job {place.id}",
@@ -182,6 +194,10 @@ def _kill(cluster: Cluster, job: str, console: Console) -> None:
     with _signals({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
         console.print(f"job      {job}: killing")
         with connect(cluster, cluster.head) as head:
+            # Whoever follows it is told that it was killed, not that it was lost.
+            head.run(
+                f"cd {shlex.quote(f'{paths.JOBS}/{job}')} && {{ [ -e status ] || echo {KILLED} >status; }}"
+            )
             Unit(head, UNIT + job, f"{paths.JOBS}/{job}").stop()
             if cluster.yarn:
                 yarn.kill(head, cluster, job)

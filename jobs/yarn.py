@@ -102,6 +102,16 @@ def kill(head: Remote, cluster: Cluster, job: str) -> None:
         )
 
 
+def others(head: Remote, cluster: Cluster, jobs: set[str]) -> list[tuple[str, str, str]]:
+    """Unfinished applications that are none of these jobs: (id, state, name).
+
+    Raises:
+        ServiceDown: the ResourceManager does not answer.
+    """
+    apps = _listed(ask(head, cluster, f"apps?states={UNFINISHED}"), "app")
+    return [(app["id"], app["state"], app["name"]) for app in apps if app["name"] not in jobs]
+
+
 def _listed(answer: Mapping[str, Any], kind: str) -> Sequence[Mapping[str, Any]]:
     """`{"nodes": {"node": […]}}`; the inner object is null, or empty, where there is none."""
     return (answer.get(f"{kind}s") or {}).get(kind) or []

@@ -87,7 +87,7 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
         for number, name in enumerate(names)
     ]
     return {
-        "cluster": _cluster(config, stack, machines, operator, spark_secret, blob_key),
+        "cluster": _cluster(config, stack, machines, operator, spark_secret, blob_key=blob_key),
         "nodes": {name: str(config.address(number)) for number, name in enumerate(names)},
         "engine": pulumi.Output.concat(engine, ": ", machines[0].flags),
         "kept": image.kept(engine, image_tag),
@@ -101,6 +101,7 @@ def _cluster(
     machines: Sequence[nodes.EmbeddedNode],
     operator: SshKey,
     spark_secret: Secret,
+    *,
     blob_key: pulumi.Output[str] | None,
 ) -> Outputs:
     """`bootstrap.cluster.Cluster`'s document, with outputs at its leaves: only three of them are secret."""

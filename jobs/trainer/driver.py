@@ -116,6 +116,8 @@ class Driver:
         found = {}
         for executor in (listed.apply(index) for index in range(listed.size())):
             container = executor.attributes().get("CONTAINER_ID")
+            if str(executor.id()) == "driver":
+                continue
             found[str(executor.id())] = {
                 "host": str(executor.hostPort()).rpartition(":")[0],
                 "container": str(container.get()) if container.isDefined() else "",

@@ -1,0 +1,148 @@
+"""`fab logs`: what a job's driver and executors wrote, while it runs and after its end."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import JobError
+from bootstrap.remote import Remote, connect
+from jobs import records
+from jobs.clean import alive
+from jobs.records import Kept
+
+YARN_LOGS = ("/var/lib/yarn/logs", "/mnt/resource/hadoop/yarn/log", "/mnt/hadoop/yarn/log")
+"""Where NodeManagers keep the logs of what runs: ours, and HDInsight's."""
+STANDALONE_WORK = "/var/lib/spark/work"
+FOREVER = 30 * 86400.0
+AGGREGATED_S = 120.0
+_PROFILE = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}"
+
+OnLine = Callable[[str], None]
+
+
+def show(
+    cluster: Cluster, job: str, on_line: OnLine, *, executor: int | None = None, follow: bool = False
+) -> None:
+    """Hand out the log of a job's driver, or of one of its executors; with `follow`, until the job ends.
+
+    Raises:
+        JobError: there is no such job, no such executor, or no log of it any more.
+        Unreachable: the head, or the node that the log is on, does not answer.
+    """
+    with connect(cluster, cluster.head) as head:
+        kept = records.one_job(head, job)
+        node, folders = place(cluster, kept, executor)
+        if node is not None and node.name != cluster.head.name:
+            with connect(cluster, node) as remote:
+                found = _from_node(remote, kept, folders, on_line, follow=follow and kept.active)
+        else:
+            found = _from_node(head, kept, folders, on_line, follow=follow and kept.active)
+        if not found and cluster.yarn:
+            found = _aggregated(head, kept, executor, on_line)
+    if not found:
+        what = f"executor {executor}" if executor is not None else "its driver"
+        raise JobError(
+            f"job {job}",
+            f"there is no log of {what} (any more)",
+            f"Look at results/{job}/job.log, or run `fab logs {job}`.",
+        )
+
+
+def place(cluster: Cluster, kept: Kept, executor: int | None) -> tuple[Node | None, list[str]]:
+    """(node, folders or files to look for there) of a log; no node where it is not known. Pure.
+
+    Raises:
+        JobError: the job has no such executor.
+    """
+    known = kept.last("executors")
+    application = kept.last("application").get("id") or known.get("application", "")
+    if executor is None:
+        if not cluster.yarn:
+            return cluster.head, [f"{kept.job.place.folder}/log"]
+        driver = kept.last("application")
+        return _node(cluster, driver.get("host", "")), _containers(application, driver.get("container", ""))
+    executors = known.get("executors", {})
+    if str(executor) not in executors:
+        listed = ", ".join(f"{number} on {where['host']}" for number, where in sorted(executors.items()))
+        raise JobError(
+            f"executor {executor} of job {kept.id}",
+            f"it has {listed}" if listed else "none has registered",
+            f"Name one, or run `fab logs {kept.id}` for the driver's.",
+        )
+    where = executors[str(executor)]
+    if where["container"]:
+        return _node(cluster, where["host"]), _containers(application, where["container"])
+    return _node(cluster, where["host"]), [f"{STANDALONE_WORK}/{application}/{executor}"]
+
+
+def _containers(application: str, container: str) -> list[str]:
+    return [f"{folder}/{application}/{container}" for folder in YARN_LOGS] if container else []
+
+
+def _node(cluster: Cluster, host: str) -> Node | None:
+    """A host as Spark or YARN names it, by name, full name or address."""
+    for node in cluster.nodes:
+        if host and (host == node.address or host.partition(".")[0] == node.name.partition(".")[0]):
+            return node
+    return None
+
+
+def _from_node(remote: Remote, kept: Kept, folders: list[str], on_line: OnLine, *, follow: bool) -> bool:
+    """The files as they lie there; False when there are none."""
+    if not folders:
+        return False
+    looked = " ".join(shlex.quote(folder) for folder in folders)
+    # Beside them are the events, which people have seen, and YARN's own scripts.
+    script = f"""
+set -- ; for place in {looked}; do
+    if [ -f "$place" ]; then set -- "$place"; break; fi
+    if [ -d "$place" ]; then
+        cd "$place"
+        set -- $(ls | grep -e stderr -e stdout)
+        break
+    fi
+done
+[ $# -gt 0 ] || exit 44
+"""
+    if follow:
+        script += f"""
+tail -q -n +1 -F "$@" 2>/dev/null & reader=$!
+{alive(kept.id)}
+while [ -n "$(marked)" ]; do sleep 0.5; done
+sleep 1; kill $reader
+"""
+    else:
+        script += 'cat "$@"\n'
+    result = remote.run(script, check=False, timeout=FOREVER if follow else 300, on_line=on_line)
+    return result.exit_code != 44  # noqa: PLR2004 - the script's own
+
+
+def _aggregated(head: Remote, kept: Kept, executor: int | None, on_line: OnLine) -> bool:
+    """From shared storage, where YARN puts logs when an application has ended."""
+    application = kept.last("application").get("id") or kept.last("executors").get("application")
+    if not application:
+        return False
+    if executor is None:
+        which = ["-am", "1"]
+    else:
+        which = ["-containerId", kept.last("executors")["executors"][str(executor)]["container"]]
+    command = [paths.YARN, "logs", "-applicationId", application, *which, "-log_files_pattern", "std.*"]
+    lines: list[str] = []
+    inside = False
+
+    def pick(line: str) -> None:
+        nonlocal inside
+        if line.startswith("LogContents:"):
+            inside = True
+        elif line.startswith("End of LogType:"):
+            inside = False
+        elif inside:
+            lines.append(line)
+            on_line(line)
+
+    script = f"{_PROFILE}; runuser -u {paths.JOB_USER} -- {shlex.join(command)}"
+    head.run(script, check=False, timeout=AGGREGATED_S, on_line=pick)
+    return bool(lines)
