@@ -13,7 +13,11 @@ from pulumi.runtime.config import CONFIG
 from bootstrap.errors import CaffeSparkError
 from infra import config
 
-PROGRAMS: Final = {"local": "infra.local.program", "aws": "infra.aws.program"}
+PROGRAMS: Final = {
+    "local": "infra.local.program",
+    "aws": "infra.aws.program",
+    "azure": "infra.azure.program",
+}
 """Imported when its stack runs: a cloud's resources take a second to import, and others do without them."""
 SAID_ALREADY: Final = 32
 """Tells the language host that the user has read why; with RunError it adds `an unhandled error occurred`."""

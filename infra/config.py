@@ -17,24 +17,23 @@ from pydantic import ValidationError
 from bootstrap.errors import ConfigError
 from infra.aws import guide as aws_guide
 from infra.aws.config import AwsConfig
+from infra.azure import guide as azure_guide
+from infra.azure.config import AzureConfig
 from infra.local import config as local
 from infra.local.config import LocalConfig
-from infra.section import one_line
+from infra.section import ENCRYPTED, one_line
 from infra.tags import PROJECT
 
-StackConfig = LocalConfig | AwsConfig
+StackConfig = LocalConfig | AwsConfig | AzureConfig
 
-PROVIDERS: Final = ("local", "aws")
-PLANNED_PROVIDERS: Final = ("azure",)
-ENCRYPTED: Final = "[secret]"
-"""What `pulumi config` shows of a secret, and what stands for one that only the engine can read."""
+PROVIDERS: Final = ("local", "aws", "azure")
 
 
 def load(values: Mapping[str, str], stack: str) -> StackConfig:
     """The stack's configuration from `namespace:key` → text, as the engine hands it over.
 
     Raises:
-        ConfigError: an unknown key, a value of the wrong shape, or a provider that is not there yet.
+        ConfigError: an unknown key, a value of the wrong shape, or a provider that is not there.
     """
     given: dict[str, Any] = {}
     for name, text in values.items():
@@ -47,14 +46,17 @@ def load(values: Mapping[str, str], stack: str) -> StackConfig:
             return LocalConfig.model_validate(given)
         if provider == "aws":
             return AwsConfig.model_validate(given)
+        if provider == "azure":
+            return AzureConfig.model_validate(given)
     except ValidationError as error:
         if provider == "local":
             raise one_line(error, local.GUIDE, stack, local.IMAGE_SOURCES) from None
-        raise one_line(error, aws_guide.guide(), stack) from None
-    planned = " yet" if provider in PLANNED_PROVIDERS else ""
+        guide = aws_guide.guide() if provider == "aws" else azure_guide.guide()
+        raise one_line(error, guide, stack) from None
     raise ConfigError(
         f"{PROJECT}:provider = {provider!r}",
-        f"there is none of that name{planned}; this version has only the providers {' and '.join(PROVIDERS)}",
+        f"there is none of that name; this version has only the providers {', '.join(PROVIDERS[:-1])} "
+        f"and {PROVIDERS[-1]}",
         f"Run `pulumi config set provider {PROVIDERS[0]} --stack {stack}`.",
     )
 

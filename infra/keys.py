@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import secrets
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource
 
 from infra.provider import Props, Provider, replace_if
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+Kind = Literal["ed25519", "rsa"]
+
 SECRET_BYTES: Final = 32
+RSA_BITS: Final = 3072
+"""As strong as Ed25519's; only for clouds that take no other kind."""
 
 
 class SshKeyProvider(Provider):
-    """Makes an Ed25519 key; it changes only when it is replaced by hand."""
+    """Makes a key; it changes only when it is replaced by hand."""
 
     def create(self, props: Props) -> CreateResult:
         """A new key, in OpenSSH's formats."""
-        # a heavy import that only a first `up` needs
+        # heavy imports that only a first `up` needs
         from cryptography.hazmat.primitives import serialization as form
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-        key = Ed25519PrivateKey.generate()
+        key: Ed25519PrivateKey | RSAPrivateKey
+        if props.get("kind") == "rsa":
+            key = generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+        else:
+            key = Ed25519PrivateKey.generate()
         private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
         public = key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH)
         outs = {**props, "private_key": private.decode(), "public_key": public.decode()}
@@ -34,16 +46,20 @@ class SshKeyProvider(Provider):
 
 
 class SshKey(Resource, module="embedded", name="SshKey"):
-    """An Ed25519 key pair; `public_key` is an OpenSSH line without comment."""
+    """A key pair, Ed25519 or RSA; `public_key` is an OpenSSH line without comment."""
 
     private_key: pulumi.Output[str]
     public_key: pulumi.Output[str]
 
-    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, *, kind: Kind = "ed25519", opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         opts = pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(additional_secret_outputs=["private_key"])
         )
-        props = {"purpose": name, "private_key": None, "public_key": None}
+        # Stacks that were made when there was one kind keep what they have in their state.
+        chosen = {} if kind == "ed25519" else {"kind": kind}
+        props = {"purpose": name, **chosen, "private_key": None, "public_key": None}
         super().__init__(SshKeyProvider(), name, props, opts)
 
 

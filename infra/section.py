@@ -13,11 +13,14 @@ from bootstrap.errors import ConfigError
 from infra.tags import PROJECT
 
 MAX_WORKERS: Final = 200
+ENCRYPTED: Final = "[secret]"
+"""What `pulumi config` shows of a secret, and what stands for one that only the engine can read."""
 
 NO_SUCH_KEY: Final = "there is no such key"
 _OWN_WORDS: Final = {
     "extra_forbidden": NO_SUCH_KEY,
     "tuple_type": "a list is wanted",
+    "model_type": "a mapping is wanted",
     "missing": "it is required",
     "bool_parsing": "true or false is wanted",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 PROJECT: Final = "caffe-spark"
@@ -36,6 +37,11 @@ def labels(stack: str, home: str) -> dict[str, str]:
 def aws_tags(stack: str) -> dict[str, str]:
     """Tags of everything the stack makes on AWS, by which `fab sweep` finds what is left."""
     return {"Project": PROJECT, "Stack": stack, "ManagedBy": _MANAGER}
+
+
+def azure_tags(stack: str, further: Mapping[str, str]) -> dict[str, str]:
+    """Tags of everything the stack makes on Azure; `further` are the operator's."""
+    return {**further, **aws_tags(stack)}
 
 
 def owner(found: dict[str, str]) -> str:

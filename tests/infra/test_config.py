@@ -66,7 +66,7 @@ def test_the_smallest_subnet_that_fits_is_taken() -> None:
         ({"subnet": "10.1.2.0/30"}, ("room for 0 workers",)),
         ({"engine": "lxc"}, ("engine = 'lxc'", "'auto', 'podman' or 'docker'")),
         ({"provider": "gcp"}, ("provider = 'gcp'", "config set provider local")),
-        ({"provider": "azure"}, ("'azure'", "none of that name yet", "local and aws", "provider local")),
+        ({"provider": "azur"}, ("'azur'", "none of that name", "local, aws and azure", "provider local")),
         ({"image": "debian"}, ("image = 'debian'", "image.source mmdebstrap")),
         ({"image": '{"source": "iso"}'}, ("'iso'", "mmdebstrap", "registry")),
         ({"image": '{"source": "registry"}'}, ("image.ref", "required")),

@@ -8,6 +8,7 @@ import pickle
 import pytest
 
 from infra import keys
+from infra.azure import operator_key
 
 # What Pulumi keeps of a provider: its class, by module and name (protocol 0 of pickle is readable).
 STORED = "ccopy_reg\n_reconstructor\n(cinfra.local.keys\n{name}\nc__builtin__\nobject\nNtR."
@@ -31,3 +32,11 @@ def test_the_state_of_an_older_stack_still_finds_its_providers(name: str) -> Non
     provider = pickle.loads(base64.b64decode(stored))
     assert type(provider) is getattr(keys, name)
     assert not provider.diff("id", {"purpose": "x"}, {"purpose": "x"}).changes
+
+
+def test_a_key_may_be_rsa_for_clouds_that_take_no_other() -> None:
+    outs = keys.SshKeyProvider().create({"purpose": "x", "kind": "rsa"}).outs
+    assert outs is not None
+    assert outs["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert outs["public_key"].startswith("ssh-rsa AAAA")
+    assert operator_key._bits(outs["public_key"].split()[1]) == keys.RSA_BITS

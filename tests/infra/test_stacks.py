@@ -8,13 +8,14 @@ import pytest
 import yaml
 
 from infra.aws.config import AwsConfig
+from infra.azure.config import AzureConfig
 from infra.config import from_file
 from infra.local.config import LocalConfig
 from infra.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("Pulumi.*.yaml"))
-SECTIONS: list[type[Section]] = [LocalConfig, AwsConfig]
+SECTIONS: list[type[Section]] = [LocalConfig, AwsConfig, AzureConfig]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -29,6 +30,12 @@ def test_dev_is_there_and_local() -> None:
 def test_the_stack_on_aws_says_nothing_but_defaults_and_its_region() -> None:
     config = from_file(ROOT / "Pulumi.aws-eu-west-1.yaml", "aws-eu-west-1")
     assert config == AwsConfig.model_validate({"region": "eu-west-1"})
+
+
+def test_the_stack_on_azure_says_its_region_its_operator_and_three_workers() -> None:
+    config = from_file(ROOT / "Pulumi.azure-west-europe.yaml", "azure-west-europe")
+    said = {"region": "westeurope", "adminCidrs": ["203.0.113.7/32"], "workers": 3}
+    assert config == AzureConfig.model_validate(said)
 
 
 @pytest.mark.parametrize("section", SECTIONS)

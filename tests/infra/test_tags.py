@@ -28,3 +28,8 @@ def test_what_is_on_aws_is_found_by_project_and_stack() -> None:
         "Stack": "aws-eu-west-1",
         "ManagedBy": "pulumi",
     }
+
+
+def test_on_azure_the_operators_tags_do_not_hide_the_stacks() -> None:
+    found = tags.azure_tags("az", {"CostCentre": "42", "Stack": "other"})
+    assert found == {**tags.aws_tags("az"), "CostCentre": "42"}

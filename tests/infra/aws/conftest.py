@@ -5,28 +5,22 @@ It proves what the program asks for. That AWS would take it is the cross-check's
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import runpy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-import pulumi
 import pytest
 from moto.server import ThreadedMotoServer
-from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
-from pulumi.runtime.config import set_all_config
-from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key, deserialize_properties
-from pulumi.runtime.settings import set_root_resource
-from pulumi.runtime.stack import run_in_stack
+from pulumi.runtime import MockCallArgs, MockResourceArgs
 
-ROOT = Path(__file__).resolve().parents[3]
-STACK = "test"
+from tests.infra import recorder
+from tests.infra.recorder import ROOT, STACK, CloudMocks, CloudProgram, Recording, Registration, plain
+
+__all__ = ["ACCOUNT", "REGION", "ROOT", "STACK", "AwsProgram", "Recording", "Registration", "record"]
+
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 IDS = {
@@ -58,61 +52,8 @@ NAMED = {
 """Types whose ids are their names, and the property that holds it."""
 
 
-@dataclass(frozen=True)
-class Registration:
-    """A resource as it was asked for."""
-
-    type: str
-    name: str
-    urn: str
-    inputs: Mapping[str, Any]
-    """As Pulumi sends them: camelCase, numbers as floats, secrets as what they hold."""
-    secrets: frozenset[str]
-    """Inputs that hold a secret."""
-    id: str
-    outputs: Mapping[str, Any]
-    parent: str
-    provider: str
-    """URN and id of the provider; empty where none was given."""
-    depends_on: frozenset[str]
-    """URNs."""
-    options: Mapping[str, Any]
-
-
 @dataclass
-class Recording:
-    """Everything that a program registered, by URN, so that the order of events does not show."""
-
-    resources: list[Registration]
-    invokes: list[MockCallArgs]
-    outputs: dict[str, Any]
-    """The stack's, with secrets as what they hold."""
-    secret_outputs: frozenset[str]
-    components: dict[str, dict[str, Any]]
-    """What each component gave to `register_outputs`, by URN."""
-
-    def of(self, kind: str) -> dict[str, Registration]:
-        """Those of a type, by name."""
-        return {one.name: one for one in self.resources if one.type == kind}
-
-    def the(self, kind: str) -> Registration:
-        """The only one of its type."""
-        (one,) = self.of(kind).values()
-        return one
-
-    def named(self, name: str) -> Registration:
-        """The only one of that name."""
-        (one,) = [one for one in self.resources if one.name == name]
-        return one
-
-    @property
-    def aws(self) -> list[Registration]:
-        """What AWS would make."""
-        return [one for one in self.resources if one.type.startswith("aws:")]
-
-
-@dataclass
-class AwsMocks(Mocks):
+class AwsMocks(CloudMocks):
     """Answers as AWS would: ids and names that are like no other, so that a mistaken reference shows."""
 
     region: str = REGION
@@ -184,130 +125,20 @@ class AwsMocks(Mocks):
         raise AssertionError(f"{args.token} is asked of AWS: add what it answers to the recorder")
 
 
-def plain(value: Any) -> Any:
-    """The same with secrets as what they hold."""
-    if isinstance(value, dict):
-        return plain(value["value"]) if is_secret(value) else {k: plain(entry) for k, entry in value.items()}
-    return [plain(entry) for entry in value] if isinstance(value, list) else value
-
-
-def is_secret(value: Any) -> bool:
-    return isinstance(value, dict) and value.get(_special_sig_key) == _special_secret_sig
-
-
-def holds_secret(value: Any) -> bool:
-    if is_secret(value):
-        return True
-    entries = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return any(map(holds_secret, entries))
-
-
-class AwsMonitor(MockMonitor):
-    """Keeps what Pulumi's own mocks throw away: parents, providers, dependencies, options, secrets."""
-
-    def __init__(self, mocks: AwsMocks) -> None:
-        super().__init__(mocks)
-        self.registrations: list[Registration] = []
-        self.registered_outputs: dict[str, dict[str, Any]] = {}
-
-    def RegisterResource(self, request: Any) -> Any:
-        response = super().RegisterResource(request)
-        if request.type == "pulumi:pulumi:Stack":
-            return response
-        # As the engine does: what is declared secret comes back secret.
-        for key in request.additionalSecretOutputs:
-            if key in response.object.fields:
-                value = response.object[key]
-                response.object[key] = {_special_sig_key: _special_secret_sig, "value": value}
-        inputs = deserialize_properties(request.object)
-        made = self.resources[response.urn]
-        self.registrations.append(
-            Registration(
-                type=request.type,
-                name=request.name,
-                urn=response.urn,
-                inputs=plain(inputs),
-                secrets=frozenset(key for key, value in inputs.items() if holds_secret(value)),
-                id=made.id,
-                outputs=plain(made.state),
-                parent=request.parent,
-                provider=request.provider or next(iter(request.providers.values()), ""),
-                depends_on=frozenset(request.dependencies),
-                options={
-                    "protect": request.protect,
-                    "retain_on_delete": request.retainOnDelete,
-                    "delete_before_replace": request.deleteBeforeReplace,
-                    "ignore_changes": tuple(request.ignoreChanges),
-                    "replace_on_changes": tuple(request.replaceOnChanges),
-                    "secret_outputs": tuple(request.additionalSecretOutputs),
-                    "deleted_with": request.deletedWith,
-                },
-            )
-        )
-        return response
-
-    def RegisterResourceOutputs(self, request: Any) -> Any:
-        self.registered_outputs[request.urn] = deserialize_properties(request.outputs)
-        return super().RegisterResourceOutputs(request)
-
-
 def record(build: Callable[[], None], mocks: AwsMocks | None = None, **config: str) -> Recording:
     """Run `build` as Pulumi runs a program, with that configuration; what fails in it, fails here."""
-    mocks = mocks or AwsMocks()
-    monitor = AwsMonitor(mocks)
-    # Pulumi keeps its root resource, bound to the loop that made it.
-    set_root_resource(None)  # type: ignore[arg-type]
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    pulumi.runtime.set_mocks(mocks, project="caffe-spark", stack=STACK, preview=False, monitor=monitor)
-    set_root_resource(None)  # type: ignore[arg-type]
-    set_all_config({f"caffe-spark:{key}": value for key, value in config.items()})
-    try:
-        loop.run_until_complete(run_in_stack(build))
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
-    found = dict(monitor.registered_outputs)
-    # A component's URN has its parents' types before its own.
-    (stack,) = [urn for urn in found if urn.split("::")[2] == "pulumi:pulumi:Stack"]
-    outputs = found.pop(stack)
-    return Recording(
-        resources=sorted(monitor.registrations, key=lambda one: one.urn),
-        invokes=mocks.invokes,
-        outputs=plain(outputs),
-        secret_outputs=frozenset(key for key, value in outputs.items() if holds_secret(value)),
-        components={urn: plain(values) for urn, values in found.items()},
-    )
+    return recorder.record(build, mocks or AwsMocks(), **config)
 
 
 @dataclass
-class AwsProgram:
-    """The whole program with a stack's configuration."""
+class AwsProgram(CloudProgram):
+    """The whole program with a stack's configuration, beside a region and two workers."""
 
-    said: list[str]
-    """Its lines where it ended early."""
+    def mocks(self) -> AwsMocks:
+        return AwsMocks()
 
-    def run(self, mocks: AwsMocks | None = None, **config: str) -> Recording:
-        """What it registers with this configuration, beside a region and two workers."""
-        main = str(ROOT / "infra" / "__main__.py")
-        config = {"provider": "aws", "region": REGION, "workers": "2", **config}
-        try:
-            return record(lambda: _run(main), mocks, **config)
-        except SystemExit as error:
-            raise AssertionError(self.said) from error
-
-    def refused(self, **config: str) -> str:
-        """The line with which it refuses, before it has registered anything."""
-        mocks = AwsMocks()
-        with pytest.raises(AssertionError):
-            self.run(mocks, **config)
-        (line,) = self.said
-        assert mocks.made == []
-        return line
-
-
-def _run(path: str) -> None:
-    runpy.run_path(path, run_name="__main__")
+    def always(self) -> dict[str, str]:
+        return {"provider": "aws", "region": REGION, "workers": "2"}
 
 
 @pytest.fixture

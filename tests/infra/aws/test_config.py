@@ -136,8 +136,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("no region", {"region": None}, ("region: it is required", "us-west-2", "set region eu-west-1")),
     ("region", {"region": "eu-west-9"}, ("region = 'eu-west-9'", "none of that name", "eu-central-1")),
     ("a zone for a region", {"region": "eu-west-1a"}, ("'eu-west-1a'", "valid: eu-west-1, eu-central-1")),
-    ("provider", {"provider": "gcp"}, ("provider = 'gcp'", "local and aws", "set provider local")),
-    ("planned", {"provider": "azure"}, ("provider = 'azure'", "yet", "local and aws")),
+    ("provider", {"provider": "gcp"}, ("provider = 'gcp'", "local, aws and azure", "set provider local")),
     (
         "zone of another region",
         {"zones": ["eu-west-1b", "us-east-1a"]},

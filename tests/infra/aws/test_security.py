@@ -139,7 +139,7 @@ def test_a_group_has_no_more_rules_than_ec2_takes_with_fifty_admins(table: list[
 
 
 def test_the_ports_are_those_of_the_roles() -> None:
-    spark = yaml.safe_load((ROLES / "spark" / "defaults.yaml").read_text())
+    spark = yaml.safe_load((ROLES / "spark_standalone" / "defaults.yaml").read_text())
     proxy = yaml.safe_load((ROLES / "packages_proxy" / "defaults.yaml").read_text())
     assert spark["spark_master_ui"] == security.SPARK_MASTER_PAGE
     assert spark["spark_worker_ui"] == security.SPARK_WORKER_PAGE

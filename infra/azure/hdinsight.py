@@ -1,0 +1,251 @@
+"""The cluster. To Azure it is immutable: other sizes, scripts or passwords are another cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi_azure_native import hdinsight
+
+from infra.azure import names
+from infra.azure.autoscale import Autoscale
+from infra.azure.config import HEADS, ZOOKEEPERS, AzureConfig, StorageMode
+from infra.azure.made import named
+from infra.azure.name_rules import ARTIFACTS
+
+VERSION: Final = "5.1"
+"""The only one that can still be made."""
+COMPONENT_VERSION: Final = "3.3"
+"""Of Spark, which is 3.3.1 there; Azure takes two numbers and no third:
+https://learn.microsoft.com/azure/hdinsight/component-version-validation-error-arm-templates"""
+TLS: Final = "1.2"
+CREATE: Final = "90m"
+"""Usually a quarter of an hour, and each script action may take another hour."""
+DELETE: Final = "60m"
+WORKER_ROLE: Final = 1
+"""Its place among the roles."""
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The accounts that the cluster reaches; `identity` is its own there, `key` the scripts account's."""
+
+    mode: StorageMode
+    account: pulumi.Output[str]
+    account_id: pulumi.Output[str]
+    scripts_account: pulumi.Output[str]
+    container: pulumi.Input[str]
+    key: pulumi.Output[str] | None = None
+    identity: pulumi.Input[str] | None = None
+
+
+@dataclass(frozen=True)
+class HdInsightArgs:
+    """`script` is the URI of what every head and worker runs first; `after`: what has to be there before."""
+
+    config: AzureConfig
+    group: pulumi.Input[str]
+    name: pulumi.Input[str]
+    storage: Storage
+    vnet_id: pulumi.Input[str]
+    subnet_id: pulumi.Input[str]
+    public_key: pulumi.Input[str]
+    password: pulumi.Input[str]
+    script_name: str
+    script: pulumi.Input[str]
+    tags: Mapping[str, str]
+    after: Sequence[pulumi.Resource]
+
+
+class HdInsightCluster(pulumi.ComponentResource):
+    """A Spark cluster of HDInsight."""
+
+    id: pulumi.Output[str]
+    name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: HdInsightArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("caffe-spark:azure:HdInsightCluster", name, None, opts)
+        made = hdinsight.Cluster(
+            f"{name}-hdinsight",
+            cluster_name=args.name,
+            resource_group_name=args.group,
+            location=args.config.region,
+            identity=identity(args.storage),
+            properties=properties(args),
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(args.after),
+                # Azure changes nothing of this in place: what the engine would send, it would refuse.
+                replace_on_changes=["properties", "identity", "location", "clusterName"],
+                # The successor wants the name, and the container.
+                delete_before_replace=True,
+                ignore_changes=ignored(args.config),
+                custom_timeouts=pulumi.CustomTimeouts(create=CREATE, delete=DELETE),
+            ),
+        )
+        self.id, self.name = made.id, named(made, args.name)
+        self.register_outputs({"id": self.id, "name": self.name})
+
+
+def properties(args: HdInsightArgs) -> hdinsight.ClusterCreatePropertiesArgs:
+    """The cluster as Azure takes it."""
+    config = args.config
+    return hdinsight.ClusterCreatePropertiesArgs(
+        cluster_version=VERSION,
+        os_type=hdinsight.OSType.LINUX,
+        tier=hdinsight.Tier.STANDARD,
+        min_supported_tls_version=TLS,
+        cluster_definition=hdinsight.ClusterDefinitionArgs(
+            kind="SPARK",
+            component_version={"Spark": COMPONENT_VERSION},
+            configurations={
+                "gateway": {
+                    "restAuthCredential.isEnabled": True,
+                    "restAuthCredential.username": config.gateway_user,
+                    "restAuthCredential.password": args.password,
+                }
+            },
+        ),
+        compute_profile=hdinsight.ComputeProfileArgs(roles=roles(args)),
+        storage_profile=hdinsight.StorageProfileArgs(storageaccounts=accounts(args.storage)),
+        # Between the machines; to storage and gateway it is TLS anyway.
+        encryption_in_transit_properties=hdinsight.EncryptionInTransitPropertiesArgs(
+            is_encryption_in_transit_enabled=True
+        ),
+        disk_encryption_properties=(
+            hdinsight.DiskEncryptionPropertiesArgs(encryption_at_host=True)
+            if config.encryption_at_host
+            else None
+        ),
+        network_properties=hdinsight.NetworkPropertiesArgs(
+            resource_provider_connection=config.resource_provider_connection.capitalize(),
+            private_link=(
+                hdinsight.PrivateLink.ENABLED if config.private_link else hdinsight.PrivateLink.DISABLED
+            ),
+        ),
+    )
+
+
+def roles(args: HdInsightArgs) -> list[hdinsight.RoleArgs]:
+    """Heads, workers, ZooKeepers: the script runs on the first two."""
+    config = args.config
+    script = hdinsight.ScriptActionArgs(name=args.script_name, uri=args.script, parameters="")
+    scale = autoscale(config.autoscale) if config.autoscale else None
+
+    def role(name: str, size: str, count: int, **more: Any) -> hdinsight.RoleArgs:  # noqa: ANN401
+        return hdinsight.RoleArgs(
+            name=name,
+            target_instance_count=count,
+            hardware_profile=hdinsight.HardwareProfileArgs(vm_size=size),
+            os_profile=hdinsight.OsProfileArgs(
+                linux_operating_system_profile=hdinsight.LinuxOperatingSystemProfileArgs(
+                    username=config.ssh_user,
+                    ssh_profile=hdinsight.SshProfileArgs(
+                        public_keys=[hdinsight.SshPublicKeyArgs(certificate_data=args.public_key)]
+                    ),
+                )
+            ),
+            # `subnet` is documented as a name, and has to be the whole id.
+            virtual_network_profile=hdinsight.VirtualNetworkProfileArgs(
+                id=args.vnet_id, subnet=args.subnet_id
+            ),
+            **more,
+        )
+
+    return [
+        role("headnode", config.head_size, HEADS, script_actions=[script]),
+        role(
+            "workernode",
+            config.worker_size,
+            config.workers,
+            script_actions=[script],
+            autoscale_configuration=scale,
+        ),
+        role("zookeepernode", config.zookeeper_size, ZOOKEEPERS),
+    ]
+
+
+def ignored(config: AzureConfig) -> list[str]:
+    """What may differ from the stack file without making another cluster of it.
+
+    A changed script is not run again by Azure: `fab bootstrap` does that. The number of workers is Azure's to
+    change where it scales.
+    """
+    role = "properties.computeProfile.roles"
+    scripts = [f"{role}[{place}].scriptActions" for place in (0, WORKER_ROLE)]
+    return [*scripts, *([f"{role}[{WORKER_ROLE}].targetInstanceCount"] if config.autoscale else [])]
+
+
+def autoscale(scale: Autoscale) -> hdinsight.AutoscaleArgs:
+    """By load, or by the clock."""
+    if scale.by_load:
+        low, high = scale.bounds
+        return hdinsight.AutoscaleArgs(
+            capacity=hdinsight.AutoscaleCapacityArgs(min_instance_count=low, max_instance_count=high)
+        )
+    return hdinsight.AutoscaleArgs(
+        recurrence=hdinsight.AutoscaleRecurrenceArgs(
+            time_zone=scale.time_zone,
+            schedule=[
+                hdinsight.AutoscaleScheduleArgs(
+                    days=list(slot.days),
+                    time_and_capacity=hdinsight.AutoscaleTimeAndCapacityArgs(
+                        time=slot.time, min_instance_count=slot.min, max_instance_count=slot.max
+                    ),
+                )
+                for slot in scale.schedule
+            ],
+        )
+    )
+
+
+def identity(storage: Storage) -> hdinsight.ClusterIdentityArgs | None:
+    """The managed identity, where the cluster has one."""
+    if storage.identity is None:
+        return None
+    return hdinsight.ClusterIdentityArgs(
+        type=hdinsight.ResourceIdentityType.USER_ASSIGNED,
+        user_assigned_identities=pulumi.Output.from_input(storage.identity).apply(
+            lambda one: {one: hdinsight.UserAssignedIdentityArgs()}
+        ),
+    )
+
+
+def accounts(storage: Storage) -> list[hdinsight.StorageAccountArgs]:
+    """The file system first, then the scripts where these are elsewhere."""
+    blob = pulumi.Output.concat(storage.account, ".", names.BLOB_HOST)
+    if storage.mode == "wasbs-key":
+        return [
+            hdinsight.StorageAccountArgs(
+                name=blob, is_default=True, container=storage.container, key=storage.key
+            )
+        ]
+    if storage.mode == "wasbs-msi":
+        return [
+            hdinsight.StorageAccountArgs(
+                name=blob,
+                is_default=True,
+                container=storage.container,
+                resource_id=storage.account_id,
+                msi_resource_id=storage.identity,
+            )
+        ]
+    return [
+        hdinsight.StorageAccountArgs(
+            name=pulumi.Output.concat(storage.account, ".", names.DFS_HOST),
+            is_default=True,
+            file_system=storage.container,
+            resource_id=storage.account_id,
+            msi_resource_id=storage.identity,
+        ),
+        # Script actions are not read from Data Lake Storage.
+        hdinsight.StorageAccountArgs(
+            name=pulumi.Output.concat(storage.scripts_account, ".", names.BLOB_HOST),
+            is_default=False,
+            container=ARTIFACTS,
+            key=storage.key,
+        ),
+    ]

@@ -1,0 +1,113 @@
+"""The stack's network: one subnet for the cluster's machines, with a firewall and one way out.
+
+HDInsight refuses a subnet of one's own that lacks either: its load balancers bring no way out with them.
+https://learn.microsoft.com/azure/hdinsight/load-balancer-migration-guidelines
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import network
+
+from infra.azure.network_plan import NetworkPlan
+from infra.azure.security import Rule, arguments
+
+
+@dataclass(frozen=True)
+class NetworkArgs:
+    """`private_link`: the subnet serves Private Link, and another one has room for its endpoints."""
+
+    group: pulumi.Input[str]
+    region: str
+    plan: NetworkPlan
+    rules: Sequence[Rule]
+    tags: Mapping[str, str]
+    private_link: bool = False
+
+
+class Network(pulumi.ComponentResource):
+    """Virtual network, subnet, security group, NAT gateway with a fixed address."""
+
+    vnet_id: pulumi.Output[str]
+    subnet_id: pulumi.Output[str]
+    endpoints_subnet_id: pulumi.Output[str] | None
+    """Only with Private Link."""
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("caffe-spark:azure:Network", name, None, opts)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        firewall = network.NetworkSecurityGroup(
+            f"{name}-firewall",
+            resource_group_name=args.group,
+            location=args.region,
+            security_rules=arguments(args.rules),
+            tags=args.tags,
+            opts=self._child,
+        )
+        vnet = network.VirtualNetwork(
+            f"{name}-vnet",
+            resource_group_name=args.group,
+            location=args.region,
+            address_space=network.AddressSpaceArgs(address_prefixes=[str(args.plan.cidr)]),
+            tags=args.tags,
+            # The subnets are resources of their own; Azure shows them here as well.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnets"]),
+        )
+        nat = self._nat()
+        nodes = network.Subnet(
+            f"{name}-nodes",
+            resource_group_name=args.group,
+            virtual_network_name=vnet.name,
+            address_prefix=str(args.plan.nodes),
+            network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
+            nat_gateway=network.SubResourceArgs(id=nat.id),
+            # To storage by Azure's own network: the account's firewall then knows the subnet.
+            service_endpoints=[network.ServiceEndpointPropertiesFormatArgs(service="Microsoft.Storage")],
+            default_outbound_access=False,
+            private_link_service_network_policies="Disabled" if args.private_link else "Enabled",
+            opts=self._child,
+        )
+        self.vnet_id, self.subnet_id = vnet.id, nodes.id
+        self.endpoints_subnet_id = self._endpoints(vnet, firewall, nodes) if args.private_link else None
+        self.register_outputs({"vnet_id": self.vnet_id, "subnet_id": self.subnet_id})
+
+    def _nat(self) -> network.NatGateway:
+        address = network.PublicIPAddress(
+            f"{self._name}-nat-address",
+            resource_group_name=self._args.group,
+            location=self._args.region,
+            sku=network.PublicIPAddressSkuArgs(name="Standard", tier="Regional"),
+            public_ip_allocation_method="Static",
+            public_ip_address_version="IPv4",
+            tags=self._args.tags,
+            opts=self._child,
+        )
+        return network.NatGateway(
+            f"{self._name}-nat",
+            resource_group_name=self._args.group,
+            location=self._args.region,
+            sku=network.NatGatewaySkuArgs(name="Standard"),
+            public_ip_addresses=[network.SubResourceArgs(id=address.id)],
+            tags=self._args.tags,
+            opts=self._child,
+        )
+
+    def _endpoints(
+        self, vnet: network.VirtualNetwork, firewall: network.NetworkSecurityGroup, nodes: network.Subnet
+    ) -> pulumi.Output[str]:
+        """A subnet for private endpoints: they take addresses of it, and nothing else is in it."""
+        return network.Subnet(
+            f"{self._name}-endpoints",
+            resource_group_name=self._args.group,
+            virtual_network_name=vnet.name,
+            address_prefix=str(self._args.plan.endpoints),
+            network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
+            default_outbound_access=False,
+            private_endpoint_network_policies="Enabled",
+            # Azure refuses two changes of one network at once.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[nodes]),
+        ).id

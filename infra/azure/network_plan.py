@@ -1,0 +1,32 @@
+"""How the virtual network's range is cut: machines in its first half, private endpoints at its end. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Final
+
+LARGEST: Final = 16
+SMALLEST: Final = 25
+RESERVED: Final = 5
+"""Addresses of each subnet that Azure keeps: https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq"""
+BESIDE_WORKERS: Final = 16
+"""Two heads, three ZooKeepers, two gateways, load balancers, Private Link, and what is replaced meanwhile."""
+ENDPOINTS_PREFIX: Final = 28
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """The ranges, and how many workers the machines' subnet has room for."""
+
+    cidr: IPv4Network
+    nodes: IPv4Network
+    endpoints: IPv4Network
+    room: int
+
+
+def plan(cidr: IPv4Network) -> NetworkPlan:
+    """The plan of a range between /16 and /25."""
+    first, second = cidr.subnets(prefixlen_diff=1)
+    endpoints = list(second.subnets(new_prefix=ENDPOINTS_PREFIX))[-1]
+    return NetworkPlan(cidr, first, endpoints, room=first.num_addresses - RESERVED - BESIDE_WORKERS)

@@ -1,0 +1,58 @@
+"""The operator's own key pair: its public half is read before anything is made."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Final
+
+from bootstrap.errors import ConfigError
+from infra.tags import PROJECT
+
+KIND: Final = "ssh-rsa"
+LEAST_BITS: Final = 2048
+
+
+def public_key(path: str, stack: str) -> str:
+    """The key in that file as HDInsight takes it: an RSA key's OpenSSH line, without its comment.
+
+    Raises:
+        ConfigError: there is no such file, or it holds something else.
+    """
+    given = f"{PROJECT}:publicKeyFile = {path}"
+    mend = "ssh-keygen -t rsa -b 3072 -m PEM -f ~/.ssh/caffe-spark"
+    fix = (
+        f"Make one: `{mend}`, then `pulumi config set publicKeyFile ~/.ssh/caffe-spark.pub --stack {stack}`."
+    )
+    try:
+        text = Path(path).expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise ConfigError(given, f"it cannot be read: {why}", fix) from None
+    if "PRIVATE KEY" in text:
+        raise ConfigError(given, "that is the private half of a key; valid: the public one", fix)
+    words = text.split()
+    if len(words) < 2 or words[0] != KIND:  # noqa: PLR2004 - kind and key
+        found = words[0] if words and words[0].startswith(("ssh-", "ecdsa-", "sk-")) else "no OpenSSH key"
+        raise ConfigError(given, f"it is {found}, and HDInsight takes RSA keys only; valid: {KIND}", fix)
+    bits = _bits(words[1])
+    if bits < LEAST_BITS:
+        raise ConfigError(given, f"it is too short: {bits} bits; valid: {LEAST_BITS} and more", fix)
+    return f"{KIND} {words[1]}"
+
+
+def _bits(text: str) -> int:
+    """Length of an RSA key's modulus; 0 where the text is no key. RFC 4253, 6.6: kind, exponent, modulus."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return 0
+    parts = []
+    while len(data) >= 4:  # noqa: PLR2004 - a length of four bytes before each part
+        size = int.from_bytes(data[:4], "big")
+        parts.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    if len(parts) != 3 or parts[0] != KIND.encode():  # noqa: PLR2004
+        return 0
+    return int.from_bytes(parts[2], "big").bit_length()

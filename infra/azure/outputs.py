@@ -1,0 +1,37 @@
+"""What `pulumi up` ends with: who is there, how to get in, what to type next."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pulumi
+
+from infra.azure import access
+from infra.azure.config import HEADS, ZOOKEEPERS, AzureConfig
+from infra.azure.document import Outputs
+
+
+def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str]) -> Outputs:
+    """Of a stack whose cluster has that name."""
+    typed = cluster.apply(partial(access.commands, stack, config.ssh_user, config.private_key_file))
+    return {
+        "nodes": nodes(config),
+        "connect": typed.apply(lambda one: one.ssh),
+        "gateway": typed.apply(lambda one: one.gateway),
+        "yarn_ui": typed.apply(lambda one: one.yarn_ui),
+        "password": typed.apply(lambda one: one.password),
+        "next": f"fab build-headnode --stack {stack}, then fab submit-mnist --stack {stack}",
+        "destroy": f"pulumi destroy --stack {stack}: HDInsight cannot pause, and bills until then",
+    }
+
+
+def nodes(config: AzureConfig) -> dict[str, str]:
+    """Who is there, in words. Pure."""
+    scale = config.autoscale
+    low, high = scale.bounds if scale else (config.workers, config.workers)
+    by = "" if scale is None else f" ({low} to {high}, by {'load' if scale.by_load else 'schedule'})"
+    return {
+        "heads": f"{HEADS} {config.head_size}",
+        "workers": f"{config.workers}{by} {config.worker_size}",
+        "zookeepers": f"{ZOOKEEPERS} {config.zookeeper_size}",
+    }

@@ -1,0 +1,208 @@
+"""The cluster on Azure HDInsight, or the storage that outlives it, as a bill of materials."""
+
+from __future__ import annotations
+
+from functools import partial
+from ipaddress import IPv4Network
+from typing import Final
+
+import pulumi
+
+from infra.azure import (
+    document,
+    names,
+    network_plan,
+    operator_key,
+    place,
+    scripts,
+    security,
+    storage_reference,
+)
+from infra.azure.config import AzureConfig
+from infra.azure.document import Outputs
+from infra.azure.hdinsight import HdInsightArgs, HdInsightCluster, Storage
+from infra.azure.identity import Identity, IdentityArgs
+from infra.azure.logs import Logs, LogsArgs
+from infra.azure.network import Network, NetworkArgs
+from infra.azure.outputs import closing
+from infra.azure.place import Place
+from infra.azure.private_link import PrivateLink, PrivateLinkArgs
+from infra.azure.secrets import gateway_password, require_encrypted
+from infra.azure.storage import account_key
+from infra.azure.storage_reference import FoundStorage
+from infra.keys import Secret, SshKey
+
+EXAMPLES: Final = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
+"""RFC 5737: ranges for documents, which are nobody's."""
+
+
+def program(config: AzureConfig, stack: str, _home: str) -> Outputs:
+    """Register the stack's resources and return its outputs; the configuration has been checked already.
+
+    Raises:
+        ConfigError: the operator's public key is none, or the password can be read by everybody; nothing is
+            registered then.
+    """
+    require_encrypted(config, stack)
+    theirs = operator_key.public_key(config.public_key_file, stack) if config.public_key_file else None
+    where = place.make(config, stack)
+    if config.part == "storage":
+        return _storage(config, where)
+    return _cluster(config, where, theirs)
+
+
+def _storage(config: AzureConfig, where: Place) -> Outputs:
+    found = storage_reference.own(config, where, subnet_id=None)
+    return {
+        storage_reference.OUTPUT: storage_reference.document(config, found),
+        "region": config.region,
+        "shared_storage": _uri(config, found),
+        "next": f"pulumi config set storageStack {where.stack}, in a cluster's stack",
+        "destroy": f"pulumi destroy --stack {where.stack}, when no cluster uses it any more",
+    }
+
+
+def _cluster(config: AzureConfig, where: Place, theirs: str | None) -> Outputs:
+    stack, here = where.stack, where.here
+    _warn_of_examples(config)
+    operator = None if theirs else SshKey("operator-key", kind="rsa")
+    password, spark_secret = gateway_password(config), Secret("spark-secret")
+    name = (
+        pulumi.Output.from_input(config.cluster_name)
+        if config.cluster_name
+        else where.group_id.apply(partial(names.cluster, stack))
+    )
+
+    network = Network(
+        "network",
+        NetworkArgs(
+            where.group,
+            config.region,
+            network_plan.plan(config.cidr),
+            security.rules(config),
+            where.tags,
+            private_link=config.private_link,
+        ),
+        here,
+    )
+    # The account lets the subnet in: it comes after it, and goes before it.
+    found = (
+        storage_reference.of_stack(config, stack, config.storage_stack)
+        if config.storage_stack
+        else storage_reference.own(config, where, subnet_id=network.subnet_id)
+    )
+    storage, ready = _access(config, where, found, network)
+    script = scripts.NodeScript(
+        "node-script",
+        scripts.rendered(
+            config,
+            stack,
+            group_id=where.group_id,
+            group=where.group,
+            cluster=name,
+            account=found.account,
+            scripts_account=found.scripts_account,
+            container=found.container,
+        ),
+        group=found.group,
+        account=found.scripts_account,
+        after=found.ready,
+        opts=here,
+    )
+    cluster = HdInsightCluster(
+        "cluster",
+        HdInsightArgs(
+            config=config,
+            group=where.group,
+            name=name,
+            storage=storage,
+            vnet_id=network.vnet_id,
+            subnet_id=network.subnet_id,
+            public_key=operator.public_key if operator else str(theirs),
+            password=password,
+            script_name=scripts.NAME,
+            script=script.uri,
+            tags=where.tags,
+            after=[network, script.blob, *ready],
+        ),
+        here,
+    )
+    if network.endpoints_subnet_id is not None:
+        PrivateLink(
+            "private-link",
+            PrivateLinkArgs(
+                where.group,
+                config.region,
+                cluster.id,
+                network.vnet_id,
+                network.endpoints_subnet_id,
+                where.tags,
+            ),
+            here,
+        )
+    if config.log_analytics:
+        Logs("logs", LogsArgs(where.group, config.region, cluster.name, where.tags), here)
+    return {
+        "cluster": document.document(
+            config,
+            stack,
+            group_id=where.group_id,
+            group=where.group,
+            cluster=cluster.name,
+            account=found.account,
+            scripts_account=found.scripts_account,
+            container=found.container,
+            spark_secret=spark_secret.value,
+            # By identity, people come with their own login, as the cluster does.
+            key=None if config.by_identity else storage.key,
+            private_key=operator.private_key if operator else None,
+        ),
+        "region": config.region,
+        "resource_group": where.group,
+        "shared_storage": _uri(config, found),
+        "gateway_user": config.gateway_user,
+        "gateway_password": password,
+        **closing(config, stack, cluster.name),
+    }
+
+
+def _access(
+    config: AzureConfig, where: Place, found: FoundStorage, network: Network
+) -> tuple[Storage, list[pulumi.Resource]]:
+    """How the cluster comes to its storage, and what has to be there before."""
+    identity = (
+        Identity(
+            "identity",
+            IdentityArgs(where.group, where.group_id, config.region, found.account_id, where.tags),
+            where.here,
+        )
+        if config.by_identity
+        else None
+    )
+    # Where scripts have an account of their own, the cluster comes there by its key.
+    by_key = config.storage_mode != "wasbs-msi"
+    storage = Storage(
+        config.storage_mode,
+        found.account,
+        found.account_id,
+        found.scripts_account,
+        found.container,
+        key=account_key(found.scripts_account, found.group, network) if by_key else None,
+        identity=identity.id if identity else None,
+    )
+    return storage, [*found.ready, *([identity.ready] if identity else [])]
+
+
+def _uri(config: AzureConfig, found: FoundStorage) -> pulumi.Output[str]:
+    return pulumi.Output.all(found.container, found.account).apply(
+        lambda both: document.shared_storage(config.storage_mode, both[0], both[1])
+    )
+
+
+def _warn_of_examples(config: AzureConfig) -> None:
+    examples = [cidr for cidr in config.admin_cidrs if any(cidr.subnet_of(one) for one in EXAMPLES)]
+    if examples:
+        pulumi.log.warn(
+            f"adminCidrs: {', '.join(map(str, examples))} is an example's range, from which nobody comes. "
+            "Your address: `curl -s https://checkip.amazonaws.com`"
+        )

@@ -1,0 +1,93 @@
+"""What heads and workers run when the cluster is made: role `hdinsight` as a script action.
+
+It is short. Azure gives a script an hour, and takes the whole cluster down with one that fails; what takes
+long (compiling) is done later, on a cluster that is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+import pulumi
+from pulumi_azure_native import storage
+
+from bootstrap import boot
+from bootstrap.cluster import Cluster
+from bootstrap.script_actions.action import ScriptAction
+from infra.azure.config import AzureConfig
+from infra.azure.document import artifacts, document
+from infra.azure.name_rules import ARTIFACTS
+
+NAME: Final = "caffe-spark-node"
+"""Of the action: each has another one on its cluster."""
+
+
+class NodeScript(pulumi.ComponentResource):
+    """The script in the container of scripts; another text is another blob, and the old one stays.
+
+    Azure keeps the URI that a cluster was made with, and machines that join later ask for it.
+    """
+
+    uri: pulumi.Output[str]
+    blob: pulumi.Resource
+
+    def __init__(
+        self,
+        name: str,
+        script: pulumi.Output[str],
+        *,
+        group: pulumi.Input[str],
+        account: pulumi.Output[str],
+        after: list[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("caffe-spark:azure:NodeScript", name, None, opts)
+        path = script.apply(path_of)
+        self.blob = storage.Blob(
+            f"{name}-blob",
+            account_name=account,
+            resource_group_name=group,
+            container_name=ARTIFACTS,
+            blob_name=path,
+            type=storage.BlobType.BLOCK,
+            content_type="text/x-shellscript",
+            source=script.apply(pulumi.StringAsset),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after, retain_on_delete=True),
+        )
+        self.uri = pulumi.Output.concat(account.apply(artifacts), "/", path)
+        self.register_outputs({"uri": self.uri})
+
+
+def script_of(config: AzureConfig, stack: str, values: Mapping[str, str]) -> str:
+    """The script, from names that Azure has given; no secret is in it. Pure but for the role's files."""
+    cluster = document(
+        config,
+        stack,
+        group_id=values["group_id"],
+        group=values["group"],
+        cluster=values["cluster"],
+        account=values["account"],
+        scripts_account=values["scripts_account"],
+        container=values["container"],
+        # No machine needs any of these from a script: HDInsight gives them their keys.
+        spark_secret="",
+        key=None,
+        private_key=None if config.private_key_file else "",
+    )
+    return boot.rendered(Cluster.model_validate(cluster), "worker", {})
+
+
+def rendered(config: AzureConfig, stack: str, **values: pulumi.Input[str]) -> pulumi.Output[str]:
+    """`script_of`, once the names are known."""
+    return pulumi.Output.all(**values).apply(partial(script_of, config, stack))
+
+
+def path_of(script: str) -> str:
+    """Where the script lies below its container.
+
+    Raises:
+        ConfigError: HDInsight would refuse it.
+    """
+    return ScriptAction(NAME, script).path

@@ -1,0 +1,77 @@
+"""The gateway's password: the stack file's, or one that the stack makes and keeps encrypted in its state."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from typing import Final
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource
+from pulumi.runtime.config import is_config_secret
+
+from bootstrap.errors import ConfigError
+from infra.azure.config import AzureConfig
+from infra.azure.name_rules import PASSWORD_SPECIALS, password_faults
+from infra.provider import Props, Provider, replace_if
+from infra.tags import PROJECT
+
+LENGTH: Final = 24
+"""140 bits and more."""
+KEY: Final = f"{PROJECT}:gatewayPassword"
+
+
+class GatewayPasswordProvider(Provider):
+    """Makes a password that HDInsight takes."""
+
+    def create(self, props: Props) -> CreateResult:
+        """A new one."""
+        return CreateResult(id_=str(props["purpose"]), outs={**props, "value": generate()})
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Never: HDInsight's script actions break when the password changes."""
+        return replace_if([])
+
+
+class GatewayPassword(Resource, module="azure", name="GatewayPassword"):
+    """A password for the gateway's user."""
+
+    value: pulumi.Output[str]
+
+    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["value"]))
+        super().__init__(GatewayPasswordProvider(), name, {"purpose": name, "value": None}, opts)
+
+
+def generate() -> str:
+    """A password with every kind of character, a letter first: it is no option of any command line."""
+    alphabet = string.ascii_letters + string.digits + PASSWORD_SPECIALS
+    while True:
+        first, rest = (
+            secrets.choice(string.ascii_letters),
+            (secrets.choice(alphabet) for _ in range(LENGTH - 1)),
+        )
+        password = first + "".join(rest)
+        if not password_faults(password):
+            return password
+
+
+def require_encrypted(config: AzureConfig, stack: str) -> None:
+    """Refuse a password of the stack file that everybody can read there.
+
+    Raises:
+        ConfigError: it is plain text.
+    """
+    if config.gateway_password is not None and not is_config_secret(KEY):
+        raise ConfigError(
+            f"{KEY} = ***",
+            "it stands in the stack file as plain text; valid: encrypted, or none: the stack then makes one",
+            f"Run `pulumi config set --secret gatewayPassword --stack {stack}`.",
+        )
+
+
+def gateway_password(config: AzureConfig) -> pulumi.Output[str]:
+    """The password, secret whichever it is."""
+    if config.gateway_password is not None:
+        return pulumi.Output.secret(config.gateway_password.get_secret_value())
+    return pulumi.Output.secret(GatewayPassword("gateway-password").value.apply(str))

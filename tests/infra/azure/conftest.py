@@ -1,0 +1,125 @@
+"""A recording engine for stacks on Azure: ids of Azure's shape, and no Azure.
+
+It proves what the program asks for. That Azure's interface would take it is the schema's to show
+(docs/azure.md); that HDInsight then does, only Azure's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pulumi.runtime import MockCallArgs, MockResourceArgs
+
+from tests.infra import recorder
+from tests.infra.recorder import STACK, CloudMocks, CloudProgram, Recording, Registration, plain
+
+__all__ = ["ADMIN", "REGION", "STACK", "AzureMocks", "AzureProgram", "Recording", "Registration", "record"]
+
+REGION = "westeurope"
+ADMIN = '["203.0.113.7/32"]'
+SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
+GROUP = "azure-native:resources:ResourceGroup"
+KEY = "a2V5"
+
+
+@dataclass
+class AzureMocks(CloudMocks):
+    """Answers as Azure would: ids and names that are like no other, so that a mistaken reference shows."""
+
+    made: list[str] = field(default_factory=list)
+    invokes: list[MockCallArgs] = field(default_factory=list)
+    stacks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Outputs of other stacks, by their full names."""
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.made.append(args.name)
+        inputs = plain(dict(args.inputs))
+        digest = hashlib.sha256(f"{args.typ} {args.name}".encode()).hexdigest()
+        if args.typ == "pulumi:pulumi:StackReference":
+            name = inputs["name"]
+            return name, {"name": name, "outputs": self.stacks.get(name, {}), "secretOutputNames": []}
+        if not args.typ.startswith("azure-native:"):
+            return f"{args.name}-{digest[:8]}", {**inputs, **_embedded(args)}
+        kind = args.typ.removeprefix("azure-native:")
+        name = next((inputs[key] for key in _names(kind) if key in inputs), f"{args.name}{digest[:8]}")
+        return _id(kind, name, inputs), {**inputs, "name": name, **_computed(kind, digest)}
+
+    def call(self, args: MockCallArgs) -> dict[str, Any]:
+        self.invokes.append(args)
+        assert all(value is not None for value in args.args.values()), args
+        if args.token == "azure-native:storage:listStorageAccountKeys":
+            key = f"{KEY}-{args.args['accountName']}"
+            return {"keys": [{"keyName": "key1", "value": key}, {"keyName": "key2", "value": "other"}]}
+        if args.token == "azure-native:operationalinsights:getSharedKeys":
+            return {"primarySharedKey": f"key of {args.args['workspaceName']}"}
+        raise AssertionError(f"{args.token} is asked of Azure: add what it answers to the recorder")
+
+
+def _names(kind: str) -> list[str]:
+    own = {
+        "hdinsight:Cluster": "clusterName",
+        "privatedns:PrivateZone": "privateZoneName",
+        "resources:ResourceGroup": "resourceGroupName",
+        "storage:Blob": "blobName",
+        "storage:BlobContainer": "containerName",
+        "storage:StorageAccount": "accountName",
+    }
+    return [own[kind]] if kind in own else []
+
+
+def _id(kind: str, name: str, inputs: Mapping[str, Any]) -> str:
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{inputs.get('resourceGroupName', 'none')}"
+    if kind == "resources:ResourceGroup":
+        return group
+    module, _, thing = kind.partition(":")
+    if "accountName" in inputs and thing != "StorageAccount":
+        name = f"{inputs['accountName']}/{name}"
+    if "virtualNetworkName" in inputs:
+        name = f"{inputs['virtualNetworkName']}/{name}"
+    return f"{group}/providers/Microsoft.{module.capitalize()}/{thing}/{name}"
+
+
+def _computed(kind: str, digest: str) -> dict[str, Any]:
+    return {
+        "managedidentity:UserAssignedIdentity": {"principalId": f"principal-{digest[:8]}"},
+        "operationalinsights:Workspace": {"customerId": f"workspace-{digest[:8]}"},
+        "network:PublicIPAddress": {"ipAddress": f"198.51.100.{int(digest[:2], 16)}"},
+    }.get(kind, {})
+
+
+def _embedded(args: MockResourceArgs) -> dict[str, Any]:
+    kind = args.inputs.get("kind", "ed25519")
+    return {
+        "SshKey": {"private_key": f"private {args.name}", "public_key": f"ssh-{kind} {args.name}"},
+        "Secret": {"value": f"value of {args.name}"},
+        "GatewayPassword": {"value": f"password of {args.name}"},
+    }.get(args.typ.rpartition(":")[2], {})
+
+
+def record(build: Callable[[], None], **config: str) -> Recording:
+    """Run `build` as Pulumi runs a program; what fails in it, fails here."""
+    return recorder.record(build, AzureMocks(), **config)
+
+
+@dataclass
+class AzureProgram(CloudProgram):
+    """The whole program with a stack's configuration, beside a region, three workers and an operator."""
+
+    def mocks(self) -> AzureMocks:
+        return AzureMocks()
+
+    def always(self) -> dict[str, str]:
+        return {"provider": "azure", "region": REGION, "workers": "3", "adminCidrs": ADMIN}
+
+
+@pytest.fixture
+def azure_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureProgram]:
+    """The program, as `pulumi up --stack test` would run it for a stack on Azure."""
+    said: list[str] = []
+    monkeypatch.setattr("pulumi.log.error", said.append)
+    monkeypatch.setattr("pulumi.log.warn", lambda _: None)
+    yield AzureProgram(said)
