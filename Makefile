@@ -27,6 +27,7 @@ test: setup ## static checks, then every test
 	lint-imports && \
 	vermin --quiet --violations -t=3.8- jobs/trainer jobs/on_head bootstrap/on_node && \
 	python -m tools.s3_server && \
+	python -m tools.azurite && \
 	pytest
 
 lock: setup ## resolve requirements.lock anew from pyproject.toml

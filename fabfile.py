@@ -13,12 +13,14 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from rich.console import Console
 
+from bootstrap import script_actions
 from bootstrap.cluster import Cluster
 from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
 from bootstrap.errors import CaffeSparkError, ConfigError
 from bootstrap.execute import apply
 from bootstrap.framework import Recipe, ensure_framework, for_cluster, load_recipe, require_devices
+from bootstrap.script_actions.report import report
 from bootstrap.stack import load_cluster, selected_stack, stacks_up
 from infra.aws.config import AwsConfig
 from infra.config import from_file
@@ -92,6 +94,8 @@ def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False)
     """Bring every node to the state that the roles declare: hosts, Java, HDFS, Spark."""
     cluster = cluster_of(stack)
     apply(cluster, cluster.roles, dry_run=dry_run, console=console)
+    if not dry_run:
+        script_actions.catch_up(cluster, console)
 
 
 @task(help={"stack": STACK_HELP, "recipe": RECIPE_HELP, "dry_run": "print the roles' plan, change nothing"})
@@ -144,6 +148,13 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
 def attach(_: Context, job: str, stack: str | None = None) -> None:
     """Follow a job that was left running, and bring back its results."""
     follow_job(cluster_of(stack, wait=False), job, console, RESULTS)
+
+
+@task(name="script-actions", help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def list_script_actions(_: Context, stack: str | None = None) -> None:
+    """Which script actions have run on the cluster, how they ended, and which run on nodes that join."""
+    console.print(report(load_cluster(ROOT, stack, environment(ROOT, os.environ))))
 
 
 @task(help={"stack": STACK_HELP})

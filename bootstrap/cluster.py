@@ -195,6 +195,11 @@ class Cluster(_Frozen):
         return f"hdfs://{self.head.name}:9000" if self.provider == "local" and self.yarn else ""
 
     @property
+    def takes_script_actions(self) -> bool:
+        """Whether its nodes get the framework as HDInsight's do: HDInsight itself, and nodes of its shape."""
+        return self.hdinsight is not None or (self.yarn is not None and self.blob is not None)
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Every value that nodes get and nobody else may see."""
         s3 = self.s3.secret_key if self.s3 else None

@@ -1,4 +1,4 @@
-"""Who is in a cluster right now: fixed nodes as the stack says, members of a worker group as they report."""
+"""Who is in a cluster right now: fixed nodes as the stack says, those that come and go as they report."""
 
 from __future__ import annotations
 
@@ -27,9 +27,14 @@ def resolve(cluster: Cluster, console: Console, *, wait: bool = True, patience: 
     cloud does not have is said in its own words, and not waited for.
 
     Raises:
-        StackError: there is no such group, the head has not come up, or no worker has.
-        ConfigError, ServiceDown: AWS refuses, or cannot be reached.
+        StackError: there is no such group or cluster, the head has not come up, or no worker has.
+        ConfigError, ServiceDown: the cloud refuses, or cannot be reached.
     """
+    if cluster.hdinsight is not None:
+        # Azure's clients take a second, which other clusters need not pay
+        from bootstrap.hdinsight import resolve_hosts
+
+        return resolve_hosts(cluster)
     group = cluster.worker_group
     if group is None:
         return cluster

@@ -17,6 +17,7 @@ from bootstrap import facts, runlog, script
 from bootstrap import remote as ssh
 from bootstrap.cluster import Cluster, Node
 from bootstrap.command import Command, Needs
+from bootstrap.diagnosis import diagnose
 from bootstrap.errors import CaffeSparkError, StepFailed
 from bootstrap.milestones import Milestones
 from bootstrap.operations import summary
@@ -246,11 +247,15 @@ class _NodeRun:
         title = f"role {command.role!r}, step {command.name!r}: {why}"
         again = "Mend the cause, then type the same command again: it goes on from this step."
         tail = list(self._log.tail) if seconds else []
+        known = diagnose("\n".join(tail), stack=self.shared.cluster.stack, node=self.node.name)
+        if known is not None:
+            again = known.fix
         shown = f"{command.masked(summary(command.run))}"
         where = f"Full log: {self._log.path}. " if self._log.path.exists() else ""
         self.shared.progress.ended(self.node.name, command, "failed", seconds)
         self.shared.progress.failed(self.node.name, title, shown, tail, where + again)
-        last = f" ({tail[-1].strip()})" if tail else ""
+        # What is known says more than the last line, which is often the tool's own farewell.
+        last = f" ({known.why if known else tail[-1].strip()})" if tail else ""
         self.failure = StepFailed(
             f"{self.node.name}, role {command.role!r}, step {command.name!r}", why + last, where + again
         )

@@ -1,4 +1,4 @@
-"""Shared storage through the head's `hdfs dfs`: HDFS and S3A by the same words.
+"""Shared storage through the head's `hdfs dfs`: HDFS, S3A and WASB by the same words.
 
 A call starts a JVM on the head and takes one to two seconds, so each method is one round trip.
 """
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from bootstrap import paths
 from bootstrap.errors import CommandFailed, ServiceDown
 from bootstrap.remote import Remote, Result
+from bootstrap.storage_refusals import refusal
 
 TIMEOUT = 600.0
 """Seconds; a gigabyte on a slow disk."""
@@ -248,9 +249,9 @@ rm -rf {target}; mv "$aside/got" {target}
     def _explain(self, path: str, result: Result) -> NoReturn:
         """Raise what the failure means: a storage that is down, a full disk, or the command's own words."""
         self.require_writable()
-        refusal = _s3_refusal(self._uri, result.stderr) if self._uri.startswith("s3a:") else None
-        if refusal is not None:
-            raise refusal
+        meant = refusal(self._uri, result.stderr)
+        if meant is not None:
+            raise meant
         why = (_said(result) or [f"status {result.exit_code}"])[-1]
         fix = "Run `fab doctor`."
         if "No space left on device" in result.stderr:
@@ -263,32 +264,3 @@ def _said(result: Result) -> list[str]:
     return [
         line for line in result.stderr.splitlines() if line.strip() and not re.search(r"(^|\s)WARN\s", line)
     ]
-
-
-_KEYS = "Mend the stack's keys for it, run `pulumi up`, then `fab bootstrap`."
-_S3_CODES = {
-    "NoSuchBucket": (
-        "there is no such bucket",
-        "Run `pulumi up`, which makes it; or mend the stack's setting.",
-    ),
-    "InvalidAccessKeyId": ("it does not know the access key", _KEYS),
-    "SignatureDoesNotMatch": ("the secret key is not the access key's", _KEYS),
-    "AccessDenied": ("it refuses this machine", "Let the machine's role, or the key, read and write there."),
-    # A request for an object's head gets no further word.
-    "403 Forbidden": ("it refuses this machine: the key is wrong, or may not do that", _KEYS),
-    "400 Bad Request": ("it refuses the request", "Look whether the region is the bucket's own."),
-    "ExpiredToken": ("the machine's credentials have expired", "Run the same command again."),
-}
-_UNREACHABLE = re.compile(r"(Connection refused|[Cc]onnect timed out|UnknownHostException|No route to host)")
-
-
-def _s3_refusal(uri: str, said: str) -> ServiceDown | None:
-    """What S3 means by an exception of Hadoop's client; None for one that says nothing about the service."""
-    code = re.search(r"Error Code: ([^;)]+)", said)
-    if code and code[1] in _S3_CODES:
-        return ServiceDown(uri, *_S3_CODES[code[1]])
-    unreachable = _UNREACHABLE.search(said)
-    if unreachable:
-        fix = "Look at the server, its name in the stack's settings, and the network between."
-        return ServiceDown(uri, f"it does not answer ({unreachable[1]})", fix)
-    return None

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from bootstrap import runlog
+from bootstrap.diagnosis import diagnose
 from bootstrap.errors import BuildError, IntegrityError
 from bootstrap.framework import cache, steps
 from bootstrap.framework.key import HeadFacts
@@ -168,7 +169,9 @@ def _phases(head: Remote, folder: str) -> dict[str, float]:
     return log.phases
 
 
-def _failure(log: BuildLog, code: int, tail: list[str], node: str, path: Path) -> BuildError | IntegrityError:
+def _failure(  # noqa: PLR0911 - a case each
+    log: BuildLog, code: int, tail: list[str], node: str, path: Path
+) -> BuildError | IntegrityError:
     """What a failed build means; `tail` is the log's last lines."""
     step, status = log.failed or (log.step or "start", code)
     given, text = f"step `{step}` of the build on {node}", "\n".join(tail)
@@ -184,6 +187,9 @@ def _failure(log: BuildLog, code: int, tail: list[str], node: str, path: Path) -
         return BuildError(given, f"no space is left on {node}", f"Free some there, {again}.")
     if "Killed signal" in text or "cannot allocate memory" in text.lower():
         return BuildError(given, f"{node} ran out of memory", f"Give it more or fewer cores, {again}.")
+    known = diagnose(text, node=node)
+    if known is not None:
+        return BuildError(given, known.why, f"{known.fix} Full log: {path}")
     telling = [line for line in tail if "error" in line.lower()] or [f"status {status}"]
     return BuildError(given, telling[0].strip(), f"Read {path}, mend the cause, {again}.")
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from rich.console import Console
 
 from bootstrap import remote as ssh
+from bootstrap import script_actions
 from bootstrap.boot import framework_script
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import IntegrityError, StepFailed
@@ -29,6 +30,7 @@ from bootstrap.framework.manifest import ARCHIVE, Manifest
 from bootstrap.framework.recipe import Recipe, load_recipe, require_devices
 from bootstrap.framework.steps import folder_of
 from bootstrap.remote import Remote
+from bootstrap.script_actions import ScriptAction
 from bootstrap.storage import SharedStorage
 
 Origin = Literal["present", "cache", "compiled"]
@@ -85,17 +87,26 @@ def ensure_framework(
     require_devices(loaded, cluster)
     framework = _get(cluster, loaded, console)
     try:
-        apply(cluster, ["caffe"], given=framework.variables(), console=console)
+        _spread(cluster, framework, console)
     except StepFailed:
         # Whether the artefact was damaged between its check and a node's: then it is replaced, once.
         again = _get(cluster, loaded, console)
         if again.origin == "present":
             raise
         framework = again
-        apply(cluster, ["caffe"], given=framework.variables(), console=console)
+        _spread(cluster, framework, console)
     if cluster.s3 is not None:
         _publish(cluster, framework, console)
     return framework
+
+
+def _spread(cluster: Cluster, framework: Framework, console: Console) -> None:
+    """To every node: by SSH, or as a script action that later nodes get as well."""
+    if not cluster.takes_script_actions:
+        apply(cluster, ["caffe"], given=framework.variables(), console=console)
+        return
+    action = ScriptAction("caffe", framework_script(cluster, framework.variables()))
+    script_actions.run(cluster, action, console)
 
 
 def _publish(cluster: Cluster, framework: Framework, console: Console) -> None:

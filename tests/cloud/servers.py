@@ -1,10 +1,12 @@
 """Servers that stand for the cloud's, on the address by which a stack's nodes reach this machine.
 
-The S3 server is a real one (versitygw). The Auto Scaling service only notes what it is asked: simulated.
+The S3 server is a real one (versitygw), and so is the blob server (Azurite). The Auto Scaling service only
+notes what it is asked: simulated.
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
@@ -19,8 +21,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
+import pytest
+from azure.storage.blob import ContainerClient
 from botocore.config import Config
 
+from tools import azurite as azurite_tool
 from tools.environment import ROOT, state_folder
 from tools.s3_server import ensure
 
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 REGION = "eu-west-1"
 ACCESS_KEY = "AKIASTANDINEXAMPLE00"
 SECRET_KEY = "stand-in/secret+key-of-the-tests"
+ACCOUNT = "caffesparktests"
+ACCOUNT_KEY = base64.b64encode(b"a stand-in for a storage account's key, 64 bytes as Azure's are.").decode()
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,48 @@ def scaling_service(address: str) -> Iterator[ScalingService]:
         server.server_close()
 
 
+@dataclass(frozen=True)
+class BlobServer:
+    """A blob server with one account, whose containers the tests make."""
+
+    server: str
+    """ADDRESS:PORT."""
+
+    def container(self, name: str) -> ContainerClient:
+        """A new container."""
+        url = f"http://{self.server}/{ACCOUNT}"
+        client = ContainerClient(url, name, credential=ACCOUNT_KEY)
+        client.create_container()
+        return client
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobServer]:
+    """A blob server on a free port of loopback, for all tests; skipped where there is none to start."""
+    if not azurite_tool.folder(ROOT).exists():
+        pytest.skip(
+            "no blob server here: `python -m tools.azurite` installs it, and `make test` does so first"
+        )
+    folder = tmp_path_factory.mktemp("azurite")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [*azurite_tool.command(ROOT), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    command += ["--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(
+            command,
+            env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait_for("127.0.0.1", port, server)
+            yield BlobServer(f"127.0.0.1:{port}")
+        finally:
+            server.terminate()
+            server.wait()
+
+
 def _wait_for(address: str, port: int, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 20
     while True:
@@ -115,6 +164,6 @@ def _wait_for(address: str, port: int, server: subprocess.Popen[bytes]) -> None:
             socket.create_connection((address, port), 1).close()
             return
         except OSError:
-            assert server.poll() is None, "the S3 server ended; its log lies beside its folder"
-            assert time.monotonic() < deadline, "the S3 server does not listen"
+            assert server.poll() is None, "the server ended; its log lies beside its folder, or in it"
+            assert time.monotonic() < deadline, "the server does not listen"
             time.sleep(0.1)

@@ -31,6 +31,12 @@ def test_containers_get_what_the_stack_offers(compile_for: Compile) -> None:
     assert found["yarn.scheduler.maximum-allocation-mb"] == "2048"
 
 
+def test_a_container_that_takes_more_memory_than_it_asked_for_is_killed(compile_for: Compile) -> None:
+    found = properties(compile_for("yarn", "w1").template("yarn-site.xml.j2"))
+    # Seen with Hadoop 3.3.4: while this is on, nothing is killed without control groups.
+    assert found["yarn.nodemanager.resource.memory.enforced"] == "false"
+
+
 def test_logs_of_ended_applications_lie_in_shared_storage(compile_for: Compile) -> None:
     found = properties(compile_for("yarn", "w1").template("yarn-site.xml.j2"))
     assert found["yarn.log-aggregation-enable"] == "true"

@@ -1,0 +1,233 @@
+"""Run a script action on our own nodes as HDInsight runs it on its: this is what stands for its agent.
+
+Each node of the roles fetches the script from blob storage and runs it as root, all side by side, for an hour
+at most. What came of it is kept: output and exit status on the node, the counts and what persists in storage.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from rich.console import Console
+
+from bootstrap import paths
+from bootstrap.blob import Blobs
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import CaffeSparkError, StackError
+from bootstrap.framework.progress import clock
+from bootstrap.remote import Remote, connect
+from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, Role, ScriptAction
+from bootstrap.script_actions.executions import DONE, FAILED, LINES, Persisted, Record
+from bootstrap.script_actions.failure import failure
+from bootstrap.unit import LOST, Unit
+
+ON_NODE: Final = f"{paths.STATE}/script-actions"
+PERSISTED: Final = f"{FOLDER}/persisted.json"
+HISTORY: Final = f"{FOLDER}/history"
+KILL_GRACE_S: Final = 10
+_TIMED_OUT: Final = 124
+"""Exit status of coreutils' `timeout`."""
+_NODES_ROLE: Final[dict[Role, str]] = {"headnode": "head", "workernode": "workers"}
+
+
+def run(
+    cluster: Cluster, action: ScriptAction, uri: str, console: Console, *, limit: float = LIMIT_S
+) -> Execution:
+    """Run a script that lies at `uri` on all nodes of its roles; nothing runs where it is in place.
+
+    Raises:
+        ScriptActionFailed: it failed on a node, or a node was lost.
+        StackError: the cluster has no node of these roles.
+        ConfigError, ServiceDown: blob storage refuses, or does not answer.
+    """
+    return _Run(cluster, action, uri, console, limit).go()
+
+
+def history(cluster: Cluster) -> list[Record]:
+    """Every run that blob storage remembers, the newest first.
+
+    Raises:
+        ConfigError, StackError, ServiceDown: storage refuses, or does not answer.
+    """
+    blobs = Blobs.of(cluster)
+    found = [_record(blobs.read(path) or b"{}") for path in blobs.list(f"{HISTORY}/")]
+    return sorted(found, key=lambda record: record.begun, reverse=True)
+
+
+def persisted(cluster: Cluster) -> list[Persisted]:
+    """The script actions that nodes get when they join. Raises as `history`."""
+    found = json.loads(Blobs.of(cluster).read(PERSISTED) or b"[]")
+    return [Persisted(**{**one, "roles": tuple(one["roles"])}) for one in found]
+
+
+def catch_up(cluster: Cluster, console: Console) -> None:
+    """Run what persists on the nodes that have not run it. Raises as `run`."""
+    blobs = Blobs.of(cluster)
+    for one in persisted(cluster):
+        path = one.uri.removeprefix(f"{blobs.uri}/")
+        script = blobs.read(path)
+        if script is None:
+            raise StackError(
+                one.uri,
+                f"the script of the persisted action {one.name!r} is gone",
+                f"Run `fab build-headnode --stack {cluster.stack}`, which puts a new one.",
+            )
+        roles = tuple(role for role in _NODES_ROLE if role in one.roles)
+        run(cluster, ScriptAction(one.name, script.decode(), roles, one.parameters), one.uri, console)
+
+
+@dataclass
+class _Run:
+    """One action on one cluster."""
+
+    cluster: Cluster
+    action: ScriptAction
+    uri: str
+    console: Console
+    limit: float
+
+    def __post_init__(self) -> None:
+        self._blobs = Blobs.of(self.cluster)
+        self._begun = time.time()
+        self.id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(self._begun))}-{secrets.token_hex(2)}"
+
+    def go(self) -> Execution:
+        """See `run`."""
+        nodes = self._nodes()
+        with ThreadPoolExecutor(len(nodes)) as pool:
+            done = list(pool.map(self._in_place, nodes))
+            rest = [node for node, there in zip(nodes, done, strict=True) if not there]
+            if not rest:
+                self._persist()
+                self._tell(f"in place on {len(nodes)} nodes")
+                return Execution(
+                    self.id, self.action.name, self.uri, tuple(HostOutcome(n.name, 0) for n in nodes)
+                )
+            self._tell(f"runs on {', '.join(node.name for node in rest)}: {self.uri}")
+            outcomes = tuple(pool.map(self._on_node, rest))
+        execution = Execution(self.id, self.action.name, self.uri, outcomes)
+        self._remember(execution)
+        if not execution.ok:
+            what = f"script action {self.action.name!r} on stack {self.cluster.stack!r}"
+            names = [node.name for node in rest]
+            where = f"Each node keeps the whole output in {ON_NODE}/{self.id}/log."
+            raise failure(what, execution, names, "", where)
+        self._persist()
+        self._tell(f"done on {len(rest)} nodes")
+        return execution
+
+    def _nodes(self) -> list[Node]:
+        wanted = {_NODES_ROLE.get(role) for role in self.action.roles}
+        head = [self.cluster.head] if "head" in wanted else []
+        nodes = [*head, *(self.cluster.workers if "workers" in wanted else ())]
+        if not nodes:
+            raise StackError(
+                f"script action {self.action.name!r} for {', '.join(self.action.roles)}",
+                f"stack {self.cluster.stack!r} has no such nodes",
+                f"Name of {', '.join(_NODES_ROLE)}.",
+            )
+        return nodes
+
+    @property
+    def _mark(self) -> str:
+        """File on a node that names the script of this action that succeeded there last."""
+        return f"{ON_NODE}/{self.action.name}.uri"
+
+    @property
+    def _words(self) -> str:
+        return f"{self.uri} {self.action.parameters}".strip()
+
+    def _in_place(self, node: Node) -> bool:
+        try:
+            with connect(self.cluster, node) as remote:
+                found = remote.run(f"cat {shlex.quote(self._mark)}", check=False, timeout=30)
+        except CaffeSparkError:
+            return False  # running it will say why
+        return found.ok and found.stdout.strip() == self._words
+
+    def _on_node(self, node: Node) -> HostOutcome:
+        begun, lines = time.monotonic(), list[str]()
+        folder = f"{ON_NODE}/{self.id}"
+
+        def outcome(code: int | None, said: str) -> HostOutcome:
+            return HostOutcome(node.name, code, said, round(time.monotonic() - begun, 1), f"{folder}/log")
+
+        try:
+            with ExitStack() as stack:
+
+                def again() -> Remote:
+                    return stack.enter_context(connect(self.cluster, node))
+
+                unit = Unit(again(), f"caffe-spark-action-{self.id}", folder)
+                unit.remote.run(f"mkdir -p {shlex.quote(folder)}")
+                unit.start(self._script())
+                code = unit.follow(lines.append, reconnect=again)
+        except CaffeSparkError as error:
+            return outcome(None, error.why)
+        said = "\n".join(line for line in lines if line.strip())
+        if code == LOST:
+            return outcome(None, f"{_end(said)}\nit was killed, or {node.name} went down".strip())
+        if code == _TIMED_OUT:
+            return outcome(code, f"{_end(said)}\nit ran past the limit of {clock(self.limit)}".strip())
+        return outcome(code, _end(said))
+
+    def _script(self) -> str:
+        """What a node does: fetch, check, run, and note that it succeeded."""
+        fetch = f"runuser -u {paths.JOB_USER} -- {paths.HDFS} dfs -cat {shlex.quote(self.uri)}"
+        return f"""\
+set -u
+[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}
+cd {ON_NODE}/{self.id}
+{fetch} >script || exit 1
+echo '{self.action.sha256}  script' | sha256sum -c --quiet - || exit 1
+chmod 0700 script
+# As HDInsight's agent starts it: root's own environment, and nothing of this one's but a path.
+env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \\
+  timeout -k {KILL_GRACE_S} {self.limit:g} ./script {self.action.parameters}
+code=$?
+[ $code -ne 0 ] || echo {shlex.quote(self._words)} >{shlex.quote(self._mark)}
+exit $code
+"""
+
+    def _persist(self) -> None:
+        there = persisted(self.cluster)
+        mine = Persisted(self.action.name, self.uri, self.action.roles, self.action.parameters)
+        kept = [one for one in there if one.name != mine.name] + ([mine] if self.action.persist else [])
+        if kept != there:
+            self._blobs.write(PERSISTED, json.dumps([asdict(one) for one in kept], indent=1).encode())
+
+    def _remember(self, execution: Execution) -> None:
+        begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._begun))
+        document = {**asdict(execution), "begun": begun, "persist": self.action.persist}
+        self._blobs.write(f"{HISTORY}/{self.id}.json", json.dumps(document, indent=1).encode())
+
+    def _tell(self, line: str) -> None:
+        self.console.print(f"{self.action.name:<8} {line}", soft_wrap=True, highlight=False)
+
+
+def _record(document: bytes) -> Record:
+    found = json.loads(document)
+    hosts: Sequence[dict[str, object]] = found["hosts"]
+    ok = sum(host["exit_code"] == 0 for host in hosts)
+    counts = ((DONE, ok), (FAILED, len(hosts) - ok))
+    return Record(
+        id=found["id"],
+        name=found["action"],
+        uri=found["uri"],
+        status="Succeeded" if ok == len(hosts) else "Failed",
+        operation="PostClusterCreateScriptActionRequest",
+        begun=found["begun"],
+        counts=tuple((status, count) for status, count in counts if count),
+    )
+
+
+def _end(text: str) -> str:
+    return "\n".join(text.splitlines()[-LINES:])

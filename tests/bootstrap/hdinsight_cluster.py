@@ -1,0 +1,57 @@
+"""Fixtures: an HDInsight cluster as its stack describes it, and the stand-in for Azure that it lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bootstrap import azure
+from bootstrap.cluster import BlobAccess, Cluster, HdInsight, Yarn
+from tests.cloud import arm as cloud
+from tests.cloud.arm import Arm
+
+ACCOUNT = "caffewest"
+STORAGE = f"wasbs://cluster@{ACCOUNT}.blob.core.windows.net"
+
+
+@pytest.fixture
+def hdinsight(cluster: Cluster) -> Cluster:
+    """No worker is named, no host key known."""
+    head = cluster.head.model_copy(
+        update={"name": "headnode0", "address": f"{cloud.NAME}-ssh.azurehdinsight.net", "host_key": ""}
+    )
+    return cluster.model_copy(
+        update={
+            "stack": "azure-west-europe",
+            "provider": "azure",
+            "head": head,
+            "workers": (),
+            "ssh": cluster.ssh.model_copy(update={"jump": True}),
+            "spark_master": "yarn",
+            "shared_storage": STORAGE,
+            "blob": BlobAccess(account=ACCOUNT),
+            "yarn": Yarn(
+                resource_manager="http://headnodehost:8088", container_memory_mb=2048, container_cores=2
+            ),
+            "hdinsight": HdInsight(
+                subscription=cloud.SUBSCRIPTION,
+                resource_group=cloud.GROUP,
+                name=cloud.NAME,
+                region="westeurope",
+                artifacts=f"wasbs://artifacts@{ACCOUNT}.blob.core.windows.net",
+                workers=3,
+            ),
+        }
+    )
+
+
+@pytest.fixture
+def arm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
+    """Azure's management interface, simulated; every client goes there."""
+    with cloud.arm_server() as server:
+        monkeypatch.setenv(azure.ENDPOINT, server.url)
+        # the clients' own pauses between tries, for programs that have all day
+        monkeypatch.setattr(azure, "PATIENT", {**azure.PATIENT, "retry_backoff_factor": 0.01})
+        monkeypatch.setattr(azure, "HASTY", {**azure.HASTY, "retry_backoff_factor": 0.01})
+        yield server
