@@ -129,7 +129,7 @@ def _aggregated(head: Remote, kept: Kept, executor: int | None, on_line: OnLine)
         which = ["-am", "1"]
     else:
         which = ["-containerId", kept.last("executors")["executors"][str(executor)]["container"]]
-    command = [paths.YARN, "logs", "-applicationId", application, *which, "-log_files_pattern", "std.*"]
+    command = [paths.YARN, "logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]
     lines: list[str] = []
     inside = False
 

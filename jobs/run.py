@@ -19,7 +19,7 @@ from rich.console import Console
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster
-from bootstrap.errors import CommandFailed, JobError
+from bootstrap.errors import CommandFailed, JobError, ServiceDown
 from bootstrap.remote import Remote, connect
 from bootstrap.storage import SharedStorage
 from bootstrap.unit import LOST, Unit
@@ -31,6 +31,9 @@ from jobs.spec import JobSpec
 from jobs.submit import EVENTS, JobPlace, script
 from jobs.summary import Summary, summarise
 from jobs.view import View
+
+NOT_GRANTED = "executors requested"
+"""The trainer's words (jobs/trainer/checks.py) when fewer registered in time."""
 
 
 class _Terminated(KeyboardInterrupt):
@@ -125,13 +128,26 @@ def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: 
                 f"its driver was killed, or {link.remote.node.name} went down",
                 f"Run `fab doctor`. The log until then: {log}",
             )
-        raise view.failure(place.id, code, str(log))
+        text = log.read_text(errors="replace") if log.exists() else ""
+        raise _explained(
+            link.remote, cluster, place.id, view.failure(place.id, code, str(log), text, cluster.stack)
+        )
     summary = _bring_back(link.remote, cluster, job, view, folder)
     # Executors leave a moment after their driver.
     sweep(cluster, place.id)
     console.print(summary.table())
     console.print(f"results  {folder}/", soft_wrap=True)
     return summary
+
+
+def _explained(head: Remote, cluster: Cluster, job: str, error: JobError) -> JobError:
+    """The failure, with what only the cluster manager knows: why it gave too few executors."""
+    if cluster.yarn and NOT_GRANTED in error.given:
+        with suppress(ServiceDown):
+            reason = yarn.explain(head, cluster, job)
+            if reason:
+                return JobError(error.given, f"{error.why}: {reason}", error.fix)
+    return error
 
 
 def _follow(cluster: Cluster, link: _Link, job: Job, console: Console) -> tuple[View, int | None]:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from bootstrap.diagnosis import diagnose
 from bootstrap.errors import JobError
 
 _EVENT = '{"event": '
@@ -64,13 +65,25 @@ class View:
         if text:
             self._console.print(text, markup=False, soft_wrap=True)
 
-    def failure(self, job: str, exit_code: int, log: str) -> JobError:
-        """Why the job failed, from what was seen. `log` is where the full log lies."""
+    def failure(self, job: str, exit_code: int, log: str, text: str = "", stack: str = "") -> JobError:
+        """Why the job failed, from what was seen.
+
+        `log` is where the full log lies, `text` what it holds; the remedy names `stack`.
+        """
         where = f"The full log: {log}"
         for event in reversed(self.events):
             if event["event"] == "failed" and "words" in event:
                 given, why, fix = event["words"]
+                known = diagnose(f"{given}: {why}", stack=stack)
+                if known is not None:
+                    return JobError(f"job {job}: {given}", why, f"{known.fix} {where}")
+                known = diagnose(text, stack=stack)
+                if known is not None:
+                    return JobError(f"job {job}: {given}", f"{why}: {known.why}", f"{known.fix} {where}")
                 return JobError(f"job {job}: {given}", why, f"{fix.rstrip('.')}. {where}")
+        known = diagnose(text, stack=stack)
+        if known is not None:
+            return JobError(f"job {job}", known.why, f"{known.fix} {where}")
         said = [line for line in self.log if line.strip()]
         why = f"it ended with status {exit_code}" + (f": {said[-1].strip()}" if said else "")
         return JobError(f"job {job}", why, where)

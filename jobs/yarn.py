@@ -86,6 +86,25 @@ def refuse_without_room(
     )
 
 
+def explain(head: Remote, cluster: Cluster, job: str) -> str:
+    """Why YARN has given a job fewer executors than it asked for, going by what it says now; may be empty.
+
+    Raises:
+        ServiceDown: the ResourceManager does not answer.
+    """
+    nodes = _listed(ask(head, cluster, "nodes"), "node")
+    alive = {node["nodeHostName"] for node in nodes if node["state"] == "RUNNING"}
+    missing = [node.name for node in cluster.workers if node.name not in alive]
+    if missing:
+        return f"the NodeManager on {', '.join(missing)} is {_state(nodes, missing[0])}"
+    running = [
+        f"{app['name']} holds {app['allocatedMB']} MiB"
+        for app in _listed(ask(head, cluster, f"apps?states={UNFINISHED}"), "app")
+        if app["name"] != job
+    ]
+    return ", ".join(running)
+
+
 def kill(head: Remote, cluster: Cluster, job: str) -> None:
     """End what YARN runs of the job; nothing happens when there is nothing.
 

@@ -37,6 +37,7 @@ POLL_S = 0.5
 LATE_EVENTS_S = 3.0
 AGGREGATED_S = 20.0
 """Logs lie in shared storage about two seconds after the application's end."""
+SOON_S = 5.0
 SHOWN_LINES = 400
 KILLED = 143
 _STATUS = re.compile(r"(?:exited with status|exitCode:) (\d+)")
@@ -90,9 +91,9 @@ class ResourceManager:
         """End it; nothing happens when it has ended."""
         subprocess.run([self._yarn, "application", "-kill", id_], stdin=subprocess.DEVNULL, check=False)
 
-    def log(self, id_: str, file: str) -> list[str]:
-        """Lines of a log file of the driver's container; empty where there are none."""
-        command = [self._yarn, "logs", "-applicationId", id_, "-am", "1", "-log_files", file]
+    def log(self, id_: str, files: str) -> list[str]:
+        """Lines of these log files (`a,b`) of the driver's container; empty where there are none."""
+        command = [self._yarn, "logs", "-applicationId", id_, "-am", "1", "-log_files", files]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
         return log_lines(done.stdout.decode(errors="replace").splitlines())
 
@@ -156,7 +157,7 @@ class Job:
     def _end(self, app: dict[str, Any]) -> int:
         if app["finalStatus"] == "SUCCEEDED" and self._over.is_set():
             return 0
-        deadline = time.monotonic() + AGGREGATED_S
+        deadline = time.monotonic() + (SOON_S if self._over.is_set() else AGGREGATED_S)
         while app.get("logAggregationStatus") not in _AGGREGATED and time.monotonic() < deadline:
             time.sleep(POLL_S)
             app = self._manager.application(self.id)
@@ -166,12 +167,25 @@ class Job:
                 self._write(line)
         if app["finalStatus"] == "SUCCEEDED":
             return 0
-        print("\n".join(self._manager.log(self.id, "stderr")[-SHOWN_LINES:]))
+        # The JVM writes to stderr; what its Python wrote to either is in stdout.
+        print("\n".join(self._late_log("stdout,stderr")[-SHOWN_LINES:]))
         print(
             "YARN: {} is {}: {}".format(self.id, app["finalStatus"], app.get("diagnostics", "").strip()),
             flush=True,
         )
         return exit_status(app)
+
+    def _late_log(self, files: str) -> "list[str]":
+        """The driver's log; YARN may say that it is there a moment before it is.
+
+        Not waited for where the driver has said in its own words why it failed.
+        """
+        deadline = time.monotonic() + (0 if self._over.is_set() else AGGREGATED_S)
+        while True:
+            lines = self._manager.log(self.id, files)
+            if lines or time.monotonic() > deadline:
+                return lines
+            time.sleep(1)
 
     def note(self, event: Event) -> None:
         """Write an event of our own."""

@@ -9,6 +9,9 @@ from jobs.trainer.errors import TrainerError
 from jobs.trainer.journal import Journal
 
 _LOST = re.compile(r"\(TID \d+\) \(([^ ]+) executor \d+\): ExecutorLostFailure")
+_REASON = re.compile(r"ExecutorLostFailure \(executor (\d+) [^)]*\) Reason: (.+)")
+_CALLING = "An error occurred while calling"
+"""py4j's own first line; Java's words follow."""
 _PYTHON_ERROR = re.compile(r"[A-Za-z_][\w.]*: \S")
 
 
@@ -22,8 +25,13 @@ def explain(error: Exception, journal: Journal) -> TrainerError:
     cause = journal.cause()
     if cause is None:
         lost = lost_executor(str(error))
+        reason = _REASON.search(str(error))
+        if reason and not lost:
+            number = reason.group(1)
+            lost = "executor {} on {}".format(number, journal.placed.get(number, "?"))
         if lost:
-            return TrainerError(lost, "it was lost at iteration {}".format(journal.iteration), resume)
+            why = "it was lost at iteration {}".format(journal.iteration)
+            return TrainerError(lost, "{}: {}".format(why, reason.group(2)) if reason else why, resume)
         return TrainerError("the stage", innermost(str(error)), resume)
     if cause.get("kind") == "peer":
         # Everyone who could speak has lost somebody: who has not spoken is the one.
@@ -46,6 +54,8 @@ def lost_executor(message: str) -> Optional[str]:
 def innermost(text: str) -> str:
     """The error at the end of the first Python traceback in Spark's message, or the message's first line."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith(_CALLING):
+        lines = [lines[1].lstrip(": "), *lines[2:]]
     traces = [index for index, line in enumerate(lines) if line.lstrip().startswith("Traceback")]
     for line in lines[traces[0] + 1 :] if traces else []:
         # Frames are indented; the error is not.

@@ -25,6 +25,8 @@ class Journal:
         self._feed = feed
         self._show, self._lock = show, threading.Lock()
         self.hosts: Dict[int, str] = {}
+        self.placed: Dict[str, str] = {}
+        """Hosts by executor."""
         self.failures: List[Event] = []
         self.snapshot: Optional[Event] = None
         self.iteration = 0
@@ -35,6 +37,8 @@ class Journal:
             kind = event["event"]
             if kind == "rank":
                 self.hosts[event["rank"]] = event["host"]
+            elif kind == "executors":
+                self.placed = {number: where["host"] for number, where in event["executors"].items()}
             elif kind == "failed" and "rank" in event:
                 self.failures.append(event)
             elif kind == "snapshot":

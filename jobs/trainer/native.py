@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Sequence, Tuple
@@ -10,6 +11,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from jobs.trainer.datalayer import Source
+from jobs.trainer.errors import TrainerError
 from jobs.trainer.feed import Batch
 from jobs.trainer.prototxt import Job, native_solver
 
@@ -18,9 +20,18 @@ QUIET = "1"
 
 
 def load() -> Any:  # noqa: ANN401 - pycaffe has no types
-    """Import pycaffe; glog reads its level once, at that moment."""
+    """Import pycaffe; glog reads its level once, at that moment.
+
+    Raises:
+        TrainerError: it is not installed on this node, or lacks a library.
+    """
     os.environ.setdefault("GLOG_minloglevel", QUIET)
-    import caffe
+    try:
+        import caffe
+    except ImportError as error:
+        where = "Caffe on {}".format(socket.gethostname())
+        why = "it cannot be imported ({}: {})".format(type(error).__name__, error)
+        raise TrainerError(where, why, "Run `fab build-headnode`.") from error
 
     caffe.set_mode_cpu()
     return caffe

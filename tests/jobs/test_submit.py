@@ -128,3 +128,62 @@ def test_the_script_runs_in_the_jobs_folder_with_every_word_quoted(cluster: Clus
     assert "cd /var/lib/caffe-spark/jobs/mnist-1\n" in text
     assert "'a$b,loss'" in text
     assert text.splitlines()[-1].startswith("exec /opt/spark/bin/spark-submit ")
+
+
+# ---- YARN
+
+ON_YARN = JobPlace("mnist-1", "/var/lib/caffe-spark/jobs/mnist-1", "wasb://data@account1.blob/jobs/mnist-1")
+
+
+def test_on_yarn_the_driver_runs_in_the_cluster_and_a_program_of_ours_follows_it(
+    yarn_cluster: Cluster,
+) -> None:
+    argv = spark_submit_argv(spec(), yarn_cluster, ON_YARN)
+    assert argv[argv.index("--master") + 1] == "yarn"
+    assert argv[argv.index("--deploy-mode") + 1] == "cluster"
+    last = script(spec(), yarn_cluster, ON_YARN).splitlines()[-1]
+    follow = "-m jobs.on_head.yarn http://head:8088 mnist-1 /var/lib/caffe-spark/jobs/mnist-1/events.jsonl"
+    assert follow in last
+    assert "spark-submit --master yarn" in last
+
+
+def test_on_yarn_a_container_holds_the_whole_executor(yarn_cluster: Cluster) -> None:
+    found = conf(spark_submit_argv(spec(memory="1536 MiB", executors=1), yarn_cluster, ON_YARN))
+    assert (found["spark.executor.memory"], found["spark.executor.memoryOverhead"]) == ("768m", "768m")
+    assert found["spark.executor.instances"] == "1"
+    driver = (found["spark.driver.memory"], found["spark.driver.memoryOverhead"])
+    assert driver == ("512m", "512m")
+
+
+def test_on_yarn_the_drivers_environment_travels_with_the_job(yarn_cluster: Cluster) -> None:
+    found = conf(spark_submit_argv(spec(max_iter=300), yarn_cluster, ON_YARN))
+    prefix = "spark.yarn.appMasterEnv."
+    assert found[prefix + "CAFFE_SPARK_JOB"] == "mnist-1"
+    assert found[prefix + "CAFFE_SPARK_OVERRIDE_MAX_ITER"] == "300"
+    assert found[prefix + "CAFFE_SPARK_EVENTS"] == "<LOG_DIR>/events.jsonl"
+    source = found[prefix + "CAFFE_SPARK_OVERRIDE_TRAIN_SOURCE"]
+    assert source == "wasb://data@account1.blob.core.windows.net/data/mnist/train_lmdb"
+
+
+def test_on_yarn_a_dead_resource_manager_is_not_waited_for(yarn_cluster: Cluster) -> None:
+    found = conf(spark_submit_argv(spec(), yarn_cluster, ON_YARN))
+    assert int(found["spark.hadoop.yarn.resourcemanager.connect.max-wait.ms"]) <= 30_000
+    assert found["spark.yarn.submit.waitAppCompletion"] == "false"
+    assert found["spark.yarn.maxAppAttempts"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"memory": "3 GiB"}, ("memory: 3072 MiB", "largest container has 2048 MiB")),
+        ({"executors": 4}, ("executors: 4", "room for 3", "less 1024 MiB and a core for the driver")),
+        ({"executors": 2, "cores": 2}, ("room for 1",)),
+    ],
+)
+def test_on_yarn_room_is_counted_with_the_driver(
+    yarn_cluster: Cluster, changes: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        spark_submit_argv(spec(**changes), yarn_cluster, ON_YARN)
+    for word in words:
+        assert word in str(refused.value)

@@ -91,3 +91,23 @@ def test_a_long_log_is_not_kept_whole(view: View) -> None:
 
     assert len(view.log) < 100
     assert view.log[-1] == "line 9999"
+
+
+def test_what_is_known_of_a_failure_replaces_the_remedy(view: View) -> None:
+    words = ["rank 1 on w2", "ImportError: libopenblas.so.0: cannot open shared object file", "Run it again."]
+    view.line(event("failed", message="x", words=words))
+
+    said = str(view.failure("j", 1, "log", stack="dev"))
+
+    assert "rank 1 on w2: ImportError: libopenblas.so.0" in said
+    assert "`fab build-headnode --stack dev`" in said
+    assert "Run it again" not in said
+
+
+def test_the_whole_log_is_searched_for_what_is_known(view: View) -> None:
+    log = "WARN x: Container killed by YARN for exceeding physical memory limits. 1.3 GB of 1 GB used.\n"
+
+    said = str(view.failure("j", 1, "log", text=log + "line\n" * 100))
+
+    assert "YARN killed a container" in said
+    assert "used 1.3 GB of memory, and it had asked for 1 GB" in said

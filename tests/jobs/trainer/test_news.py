@@ -248,3 +248,30 @@ def test_without_news_from_ranks_sparks_own_message_is_read(journal: Journal) ->
     assert str(explain(Exception(SPARK_PYTHON), journal)).startswith("the stage: ValueError: no such thing")
     assert innermost("one\ntwo") == "one"
     assert lost_executor("one") is None
+
+
+KILLED_FOR_MEMORY = (
+    "An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.\n"
+    ": org.apache.spark.SparkException: Job aborted due to stage failure: Could not recover from a failed "
+    "barrier ResultStage. Most recent failure reason: Stage failed because barrier task ResultTask(0, 0) "
+    "finished unsuccessfully.\n"
+    "ExecutorLostFailure (executor 1 exited caused by one of the running tasks) Reason: Container killed by "
+    "YARN for exceeding physical memory limits. 1.3 GB of 1 GB physical memory used. Consider boosting "
+    "spark.executor.memoryOverhead.\n"
+    "\tat org.apache.spark.scheduler.DAGScheduler.failJobAndIndependentStages(DAGScheduler.scala:2898)\n"
+)
+
+
+def test_an_executor_that_yarn_killed_is_named_with_yarns_reason(journal: Journal) -> None:
+    executors = {"1": {"host": "w2", "container": "c"}, "2": {"host": "w1", "container": "d"}}
+    journal.add({"event": "executors", "application": "a", "executors": executors})
+
+    error = explain(RuntimeError(KILLED_FOR_MEMORY), journal)
+
+    assert error.given == "executor 1 on w2"
+    assert error.why.startswith("it was lost at iteration 0: Container killed by YARN for exceeding physical")
+
+
+def test_javas_words_go_before_py4js() -> None:
+    text = "An error occurred while calling o1.save.\n: java.io.IOException: no\n\tat x"
+    assert innermost(text) == "java.io.IOException: no"

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import JobError
+from jobs import logs, records
+from jobs.logs import place
+from jobs.package import Job
+from jobs.records import Kept
+from jobs.spec import JobSpec
+from jobs.submit import JobPlace
+from tests.bootstrap.local_node import LocalNode
+from tests.jobs.conftest import SPECS
+
+EXECUTORS = {
+    "event": "executors",
+    "application": "application_1_0001",
+    "executors": {
+        "1": {"host": "w2", "container": "container_1_0001_01_000002"},
+        "2": {"host": "w1.internal.example", "container": "container_1_0001_01_000003"},
+    },
+}
+APPLICATION = {
+    "event": "application",
+    "id": "application_1_0001",
+    "host": "w1",
+    "container": "container_1_0001_01_000001",
+}
+
+
+def kept(*events: dict[str, Any], folder: str = "/jobs/mnist-1") -> Kept:
+    job = Job(JobSpec.from_file(SPECS / "mnist.yaml"), "key", JobPlace("mnist-1", folder, "wasb://c@a/jobs"))
+    return Kept(job, 0.0, False, 0, events)
+
+
+def test_on_yarn_each_log_is_in_its_container_on_its_node(yarn_cluster: Cluster) -> None:
+    job = kept(APPLICATION, EXECUTORS)
+    node, folders = place(yarn_cluster, job, None)
+    assert node is not None
+    assert node.name == "w1"
+    assert folders[0] == "/var/lib/yarn/logs/application_1_0001/container_1_0001_01_000001"
+    node, folders = place(yarn_cluster, job, 2)
+    assert node is not None
+    assert (node.name, folders[0].rpartition("/")[2]) == ("w1", "container_1_0001_01_000003")
+
+
+def test_on_sparks_own_master_the_driver_is_on_the_head_and_executors_in_workers_folders(
+    cluster: Cluster,
+) -> None:
+    executors = {"application": "app-1", "executors": {"0": {"host": "10.9.8.12", "container": ""}}}
+    job = kept({"event": "executors", **executors})
+    assert place(cluster, job, None) == (cluster.head, ["/jobs/mnist-1/log"])
+    node, folders = place(cluster, job, 0)
+    assert node is not None
+    assert (node.name, folders) == ("w2", ["/var/lib/spark/work/app-1/0"])
+
+
+def test_an_executor_that_is_not_is_refused_with_those_that_are(yarn_cluster: Cluster) -> None:
+    with pytest.raises(JobError, match=r"executor 7 of job mnist-1: it has 1 on w2, 2 on w1"):
+        place(yarn_cluster, kept(APPLICATION, EXECUTORS), 7)
+    with pytest.raises(JobError, match=r"none has registered.*fab logs mnist-1"):
+        place(yarn_cluster, kept(APPLICATION), 1)
+
+
+@pytest.fixture
+def head(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalNode:
+    """Every node of the cluster."""
+    made = LocalNode(tmp_path)
+
+    @contextmanager
+    def connect(_cluster: Cluster, _node: Node) -> Iterator[LocalNode]:
+        yield made
+
+    monkeypatch.setattr(logs, "connect", connect)
+    monkeypatch.setattr(logs, "YARN_LOGS", (str(tmp_path / "none"), str(tmp_path / "logs")))
+    return made
+
+
+def test_a_running_containers_files_are_read_on_its_node(
+    head: LocalNode, yarn_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "logs" / "application_1_0001" / "container_1_0001_01_000002"
+    folder.mkdir(parents=True)
+    (folder / "stderr").write_text("what the JVM says\n")
+    (folder / "stdout").write_text("what Python says\n")
+    (folder / "events.jsonl").write_text('{"event": "phase"}\n')
+    monkeypatch.setattr(records, "one_job", lambda *_: kept(APPLICATION, EXECUTORS))
+    lines = list[str]()
+    logs.show(yarn_cluster, "mnist-1", lines.append, executor=1)
+    assert lines == ["what the JVM says", "what Python says"]
+
+
+def test_after_the_end_yarns_own_tool_reads_them_from_shared_storage(
+    head: LocalNode, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed = "Container: c\nLogType:stderr\nLogContents:\nfrom storage\nEnd of LogType:stderr\n****\n"
+    tool = head.fake("yarn", f"echo \"$*\" >$FAKE_STATE/asked; printf '{printed}'")
+    monkeypatch.setattr("bootstrap.paths.YARN", str(tool))
+    monkeypatch.setattr(records, "one_job", lambda *_: kept(APPLICATION, EXECUTORS))
+    lines = list[str]()
+    logs.show(yarn_cluster, "mnist-1", lines.append, executor=1)
+    assert lines == ["from storage"]
+    asked = (head.folder / "state" / "asked").read_text()
+    assert "-applicationId application_1_0001 -containerId container_1_0001_01_000002" in asked
+
+
+def test_a_log_that_is_gone_is_said_so(
+    head: LocalNode, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "one_job", lambda *_: kept(folder="/nowhere"))
+    with pytest.raises(JobError, match=r"no log of its driver.*results/mnist-1/job.log"):
+        logs.show(cluster, "mnist-1", print)

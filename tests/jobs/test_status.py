@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from jobs.package import Job
+from jobs.records import Kept
+from jobs.spec import JobSpec
+from jobs.status import SHOWN, table
+from jobs.submit import JobPlace
+from tests.jobs.conftest import SPECS
+
+NOW = 1_000_000.0
+
+
+def kept(name: str = "mnist-1", *, active: bool = False, status: int | None = 0, **events: Any) -> Kept:
+    place = JobPlace(name, f"/jobs/{name}", f"hdfs://head:9000/jobs/{name}")
+    listed = tuple({"event": kind, "time": NOW - 10, **event} for kind, event in events.items())
+    return Kept(Job(JobSpec.from_file(SPECS / "mnist.yaml"), "key", place), NOW - 100, active, status, listed)
+
+
+def text(*jobs: Kept, others: list[tuple[str, str, str]] | None = None) -> str:
+    out = io.StringIO()
+    Console(file=out, width=200).print(table(list(jobs), others or [], NOW))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("active", "status", "state"),
+    [
+        (True, None, "running"),
+        (False, 0, "done"),
+        (False, 2, "refused"),
+        (False, 1, "failed"),
+        (False, 143, "killed"),
+        (False, None, "lost"),
+    ],
+)
+def test_each_job_has_a_state(active: bool, status: int | None, state: str) -> None:
+    assert f" {state} " in text(kept(active=active, status=status))
+
+
+def test_a_running_job_says_how_far_it_is_and_where() -> None:
+    said = text(
+        kept(
+            active=True,
+            phase={"phase": "train"},
+            progress={"iteration": 150, "max_iter": 2000},
+            executors={"application": "app-1", "executors": {"0": {"host": "w1"}, "1": {"host": "w2"}}},
+        )
+    )
+    assert "train, iteration 150 of 2000" in said
+    assert "0 on w1, 1 on w2" in said
+    assert "app-1" in said
+    assert " 1:40 " in said
+
+
+def test_a_failed_one_says_where_and_in_which_words() -> None:
+    said = text(kept(status=2, phase={"phase": "data"}, failed={"message": "too few\nrecords"}))
+    assert "data: too few records" in said
+    assert " 1:30 " in said
+
+
+def test_applications_of_others_are_listed_as_theirs() -> None:
+    said = text(kept(), others=[("application_9", "RUNNING", "Thrift server")])
+    assert "Thrift server" in said
+    assert "running (not ours)" in said
+    assert "application_9" in said
+
+
+def test_old_jobs_are_left_out_and_running_ones_never() -> None:
+    many = [kept(f"mnist-{number}") for number in range(SHOWN + 5)]
+    said = text(*many, kept("mnist-old", active=True))
+    assert f"mnist-{SHOWN - 1} " in said
+    assert f"mnist-{SHOWN} " not in said
+    assert "mnist-old" in said
+
+
+def test_without_jobs_it_says_what_to_type() -> None:
+    assert "fab submit-mnist" in text()
