@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from rich.console import Console
 
+from bootstrap import paths, script_actions
 from bootstrap import remote as ssh
-from bootstrap import script_actions
 from bootstrap.boot import framework_script
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import IntegrityError, StepFailed
@@ -105,7 +105,9 @@ def _spread(cluster: Cluster, framework: Framework, console: Console) -> None:
     if not cluster.takes_script_actions:
         apply(cluster, ["caffe"], given=framework.variables(), console=console)
         return
-    action = ScriptAction("caffe", framework_script(cluster, framework.variables()))
+    tree = f"{paths.CAFFE_VERSIONS}/{framework.key}"
+    probe = f'[ "$(readlink {paths.CAFFE_HOME})" = {tree} ] && [ -d {tree}/python/caffe ]'
+    action = ScriptAction("caffe", framework_script(cluster, framework.variables()), probe=probe)
     script_actions.run(cluster, action, console)
 
 

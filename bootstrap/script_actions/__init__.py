@@ -25,10 +25,12 @@ def run(cluster: Cluster, action: ScriptAction, console: Console) -> Execution:
     """
     from bootstrap import blob
     from bootstrap.script_actions import hdinsight, nodes
+    from bootstrap.script_actions.probe import lacking
 
     uri = blob.upload(cluster, action)
     if cluster.hdinsight:
-        return hdinsight.run(cluster, action, uri, console)
+        # HDInsight knows what ran there, and not what has become of it.
+        return hdinsight.run(cluster, action, uri, console, again=bool(lacking(cluster, action)))
     return nodes.run(cluster, action, uri, console)
 
 

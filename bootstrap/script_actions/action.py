@@ -34,6 +34,8 @@ class ScriptAction:
     parameters: str = ""
     """Words for the script's command line; they are in the cluster's history: nothing secret."""
     persist: bool = True
+    probe: str = ""
+    """A test that holds on hosts where the script has run: what somebody removed since is brought again."""
 
     def __post_init__(self) -> None:
         """Refuse what HDInsight would refuse, or run to no good.

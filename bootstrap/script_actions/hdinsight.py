@@ -45,10 +45,13 @@ OK_STATUS: Final = 200
 """HTTP's, of the answer that says that the operation failed."""
 
 
-def run(cluster: Cluster, action: ScriptAction, uri: str, console: Console) -> Execution:
+def run(
+    cluster: Cluster, action: ScriptAction, uri: str, console: Console, *, again: bool = False
+) -> Execution:
     """Run a script that lies at `uri` on all hosts of its roles; nothing runs where it is in place.
 
-    An action of that name that persists with another script is removed before.
+    An action of that name that persists with another script is removed before. With `again` it runs even
+    where the cluster's history says that it is in place.
 
     Raises:
         ScriptActionFailed: it failed on a host, did not reach one, or did not end in time.
@@ -56,7 +59,7 @@ def run(cluster: Cluster, action: ScriptAction, uri: str, console: Console) -> E
         ConfigError: nobody is logged in, or the login lacks a right.
         ServiceDown: the cluster stays busy; Azure refuses, or cannot be reached.
     """
-    return _Run(cluster, action, uri, console).go()
+    return _Run(cluster, action, uri, console, again).go()
 
 
 def history(cluster: Cluster) -> list[Record]:
@@ -84,7 +87,10 @@ def persisted(cluster: Cluster) -> list[Persisted]:
 class _Run:
     """One action on one cluster."""
 
-    def __init__(self, cluster: Cluster, action: ScriptAction, uri: str, console: Console) -> None:
+    def __init__(
+        self, cluster: Cluster, action: ScriptAction, uri: str, console: Console, again: bool
+    ) -> None:
+        self._again = again
         self._given, self._stack = service(cluster), cluster.stack
         self._action, self._uri, self._console = action, uri, console
         self._what = f"script action {action.name!r} on HDInsight cluster {self._given.name}"
@@ -101,7 +107,8 @@ class _Run:
                 (one for one in list_persisted(client, given) if one.name == self._action.name), None
             )
             before = list_history(client, given)
-            done = self._in_place(before) if there and self._persists_so(there) else None
+            fits = there is not None and self._persists_so(there) and not self._again
+            done = self._in_place(before) if fits else None
             if done is not None:
                 self._tell(f"in place on {len(done.hosts)} hosts")
                 return done

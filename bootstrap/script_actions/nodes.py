@@ -146,9 +146,10 @@ class _Run:
         return f"{self.uri} {self.action.parameters}".strip()
 
     def _in_place(self, node: Node) -> bool:
+        test = f"cat {shlex.quote(self._mark)} && {{ {self.action.probe or 'true'}; }}"
         try:
             with connect(self.cluster, node) as remote:
-                found = remote.run(f"cat {shlex.quote(self._mark)}", check=False, timeout=30)
+                found = remote.run(test, check=False, timeout=30)
         except CaffeSparkError:
             return False  # running it will say why
         return found.ok and found.stdout.strip() == self._words
@@ -186,7 +187,7 @@ class _Run:
 set -u
 [ ! -r {paths.PROFILE} ] || . {paths.PROFILE}
 cd {ON_NODE}/{self.id}
-{fetch} >script || exit 1
+{fetch} >script 2>fetch || {{ cat fetch >&2; exit 1; }}
 echo '{self.action.sha256}  script' | sha256sum -c --quiet - || exit 1
 chmod 0700 script
 # As HDInsight's agent starts it: root's own environment, and nothing of this one's but a path.

@@ -6,6 +6,7 @@ Everything is real, but for whose blob server and whose agent it is: Azurite and
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import time
@@ -61,6 +62,12 @@ def trained_on_yarn(yarn_stack: Stack) -> Said:
     said = yarn_stack.fab("submit-mnist", "--iterations", "300", timeout=900)
     assert said.code == 0, said.output
     return said
+
+
+@pytest.fixture
+def console() -> Console:
+    """What it got is in `.file`."""
+    return Console(file=io.StringIO(), width=200, force_terminal=False)
 
 
 def manager(stack: Stack, path: str) -> dict[str, dict[str, list[dict[str, str]]]]:

@@ -1,0 +1,27 @@
+"""Whether what a script action left is still on its hosts, asked of the hosts themselves."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import CaffeSparkError
+from bootstrap.remote import connect
+from bootstrap.script_actions.action import ScriptAction
+
+
+def lacking(cluster: Cluster, action: ScriptAction) -> list[str]:
+    """Names of the nodes on which the action's probe does not hold; who does not answer is one of them."""
+
+    def holds(node: Node) -> bool:
+        try:
+            with connect(cluster, node) as remote:
+                return remote.run(action.probe, check=False, timeout=30).ok
+        except CaffeSparkError:
+            return False
+
+    if not action.probe:
+        return []
+    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
+        held = pool.map(holds, cluster.nodes)
+        return [node.name for node, fine in zip(cluster.nodes, held, strict=True) if not fine]
