@@ -110,7 +110,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         **os.environ,
         "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
-        "CAFFE_SPARK_CACHE": os.environ.get("WARM_CACHE") or str(folder / "cache"),
+        "CAFFE_SPARK_CACHE": str(folder / "cache"),
         "COLUMNS": "140",
     }
     own.pop("PULUMI_CONFIG_PASSPHRASE", None)

@@ -1,0 +1,128 @@
+"""What YARN costs a job against Spark's own master on the same nodes, from submission to the first iteration.
+
+    python benchmarks/job_start.py --stack dev-yarn [--rounds 3] [--iterations 300]
+
+Needs a stack with YARN on which `fab submit-mnist` has run. Data and results are on the nodes' HDFS for
+both, so that only who hands out executors differs; both take turns at going first. Prints the seconds of each
+step of the way, throughput and accuracy by round, and ratios YARN/standalone as min … median … max. The stack
+has YARN alone at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster
+from bootstrap.execute import apply
+from bootstrap.remote import connect
+from bootstrap.stack import load_cluster
+from jobs.data import ensure_data
+from jobs.run import run_job
+from jobs.spec import JobSpec
+from tools.environment import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS = ("accepted", "driver", "executors", "data", "train", "iteration")
+"""Of a job's way, each from the one before it: accepted by YARN, its driver begins, its executors have
+registered, the data is looked at, training begins, the first iteration is done."""
+
+
+def main() -> None:
+    """Run the rounds."""
+    arguments = argparse.ArgumentParser(description="What YARN costs a job")
+    arguments.add_argument("--stack", default="dev-yarn")
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--iterations", type=int, default=300)
+    options = arguments.parse_args()
+    stack = load_cluster(ROOT, options.stack, environment(ROOT, os.environ))
+    on_hdfs = {"shared_storage": stack.hdfs, "blob": None}
+    clusters = {
+        "yarn": stack.model_copy(update=on_hdfs),
+        "standalone": stack.model_copy(update={**on_hdfs, "yarn": None, "spark_master": "spark://head:7077"}),
+    }
+    spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)
+    quiet = Console(file=io.StringIO())
+    ensure_data(clusters["yarn"], spec, quiet)
+    seen: dict[str, list[dict[str, float]]] = {kind: [] for kind in clusters}
+    try:
+        with tempfile.TemporaryDirectory() as results:
+            for turn in range(options.rounds):
+                for kind in sorted(clusters, reverse=bool(turn % 2)):
+                    switch(stack, clusters, kind, quiet)
+                    summary = run_job(clusters[kind], spec, "", quiet, Path(results))
+                    assert summary is not None
+                    figures = way(clusters[kind], summary.job)
+                    figures |= {"images/s": summary.images_per_s or 0.0, "accuracy": summary.accuracy or 0.0}
+                    seen[kind].append(figures)
+                    shown = "  ".join(f"{name} {value:,.4g}" for name, value in figures.items())
+                    print(f"round {turn + 1} {kind:<10} {shown}", flush=True)
+    finally:
+        switch(stack, clusters, "yarn", quiet)
+        apply(stack, ["spark"], console=quiet)
+    for name in seen["standalone"][0]:
+        ratios = [
+            mine[name] / theirs[name]
+            for mine, theirs in zip(seen["yarn"], seen["standalone"], strict=True)
+            if theirs[name] and name in mine
+        ]
+        if ratios:
+            low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+            print(f"{name:<10} ratio yarn/standalone: {low:.2f} … {middle:.2f} … {high:.2f}")
+
+
+def switch(stack: Cluster, clusters: Mapping[str, Cluster], kind: str, console: Console) -> None:
+    """Let Spark be configured for one of the two; its own daemons run only while they are measured."""
+    cluster = clusters[kind]
+    if kind == "standalone":
+        apply(cluster, ["spark", "spark_standalone"], console=console)
+        return
+    for node in stack.nodes:
+        with connect(stack, node) as remote:
+            remote.run("systemctl stop spark-worker spark-master 2>/dev/null || true")
+    apply(cluster, ["spark"], console=console)
+
+
+def way(cluster: Cluster, job: str) -> dict[str, float]:
+    """Seconds of each step of the job's way, and from its submission to its first iteration."""
+    with connect(cluster, cluster.head) as head:
+        folder = f"{paths.JOBS}/{job}"
+        told = head.run(f"stat -c %.Y {folder}/run.sh; cat {folder}/events.jsonl").stdout.splitlines()
+    begun, events = float(told[0]), [json.loads(line) for line in told[1:]]
+    marks = moments(events)
+    figures: dict[str, float] = {}
+    before = begun
+    for step in STEPS:
+        if step in marks:
+            figures[step] = round(marks[step] - before, 2)
+            before = marks[step]
+    return {**figures, "in all": round(marks["iteration"] - begun, 2)}
+
+
+def moments(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """When each step was reached, in seconds since the epoch."""
+    found: dict[str, float] = {}
+    for event in events:
+        name = str(event["event"])
+        if name == "phase":
+            name = {"start": "driver"}.get(event["phase"], event["phase"])
+        elif name == "application":
+            name = "accepted"
+        elif name in ("progress", "display"):
+            name = "iteration"
+        found.setdefault(name, event["time"])
+    return found
+
+
+if __name__ == "__main__":
+    main()
