@@ -1,11 +1,11 @@
 """What YARN costs a job against Spark's own master on the same nodes, from submission to the first iteration.
 
-    python benchmarks/job_start.py --stack dev-yarn [--rounds 3] [--iterations 300]
+    python benchmarks/job_start.py --stack dev-yarn [--rounds 3] [--iterations 300] [--slow-jvm]
 
 Needs a stack with YARN on which `fab submit-mnist` has run. Data and results are on the nodes' HDFS for
 both, so that only who hands out executors differs; both take turns at going first. Prints the seconds of each
-step of the way, throughput and accuracy by round, and ratios YARN/standalone as min … median … max. The stack
-has YARN alone at the end.
+step of the way, throughput and accuracy by round, and ratios as min … median … max. With --slow-jvm, the other
+one is YARN with the JVM's own defaults: what `jobs.submit.QUICK_JVM` saves. The stack has YARN alone at the end.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from bootstrap.cluster import Cluster
 from bootstrap.execute import apply
 from bootstrap.remote import connect
 from bootstrap.stack import load_cluster
+from jobs import submit
 from jobs.data import ensure_data
 from jobs.run import run_job
 from jobs.spec import JobSpec
+from jobs.submit import QUICK_JVM
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,6 +46,7 @@ def main() -> None:
     arguments.add_argument("--stack", default="dev-yarn")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--iterations", type=int, default=300)
+    arguments.add_argument("--slow-jvm", action="store_true")
     options = arguments.parse_args()
     stack = load_cluster(ROOT, options.stack, environment(ROOT, os.environ))
     on_hdfs = {"shared_storage": stack.hdfs, "blob": None}
@@ -51,6 +54,9 @@ def main() -> None:
         "yarn": stack.model_copy(update=on_hdfs),
         "standalone": stack.model_copy(update={**on_hdfs, "yarn": None, "spark_master": "spark://head:7077"}),
     }
+    if options.slow_jvm:
+        clusters = {"yarn": clusters["yarn"], "slow-jvm": clusters["yarn"]}
+    other = next(kind for kind in clusters if kind != "yarn")
     spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)
     quiet = Console(file=io.StringIO())
     ensure_data(clusters["yarn"], spec, quiet)
@@ -60,6 +66,7 @@ def main() -> None:
             for turn in range(options.rounds):
                 for kind in sorted(clusters, reverse=bool(turn % 2)):
                     switch(stack, clusters, kind, quiet)
+                    submit.QUICK_JVM = "" if kind == "slow-jvm" else QUICK_JVM
                     summary = run_job(clusters[kind], spec, "", quiet, Path(results))
                     assert summary is not None
                     figures = way(clusters[kind], summary.job)
@@ -70,15 +77,15 @@ def main() -> None:
     finally:
         switch(stack, clusters, "yarn", quiet)
         apply(stack, ["spark"], console=quiet)
-    for name in seen["standalone"][0]:
+    for name in seen[other][0]:
         ratios = [
             mine[name] / theirs[name]
-            for mine, theirs in zip(seen["yarn"], seen["standalone"], strict=True)
+            for mine, theirs in zip(seen["yarn"], seen[other], strict=True)
             if theirs[name] and name in mine
         ]
         if ratios:
             low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
-            print(f"{name:<10} ratio yarn/standalone: {low:.2f} … {middle:.2f} … {high:.2f}")
+            print(f"{name:<10} ratio yarn/{other}: {low:.2f} … {middle:.2f} … {high:.2f}")
 
 
 def switch(stack: Cluster, clusters: Mapping[str, Cluster], kind: str, console: Console) -> None:

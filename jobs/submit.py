@@ -16,6 +16,10 @@ MARK = "CAFFE_SPARK_JOB"
 PROGRAM, TRAINER, EVENTS = "main.py", "trainer.zip", "events.jsonl"
 
 
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""The JVMs of a job only coordinate, Python and Caffe compute: one compiler tier starts them far sooner."""
+
+
 @dataclass(frozen=True)
 class JobPlace:
     """A job's id, its folder on the head, and its folder in shared storage (a URL)."""
@@ -70,6 +74,9 @@ def _yarn_settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str
         # jobs/on_head/yarn.py follows the application: no JVM waits for its end.
         "spark.yarn.submit.waitAppCompletion": "false",
         "spark.yarn.report.interval": "200ms",
+        # How often the driver asks for containers while it still lacks some.
+        "spark.yarn.scheduler.initial-allocation.interval": "100ms",
+        "spark.yarn.scheduler.heartbeat.interval-ms": "1000",
         "spark.hadoop.yarn.resourcemanager.connect.max-wait.ms": "20000",
         **{f"spark.yarn.appMasterEnv.{name}": value for name, value in given.items()},
     }
@@ -84,6 +91,8 @@ def _settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
         "spark.cores.max": str(spec.cores * spec.executors),
         "spark.executor.instances": str(spec.executors),
         "spark.executor.memory": f"{spec.memory // 2}m",
+        "spark.driver.extraJavaOptions": QUICK_JVM,
+        "spark.executor.extraJavaOptions": QUICK_JVM,
         "spark.dynamicAllocation.enabled": "false",
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
         "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
@@ -152,7 +161,8 @@ def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
         events = f"{place.folder}/{EVENTS}"
         follow = [paths.PYTHON, "-m", "jobs.on_head.yarn", cluster.yarn.resource_manager, place.id, events]
         # Its own modules come in the job's zip; the address that the driver calls back is the head's own.
-        exports += f"export PYTHONPATH={TRAINER}\n. {paths.IDENTITY}; export NODE_ADDRESS\n"
+        exports += f"export SPARK_SUBMIT_OPTS={shlex.quote(QUICK_JVM)} PYTHONPATH={TRAINER}\n"
+        exports += f". {paths.IDENTITY}; export NODE_ADDRESS\n"
         command = [*follow, paths.YARN, *command]
     profile = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}\n"
     return f"{profile}cd {shlex.quote(place.folder)}\n{exports}exec {shlex.join(command)}\n"
