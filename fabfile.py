@@ -19,12 +19,21 @@ from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
 from bootstrap.errors import CaffeSparkError, ConfigError
 from bootstrap.execute import apply
-from bootstrap.framework import Recipe, ensure_framework, for_cluster, load_recipe, require_devices
+from bootstrap.framework import (
+    Recipe,
+    ensure_framework,
+    for_cluster,
+    load_recipe,
+    require_devices,
+    require_persisted,
+)
 from bootstrap.script_actions.report import report
 from bootstrap.stack import load_cluster, selected_stack, stacks_up
 from infra.aws.config import AwsConfig
 from infra.config import from_file
 from jobs.data import ensure_data
+from jobs.livy import gateway as require_livy
+from jobs.livy import run_by_livy
 from jobs.logs import show as show_log
 from jobs.run import attach as follow_job
 from jobs.run import kill as kill_job
@@ -119,6 +128,7 @@ def build_headnode(
         "executors": "instead of the specification's",
         "iterations": "instead of the solver's max_iter",
         "recipe": RECIPE_HELP,
+        "livy": "on HDInsight: through its job server, by HTTPS alone, with the framework that is there",
     }
 )
 @expected_errors_in_one_line
@@ -129,10 +139,16 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     executors: int | None = None,
     iterations: int | None = None,
     recipe: str | None = None,
+    livy: bool = False,
 ) -> None:
     """Train on Spark, stream progress, bring back accuracy and features."""
     job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
     job = job.with_overrides(executors=executors, iterations=iterations)
+    if livy:
+        declared = load_cluster(ROOT, stack, environment(ROOT, os.environ))
+        require_livy(declared)
+        run_by_livy(declared, job, require_persisted(declared), console, RESULTS)
+        return
     cluster = cluster_of(stack)
     job.check(cluster)
     chosen = chosen_recipe(context, cluster, recipe)

@@ -134,6 +134,10 @@ class HdInsight(_Frozen):
     """URI of the container that script actions lie in: `wasbs://artifacts@account.blob.core.windows.net`."""
     workers: int = Field(ge=1)
     """As declared; with autoscale there may be others."""
+    gateway: str = ""
+    """URL of its pages and of Livy: `https://NAME.azurehdinsight.net`."""
+    gateway_user: str = ""
+    gateway_password: SecretStr | None = None
 
 
 class WorkerGroup(_Frozen):

@@ -177,6 +177,8 @@ class JobSpec(BaseModel):
             ConfigError: it is not; the numbers are in the message.
         """
         shape, number = cluster.worker, len(cluster.workers)
+        if cluster.hdinsight and not number:
+            number = cluster.hdinsight.workers  # nobody has asked who they are
         grow = f"Lower it, or run `pulumi config set workers N --stack {cluster.stack}` and `pulumi up`."
         if self.cores > shape.cores:
             raise ConfigError(f"cores: {self.cores}", f"a worker has {shape.cores}", "Lower it.")

@@ -65,6 +65,7 @@ def _yarn_settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str
     given = {**environment(spec, cluster, place), "PYTHONPATH": f"{paths.CAFFE_HOME}/python"}
     # YARN puts the folder of the container's logs in its place: the events are aggregated with them.
     given["CAFFE_SPARK_EVENTS"] = f"<LOG_DIR>/{EVENTS}"
+    given["PYSPARK_PYTHON"] = paths.PYTHON
     return {
         "spark.executor.memoryOverhead": f"{spec.memory - spec.memory // 2}m",
         "spark.driver.memory": f"{DRIVER_HEAP_MB}m",
@@ -105,6 +106,7 @@ def _settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
         "spark.caffespark.timeout": f"{spec.timeout:g}",
         "spark.caffespark.transport": spec.transport,
         f"spark.executorEnv.{MARK}": place.id,
+        "spark.executorEnv.PYSPARK_PYTHON": paths.PYTHON,
         "spark.executorEnv.OPENBLAS_NUM_THREADS": threads,
         "spark.executorEnv.OMP_NUM_THREADS": threads,
         "spark.executorEnv.PYTHONPATH": f"{paths.CAFFE_HOME}/python",

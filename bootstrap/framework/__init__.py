@@ -1,6 +1,6 @@
 """The framework: compiled once from a recipe, kept in shared storage and in a cache, spread to every node."""
 
-from bootstrap.framework.ensure import Framework, ensure_framework
+from bootstrap.framework.ensure import Framework, ensure_framework, require_persisted
 from bootstrap.framework.key import require_same_distribution
 from bootstrap.framework.recipe import Recipe, for_cluster, load_recipe, require_devices
 
@@ -11,5 +11,6 @@ __all__ = [
     "for_cluster",
     "load_recipe",
     "require_devices",
+    "require_persisted",
     "require_same_distribution",
 ]

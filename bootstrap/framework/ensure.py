@@ -15,7 +15,7 @@ from bootstrap import paths, script_actions
 from bootstrap import remote as ssh
 from bootstrap.boot import framework_script
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import IntegrityError, StepFailed
+from bootstrap.errors import ConfigError, IntegrityError, StepFailed
 from bootstrap.execute import apply
 from bootstrap.framework import cache, store
 from bootstrap.framework.build import compile_on_head
@@ -35,6 +35,7 @@ from bootstrap.storage import SharedStorage
 
 Origin = Literal["present", "cache", "compiled"]
 
+FRAMEWORK_ACTION = "caffe"
 CACHED_MOST = 100 * 10**6
 """Bytes. Caffe for CPUs is 2 MB; with NVIDIA's libraries it is 700 MB, which a session through SSM would
 carry for an hour, and a new stack's head compiles in less."""
@@ -107,8 +108,25 @@ def _spread(cluster: Cluster, framework: Framework, console: Console) -> None:
         return
     tree = f"{paths.CAFFE_VERSIONS}/{framework.key}"
     probe = f'[ "$(readlink {paths.CAFFE_HOME})" = {tree} ] && [ -d {tree}/python/caffe ]'
-    action = ScriptAction("caffe", framework_script(cluster, framework.variables()), probe=probe)
+    action = ScriptAction(FRAMEWORK_ACTION, framework_script(cluster, framework.variables()), probe=probe)
     script_actions.run(cluster, action, console)
+
+
+def require_persisted(cluster: Cluster) -> str:
+    """The script action that brings the framework to every host, without asking any host; its name.
+
+    Raises:
+        ConfigError: none persists.
+        StackError, ServiceDown: Azure or storage refuses, or cannot be reached.
+    """
+    for one in script_actions.persisted(cluster):
+        if one.name == FRAMEWORK_ACTION:
+            return one.uri.rpartition("/")[2].removesuffix(".sh")
+    raise ConfigError(
+        f"stack {cluster.stack!r}",
+        "no framework has been spread on it yet",
+        f"Run `fab build-headnode --stack {cluster.stack}`.",
+    )
 
 
 def _publish(cluster: Cluster, framework: Framework, console: Console) -> None:

@@ -63,6 +63,7 @@ def document(
     spark_secret: Text,
     key: Text | None,
     private_key: Text | None,
+    gateway_password: Text,
 ) -> Outputs:
     """The document, with outputs at its leaves where they are given: only secrets are secret.
 
@@ -87,6 +88,9 @@ def document(
             "region": config.region,
             "artifacts": _of(scripts_account, artifacts),
             "workers": config.workers,
+            "gateway": _of(cluster, names.gateway_url),
+            "gateway_user": config.gateway_user,
+            "gateway_password": gateway_password,
         },
         "ssh": {"user": config.ssh_user, **ssh_key, "port": SSH_PORT, "jump": True},
         "spark_master": "yarn",

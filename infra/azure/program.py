@@ -156,6 +156,7 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None) -> Outputs:
             # By identity, people come with their own login, as the cluster does.
             key=None if config.by_identity else storage.key,
             private_key=operator.private_key if operator else None,
+            gateway_password=password,
         ),
         "region": config.region,
         "resource_group": where.group,

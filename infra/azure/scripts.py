@@ -75,6 +75,7 @@ def script_of(config: AzureConfig, stack: str, values: Mapping[str, str]) -> str
         spark_secret="",
         key=None,
         private_key=None if config.private_key_file else "",
+        gateway_password="",
     )
     return boot.rendered(Cluster.model_validate(cluster), "worker", {})
 

@@ -23,6 +23,7 @@ class Journal:
     def __init__(self, path: Optional[Path], show: TextIO, feed: Optional[Sender] = None) -> None:
         self._file = path.open("a") if path else None
         self._feed = feed
+        self._over = False
         self._show, self._lock = show, threading.Lock()
         self.hosts: Dict[int, str] = {}
         self.placed: Dict[str, str] = {}
@@ -54,6 +55,12 @@ class Journal:
             text = shown(event)
             if text:
                 print(text, file=self._show, flush=True)
+
+    def finish(self, event: Event) -> None:
+        """Say how the job ended; what is said first counts."""
+        if not self._over:
+            self._over = True
+            self.add(event)
 
     def phase(self, name: str) -> None:
         """Say that a phase begins; it lasts until the next one."""

@@ -11,17 +11,20 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Optional, Sequence
 
 from jobs.trainer import cli, prototxt
-from jobs.trainer.channel import Address, Sender
+from jobs.trainer.channel import Address, Event, Sender
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.journal import Journal
+from jobs.trainer.mirror import Mirror
 
 EVENTS = "CAFFE_SPARK_EVENTS"
 """Environment variable: the file for progress events."""
 FEED = "CAFFE_SPARK_FEED"
 """Environment variable: host:port:token of who follows the events from elsewhere (jobs/on_head/yarn.py)."""
+MIRROR = "CAFFE_SPARK_EVENTS_URI"
+"""Environment variable: where the events are copied to while the job runs (jobs/livy.py reads them there)."""
 OVERRIDE = "CAFFE_SPARK_OVERRIDE_"
 """Prefix of environment variables that set a value over the prototxts, e.g. …_MAX_ITER."""
 
@@ -36,21 +39,23 @@ def main(argv: Sequence[str]) -> int:
         journal.phase("start")
         _run(options, journal)
     except TrainerError as error:
-        journal.add(
-            {
-                "event": "failed",
-                "message": str(error),
-                "exit_code": error.exit_code,
-                "words": [error.given, error.why, error.fix],
-            }
-        )
+        journal.finish(_failed(error))
         print("caffe-spark: {}".format(error), file=sys.stderr)
         return error.exit_code
     else:
-        journal.add({"event": "done", "seconds": time.monotonic() - began})
+        journal.finish({"event": "done", "seconds": time.monotonic() - began})
         return 0
     finally:
         journal.close()
+
+
+def _failed(error: TrainerError) -> Event:
+    return {
+        "event": "failed",
+        "message": str(error),
+        "exit_code": error.exit_code,
+        "words": [error.given, error.why, error.fix],
+    }
 
 
 def address(text: str) -> Address:
@@ -71,14 +76,31 @@ def _run(options: cli.Options, journal: Journal) -> None:
         # Caffe makes the nets while Spark starts: a second less.
         probe = Probe(job, Path(folder))
         spark = _session()
+        mirror = _mirror(spark)
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")
             channel = Channel(host, journal.add)
             Driver(spark, options, job, pb.Datum, journal).run(probe, channel.address)
             journal.phase("stop")
             channel.close()
+            if mirror:
+                journal.finish({"event": "done"})
+        except TrainerError as error:
+            journal.finish(_failed(error))
+            raise
         finally:
+            if mirror:
+                mirror.close()
             spark.stop()
+
+
+def _mirror(spark: Any) -> "Optional[Mirror]":  # noqa: ANN401
+    events, uri = os.environ.get(EVENTS), os.environ.get(MIRROR)
+    if not (events and uri):
+        return None
+    from jobs.trainer.hadoop import Files
+
+    return Mirror(Files(spark.sparkContext), Path(events), uri)
 
 
 def _conf(given: str) -> Path:

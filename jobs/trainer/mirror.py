@@ -1,0 +1,41 @@
+"""Keeps a copy of the driver's events in shared storage, for who can reach neither its node nor the head."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+INTERVAL = 3.0
+"""Seconds between two copies."""
+
+
+class Mirror:
+    """A file that grows, written whole to `uri` whenever it has grown. A failing copy is tried again."""
+
+    def __init__(self, files: Any, source: Path, uri: str, interval: float = INTERVAL) -> None:  # noqa: ANN401
+        self._files, self._source, self._uri = files, source, uri
+        self._interval, self._size = interval, -1
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ending.wait(self._interval):
+            self._copy()
+
+    def _copy(self) -> None:
+        try:
+            text = self._source.read_text()
+            if len(text) != self._size:
+                self._files.write(self._uri, text)
+                self._size = len(text)
+        except Exception as error:
+            # The job is worth more than its story.
+            print("events are not copied to {}: {}".format(self._uri, error), flush=True)
+
+    def close(self) -> None:
+        """Copy what is left."""
+        self._ending.set()
+        self._thread.join()
+        self._copy()

@@ -1,0 +1,278 @@
+"""A job through Livy: a server on loopback that answers as Livy documents, storage in memory."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bootstrap.cluster import Cluster
+from bootstrap.errors import ConfigError, JobError, ServiceDown
+from jobs.livy import body, gateway, run_by_livy
+from jobs.spec import JobSpec
+from jobs.submit import JobPlace
+from jobs.trainer.cli import parse
+from jobs.trainer.mirror import Mirror
+from tests.jobs.conftest import SPECS
+
+URI = "wasbs://files@account1.blob.core.windows.net"
+PASSWORD = "not-To-be-5een!"
+EVENTS = [
+    {"event": "phase", "time": 1.0, "phase": "train"},
+    {"event": "trained", "time": 4.0, "iterations": 7, "images_per_s": 9, "model": "m", "hosts": ["wn0"]},
+    {"event": "done", "time": 6.0},
+]
+ROWS = [{"SampleID": str(number), "accuracy": [1.0], "loss": [0.5], "label": [1]} for number in range(4)]
+
+
+class Memory:
+    uri = URI
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {"/data/mnist/train_lmdb/data.mdb": b"x"}
+
+    def url(self, path: str) -> str:
+        return f"{URI}/{path.lstrip('/')}"
+
+    def read(self, path: str) -> bytes | None:
+        return self.files.get("/" + path.lstrip("/"))
+
+    def write(self, path: str, data: bytes) -> None:
+        self.files["/" + path.lstrip("/")] = data
+
+    def exists(self, path: str) -> bool:
+        return "/" + path.lstrip("/") in self.files
+
+    def list(self, prefix: str = "") -> list[str]:
+        return sorted(path.lstrip("/") for path in self.files if path.lstrip("/").startswith(prefix))
+
+
+class LivyServer:
+    """Batches that walk through these states, one at each question."""
+
+    def __init__(self, storage: Memory) -> None:
+        self.states = ["starting", "running", "success"]
+        self.events: list[dict[str, Any]] = list(EVENTS)
+        self.log = ["stdout: ", "what spark-submit said"]
+        self.submitted: dict[str, Any] = {}
+        self.deleted = False
+        self.status = 201
+        self.headers: dict[str, str] = {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                outer.headers = dict(self.headers)
+                outer.submitted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.answer({"id": 7, "state": "starting"}, outer.status)
+
+            def do_GET(self) -> None:
+                if self.path.endswith("/state"):
+                    state = outer.states.pop(0) if len(outer.states) > 1 else outer.states[0]
+                    if state != "starting":
+                        name = outer.submitted["name"]
+                        text = "".join(json.dumps(event) + "\n" for event in outer.events)
+                        storage.write(f"/jobs/{name}/events.jsonl", text.encode())
+                        rows = "".join(json.dumps(row) + "\n" for row in ROWS)
+                        storage.write(f"/jobs/{name}/features/part-0", rows.encode())
+                    self.answer({"id": 7, "state": state})
+                else:
+                    self.answer({"id": 7, "log": outer.log})
+
+            def do_DELETE(self) -> None:
+                outer.deleted = True
+                self.answer({"msg": "deleted"})
+
+            def answer(self, document: dict[str, Any], status: int = 200) -> None:
+                data = json.dumps(document).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+class World:
+    def __init__(self, tmp_path: Path, cluster: Cluster, storage: Memory, livy: LivyServer) -> None:
+        self.results, self.cluster, self.storage, self.livy = tmp_path, cluster, storage, livy
+        self.spec = JobSpec.from_file(SPECS / "mnist.yaml")
+        self.out = io.StringIO()
+
+    def run(self) -> Any:
+        console = Console(file=self.out, width=200)
+        return run_by_livy(self.cluster, self.spec, "caffe-1", console, self.results, poll=0.01)
+
+
+@pytest.fixture
+def world(tmp_path: Path, yarn_document: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    storage = Memory()
+    livy = LivyServer(storage)
+    document = {
+        **yarn_document,
+        "provider": "azure",
+        "workers": [],
+        "shared_storage": URI,
+        "blob": {"account": "account1", "key": "a2V5"},
+        "hdinsight": {
+            "subscription": "s",
+            "resource_group": "g",
+            "name": "mycluster",
+            "region": "westeurope",
+            "artifacts": "wasbs://artifacts@account1.blob.core.windows.net",
+            "workers": 3,
+            "gateway": livy.url,
+            "gateway_user": "admin",
+            "gateway_password": PASSWORD,
+        },
+    }
+
+    class Blobs:
+        @staticmethod
+        def of(_: Cluster) -> Memory:
+            return storage
+
+    monkeypatch.setattr("bootstrap.blob.Blobs", Blobs)
+    yield World(tmp_path, Cluster.model_validate(document), storage, livy)
+    livy.server.shutdown()
+
+
+def test_a_job_is_followed_by_its_events_in_storage_and_its_results_come_back(world: World) -> None:
+    summary = world.run()
+    folder = world.results / summary.job
+    assert (summary.accuracy, summary.samples, summary.iterations) == (1.0, 4, 7)
+    assert summary.framework == "caffe-1"
+    assert len((folder / "features.jsonl").read_text().splitlines()) == 4
+    assert "what spark-submit said" in (folder / "job.log").read_text()
+    assert world.out.getvalue().splitlines().count("train") == 1, "each event is told once"
+
+
+def test_livy_gets_what_spark_submit_would(world: World) -> None:
+    summary = world.run()
+    asked = world.livy.submitted
+    folder = f"{URI}/jobs/{summary.job}"
+    assert asked["file"] == f"{folder}/main.py"
+    assert asked["pyFiles"] == [f"{folder}/trainer.zip"]
+    assert f"{folder}/lenet_memory_solver.prototxt" in asked["files"]
+    assert parse(asked["args"]).train
+    assert asked["conf"]["spark.executor.instances"] == "2"
+    assert asked["conf"]["spark.yarn.appMasterEnv.CAFFE_SPARK_EVENTS_URI"] == f"{folder}/events.jsonl"
+    for path in (asked["file"], *asked["pyFiles"], *asked["files"]):
+        assert world.storage.exists(path.removeprefix(URI)), path
+
+
+def test_the_gateway_gets_the_stacks_password_and_livys_header(world: World) -> None:
+    world.run()
+    kind, _, given = world.livy.headers["Authorization"].partition(" ")
+    assert (kind, base64.b64decode(given).decode()) == ("Basic", f"admin:{PASSWORD}")
+    assert world.livy.headers["X-Requested-By"] == "admin"
+    assert PASSWORD not in json.dumps(world.livy.submitted) + world.out.getvalue()
+
+
+def test_what_the_driver_refused_is_told_in_its_own_words(world: World) -> None:
+    world.livy.states = ["dead"]
+    world.livy.events = [
+        {"event": "failed", "time": 1.0, "message": "m", "words": ["-output o", "it exists", "Mend."]}
+    ]
+    with pytest.raises(JobError, match=r"-output o: it exists\. Mend\. The full log: .*job\.log"):
+        world.run()
+
+
+def test_a_driver_that_never_spoke_is_explained_by_livys_log(world: World) -> None:
+    world.livy.states, world.livy.events = ["dead"], []
+    world.livy.log = ['java.io.IOException: No FileSystem for scheme "gs"']
+    with pytest.raises(JobError, match="scheme gs"):
+        world.run()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(401, "gateway refuses user 'admin'"), (403, "refuses"), (500, "Livy answers 500")]
+)
+def test_a_refusal_is_one_line(world: World, status: int, words: str) -> None:
+    world.livy.status = status
+    with pytest.raises(ServiceDown, match=words) as refused:
+        world.run()
+    assert PASSWORD not in str(refused.value)
+
+
+def test_a_gateway_that_does_not_answer_is_said_so(world: World) -> None:
+    world.livy.server.shutdown()
+    world.livy.server.server_close()
+    with pytest.raises(ServiceDown, match="Livy does not answer"):
+        world.run()
+
+
+def test_data_that_is_not_there_is_refused_before_anything_is_uploaded(world: World) -> None:
+    world.storage.files.clear()
+    with pytest.raises(JobError, match=r"data: mnist: it is not in .*without --livy"):
+        world.run()
+    assert world.storage.files == {}
+
+
+def test_a_job_larger_than_the_declared_cluster_never_leaves(world: World) -> None:
+    world.spec = world.spec.with_overrides(executors=9)
+    with pytest.raises(ConfigError, match="room for 5"):
+        world.run()
+    assert world.livy.submitted == {}
+
+
+def test_a_stack_without_livy_is_told_to_leave_the_flag_out(yarn_cluster: Cluster) -> None:
+    with pytest.raises(ConfigError, match=r"it has no Livy.*Leave --livy out"):
+        gateway(yarn_cluster)
+
+
+def test_what_livy_sets_itself_is_left_to_it(world: World) -> None:
+    place = JobPlace("mnist-1", "", f"{URI}/jobs/mnist-1")
+    conf = body(world.spec, world.cluster, place)["conf"]
+    assert "spark.yarn.tags" not in conf
+    assert "spark.yarn.submit.waitAppCompletion" not in conf
+
+
+# ---- the copy of the events
+
+
+class Files:
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.fails = 0
+
+    def write(self, _: str, text: str) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise OSError("no storage")
+        self.written.append(text)
+
+
+def test_events_are_copied_when_there_are_new_ones_and_at_the_end(tmp_path: Path) -> None:
+    source, files = tmp_path / "events.jsonl", Files()
+    source.write_text("one\n")
+    mirror = Mirror(files, source, "wasbs://x", interval=60)
+    source.write_text("one\ntwo\n")
+    mirror.close()
+    assert files.written == ["one\ntwo\n"]
+
+
+def test_a_copy_that_fails_is_tried_again_and_ends_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, files = tmp_path / "events.jsonl", Files()
+    source.write_text("one\n")
+    files.fails = 1
+    mirror = Mirror(files, source, "wasbs://x", interval=60)
+    mirror._copy()
+    mirror.close()
+    assert files.written == ["one\n"]
+    assert "events are not copied to wasbs://x: no storage" in capsys.readouterr().out
