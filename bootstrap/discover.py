@@ -34,7 +34,9 @@ def resolve(cluster: Cluster, console: Console, *, wait: bool = True, patience: 
         # Azure's clients take a second, which other clusters need not pay
         from bootstrap.hdinsight import resolve_hosts
 
-        return resolve_hosts(cluster)
+        return resolve_hosts(
+            cluster, lambda line: console.print(f"workers  {line}", soft_wrap=True, highlight=False)
+        )
     group = cluster.worker_group
     if group is None:
         return cluster

@@ -6,7 +6,7 @@ A script action at the cluster's creation lets every node put its address and it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -79,17 +79,22 @@ def hosts(client: HDInsightManagementClient, given: HdInsight, roles: Sequence[R
     return sorted(chosen, key=lambda host: (ROLES.index(host.role or ROLES[0]), host.number, host.name))
 
 
-def resolve_hosts(cluster: Cluster) -> Cluster:
-    """The cluster with the head and the workers of this moment.
+def resolve_hosts(cluster: Cluster, say: Callable[[str], None] = lambda _: None) -> Cluster:
+    """The cluster with the head and the workers of this moment; `say` hears of workers that are on their way.
 
     Raises:
-        StackError: there is no such cluster, it has no worker, or a node has not reported itself.
+        StackError: there is no such cluster, or its head, or every worker, has not reported itself.
         ConfigError, ServiceDown: Azure or its storage refuses, or cannot be reached.
     """
     given = service(cluster)
     with azure.in_our_words(f"listing the hosts of HDInsight cluster {given.name}", cluster.stack):
         found = hosts(azure.management(given, azure.HASTY), given, ("headnode", "workernode"))
-    return completed(cluster, found, reports(Blobs.of(cluster), found))
+    said = reports(Blobs.of(cluster), found)
+    whole = completed(cluster, found, said)
+    silent = [host.name for host in found if host.role == "workernode" and host.name not in said]
+    if silent:
+        say(f"{', '.join(silent)} not reported yet, and left out: nodes that join take some minutes")
+    return whole
 
 
 def reports(blobs: Blobs, found: Sequence[Host]) -> dict[str, Report]:
@@ -121,7 +126,7 @@ def completed(cluster: Cluster, found: Sequence[Host], said: Mapping[str, Report
     """The cluster's document, filled in. Pure.
 
     Raises:
-        StackError: there is no head or no worker, or one of them has not reported itself.
+        StackError: there is no head or no worker, or the head, or every worker, has not reported itself.
     """
     given = service(cluster)
     heads = [host for host in found if host.role == "headnode"]
@@ -136,8 +141,10 @@ def completed(cluster: Cluster, found: Sequence[Host], said: Mapping[str, Report
         )
     # The SSH endpoint leads to the active head, the first one unless that is down.
     head = heads[0]
+    # While autoscale adds nodes, those that are there are not kept from work.
+    ready = [host for host in workers if host.name in said]
     silent = [host.name for host in (head, *workers) if host.name not in said]
-    if silent:
+    if head.name not in said or not ready:
         raise StackError(
             f"HDInsight cluster {given.name}",
             f"{', '.join(silent)} {'has' if len(silent) == 1 else 'have'} not reported address and host key "
@@ -154,6 +161,6 @@ def completed(cluster: Cluster, found: Sequence[Host], said: Mapping[str, Report
     )
     nodes = tuple(
         Node(name=host.name, address=said[host.name].address, host_key=said[host.name].host_key)
-        for host in workers
+        for host in ready
     )
     return cluster.model_copy(update={"head": here, "workers": nodes})

@@ -93,16 +93,15 @@ def test_a_node_may_report_by_its_long_name(storage: Storage, arm: Arm) -> None:
     assert resolve_hosts(storage.cluster).node("wn4-caffew").address == "10.50.0.40"
 
 
-def test_a_node_that_has_not_reported_is_named_with_what_to_type(storage: Storage, arm: Arm) -> None:
+def test_workers_that_have_not_reported_are_named_and_left_out(storage: Storage, arm: Arm) -> None:
     arm.hosts += ["wn4-caffew", "wn5-caffew"]
     storage.says("wn5-caffew", '{"name": "wn5-caf')
-    with pytest.raises(StackError) as caught:
-        resolve_hosts(storage.cluster)
-    assert caught.value.given == f"HDInsight cluster {NAME}"
-    assert caught.value.why.startswith("wn4-caffew, wn5-caffew have not reported address and host key below")
-    assert f"script-action list-execution-history --cluster-name {NAME}" in caught.value.fix
-    assert f"--resource-group {GROUP}`" in caught.value.fix
-    assert "\n" not in str(caught.value)
+    lines = list[str]()
+    names = {node.name for node in resolve_hosts(storage.cluster, lines.append).workers}
+    assert names
+    assert not {"wn4-caffew", "wn5-caffew"} & names
+    (line,) = lines
+    assert line.startswith("wn4-caffew, wn5-caffew not reported yet, and left out")
 
 
 def test_a_cluster_that_is_gone_is_said(storage: Storage, arm: Arm) -> None:
@@ -134,6 +133,16 @@ def test_the_second_head_is_the_head_where_the_first_is_gone(hdinsight: Cluster)
     names = ["hn1-a", "wn0-a"]
     found = completed(hdinsight, [host(name) for name in names], {name: report(name) for name in names})
     assert found.head.name == "hn1-a"
+
+
+def test_workers_that_are_all_silent_are_named_with_what_to_type(hdinsight: Cluster) -> None:
+    with pytest.raises(StackError) as caught:
+        completed(hdinsight, [host(name) for name in ("hn0-a", "wn0-a", "wn1-a")], {"hn0-a": report("hn0-a")})
+    assert caught.value.given == f"HDInsight cluster {NAME}"
+    assert caught.value.why.startswith("wn0-a, wn1-a have not reported address and host key below")
+    assert f"script-action list-execution-history --cluster-name {NAME}" in caught.value.fix
+    assert f"--resource-group {GROUP}`" in caught.value.fix
+    assert "\n" not in str(caught.value)
 
 
 def test_a_head_that_has_not_reported_is_named_alone(hdinsight: Cluster) -> None:
