@@ -52,6 +52,29 @@ def test_the_smallest_subnet_that_fits_is_taken() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
+        ({"scheduler": "mesos"}, ("scheduler = 'mesos'", "'standalone' or 'yarn'", "set scheduler")),
+        (
+            {"blobs": '{"account": "caffe", "container": "data"}'},
+            ("blobs", "only nodes with YARN", "config set scheduler yarn"),
+        ),
+        (
+            {"scheduler": "yarn", "blobs": '{"account": "Caffe_1", "container": "data"}'},
+            ("blobs.account = 'Caffe_1'", "blobs.account caffesparkdev"),
+        ),
+        (
+            {"scheduler": "yarn", "blobs": '{"account": "caffe", "container": "-x"}'},
+            ("blobs.container = '-x'",),
+        ),
+        ({"scheduler": "yarn", "blobs": '{"account": "caffe"}'}, ("blobs.container", "required")),
+        (
+            {
+                "scheduler": "yarn",
+                "blobs": '{"account": "caffe", "container": "data"}',
+                "s3": '{"endpoint": "http://x:1", "bucket": "abc", "accessKey": "k"}',
+                "s3SecretKey": "k",
+            },
+            ("blobs", "there is s3 as well", "config rm s3"),
+        ),
         ({"workers": "0"}, ("workers = '0'", "greater than or equal to 1", "config set workers 2")),
         ({"workers": "many"}, ("workers = 'many'", "integer")),
         ({"workers": "201"}, ("workers = '201'", "200")),

@@ -5,6 +5,7 @@ It cannot show that the providers do what the engine asks of them; test_real_sta
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,25 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: Progra
     assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
     assert (cluster.worker.cores, cluster.worker.memory_mb) == (2, 1536)
     assert (cluster.spark_master, cluster.shared_storage) == ("spark://head:7077", "hdfs://head:9000")
+
+
+def test_a_stack_with_yarn_and_blobs_says_so_in_its_document(program: Program) -> None:
+    outputs = program.run(scheduler="yarn", blobs='{"account": "caffe1", "container": "data"}')
+    cluster = Cluster.from_outputs("test", outputs)
+    assert (cluster.spark_master, cluster.shared_storage) == (
+        "yarn",
+        "wasb://data@caffe1.blob.core.windows.net",
+    )
+    assert cluster.blob is not None
+    assert cluster.blob.server == "10.89.77.10"
+    assert cluster.blob.key is not None
+    key = base64.b64decode(cluster.blob.key.get_secret_value(), validate=True)
+    assert key.decode() == "value of blob-key"
+    assert cluster.yarn is not None
+    assert cluster.yarn.resource_manager == "http://head:8088"
+    # A container holds the trainer as well: nothing is kept back for it.
+    assert cluster.worker.memory_mb == cluster.yarn.container_memory_mb == 2112
+    assert program.recorder.secret["blob-key"] == ["value"]
 
 
 def test_private_parts_of_keys_and_secrets_are_marked_secret(program: Program) -> None:

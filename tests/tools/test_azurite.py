@@ -1,0 +1,53 @@
+"""The blob server of the tests: which packages, and that a failed installation leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from bootstrap.errors import CommandFailed
+from tools import azurite
+from tools.environment import ROOT
+
+PINS = ROOT / "bootstrap" / "roles" / "blob_server" / "templates"
+
+
+def test_every_package_is_pinned_by_its_sum_and_no_address_is_named() -> None:
+    lock = json.loads((PINS / "package-lock.json").read_text())
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+    assert "node_modules/azurite" in packages
+    assert all(re.match(r"sha(512|1)-", entry["integrity"]) for entry in packages.values())
+    assert "://" not in (PINS / "package-lock.json").read_text()
+
+
+def test_node_is_pinned_for_both_architectures() -> None:
+    assert (PINS / "requirements.txt").read_text().count("--hash=sha256:") == 2
+
+
+def test_other_pins_have_another_folder(tmp_path: Path) -> None:
+    place = tmp_path / "bootstrap" / "roles" / "blob_server" / "templates"
+    place.mkdir(parents=True)
+    for name in ("requirements.txt", "package.json", "package-lock.json"):
+        (place / name).write_text("a")
+    before = azurite.folder(tmp_path)
+    (place / "package-lock.json").write_text("b")
+    assert azurite.folder(tmp_path) != before
+
+
+def test_what_cannot_be_downloaded_is_told_and_leaves_nothing_that_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(title: str, *_: object, **__: object) -> None:
+        raise CommandFailed(title, "status 1", "Look at the log.")
+
+    place = tmp_path / "bootstrap" / "roles" / "blob_server" / "templates"
+    place.mkdir(parents=True)
+    for name in ("requirements.txt", "package.json", "package-lock.json"):
+        (place / name).write_text("{}")
+    monkeypatch.setattr(azurite, "run", fails)
+    with pytest.raises(CommandFailed, match="Node for the blob server"):
+        azurite.ensure(tmp_path, tmp_path / "log")
+    assert not azurite.folder(tmp_path).exists()
