@@ -14,8 +14,11 @@ FIX = "Look at the log, then run `make setup` again: it goes on from here."
 PIP = ["-m", "pip", "--disable-pip-version-check", "--no-input"]
 BYTECODE = """
 import compileall, re, sysconfig
-used = "autoscaling|cloudwatch|config|ec2|iam|s3|ssm|vpc"
-unused = re.compile(rf"/(pulumi_aws/(?!({used})/)\\w+|pulumi_azure_native|tests?)/")
+aws = "autoscaling|cloudwatch|config|ec2|iam|s3|ssm|vpc"
+azure = "authorization|config|hdinsight|managedidentity|network|operationalinsights|privatedns"
+azure += "|resources|storage"
+rest = rf"pulumi_aws/(?!({aws})/)\\w+|pulumi_azure_native/(?!({azure})/)\\w+"
+unused = re.compile(rf"/({rest}|tests?)/")
 compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0, rx=unused)
 """
 """Where PYTHONDONTWRITEBYTECODE is set, every start of `fab` and `pulumi` would compile 300 modules: 0.5 s.
