@@ -329,6 +329,38 @@ def test_a_killed_driver_is_told_as_such(world: World, monkeypatch: pytest.Monke
         world.run()
 
 
+def test_a_job_that_somebody_else_killed_is_told_as_killed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spark_submit(RUNS_ON)
+    quiet = Console(file=io.StringIO())
+    interrupting(monkeypatch, lambda: run.kill(world.cluster, world.submitted()[0], quiet))
+
+    with pytest.raises(JobError, match=r"it was killed\. Submit it again"):
+        world.run()
+
+    job = world.submitted()[0]
+    assert world.processes(job) == []
+    run.kill(world.cluster, job, Console(file=world.out))
+    assert f"{job} has ended already: killed" in world.out.getvalue()
+
+
+def test_killing_what_is_not_there_names_what_is(world: World) -> None:
+    with pytest.raises(JobError, match="'mnist-9': head has no such job; there is none yet"):
+        run.kill(world.cluster, "mnist-9", Console(file=world.out))
+
+
+def test_too_few_executors_are_explained_by_yarn(
+    world: World, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run.yarn, "explain", lambda *_: "the NodeManager on w2 is lost")
+    error = JobError("job j: 2 executors requested, 1 registered", "not as expected", "Mend it.")
+    said = str(run._explained(world.node, yarn_cluster, "j", error))  # type: ignore[arg-type]
+    assert "not as expected: the NodeManager on w2 is lost. Mend it." in said
+    other = JobError("job j", "something else", "Mend it.")
+    assert run._explained(world.node, yarn_cluster, "j", other) is other  # type: ignore[arg-type]
+
+
 def test_an_unknown_job_is_refused_with_the_ones_there_are(world: World) -> None:
     world.spark_submit(FINISHES)
     world.run()
