@@ -17,7 +17,7 @@ from bootstrap import script_actions
 from bootstrap.cluster import Cluster
 from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
-from bootstrap.errors import CaffeSparkError, ConfigError
+from bootstrap.errors import CaffeSparkError
 from bootstrap.execute import apply
 from bootstrap.framework import (
     Recipe,
@@ -28,9 +28,7 @@ from bootstrap.framework import (
     require_persisted,
 )
 from bootstrap.script_actions.report import report
-from bootstrap.stack import load_cluster, selected_stack, stacks_up
-from infra.aws.config import AwsConfig
-from infra.config import from_file
+from bootstrap.stack import load_cluster, stacks_up
 from jobs.data import ensure_data
 from jobs.livy import gateway as require_livy
 from jobs.livy import run_by_livy
@@ -69,24 +67,6 @@ def expected_errors_in_one_line(body: Body) -> Body:
 def cluster_of(stack: str | None, *, wait: bool = True) -> Cluster:
     """The cluster of a stack, read from its outputs; where workers come and go, with those of this moment."""
     return resolve(load_cluster(ROOT, stack, environment(ROOT, os.environ)), console, wait=wait)
-
-
-def aws_config(stack: str | None) -> tuple[str, AwsConfig]:
-    """Name and configuration of a stack on AWS, from its file: it need not be up, nor be made.
-
-    Raises:
-        ConfigError: there is no such file, a value in it is refused, or it is of another provider.
-    """
-    name = stack or selected_stack(ROOT, environment(ROOT, os.environ))
-    config = from_file(ROOT / f"Pulumi.{name}.yaml", name)
-    if isinstance(config, AwsConfig):
-        return name, config
-    others = ", ".join(sorted(file.name.split(".")[1] for file in ROOT.glob("Pulumi.aws*.yaml")))
-    raise ConfigError(
-        f"stack {name!r}",
-        "it runs on this machine: it costs nothing, and `pulumi up` itself checks what it needs",
-        f"Name a stack on AWS with --stack (there are files for: {others}).",
-    )
 
 
 def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recipe:
@@ -224,41 +204,40 @@ def workers(_: Context, stack: str | None = None) -> None:
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def preflight(_: Context, stack: str | None = None) -> None:
-    """Before `pulumi up` on AWS: identity, quotas, offerings, images, keys, tools; one line to mend each."""
-    from infra.aws.preflight import check
+    """Before `pulumi up` in a cloud: login, quotas, offers, names, keys, tools; one line to mend each."""
+    from infra import clouds
 
-    name, config = aws_config(stack)
-    findings = check(config, name, console=console, env=environment(ROOT, os.environ))
+    env = environment(ROOT, os.environ)
+    name, config = clouds.configured(ROOT, stack, env)
+    findings = clouds.preflight(config, name, console=console, env=env)
     if any(finding.verdict == "fails" for finding in findings):
         raise Exit(code=1)
 
 
-@task(help={"stack": STACK_HELP, "refresh": "ask AWS for today's prices first"})
+@task(help={"stack": STACK_HELP, "refresh": "ask the cloud for today's prices first"})
 @expected_errors_in_one_line
 def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
     """What an hour of the stack costs as configured, and a job at the speed that was measured."""
-    from infra.aws import estimate, price_list, prices
+    from infra import clouds
 
-    _name, config = aws_config(stack)
-    if refresh:
-        console.print(f"prices   {price_list.refresh(config)}", soft_wrap=True)
-    estimate.show(console, config, prices.load(), results=RESULTS)
+    _name, config = clouds.configured(ROOT, stack, environment(ROOT, os.environ))
+    clouds.cost(config, console=console, results=RESULTS, refresh=refresh)
 
 
 @task(
     help={
         "stack": "only this stack's things; else everything of this project",
-        "region": "only there; can be given several times; else every region of the account",
+        "region": "only there; can be given several times; else every region of the cloud",
     },
     iterable=["region"],
 )
 @expected_errors_in_one_line
 def sweep(_: Context, stack: str | None = None, region: list[str] | None = None) -> None:
-    """After `pulumi destroy` on AWS: search every region for what is left, and say how to remove it."""
-    from infra.aws.sweep import sweep as search
+    """After `pulumi destroy` in a cloud: search all of it for what is left, and say how to remove it."""
+    from infra import clouds
 
     up = stacks_up(ROOT, environment(ROOT, os.environ))
-    if not search(stack, region or None, console, alive=up).clean:
+    if not clouds.sweep(ROOT, stack, region or None, console=console, alive=up):
         raise Exit(code=1)
 
 

@@ -25,7 +25,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from bootstrap.errors import ConfigError, ServiceDown
+from bootstrap.errors import ConfigError, NoCredentials, ServiceDown
 
 PATIENT: Final = Config(
     retries={"mode": "adaptive", "max_attempts": 8},
@@ -106,7 +106,7 @@ def in_our_words(doing: str) -> Iterator[None]:
         # botocore takes the pair for absent where its first half is.
         if os.environ.get("AWS_SECRET_ACCESS_KEY") and not os.environ.get("AWS_ACCESS_KEY_ID"):
             raise _without("AWS_ACCESS_KEY_ID", doing) from error
-        raise ConfigError(
+        raise NoCredentials(
             f"AWS credentials ({doing})",
             "there are no credentials, neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY nor AWS_PROFILE",
             "Run `aws configure` (or `aws sso login`), or export them.",

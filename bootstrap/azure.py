@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from azure.core import PipelineClient
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
@@ -21,10 +22,17 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
-from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.pipeline.policies import (
+    BearerTokenCredentialPolicy,
+    HeadersPolicy,
+    RequestIdPolicy,
+    RetryPolicy,
+    SansIOHTTPPolicy,
+    UserAgentPolicy,
+)
 
 from bootstrap.cluster import HdInsight
-from bootstrap.errors import ConfigError, ServiceDown, StackError
+from bootstrap.errors import ConfigError, NoCredentials, ServiceDown, StackError
 
 if TYPE_CHECKING:
     # azure-identity and the management client take most of a second
@@ -42,6 +50,8 @@ PATIENT: Final[Mapping[str, Any]] = {
 """Azure says how long a throttled caller shall wait, and the client does."""
 HASTY: Final[Mapping[str, Any]] = {**PATIENT, "retry_total": 2, "retry_connect": 1, "read_timeout": 20}
 """For a first question, which may find that there is no way to Azure at all."""
+PUBLIC: Final = "https://management.azure.com"
+"""The management interface of Azure's public cloud."""
 ENDPOINT: Final = "CAFFE_SPARK_ARM_ENDPOINT"
 """URL of a stand-in for Azure's management interface, which gets no token. Only tests set it."""
 
@@ -123,25 +133,43 @@ def credential() -> TokenCredential:
 
 
 def management(
-    given: HdInsight, patience: Mapping[str, Any] = PATIENT, *, poll: float = 10
+    given: HdInsight | str, patience: Mapping[str, Any] = PATIENT, *, poll: float = 10
 ) -> HDInsightManagementClient:
-    """A client of the management interface for a cluster's subscription; nothing is asked yet.
+    """A client of HDInsight's management interface for a subscription, or a cluster's; nothing is asked yet.
 
     `poll`: seconds between two looks at a long operation.
     """
     from azure.mgmt.hdinsight import HDInsightManagementClient
 
+    subscription = given if isinstance(given, str) else given.subscription
     endpoint = os.environ.get(ENDPOINT)
     if endpoint:
         return HDInsightManagementClient(
             _Nobody(),
-            given.subscription,
+            subscription,
             endpoint,
             authentication_policy=_NoToken(),
             polling_interval=poll,
             **patience,
         )
-    return HDInsightManagementClient(credential(), given.subscription, polling_interval=poll, **patience)
+    return HDInsightManagementClient(credential(), subscription, polling_interval=poll, **patience)
+
+
+def resource_manager(patience: Mapping[str, Any] = PATIENT) -> PipelineClient[Any, Any]:
+    """A client of Azure's management interface itself, for plain requests; nothing is asked yet."""
+    endpoint = os.environ.get(ENDPOINT)
+    login = _NoToken() if endpoint else BearerTokenCredentialPolicy(credential(), f"{PUBLIC}/.default")
+    return PipelineClient(
+        endpoint or PUBLIC,
+        policies=[
+            RequestIdPolicy(),
+            HeadersPolicy({"Accept": "application/json"}),
+            UserAgentPolicy(**patience),
+            RetryPolicy(**patience),
+            login,
+        ],
+        **patience,
+    )
 
 
 def code_of(error: BaseException) -> str:
@@ -198,7 +226,7 @@ def _not_logged_in(given: str, error: ClientAuthenticationError) -> ConfigError:
     if reason:
         return ConfigError(given, f"the login does not count: {reason[0]}", "Run `az login`.")
     variables = f"{', '.join(_CREDENTIALS[:-1])} and {_CREDENTIALS[-1]}"
-    return ConfigError(
+    return NoCredentials(
         given, f"nobody is logged in, neither by `az login` nor by {variables}", "Run `az login`."
     )
 

@@ -2,6 +2,7 @@
 
     CaffeSparkError
     ├── ConfigError          a value in a stack file, role, recipe or job spec
+    │   └── NoCredentials    nobody on this machine has ever logged in to that cloud
     ├── StackError           the Pulumi stack: missing, not up, without `cluster` output
     ├── Unreachable          a node does not answer, or is not the host it was
     ├── CommandFailed        a command on a node ended with a non-zero status
@@ -33,6 +34,10 @@ class CaffeSparkError(Exception):
 
 class ConfigError(CaffeSparkError, ValueError):
     """A value in a stack file, role, recipe or job spec is refused."""
+
+
+class NoCredentials(ConfigError):
+    """There are no credentials for a cloud on this machine, not even wrong ones."""
 
 
 class StackError(CaffeSparkError):

@@ -51,3 +51,16 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(nowhere / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(nowhere))
+
+
+@pytest.fixture
+def no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """A machine on which nobody has ever used Azure, and which asks no metadata service."""
+    names = ("CLIENT_ID", "TENANT_ID", "CLIENT_SECRET", "CLIENT_CERTIFICATE_PATH", "USERNAME", "PASSWORD")
+    for name in (*names, "FEDERATED_TOKEN_FILE", "AUTHORITY_HOST", "CONFIG_DIR"):
+        monkeypatch.delenv(f"AZURE_{name}", raising=False)
+    monkeypatch.delenv("CAFFE_SPARK_ARM_ENDPOINT", raising=False)
+    monkeypatch.delenv("ARM_SUBSCRIPTION_ID", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "dev")

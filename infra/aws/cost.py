@@ -7,88 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from rich.table import Table
-
 from infra.aws.config import AwsConfig
 from infra.aws.network_plan import ENDPOINTS
-from infra.aws.prices import HOURS, Prices, RegionPrices
+from infra.aws.prices import Prices, RegionPrices
+from infra.bill import HOURS, Bill, Line, Parts, usd
 
-WHOLE: Final = Decimal(1)
-CENT: Final = Decimal("0.01")
-EXACT: Final = Decimal("0.0001")
 HUNDRED: Final = Decimal(100)
-
-
-@dataclass(frozen=True)
-class Line:
-    """So many of a thing, each for so many USD an hour; where there is one price, `low` and `high` are it."""
-
-    what: str
-    count: int
-    low: Decimal
-    high: Decimal
-    note: str = ""
-    worker: bool = False
-    """Whether it would be another price if every worker were on demand."""
-
-    @property
-    def range(self) -> tuple[Decimal, Decimal]:
-        """USD an hour for all of them."""
-        return self.count * self.low, self.count * self.high
-
-
-@dataclass(frozen=True)
-class Bill:
-    """What a stack costs by the hour. `missing` has no price and is in no sum; `notes`: paid by the gigabyte.
-
-    `on_demand` is the sum with every worker on demand; None where their price is not known.
-    """
-
-    lines: tuple[Line, ...]
-    missing: tuple[str, ...]
-    notes: tuple[str, ...]
-    on_demand: Decimal | None
-    origin: str
-
-    @property
-    def low(self) -> Decimal:
-        """USD an hour at the lowest spot prices."""
-        return sum((line.range[0] for line in self.lines), Decimal(0))
-
-    @property
-    def high(self) -> Decimal:
-        """USD an hour at the highest spot prices."""
-        return sum((line.range[1] for line in self.lines), Decimal(0))
-
-    @property
-    def monthly(self) -> tuple[Decimal, Decimal]:
-        """USD for 730 hours."""
-        return self.low * HOURS, self.high * HOURS
-
-    @property
-    def total_text(self) -> str:
-        """The total in one line, with whose prices they are and what has none."""
-        total = f"{span(self.low, self.high)} USD/h ({span(*self.monthly, WHOLE)} USD a month)"
-        if self.on_demand is not None:
-            total += f", {usd(self.on_demand)} USD/h with every worker on demand"
-        without = f"; without {', '.join(self.missing)}: no price" if self.missing else ""
-        return f"{total}{without}; by {self.origin}"
-
-    def table(self) -> Table:
-        """Line by line, as people see it."""
-        shown = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("what", "count", "USD/h each", "USD/h"):
-            shown.add_column(name, justify="left" if name == "what" else "right")
-        for line in self.lines:
-            what = f"{line.what} ({line.note})" if line.note else line.what
-            shown.add_row(what, str(line.count), span(line.low, line.high, EXACT), span(*line.range, EXACT))
-        shown.add_section()
-        shown.add_row("total", "", "", span(self.low, self.high, EXACT), style="bold")
-        return shown
 
 
 def hourly(config: AwsConfig, prices: Prices) -> Bill:
@@ -154,18 +81,8 @@ def egress_text(config: AwsConfig, prices: Prices) -> str:
     return f"{texts[0]} (instead of it {texts[1]})"
 
 
-class _Parts:
-    """Collects lines, and what has no price."""
-
-    def __init__(self) -> None:
-        self.lines: list[Line] = []
-        self.missing: list[str] = []
-
-    def add(self, what: str, count: int, unit: Decimal | None) -> None:
-        if unit is None:
-            self.missing.append(what)
-        else:
-            self.lines.append(Line(what, count, unit, unit))
+class _Parts(Parts):
+    """And machines, on demand or from the spot market."""
 
     def machine(self, what: str, kind: str, count: int, here: RegionPrices, *, worker: bool = False) -> None:
         price = here.types.get(kind)
@@ -228,14 +145,3 @@ def _all_on_demand(config: AwsConfig, here: RegionPrices, parts: _Parts) -> Deci
         return None
     others = sum((line.range[0] for line in parts.lines if not line.worker), Decimal(0))
     return others + config.workers * price.on_demand
-
-
-def usd(amount: Decimal, to: Decimal = CENT) -> str:
-    """An amount, rounded to a cent."""
-    return f"{amount.quantize(to):,f}"
-
-
-def span(low: Decimal, high: Decimal, to: Decimal = CENT) -> str:
-    """`LOW to HIGH`, or one amount where both are the same to a cent."""
-    first, last = usd(low, to), usd(high, to)
-    return first if first == last else f"{first} to {last}"

@@ -11,12 +11,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
-
 from bootstrap import aws
-from bootstrap.errors import ServiceDown
 from infra.aws.config import AwsConfig
-from infra.aws.prices import load, override_path, read
+from infra.aws.prices import BOOK
+from infra.price_table import Answers
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -64,10 +62,7 @@ def refresh(config: AwsConfig) -> Path:
         ConfigError: credentials are missing or may not ask; the file that is there is not valid.
         ServiceDown: AWS cannot be reached, or knows no price at all.
     """
-    path = override_path()
-    if path.exists():
-        load()  # one that is not valid is mended first, not written over
-    document = read(path) if path.exists() else {}
+    document = BOOK.current()
     names = list(dict.fromkeys([config.head_type, *config.instance_types]))
     session = aws.session()
     with aws.in_our_words("asking for spot prices"):
@@ -77,21 +72,11 @@ def refresh(config: AwsConfig) -> Path:
         pricing = session.client("pricing", region_name=PRICING_REGION, config=aws.PATIENT)
         types = {name: _machine(pricing, config.region, name) for name in names}
         services = {key: _service(pricing, config.region, product) for key, product in PRODUCTS.items()}
-    unknown = [name for name, usd in {**types, **services}.items() if usd is None]
-    if len(unknown) == len(types) + len(services):
-        raise ServiceDown(
-            f"AWS's price list for {config.region}",
-            "it has none of the prices that were asked for",
-            "`fab cost` without `--refresh` goes on with the prices that there are.",
-        )
     found = {
-        "date": datetime.now(timezone.utc).date(),
         "services": {**{key: float(usd) for key, usd in services.items() if usd}, "source": "aws"},
         "types": {name: _entry(usd, spot.get(name)) for name, usd in types.items() if usd},
     }
-    _put(document, config.region, found)
-    _write(path, document, unknown)
-    return path
+    return BOOK.write(document, config.region, found, Answers.of("AWS", types, services))
 
 
 def spot_prices(ec2: EC2Client, names: Iterable[str]) -> dict[str, tuple[Decimal, Decimal]]:
@@ -159,22 +144,3 @@ def first_tier(product: Mapping[str, Any]) -> Decimal | None:
 def _entry(on_demand: Decimal, spot: tuple[Decimal, Decimal] | None) -> dict[str, Any]:
     known = {"spot": [float(usd) for usd in spot]} if spot else {}
     return {"on_demand": float(on_demand), **known, "source": "aws"}
-
-
-def _put(document: dict[str, Any], region: str, found: Mapping[str, Any]) -> None:
-    """`found` into the region's part of the document; what it does not name stays."""
-    there = document.setdefault("regions", {}).setdefault(region, {})
-    there["date"] = found["date"]
-    for part in ("services", "types"):
-        there[part] = {**there.get(part, {}), **found[part]}
-
-
-def _write(path: Path, document: Mapping[str, Any], unknown: Iterable[str]) -> None:
-    lines = ["# Prices in USD that go before the project's own (infra/aws/prices.yaml says what each means)."]
-    without = ", ".join(unknown)
-    lines += [f"# AWS did not answer, so what was known before is used: {without}"] if without else []
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=110)
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text("\n".join(lines) + f"\n{text}")
-    beside.replace(path)

@@ -11,11 +11,12 @@ from infra.azure.config import HEADS, ZOOKEEPERS, AzureConfig
 from infra.azure.document import Outputs
 
 
-def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str]) -> Outputs:
-    """Of a stack whose cluster has that name."""
+def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str], bill: str) -> Outputs:
+    """Of a stack whose cluster has that name; `bill`: what it costs, in words."""
     typed = cluster.apply(partial(access.commands, stack, config.ssh_user, config.private_key_file))
     return {
         "nodes": nodes(config),
+        "cost": bill,
         "connect": typed.apply(lambda one: one.ssh),
         "gateway": typed.apply(lambda one: one.gateway),
         "yarn_ui": typed.apply(lambda one: one.yarn_ui),

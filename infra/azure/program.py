@@ -9,11 +9,13 @@ from typing import Final
 import pulumi
 
 from infra.azure import (
+    cost,
     document,
     names,
     network_plan,
     operator_key,
     place,
+    prices,
     scripts,
     security,
     storage_reference,
@@ -40,15 +42,16 @@ def program(config: AzureConfig, stack: str, _home: str) -> Outputs:
     """Register the stack's resources and return its outputs; the configuration has been checked already.
 
     Raises:
-        ConfigError: the operator's public key is none, or the password can be read by everybody; nothing is
-            registered then.
+        ConfigError: the operator's public key is none, the password can be read by everybody, or the
+            operator's price file is not valid; nothing is registered then.
     """
     require_encrypted(config, stack)
+    bill = cost.hourly(config, prices.load()).total_text
     theirs = operator_key.public_key(config.public_key_file, stack) if config.public_key_file else None
     where = place.make(config, stack)
     if config.part == "storage":
         return _storage(config, where)
-    return _cluster(config, where, theirs)
+    return _cluster(config, where, theirs, bill)
 
 
 def _storage(config: AzureConfig, where: Place) -> Outputs:
@@ -62,7 +65,7 @@ def _storage(config: AzureConfig, where: Place) -> Outputs:
     }
 
 
-def _cluster(config: AzureConfig, where: Place, theirs: str | None) -> Outputs:
+def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -> Outputs:
     stack, here = where.stack, where.here
     _warn_of_examples(config)
     operator = None if theirs else SshKey("operator-key", kind="rsa")
@@ -163,7 +166,7 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None) -> Outputs:
         "shared_storage": _uri(config, found),
         "gateway_user": config.gateway_user,
         "gateway_password": password,
-        **closing(config, stack, cluster.name),
+        **closing(config, stack, cluster.name, bill),
     }
 
 

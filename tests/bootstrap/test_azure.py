@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from azure.core.exceptions import (
@@ -20,9 +19,10 @@ from bootstrap.cluster import Cluster, HdInsight
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown, StackError
 from tests.bootstrap.hdinsight_cluster import arm, hdinsight
 from tests.cloud.arm import NAME, SUBSCRIPTION, Arm, closed_port
+from tests.offline import no_login
 from tools.environment import ROOT
 
-__all__ = ["arm", "hdinsight"]
+__all__ = ["arm", "hdinsight", "no_login"]
 
 STACK = "azure-west-europe"
 
@@ -167,29 +167,17 @@ def test_a_code_is_read_from_azures_refusals_only() -> None:
 # ---- who is logged in: the real DefaultAzureCredential on a machine of nobody's
 
 
-@pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine on which nobody has ever used Azure, and which asks no metadata service."""
-    names = ("CLIENT_ID", "TENANT_ID", "CLIENT_SECRET", "CLIENT_CERTIFICATE_PATH", "USERNAME", "PASSWORD")
-    for name in (*names, "FEDERATED_TOKEN_FILE", "AUTHORITY_HOST", "CONFIG_DIR"):
-        monkeypatch.delenv(f"AZURE_{name}", raising=False)
-    monkeypatch.delenv(azure.ENDPOINT, raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "dev")
-
-
 def log_in() -> None:
     with azure.in_our_words("looking at the cluster", STACK):
         azure.credential().get_token("https://management.azure.com/.default")
 
 
-def test_nobody_logged_in_is_one_line_with_az_login(nobody: None) -> None:
+def test_nobody_logged_in_is_one_line_with_az_login(no_login: None) -> None:
     with pytest.raises(ConfigError, match=r"nobody is logged in.*AZURE_CLIENT_SECRET.*Run `az login`\.$"):
         log_in()
 
 
-def test_what_the_client_logs_of_it_is_not_printed_as_well(nobody: None) -> None:
+def test_what_the_client_logs_of_it_is_not_printed_as_well(no_login: None) -> None:
     program = "from bootstrap import azure; azure.credential().get_token('https://x/.default')"
     ran = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
@@ -198,7 +186,7 @@ def test_what_the_client_logs_of_it_is_not_printed_as_well(nobody: None) -> None
 
 
 def test_half_of_a_service_principal_names_the_other_half(
-    nobody: None, monkeypatch: pytest.MonkeyPatch
+    no_login: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_CLIENT_ID", "1-2-3")
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "half")
@@ -218,7 +206,7 @@ def test_a_login_that_is_over_says_why() -> None:
     assert error.fix == "Run `az login`."
 
 
-def test_without_a_stand_in_the_client_asks_azure_itself(nobody: None) -> None:
+def test_without_a_stand_in_the_client_asks_azure_itself(no_login: None) -> None:
     given = HdInsight(
         subscription=SUBSCRIPTION,
         resource_group="g",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +24,10 @@ DOMAIN = "vdmm42sixvlunhg05pv0mmklvg.ax.internal.cloudapp.net"
 PREFIXES = {"headnode": "hn", "workernode": "wn", "zookeepernode": "zk"}
 LOST = 999
 """Ambari's exit code of a task that never ended."""
+
+
+Others = Callable[[str, str, str, Any], tuple[int, Any] | None]
+"""Method, path, query and body → status and document; None where it is not asked."""
 
 
 @dataclass
@@ -88,6 +92,8 @@ class Arm:
     bodies: list[Any] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    others: Others | None = None
+    """Answers before the cluster does: for a subscription, and what HDInsight says of a region."""
 
     def count(self, method: str, path: str) -> int:
         """How often it was asked so."""
@@ -233,6 +239,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif refusal:
             status, code, text = refusal
             self._json(status, {"error": {"code": code, "message": text}})
+        elif arm.others and (said := arm.others(method, path, urlsplit(self.path).query, body)):
+            self._json(*said)
         elif not short.startswith(("/locations/", f"/clusters/{NAME}")):
             text = f"The Resource 'Microsoft.HDInsight{short}' under resource group '{GROUP}' was not found."
             self._json(404, {"error": {"code": "ResourceNotFound", "message": text}})

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap import aws
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.preflight.finding import CloudCheck, Finding
 from infra.aws.regions import table
+from infra.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
     from infra.aws.config import AwsConfig
@@ -22,9 +22,9 @@ PRODUCT: Final = "Linux/UNIX"
 ALL: Final = 100
 
 
-def checks(config: AwsConfig, stack: str) -> list[CloudCheck]:
+def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
     """Zones, types, and prices where a worker may be a spot instance."""
-    asked = [
+    asked: list[CloudCheck[Cloud]] = [
         CloudCheck(ZONES, lambda cloud: [_zones(cloud, config, stack)], lambda: _by_table(ZONES, config)),
         CloudCheck(TYPES, lambda cloud: [_types(cloud, config, stack)], lambda: _by_table(TYPES, config)),
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bootstrap import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.preflight.finding import CloudCheck, Finding
+from infra.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
     from infra.aws.config import AwsConfig
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NAME: Final = "worker group"
 
 
-def checks(_config: AwsConfig, stack: str) -> list[CloudCheck]:
+def checks(_config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
     """One question."""
     return [CloudCheck(NAME, lambda cloud: [_group(cloud, stack)])]
 

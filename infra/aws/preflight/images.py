@@ -14,7 +14,7 @@ from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.aws.config_rules import ARCH
 from infra.aws.machine import ROOT_DEVICES
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.preflight.finding import CloudCheck, Finding, failure
+from infra.finding import CloudCheck, Finding, failure
 
 if TYPE_CHECKING:
     from infra.aws.config import AwsConfig, Role
@@ -56,7 +56,7 @@ class Image:
         return f"{self.id} ({self.name or 'nameless'})"
 
 
-def checks(config: AwsConfig, stack: str) -> list[CloudCheck]:
+def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
     """Both images in one check: they must be of one distribution."""
     return [CloudCheck(NAME, lambda cloud: look(cloud, config, stack))]
 

@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from bootstrap import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.preflight.finding import CloudCheck, Finding
 from infra.aws.regions import InstanceType, table
+from infra.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import TagTypeDef
@@ -79,7 +79,7 @@ def demands(config: AwsConfig) -> list[Demand]:
     return [demand for demand in found if demand and demand.vcpus]
 
 
-def checks(config: AwsConfig, stack: str) -> list[CloudCheck]:
+def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
     """The quotas that this stack touches."""
     asked = [_vcpu_check(demand, config, stack) for demand in demands(config)]
     asked.append(CloudCheck(_title(VPCS), lambda cloud: [_one_more(cloud, stack, VPCS, _vpcs)]))
@@ -115,7 +115,7 @@ def _demand(quota: Quota, workers: int, largest: InstanceType, head: InstanceTyp
     return Demand(quota, workers * largest.vcpus + own, " and ".join(parts), workers, largest, own)
 
 
-def _vcpu_check(demand: Demand, config: AwsConfig, stack: str) -> CloudCheck:
+def _vcpu_check(demand: Demand, config: AwsConfig, stack: str) -> CloudCheck[Cloud]:
     return CloudCheck(
         _title(demand.quota), lambda cloud: [_fits(demand, granted(cloud, demand.quota), config, stack)]
     )

@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 
 from bootstrap.aws import code_of
 from infra.aws.prices import Prices
-from infra.aws.sweep.leak import GLOBAL, STACK_TAG, Leak, cli, is_ours, tags_of
-from infra.aws.sweep.place import FREE
+from infra.aws.sweep.kinds import cli, rank, tags_of
+from infra.leak import FREE, GLOBAL, STACK_TAG, Leak, is_ours
 from infra.tags import PROJECT
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Account:
 
     def leak(self, kind: str, name: str, tags: Mapping[str, str], command: str) -> Leak:
         """A thing that has no region and costs nothing."""
-        return Leak(GLOBAL, kind, name, name, tags.get(STACK_TAG, ""), FREE, command)
+        return Leak(GLOBAL, kind, name, name, tags.get(STACK_TAG, ""), FREE, command, rank(kind))
 
 
 Finder = Callable[[Account], Iterator[Leak]]
@@ -97,7 +97,7 @@ def _bucket(account: Account, name: str, region: str, tags: Mapping[str, str]) -
         command = shlex.join(["python3", "-c", program])
     unit = account.prices.of(region).services.s3_gb_month
     usd = None if size is None or unit is None else unit * size / GB
-    return Leak(region, "bucket", name, name, tags.get(STACK_TAG, ""), usd, command)
+    return Leak(region, "bucket", name, name, tags.get(STACK_TAG, ""), usd, command, rank("bucket"))
 
 
 def _contents(s3: S3Client, name: str) -> tuple[int | None, int | None]:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from infra.aws.sweep.leak import Leak, tags_of
-from infra.aws.sweep.place import FREE, Finder, Place, month
+from infra.aws.sweep.kinds import tags_of
+from infra.aws.sweep.place import Finder, Place
+from infra.leak import FREE, Leak, month
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from infra.aws.prices import HOURS, RegionPrices
-from infra.aws.sweep.leak import PROJECT_TAG, STACK_TAG, Leak, cli
+from infra.aws.prices import RegionPrices
+from infra.aws.sweep.kinds import cli, rank
+from infra.leak import PROJECT_TAG, STACK_TAG, Leak
 from infra.tags import PROJECT
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_ssm import SSMClient
-
-FREE: Final = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -59,16 +58,13 @@ class Place:
         """A thing of this region, which is remembered."""
         stack = tags.get(STACK_TAG, "")
         self.seen.setdefault(kind, {})[id_] = stack
-        return Leak(self.region, kind, id_, name or tags.get("Name", ""), stack, usd, command, before)
+        return Leak(
+            self.region, kind, id_, name or tags.get("Name", ""), stack, usd, command, rank(kind), before
+        )
 
     def has(self, kind: str, id_: str | None) -> bool:
         """Whether a thing was found."""
         return id_ in self.seen.get(kind, ())
-
-
-def month(hourly: Decimal | None) -> Decimal | None:
-    """USD for a month from USD for an hour; None stays None."""
-    return None if hourly is None else hourly * HOURS
 
 
 Finder = Callable[[Place], Iterator[Leak]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import boto3
@@ -15,9 +14,10 @@ from bootstrap import aws
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown
 from infra.aws import prices
 from infra.aws.sweep import account, machines, network, texts
-from infra.aws.sweep.leak import GLOBAL, Leak, Unsearched
+from infra.aws.sweep.kinds import NO_PAGER
 from infra.aws.sweep.place import Place
-from infra.aws.sweep.report import Found, some, tell
+from infra.leak import GLOBAL, Leak, Results, Unsearched
+from infra.sweep_report import Found, some, tell
 
 HOME: Final = "us-east-1"
 """Who is asked which regions there are, and for what has none, where the operator has named no region."""
@@ -52,8 +52,9 @@ def sweep(
         sts = session.client("sts", region_name=session.region_name or HOME, config=aws.PATIENT)
         number = sts.get_caller_identity()["Account"]
     enabled, disabled = _regions(session, regions)
+    where = f"{some(len(enabled), 'region')} of account {number}"
     console.print(
-        f"searching {some(len(enabled), 'region')} of account {number}",
+        f"searching {where}",
         soft_wrap=True,
         highlight=False,
         markup=False,
@@ -66,23 +67,16 @@ def sweep(
         results = list(pool.map(lambda search: search(), jobs))
     leaks = sorted((leak for one in results for leak in one.leaks), key=lambda leak: leak.order)
     found = Found(
-        account=number,
+        where=where,
         regions=tuple(enabled),
         stack=stack,
         leaks=tuple(leak for leak in leaks if leak.stack not in alive or not leak.stack),
         in_use=tuple(leak for leak in leaks if leak.stack and leak.stack in alive),
         unsearched=(*disabled, *(gap for one in results for gap in one.unsearched)),
+        first=(NO_PAGER,),
     )
     tell(found, console)
     return found
-
-
-@dataclass
-class Results:
-    """Of one region, or of the account."""
-
-    leaks: list[Leak] = field(default_factory=list)
-    unsearched: list[Unsearched] = field(default_factory=list)
 
 
 def _regions(

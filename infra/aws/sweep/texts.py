@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from infra.aws.sweep.leak import PROJECT_TAG, STACK_TAG, Leak, is_ours, tags_of
-from infra.aws.sweep.place import FREE, Finder, Place
+from infra.aws.sweep.kinds import tags_of
+from infra.aws.sweep.place import Finder, Place
+from infra.leak import FREE, PROJECT_TAG, STACK_TAG, Leak, is_ours
 from infra.tags import PROJECT
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 from infra.aws import cost, prices
 from infra.aws.config import AwsConfig
-from infra.aws.cost import Bill, Line
 from infra.aws.prices import Prices
+from infra.bill import Bill, Line
 
 HOURS = Decimal(730)
 
@@ -173,7 +174,7 @@ def test_the_total_in_one_line() -> None:
 
 def test_the_real_table_prices_the_default_stack() -> None:
     given = AwsConfig.model_validate({"region": "eu-west-1"})
-    found = cost.hourly(given, Prices.model_validate(prices.yaml.safe_load(prices.TABLE.read_text())))
+    found = cost.hourly(given, Prices.model_validate(yaml.safe_load(prices.TABLE.read_text())))
     assert found.missing == ()
     assert Decimal("0.7") < found.low < found.high < Decimal("2")
 

@@ -605,6 +605,8 @@ def test_the_closing_block_says_who_is_there_and_what_to_type() -> None:
     assert outputs["password"] == "pulumi stack output gateway_password --show-secrets --stack test"
     assert outputs["next"] == "fab build-headnode --stack test, then fab submit-mnist --stack test"
     assert outputs["destroy"].startswith("pulumi destroy --stack test")
+    assert "USD/h" in outputs["cost"]
+    assert " to " in recorded(**LOAD).outputs["cost"]
     assert recorded(**LOAD).outputs["nodes"]["workers"] == "3 (3 to 6, by load) Standard_E8_V3"
 
 

@@ -25,7 +25,7 @@ from bootstrap import aws
 from infra.aws.config import AwsConfig
 from infra.aws.preflight import Finding, check
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.preflight.finding import CloudCheck
+from infra.finding import CloudCheck
 from tests.offline import no_credentials, offline
 
 __all__ = ["no_credentials", "offline"]
@@ -149,7 +149,7 @@ def account(no_credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
         yield made
 
 
-def answers(checks: Iterable[CloudCheck], cloud: Cloud) -> dict[str, Finding]:
+def answers(checks: Iterable[CloudCheck[Cloud]], cloud: Cloud) -> dict[str, Finding]:
     """What the checks find, by name."""
     return {finding.name: finding for one in checks for finding in one.ask(cloud)}
 

@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bootstrap.errors import ConfigError
 from infra.aws.config import AwsConfig
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.preflight.finding import Finding
-from infra.aws.preflight.keys import cloud_checks, local_checks, public_half
+from infra.aws.preflight.keys import WITHOUT, cloud_checks, local_checks
+from infra.finding import Finding
+from infra.key_file import public_half
 from tests.infra.aws.preflight.conftest import STACK, Account, answers, config
 
 MINE = Ed25519PrivateKey.generate()
@@ -114,7 +115,7 @@ def test_what_is_no_private_key_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "mine"
     file.write_text(text)
     with pytest.raises(ConfigError, match="holds no private key"):
-        public_half(file, STACK)
+        public_half(file, STACK, WITHOUT)
 
 
 def test_the_regions_pair_and_the_file_that_is_its_half_hold(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra.aws.preflight import tools as looking
-from infra.aws.preflight.finding import Finding
+from infra import tools as looking
 from infra.aws.preflight.tools import checks
+from infra.finding import Finding
 from tests.infra.aws.preflight.conftest import PLUGINS, STACK, Tools, config
 
 WANTED = version("pulumi-aws")

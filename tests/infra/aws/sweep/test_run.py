@@ -9,7 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 from bootstrap import aws
 from bootstrap.errors import ConfigError
 from infra.aws.sweep import account
-from infra.aws.sweep.leak import KINDS
+from infra.aws.sweep.kinds import KINDS
 from infra.aws.sweep.run import REGIONAL
 from tests.infra.aws.sweep.conftest import REGION, THEIRS, World, swept
 

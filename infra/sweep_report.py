@@ -9,20 +9,26 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
-from infra.aws.sweep.leak import PROJECT_TAG, STACK_TAG, Leak, Unsearched, commands
+from infra.leak import PROJECT_TAG, STACK_TAG, Leak, Unsearched, commands
 from infra.tags import PROJECT
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, what of it is in use by stacks that are up, and what could not be searched."""
+    """What was found, what of it is in use by stacks that are up, and what could not be searched.
 
-    account: str
+    `where`: what was searched, in words. `kept` is there to outlive stacks, and no leak.
+    """
+
+    where: str
     regions: tuple[str, ...]
     stack: str | None
     leaks: tuple[Leak, ...]
     in_use: tuple[Leak, ...]
     unsearched: tuple[Unsearched, ...]
+    kept: tuple[Leak, ...] = ()
+    first: tuple[str, ...] = ()
+    """What has to be typed before everything that removes something."""
 
     @property
     def clean(self) -> bool:
@@ -64,17 +70,18 @@ def _table(leaks: Iterable[Leak]) -> Table:
 
 
 def _lines(found: Found) -> Iterator[str]:
-    for stack in dict.fromkeys(leak.stack for leak in found.in_use):
-        own = [leak for leak in found.in_use if leak.stack == stack]
-        yield f"in use by stack {stack}: {total(own)} for {some(len(own), 'thing')}"
+    for what, leaks in (("in use by stack", found.in_use), ("kept by storage stack", found.kept)):
+        for stack in dict.fromkeys(leak.stack for leak in leaks):
+            own = [leak for leak in leaks if leak.stack == stack]
+            yield f"{what} {stack}: {total(own)} for {some(len(own), 'thing')}"
     for region, why in dict.fromkeys((gap.region, gap.why) for gap in found.unsearched):
         kinds = [gap.kind for gap in found.unsearched if (gap.region, gap.why) == (region, why)]
         yield f"not searched: {region}: {', '.join(kinds)}: {why}"
     tag = f"{PROJECT_TAG}={PROJECT}" + (f", {STACK_TAG}={found.stack}" if found.stack else "")
     if found.leaks:
         yield f"{len(found.leaks)} left ({tag}), {total(found.leaks)}. To remove them, in this order:"
-        yield from commands(found.leaks)
+        yield from commands(found.leaks, found.first)
     elif found.unsearched:
         yield f"Nothing was found ({tag}), but not everything was searched."
     else:
-        yield f"0 left ({tag}) in {some(len(found.regions), 'region')} of account {found.account}"
+        yield f"0 left ({tag}) in {found.where}"

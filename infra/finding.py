@@ -1,22 +1,21 @@
-"""What a check is, what it finds, and how people see it."""
+"""What a check of a cloud or of this machine is, what it finds, and how people see it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Generic, Literal, TypeVar
 
 from rich.text import Text
 
-from bootstrap import aws
 from bootstrap.errors import CaffeSparkError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from infra.aws.preflight.cloud import Cloud
-
 Verdict = Literal["holds", "fails", "skipped", "note"]
+Cloud = TypeVar("Cloud")
+"""Whom a check asks: the clients of one cloud."""
 
 _MARKS: Final[dict[Verdict, tuple[str, str]]] = {
     "holds": ("✓", "green"),
@@ -33,9 +32,16 @@ _NOT_FOR_UP: Final = frozenset(
         "DescribeSpotPriceHistory",
         "GetAWSDefaultServiceQuota",
         "GetServiceQuota",
+        "Microsoft.Authorization/permissions/read",
+        "Microsoft.HDInsight/locations/billingSpecs/read",
+        "Microsoft.HDInsight/locations/capabilities/read",
+        "Microsoft.HDInsight/locations/checkNameAvailability/read",
+        "Microsoft.HDInsight/locations/usages/read",
+        "Microsoft.HDInsight/locations/validateCreateRequest/action",
+        "Microsoft.Storage/checkNameAvailability/read",
     }
 )
-"""Calls that only a preflight makes: who may not make them can have a stack nevertheless."""
+"""Calls that only a preflight makes, as each cloud names them: who may not make them can have a stack."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class CloudCheck:
-    """A question to AWS; `table` is what we know without asking, where that is something."""
+class CloudCheck(Generic[Cloud]):
+    """A question to a cloud; `table` is what we know without asking, where that is something."""
 
     name: str
     look: Callable[[Cloud], Sequence[Finding]]
@@ -69,7 +75,7 @@ class CloudCheck:
         return guarded(self.name, lambda: self.look(cloud))
 
     def without(self, why: str) -> list[Finding]:
-        """What can be said where AWS cannot be asked."""
+        """What can be said where the cloud cannot be asked."""
         return [self.table() if self.table else Finding(self.name, "skipped", why)]
 
 
@@ -95,7 +101,8 @@ def guarded(name: str, look: Callable[[], Sequence[Finding]]) -> list[Finding]:
 
 def failure(name: str, error: CaffeSparkError) -> Finding:
     """An expected failure as a finding. A right that only a preflight wants does not stop a stack."""
-    optional = isinstance(error, aws.Denied) and error.operation in _NOT_FOR_UP
+    # Each cloud's own `Denied` names what was asked; no other failure does.
+    optional = getattr(error, "operation", "") in _NOT_FOR_UP
     return Finding(name, "skipped" if optional else "fails", error.why, error.fix)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bootstrap import aws
 from bootstrap.errors import ServiceDown
-from infra.aws.preflight.finding import CloudCheck, Finding, failure, guarded, show
+from infra.finding import CloudCheck, Finding, failure, guarded, show
 
 
 def shown(*findings: Finding) -> str:

@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
+from infra.bill import HOURS
 from infra.tags import PROJECT
 
 PROJECT_TAG: Final = "Project"
 STACK_TAG: Final = "Stack"
 GLOBAL: Final = "global"
 """Where things are that have no region."""
-
-NO_PAGER: Final = "export AWS_PAGER="
-"""Else the CLI's second version stops at each answer, and takes the next command for a key."""
-
-KINDS: Final = (
-    "Auto Scaling group",
-    "spot request",
-    "instance",
-    "launch template",
-    "NAT gateway",
-    "VPC endpoint",
-    "elastic address",
-    "volume",
-    "snapshot",
-    "network interface",
-    "security group",
-    "subnet",
-    "route table",
-    "internet gateway",
-    "VPC",
-    "key pair",
-    "log group",
-    "parameter",
-    "bucket",
-    "instance profile",
-    "role",
-    "policy",
-)
-"""In the order in which they can be removed: a group before the instances that it would replace …"""
+FREE: Final = Decimal(0)
 
 
 @dataclass(frozen=True)
@@ -57,13 +29,15 @@ class Leak:
     usd_month: Decimal | None
     command: str
     """For a POSIX shell; a comment, where it goes with something else that is found too."""
+    rank: int
+    """When it can be removed, among the things of its region."""
     before: str = ""
     """What has to be typed for every thing of this kind before the first one's `command`."""
 
     @property
     def order(self) -> tuple[bool, str, int, str]:
         """By region, and there in the order in which things can be removed; what has no region comes last."""
-        return self.region == GLOBAL, self.region, KINDS.index(self.kind), self.id
+        return self.region == GLOBAL, self.region, self.rank, self.id
 
 
 @dataclass(frozen=True)
@@ -75,9 +49,12 @@ class Unsearched:
     why: str
 
 
-def tags_of(found: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
-    """AWS's list of tags as a mapping; `Key` and `Value` as EC2, S3 and IAM spell them."""
-    return {str(tag["Key"]): str(tag.get("Value", "")) for tag in found or ()}
+@dataclass
+class Results:
+    """What one place was found to have, and what could not be looked for there."""
+
+    leaks: list[Leak] = field(default_factory=list)
+    unsearched: list[Unsearched] = field(default_factory=list)
 
 
 def is_ours(tags: Mapping[str, str], stack: str | None) -> bool:
@@ -85,14 +62,14 @@ def is_ours(tags: Mapping[str, str], stack: str | None) -> bool:
     return tags.get(PROJECT_TAG) == PROJECT and stack in (None, tags.get(STACK_TAG))
 
 
-def cli(*words: str, region: str = "") -> str:
-    """An AWS command line."""
-    return shlex.join(["aws", *words, *(["--region", region] if region else [])])
+def month(hourly: Decimal | None) -> Decimal | None:
+    """USD for a month from USD for an hour; None stays None."""
+    return None if hourly is None else hourly * HOURS
 
 
-def commands(leaks: Iterable[Leak]) -> list[str]:
-    """What removes them all, to be typed in this order; each line once."""
-    lines = [NO_PAGER]
+def commands(leaks: Iterable[Leak], first: Sequence[str] = ()) -> list[str]:
+    """What removes them all, to be typed in this order after `first`; each line once."""
+    lines = [*first]
     ordered = sorted(leaks, key=lambda leak: leak.order)
     for region, kind in dict.fromkeys((leak.region, leak.kind) for leak in ordered):
         same = [leak for leak in ordered if (leak.region, leak.kind) == (region, kind)]

@@ -1,0 +1,102 @@
+"""Who is asking, for which subscription, and what that login may do in it."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from bootstrap import azure
+from bootstrap.errors import ConfigError
+from infra.azure.arm import PERMISSIONS, Document
+from infra.azure.preflight.cloud import Cloud
+from infra.azure.subscription import ENABLED
+from infra.finding import CloudCheck, Finding
+
+if TYPE_CHECKING:
+    from infra.azure.config import AzureConfig
+
+LOGIN: Final = "login"
+RIGHTS: Final = "rights"
+GIVE: Final = "Microsoft.Authorization/roleAssignments/write"
+
+
+def login(found: Document) -> Finding:
+    """The subscription that the login was shown.
+
+    Raises:
+        ConfigError: it is there and not in use: nothing can be made in it.
+    """
+    name, number, state = found.get("displayName", ""), found["subscriptionId"], found.get("state", ENABLED)
+    if state != ENABLED:
+        raise ConfigError(
+            f"subscription {number}",
+            f"subscription {name} ({number}) is {state}: nothing can be made in it",
+            "Look at it in the portal (Subscriptions), or take another one.",
+        )
+    return Finding(LOGIN, "holds", f"subscription {name} ({number}), tenant {found.get('tenantId', '?')}")
+
+
+def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
+    """What `pulumi up` does, action by action."""
+    return [CloudCheck(RIGHTS, lambda cloud: [_rights(cloud, config, stack)])]
+
+
+def needed(config: AzureConfig) -> list[str]:
+    """The actions that stand for all of a stack's. Pure."""
+    storage = [
+        "Microsoft.Resources/subscriptions/resourceGroups/write",
+        "Microsoft.Storage/storageAccounts/write",
+        "Microsoft.Storage/storageAccounts/listKeys/action",
+    ]
+    if config.part == "storage":
+        return storage
+    cluster = [
+        "Microsoft.Network/virtualNetworks/write",
+        "Microsoft.Network/virtualNetworks/subnets/join/action",
+        "Microsoft.HDInsight/clusters/write",
+    ]
+    identity = ["Microsoft.ManagedIdentity/userAssignedIdentities/write", GIVE] if config.by_identity else []
+    logs = ["Microsoft.OperationalInsights/workspaces/write"] if config.log_analytics else []
+    return [*storage, *cluster, *identity, *logs]
+
+
+def lacking(wanted: Iterable[str], permissions: Iterable[Document]) -> list[str]:
+    """Those that no role grants: each has actions, and exceptions from them, with `*` for anything. Pure."""
+    roles = list(permissions)
+    return [
+        action
+        for action in wanted
+        if not any(
+            _matches(action, role.get("actions", [])) and not _matches(action, role.get("notActions", []))
+            for role in roles
+        )
+    ]
+
+
+def _matches(action: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(action.lower(), pattern.lower()) for pattern in patterns)
+
+
+def _rights(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
+    scope = f"/subscriptions/{cloud.subscription}"
+    with azure.in_our_words("asking for this login's rights", stack):
+        found = list(cloud.arm.every(f"{scope}/providers/Microsoft.Authorization/permissions", PERMISSIONS))
+    missing = lacking(needed(config), found)
+    if not missing:
+        gives = ", and give the cluster's identity its role" if config.by_identity else ""
+        return Finding(RIGHTS, "holds", f"this login may make everything{gives}")
+    return Finding(
+        RIGHTS,
+        "fails",
+        f"this login may not {', '.join(missing)}",
+        f"Let an administrator run {' and '.join(_grants(missing, scope))}.",
+    )
+
+
+def _grants(missing: Iterable[str], scope: str) -> Iterator[str]:
+    actions = list(missing)
+    roles = ["Contributor"] if any(action != GIVE for action in actions) else []
+    roles += ["'Role Based Access Control Administrator'"] if GIVE in actions else []
+    for role in roles:
+        yield f"`az role assignment create --assignee YOU --role {role} --scope {scope}`"

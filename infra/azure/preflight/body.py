@@ -1,0 +1,119 @@
+"""The request by which the program makes the cluster, built by its own code before anything is there.
+
+What only `pulumi up` learns (ids of the network, the account's key) is of the right shape and stands for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+import pulumi
+from pulumi._types import input_type_to_dict, is_input_type
+
+from infra.azure import hdinsight, operator_key, scripts, secrets
+from infra.azure.document import artifacts
+from infra.keys import SshKeyProvider
+from infra.tags import PROJECT
+
+if TYPE_CHECKING:
+    from infra.azure.config import AzureConfig
+
+RENAMED: Final = {"autoscaleConfiguration": "autoscale"}
+"""Pulumi's name of a property → Azure's."""
+TYPE: Final = "Microsoft.HDInsight/clusters"
+KEY: Final = "bm90IG1hZGUgeWV0"
+VNET: Final = f"{PROJECT}-vnet"
+SUBNET: Final = f"{PROJECT}-nodes"
+IDENTITY: Final = f"{PROJECT}-identity"
+
+
+def body(config: AzureConfig, stack: str, names: Mapping[str, str], tenant: str) -> dict[str, Any]:
+    """What HDInsight's check of a request is sent.
+
+    Raises:
+        ConfigError: the operator's public key is none.
+    """
+    made = asyncio.run(_resolved(config, stack, names))
+    return {
+        "name": names["cluster"],
+        "type": TYPE,
+        "location": config.region,
+        **made,
+        "tenantId": tenant,
+        "fetchAaddsResource": False,
+    }
+
+
+def stand_ins(names: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of what is not there before `pulumi up`: what is said of these is no mistake of the stack's."""
+    return (VNET, SUBNET, IDENTITY, names["account"], names["scripts_account"], names["group_id"])
+
+
+async def _resolved(config: AzureConfig, stack: str, names: Mapping[str, str]) -> dict[str, Any]:
+    network = f"{names['group_id']}/providers/Microsoft.Network/virtualNetworks/{VNET}"
+    identity = f"{names['group_id']}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{IDENTITY}"
+    account_id = f"{names['group_id']}/providers/Microsoft.Storage/storageAccounts/{names['account']}"
+    scripts_account = names["scripts_account"] if config.hierarchical else names["account"]
+    known = pulumi.Output.from_input
+    storage = hdinsight.Storage(
+        config.storage_mode,
+        known(names["account"]),
+        known(account_id),
+        known(scripts_account),
+        config.container,
+        key=None if config.storage_mode == "wasbs-msi" else known(KEY),
+        identity=identity if config.by_identity else None,
+    )
+    script = scripts.script_of(
+        config,
+        stack,
+        {
+            "group_id": names["group_id"],
+            "group": names["group"],
+            "cluster": names["cluster"],
+            "account": names["account"],
+            "scripts_account": scripts_account,
+            "container": config.container,
+        },
+    )
+    arguments = hdinsight.HdInsightArgs(
+        config=config,
+        group=names["group"],
+        name=names["cluster"],
+        storage=storage,
+        vnet_id=network,
+        subnet_id=f"{network}/subnets/{SUBNET}",
+        public_key=_public_key(config, stack),
+        # The stack's own is made later, or is nobody's to see: any good one is checked alike.
+        password=secrets.generate(),
+        script_name=scripts.NAME,
+        script=f"{artifacts(scripts_account)}/{scripts.path_of(script)}",
+        tags={},
+        after=[],
+    )
+    who = hdinsight.identity(storage)
+    found = {"properties": await _plain(hdinsight.properties(arguments))}
+    return found if who is None else {**found, "identity": await _plain(who)}
+
+
+def _public_key(config: AzureConfig, stack: str) -> str:
+    if config.public_key_file:
+        return operator_key.public_key(config.public_key_file, stack)
+    made = SshKeyProvider().create({"purpose": "preflight", "kind": "rsa"})
+    return str((made.outs or {})["public_key"]).strip()
+
+
+async def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a request holds
+    """Arguments of Pulumi's as JSON has them, with what their outputs hold."""
+    if isinstance(value, pulumi.Output):
+        return await _plain(await value.future())
+    if is_input_type(type(value)):
+        value = input_type_to_dict(value)
+    if isinstance(value, Mapping):
+        return {RENAMED.get(key, key): await _plain(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [await _plain(one) for one in value]
+    return value.value if isinstance(value, Enum) else value

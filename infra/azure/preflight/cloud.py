@@ -1,0 +1,82 @@
+"""The subscription, seen from a stack's region: whom the checks ask, and what of the stack is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bootstrap import azure
+from infra import tags
+from infra.azure import names
+from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document, tag
+
+if TYPE_CHECKING:
+    from azure.mgmt.hdinsight.operations import LocationsOperations
+
+    from infra.azure.config import AzureConfig
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Clients, which may be shared between threads, and names.
+
+    `cluster` is the stack's own, where it is up; `group` the resource group of its name, whosever it is.
+    """
+
+    subscription: str
+    tenant: str
+    region: str
+    arm: Arm
+    locations: LocationsOperations
+    group: Document | None = None
+    cluster: Document | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, arm: Arm, found: Document, config: AzureConfig, stack: str, patience: Mapping[str, Any]
+    ) -> Cloud:
+        """For a subscription as Azure describes it; looks for what the stack has there.
+
+        Raises:
+            Denied: without the right to read resource groups.
+            ServiceDown: Azure does not answer.
+        """
+        subscription = str(found["subscriptionId"])
+        known = names_of(config, stack, subscription)
+        group = cluster = None
+        with azure.in_our_words(f"looking for resource group {known['group']}", stack):
+            group = arm.find(known["group_id"], RESOURCES)
+            if group is not None and ours(group, stack):
+                provider = f"{known['group_id']}/providers/Microsoft.HDInsight"
+                cluster = arm.find(f"{provider}/clusters/{known['cluster']}", HDINSIGHT)
+        return cls(
+            subscription,
+            str(found.get("tenantId", "")),
+            config.region,
+            arm,
+            azure.management(subscription, patience).locations,
+            group,
+            cluster,
+            known,
+        )
+
+
+def names_of(config: AzureConfig, stack: str, subscription: str) -> dict[str, str]:
+    """What the stack's things are called in a subscription, as the program calls them. Pure."""
+    group = names.resource_group(stack)
+    group_id = f"/subscriptions/{subscription}/resourceGroups/{group}"
+    return {
+        "group": group,
+        "group_id": group_id,
+        "cluster": config.cluster_name or names.cluster(stack, group_id),
+        "account": names.account(group_id),
+        "scripts_account": names.scripts_account(group_id),
+    }
+
+
+def ours(group: Document, stack: str) -> bool:
+    """Whether a resource group bears the stack's tags."""
+    wanted = tags.azure_tags(stack, {})
+    return all(tag(group.get("tags"), name) == value for name, value in wanted.items())

@@ -1,0 +1,90 @@
+"""Whether the names that the stack will have are free: of its cluster, its storage, its resource group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bootstrap import azure
+from infra.azure.arm import STORAGE
+from infra.azure.preflight.cloud import Cloud, ours
+from infra.finding import CloudCheck, Finding
+
+if TYPE_CHECKING:
+    from infra.azure.config import AzureConfig
+
+GROUP: Final = "resource group"
+CLUSTER: Final = "cluster name"
+ACCOUNT: Final = "storage account"
+
+
+def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
+    """The names that this stack takes."""
+    asked: list[CloudCheck[Cloud]] = [CloudCheck(GROUP, lambda cloud: [_group(cloud, stack)])]
+    if config.part == "cluster":
+        asked.append(CloudCheck(CLUSTER, lambda cloud: [_cluster(cloud, stack)]))
+    if config.storage_stack:
+        said = f"{config.storage_stack}'s (storageStack), which `pulumi up` asks that stack for"
+        asked.append(CloudCheck(ACCOUNT, lambda _: [Finding(ACCOUNT, "holds", said)]))
+        return asked
+    asked.append(CloudCheck(ACCOUNT, lambda cloud: [_account(cloud, "account", stack)]))
+    if config.hierarchical:
+        asked.append(CloudCheck(ACCOUNT, lambda cloud: [_account(cloud, "scripts_account", stack)]))
+    return asked
+
+
+def _group(cloud: Cloud, stack: str) -> Finding:
+    name = cloud.names["group"]
+    if cloud.group is None:
+        return Finding(GROUP, "holds", f"the name {name} is free")
+    if ours(cloud.group, stack):
+        return Finding(GROUP, "holds", f"{name} is this stack's")
+    tags = cloud.group.get("tags") or {}
+    whose = ", ".join(f"{key}={value}" for key, value in sorted(tags.items())) or "it has no tags"
+    return Finding(
+        GROUP,
+        "fails",
+        f"the subscription has a resource group {name} that is not this stack's ({whose})",
+        f"Take another name: `cp Pulumi.{stack}.yaml Pulumi.NAME.yaml`, then `pulumi stack init NAME`.",
+    )
+
+
+def _cluster(cloud: Cloud, stack: str) -> Finding:
+    name = cloud.names["cluster"]
+    if cloud.cluster is not None:
+        return Finding(CLUSTER, "holds", f"{name} is this stack's")
+    from azure.mgmt.hdinsight.models import NameAvailabilityCheckRequestParameters
+
+    with azure.in_our_words(f"asking whether the name {name} is free", stack):
+        asked = NameAvailabilityCheckRequestParameters(name=name, type="clusters")
+        answer = cloud.locations.check_name_availability(cloud.region, asked)
+    if answer.name_available:
+        return Finding(CLUSTER, "holds", f"the name {name} is free")
+    why = " ".join((answer.message or answer.reason or "it is taken").split()).rstrip(".")
+    return Finding(
+        CLUSTER,
+        "fails",
+        f"{name}: {why}; clusters' names are the same all over the world",
+        f"Run `pulumi config set clusterName NAME --stack {stack}`.",
+    )
+
+
+def _account(cloud: Cloud, part: str, stack: str) -> Finding:
+    name = cloud.names[part]
+    path = f"/subscriptions/{cloud.subscription}/providers/Microsoft.Storage/checkNameAvailability"
+    with azure.in_our_words(f"asking whether the name {name} is free", stack):
+        body = {"name": name, "type": "Microsoft.Storage/storageAccounts"}
+        answer = cloud.arm.post(path, STORAGE, body)
+        if answer.get("nameAvailable"):
+            return Finding(ACCOUNT, "holds", f"the name {name} is free")
+        own = f"{cloud.names['group_id']}/providers/Microsoft.Storage/storageAccounts/{name}"
+        there = cloud.arm.find(own, STORAGE)
+    if there is not None:
+        return Finding(ACCOUNT, "holds", f"{name} is this stack's")
+    why = " ".join(str(answer.get("message") or answer.get("reason") or "it is taken").split()).rstrip(".")
+    return Finding(
+        ACCOUNT,
+        "fails",
+        f"{name}: {why}",
+        f"Its name follows the stack's: `cp Pulumi.{stack}.yaml Pulumi.NAME.yaml`, then "
+        "`pulumi stack init NAME`.",
+    )

@@ -1,0 +1,138 @@
+"""What HDInsight has in the stack's region: its version, Spark's, and the sizes of machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from bootstrap import azure
+from infra.azure import sizes
+from infra.azure.hdinsight import COMPONENT_VERSION, VERSION
+from infra.azure.preflight.cloud import Cloud
+from infra.finding import CloudCheck, Finding
+
+if TYPE_CHECKING:
+    from azure.mgmt.hdinsight.models import BillingResponseListResult, VmSizeCompatibilityFilterV2
+
+    from infra.azure.config import AzureConfig
+
+REGION: Final = "region"
+SIZES: Final = "sizes"
+FLAVOR: Final = "Spark"
+SYSTEM: Final = "Linux"
+ANY: Final = "*"
+ROLES: Final[tuple[tuple[str, str, sizes.Role, str], ...]] = (
+    ("headSize", "head_size", "head", "HeadNodeRole"),
+    ("workerSize", "worker_size", "worker", "WorkerNodeRole"),
+    ("zookeeperSize", "zookeeper_size", "zookeeper", "ZookeeperRole"),
+)
+"""Setting, field, role, and what HDInsight's list calls machines in that role."""
+
+
+def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
+    """Region and version, then sizes; without Azure, what our table says of them."""
+    return [
+        CloudCheck(REGION, lambda cloud: [_region(cloud, config, stack)], lambda: _by_table(REGION, config)),
+        CloudCheck(SIZES, lambda cloud: [_sizes(cloud, config, stack)], lambda: _by_table(SIZES, config)),
+    ]
+
+
+def _by_table(name: str, config: AzureConfig) -> Finding:
+    """The configuration has been held against the table when it was read."""
+    chosen = dict.fromkeys((config.head_size, config.worker_size, config.zookeeper_size))
+    said = config.region if name == REGION else ", ".join(chosen)
+    return Finding(name, "holds", f"{said}: by the table of {sizes.table().checked}, Azure was not asked")
+
+
+def _region(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
+    with azure.in_our_words(f"asking what HDInsight has in {config.region}", stack):
+        found = cloud.locations.get_capabilities(config.region)
+    title = sizes.table().regions[config.region].title
+    places = {place.upper() for part in (found.regions or {}).values() for place in part.available or []}
+    if places and title.upper() not in places:
+        return Finding(
+            REGION,
+            "fails",
+            f"HDInsight makes no clusters in {title} for this subscription; it does in "
+            f"{', '.join(sorted(place.title() for place in places))}",
+            f"Run `pulumi config set region REGION --stack {stack}`.",
+        )
+    versions = {
+        str(spec.friendly_name): (spec.component_versions or {}).get(FLAVOR, "")
+        for part in (found.versions or {}).values()
+        for spec in part.available or []
+    }
+    spark = next((versions[name] for name in versions if _is(name, VERSION)), None)
+    if versions and spark is None:
+        there = ", ".join(sorted(versions))
+        return Finding(
+            REGION,
+            "fails",
+            f"HDInsight has no version {VERSION} in {title} any more; it has {there}",
+            "This project has to be brought to that version first: see infra/azure/hdinsight.py.",
+        )
+    if spark and not any(_is(one.strip(), COMPONENT_VERSION) for one in spark.split(",")):
+        return Finding(
+            REGION,
+            "fails",
+            f"HDInsight {VERSION} has Spark {spark} in {title}, and the stack asks for {COMPONENT_VERSION}",
+            "This project has to be brought to that version first: see infra/azure/hdinsight.py.",
+        )
+    return Finding(
+        REGION, "holds", f"{title} has HDInsight {VERSION} with Spark {spark or COMPONENT_VERSION}"
+    )
+
+
+def _is(version: str, wanted: str) -> bool:
+    return version == wanted or version.startswith(f"{wanted}.")
+
+
+def _sizes(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
+    with azure.in_our_words(f"asking which sizes HDInsight has in {config.region}", stack):
+        found = cloud.locations.list_billing_specs(config.region)
+    for key, field, role, node in ROLES:
+        name = getattr(config, field)
+        why = refusal(name, node, config, found)
+        if why:
+            others = [
+                size for size in sizes.table().sizes_for(role) if not refusal(size, node, config, found)
+            ]
+            better = f"pulumi config set {key} {others[0] if others else 'SIZE'} --stack {stack}"
+            has = f"; it has {', '.join(others)}" if others else ""
+            return Finding(SIZES, "fails", f"{name} ({key}): {why}{has}", f"Run `{better}`.")
+    chosen = dict.fromkeys(getattr(config, field) for _, field, _, _ in ROLES)
+    return Finding(SIZES, "holds", f"offered in {config.region}: {', '.join(chosen)}")
+
+
+def refusal(name: str, node: str, config: AzureConfig, found: BillingResponseListResult) -> str:
+    """Why HDInsight has no such machine there for that role; empty where it has. Pure."""
+    if not _in(name, found.vm_sizes):
+        return f"HDInsight does not offer it in {config.region}"
+    for rule in found.vm_size_filters or []:
+        if str(rule.filter_mode) == "Exclude" and _in(name, rule.vm_sizes) and _applies(rule, node, config):
+            return f"HDInsight does not take it as {node} in {config.region}"
+    encrypting = found.vm_sizes_with_encryption_at_host
+    if config.encryption_at_host and encrypting and not _in(name, encrypting):
+        return "it cannot be encrypted at its host (encryptionAtHost)"
+    return ""
+
+
+def _applies(rule: VmSizeCompatibilityFilterV2, node: str, config: AzureConfig) -> bool:
+    """Whether a rule is about a stack's machine; what it does not say, it says of all."""
+    title = sizes.table().regions[config.region].title
+    return (
+        _covers(rule.regions, (title, config.region))
+        and _covers(rule.cluster_flavors, (FLAVOR,))
+        and _covers(rule.node_types, (node,))
+        and _covers(rule.cluster_versions, (VERSION,))
+        and _covers(rule.os_type, (SYSTEM,))
+    )
+
+
+def _covers(names: Sequence[str] | None, wanted: Iterable[str]) -> bool:
+    return not names or ANY in names or any(_in(one, names) for one in wanted)
+
+
+def _in(name: str, names: Sequence[str] | None) -> bool:
+    """HDInsight writes sizes in whatever letters."""
+    return name.lower() in {one.lower() for one in names or []}

@@ -1,0 +1,53 @@
+"""Whether the subscription is registered for what a stack is made of: Azure makes none of it before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bootstrap import azure
+from infra.azure.arm import RESOURCES
+from infra.azure.preflight.cloud import Cloud
+from infra.finding import CloudCheck, Finding
+
+if TYPE_CHECKING:
+    from infra.azure.config import AzureConfig
+
+REGISTERED: Final = "Registered"
+
+
+def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
+    """One question for each kind."""
+    return [_check(name, stack) for name in needed(config)]
+
+
+def needed(config: AzureConfig) -> list[str]:
+    """The resource providers of what the stack makes. Pure."""
+    if config.part == "storage":
+        return ["Microsoft.Storage"]
+    names = ["Microsoft.HDInsight", "Microsoft.Network", "Microsoft.Storage"]
+    names += ["Microsoft.ManagedIdentity"] if config.by_identity else []
+    names += ["Microsoft.OperationalInsights"] if config.log_analytics else []
+    return names
+
+
+def _check(name: str, stack: str) -> CloudCheck[Cloud]:
+    return CloudCheck(title(name), lambda cloud: [_registered(cloud, name, stack)])
+
+
+def _registered(cloud: Cloud, name: str, stack: str) -> Finding:
+    with azure.in_our_words(f"looking at resource provider {name}", stack):
+        path = f"/subscriptions/{cloud.subscription}/providers/{name}"
+        state = cloud.arm.get(path, RESOURCES).get("registrationState", "unknown")
+    if state == REGISTERED:
+        return Finding(title(name), "holds", "registered")
+    register = f"az provider register --namespace {name} --subscription {cloud.subscription} --wait"
+    return Finding(title(name), "fails", f"the subscription is {_words(state)} for it", f"Run `{register}`.")
+
+
+def _words(state: str) -> str:
+    return {"NotRegistered": "not registered", "Registering": "not registered yet"}.get(state, state.lower())
+
+
+def title(name: str) -> str:
+    """What the check is called."""
+    return f"provider {name.removeprefix('Microsoft.')}"

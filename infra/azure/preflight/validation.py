@@ -1,0 +1,57 @@
+"""HDInsight's own check of the request that would make the cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Final
+
+from bootstrap import azure
+from infra.azure.preflight.cloud import Cloud
+from infra.finding import CloudCheck, Finding
+
+if TYPE_CHECKING:
+    from azure.mgmt.hdinsight.models import ValidationErrorInfo
+
+    from infra.azure.config import AzureConfig
+
+NAME: Final = "request"
+CONTENT: Final = "application/json"
+
+
+def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
+    """One question; the answer may have several parts."""
+    return [CloudCheck(NAME, lambda cloud: _validate(cloud, config, stack))]
+
+
+def _validate(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
+    if cloud.cluster is not None:
+        return [Finding(NAME, "holds", "the cluster is there: HDInsight has taken it")]
+    # Pulumi's classes of the cluster take a second to import.
+    from infra.azure.preflight.body import body, stand_ins
+
+    request = json.dumps(body(config, stack, cloud.names, cloud.tenant)).encode()
+    with azure.in_our_words("having the request checked", stack):
+        answer = cloud.locations.validate_cluster_create_request(
+            config.region, io.BytesIO(request), content_type=CONTENT
+        )
+    made_first = stand_ins(cloud.names)
+    found = [_said(one, made_first, stack, "fails") for one in answer.validation_errors or []]
+    found += [_said(one, made_first, stack, "note") for one in answer.validation_warnings or []]
+    if any(one.failed for one in found):
+        return found
+    minutes = answer.estimated_creation_duration
+    takes = f", and needs {minutes.total_seconds() / 60:.0f} minutes for it" if minutes else ""
+    return [Finding(NAME, "holds", f"HDInsight would make this cluster{takes}"), *found]
+
+
+def _said(one: ValidationErrorInfo, made_first: tuple[str, ...], stack: str, verdict: str) -> Finding:
+    """What HDInsight says, in its own words; what is about things that `up` makes before is only a note."""
+    words = " ".join((one.message or "it says no more").split()).rstrip(".")
+    said = f"{words} ({one.code})" if one.code else words
+    about = " ".join([words, one.error_resource or "", *(one.message_arguments or [])]).lower()
+    if any(name.lower() in about for name in made_first):
+        return Finding(NAME, "note", f"of what `pulumi up` makes before the cluster, HDInsight says: {said}")
+    if verdict == "note":
+        return Finding(NAME, "note", said)
+    return Finding(NAME, "fails", said, f"Mend the setting: `pulumi config --stack {stack}`, docs/azure.md.")

@@ -1,0 +1,107 @@
+"""Searches every subscription of the login side by side, and says what is left, or that nothing is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from rich.console import Console
+
+from bootstrap import azure
+from bootstrap.errors import CaffeSparkError, ConfigError
+from infra.azure import prices, sizes, subscription
+from infra.azure.arm import Arm, Document
+from infra.azure.sweep.kinds import ACCOUNT, GROUP
+from infra.azure.sweep.search import Place, find
+from infra.leak import Leak, Results, Unsearched
+from infra.sweep_report import Found, some, tell
+
+AT_ONCE: Final = 4
+KEPT: Final = frozenset({ACCOUNT, GROUP})
+"""What a stack of storage has; anything else with its tags is no storage."""
+
+
+def sweep(
+    stack: str | None,
+    regions: Sequence[str] | None,
+    console: Console,
+    *,
+    alive: Collection[str] = (),
+    storage: Collection[str] = (),
+    subscription_id: str | None = None,
+) -> Found:
+    """Look for everything that bears the project's tags, print it, and return it.
+
+    `stack`: only that one's things. `regions`: only there; None: everywhere. `alive`: stacks that are up,
+    whose things are in use and no leaks. `storage`: stacks of storage by their files, which outlive
+    clusters; their accounts are kept, up here or not, unless such a stack itself is asked about.
+    `subscription_id`: only there; None: in every subscription that the login sees.
+
+    What could not be searched is in the result, which is then not `clean`, whatever was found.
+
+    Raises:
+        ConfigError: nobody is logged in, or the login does not count; a region that does not exist; no
+            subscription at all.
+        ServiceDown: Azure cannot be reached at all.
+    """
+    _check(regions)
+    arm, named = Arm.of(azure.HASTY), stack or ""
+    there = (
+        [subscription.found(arm, subscription_id, named, {})]
+        if subscription_id
+        else subscription.every(arm, named)
+    )
+    if not there:
+        raise ConfigError("Azure (listing subscriptions)", "this login sees none", "Run `az login`.")
+    where = f"{some(len(there), 'subscription')} of Azure"
+    console.print(f"searching {where}", soft_wrap=True, highlight=False, markup=False)
+    table, patient = prices.load(), Arm.of(azure.PATIENT)
+    wanted = None if regions is None else frozenset(regions)
+    places = [Place(str(one["subscriptionId"]), patient, table, stack, wanted) for one in there]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(
+            pool.map(lambda both: _search(both[0], both[1], named), zip(places, there, strict=True))
+        )
+    leaks = sorted((leak for one in results for leak in one.leaks), key=lambda leak: leak.order)
+    in_use = [leak for leak in leaks if leak.stack and leak.stack in alive and leak.stack not in storage]
+    kept = [leak for leak in leaks if leak not in in_use and _kept(leak, stack, alive, storage)]
+    found = Found(
+        where=where,
+        regions=tuple(regions or ()),
+        stack=stack,
+        leaks=tuple(leak for leak in leaks if leak not in in_use and leak not in kept),
+        in_use=tuple(in_use),
+        unsearched=tuple(gap for one in results for gap in one.unsearched),
+        kept=tuple(kept),
+    )
+    tell(found, console)
+    return found
+
+
+def _check(regions: Sequence[str] | None) -> None:
+    known = sizes.table().regions
+    for name in regions or ():
+        if name not in known:
+            raise ConfigError(
+                f"region {name!r}", f"Azure has {', '.join(sorted(known))}", "Name one of these, or none."
+            )
+
+
+def _kept(leak: Leak, stack: str | None, alive: Collection[str], storage: Collection[str]) -> bool:
+    """Whether a thing is a storage's that is to outlive clusters."""
+    if leak.stack not in storage or leak.kind not in KEPT:
+        return False
+    return leak.stack in alive or stack is None
+
+
+def _search(place: Place, found: Document, stack: str) -> Results:
+    """A subscription that cannot be searched does not keep us from the others."""
+    results = Results()
+    name = str(found.get("displayName") or place.subscription)
+    try:
+        with azure.in_our_words(f"searching subscription {name}", stack):
+            results.leaks += find(place)
+    except CaffeSparkError as error:
+        results.unsearched.append(Unsearched(f"subscription {name}", "everything", error.why))
+    return results

@@ -1,0 +1,136 @@
+"""What a subscription still has of ours: by its tags, and whatever lies in a resource group of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from infra.azure import sizes
+from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document, is_projects, tag
+from infra.azure.prices import Prices, RegionPrices
+from infra.azure.sweep.kinds import CLUSTER, FREE_KINDS, GROUP, az, kind_of, rank
+from infra.leak import FREE, GLOBAL, PROJECT_TAG, STACK_TAG, Leak, month
+from infra.tags import PROJECT
+
+OURS: Final = f"tagName eq '{PROJECT_TAG}' and tagValue eq '{PROJECT}'"
+DELETING: Final = "Deleting"
+"""State of a group that is going, with all that is in it."""
+HOURLY: Final = {
+    "NAT gateway": "nat_hour",
+    "public IP address": "ipv4_hour",
+    "private endpoint": "endpoint_hour",
+}
+"""Kind → key of `prices.Services`."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A subscription to search, for a stack (None: any) and in regions (None: all)."""
+
+    subscription: str
+    arm: Arm
+    prices: Prices
+    stack: str | None
+    regions: frozenset[str] | None
+
+    @property
+    def scope(self) -> str:
+        """Where everything of it is."""
+        return f"/subscriptions/{self.subscription}"
+
+
+def find(place: Place) -> list[Leak]:
+    """Resource groups with our tags and all that is in them, and what bears our tags elsewhere.
+
+    Failures are the SDK's own.
+    """
+    groups = list(place.arm.every(f"{place.scope}/resourcegroups", RESOURCES, **{"$filter": OURS}))
+    tagged = list(place.arm.every(f"{place.scope}/resources", RESOURCES, **{"$filter": OURS}))
+    found = []
+    ours = {str(group["name"]).lower(): group for group in groups if _wanted(place, group.get("tags"))}
+    for group in ours.values():
+        if group.get("properties", {}).get("provisioningState") == DELETING:
+            continue
+        path = f"{place.scope}/resourceGroups/{group['name']}/resources"
+        # HDInsight lays things beside a cluster that have no tags.
+        inside = place.arm.every(path, RESOURCES)
+        found += [_leak(place, one, group) for one in inside if _here(place, one)]
+        if _here(place, group):
+            found.append(_group(place, group))
+    known = {leak.id.lower() for leak in found}
+    found += [
+        _leak(place, one, None)
+        for one in tagged
+        if _wanted(place, one.get("tags"))
+        and _here(place, one)
+        and str(one["id"]).lower() not in known
+        and _group_of(one) not in ours
+    ]
+    return found
+
+
+def _wanted(place: Place, tags: Mapping[str, str] | None) -> bool:
+    return is_projects(tags, PROJECT) and place.stack in (None, tag(tags, STACK_TAG))
+
+
+def _here(place: Place, one: Document) -> bool:
+    return place.regions is None or str(one.get("location", "")).lower() in place.regions
+
+
+def _group_of(one: Document) -> str:
+    return str(one["id"]).lower().partition("/resourcegroups/")[2].partition("/")[0]
+
+
+def _group(place: Place, group: Document) -> Leak:
+    name = str(group["name"])
+    command = az("group", "delete", "--name", name, "--yes", subscription=place.subscription)
+    stack = tag(group.get("tags"), STACK_TAG)
+    return Leak(str(group["location"]), GROUP, str(group["id"]), name, stack, FREE, command, rank(GROUP))
+
+
+def _leak(place: Place, one: Document, group: Document | None) -> Leak:
+    """A thing; one in a group of ours goes with that group, and a cluster before it: it bills most."""
+    kind, name, location = kind_of(str(one["type"])), str(one["name"]), str(one.get("location", ""))
+    stack = tag(one.get("tags"), STACK_TAG) or tag((group or {}).get("tags"), STACK_TAG)
+    if kind == CLUSTER:
+        words = ("hdinsight", "delete", "--name", name, "--resource-group", _group_name(one), "--yes")
+        command = az(*words, subscription=place.subscription)
+    elif group is None:
+        command = az("resource", "delete", "--ids", str(one["id"]), subscription=place.subscription)
+    else:
+        command = f"# {kind} {name} goes with resource group {group['name']}"
+    region = GLOBAL if location.lower() in ("", "global") else location
+    return Leak(region, kind, str(one["id"]), name, stack, _price(place, kind, one), command, rank(kind))
+
+
+def _group_name(one: Document) -> str:
+    parts = str(one["id"]).split("/")
+    return parts[[part.lower() for part in parts].index("resourcegroups") + 1]
+
+
+def _price(place: Place, kind: str, one: Document) -> Decimal | None:
+    """USD a month; None: it is paid by the gigabyte, or nobody knows."""
+    if kind in FREE_KINDS:
+        return FREE
+    here = place.prices.of(str(one.get("location", "")).lower().replace(" ", ""))
+    if kind == CLUSTER:
+        cluster = place.arm.find(str(one["id"]), HDINSIGHT)
+        roles = (cluster or {}).get("properties", {}).get("computeProfile", {}).get("roles", [])
+        return _sum(month(_nodes(here, role)) for role in roles) if roles else None
+    key = HOURLY.get(kind)
+    return None if key is None else month(getattr(here.services, key))
+
+
+def _nodes(here: RegionPrices, role: Document) -> Decimal | None:
+    """USD for an hour of all machines in a role; Azure writes sizes in other letters than it was given."""
+    size = str(role.get("hardwareProfile", {}).get("vmSize", ""))
+    known = next((name for name in sizes.table().sizes if name.lower() == size.lower()), size)
+    hour = here.node(known)
+    return None if hour is None else hour * int(role.get("targetInstanceCount", 0))
+
+
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    known = list(amounts)
+    return None if None in known else sum((one for one in known if one is not None), FREE)
