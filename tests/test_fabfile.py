@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def fab(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A command without anybody's credentials, on a machine that is in no cloud."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AZURE_", "ARM_"))
+    }
+    env |= {"AZURE_TOKEN_CREDENTIALS": "dev", "AZURE_CONFIG_DIR": "/nonexistent"}
     env |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent", "COLUMNS": "160"}
     env |= {"AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
     return subprocess.run(["fab", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
@@ -74,6 +77,7 @@ def test_ctrl_c_leaves_with_the_shells_status() -> None:
 
 
 AWS = "aws-eu-west-1"
+AZURE = "azure-west-europe"
 
 
 def test_what_an_hour_costs_is_told_without_credentials() -> None:
@@ -83,12 +87,19 @@ def test_what_an_hour_costs_is_told_without_credentials() -> None:
     assert "USD/h" in said.stdout
 
 
+def test_an_hour_of_hdinsight_is_told_without_a_login() -> None:
+    said = fab("cost", "--stack", AZURE)
+    assert said.returncode == 0, said.stderr
+    assert "workers, Standard_E8_V3" in said.stdout
+    assert "HDInsight cannot pause" in said.stdout
+
+
 @pytest.mark.parametrize("command", ["cost", "preflight"])
 def test_a_stack_on_this_machine_costs_nothing_and_is_checked_by_up(command: str) -> None:
     said = fab(command, "--stack", "dev")
     assert said.returncode == 1
     assert "stack 'dev': it runs on this machine" in said.stderr
-    assert AWS in said.stderr
+    assert f"{AWS}, {AZURE}" in said.stderr
     assert len(said.stderr.strip().splitlines()) == 1
 
 
@@ -107,11 +118,28 @@ def test_preflight_without_credentials_fails_and_still_checks_what_it_can() -> N
     assert "by the table of" in said.stdout
 
 
-def test_a_sweep_that_could_not_look_is_no_success() -> None:
-    said = fab("sweep", "--region", "eu-west-1")
+def test_preflight_of_azure_without_a_login_fails_and_still_checks_what_it_can() -> None:
+    said = fab("preflight", "--stack", AZURE)
+    assert said.returncode == 1
+    assert "nobody is logged in" in said.stdout
+    assert "by the table of" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("region", "why"), [("eu-west-1", "there are no credentials"), ("westeurope", "nobody is logged in")]
+)
+def test_a_sweep_that_could_not_look_is_no_success(region: str, why: str) -> None:
+    said = fab("sweep", "--region", region)
     assert said.returncode == 1
     assert "0 left" not in said.stdout
-    assert "there are no credentials" in said.stderr
+    assert why in said.stderr
+
+
+def test_a_sweep_of_no_cloud_at_all_names_both() -> None:
+    said = fab("sweep")
+    assert said.returncode == 1
+    assert "not asked: AWS" in said.stdout
+    assert "no cloud could be asked" in said.stderr
 
 
 @pytest.mark.parametrize(("clean", "code"), [(True, 0), (False, 1)])
