@@ -13,6 +13,9 @@ YARN = f"{HADOOP_HOME}/bin/yarn"
 VENV = "/opt/caffe-spark/venv"
 """A `--system-site-packages` environment with pyspark; its Python runs drivers and executors."""
 PYTHON = f"{VENV}/bin/python"
+ANY_PYTHON = f'"$([ -x {PYTHON} ] && echo {PYTHON} || echo python3)"'
+"""In shell, for short programs of ours: the one above once there is one, as an image's python3 may be too old
+(HDInsight's is 3.6); before that, what there is."""
 SPARK_HOME = "/opt/spark"
 """Symlink to the environment's pyspark."""
 

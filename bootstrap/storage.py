@@ -106,7 +106,7 @@ class SharedStorage:
         both = self._command(f"dfs -cat {self._quoted(document)} {self._quoted(file)}")
         result = self._head.run(
             f"f=$(mktemp); trap 'rm -f $f' EXIT; {both} >$f; code=$?\n"
-            f"python3 - $f <<'SPLIT' && exit $code\n{_SPLIT}\nSPLIT\n",
+            f"{paths.ANY_PYTHON} - $f <<'SPLIT' && exit $code\n{_SPLIT}\nSPLIT\n",
             check=False,
             timeout=TIMEOUT,
         )
@@ -195,7 +195,8 @@ rm -rf {target}; mv "$aside/got" {target}
             return  # object stores have no such state; a refused write explains itself
         host, port = where.hostname or "head", where.port or 8020
         result = self._head.run(
-            f"python3 - {shlex.quote(host)} {port} {NAMENODE_HTTP} {YOUNG_S} <<'STATE'\n{_STATE}\nSTATE\n",
+            f"{paths.ANY_PYTHON} - {shlex.quote(host)} {port} {NAMENODE_HTTP} {YOUNG_S} <<'STATE'\n"
+            f"{_STATE}\nSTATE\n",
             timeout=YOUNG_S + 30,
         )
         state, _, rest = result.stdout.strip().partition(" ")

@@ -86,7 +86,9 @@ def all_jobs(head: Remote) -> list[Kept]:
         Unreachable: the head does not answer.
     """
     words = shlex.join([paths.JOBS, RECORD, EVENTS, UNIT])
-    found = head.run(f"mkdir -p {paths.JOBS}; python3 - {words} <<'LIST'\n{_LIST}\nLIST\n", timeout=60)
+    found = head.run(
+        f"mkdir -p {paths.JOBS}; {paths.ANY_PYTHON} - {words} <<'LIST'\n{_LIST}\nLIST\n", timeout=60
+    )
     return sorted(map(_kept, json.loads(found.stdout)), key=lambda kept: kept.began, reverse=True)
 
 

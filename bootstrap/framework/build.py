@@ -15,7 +15,7 @@ from rich.console import Console
 from bootstrap import runlog
 from bootstrap.diagnosis import diagnose
 from bootstrap.errors import BuildError, IntegrityError
-from bootstrap.framework import cache, steps
+from bootstrap.framework import cache, from_source, steps
 from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import ARCHIVE, Manifest, built_now
 from bootstrap.framework.progress import BuildBar, BuildLog
@@ -77,7 +77,7 @@ def compile_on_head(
             console.print(f"Build {key} runs already on {head.node.name}; attaching to it", highlight=False)
         else:
             _require_disk(head, recipe, facts)
-            head.put(_packed_inputs(recipe), f"{folder}/inputs.tar")
+            head.put(_packed_inputs(recipe, facts.distribution), f"{folder}/inputs.tar")
             # What an earlier, interrupted run has done counts as well: its log is about to go.
             head.run(f"cd {folder} && grep '^step ' log >>{EARLIER}", check=False)
             unit.start(script(recipe, facts, folder))
@@ -97,7 +97,7 @@ def compile_on_head(
         built=built_now(head.node.name, facts.cores, _phases(head, folder)),
     )
     # Object files take hundreds of megabytes; the patched source, the tarball and the log stay.
-    head.run(f"cd {folder} && rm -rf work/build work.new source out/tree", check=False)
+    head.run(f"cd {folder} && rm -rf work/build work.new source {from_source.FOLDER} out/tree", check=False)
     return manifest, f"{out}/{ARCHIVE}"
 
 
@@ -109,7 +109,7 @@ def unit_name(key: str) -> str:
 def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:
     """The build as one POSIX shell script; run again, it goes on where it stopped."""
     planned = steps.steps(recipe, facts.distribution, facts.compiler, folder, facts.toolkits)
-    planned.append(steps.test_step(recipe, folder))
+    planned.append(steps.test_step(recipe, facts.distribution, folder))
     unpack = (
         f"rm -rf {folder}/inputs && mkdir {folder}/inputs && tar -xf {folder}/inputs.tar -C {folder}/inputs\n"
     )
@@ -124,7 +124,8 @@ def expected_seconds(recipe: Recipe, facts: HeadFacts) -> float:
         if same and steps.COMPILE in phases:
             compiling = phases[steps.COMPILE] * manifest.built.cores / facts.cores
             return sum(phases.values()) - phases[steps.COMPILE] + compiling
-    return PACKAGES_SECONDS + recipe.core_seconds / facts.cores
+    lacked = sum(entry.core_seconds for entry in recipe.on(facts.distribution).from_source)
+    return PACKAGES_SECONDS + (recipe.core_seconds + lacked) / facts.cores
 
 
 def _follow(
@@ -204,11 +205,11 @@ def _require_disk(head: Remote, recipe: Recipe, facts: HeadFacts) -> None:
         )
 
 
-def _packed_inputs(recipe: Recipe) -> bytes:
+def _packed_inputs(recipe: Recipe, distribution: str) -> bytes:
     """The recipe's files and our programs as a tarball."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, path in {**recipe.inputs(), **steps.programs(recipe)}.items():
+        for name, path in {**recipe.inputs(distribution), **steps.programs(recipe, distribution)}.items():
             tar.add(path, name)
     return packed.getvalue()
 

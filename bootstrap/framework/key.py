@@ -86,8 +86,8 @@ def inputs_of(recipe: Recipe, facts: HeadFacts) -> dict[str, Any]:
     number of cores, tests and descriptions are not.
     """
     tests = set(recipe.tests)
-    files = {name: path for name, path in recipe.inputs().items() if name not in tests}
-    files |= steps.programs(recipe)
+    files = {name: path for name, path in recipe.inputs(facts.distribution).items() if name not in tests}
+    files |= steps.programs(recipe, facts.distribution)
     planned = steps.steps(recipe, facts.distribution, facts.compiler, "FOLDER", facts.toolkits)
     source = recipe.source_on(facts.distribution)
     cuda: dict[str, Any] = {}

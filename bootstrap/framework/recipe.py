@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
 from bootstrap.framework.cuda import Cuda, in_order
+from bootstrap.framework.distribution import Device, Distribution, GitCommit, SourceKind, plain_flags
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 OVERRIDES = ("opencv", "source")
@@ -20,7 +21,6 @@ OVERRIDES = ("opencv", "source")
 
 _WORD = re.compile(r"[A-Za-z0-9_.+:/=,-]+")
 _PROTO_FIELD = re.compile(r"(optional|repeated) [\w.]+ \w+ = \d+( \[default = [\w\".-]+\])?;")
-SourceKind = Literal["debian", "git"]
 
 
 class _Part(BaseModel):
@@ -35,13 +35,6 @@ class DebianPackage(_Part):
     suite: str
     components: list[str] = ["main"]
     orig_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-class GitCommit(_Part):
-    """A commit, whose full name is the hash of its content."""
-
-    repo: str
-    rev: str = Field(pattern=r"^[0-9a-f]{40}$")
 
 
 class ProtoExtension(_Part):
@@ -60,22 +53,12 @@ class ProtoExtension(_Part):
         return fields
 
 
-class Distribution(_Part):
-    """Packages on one distribution; each item may hold several names. `run` adds to what the build finds."""
-
-    build: list[str] = Field(min_length=1)
-    opencv: list[str] = []
-    run: list[str] = []
-    source: SourceKind | None = None
-    """Instead of the recipe's, where its source is not to be had."""
-
-
 class Recipe(_Part):
     """A recipe; relative paths in it are relative to `folder`, its file's."""
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
     description: str
-    device: Literal["cpu", "cuda"]
+    device: Device
     source: SourceKind
     debian: DebianPackage | None = None
     git: GitCommit | None = None
@@ -103,12 +86,7 @@ class Recipe(_Part):
     @field_validator("cmake")
     @classmethod
     def _plain_flags(cls, flags: dict[str, str | bool]) -> dict[str, str | bool]:
-        for name in flags:
-            if not re.fullmatch(r"\w+", name):
-                raise ValueError(f"{name!r} is no CMake variable")
-            if name == "USE_OPENCV":
-                raise ValueError("USE_OPENCV follows from the setting `opencv`; write that instead")
-        return flags
+        return plain_flags(flags)
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
@@ -120,7 +98,15 @@ class Recipe(_Part):
             raise ValueError("device cuda and a section `cuda` belong together")
         if (self.device == "cuda") == bool(self.cmake.get("CPU_ONLY")):
             raise ValueError(f"device {self.device} contradicts CMake's CPU_ONLY")
-        for path in self._files():
+        for name, there in self.distributions.items():
+            if self.device == "cuda" and there.carries and "cuda" in there.devices:
+                raise ValueError(
+                    f"distributions.{name}: what is built from source goes with devices [cpu] only"
+                )
+        for path in {
+            *self._files(None),
+            *(path for name in self.distributions for path in self._files(name)),
+        }:
             if not (self.folder / path).is_file():
                 raise ValueError(f"there is no file {self.folder / path}")
         if not (self.folder / self.allreduce / "CMakeLists.txt").is_file():
@@ -128,10 +114,10 @@ class Recipe(_Part):
         return self
 
     def on(self, distribution: str) -> Distribution:
-        """The packages on a distribution such as `debian-12`.
+        """What there is to know about a distribution such as `debian-12`.
 
         Raises:
-            ConfigError: the recipe does not know it.
+            ConfigError: the recipe does not know it, or cannot compile for its device there.
         """
         if distribution not in self.distributions:
             known = ", ".join(sorted(self.distributions))
@@ -140,7 +126,14 @@ class Recipe(_Part):
                 f"it knows the packages of {known}",
                 f"Add a section {distribution} to {self.folder / self.name}.yaml.",
             )
-        return self.distributions[distribution]
+        wanted = self.distributions[distribution]
+        if self.device not in wanted.devices:
+            raise ConfigError(
+                f"recipe {self.name!r} on {distribution}",
+                f"it compiles for {self.device}, and there it can be {' or '.join(wanted.devices)} only",
+                f"Use `fab build-headnode --recipe caffe-{wanted.devices[0]}`, or another distribution.",
+            )
+        return wanted
 
     def source_on(self, distribution: str) -> DebianPackage | GitCommit:
         """Where the source comes from on a distribution."""
@@ -149,19 +142,27 @@ class Recipe(_Part):
         assert source is not None  # noqa: S101 - _consistent holds
         return source
 
-    def inputs(self) -> dict[str, Path]:
-        """Every file besides the source that goes into the build, by its relative path."""
+    def patches_on(self, distribution: str | None) -> list[str]:
+        """The patches on a distribution, in order; None: the recipe's own."""
+        own = self.distributions[distribution].patches if distribution in self.distributions else None
+        return self.patches if own is None else own
+
+    def inputs(self, distribution: str | None = None) -> dict[str, Path]:
+        """Every file besides the source that goes into the build there, by its relative path."""
         allreduce = [
             path.relative_to(self.folder).as_posix()
             for path in (self.folder / self.allreduce).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         ]
-        return {path: self.folder / path for path in sorted([*self._files(), *allreduce])}
+        return {path: self.folder / path for path in sorted([*self._files(distribution), *allreduce])}
 
-    def _files(self) -> list[str]:
+    def _files(self, distribution: str | None) -> list[str]:
         """Those that the recipe names one by one."""
         proto = [self.proto.append] if self.proto and self.proto.append else []
-        return [*self.patches, *self.tests, *proto, *([self.cuda.wheels] if self.cuda else [])]
+        cuda = [self.cuda.wheels] if self.cuda else []
+        there = self.distributions.get(distribution or "")
+        wheels = [there.wheels] if there and there.wheels else []
+        return [*self.patches_on(distribution), *self.tests, *proto, *cuda, *wheels]
 
 
 def load_recipe(name: str, overrides: Mapping[str, Any] | None = None, recipes: Path = RECIPES) -> Recipe:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from bootstrap import paths
 from bootstrap.command import Command
+from bootstrap.framework import from_source
 from bootstrap.framework.cuda import Toolkit
+from bootstrap.framework.distribution import Distribution
 from bootstrap.framework.recipe import DebianPackage, Recipe
 from bootstrap.operations import compile_step
 from bootstrap.operations.shell import quote
@@ -29,9 +31,17 @@ def folder_of(key: str) -> str:
     return f"{paths.BUILDS}/caffe-{key}"
 
 
-def programs(recipe: Recipe) -> dict[str, Path]:
-    """Our programs that run on the head, by the name that they have in `inputs/`; the last one packs."""
-    names = ["assemble.py"] if recipe.cuda is None else ["assemble.py", "assemble_cuda.py"]
+def programs(recipe: Recipe, distribution: str) -> dict[str, Path]:
+    """Our programs that run on the head, by the name that they have in `inputs/`; the last one packs.
+
+    Raises:
+        ConfigError: the recipe does not know the distribution.
+    """
+    names = ["assemble.py"]
+    if recipe.on(distribution).carries:
+        names.append("assemble_built.py")
+    if recipe.cuda is not None:
+        names.append("assemble_cuda.py")
     return {name: ON_HEAD / name for name in names}
 
 
@@ -59,6 +69,8 @@ def steps(
         if cuda.among(toolkits) is None:
             packages += cuda.packages
             install = [cuda.step(recipe.folder, f"{folder}/inputs")]
+    # What packing has to know of: where libraries lie that no package owns.
+    brought = [home] if home else [from_source.prefix_of(folder)] if wanted.carries else []
     work, out, checked = f"{folder}/work", f"{folder}/out", f"{folder}/checked"
     return [
         Step(name="Install what compiling needs", packages=packages, timeout=1800),
@@ -67,11 +79,14 @@ def steps(
             name="Check the compiler",
             command=Shell(run=_compiler(recipe, compiler, checked, home), creates=checked),
         ),
+        *from_source.steps(wanted, folder, _JOBS),
         _source(recipe, distribution, f"{folder}/source"),
-        Step(name="Patch", command=Shell(run=_prepare(recipe, folder), creates=work)),
+        Step(name="Patch", command=Shell(run=_prepare(recipe, distribution, folder), creates=work)),
         Step(
             name="Configure",
-            build=Build(dir=work, commands=_configure(recipe, home), creates="build/.configured"),
+            build=Build(
+                dir=work, commands=_configure(recipe, wanted, home, folder), creates="build/.configured"
+            ),
         ),
         Step(
             name=COMPILE,
@@ -81,19 +96,24 @@ def steps(
         Step(
             name=PACK,
             command=Shell(
-                run=f"python3 {folder}/inputs/{list(programs(recipe))[-1]} "
-                + " ".join(quote(word) for word in [work, out, *filter(None, [home]), *needed]),
+                run=f"{wanted.interpreter} {folder}/inputs/{list(programs(recipe, distribution))[-1]} "
+                + " ".join(quote(word) for word in [work, out, *brought, *needed]),
                 creates=f"{out}/report.json",
             ),
         ),
     ]
 
 
-def test_step(recipe: Recipe, folder: str) -> Step:
-    """Run the recipe's tests on the packed tree."""
+def test_step(recipe: Recipe, distribution: str, folder: str) -> Step:
+    """Run the recipe's tests on the packed tree.
+
+    Raises:
+        ConfigError: the recipe does not know the distribution.
+    """
+    python = recipe.on(distribution).interpreter
     tree = f"{folder}/out/tree/python"
     lines = [f"export PYTHONPATH={tree} GLOG_minloglevel=1 OPENBLAS_NUM_THREADS=1"]
-    lines += [f"python3 {quote(test)}" for test in recipe.tests]
+    lines += [f"{python} {quote(test)}" for test in recipe.tests]
     lines.append(f"touch {folder}/out/{TESTED}")
     return Step(
         name="Test",
@@ -135,11 +155,11 @@ def _compiler(recipe: Recipe, compiler: tuple[str, str], checked: str, home: str
     return "\n".join([*lines, f"touch {checked}"])
 
 
-def _prepare(recipe: Recipe, folder: str) -> str:
+def _prepare(recipe: Recipe, distribution: str, folder: str) -> str:
     """Patches, proto fields and our module, on a copy that takes its name when all is done."""
     inputs, new = f"{folder}/inputs", f"{folder}/work.new"
     lines = [f"rm -rf {new}", f"cp -a {folder}/source {new}", f"cd {new}", "rm -rf .git"]
-    for patch in recipe.patches:
+    for patch in recipe.patches_on(distribution):
         lines.append(f"patch -p1 --batch --forward --no-backup-if-mismatch <{quote(f'{inputs}/{patch}')}")
     if recipe.proto is not None:
         file = quote(recipe.proto.file)
@@ -160,8 +180,8 @@ def _prepare(recipe: Recipe, folder: str) -> str:
     return "\n".join(lines)
 
 
-def _configure(recipe: Recipe, home: str) -> list[str]:
-    flags: dict[str, str | bool] = {**recipe.cmake, "USE_OPENCV": recipe.opencv}
+def _configure(recipe: Recipe, wanted: Distribution, home: str, folder: str) -> list[str]:
+    flags: dict[str, str | bool] = {**recipe.cmake, **wanted.cmake, "USE_OPENCV": recipe.opencv}
     if recipe.cuda is not None:
         flags |= {
             "CUDA_TOOLKIT_ROOT_DIR": home,
@@ -172,19 +192,64 @@ def _configure(recipe: Recipe, home: str) -> list[str]:
             "CUDA_ARCH_BIN": " ".join(recipe.cuda.archs),
             "CUDA_ARCH_PTX": "",
         }
+    if wanted.from_source:
+        flags["CMAKE_PREFIX_PATH"] = from_source.prefix_of(folder)
+    lines: list[str] = []
+    found = ""
+    if wanted.python is not None:
+        lines, found = _for_python(wanted.python, str(flags.pop("CMAKE_EXE_LINKER_FLAGS", "")))
     words = [
         quote(f"-D{name}={('ON' if value else 'OFF') if isinstance(value, bool) else value}")
         for name, value in sorted(flags.items())
     ]
-    return ["mkdir -p build", "cd build", f"cmake -Wno-dev {' '.join(words)} ..", "touch .configured"]
+    return [
+        "mkdir -p build",
+        "cd build",
+        *lines,
+        f"cmake -Wno-dev {' '.join(words)}{found} ..",
+        "touch .configured",
+    ]
+
+
+def _for_python(python: str, linker_flags: str) -> tuple[list[str], str]:
+    """Lines that ask a Python where its parts lie, and the words for CMake that say so.
+
+    Such a Python has its library inside the interpreter. A module that brought a second one along would call
+    into another Python than the one that loaded it, so only programs are linked against it: they load
+    libcaffe, and that needs it for layers in Python.
+    """
+
+    def asked(what: str) -> str:
+        return f"$({python} -c 'import sysconfig as s; print({what})')"
+
+    lines = [
+        "include=" + asked('s.get_path("include")'),
+        # Not LDLIBRARY: that is the static one where the interpreter was linked with it.
+        "library="
+        + asked('"%s/libpython%s.so" % (s.get_config_var("LIBDIR"), s.get_config_var("LDVERSION"))'),
+        'for file in "$include/Python.h" "$library"; do',
+        f'  [ -e "$file" ] || {{ echo "{python} has no $file" >&2; exit 1; }}',
+        "done",
+    ]
+    programs = f"{linker_flags} -Wl,--push-state,--no-as-needed $library -Wl,--pop-state".strip()
+    # Something has to be named as Python's library: C's own is always there.
+    words = [
+        f"-DPYTHON_EXECUTABLE={python}",
+        '"-DPYTHON_INCLUDE_DIR=$include"',
+        "-DPYTHON_LIBRARY:STRING=c",
+        f'"-DCMAKE_EXE_LINKER_FLAGS={programs}"',
+    ]
+    return lines, "".join(f" {word}" for word in words)
+
+
+_JOBS = (
+    "memory=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)",
+    f"jobs=$((memory / {MEMORY_PER_JOB_MB}))",
+    '[ "$jobs" -lt "$(nproc)" ] || jobs=$(nproc)',
+    '[ "$jobs" -ge 1 ] || jobs=1',
+)
+"""Sets `$jobs`: as many as there are cores, and memory for."""
 
 
 def _compile(recipe: Recipe) -> list[str]:
-    return [
-        "memory=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)",
-        f"jobs=$((memory / {MEMORY_PER_JOB_MB}))",
-        '[ "$jobs" -lt "$(nproc)" ] || jobs=$(nproc)',
-        '[ "$jobs" -ge 1 ] || jobs=1',
-        f'make -C build -j"$jobs" {" ".join(recipe.targets)}',
-        "touch build/.compiled",
-    ]
+    return [*_JOBS, f'make -C build -j"$jobs" {" ".join(recipe.targets)}', "touch build/.compiled"]

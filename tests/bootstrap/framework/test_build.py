@@ -21,6 +21,7 @@ from bootstrap.framework.manifest import Manifest
 from bootstrap.framework.recipe import Recipe
 from bootstrap.unit import Unit
 from tests.bootstrap.framework.conftest import CUDA, FACTS
+from tests.bootstrap.framework.test_from_source import COMMIT, TARBALL, lacking
 from tests.bootstrap.local_node import LocalNode
 
 KEY = "0123456789abcdef0123"
@@ -201,6 +202,19 @@ def test_the_first_estimate_is_the_recipes_and_later_ones_are_the_last_builds(
         path.write_bytes(b"archive")
     # 100 s of compiling on 4 cores are 50 s on 8; configuring takes what it takes
     assert expected_seconds(builder.recipe, replace(FACTS, cores=8)) == 55
+
+
+def test_what_has_to_be_built_from_source_counts_in_the_first_estimate(
+    builder: Builder, rewrite: Callable[..., Recipe]
+) -> None:
+    before = expected_seconds(builder.recipe, FACTS)
+    assert expected_seconds(lacking(rewrite, TARBALL, COMMIT), FACTS) == before + (30 + 20) / FACTS.cores
+
+
+def test_what_was_built_from_source_goes_once_the_archive_carries_it(builder: Builder) -> None:
+    builder("mkdir -p from-source/prefix/lib\n" + GOOD)
+    assert not (builder.folder / "from-source").exists()
+    assert (builder.folder / "out/caffe.tar.gz").is_file()
 
 
 def test_the_script_names_each_step_and_can_be_run_as_it_is(rewrite: Callable[..., Any]) -> None:

@@ -109,13 +109,31 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 
 @pytest.mark.parametrize(
     ("distribution", "expected"),
-    [("debian-12", "fbb5a12a68fa54f6e937"), ("ubuntu-22.04", "c49418c5644ba3aa808e")],
+    [
+        ("debian-12", "fbb5a12a68fa54f6e937"),
+        ("ubuntu-22.04", "c49418c5644ba3aa808e"),
+        ("ubuntu-24.04", "ffbb9eb5edbc6e6bfbde"),
+    ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
     """Who changes that build on purpose writes its new key here; everybody then compiles once more."""
     recipe = load_recipe("caffe-cpu")
     assert _key(recipe, replace(FACTS, distribution=distribution)) == expected
     assert _key(recipe, replace(FACTS, distribution=distribution, toolkits=(KIT,))) == expected
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected", "with_a_toolkit"),
+    [
+        ("debian-12", "c94ce7dc526fb4ffe14e", "2f414091100c73e1e7c6"),
+        ("ubuntu-22.04", "13002573989c4fc3912d", "a6207e2d039d502a88f6"),
+        ("ubuntu-24.04", "341524aad77bdcafc06d", "de062c39da3077a14416"),
+    ],
+)
+def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:
+    recipe = load_recipe("caffe-cuda")
+    assert _key(recipe, replace(FACTS, distribution=distribution)) == expected
+    assert _key(recipe, replace(FACTS, distribution=distribution, toolkits=(KIT,))) == with_a_toolkit
 
 
 def test_what_cuda_compiles_for_and_with_decides_the_key(rewrite: Rewrite, recipes: Path) -> None:

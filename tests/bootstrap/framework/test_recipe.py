@@ -11,9 +11,9 @@ import pytest
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
+from bootstrap.framework.distribution import GitCommit
 from bootstrap.framework.recipe import (
     DebianPackage,
-    GitCommit,
     Recipe,
     for_cluster,
     load_recipe,
@@ -25,8 +25,13 @@ Rewrite = Callable[..., Recipe]
 
 
 @pytest.mark.parametrize("name", ["caffe-cpu", "caffe-cuda"])
-def test_the_projects_own_recipes_are_valid_and_know_three_distributions(name: str) -> None:
-    assert {"debian-12", "ubuntu-22.04", "ubuntu-24.04"} <= set(load_recipe(name).distributions)
+def test_the_projects_own_recipes_are_valid_and_know_their_distributions(name: str) -> None:
+    assert set(load_recipe(name).distributions) == {
+        "debian-12",
+        "ubuntu-18.04",
+        "ubuntu-22.04",
+        "ubuntu-24.04",
+    }
 
 
 def test_the_source_depends_on_the_distribution(rewrite: Rewrite) -> None:

@@ -77,7 +77,7 @@ def test_a_recipe_for_cpus_has_nothing_of_cuda(rewrite: Rewrite) -> None:
         recipe, "debian-12", FACTS.compiler, "/f", [Toolkit("/usr/local/cuda-13.0", "13.0.88")]
     )
     assert "cuda" not in " ".join(step.model_dump_json().lower() for step in planned)
-    assert list(steps.programs(recipe)) == ["assemble.py"]
+    assert list(steps.programs(recipe, "debian-12")) == ["assemble.py"]
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_the_recipes_tests_see_what_was_packed_and_leave_their_mark(rewrite: Rew
     (tree / "inputs/small/works.py").write_text(
         "import os; assert os.environ['PYTHONPATH'].endswith('tree/python')\n"
     )
-    command = steps.commands([steps.test_step(rewrite(), str(tree))])[0]
+    command = steps.commands([steps.test_step(rewrite(), "debian-12", str(tree))])[0]
     before, run, after = (
         subprocess.run(["sh", "-euc", script], check=False).returncode
         for script in (command.guard, command.run, command.guard)
