@@ -4,8 +4,9 @@
 
 Needs a stack with YARN on which `fab submit-mnist` has run. Data and results are on the nodes' HDFS for
 both, so that only who hands out executors differs; both take turns at going first. Prints the seconds of each
-step of the way, throughput and accuracy by round, and ratios as min … median … max. With --slow-jvm, the other
-one is YARN with the JVM's own defaults: what `jobs.submit.QUICK_JVM` saves. The stack has YARN alone at the end.
+step of the way, throughput and accuracy by round, and ratios as min … median … max. With --slow-jvm the
+other one is YARN with the JVM's own defaults: what `jobs.submit.QUICK_JVM` saves. The stack has YARN alone
+at the end.
 """
 
 from __future__ import annotations
