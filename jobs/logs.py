@@ -11,6 +11,7 @@ from bootstrap.errors import JobError
 from bootstrap.remote import Remote, connect
 from jobs import records
 from jobs.clean import alive
+from jobs.on_head.yarn import log_lines
 from jobs.records import Kept
 
 YARN_LOGS = ("/var/lib/yarn/logs", "/mnt/resource/hadoop/yarn/log", "/mnt/hadoop/yarn/log")
@@ -130,19 +131,9 @@ def _aggregated(head: Remote, kept: Kept, executor: int | None, on_line: OnLine)
     else:
         which = ["-containerId", kept.last("executors")["executors"][str(executor)]["container"]]
     command = [paths.YARN, "logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]
-    lines: list[str] = []
-    inside = False
-
-    def pick(line: str) -> None:
-        nonlocal inside
-        if line.startswith("LogContents:"):
-            inside = True
-        elif line.startswith("End of LogType:"):
-            inside = False
-        elif inside:
-            lines.append(line)
-            on_line(line)
-
     script = f"{_PROFILE}; runuser -u {paths.JOB_USER} -- {shlex.join(command)}"
-    head.run(script, check=False, timeout=AGGREGATED_S, on_line=pick)
+    printed = head.run(script, check=False, timeout=AGGREGATED_S).stdout
+    lines = log_lines(printed.splitlines())
+    for line in lines:
+        on_line(line)
     return bool(lines)
