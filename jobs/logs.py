@@ -127,9 +127,11 @@ def _aggregated(head: Remote, kept: Kept, executor: int | None, on_line: OnLine)
     if not application:
         return False
     if executor is None:
-        which = ["-am", "1"]
+        container = kept.last("application").get("container", "")
     else:
-        which = ["-containerId", kept.last("executors")["executors"][str(executor)]["container"]]
+        container = kept.last("executors")["executors"][str(executor)]["container"]
+    # A ResourceManager that was restarted knows neither the application nor its owner any more.
+    which = ["-appOwner", paths.JOB_USER, *(["-containerId", container] if container else ["-am", "1"])]
     command = [paths.YARN, "logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]
     script = f"{_PROFILE}; runuser -u {paths.JOB_USER} -- {shlex.join(command)}"
     printed = head.run(script, check=False, timeout=AGGREGATED_S).stdout

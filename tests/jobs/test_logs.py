@@ -107,7 +107,8 @@ def test_after_the_end_yarns_own_tool_reads_them_from_shared_storage(
     logs.show(yarn_cluster, "mnist-1", lines.append, executor=1)
     assert lines == ["from storage"]
     asked = (head.folder / "state" / "asked").read_text()
-    assert "-applicationId application_1_0001 -containerId container_1_0001_01_000002" in asked
+    assert "-applicationId application_1_0001 -appOwner spark" in asked
+    assert "-containerId container_1_0001_01_000002" in asked
 
 
 def test_a_log_that_is_gone_is_said_so(
