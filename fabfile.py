@@ -12,6 +12,7 @@ from fabric import task
 from invoke.context import Context
 from invoke.exceptions import Exit
 from rich.console import Console
+from rich.table import Table
 
 from bootstrap import script_actions
 from bootstrap.cluster import Cluster
@@ -43,6 +44,8 @@ from tools.environment import environment
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results"
 STACK_HELP = "stack to work on; else the selected one, else dev"
+WHOLE = 250
+"""Columns that a table of ids and URIs may take."""
 RECIPE_HELP = "a file name in bootstrap/recipes, without .yaml; else the one that fabric.yaml names"
 
 Body = TypeVar("Body", bound=Callable[..., Any])
@@ -77,6 +80,16 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
     return for_cluster(recipe, cluster)
 
 
+def print_whole(table: Table) -> None:
+    """Cut no id and no URI, which people copy: where a terminal is too narrow, it wraps lines itself."""
+    Console(width=max(console.width, WHOLE)).print(table)
+
+
+def _same(stack: str | None) -> str:
+    """For a command to type next: the stack, where it was named and not selected."""
+    return f" --stack {stack}" if stack else ""
+
+
 @task(name="bootstrap", help={"stack": STACK_HELP, "dry_run": "print the plan and change nothing"})
 @expected_errors_in_one_line
 def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False) -> None:
@@ -98,7 +111,7 @@ def build_headnode(
     apply(cluster, cluster.roles, dry_run=dry_run, console=console)
     if not dry_run:
         ensure_framework(cluster, chosen, console=console)
-        console.print("Next: `fab submit-mnist`")
+        console.print(f"Next: `fab submit-mnist{_same(stack)}`")
 
 
 @task(
@@ -136,7 +149,8 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     framework = ensure_framework(cluster, chosen, console=console)
     ensure_data(cluster, job, console)
     run_job(cluster, job, framework.key, console, RESULTS)
-    console.print("Next: `fab doctor`, another `fab submit-mnist`, or `pulumi destroy`")
+    same = _same(stack)
+    console.print(f"Next: `fab doctor{same}`, another `fab submit-mnist{same}`, or `pulumi destroy{same}`")
 
 
 @task(positional=["job"], help={"job": "job id, as submit-mnist printed it", "stack": STACK_HELP})
@@ -150,14 +164,14 @@ def attach(_: Context, job: str, stack: str | None = None) -> None:
 @expected_errors_in_one_line
 def list_script_actions(_: Context, stack: str | None = None) -> None:
     """Which script actions have run on the cluster, how they ended, and which run on nodes that join."""
-    console.print(report(load_cluster(ROOT, stack, environment(ROOT, os.environ))))
+    print_whole(report(load_cluster(ROOT, stack, environment(ROOT, os.environ))))
 
 
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def status(_: Context, stack: str | None = None) -> None:
     """The jobs that the cluster runs and has run, and how far they are."""
-    console.print(job_status(cluster_of(stack, wait=False)))
+    print_whole(job_status(cluster_of(stack, wait=False)))
 
 
 @task(
@@ -196,7 +210,7 @@ def workers(_: Context, stack: str | None = None) -> None:
     from bootstrap.fleet import look
 
     fleet = look(cluster, cluster.worker_group)
-    console.print(table(fleet))
+    print_whole(table(fleet))
     for line in fleet.news:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 

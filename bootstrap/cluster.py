@@ -26,8 +26,8 @@ OPTIONAL_ROLES: Final = frozenset(
         "spark",
         "spark_standalone",
         "yarn",
+        "hdinsight",
     }
-    | {"hdinsight"}
 )
 """Roles that only some clusters have; see `Cluster.roles`."""
 

@@ -28,6 +28,8 @@ from bootstrap.script import ENVIRONMENT
 
 MIN_DISK_MB = 2048
 """A job's snapshots and executors' spills need this much."""
+DISKS = ("/", "/var/lib", "/var/lib/yarn/local", "/mnt", "/mnt/resource")
+"""Where jobs and builds write, on our nodes and on HDInsight's; the fullest counts."""
 MIN_MEMORY_MB = 256
 MAX_OFFSET = 5.0
 """Seconds; beyond it TLS, apt and log files of several nodes start to disagree."""
@@ -157,14 +159,22 @@ def _examine(cluster: Cluster, node: Node, checks: Sequence[Check], connect: Con
     ]
 
 
+_DISK = f"""\
+set -- $(df -Pm {" ".join(DISKS)} 2>/dev/null | awk '
+    NR > 1 && (place == "" || $4 < free) {{ free = $4; place = $6 }}
+    END {{ print free, place }}')
+on=; [ "$2" = / ] || on=" on $2"
+echo "$(($1 / 1024)).$(($1 % 1024 * 10 / 1024)) GB free$on"
+[ "$1" -ge {MIN_DISK_MB} ]"""
+
+
 def _resources(node: Node) -> list[Check]:
     return [
         Check(
             "",
             "disk",
-            "free=$(df -Pm / | awk 'NR == 2 { print $4 }')\n"
-            f'echo "$((free / 1024)).$((free % 1024 * 10 / 1024)) GB free"\n[ "$free" -ge {MIN_DISK_MB} ]',
-            f"Free {MIN_DISK_MB // 1024} GB on {node.name}: `du -xh / | sort -h` names what is large.",
+            _DISK,
+            f"Free {MIN_DISK_MB // 1024} GB there on {node.name}: `du -xh / | sort -h` names what is large.",
         ),
         Check(
             "",

@@ -171,7 +171,8 @@ def _refuse(answer: requests.Response, given: HdInsight) -> None:
         raise ServiceDown(
             given.gateway,
             f"the gateway refuses user {given.gateway_user!r} with the stack's password",
-            "Run `pulumi up`, which knows the cluster's own; it cannot be changed in the portal.",
+            "Where it was changed in the portal, set it back there, to what `pulumi stack output "
+            "gateway_password --show-secrets` says.",
         )
     try:
         said = json.dumps(answer.json())

@@ -50,6 +50,9 @@ class Summary:
     def table(self) -> Table:
         """What people see at the end."""
         table = Table(title=f"job {self.job}", title_justify="left", show_header=False)
+        table.add_column()
+        # The model's URI is there to be copied: in two lines rather than cut.
+        table.add_column(overflow="fold")
         rows = {
             "accuracy": "" if self.accuracy is None else f"{self.accuracy:.4f}",
             "loss": "" if self.loss is None else f"{self.loss:.4f}",

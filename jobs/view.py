@@ -71,22 +71,29 @@ class View:
         `log` is where the full log lies, `text` what it holds; the remedy names `stack`.
         """
         where = f"The full log: {log}"
+        node = self._where_it_began()
         for event in reversed(self.events):
             if event["event"] == "failed" and "words" in event:
                 given, why, fix = event["words"]
-                known = diagnose(f"{given}: {why}", stack=stack)
+                known = diagnose(f"{given}: {why}", stack=stack, node=node)
                 if known is not None:
                     return JobError(f"job {job}: {given}", why, f"{known.fix} {where}")
-                known = diagnose(text, stack=stack)
+                known = diagnose(text, stack=stack, node=node)
                 if known is not None:
                     return JobError(f"job {job}: {given}", f"{why}: {known.why}", f"{known.fix} {where}")
                 return JobError(f"job {job}: {given}", why, f"{fix.rstrip('.')}. {where}")
-        known = diagnose(text, stack=stack)
+        known = diagnose(text, stack=stack, node=node)
         if known is not None:
             return JobError(f"job {job}", known.why, f"{known.fix} {where}")
         said = [line for line in self.log if line.strip()]
         why = f"it ended with status {exit_code}" + (f": {said[-1].strip()}" if said else "")
         return JobError(f"job {job}", why, where)
+
+    def _where_it_began(self) -> str:
+        """The driver's node on YARN, where a failure can only have been there: no executor was up yet."""
+        hosts = [str(event.get("host", "")) for event in self.events if event["event"] == "application"]
+        executors = any(event["event"] == "executors" for event in self.events)
+        return hosts[-1] if hosts and hosts[-1] and not executors else "a node"
 
 
 def read_event(line: str) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from invoke.exceptions import Exit
+from rich.table import Table
 
 import fabfile
 from bootstrap.errors import ConfigError
@@ -55,6 +56,16 @@ def test_an_expected_failure_is_one_line_and_status_1() -> None:
         body()
     assert raised.value.code == 1
     assert str(raised.value) == "workers: 0: at least one is needed. Run `pulumi config set workers 2`."
+
+
+def test_ids_and_uris_in_a_table_are_whole_on_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    uri = f"wasb://caffe-spark@account.blob.core.windows.net/script-actions/{'x' * 60}.sh"
+    shown = Table(box=None)
+    for name in ("id", "script"):
+        shown.add_column(name, no_wrap=True)
+    shown.add_row("20261128T175753-42aa", uri)
+    fabfile.print_whole(shown)
+    assert uri in capsys.readouterr().out
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -121,7 +121,7 @@ class _Run:
             where = f"Each node keeps the whole output in {ON_NODE}/{self.id}/log."
             raise failure(what, execution, names, "", where)
         self._persist()
-        self._tell(f"done on {len(rest)} nodes")
+        self._tell(f"done on {len(rest)} node{'s' if rest[1:] else ''}")
         return execution
 
     def _nodes(self) -> list[Node]:

@@ -91,7 +91,8 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
         "nodes": {name: str(config.address(number)) for number, name in enumerate(names)},
         "engine": pulumi.Output.concat(engine, ": ", machines[0].flags),
         "kept": image.kept(engine, image_tag),
-        "next": f"fab build-headnode, then fab submit-mnist (and pulumi destroy --stack {stack} to end)",
+        "next": f"fab build-headnode --stack {stack}, then fab submit-mnist --stack {stack}",
+        "destroy": f"pulumi destroy --stack {stack}",
     }
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from bootstrap.cluster import Cluster
 from bootstrap.command import Check
 from bootstrap.doctor import Finding, checks_for, diagnose
 from bootstrap.remote import connect
+from bootstrap.role import ROLES
 from tests.bootstrap.conftest import MakeRole
 from tests.bootstrap.sandbox import Sandboxes
 
@@ -96,6 +98,14 @@ def test_a_dead_node_is_a_finding_and_the_others_are_asked(
     assert "w2: SSH: SSH does not answer. Run `pulumi up`." in text
     assert "head, w1: thing: it is broken. Mend it." in text
     assert all(box.trips == 1 for box in sandboxes.nodes.values() if box.node.name != "w2")
+
+
+def test_the_fullest_of_the_disks_that_jobs_write_to_is_the_one_that_counts(cluster: Cluster) -> None:
+    disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES) if check.name == "disk")
+    rows = "Filesystem 1M-blocks Used Free Capacity Mounted\n/dev/a 9 1 99000 1% /\n/dev/b 9 9 512 9% /mnt"
+    df = f"df() {{ echo '{rows}'; }}\n"
+    said = subprocess.run(["sh", "-c", df + disk.run], stdout=subprocess.PIPE, text=True, check=False)
+    assert (said.returncode, said.stdout) == (1, "0.5 GB free on /mnt\n")
 
 
 def test_a_clock_that_is_off_is_a_finding(

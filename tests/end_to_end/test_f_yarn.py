@@ -131,6 +131,7 @@ def test_building_again_runs_no_script_action(yarn_stack: Stack, trained_on_yarn
     said = yarn_stack.fab("build-headnode")
     assert said.code == 0
     assert "in place on 3 nodes" in said.output
+    assert f"Next: `fab submit-mnist --stack {NAME}`" in said.output
 
 
 def test_the_accounts_key_is_nowhere_to_be_seen(yarn_stack: Stack, trained_on_yarn: Said) -> None:

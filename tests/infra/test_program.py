@@ -87,7 +87,7 @@ def test_nodes_carry_the_stacks_name_and_labels(program: Program) -> None:
 
 def test_the_stack_says_what_to_type_next_and_what_will_stay(program: Program) -> None:
     outputs = program.run()
-    assert "fab build-headnode" in outputs["next"]
+    assert outputs["next"] == "fab build-headnode --stack test, then fab submit-mnist --stack test"
     assert "localhost/caffe-spark-node:" in outputs["kept"]
     assert outputs["nodes"] == {"head": "10.89.77.10", "w1": "10.89.77.11", "w2": "10.89.77.12"}
 

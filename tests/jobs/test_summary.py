@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,15 @@ def rows(*accuracies: float, first: int = 0) -> list[str]:
 
 def spec(**changes: Any) -> JobSpec:
     return JobSpec.model_validate({**JobSpec.from_file(SPECS / "mnist.yaml").model_dump(), **changes})
+
+
+def test_a_long_uri_of_the_model_is_whole_on_a_narrow_terminal() -> None:
+    model = f"wasb://caffe-spark@account.blob.core.windows.net/jobs/{'x' * 60}/mnist.model"
+    events = [{**event, "model": model} if event["event"] == "trained" else event for event in EVENTS]
+    out = io.StringIO()
+    Console(file=out, width=80).print(summarise("j", spec(), "key", rows(0.9), events).table())
+    values = [line.strip("│ ").rpartition("│")[2].strip() for line in out.getvalue().splitlines()]
+    assert model in "".join(values)
 
 
 def test_accuracy_is_the_mean_over_every_row_small_last_batch_included() -> None:

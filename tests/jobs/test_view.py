@@ -111,3 +111,16 @@ def test_the_whole_log_is_searched_for_what_is_known(view: View) -> None:
 
     assert "YARN killed a container" in said
     assert "used 1.3 GB of memory, and it had asked for 1 GB" in said
+
+
+def test_before_there_are_executors_it_is_the_drivers_node_that_failed(view: View) -> None:
+    view.line(event("application", id="a", state="FAILED", host="w1"))
+
+    assert "the disk of w1 is full" in str(view.failure("j", 1, "log", text="No space left on device"))
+
+
+def test_with_executors_nobody_is_named_that_the_log_does_not_name(view: View) -> None:
+    view.line(event("application", id="a", state="FAILED", host="w1"))
+    view.line(event("executors", executors={"1": {"host": "w2"}}))
+
+    assert "the disk of a node is full" in str(view.failure("j", 1, "log", text="No space left on device"))

@@ -23,7 +23,7 @@ TOLD = {
     "framework-not-installed": ("does not find caffe on w", "fab build-headnode --stack dev"),
     "container-above-the-largest": ("asks for ", "Lower `memory`"),
     "resource-manager-down": ("head:8032 does not answer", "fab bootstrap --stack dev"),
-    "wrong-file-scheme": ("the scheme gs", "pulumi stack output cluster --stack dev"),
+    "wrong-file-scheme": ("a path begins with ", "pulumi stack output cluster --stack dev"),
     "stale-build-tree": ("configured in /tmp/cm/a/build", "Remove the build's folder"),
     "maven-unreachable": ("Maven could not download", "same command again"),
     "pip-unreachable": ("timed out", "same command again"),
