@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,6 +90,48 @@ class Stack:
             text=True,
             check=False,
         ).stdout
+
+
+@dataclass
+class Submitted:
+    """A `fab submit-mnist` that runs beside the test."""
+
+    process: subprocess.Popen[str]
+    out: Path
+
+    @property
+    def output(self) -> str:
+        return self.out.read_text()
+
+
+@contextmanager
+def long_job(stack: Stack, folder: Path) -> Iterator[Submitted]:
+    """A job of many iterations, which has begun to train; whoever follows it is ended at the end."""
+    out = folder / "submit"
+    with out.open("w") as file:
+        process = subprocess.Popen(
+            ["fab", "submit-mnist", "--stack", stack.name, "--iterations", "100000"],
+            cwd=ROOT,
+            env=stack.env,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+    submitted = Submitted(process, out)
+    try:
+        eventually(lambda: "iteration      0" in submitted.output, "the first iteration", 240)
+        yield submitted
+    finally:
+        process.kill()
+        process.wait()
+
+
+def eventually(holds: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(1)
 
 
 def results_of(said: Said) -> Path:

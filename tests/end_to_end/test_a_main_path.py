@@ -6,10 +6,12 @@ The files of this folder run in the order of their names: this one, what is refu
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import TEST_IMAGES, Said, Stack, results_of
+from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, long_job, results_of
 
 pytestmark = pytest.mark.cluster
 
@@ -79,7 +81,34 @@ def test_the_model_lies_in_shared_storage(stack: Stack, trained: Said) -> None:
     assert ".caffemodel" in listed or "mnist.model" in listed, listed
 
 
-def test_no_process_of_the_job_is_left(stack: Stack, trained: Said) -> None:
+def test_a_job_that_has_ended_is_listed_and_its_logs_are_there(stack: Stack, trained: Said) -> None:
+    name = results_of(trained).name
+    (line,) = [line for line in stack.fab("status").output.splitlines() if line.startswith(name)]
+    assert " done " in line
+    assert "Iteration 200, validation: accuracy" in stack.fab("logs", name).output
+    assert "--executor-id" in stack.fab("logs", name, "--executor", "1").output
+
+
+def test_a_running_job_is_followed_and_killed(stack: Stack, trained: Said, tmp_path: Path) -> None:
+    with long_job(stack, tmp_path) as submitted:
+        (line,) = [line for line in stack.fab("status").output.splitlines() if " running " in line]
+        name = line.split()[0]
+        following = subprocess.Popen(
+            ["fab", "logs", name, "--follow", "--stack", stack.name],
+            cwd=ROOT,
+            env=stack.env,
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+        )
+        said = stack.fab("kill", name)
+        assert said.code == 0, said.output
+        assert submitted.process.wait(timeout=60) == 1
+        assert following.wait(timeout=60) == 0, "whoever follows a log is let go at the job's end"
+    assert "it was killed" in submitted.output
+    assert "ended already: killed" in stack.fab("kill", name).output
+
+
+def test_no_process_of_a_job_is_left(stack: Stack, trained: Said) -> None:
     for node in ("head", "w1", "w2"):
         running = stack.on(node, "ps -eo args")
         assert "CoarseGrainedExecutorBackend" not in running

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from bootstrap import script_actions
 from bootstrap.blob import Blobs
 from bootstrap.script_actions import ScriptAction
 from bootstrap.script_actions.failure import ScriptActionFailed
-from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, results_of
+from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, eventually, long_job, results_of
 from tests.end_to_end.test_b_refusals import assert_refused, unit_stopped
 
 pytestmark = pytest.mark.cluster
@@ -83,13 +82,6 @@ def running_nodes(stack: Stack) -> set[str]:
     except ValueError:
         return set()
     return {node["nodeHostName"] for node in (listed or {}).get("node", [])}
-
-
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(1)
 
 
 def test_a_job_trains_on_yarn_and_leaves_its_model_among_the_blobs(
@@ -160,19 +152,7 @@ def test_logs_of_driver_and_executors_are_there_after_the_end(
 def test_a_running_job_is_seen_followed_and_killed_without_a_trace(
     yarn_stack: Stack, trained_on_yarn: Said, tmp_path: Path
 ) -> None:
-    with (tmp_path / "submit").open("w") as out:
-        submitting = subprocess.Popen(
-            ["fab", "submit-mnist", "--stack", NAME, "--iterations", "100000"],
-            cwd=ROOT,
-            env=yarn_stack.env,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-        )
-    try:
-        eventually(
-            lambda: "iteration      0" in (tmp_path / "submit").read_text(), "the first iteration", 240
-        )
+    with long_job(yarn_stack, tmp_path) as submitted:
         status = yarn_stack.fab("status").output
         (line,) = [line for line in status.splitlines() if " running " in line]
         name = line.split()[0]
@@ -180,10 +160,8 @@ def test_a_running_job_is_seen_followed_and_killed_without_a_trace(
         assert_refused(yarn_stack.fab("submit-mnist", "--iterations", "10"), "YARN has room for", name)
         said = yarn_stack.fab("kill", name)
         assert said.code == 0, said.output
-        assert submitting.wait(timeout=60) == 1
-    finally:
-        submitting.kill()
-    assert "it was killed" in (tmp_path / "submit").read_text()
+        assert submitted.process.wait(timeout=60) == 1
+    assert "it was killed" in submitted.output
     assert manager(yarn_stack, "apps?states=RUNNING,ACCEPTED")["apps"] in (None, {})
     for node in NODES:
         assert "CoarseGrainedExecutorBackend" not in yarn_stack.on(node, "ps -eo args")
