@@ -43,6 +43,18 @@ _THROTTLED: Final = frozenset(
 _DENIED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
 )
+_LOOKS: Final = frozenset(
+    {
+        "DescribeAvailabilityZones",
+        "DescribeInstanceTypeOfferings",
+        "DescribeKeyPairs",
+        "DescribeRegions",
+        "DescribeSpotPriceHistory",
+        "GetAWSDefaultServiceQuota",
+        "GetServiceQuota",
+    }
+)
+"""Calls that only a preflight makes."""
 _STALE: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _WRONG_KEY: Final = {
     **dict.fromkeys(
@@ -65,6 +77,11 @@ class Denied(ConfigError):
     """The credentials are good, and may not do this. `operation` is the call's name in AWS's interface."""
 
     operation: str = ""
+
+    @property
+    def optional(self) -> bool:
+        """Whether only a preflight asks that: who may not can have a stack all the same."""
+        return self.operation in _LOOKS
 
 
 class Offline(ServiceDown):

@@ -91,6 +91,12 @@ _BY_CODE: Final[Mapping[str, _Refusal]] = {
         "Run `az provider register --namespace Microsoft.HDInsight --wait`.",
     ),
 }
+_LOOKS: Final = (
+    "microsoft.authorization/permissions/",
+    "microsoft.hdinsight/locations/",
+    "microsoft.storage/checknameavailability/",
+)
+"""How the actions begin that only a preflight takes. Azure writes actions in whatever letters."""
 _CREDENTIALS: Final = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET")
 _REASON: Final = re.compile(r"AADSTS\d+: [^.]*")
 """Why the directory refuses a login."""
@@ -108,6 +114,11 @@ class Denied(ConfigError):
     """The login is good, and may not do this. `operation` is the action as roles call it."""
 
     operation: str = ""
+
+    @property
+    def optional(self) -> bool:
+        """Whether only a preflight asks that: who may not can have a stack all the same."""
+        return self.operation.lower().startswith(_LOOKS)
 
 
 class Offline(ServiceDown):

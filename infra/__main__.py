@@ -13,12 +13,6 @@ from pulumi.runtime.config import CONFIG
 from bootstrap.errors import CaffeSparkError
 from infra import config
 
-PROGRAMS: Final = {
-    "local": "infra.local.program",
-    "aws": "infra.aws.program",
-    "azure": "infra.azure.program",
-}
-"""Imported when its stack runs: a cloud's resources take a second to import, and others do without them."""
 SAID_ALREADY: Final = 32
 """Tells the language host that the user has read why; with RunError it adds `an unhandled error occurred`."""
 
@@ -29,7 +23,8 @@ def main() -> None:
     try:
         # The whole namespace, not key by key: a misspelt key has to be seen.
         settings = config.load(CONFIG.get(), stack)
-        program = import_module(PROGRAMS[settings.provider]).program
+        # A cloud's resources take a second to import, and the others' stacks do without them.
+        program = import_module(f"infra.{settings.provider}.program").program
         outputs: dict[str, Any] = program(settings, stack, str(Path.cwd()))
     except CaffeSparkError as error:
         pulumi.log.error(str(error))

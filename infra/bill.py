@@ -108,11 +108,11 @@ class Parts:
 
 
 def usd(amount: Decimal, to: Decimal = CENT) -> str:
-    """An amount, rounded to a cent."""
+    """An amount, rounded to a cent, or to what else `to` says."""
     return f"{amount.quantize(to):,f}"
 
 
 def span(low: Decimal, high: Decimal, to: Decimal = CENT) -> str:
-    """`LOW to HIGH`, or one amount where both are the same to a cent."""
+    """`LOW to HIGH`, or one amount where both are the same when they are rounded so."""
     first, last = usd(low, to), usd(high, to)
     return first if first == last else f"{first} to {last}"

@@ -26,7 +26,12 @@ from infra.tags import PROJECT
 
 StackConfig = LocalConfig | AwsConfig | AzureConfig
 
-PROVIDERS: Final = ("local", "aws", "azure")
+PROVIDERS: Final[Mapping[str, type[StackConfig]]] = {
+    "local": LocalConfig,
+    "aws": AwsConfig,
+    "azure": AzureConfig,
+}
+"""Name of a provider, and of its folder here → what its stacks may say."""
 
 
 def load(values: Mapping[str, str], stack: str) -> StackConfig:
@@ -42,22 +47,18 @@ def load(values: Mapping[str, str], stack: str) -> StackConfig:
             given[key] = _value(text)
     provider = given.get("provider", "local")
     try:
-        if provider == "local":
-            return LocalConfig.model_validate(given)
-        if provider == "aws":
-            return AwsConfig.model_validate(given)
-        if provider == "azure":
-            return AzureConfig.model_validate(given)
+        if isinstance(provider, str) and provider in PROVIDERS:
+            return PROVIDERS[provider].model_validate(given)
     except ValidationError as error:
         if provider == "local":
             raise one_line(error, local.GUIDE, stack, local.IMAGE_SOURCES) from None
         guide = aws_guide.guide() if provider == "aws" else azure_guide.guide()
         raise one_line(error, guide, stack) from None
+    *others, last = PROVIDERS
     raise ConfigError(
         f"{PROJECT}:provider = {provider!r}",
-        f"there is none of that name; this version has only the providers {', '.join(PROVIDERS[:-1])} "
-        f"and {PROVIDERS[-1]}",
-        f"Run `pulumi config set provider {PROVIDERS[0]} --stack {stack}`.",
+        f"there is none of that name; this version has only the providers {', '.join(others)} and {last}",
+        f"Run `pulumi config set provider {others[0]} --stack {stack}`.",
     )
 
 
@@ -84,11 +85,14 @@ def _config(path: Path) -> list[tuple[str, Any]]:
     try:
         document = yaml.safe_load(path.read_text())
     except FileNotFoundError:
-        there = ", ".join(sorted(file.name for file in path.parent.glob("Pulumi.*.yaml"))) or "none"
+        there = sorted(file.name for file in path.parent.glob("Pulumi.*.yaml"))
+        # A cloud's begin with its name: Pulumi.azure-west-europe.yaml.
+        kind = path.name.partition("-")[0]
+        alike = next((name for name in there if name.partition("-")[0] == kind), there[0] if there else "")
         raise ConfigError(
             str(path),
-            f"there is no such file (stack files there: {there})",
-            f"Copy one: `cp Pulumi.aws-eu-west-1.yaml {path.name}`, and edit it.",
+            f"there is no such file (stack files there: {', '.join(there) or 'none'})",
+            f"Copy one: `cp {alike} {path.name}`, and edit it." if there else "Go to the project's folder.",
         ) from None
     except yaml.YAMLError as error:
         words = " ".join(str(error).split())

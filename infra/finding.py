@@ -23,25 +23,6 @@ _MARKS: Final[dict[Verdict, tuple[str, str]]] = {
     "skipped": ("–", "yellow"),
     "note": ("!", "yellow"),
 }
-_NOT_FOR_UP: Final = frozenset(
-    {
-        "DescribeAvailabilityZones",
-        "DescribeInstanceTypeOfferings",
-        "DescribeKeyPairs",
-        "DescribeRegions",
-        "DescribeSpotPriceHistory",
-        "GetAWSDefaultServiceQuota",
-        "GetServiceQuota",
-        "Microsoft.Authorization/permissions/read",
-        "Microsoft.HDInsight/locations/billingSpecs/read",
-        "Microsoft.HDInsight/locations/capabilities/read",
-        "Microsoft.HDInsight/locations/checkNameAvailability/read",
-        "Microsoft.HDInsight/locations/usages/read",
-        "Microsoft.HDInsight/locations/validateCreateRequest/action",
-        "Microsoft.Storage/checkNameAvailability/read",
-    }
-)
-"""Calls that only a preflight makes, as each cloud names them: who may not make them can have a stack."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +82,8 @@ def guarded(name: str, look: Callable[[], Sequence[Finding]]) -> list[Finding]:
 
 def failure(name: str, error: CaffeSparkError) -> Finding:
     """An expected failure as a finding. A right that only a preflight wants does not stop a stack."""
-    # Each cloud's own `Denied` names what was asked; no other failure does.
-    optional = getattr(error, "operation", "") in _NOT_FOR_UP
+    # Each cloud's own `Denied` says so; no other failure does.
+    optional = bool(getattr(error, "optional", False))
     return Finding(name, "skipped" if optional else "fails", error.why, error.fix)
 
 

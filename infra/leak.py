@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from infra.bill import HOURS
-from infra.tags import PROJECT
 
-PROJECT_TAG: Final = "Project"
-STACK_TAG: Final = "Stack"
 GLOBAL: Final = "global"
 """Where things are that have no region."""
 FREE: Final = Decimal(0)
@@ -55,11 +52,6 @@ class Results:
 
     leaks: list[Leak] = field(default_factory=list)
     unsearched: list[Unsearched] = field(default_factory=list)
-
-
-def is_ours(tags: Mapping[str, str], stack: str | None) -> bool:
-    """Whether these are tags of the project, and of the stack where one is named."""
-    return tags.get(PROJECT_TAG) == PROJECT and stack in (None, tags.get(STACK_TAG))
 
 
 def month(hourly: Decimal | None) -> Decimal | None:

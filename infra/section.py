@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -52,6 +53,16 @@ class Refusal(ValueError):
         self.key, self.given, self.why, self.command = key, given, why, command
 
 
+def set_command(key: str, value: object) -> str:
+    """The command that gives a key a value; that stands there unquoted, and may be for the shell to find."""
+    return f"pulumi config set {_flags(key)} {value}"
+
+
+def rm_command(key: str) -> str:
+    """The command that takes a key away."""
+    return f"pulumi config rm {_flags(key)}"
+
+
 def one_line(error: ValidationError, guide: Guide, stack: str, tags: Collection[str] = ()) -> ConfigError:
     """The first complaint, with what is valid and the command that mends it.
 
@@ -65,15 +76,24 @@ def one_line(error: ValidationError, guide: Guide, stack: str, tags: Collection[
     key, kind = _path(loc), first["type"]
     if kind == "extra_forbidden" and len(loc) == 1:
         why = f"{NO_SUCH_KEY}; there are: {', '.join(guide)}"
-        return ConfigError(f"{PROJECT}:{key}", why, f"Run `pulumi config rm {key} --stack {stack}`.")
+        return ConfigError(
+            f"{PROJECT}:{key}", why, f"Run `pulumi config rm {shlex.quote(key)} --stack {stack}`."
+        )
     hint = guide[str(loc[0])]
     why = _OWN_WORDS.get(kind, str(first["msg"]).removeprefix("Value error, "))
     given = key if kind in ("extra_forbidden", "missing") else f"{key} = {first['input']!r}"
-    return _error(given, f"{why}; valid: {hint.valid}" if hint.valid else why, hint.command, stack)
+    # The example would set another key, and leave this one where it is.
+    command = rm_command(key) if kind == "extra_forbidden" else hint.command
+    return _error(given, f"{why}; valid: {hint.valid}" if hint.valid else why, command, stack)
 
 
 def _error(given: str, why: str, command: str, stack: str) -> ConfigError:
     return ConfigError(f"{PROJECT}:{given}", why, f"For example: `{command} --stack {stack}`.")
+
+
+def _flags(key: str) -> str:
+    """With --path, Pulumi takes dots and brackets for steps into a mapping or a list."""
+    return f"--path {shlex.quote(key)}" if set("[.") & set(key) else key
 
 
 def _path(loc: Sequence[int | str]) -> str:

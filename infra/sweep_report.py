@@ -9,8 +9,8 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
-from infra.leak import PROJECT_TAG, STACK_TAG, Leak, Unsearched, commands
-from infra.tags import PROJECT
+from infra.leak import Leak, Unsearched, commands
+from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
 from infra.aws import network_plan, regions
-from infra.section import Refusal
+from infra.section import Refusal, rm_command, set_command
 
 if TYPE_CHECKING:
     from infra.aws.config import AwsConfig
@@ -44,12 +44,14 @@ def check(config: AwsConfig) -> None:
 def _zones(config: AwsConfig) -> None:
     zones = regions.table().regions[config.region].zones
     if not config.zones:
-        raise Refusal("zones", "[]", f"there is none; valid: {_list(zones)}", _set("zones[0]", zones[0]))
+        raise Refusal(
+            "zones", "[]", f"there is none; valid: {_list(zones)}", set_command("zones[0]", zones[0])
+        )
     for place, zone in enumerate(config.zones):
         if zone not in zones:
             spare = [valid for valid in zones if valid not in config.zones] or zones
             why = f"{config.region} has no such zone with any of the table's types; valid: {_list(zones)}"
-            raise Refusal(f"zones[{place}]", zone, why, _set(f"zones[{place}]", spare[0]))
+            raise Refusal(f"zones[{place}]", zone, why, set_command(f"zones[{place}]", spare[0]))
     _no_twins("zones", config.zones)
 
 
@@ -57,11 +59,11 @@ def _admin_cidrs(config: AwsConfig) -> None:
     if len(config.admin_cidrs) > MAX_SOURCES:
         why = f"a security group takes no more than 60 rules; valid: {MAX_SOURCES} ranges at most"
         raise Refusal(
-            "adminCidrs", f"{len(config.admin_cidrs)} ranges", why, _remove(f"adminCidrs[{MAX_SOURCES}]")
+            "adminCidrs", f"{len(config.admin_cidrs)} ranges", why, rm_command(f"adminCidrs[{MAX_SOURCES}]")
         )
     for place, source in enumerate(config.admin_cidrs):
         key = f"adminCidrs[{place}]"
-        mend = _set(key, f"$({_SHOW})/32")
+        mend = set_command(key, f"$({_SHOW})/32")
         if source.prefixlen < WIDEST_SOURCE:
             everybody = EVERYBODY if source.prefixlen == 0 else "that is too much of the internet"
             why = f"{everybody}; valid: /{WIDEST_SOURCE} to /32, or none at all: SSH then goes through SSM"
@@ -75,7 +77,7 @@ def _admin_cidrs(config: AwsConfig) -> None:
         for other in config.admin_cidrs[:place]:
             if source.overlaps(other):
                 why = f"it overlaps {other}, which is let in too; valid: ranges that are apart"
-                raise Refusal(key, source, why, _remove(key))
+                raise Refusal(key, source, why, rm_command(key))
 
 
 def _instance_types(config: AwsConfig) -> None:
@@ -83,7 +85,7 @@ def _instance_types(config: AwsConfig) -> None:
     valid = _offered(region, config.zones)
     if not config.instance_types:
         why = f"there is none; valid: {_list(valid)}"
-        raise Refusal("instanceTypes", "[]", why, _set("instanceTypes[0]", valid[-1]))
+        raise Refusal("instanceTypes", "[]", why, set_command("instanceTypes[0]", valid[-1]))
     _no_twins("instanceTypes", config.instance_types)
     # Where the list is the default one, `--path` makes a list of one.
     ours = "instance_types" in config.model_fields_set
@@ -101,7 +103,7 @@ def _instance_types(config: AwsConfig) -> None:
             continue
         alike = _alike(name, valid)
         spare = [other for other in alike if other not in config.instance_types] or alike
-        raise Refusal(key, name, f"{why}; valid: {_list(alike)}", _set(key, _nearest(name, spare)))
+        raise Refusal(key, name, f"{why}; valid: {_list(alike)}", set_command(key, _nearest(name, spare)))
     gpu = [kind.name for kind in config.types if kind.gpus]
     plain = [kind.name for kind in config.types if not kind.gpus]
     if gpu and plain:
@@ -111,7 +113,9 @@ def _instance_types(config: AwsConfig) -> None:
         )
         fewer = min(plain, gpu, key=len)
         place = config.instance_types.index(fewer[0])
-        raise Refusal("instanceTypes", _list(config.instance_types), why, _remove(f"instanceTypes[{place}]"))
+        raise Refusal(
+            "instanceTypes", _list(config.instance_types), why, rm_command(f"instanceTypes[{place}]")
+        )
 
 
 def _every_zone_is_of_use(config: AwsConfig) -> None:
@@ -123,7 +127,7 @@ def _every_zone_is_of_use(config: AwsConfig) -> None:
                 f"it offers none of {_list(config.instance_types)} (instanceTypes), and workers that are "
                 f"tried there fail; valid: {_list(useful)}"
             )
-            raise Refusal(f"zones[{place}]", zone, why, _remove(f"zones[{place}]"))
+            raise Refusal(f"zones[{place}]", zone, why, rm_command(f"zones[{place}]"))
 
 
 def _head_type(config: AwsConfig) -> None:
@@ -141,7 +145,9 @@ def _head_type(config: AwsConfig) -> None:
         why = f"it is {kind.arch}, and the images and the workers are {ARCH}"
     else:
         why = f"{zone}, where the head is (zones[0]), does not offer it"
-    raise Refusal("headType", config.head_type, f"{why}; valid: {_list(valid)}", _set("headType", valid[0]))
+    raise Refusal(
+        "headType", config.head_type, f"{why}; valid: {_list(valid)}", set_command("headType", valid[0])
+    )
 
 
 def _distribution(config: AwsConfig) -> None:
@@ -152,7 +158,9 @@ def _distribution(config: AwsConfig) -> None:
             f"no image of it has NVIDIA's driver, which {kinds} (instanceTypes) need, and head and workers "
             f"are of one distribution; valid: {_list(images)}, or types without GPUs"
         )
-        raise Refusal("distribution", config.distribution, why, _set("distribution", next(iter(images))))
+        raise Refusal(
+            "distribution", config.distribution, why, set_command("distribution", next(iter(images)))
+        )
 
     if config.distribution in WITHOUT_AGENT and not config.admin_cidrs:
         others = [name for name in regions.table().users if name not in WITHOUT_AGENT]
@@ -160,20 +168,20 @@ def _distribution(config: AwsConfig) -> None:
             "its images bring no SSM agent, and without adminCidrs Session Manager is the only way in; "
             f"valid: {_list(others)}, or adminCidrs"
         )
-        raise Refusal("distribution", config.distribution, why, _set("distribution", others[0]))
+        raise Refusal("distribution", config.distribution, why, set_command("distribution", others[0]))
 
 
 def _counts(config: AwsConfig) -> None:
     low, wanted, high = config.min_workers, config.workers, config.max_workers
     if low > wanted:
         why = f"that is more than workers ({wanted}); valid: 0 to {wanted}"
-        raise Refusal("minWorkers", low, why, _set("minWorkers", 0))
+        raise Refusal("minWorkers", low, why, set_command("minWorkers", 0))
     if high < wanted:
         why = f"that is less than workers ({wanted}); valid: {wanted} and more"
-        raise Refusal("maxWorkers", high, why, _set("maxWorkers", 2 * wanted))
+        raise Refusal("maxWorkers", high, why, set_command("maxWorkers", 2 * wanted))
     if config.on_demand_base > high:
         why = f"that is more than maxWorkers ({high}); valid: 0 to {high}"
-        raise Refusal("onDemandBase", config.on_demand_base, why, _set("onDemandBase", 0))
+        raise Refusal("onDemandBase", config.on_demand_base, why, set_command("onDemandBase", 0))
     taken = len(network_plan.ENDPOINTS) if config.egress == "endpoints" else 0
     room = network_plan.plan(config.cidr, config.zones).room - taken
     if high > room:
@@ -181,17 +189,17 @@ def _counts(config: AwsConfig) -> None:
             f"private subnets in {_list(config.zones)} have room for {room} workers, not for {high} "
             "(maxWorkers); valid: a larger range, up to /16"
         )
-        raise Refusal("cidr", config.cidr, why, _set("cidr", "10.40.0.0/16"))
+        raise Refusal("cidr", config.cidr, why, set_command("cidr", "10.40.0.0/16"))
 
 
 def _keys(config: AwsConfig) -> None:
     name, file = config.key_pair, config.private_key_file
     if name and not file:
         why = "the private key of that pair is needed; valid: both keyPair and privateKeyFile, or neither"
-        raise Refusal("keyPair", name, why, _set("privateKeyFile", "~/.ssh/KEY.pem"))
+        raise Refusal("keyPair", name, why, set_command("privateKeyFile", "~/.ssh/KEY.pem"))
     if file and not name:
         why = f"which key pair of {config.region} is it? valid: both keyPair and privateKeyFile, or neither"
-        raise Refusal("privateKeyFile", file, why, _set("keyPair", "NAME"))
+        raise Refusal("privateKeyFile", file, why, set_command("keyPair", "NAME"))
 
 
 def _offered(region: regions.Region, zones: Sequence[str]) -> list[str]:
@@ -218,17 +226,7 @@ def _no_twins(key: str, values: Sequence[str]) -> None:
         if value in values[:place]:
             path = f"{key}[{place}]"
             why = f"it is {key}[{values.index(value)}] already; valid: each one once"
-            raise Refusal(path, value, why, _remove(path))
-
-
-def _set(key: str, value: object) -> str:
-    if "[" in key:
-        return f"pulumi config set --path '{key}' {value}"
-    return f"pulumi config set {key} {value}"
-
-
-def _remove(key: str) -> str:
-    return f"pulumi config rm --path '{key}'"
+            raise Refusal(path, value, why, rm_command(path))
 
 
 def _list(names: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource
 
 from bootstrap.errors import ServiceDown, StackError
-from infra import stack_file
+from infra.contents import forced, summary
 from infra.provider import Props, Provider, replace_if, say
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ OF_MACHINES: Final = ("cluster/", "tmp/")
 """What is worth nothing once the machines are gone: their scripts, their reports, their scratch files."""
 BATCH: Final = 1000
 """Keys that S3 lists, and removes, at once."""
-GIB: Final = 2**30
 
 
 class BucketContentsProvider(Provider):
@@ -46,7 +45,7 @@ class BucketContentsProvider(Provider):
         bucket, stack = str(props["bucket"]), str(props["stack"])
         with aws.in_our_words(f"emptying s3://{bucket}"):
             client = aws.session().client("s3", region_name=props["region"], config=aws.PATIENT)
-            if not _forced(stack):
+            if not forced(stack):
                 refuse(bucket, stack, _current(client, bucket))
             _empty(client, bucket)
 
@@ -76,21 +75,13 @@ def refuse(bucket: str, stack: str, objects: Iterable[tuple[str, int]]) -> None:
     kept = [(key, size) for key, size in objects if not key.startswith(OF_MACHINES)]
     if not kept:
         return
-    folders = ", ".join(sorted({f"{key.partition('/')[0]}/" if "/" in key else key for key, _ in kept})[:6])
-    size = sum(size for _, size in kept) / GIB
-    count = f"{len(kept)} objects" if len(kept) > 1 else "an object"
     raise StackError(
         f"bucket {bucket}",
-        f"it still holds {count} ({size:.1f} GiB: {folders}) and forceDestroy is off; "
+        f"it still holds {summary(kept, 'object')} and forceDestroy is off; "
         "the machines and what else bills by the hour are gone",
         f"To remove the data too: `pulumi config set forceDestroy true --stack {stack} && "
         f"pulumi destroy --stack {stack}`.",
     )
-
-
-def _forced(stack: str) -> bool:
-    # YAML's own true, or the text that `pulumi config set` writes.
-    return str(stack_file.read(stack).get("forceDestroy")).lower() == "true"
 
 
 def _current(client: S3Client, bucket: str) -> Iterator[tuple[str, int]]:

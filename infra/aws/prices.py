@@ -85,11 +85,4 @@ BOOK: Final = price_table.Book(
     check=_check_names,
 )
 
-
-def load() -> Prices:
-    """Our table, with the operator's figures instead of ours where there are any.
-
-    Raises:
-        ConfigError: the operator's file is not a valid one.
-    """
-    return BOOK.load()
+load: Final = BOOK.load

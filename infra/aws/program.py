@@ -27,7 +27,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         ConfigError: the operator's own prices cannot be read; nothing is registered then.
     """
     bill = cost.hourly(config, prices.load()).total_text
-    labels = tags.aws_tags(stack)
+    labels = tags.cloud_tags(stack)
     provider = aws.Provider(
         "aws", region=config.region, default_tags=aws.ProviderDefaultTagsArgs(tags=labels)
     )

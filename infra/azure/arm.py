@@ -14,7 +14,6 @@ from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.core.rest import HttpRequest
 
 from bootstrap import azure
-from infra.leak import PROJECT_TAG
 
 SUBSCRIPTIONS: Final = "2022-12-01"
 RESOURCES: Final = "2021-04-01"
@@ -78,13 +77,3 @@ class Arm:
         except ValueError as error:
             raise DecodeError(str(error), response=response) from error
         return found if isinstance(found, dict) else {"value": found}
-
-
-def tag(tags: Mapping[str, str] | None, name: str) -> str:
-    """A tag's value; Azure tells names apart without regard to case, and changes it here and there."""
-    return next((value for key, value in (tags or {}).items() if key.lower() == name.lower()), "")
-
-
-def is_projects(tags: Mapping[str, str] | None, project: str) -> bool:
-    """Whether something bears the project's tag."""
-    return tag(tags, PROJECT_TAG) == project

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
-from infra.section import MAX_WORKERS, Refusal, Section
+from infra.section import MAX_WORKERS, Refusal, Section, rm_command, set_command
 
 if TYPE_CHECKING:
     from infra.azure.config import AzureConfig
@@ -61,11 +61,11 @@ def check(config: AzureConfig) -> None:
     bounds = (scale.min, scale.max)
     if scale.schedule and bounds != (None, None):
         why = "load and schedule exclude each other; valid: min and max, or a schedule"
-        raise Refusal("autoscale", "min, max and a schedule", why, _remove("autoscale.schedule"))
+        raise Refusal("autoscale", "min, max and a schedule", why, rm_command("autoscale.schedule"))
     if not scale.schedule and None in bounds:
-        which = "max" if scale.min is not None else "min"
+        which, wanted = ("min", LEAST) if scale.min is None else ("max", _above(scale.min, config.workers))
         why = f"{which} is missing; valid: both min and max, or a schedule"
-        raise Refusal("autoscale", _said(scale), why, _set(f"autoscale.{which}", max(LEAST, config.workers)))
+        raise Refusal("autoscale", _said(scale), why, set_command(f"autoscale.{which}", wanted))
     if scale.schedule:
         _slots(scale)
     else:
@@ -76,11 +76,19 @@ def check(config: AzureConfig) -> None:
 def _load(scale: Autoscale) -> None:
     low, high = scale.bounds
     if low < LEAST:
-        why = f"HDFS needs {LEAST} workers to leave safe mode; valid: {LEAST} to {MAX_WORKERS}"
-        raise Refusal("autoscale.min", low, why, _set("autoscale.min", LEAST))
+        why = f"HDFS needs {LEAST} workers to leave safe mode; valid: {LEAST} to {MAX_WORKERS - 1}"
+        raise Refusal("autoscale.min", low, why, set_command("autoscale.min", LEAST))
+    if low == MAX_WORKERS:
+        why = f"that leaves nothing to scale above it; valid: {LEAST} to {MAX_WORKERS - 1}"
+        raise Refusal("autoscale.min", low, why, set_command("autoscale.min", LEAST))
     if high <= low:
         why = f"that leaves nothing to scale above min ({low}); valid: more than {low}, up to {MAX_WORKERS}"
-        raise Refusal("autoscale.max", high, why, _set("autoscale.max", 2 * low))
+        raise Refusal("autoscale.max", high, why, set_command("autoscale.max", _above(low, 2 * low)))
+
+
+def _above(low: int, wanted: int) -> int:
+    """A most number of workers that is not refused next, and is `wanted` where that can be."""
+    return min(max(low + 1, LEAST + 1, wanted), MAX_WORKERS)
 
 
 def _slots(scale: Autoscale) -> None:
@@ -89,15 +97,15 @@ def _slots(scale: Autoscale) -> None:
         key = f"autoscale.schedule[{place}]"
         if slot.min != slot.max:
             why = f"at a time there is one number of workers; valid: max = min ({slot.min}), or min = max"
-            raise Refusal(f"{key}.max", slot.max, why, _set(f"{key}.max", slot.min))
+            raise Refusal(f"{key}.max", slot.max, why, set_command(f"{key}.max", slot.min))
         if slot.min < LEAST:
             why = f"HDFS needs {LEAST} workers to leave safe mode; valid: {LEAST} to {MAX_WORKERS}"
-            raise Refusal(f"{key}.min", slot.min, why, _set(f"{key}.min", LEAST))
+            raise Refusal(f"{key}.min", slot.min, why, set_command(f"{key}.min", LEAST))
         for day in slot.days:
             other = taken.setdefault((day, slot.time), place)
             if other != place:
                 why = f"schedule[{other}] says what happens then; valid: each day and time once"
-                raise Refusal(key, f"{day} {slot.time}", why, _remove(key))
+                raise Refusal(key, f"{day} {slot.time}", why, rm_command(key))
 
 
 def _workers(config: AzureConfig, scale: Autoscale) -> None:
@@ -109,9 +117,8 @@ def _workers(config: AzureConfig, scale: Autoscale) -> None:
             else f"more than its most ({high})"
         )
         why = f"the cluster starts with these, and that is {side}; valid: {low} to {high}"
-        raise Refusal(
-            "workers", config.workers, why, f"pulumi config set workers {min(max(config.workers, low), high)}"
-        )
+        nearest = min(max(config.workers, low), high)
+        raise Refusal("workers", config.workers, why, set_command("workers", nearest))
 
 
 def _said(scale: Autoscale) -> str:
@@ -119,11 +126,3 @@ def _said(scale: Autoscale) -> str:
         f"{name} {value}" for name, value in (("min", scale.min), ("max", scale.max)) if value is not None
     ]
     return ", ".join(parts) or "{}"
-
-
-def _set(key: str, value: object) -> str:
-    return f"pulumi config set --path '{key}' {value}"
-
-
-def _remove(key: str) -> str:
-    return f"pulumi config rm --path '{key}'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from typing import Annotated, Final, Literal
 
@@ -17,6 +18,19 @@ StorageMode = Literal["wasbs-key", "wasbs-msi", "abfss-msi"]
 HEADS: Final = 2
 ZOOKEEPERS: Final = 3
 """HDInsight takes neither more nor less of these."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Those of one role: `size` is the setting `key`'s, and there are `least` to `most` of them."""
+
+    role: sizes.Role
+    words: str
+    """What we call them."""
+    key: str
+    size: str
+    least: int
+    most: int
 
 
 def _region(name: str) -> str:
@@ -49,6 +63,11 @@ def _unset(value: object) -> object:
     return None if value == "" else value
 
 
+def _text(value: object) -> object:
+    """`pulumi config set --path tags.CostCentre 42` writes a number."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _password(value: object) -> object:
     """What only the engine can read is not judged where there is none."""
     return value if value in (None, ENCRYPTED) else name_rules.gateway_password(value)
@@ -65,6 +84,7 @@ Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-
 ClusterName = Annotated[str, AfterValidator(name_rules.cluster_name)]
 StackName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/)?[A-Za-z0-9_.-]{1,100}$")]
 PrivateKeyFile = Annotated[str, AfterValidator(_not_public_half)]
+TagValue = Annotated[str, BeforeValidator(_text)]
 Password = Annotated[SecretStr | None, BeforeValidator(_password), Unset]
 
 
@@ -75,12 +95,13 @@ class AzureConfig(Section):
 
     # Where, and what
     subscription: Annotated[Guid | None, Unset] = None
-    """Without it, the one that `az account show` shows: the stack's own provider reads no other setting."""
+    """Without it, `ARM_SUBSCRIPTION_ID`'s, what `az account show` shows, or the only one of the login."""
     region: Annotated[str, AfterValidator(_region)]
     part: Literal["cluster", "storage"] = "cluster"
     """`storage`: a stack that only holds the storage of others (their `storageStack`), and outlives them."""
     cluster_name: Annotated[ClusterName | None, Unset] = None
-    """Without it, the stack's name and six letters of its resource group's id: it is unique in the world."""
+    """Without it, the stack's name and six hexadecimal digits of a digest of its resource group's id: it is
+    unique in the world."""
 
     # Network
     cidr: Annotated[IPv4Network, AfterValidator(_vnet_range)] = IPv4Network("10.50.0.0/16")
@@ -118,7 +139,7 @@ class AzureConfig(Section):
 
     # What is seen of it
     log_analytics: bool = False
-    tags: Annotated[Mapping[str, str], AfterValidator(name_rules.tags)] = Field(default_factory=dict)
+    tags: Annotated[Mapping[str, TagValue], AfterValidator(name_rules.tags)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_together(self) -> AzureConfig:
@@ -126,9 +147,19 @@ class AzureConfig(Section):
         return self
 
     @property
-    def most_workers(self) -> int:
-        """How many there may ever be."""
-        return max(self.workers, self.autoscale.bounds[1] if self.autoscale else 0)
+    def bounds(self) -> tuple[int, int]:
+        """The fewest and the most workers that there may be."""
+        return self.autoscale.bounds if self.autoscale else (self.workers, self.workers)
+
+    @property
+    def machines(self) -> tuple[Machines, ...]:
+        """What a cluster is made of."""
+        low, high = self.bounds
+        return (
+            Machines("head", "heads", "headSize", self.head_size, HEADS, HEADS),
+            Machines("worker", "workers", "workerSize", self.worker_size, low, high),
+            Machines("zookeeper", "ZooKeepers", "zookeeperSize", self.zookeeper_size, ZOOKEEPERS, ZOOKEEPERS),
+        )
 
     @property
     def worker(self) -> sizes.Size:

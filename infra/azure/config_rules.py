@@ -7,10 +7,10 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
 from infra.azure import autoscale, network_plan, sizes
-from infra.section import Refusal
+from infra.section import Refusal, rm_command, set_command
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.config import AzureConfig, Machines
 
 PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 """RFC 1918."""
@@ -24,12 +24,8 @@ MANY_WORKERS_VCPUS: Final = 8
 https://learn.microsoft.com/azure/hdinsight/hdinsight-supported-node-configuration"""
 EVERYBODY: Final = "that is the whole internet"
 
-_SHOW: Final = "curl -s https://checkip.amazonaws.com"
-_ROLES: Final[tuple[tuple[str, str, sizes.Role], ...]] = (
-    ("headSize", "head_size", "head"),
-    ("workerSize", "worker_size", "worker"),
-    ("zookeeperSize", "zookeeper_size", "zookeeper"),
-)
+SHOW: Final = "curl -s https://checkip.amazonaws.com"
+"""Shows one's own address, as the internet sees it."""
 
 
 def check(config: AzureConfig) -> None:
@@ -40,8 +36,8 @@ def check(config: AzureConfig) -> None:
         return
     _admin_cidrs(config)
     _private_link(config)
-    for key, field, role in _ROLES:
-        _size(key, getattr(config, field), role)
+    for machines in config.machines:
+        _size(machines)
     autoscale.check(config)
     _many_workers(config)
     _room(config)
@@ -54,13 +50,13 @@ def _storage(config: AzureConfig) -> None:
         return
     if config.part == "storage":
         why = "this stack is a storage itself (part); valid: storageStack where part is cluster"
-        raise Refusal("storageStack", config.storage_stack, why, "pulumi config rm storageStack")
+        raise Refusal("storageStack", config.storage_stack, why, rm_command("storageStack"))
     if "container" in config.model_fields_set:
         why = f"{config.storage_stack} (storageStack) names the container; valid: one of the two keys"
-        raise Refusal("container", config.container, why, "pulumi config rm container")
+        raise Refusal("container", config.container, why, rm_command("container"))
     if config.force_destroy:
         why = f"the storage is {config.storage_stack}'s (storageStack), and stays; valid: forceDestroy there"
-        raise Refusal("forceDestroy", "true", why, "pulumi config rm forceDestroy")
+        raise Refusal("forceDestroy", "true", why, rm_command("forceDestroy"))
 
 
 def _admin_cidrs(config: AzureConfig) -> None:
@@ -69,7 +65,7 @@ def _admin_cidrs(config: AzureConfig) -> None:
             "nobody could reach SSH or the gateway; valid: your public address as a /32, "
             "or none with privateLink"
         )
-        raise Refusal("adminCidrs", "[]", why, _set("adminCidrs[0]", f"$({_SHOW})/32"))
+        raise Refusal("adminCidrs", "[]", why, set_command("adminCidrs[0]", f"$({SHOW})/32"))
     _ranges(config)
 
 
@@ -77,11 +73,11 @@ def _ranges(config: AzureConfig) -> None:
     if len(config.admin_cidrs) > MAX_SOURCES:
         why = f"the storage account's firewall takes no more; valid: {MAX_SOURCES} ranges at most"
         raise Refusal(
-            "adminCidrs", f"{len(config.admin_cidrs)} ranges", why, _remove(f"adminCidrs[{MAX_SOURCES}]")
+            "adminCidrs", f"{len(config.admin_cidrs)} ranges", why, rm_command(f"adminCidrs[{MAX_SOURCES}]")
         )
     for place, source in enumerate(config.admin_cidrs):
         key = f"adminCidrs[{place}]"
-        mend = _set(key, f"$({_SHOW})/32")
+        mend = set_command(key, f"$({SHOW})/32")
         if source.prefixlen < WIDEST_SOURCE:
             everybody = EVERYBODY if source.prefixlen == 0 else "that is too much of the internet"
             raise Refusal(key, source, f"{everybody}; valid: /{WIDEST_SOURCE} to /32", mend)
@@ -96,7 +92,7 @@ def _ranges(config: AzureConfig) -> None:
         for other in config.admin_cidrs[:place]:
             if source.overlaps(other):
                 why = f"it overlaps {other}, which is let in too; valid: ranges that are apart"
-                raise Refusal(key, source, why, _remove(key))
+                raise Refusal(key, source, why, rm_command(key))
 
 
 def _private_link(config: AzureConfig) -> None:
@@ -106,71 +102,61 @@ def _private_link(config: AzureConfig) -> None:
             "resourceProviderConnection",
             config.resource_provider_connection,
             why,
-            _set("resourceProviderConnection", "outbound"),
+            set_command("resourceProviderConnection", "outbound"),
         )
 
 
-def _size(key: str, name: str, role: sizes.Role) -> None:
-    table = sizes.table()
-    valid = table.sizes_for(role)
+def _size(machines: Machines) -> None:
+    table, name = sizes.table(), machines.size
+    valid = table.sizes_for(machines.role)
     if name in valid:
         return
-    alike = next((size for size in table.sizes if size.lower() == name.lower()), None)
+    alike = table.find(name)
     if name.startswith("Standard_N"):
         why = "HDInsight has no sizes with GPUs"
     elif name in table.sizes:
         suits = _list(f"{one}s" for one in table.sizes[name].roles)
-        why = f"it suits {suits}, not {role}s"
+        why = f"it suits {suits}, not {machines.role}s"
     elif alike:
-        why = f"it is written {alike}"
+        why = f"it is written {alike.name}"
     else:
         why = f"the table of sizes, of {table.checked}, has none of that name"
-    choice = alike if alike in valid else valid[0]
-    raise Refusal(key, name, f"{why}; valid: {_list(valid)}", _set(key, choice))
+    choice = alike.name if alike and alike.name in valid else valid[0]
+    raise Refusal(machines.key, name, f"{why}; valid: {_list(valid)}", set_command(machines.key, choice))
 
 
 def _many_workers(config: AzureConfig) -> None:
-    table = sizes.table()
-    if config.most_workers <= MANY_WORKERS or table.sizes[config.head_size].vcpus >= MANY_WORKERS_VCPUS:
+    table, most = sizes.table(), config.bounds[1]
+    if most <= MANY_WORKERS or table.sizes[config.head_size].vcpus >= MANY_WORKERS_VCPUS:
         return
     valid = [name for name in table.sizes_for("head") if table.sizes[name].vcpus >= MANY_WORKERS_VCPUS]
-    why = f"it has too few cores for {config.most_workers} workers; valid: {_list(valid)}"
-    raise Refusal("headSize", config.head_size, why, _set("headSize", valid[0]))
+    why = f"it has too few cores for {most} workers; valid: {_list(valid)}"
+    raise Refusal("headSize", config.head_size, why, set_command("headSize", valid[0]))
 
 
 def _room(config: AzureConfig) -> None:
-    room = network_plan.plan(config.cidr).room
-    if config.most_workers > room:
-        why = (
-            f"it has room for {room} workers, not for {config.most_workers}; valid: a larger range, up to /16"
-        )
-        raise Refusal("cidr", config.cidr, why, _set("cidr", "10.50.0.0/16"))
+    room, most = network_plan.plan(config.cidr).room, config.bounds[1]
+    if most > room:
+        why = f"it has room for {room} workers, not for {most}; valid: a larger range, up to /16"
+        raise Refusal("cidr", config.cidr, why, set_command("cidr", "10.50.0.0/16"))
 
 
 def _users(config: AzureConfig) -> None:
     if config.ssh_user.lower() == config.gateway_user.lower():
         why = "it is the gateway's user too (gatewayUser), which HDInsight refuses; valid: two names"
-        raise Refusal("sshUser", config.ssh_user, why, _set("sshUser", "sshuser"))
+        raise Refusal("sshUser", config.ssh_user, why, set_command("sshUser", "sshuser"))
 
 
 def _keys(config: AzureConfig) -> None:
     public, private = config.public_key_file, config.private_key_file
     if public and not private:
         why = "the private half is needed; valid: both publicKeyFile and privateKeyFile, or neither"
-        raise Refusal("publicKeyFile", public, why, _set("privateKeyFile", public.removesuffix(".pub")))
+        raise Refusal(
+            "publicKeyFile", public, why, set_command("privateKeyFile", public.removesuffix(".pub"))
+        )
     if private and not public:
         why = "the public half is needed; valid: both publicKeyFile and privateKeyFile, or neither"
-        raise Refusal("privateKeyFile", private, why, _set("publicKeyFile", f"{private}.pub"))
-
-
-def _set(key: str, value: object) -> str:
-    if "[" in key:
-        return f"pulumi config set --path '{key}' {value}"
-    return f"pulumi config set {key} {value}"
-
-
-def _remove(key: str) -> str:
-    return f"pulumi config rm --path '{key}'"
+        raise Refusal("privateKeyFile", private, why, set_command("publicKeyFile", f"{private}.pub"))
 
 
 def _list(names: Iterable[str]) -> str:

@@ -13,28 +13,38 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
 from bootstrap.errors import ConfigError, StackError
-from infra import stack_file
 from infra.azure.names import BLOB_HOST
+from infra.contents import forced, summary
 from infra.provider import Props, Provider, changed, replace_if
 
 OF_MACHINES: Final = (
+    # Ours.
     *("cluster/", "tmp/"),
-    # What HDInsight lays into its file system by itself.
-    *(
-        "hdp/",
-        "apps/",
-        "app-logs/",
-        "ams/",
-        "amshbase/",
-        "ats/",
-        "atshistory/",
-        "mapred/",
-        "mapreducestaging/",
-    ),
-    *("mr-history/", "yarn/", "custom-scriptaction-logs/"),
+    # What HDInsight and its services lay into a cluster's file system by themselves.
+    *("hdp/", "apps/", "app-logs/", "ams/", "amshbase/", "ats/", "atshistory/", "mapred/"),
+    *("mapreducestaging/", "mr-history/", "yarn/", "custom-scriptaction-logs/", "cluster-info/"),
+    # Its samples. What people make beside them (notebooks, tables) is theirs.
+    *("HdiSamples/", "example/", "HdiNotebooks/PySpark/", "HdiNotebooks/Scala/"),
+    "hive/warehouse/hivesampletable/",
+    "hive/warehouse/managed/hivesampletable/",
+    "hive/warehouse/external/hivesampletable/",
 )
-"""What is worth nothing once the machines are gone. Anything that is not here is kept: rather too much."""
-GIB: Final = 2**30
+"""What is worth nothing once the machines are gone. Anything that is not here is kept: rather too much.
+
+The list is from Microsoft's documents, and has not been seen in a live cluster's container.
+"""
+TABLES: Final = "apps/spark/warehouse/"
+"""What Spark's `saveAsTable` writes, below a folder of the machines' own."""
+_LEFT: Final = {
+    "cluster": "the cluster is gone; its network may still be there, whose NAT gateway costs about a dollar "
+    "a day",
+    "storage": "nothing was removed",
+}
+_INSTEAD: Final = {
+    "cluster": "To keep data without a cluster, give them a stack of their own (storageStack).",
+    "storage": "To keep the data, leave this stack as it is: it costs what they weigh.",
+}
+"""By the stack's part: what a refused destroy has left, and what else there is to do."""
 
 
 class StorageContentsProvider(Provider):
@@ -45,19 +55,20 @@ class StorageContentsProvider(Provider):
         return CreateResult(id_=f"{props['account']}/{props['container']}", outs=dict(props))
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Another container has another content; a key that was changed is noted."""
-        return replace_if(changed(olds, news, ("account", "container")), changed(olds, news, ("key",)))
+        """Another container has another content; a key or a part that was changed is noted."""
+        return replace_if(changed(olds, news, ("account", "container")), changed(olds, news, ("key", "part")))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
-        """Note the key."""
+        """Note the key and the part."""
         return UpdateResult(outs=dict(news))
 
     def delete(self, _id: str, props: Props) -> None:
         """Refuse where there is what people may want."""
         stack = str(props["stack"])
-        if not _forced(stack):
+        if not forced(stack):
             place = f"{props['container']}@{props['account']}"
-            refuse(place, stack, blobs(_url(props), str(props["container"]), str(props["key"]), stack))
+            found = blobs(_url(props), str(props["container"]), str(props["key"]), stack)
+            refuse(place, stack, str(props["part"]), found)
 
 
 class StorageContents(Resource, module="azure", name="StorageContents"):
@@ -68,37 +79,37 @@ class StorageContents(Resource, module="azure", name="StorageContents"):
         name: str,
         *,
         stack: str,
+        part: str,
         account: pulumi.Input[str],
         container: pulumi.Input[str],
         key: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        props = {"stack": stack, "account": account, "container": container, "key": pulumi.Output.secret(key)}
+        props = {
+            "stack": stack,
+            "part": part,
+            "account": account,
+            "container": container,
+            "key": pulumi.Output.secret(key),
+        }
         super().__init__(StorageContentsProvider(), name, props, opts)
 
 
-def refuse(place: str, stack: str, found: Iterable[tuple[str, int]]) -> None:
+def refuse(place: str, stack: str, part: str, found: Iterable[tuple[str, int]]) -> None:
     """Refuse to remove blobs, given as (name, bytes), that people may want. Pure.
 
     Raises:
         StackError: there are some; with what they are and how to remove them.
     """
     # Blobs of no bytes are what Hadoop has for folders.
-    kept = [(name, size) for name, size in found if size and not name.startswith(OF_MACHINES)]
+    kept = [(name, size) for name, size in found if size and _of_people(name)]
     if not kept:
         return
-    folders = ", ".join(
-        sorted({f"{name.partition('/')[0]}/" if "/" in name else name for name, _ in kept})[:6]
-    )
-    size = sum(size for _, size in kept) / GIB
-    count = f"{len(kept)} blobs" if len(kept) > 1 else "a blob"
     raise StackError(
         f"container {place}",
-        f"it still holds {count} ({size:.1f} GiB: {folders}) and forceDestroy is off; the cluster is gone, "
-        "but for the network, whose NAT gateway costs about a dollar a day",
+        f"it still holds {summary(kept, 'blob')} and forceDestroy is off; {_LEFT[part]}",
         f"To remove the data too: `pulumi config set forceDestroy true --stack {stack} && "
-        f"pulumi destroy --stack {stack}`. To keep data without a cluster, give them a stack of their own "
-        "(storageStack).",
+        f"pulumi destroy --stack {stack}`. {_INSTEAD[part]}",
     )
 
 
@@ -134,10 +145,9 @@ def blobs(url: str, container: str, key: str, stack: str) -> Iterator[tuple[str,
             ) from None
 
 
+def _of_people(name: str) -> bool:
+    return name.startswith(TABLES) or not name.startswith(OF_MACHINES)
+
+
 def _url(props: Props) -> str:
     return f"https://{props['account']}.{BLOB_HOST}"
-
-
-def _forced(stack: str) -> bool:
-    # YAML's own true, or the text that `pulumi config set` writes.
-    return str(stack_file.read(stack).get("forceDestroy")).lower() == "true"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from infra.azure.config import HEADS, ZOOKEEPERS, AzureConfig
+from infra.azure.config import AzureConfig
 from infra.azure.prices import Prices, RegionPrices
 from infra.bill import Bill, Parts, span
 
@@ -47,13 +47,8 @@ def daily(bill: Bill) -> str:
 
 
 def _machines(parts: Parts, config: AzureConfig, here: RegionPrices) -> None:
-    low, high = config.autoscale.bounds if config.autoscale else (config.workers, config.workers)
-    for what, size, count, most in (
-        ("heads", config.head_size, HEADS, HEADS),
-        ("workers", config.worker_size, low, high),
-        ("ZooKeepers", config.zookeeper_size, ZOOKEEPERS, ZOOKEEPERS),
-    ):
-        parts.add(f"{what}, {size}", count, here.node(size), most)
+    for one in config.machines:
+        parts.add(f"{one.words}, {one.size}", one.least, here.node(one.size), one.most)
 
 
 def _notes(config: AzureConfig, here: RegionPrices) -> Iterator[str]:

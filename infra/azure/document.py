@@ -50,6 +50,13 @@ def shared_storage(mode: StorageMode, container: str, account: str) -> str:
     return f"wasbs://{container}@{account}.{names.BLOB_HOST}"
 
 
+def uri(mode: StorageMode, container: Text, account: Text) -> Text:
+    """The same of names that Azure may have yet to give."""
+    if isinstance(container, str) and isinstance(account, str):
+        return shared_storage(mode, container, account)
+    return pulumi.Output.all(container, account).apply(lambda both: shared_storage(mode, both[0], both[1]))
+
+
 def document(
     config: AzureConfig,
     stack: str,
@@ -95,7 +102,7 @@ def document(
         "ssh": {"user": config.ssh_user, **ssh_key, "port": SSH_PORT, "jump": True},
         "spark_master": "yarn",
         "spark_secret": spark_secret,
-        "shared_storage": _uri(mode, container, account),
+        "shared_storage": uri(mode, container, account),
         "blob": None if config.hierarchical else {"account": account, "key": key},
         "yarn": {
             "resource_manager": RESOURCE_MANAGER,
@@ -108,9 +115,3 @@ def document(
 
 def _of(value: Text, function: Callable[[str], str]) -> Text:
     return function(value) if isinstance(value, str) else value.apply(function)
-
-
-def _uri(mode: StorageMode, container: Text, account: Text) -> Text:
-    if isinstance(container, str) and isinstance(account, str):
-        return shared_storage(mode, container, account)
-    return pulumi.Output.all(container, account).apply(lambda both: shared_storage(mode, both[0], both[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infra.azure import name_rules, network_plan, sizes
+from infra.azure.config_rules import SHOW
 from infra.section import MAX_WORKERS, Guide, Hint
 
 
@@ -26,7 +27,7 @@ def guide() -> Guide:
             f"a range {ranges} within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", "cidr 10.50.0.0/16"
         ),
         "adminCidrs": _hint(
-            "a list of public IPv4 ranges, /8 to /32", "--path 'adminCidrs[0]' 203.0.113.7/32"
+            "a list of public IPv4 ranges, /8 to /32", f"--path 'adminCidrs[0]' $({SHOW})/32"
         ),
         "resourceProviderConnection": _hint("inbound, outbound", "resourceProviderConnection inbound"),
         "privateLink": _hint(yes_or_no, "privateLink true"),
@@ -58,7 +59,7 @@ def guide() -> Guide:
             f"{name_rules.MIN_PASSWORD} characters and more", "--secret gatewayPassword"
         ),
         "logAnalytics": _hint(yes_or_no, "logAnalytics true"),
-        "tags": _hint("names and texts", "--path tags.CostCentre 42"),
+        "tags": _hint("names and texts (`--type string` where one is true)", "--path tags.CostCentre 42"),
     }
 
 

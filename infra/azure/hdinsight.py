@@ -9,11 +9,10 @@ from typing import Any, Final
 import pulumi
 from pulumi_azure_native import hdinsight
 
-from infra.azure import names
 from infra.azure.autoscale import Autoscale
-from infra.azure.config import HEADS, ZOOKEEPERS, AzureConfig, StorageMode
-from infra.azure.made import named
-from infra.azure.name_rules import ARTIFACTS
+from infra.azure.cluster_storage import ClusterStorage, accounts, identity
+from infra.azure.config import HEADS, ZOOKEEPERS, AzureConfig
+from infra.azure.named import named
 
 VERSION: Final = "5.1"
 """The only one that can still be made."""
@@ -29,26 +28,13 @@ WORKER_ROLE: Final = 1
 
 
 @dataclass(frozen=True)
-class Storage:
-    """The accounts that the cluster reaches; `identity` is its own there, `key` the scripts account's."""
-
-    mode: StorageMode
-    account: pulumi.Output[str]
-    account_id: pulumi.Output[str]
-    scripts_account: pulumi.Output[str]
-    container: pulumi.Input[str]
-    key: pulumi.Output[str] | None = None
-    identity: pulumi.Input[str] | None = None
-
-
-@dataclass(frozen=True)
 class HdInsightArgs:
     """`script` is the URI of what every head and worker runs first; `after`: what has to be there before."""
 
     config: AzureConfig
     group: pulumi.Input[str]
     name: pulumi.Input[str]
-    storage: Storage
+    storage: ClusterStorage
     vnet_id: pulumi.Input[str]
     subnet_id: pulumi.Input[str]
     public_key: pulumi.Input[str]
@@ -172,11 +158,14 @@ def ignored(config: AzureConfig) -> list[str]:
     """What may differ from the stack file without making another cluster of it.
 
     A changed script is not run again by Azure: `fab bootstrap` does that. The number of workers is Azure's to
-    change where it scales.
+    change where it scales. Other tags would be sent with the whole cluster, by the request that makes one.
+    Whether HDInsight takes that of a cluster that is there is not known: it keeps the tags that it was made
+    with.
     """
     role = "properties.computeProfile.roles"
     scripts = [f"{role}[{place}].scriptActions" for place in (0, WORKER_ROLE)]
-    return [*scripts, *([f"{role}[{WORKER_ROLE}].targetInstanceCount"] if config.autoscale else [])]
+    count = [f"{role}[{WORKER_ROLE}].targetInstanceCount"] if config.autoscale else []
+    return ["tags", *scripts, *count]
 
 
 def autoscale(scale: Autoscale) -> hdinsight.AutoscaleArgs:
@@ -200,52 +189,3 @@ def autoscale(scale: Autoscale) -> hdinsight.AutoscaleArgs:
             ],
         )
     )
-
-
-def identity(storage: Storage) -> hdinsight.ClusterIdentityArgs | None:
-    """The managed identity, where the cluster has one."""
-    if storage.identity is None:
-        return None
-    return hdinsight.ClusterIdentityArgs(
-        type=hdinsight.ResourceIdentityType.USER_ASSIGNED,
-        user_assigned_identities=pulumi.Output.from_input(storage.identity).apply(
-            lambda one: {one: hdinsight.UserAssignedIdentityArgs()}
-        ),
-    )
-
-
-def accounts(storage: Storage) -> list[hdinsight.StorageAccountArgs]:
-    """The file system first, then the scripts where these are elsewhere."""
-    blob = pulumi.Output.concat(storage.account, ".", names.BLOB_HOST)
-    if storage.mode == "wasbs-key":
-        return [
-            hdinsight.StorageAccountArgs(
-                name=blob, is_default=True, container=storage.container, key=storage.key
-            )
-        ]
-    if storage.mode == "wasbs-msi":
-        return [
-            hdinsight.StorageAccountArgs(
-                name=blob,
-                is_default=True,
-                container=storage.container,
-                resource_id=storage.account_id,
-                msi_resource_id=storage.identity,
-            )
-        ]
-    return [
-        hdinsight.StorageAccountArgs(
-            name=pulumi.Output.concat(storage.account, ".", names.DFS_HOST),
-            is_default=True,
-            file_system=storage.container,
-            resource_id=storage.account_id,
-            msi_resource_id=storage.identity,
-        ),
-        # Script actions are not read from Data Lake Storage.
-        hdinsight.StorageAccountArgs(
-            name=pulumi.Output.concat(storage.scripts_account, ".", names.BLOB_HOST),
-            is_default=False,
-            container=ARTIFACTS,
-            key=storage.key,
-        ),
-    ]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from infra.section import Refusal
+from infra.section import Refusal, rm_command, set_command
 
 MAX_CLUSTER_NAME: Final = 45
 MIN_PASSWORD: Final = 10
@@ -52,7 +52,7 @@ def cluster_name(name: str) -> str:
     Raises:
         Refusal: it is too short or too long, or has other characters.
     """
-    mend = _set("clusterName", "caffe-spark-0815")
+    mend = set_command("clusterName", "caffe-spark-0815")
     if not 3 <= len(name) <= MAX_CLUSTER_NAME:  # noqa: PLR2004 - said in the line below
         why = f"it has {len(name)} characters; valid: 3 to {MAX_CLUSTER_NAME} letters, digits and hyphens"
         raise Refusal("clusterName", name, why, mend)
@@ -70,10 +70,10 @@ def ssh_user(name: str) -> str:
     """
     if name in RESERVED_USERS:
         why = "the image has or reserves that account; valid: a name of its own, e.g. sshuser"
-        raise Refusal("sshUser", name, why, _set("sshUser", "sshuser"))
+        raise Refusal("sshUser", name, why, set_command("sshUser", "sshuser"))
     if not _SSH_USER.fullmatch(name):
         why = "valid: 2 to 20 small letters, digits and hyphens, a letter first"
-        raise Refusal("sshUser", name, why, _set("sshUser", "sshuser"))
+        raise Refusal("sshUser", name, why, set_command("sshUser", "sshuser"))
     return name
 
 
@@ -85,7 +85,7 @@ def gateway_user(name: str) -> str:
     """
     if not _GATEWAY_USER.fullmatch(name):
         why = "valid: 2 to 20 letters and digits, a letter first"
-        raise Refusal("gatewayUser", name, why, _set("gatewayUser", "admin"))
+        raise Refusal("gatewayUser", name, why, set_command("gatewayUser", "admin"))
     return name
 
 
@@ -99,7 +99,8 @@ def gateway_password(password: object) -> str:
     if faults:
         why = (
             f"{', '.join(faults)}; valid: {MIN_PASSWORD} to {MAX_PASSWORD} characters, with a digit, a small "
-            f"and a capital letter and one of {PASSWORD_SPECIALS}; or none: the stack then makes one"
+            f"and a capital letter and a special character ({PASSWORD_SPECIALS} are good); or none: the "
+            "stack then makes one"
         )
         raise Refusal("gatewayPassword", HIDDEN, why, "pulumi config set --secret gatewayPassword")
     return str(password)
@@ -135,10 +136,10 @@ def container(name: str) -> str:
     """
     if name == ARTIFACTS:
         why = "the container of scripts has that name; valid: another one, e.g. cluster"
-        raise Refusal("container", name, why, _set("container", "cluster"))
+        raise Refusal("container", name, why, set_command("container", "cluster"))
     if not _CONTAINER.fullmatch(name):
         why = "valid: 3 to 63 small letters and digits, single hyphens between them"
-        raise Refusal("container", name, why, _set("container", "cluster"))
+        raise Refusal("container", name, why, set_command("container", "cluster"))
     return name
 
 
@@ -150,9 +151,9 @@ def tags(given: Mapping[str, str]) -> Mapping[str, str]:
     """
     if len(given) > MAX_TAGS:
         why = f"Azure takes 50 tags, and three are the stack's own; valid: {MAX_TAGS} at most"
-        raise Refusal("tags", f"{len(given)} tags", why, _remove(list(given)[-1]))
+        raise Refusal("tags", f"{len(given)} tags", why, _without(list(given)[-1]))
     for name, value in given.items():
-        mend = _remove(name)
+        mend = _without(name)
         if name.lower() in OWN_TAGS:
             why = "the stack sets that tag itself, and is found by it; valid: any other name"
         elif not name or len(name) > MAX_TAG_NAME or _TAG_FORBIDDEN.search(name):
@@ -168,9 +169,5 @@ def tags(given: Mapping[str, str]) -> Mapping[str, str]:
     return given
 
 
-def _remove(tag: str) -> str:
-    return f"""pulumi config rm --path 'tags["{tag}"]'"""
-
-
-def _set(key: str, value: str) -> str:
-    return f"pulumi config set {key} {value}"
+def _without(tag: str) -> str:
+    return rm_command(f'tags["{tag}"]')

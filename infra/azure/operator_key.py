@@ -12,6 +12,8 @@ from infra.tags import PROJECT
 
 KIND: Final = "ssh-rsa"
 LEAST_BITS: Final = 2048
+PAIR: Final = "~/.ssh/caffe-spark"
+"""Where a pair of one's own may be: without a passphrase, which nothing here asks for."""
 
 
 def public_key(path: str, stack: str) -> str:
@@ -21,9 +23,10 @@ def public_key(path: str, stack: str) -> str:
         ConfigError: there is no such file, or it holds something else.
     """
     given = f"{PROJECT}:publicKeyFile = {path}"
-    mend = "ssh-keygen -t rsa -b 3072 -m PEM -f ~/.ssh/caffe-spark"
     fix = (
-        f"Make one: `{mend}`, then `pulumi config set publicKeyFile ~/.ssh/caffe-spark.pub --stack {stack}`."
+        f"Make a pair: `ssh-keygen -t rsa -b 3072 -m PEM -N '' -f {PAIR}`, then "
+        f"`pulumi config set publicKeyFile {PAIR}.pub --stack {stack} && "
+        f"pulumi config set privateKeyFile {PAIR} --stack {stack}`."
     )
     try:
         text = Path(path).expanduser().read_text()

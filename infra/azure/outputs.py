@@ -7,7 +7,7 @@ from functools import partial
 import pulumi
 
 from infra.azure import access
-from infra.azure.config import HEADS, ZOOKEEPERS, AzureConfig
+from infra.azure.config import AzureConfig
 from infra.azure.document import Outputs
 
 
@@ -28,11 +28,12 @@ def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str], bill: 
 
 def nodes(config: AzureConfig) -> dict[str, str]:
     """Who is there, in words. Pure."""
+    low, high = config.bounds
     scale = config.autoscale
-    low, high = scale.bounds if scale else (config.workers, config.workers)
     by = "" if scale is None else f" ({low} to {high}, by {'load' if scale.by_load else 'schedule'})"
+    heads, workers, zookeepers = config.machines
     return {
-        "heads": f"{HEADS} {config.head_size}",
-        "workers": f"{config.workers}{by} {config.worker_size}",
-        "zookeepers": f"{ZOOKEEPERS} {config.zookeeper_size}",
+        "heads": f"{heads.least} {heads.size}",
+        "workers": f"{config.workers}{by} {workers.size}",
+        "zookeepers": f"{zookeepers.least} {zookeepers.size}",
     }

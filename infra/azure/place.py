@@ -11,7 +11,7 @@ import pulumi_azure_native as azure_native
 from infra import tags
 from infra.azure import names
 from infra.azure.config import AzureConfig
-from infra.azure.made import named
+from infra.azure.named import named
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Place:
     """`here` are the options that every component gets."""
 
     stack: str
+    subscription: str
     region: str
     group: pulumi.Output[str]
     """The resource group's name."""
@@ -27,10 +28,16 @@ class Place:
     here: pulumi.ResourceOptions
 
 
-def make(config: AzureConfig, stack: str) -> Place:
+def make(config: AzureConfig, stack: str, subscription: str) -> Place:
     """The stack's own provider, and its resource group."""
     provider = azure_native.Provider(
-        "azure", location=config.region, subscription_id=config.subscription, disable_pulumi_partner_id=True
+        "azure",
+        location=config.region,
+        # The login of our own clients (`bootstrap.azure`): else the provider would read ARM_CLIENT_ID and its
+        # like in place of AZURE_CLIENT_ID's, and see no managed identity. It then wants a subscription named.
+        use_default_azure_credential=True,
+        subscription_id=subscription,
+        disable_pulumi_partner_id=True,
     )
     here = pulumi.ResourceOptions(provider=provider)
     labels = tags.azure_tags(stack, config.tags)
@@ -42,4 +49,4 @@ def make(config: AzureConfig, stack: str) -> Place:
         tags=labels,
         opts=here,
     )
-    return Place(stack, config.region, named(group, name), group.id, labels, here)
+    return Place(stack, subscription, config.region, named(group, name), group.id, labels, here)

@@ -6,6 +6,7 @@ https://learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from azure.core import PipelineClient
-from azure.core.exceptions import DecodeError
+from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.core.pipeline.policies import RetryPolicy, UserAgentPolicy
 from azure.core.rest import HttpRequest
 
@@ -29,6 +30,7 @@ PAGES: Final = 30
 GLOBAL: Final = "Global"
 """Where the list has what costs the same everywhere."""
 HOUR: Final = "1 Hour"
+WITHOUT: Final = "Run `fab cost` without --refresh."
 
 Item = Mapping[str, Any]
 
@@ -70,11 +72,11 @@ def refresh(config: AzureConfig, *, url: str = URL) -> Path:
         ServiceDown: the list cannot be reached, or knows no price at all.
     """
     document = BOOK.current()
-    names = list(dict.fromkeys((config.head_size, config.worker_size, config.zookeeper_size)))
+    names = list(dict.fromkeys(one.size for one in config.machines))
     client: PipelineClient[Any, Any] = PipelineClient(
         url, policies=[UserAgentPolicy(**azure.PATIENT), RetryPolicy(**azure.PATIENT)], **azure.PATIENT
     )
-    with client, azure.in_our_words("asking for list prices", ""):
+    with client, _in_our_words():
         nodes = list(_items(client, url, "HDInsight", config.region))
         listed = {
             (one.service, one.product): list(_items(client, url, one.service, "", one.product))
@@ -124,6 +126,24 @@ def price(items: Iterable[Item], meter: Meter, region: str) -> Decimal | None:
     return None
 
 
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Failures in one line. No login and no stack is in a request: none is what it is refused for.
+
+    Raises:
+        ServiceDown: the list refuses to answer, or cannot be reached.
+    """
+    doing = "asking for list prices"
+    with azure.in_our_words(doing, ""):
+        try:
+            yield
+        except HttpResponseError as error:
+            if error.status_code not in (azure.UNAUTHORIZED, azure.FORBIDDEN, azure.NOT_FOUND):
+                raise
+            why = f"the list is not given out here: {azure.words_of(error)} ({error.status_code})"
+            raise ServiceDown(f"Azure ({doing})", why, WITHOUT) from error
+
+
 def _sizes(item: Item) -> set[str]:
     """Sizes that a meter is for: `E16 v3/E16s v3` are two."""
     return {_plain(part) for key in ("skuName", "meterName") for part in str(item.get(key, "")).split("/")}
@@ -156,4 +176,4 @@ def _items(
             break
         request = HttpRequest("GET", following)
     given = f"Azure's price list ({service})"
-    raise ServiceDown(given, "it does not end, or goes on elsewhere", "Run `fab cost` without --refresh.")
+    raise ServiceDown(given, "it does not end, or goes on elsewhere", WITHOUT)

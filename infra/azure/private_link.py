@@ -3,6 +3,10 @@
 The cluster's public names lead to `privatelink.azurehdinsight.net`, which this zone answers within the
 network, and within those that are peered with it and ask it.
 https://learn.microsoft.com/azure/hdinsight/hdinsight-private-link
+
+That page connects endpoints to the Private Link services that HDInsight makes beside its load balancers
+(`gateway-*`, `headnode-*`), and writes the records by hand. Here it is Azure's general way: to the cluster
+itself by group, with records by zone groups. Whether HDInsight takes it so was never seen.
 """
 
 from __future__ import annotations

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
-from ipaddress import IPv4Network
-from typing import Final
+from pathlib import Path
 
 import pulumi
 
+from infra import stack_file
 from infra.azure import (
     cost,
     document,
+    examples,
     names,
     network_plan,
     operator_key,
@@ -19,10 +21,13 @@ from infra.azure import (
     scripts,
     security,
     storage_reference,
+    storage_stack,
+    subscription,
 )
+from infra.azure.cluster_storage import ClusterStorage
 from infra.azure.config import AzureConfig
 from infra.azure.document import Outputs
-from infra.azure.hdinsight import HdInsightArgs, HdInsightCluster, Storage
+from infra.azure.hdinsight import HdInsightArgs, HdInsightCluster
 from infra.azure.identity import Identity, IdentityArgs
 from infra.azure.logs import Logs, LogsArgs
 from infra.azure.network import Network, NetworkArgs
@@ -34,21 +39,28 @@ from infra.azure.storage import account_key
 from infra.azure.storage_reference import FoundStorage
 from infra.keys import Secret, SshKey
 
-EXAMPLES: Final = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
-"""RFC 5737: ranges for documents, which are nobody's."""
 
-
-def program(config: AzureConfig, stack: str, _home: str) -> Outputs:
+def program(config: AzureConfig, stack: str, home: str) -> Outputs:
     """Register the stack's resources and return its outputs; the configuration has been checked already.
 
+    Nothing is registered where it raises.
+
     Raises:
-        ConfigError: the operator's public key is none, the password can be read by everybody, or the
-            operator's price file is not valid; nothing is registered then.
+        ConfigError: the operator's public key is none, the password can be read by everybody, an address is
+            an example's, the operator's price file is not valid, or no subscription is named or found.
+        StackError: the storage's stack cannot be used by this one, as its file says.
+        ServiceDown: Azure had to be asked for the subscription, and does not answer.
     """
     require_encrypted(config, stack)
+    _refuse_examples(config, stack)
     bill = cost.hourly(config, prices.load()).total_text
     theirs = operator_key.public_key(config.public_key_file, stack) if config.public_key_file else None
-    where = place.make(config, stack)
+    chosen = subscription.id_of(config.subscription, stack, os.environ)
+    if config.storage_stack:
+        file = storage_stack.file_of(config.storage_stack, stack_file.project(Path(home)))
+        if file is not None:
+            storage_stack.check_file(config, stack, file, chosen)
+    where = place.make(config, stack, chosen)
     if config.part == "storage":
         return _storage(config, where)
     return _cluster(config, where, theirs, bill)
@@ -59,7 +71,7 @@ def _storage(config: AzureConfig, where: Place) -> Outputs:
     return {
         storage_reference.OUTPUT: storage_reference.document(config, found),
         "region": config.region,
-        "shared_storage": _uri(config, found),
+        "shared_storage": document.uri(config.storage_mode, found.container, found.account),
         "next": f"pulumi config set storageStack {where.stack}, in a cluster's stack",
         "destroy": f"pulumi destroy --stack {where.stack}, when no cluster uses it any more",
     }
@@ -67,7 +79,6 @@ def _storage(config: AzureConfig, where: Place) -> Outputs:
 
 def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -> Outputs:
     stack, here = where.stack, where.here
-    _warn_of_examples(config)
     operator = None if theirs else SshKey("operator-key", kind="rsa")
     password, spark_secret = gateway_password(config), Secret("spark-secret")
     name = (
@@ -90,7 +101,7 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
     )
     # The account lets the subnet in: it comes after it, and goes before it.
     found = (
-        storage_reference.of_stack(config, stack, config.storage_stack)
+        storage_reference.of_stack(config, stack, config.storage_stack, where.subscription)
         if config.storage_stack
         else storage_reference.own(config, where, subnet_id=network.subnet_id)
     )
@@ -163,7 +174,7 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
         ),
         "region": config.region,
         "resource_group": where.group,
-        "shared_storage": _uri(config, found),
+        "shared_storage": document.uri(config.storage_mode, found.container, found.account),
         "gateway_user": config.gateway_user,
         "gateway_password": password,
         **closing(config, stack, cluster.name, bill),
@@ -172,7 +183,7 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
 
 def _access(
     config: AzureConfig, where: Place, found: FoundStorage, network: Network
-) -> tuple[Storage, list[pulumi.Resource]]:
+) -> tuple[ClusterStorage, list[pulumi.Resource]]:
     """How the cluster comes to its storage, and what has to be there before."""
     identity = (
         Identity(
@@ -185,7 +196,7 @@ def _access(
     )
     # Where scripts have an account of their own, the cluster comes there by its key.
     by_key = config.storage_mode != "wasbs-msi"
-    storage = Storage(
+    storage = ClusterStorage(
         config.storage_mode,
         found.account,
         found.account_id,
@@ -197,16 +208,10 @@ def _access(
     return storage, [*found.ready, *([identity.ready] if identity else [])]
 
 
-def _uri(config: AzureConfig, found: FoundStorage) -> pulumi.Output[str]:
-    return pulumi.Output.all(found.container, found.account).apply(
-        lambda both: document.shared_storage(config.storage_mode, both[0], both[1])
-    )
-
-
-def _warn_of_examples(config: AzureConfig) -> None:
-    examples = [cidr for cidr in config.admin_cidrs if any(cidr.subnet_of(one) for one in EXAMPLES)]
-    if examples:
-        pulumi.log.warn(
-            f"adminCidrs: {', '.join(map(str, examples))} is an example's range, from which nobody comes. "
-            "Your address: `curl -s https://checkip.amazonaws.com`"
-        )
+def _refuse_examples(config: AzureConfig, stack: str) -> None:
+    fault = examples.fault(config, stack)
+    if fault is None:
+        return
+    if not pulumi.runtime.is_dry_run():
+        raise fault
+    pulumi.log.warn(str(fault))

@@ -50,6 +50,10 @@ class Table:
     sizes: dict[str, Size]
     regions: dict[str, Region]
 
+    def find(self, name: str) -> Size | None:
+        """The size of that name, in whatever letters Azure or a user has it; None where it is not known."""
+        return next((size for size in self.sizes.values() if size.name.lower() == name.lower()), None)
+
     def sizes_for(self, role: Role) -> tuple[str, ...]:
         """Names of the sizes that suit the role, in the table's order."""
         return tuple(size.name for size in self.sizes.values() if role in size.roles)

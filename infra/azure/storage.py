@@ -15,9 +15,9 @@ from pulumi_azure_native import storage
 
 from infra.azure import names
 from infra.azure.contents import StorageContents
-from infra.azure.firewall import network_rules
-from infra.azure.made import named
 from infra.azure.name_rules import ARTIFACTS
+from infra.azure.named import named
+from infra.azure.storage_firewall import network_rules
 
 KEPT_DAYS: Final = 14
 """For how long what was deleted can be taken back."""
@@ -25,9 +25,13 @@ KEPT_DAYS: Final = 14
 
 @dataclass(frozen=True)
 class SharedStorageArgs:
-    """`hierarchical`: Data Lake Storage Gen2, and another account for scripts; `subnet_id`: a cluster's."""
+    """`part`: the stack's; `subnet_id`: a cluster's.
+
+    `hierarchical`: Data Lake Storage Gen2, and another account for scripts.
+    """
 
     stack: str
+    part: str
     group: pulumi.Input[str]
     group_id: pulumi.Input[str]
     region: str
@@ -53,28 +57,36 @@ class SharedStorage(pulumi.ComponentResource):
         super().__init__("caffe-spark:azure:SharedStorage", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
-        first, self.account = self._account("account", names.account, hierarchical=args.hierarchical)
-        self.account_id = first.id
+        first, self.account, kept = self._account("account", names.account, hierarchical=args.hierarchical)
+        self.account_id, soft_deletes = first.id, [kept]
         self.scripts_account = self.account
         if args.hierarchical:
-            _, self.scripts_account = self._account("scripts", names.scripts_account, hierarchical=False)
+            _, self.scripts_account, kept = self._account(
+                "scripts", names.scripts_account, hierarchical=False
+            )
+            soft_deletes.append(kept)
         files = self._container("files", self.account, args.container)
         artifacts = self._container("artifacts", self.scripts_account, ARTIFACTS)
         contents = StorageContents(
             f"{name}-contents",
             stack=args.stack,
+            part=args.part,
             account=self.account,
             container=named(files, args.container),
             key=account_key(self.account, args.group, self),
-            opts=self._child,
+            # A destroy that is refused here has removed nothing of the storage: all of it goes later.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[artifacts, *soft_deletes]),
         )
         self.ready = [files, artifacts, contents]
         self.register_outputs({"account": self.account, "scripts_account": self.scripts_account})
 
     def _account(
         self, part: str, name_of: Callable[[str], str], *, hierarchical: bool
-    ) -> tuple[storage.StorageAccount, pulumi.Output[str]]:
-        """An account and its name. What machines made can be made again: copies in one place will do."""
+    ) -> tuple[storage.StorageAccount, pulumi.Output[str], pulumi.Resource]:
+        """An account, its name, and what keeps deleted blobs for a while.
+
+        What machines made can be made again: copies in one place will do.
+        """
         args = self._args
         name = pulumi.Output.from_input(args.group_id).apply(name_of)
         account = storage.StorageAccount(
@@ -97,7 +109,7 @@ class SharedStorage(pulumi.ComponentResource):
             opts=self._child,
         )
         retention = storage.DeleteRetentionPolicyArgs(enabled=True, days=KEPT_DAYS)
-        storage.BlobServiceProperties(
+        soft_delete = storage.BlobServiceProperties(
             f"{self._name}-{part}-soft-delete",
             account_name=named(account, name),
             resource_group_name=args.group,
@@ -106,7 +118,7 @@ class SharedStorage(pulumi.ComponentResource):
             container_delete_retention_policy=retention,
             opts=self._child,
         )
-        return account, named(account, name)
+        return account, named(account, name), soft_delete
 
     def _container(self, part: str, account: pulumi.Output[str], name: str) -> storage.BlobContainer:
         return storage.BlobContainer(

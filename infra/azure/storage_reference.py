@@ -10,6 +10,7 @@ from typing import Any, Final
 import pulumi
 
 from bootstrap.errors import StackError
+from infra.azure import names, storage_stack
 from infra.azure.config import AzureConfig
 from infra.azure.place import Place
 from infra.azure.storage import SharedStorage, SharedStorageArgs
@@ -40,6 +41,7 @@ def own(config: AzureConfig, place: Place, *, subnet_id: pulumi.Input[str] | Non
         "storage",
         SharedStorageArgs(
             stack=place.stack,
+            part=config.part,
             group=place.group,
             group_id=place.group_id,
             region=place.region,
@@ -61,13 +63,16 @@ def own(config: AzureConfig, place: Place, *, subnet_id: pulumi.Input[str] | Non
     )
 
 
-def of_stack(config: AzureConfig, stack: str, name: str) -> FoundStorage:
-    """That of the stack called `name`, of this project unless the name says another."""
+def of_stack(config: AzureConfig, stack: str, name: str, subscription: str) -> FoundStorage:
+    """That of the stack called `name`, of this project unless the name says another.
+
+    `subscription` is the cluster's, where the storage has to be, too.
+    """
     # Backends without organizations call theirs so.
     organization = pulumi.get_organization() or "organization"
     full = name if "/" in name else f"{organization}/{PROJECT}/{name}"
     reference = pulumi.StackReference("storage-stack", stack_name=full)
-    found = reference.get_output(OUTPUT).apply(partial(checked, config, stack, name))
+    found = reference.get_output(OUTPUT).apply(partial(usable, config, stack, subscription))
 
     def part(key: str) -> pulumi.Output[str]:
         return found.apply(lambda document: str(document[key]))
@@ -80,6 +85,21 @@ def of_stack(config: AzureConfig, stack: str, name: str) -> FoundStorage:
         part("container"),
         [reference],
     )
+
+
+def usable(
+    config: AzureConfig, stack: str, subscription: str, found: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """`checked`, for a program that runs already.
+
+    Raises:
+        RunError: what `checked` says.
+    """
+    try:
+        return checked(config, stack, subscription, found)
+    except StackError as error:
+        # Of all exceptions, Pulumi prints only this one in a line by then.
+        raise pulumi.RunError(str(error)) from None
 
 
 def document(config: AzureConfig, storage: FoundStorage) -> Outputs:
@@ -96,29 +116,18 @@ def document(config: AzureConfig, storage: FoundStorage) -> Outputs:
     }
 
 
-def checked(config: AzureConfig, stack: str, name: str, found: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def checked(
+    config: AzureConfig, stack: str, subscription: str, found: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
     """The document of a stack of storage, where a cluster of this configuration can use it. Pure.
 
     Raises:
         StackError: there is none, or its storage is elsewhere or of another kind.
     """
-    given = f"{PROJECT}:storageStack = {name}"
     if not found or found.get("version") != VERSION:
-        raise StackError(
-            given,
-            f"that stack has no output `{OUTPUT}` of version {VERSION}",
-            f"Run `pulumi config set part storage --stack {name} && pulumi up --stack {name}`.",
-        )
-    if found["region"] != config.region:
-        raise StackError(
-            given,
-            f"its storage is in {found['region']}, and a cluster cannot be elsewhere ({config.region})",
-            f"Run `pulumi config set region {found['region']} --stack {stack}`.",
-        )
-    if (found["mode"] == "abfss-msi") != config.hierarchical:
-        raise StackError(
-            given,
-            f"its account was made for {found['mode']}, and the cluster wants {config.storage_mode}",
-            f"Run `pulumi config set storageMode {found['mode']} --stack {stack}`.",
-        )
+        why = f"that stack has no output `{OUTPUT}` of version {VERSION}"
+        raise StackError(storage_stack.given(config), why, storage_stack.another(stack))
+    storage_stack.compare(config, stack, found["region"], found["mode"])
+    theirs = names.subscription(found["account_id"])
+    storage_stack.same_subscription(config, stack, theirs, subscription)
     return found

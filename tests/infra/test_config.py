@@ -175,3 +175,27 @@ def test_a_stack_file_that_is_not_there_is_told_with_those_that_are(file: Path) 
     file.write_text("")
     with pytest.raises(ConfigError, match=r"no such file \(stack files there: Pulumi\.dev\.yaml\).*`cp "):
         from_file(file.with_name("Pulumi.aws-mars-1.yaml"), "aws-mars-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "alike"),
+    [("azure-east-us", "azure-west-europe"), ("aws-mars-1", "aws-eu-west-1"), ("other", "aws-eu-west-1")],
+)
+def test_a_stack_without_a_file_is_told_to_copy_one_of_its_own_kind(
+    file: Path, name: str, alike: str
+) -> None:
+    for there in ("aws-eu-west-1", "azure-west-europe", "dev"):
+        file.with_name(f"Pulumi.{there}.yaml").write_text("")
+    with pytest.raises(ConfigError) as caught:
+        from_file(file.with_name(f"Pulumi.{name}.yaml"), name)
+    assert caught.value.fix == f"Copy one: `cp Pulumi.{alike}.yaml Pulumi.{name}.yaml`, and edit it."
+
+
+def test_where_there_are_no_stack_files_this_is_not_the_projects_folder(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"stack files there: none.*Go to the project's folder"):
+        from_file(file, "dev")
+
+
+def test_a_provider_that_is_a_list_is_refused_like_any_other() -> None:
+    with pytest.raises(ConfigError, match="none of that name"):
+        load({"caffe-spark:provider": '["aws"]'}, "dev")

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bootstrap import aws
+from bootstrap import aws, azure
 from bootstrap.errors import ServiceDown
 from infra.finding import CloudCheck, Finding, failure, guarded, show
 
@@ -45,18 +45,43 @@ def test_only_what_stops_a_stack_counts_as_failed() -> None:
     assert not any(Finding("a", verdict).failed for verdict in ("holds", "skipped", "note"))
 
 
-def denied(operation: str) -> aws.Denied:
-    error = aws.Denied("AWS", f"these credentials may not {operation}", "Ask.")
+Denied = aws.Denied | azure.Denied
+
+
+def denied(kind: type[Denied], operation: str) -> Denied:
+    error = kind("a cloud", f"these credentials may not {operation}", "Ask.")
     error.operation = operation
     return error
 
 
-def test_a_right_that_only_a_preflight_wants_leaves_its_check_open() -> None:
-    assert failure("prices", denied("DescribeSpotPriceHistory")).verdict == "skipped"
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [
+        (aws.Denied, "DescribeSpotPriceHistory"),
+        (azure.Denied, "Microsoft.HDInsight/locations/usages/read"),
+        (azure.Denied, "microsoft.hdinsight/locations/validatecreaterequest/action"),
+        (azure.Denied, "Microsoft.Storage/checknameavailability/read"),
+        (azure.Denied, "Microsoft.Authorization/permissions/read"),
+    ],
+)
+def test_a_right_that_only_a_preflight_wants_leaves_its_check_open(
+    kind: type[Denied], operation: str
+) -> None:
+    assert failure("prices", denied(kind, operation)).verdict == "skipped"
 
 
-def test_a_right_that_the_stack_needs_too_fails() -> None:
-    assert failure("images", denied("DescribeImages")).verdict == "fails"
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [
+        (aws.Denied, "DescribeImages"),
+        (aws.Denied, ""),
+        (azure.Denied, "Microsoft.HDInsight/clusters/read"),
+        (azure.Denied, "Microsoft.Storage/storageAccounts/read"),
+        (azure.Denied, ""),
+    ],
+)
+def test_a_right_that_the_stack_needs_too_fails(kind: type[Denied], operation: str) -> None:
+    assert failure("images", denied(kind, operation)).verdict == "fails"
 
 
 def test_an_expected_failure_is_a_finding_and_a_bug_is_not() -> None:

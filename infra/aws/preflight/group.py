@@ -28,7 +28,7 @@ def _group(cloud: Cloud, stack: str) -> Finding:
     if not groups:
         return Finding(NAME, "holds", f"the name {name} is free")
     has = {tag["Key"]: tag.get("Value", "") for tag in groups[0].get("Tags", []) if "Key" in tag}
-    if tags.is_ours(has, tags.aws_tags(stack)):
+    if tags.is_ours(has, tags.cloud_tags(stack)):
         return Finding(NAME, "holds", f"{name} is this stack's")
     whose = ", ".join(f"{key}={value}" for key, value in sorted(has.items())) or "it has no tags"
     return Finding(

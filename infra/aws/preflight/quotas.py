@@ -143,7 +143,7 @@ def _one_more(
     """Room for one more thing of that kind, unless the stack has its own already."""
     with aws.in_our_words(f"counting {quota.name}"):
         found = there(cloud)
-    ours = tags.aws_tags(stack)
+    ours = tags.cloud_tags(stack)
     theirs = sum(1 for one in found if not tags.is_ours({tag["Key"]: tag["Value"] for tag in one}, ours))
     value = granted(cloud, quota)
     detail = f"{theirs} beside this stack's, of {value}"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from infra import tools
+from infra.ask import ask
 from infra.finding import Finding, LocalCheck
-from infra.tools import say
 
 if TYPE_CHECKING:
     from infra.aws.config import AwsConfig
@@ -47,7 +47,7 @@ def _for_sessions(
         f"Install it ({_INSTALL[name]}), or open the head's port 22 to yourself: `pulumi config set --path "
         f"'adminCidrs[0]' $(curl -s https://checkip.amazonaws.com)/32 --stack {stack}`."
     )
-    said = say([command, "--version"], mend, env)
+    said = ask([command, "--version"], mend, env)
     found = _VERSION.search(said)
     version = tuple(map(int, found.groups())) if found else least
     if version < least:

@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 from bootstrap.aws import code_of
 from infra.aws.prices import Prices
 from infra.aws.sweep.kinds import cli, rank, tags_of
-from infra.leak import FREE, GLOBAL, STACK_TAG, Leak, is_ours
-from infra.tags import PROJECT
+from infra.leak import FREE, GLOBAL, Leak
+from infra.tags import PROJECT, STACK_TAG, is_projects
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -59,7 +59,7 @@ def _buckets(account: Account) -> Iterator[Leak]:
     with ThreadPoolExecutor(ASIDE) as pool:
         tagged = list(pool.map(lambda bucket: _bucket_tags(account.s3, bucket["Name"]), found))
     for bucket, tags in zip(found, tagged, strict=True):
-        if isinstance(tags, dict) and is_ours(tags, account.stack):
+        if isinstance(tags, dict) and is_projects(tags, account.stack):
             region = _region_of(account.s3, bucket)
             if account.regions is None or region in account.regions:
                 yield _bucket(account, bucket["Name"], region, tags)
@@ -125,7 +125,7 @@ def _profiles(account: Account) -> Iterator[Leak]:
             if not name.startswith(PROJECT):
                 continue
             tags = _tags(partial(iam.get_instance_profile, InstanceProfileName=name), "InstanceProfile")
-            if is_ours(tags, account.stack):
+            if is_projects(tags, account.stack):
                 named = ("--instance-profile-name", name)
                 steps = [
                     _iam("remove-role-from-instance-profile", *named, "--role-name", role["RoleName"])
@@ -143,7 +143,7 @@ def _roles(account: Account) -> Iterator[Leak]:
             if not name.startswith(PROJECT):
                 continue
             tags = _tags(partial(iam.get_role, RoleName=name), "Role")
-            if is_ours(tags, account.stack):
+            if is_projects(tags, account.stack):
                 yield account.leak("role", name, tags, _remove_role(iam, name))
 
 
@@ -167,7 +167,7 @@ def _policies(account: Account) -> Iterator[Leak]:
             if not policy["PolicyName"].startswith(PROJECT):
                 continue
             tags = _tags(partial(iam.get_policy, PolicyArn=arn), "Policy")
-            if is_ours(tags, account.stack):
+            if is_projects(tags, account.stack):
                 versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
                 named = ("--policy-arn", arn)
                 old = [one["VersionId"] for one in versions if not one["IsDefaultVersion"]]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from infra.aws.sweep.kinds import tags_of
 from infra.aws.sweep.place import Finder, Place
-from infra.leak import FREE, STACK_TAG, Leak, month
+from infra.leak import FREE, Leak, month
+from infra.tags import STACK_TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import NetworkInterfaceTypeDef

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from infra.aws.prices import RegionPrices
 from infra.aws.sweep.kinds import cli, rank
-from infra.leak import PROJECT_TAG, STACK_TAG, Leak
-from infra.tags import PROJECT
+from infra.leak import Leak
+from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from infra.aws.sweep.kinds import tags_of
 from infra.aws.sweep.place import Finder, Place
-from infra.leak import FREE, PROJECT_TAG, STACK_TAG, Leak, is_ours
-from infra.tags import PROJECT
+from infra.leak import FREE, Leak
+from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG, is_projects
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import ParameterStringFilterTypeDef
@@ -26,7 +26,7 @@ def _log_groups(place: Place) -> Iterator[Leak]:
             name = group["logGroupName"]
             arn = group.get("logGroupArn") or group["arn"].removesuffix(":*")
             tags = place.logs.list_tags_for_resource(resourceArn=arn)["tags"]
-            if is_ours(tags, place.stack):
+            if is_projects(tags, place.stack):
                 usd = None if unit is None else unit * group.get("storedBytes", 0) / GB
                 command = place.cli("logs", "delete-log-group", "--log-group-name", name)
                 yield place.leak("log group", name, tags, usd, command)

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
-from bootstrap.errors import ConfigError
 from infra.azure.arm import PERMISSIONS, Document
 from infra.azure.preflight.cloud import Cloud
-from infra.azure.subscription import ENABLED
+from infra.azure.subscription import NotUsable, in_use
 from infra.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
@@ -25,20 +24,20 @@ def login(found: Document) -> Finding:
     """The subscription that the login was shown.
 
     Raises:
-        ConfigError: it is there and not in use: nothing can be made in it.
+        NotUsable: it is there and not in use: nothing can be made in it.
     """
-    name, number, state = found.get("displayName", ""), found["subscriptionId"], found.get("state", ENABLED)
-    if state != ENABLED:
-        raise ConfigError(
+    name, number = found.get("displayName", ""), found["subscriptionId"]
+    if not in_use(found):
+        raise NotUsable(
             f"subscription {number}",
-            f"subscription {name} ({number}) is {state}: nothing can be made in it",
+            f"subscription {name} ({number}) is {found['state']}: nothing can be made in it",
             "Look at it in the portal (Subscriptions), or take another one.",
         )
     return Finding(LOGIN, "holds", f"subscription {name} ({number}), tenant {found.get('tenantId', '?')}")
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """What `pulumi up` does, action by action."""
+    """Of what `pulumi up` does, the actions in `needed`."""
     return [CloudCheck(RIGHTS, lambda cloud: [_rights(cloud, config, stack)])]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bootstrap import azure
 from infra import tags
 from infra.azure import names
-from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document, tag
+from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document
 
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.operations import LocationsOperations
@@ -78,5 +78,4 @@ def names_of(config: AzureConfig, stack: str, subscription: str) -> dict[str, st
 
 def ours(group: Document, stack: str) -> bool:
     """Whether a resource group bears the stack's tags."""
-    wanted = tags.azure_tags(stack, {})
-    return all(tag(group.get("tags"), name) == value for name, value in wanted.items())
+    return tags.is_ours(tags.of_azure(group.get("tags")), tags.cloud_tags(stack))

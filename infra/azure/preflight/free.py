@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
+from infra import stack_file
+from infra.azure import storage_stack
 from infra.azure.arm import STORAGE
 from infra.azure.preflight.cloud import Cloud, ours
 from infra.finding import CloudCheck, Finding
@@ -23,8 +25,8 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
     if config.part == "cluster":
         asked.append(CloudCheck(CLUSTER, lambda cloud: [_cluster(cloud, stack)]))
     if config.storage_stack:
-        said = f"{config.storage_stack}'s (storageStack), which `pulumi up` asks that stack for"
-        asked.append(CloudCheck(ACCOUNT, lambda _: [Finding(ACCOUNT, "holds", said)]))
+        name = config.storage_stack
+        asked.append(CloudCheck(ACCOUNT, lambda cloud: [_kept(cloud, config, name, stack)]))
         return asked
     asked.append(CloudCheck(ACCOUNT, lambda cloud: [_account(cloud, "account", stack)]))
     if config.hierarchical:
@@ -66,6 +68,16 @@ def _cluster(cloud: Cloud, stack: str) -> Finding:
         f"{name}: {why}; clusters' names are the same all over the world",
         f"Run `pulumi config set clusterName NAME --stack {stack}`.",
     )
+
+
+def _kept(cloud: Cloud, config: AzureConfig, name: str, stack: str) -> Finding:
+    """Another stack's: what its file says of it is known here, what it is itself only `pulumi up` learns."""
+    file = storage_stack.file_of(name, stack_file.project())
+    if file is None:
+        said = f"{name}'s (storageStack), whose file is not here: `pulumi up` asks that stack whether it fits"
+        return Finding(ACCOUNT, "note", said)
+    storage_stack.check_file(config, stack, file, cloud.subscription)
+    return Finding(ACCOUNT, "holds", f"{name}'s (storageStack), which fits as {file.name} has it")
 
 
 def _account(cloud: Cloud, part: str, stack: str) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
@@ -10,6 +10,7 @@ from infra.azure import sizes
 from infra.azure.hdinsight import COMPONENT_VERSION, VERSION
 from infra.azure.preflight.cloud import Cloud
 from infra.finding import CloudCheck, Finding
+from infra.section import set_command
 
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.models import BillingResponseListResult, VmSizeCompatibilityFilterV2
@@ -21,12 +22,12 @@ SIZES: Final = "sizes"
 FLAVOR: Final = "Spark"
 SYSTEM: Final = "Linux"
 ANY: Final = "*"
-ROLES: Final[tuple[tuple[str, str, sizes.Role, str], ...]] = (
-    ("headSize", "head_size", "head", "HeadNodeRole"),
-    ("workerSize", "worker_size", "worker", "WorkerNodeRole"),
-    ("zookeeperSize", "zookeeper_size", "zookeeper", "ZookeeperRole"),
-)
-"""Setting, field, role, and what HDInsight's list calls machines in that role."""
+NODES: Final[Mapping[sizes.Role, str]] = {
+    "head": "HeadNodeRole",
+    "worker": "WorkerNodeRole",
+    "zookeeper": "ZookeeperRole",
+}
+"""Role → what HDInsight's list calls machines in it."""
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
@@ -39,7 +40,7 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 def _by_table(name: str, config: AzureConfig) -> Finding:
     """The configuration has been held against the table when it was read."""
-    chosen = dict.fromkeys((config.head_size, config.worker_size, config.zookeeper_size))
+    chosen = dict.fromkeys(one.size for one in config.machines)
     said = config.region if name == REGION else ", ".join(chosen)
     return Finding(name, "holds", f"{said}: by the table of {sizes.table().checked}, Azure was not asked")
 
@@ -90,17 +91,17 @@ def _is(version: str, wanted: str) -> bool:
 def _sizes(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
     with azure.in_our_words(f"asking which sizes HDInsight has in {config.region}", stack):
         found = cloud.locations.list_billing_specs(config.region)
-    for key, field, role, node in ROLES:
-        name = getattr(config, field)
-        why = refusal(name, node, config, found)
+    for one in config.machines:
+        node = NODES[one.role]
+        why = refusal(one.size, node, config, found)
         if why:
             others = [
-                size for size in sizes.table().sizes_for(role) if not refusal(size, node, config, found)
+                size for size in sizes.table().sizes_for(one.role) if not refusal(size, node, config, found)
             ]
-            better = f"pulumi config set {key} {others[0] if others else 'SIZE'} --stack {stack}"
+            better = f"{set_command(one.key, others[0] if others else 'SIZE')} --stack {stack}"
             has = f"; it has {', '.join(others)}" if others else ""
-            return Finding(SIZES, "fails", f"{name} ({key}): {why}{has}", f"Run `{better}`.")
-    chosen = dict.fromkeys(getattr(config, field) for _, field, _, _ in ROLES)
+            return Finding(SIZES, "fails", f"{one.size} ({one.key}): {why}{has}", f"Run `{better}`.")
+    chosen = dict.fromkeys(one.size for one in config.machines)
     return Finding(SIZES, "holds", f"offered in {config.region}: {', '.join(chosen)}")
 
 

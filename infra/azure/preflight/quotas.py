@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
 from infra.azure import sizes
-from infra.azure.config import HEADS, ZOOKEEPERS
 from infra.azure.preflight.cloud import Cloud
 from infra.finding import CloudCheck, Finding
+from infra.section import set_command
 
 if TYPE_CHECKING:
+    from infra.azure.arm import Document
     from infra.azure.config import AzureConfig
 
 NAME: Final = "quota: cores"
 ALL: Final = "cores"
 """What HDInsight calls the quota of all families together."""
-MORE: Final = "ask for more in the portal (Help + support, New support request, quota type Azure HDInsight)"
+MORE: Final = "Ask for more in the portal (Help + support, New support request, quota type Azure HDInsight)"
 
 
 @dataclass(frozen=True)
@@ -25,23 +28,30 @@ class Demand:
     """Cores of all machines together, and of each family; `words` say where they come from."""
 
     cores: int
-    families: dict[str, int]
+    families: Mapping[str, int]
     words: str
 
 
 def demand(config: AzureConfig) -> Demand:
     """What the stack may have running at once, with as many workers as there may be. Pure."""
     table = sizes.table().sizes
-    parts = (
-        (HEADS, "heads", table[config.head_size]),
-        (config.most_workers, "workers", table[config.worker_size]),
-        (ZOOKEEPERS, "ZooKeepers", table[config.zookeeper_size]),
-    )
-    families: dict[str, int] = {}
-    for count, _, size in parts:
-        families[size.family] = families.get(size.family, 0) + count * size.vcpus
-    words = ", ".join(f"{count} {what} as {size.name}" for count, what, size in parts)
+    families: Counter[str] = Counter()
+    for one in config.machines:
+        families[table[one.size].family] += one.most * table[one.size].vcpus
+    words = ", ".join(f"{one.most} {one.words} as {one.size}" for one in config.machines)
     return Demand(sum(families.values()), families, words)
+
+
+def own(cluster: Document | None) -> Demand:
+    """What the stack's own cluster, as Azure describes it, uses already: that is not another's. Pure."""
+    properties = (cluster or {}).get("properties", {})
+    families: Counter[str] = Counter()
+    for role in properties.get("computeProfile", {}).get("roles", []):
+        size = sizes.table().find(str(role.get("hardwareProfile", {}).get("vmSize", "")))
+        if size is not None:
+            families[size.family] += int(role.get("targetInstanceCount", 0)) * size.vcpus
+    used = int((properties.get("quotaInfo") or {}).get("coresUsed", 0))
+    return Demand(used, families, "")
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
@@ -52,41 +62,36 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
 def _quotas(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
     with azure.in_our_words(f"asking for HDInsight's quota in {config.region}", stack):
         usages = cloud.locations.list_usages(config.region).value or []
-    wanted, mine = demand(config), _own(cloud)
+    wanted, mine = demand(config), own(cloud.cluster)
     found = []
     for usage in usages:
-        name = str(usage.name.value if usage.name else "")
-        family = next((one for one in wanted.families if one.lower() == name.lower()), None)
-        if name.lower() != ALL and family is None:
+        name = str(usage.name.value if usage.name else "").lower()
+        family = next((one for one in wanted.families if one.lower() == name), None)
+        if name == ALL:
+            title, need, taken = NAME, wanted.cores, mine.cores
+        elif family is not None:
+            title, need, taken = f"quota: {family}", wanted.families[family], mine.families.get(family, 0)
+        else:
             continue
-        need = wanted.cores if family is None else wanted.families[family]
-        # What the stack's own cluster uses is not used by another one.
-        others = max((usage.current_value or 0) - (mine if family is None else 0), 0)
-        title = NAME if family is None else f"quota: {family}"
-        found.append(_fits(title, need, others, usage.limit or 0, config, stack, wanted.words))
-    if found:
-        return found
-    return [Finding(NAME, "note", f"HDInsight lists no quota of cores in {config.region}")]
+        left = (usage.limit or 0) - max((usage.current_value or 0) - taken, 0)
+        said = f"{need} cores needed ({wanted.words}), {left} left of {usage.limit or 0}"
+        if need <= left:
+            found.append(Finding(title, "holds", said))
+            continue
+        # Fewer workers leave another family as short as it is.
+        fewer = _fewer(config, need - left, stack) if family in (None, config.worker.family) else ""
+        found.append(Finding(title, "fails", f"{said}: {need - left} too few", f"{MORE}{fewer}."))
+    return found or [Finding(NAME, "note", f"HDInsight lists no quota of cores in {config.region}")]
 
 
-def _own(cloud: Cloud) -> int:
-    info = (cloud.cluster or {}).get("properties", {}).get("quotaInfo") or {}
-    return int(info.get("coresUsed", 0))
-
-
-def _fits(  # noqa: PLR0917 - all of one sentence
-    title: str, need: int, used: int, limit: int, config: AzureConfig, stack: str, words: str
-) -> Finding:
-    """Whether the demand fits into what is left. Pure."""
-    left = limit - used
-    said = f"{need} cores needed ({words}), {left} left of {limit}"
-    if need <= left:
-        return Finding(title, "holds", said)
-    each = config.worker.vcpus
-    fitting = config.most_workers - -(-(need - left) // each)
-    fix = f"{MORE[0].upper()}{MORE[1:]}"
-    said += f": {need - left} too few"
-    if fitting >= 1:
-        key = "autoscale.max" if config.autoscale else "workers"
-        fix += f", or take fewer: `pulumi config set --path {key} {fitting} --stack {stack}`"
-    return Finding(title, "fails", said, f"{fix}.")
+def _fewer(config: AzureConfig, short: int, stack: str) -> str:
+    """The command that takes so few workers that they fit; empty where the other settings forbid it. Pure."""
+    scale = config.autoscale
+    if scale is None:
+        key, least = "workers", 1
+    elif scale.by_load:
+        key, least = "autoscale.max", max(scale.bounds[0] + 1, config.workers)
+    else:
+        return ""
+    fitting = config.bounds[1] - -(-short // config.worker.vcpus)
+    return f", or take fewer: `{set_command(key, fitting)} --stack {stack}`" if fitting >= least else ""

@@ -11,7 +11,7 @@ from bootstrap.errors import CaffeSparkError, ConfigError
 from infra import preflight
 from infra.azure import subscription
 from infra.azure.arm import Arm
-from infra.azure.preflight import account, free, here, offer, providers, quotas, validation
+from infra.azure.preflight import account, free, keys, offer, operators, providers, quotas, tools, validation
 from infra.azure.preflight.cloud import Cloud
 from infra.finding import CloudCheck, Finding, LocalCheck, failure
 from infra.preflight import Introduced
@@ -46,7 +46,7 @@ def plan(
     there += free.checks(config, stack)
     if config.part == "cluster":
         there += validation.checks(config, stack)
-    return there, here.checks(config, stack, env)
+    return there, [*operators.checks(config, stack), *tools.checks(config, env), *keys.checks(config, stack)]
 
 
 def _who(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Introduced[Cloud]:
@@ -56,13 +56,19 @@ def _who(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Introduced[
         found = subscription.found(arm, config.subscription, stack, env)
         first = [account.login(found)]
     except CaffeSparkError as error:
-        why = "Azure cannot be asked"
-        if isinstance(error, azure.Offline):
-            why = "Azure cannot be reached"
-        elif isinstance(error, ConfigError) and not isinstance(error, azure.Denied):
-            why = "there is no valid login"
-        return Introduced([failure(account.LOGIN, error)], None, why)
+        return Introduced([failure(account.LOGIN, error)], None, _why(error))
     try:
         return Introduced(first, Cloud.of(arm, found, config, stack, azure.PATIENT))
     except CaffeSparkError as error:
         return Introduced([*first, failure(free.GROUP, error)], None, error.why)
+
+
+def _why(error: CaffeSparkError) -> str:
+    """Why Azure is asked nothing more, in few words: it stands beside each check that is left out."""
+    if isinstance(error, subscription.NotUsable):
+        return error.why
+    if isinstance(error, azure.Offline):
+        return "Azure cannot be reached"
+    if isinstance(error, ConfigError) and not isinstance(error, azure.Denied):
+        return "there is no valid login"
+    return "Azure cannot be asked"

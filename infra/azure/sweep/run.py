@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Final
 
 from rich.console import Console
@@ -12,8 +13,8 @@ from bootstrap import azure
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.azure import prices, sizes, subscription
 from infra.azure.arm import Arm, Document
-from infra.azure.sweep.kinds import ACCOUNT, GROUP
-from infra.azure.sweep.search import Place, find
+from infra.azure.sweep.kinds import ACCOUNT, CLUSTER, GROUP
+from infra.azure.sweep.search import Place, find, group_id
 from infra.leak import Leak, Results, Unsearched
 from infra.sweep_report import Found, some, tell
 
@@ -70,13 +71,28 @@ def sweep(
         where=where,
         regions=tuple(regions or ()),
         stack=stack,
-        leaks=tuple(leak for leak in leaks if leak not in in_use and leak not in kept),
+        leaks=with_groups(leak for leak in leaks if leak not in in_use and leak not in kept),
         in_use=tuple(in_use),
         unsearched=tuple(gap for one in results for gap in one.unsearched),
         kept=tuple(kept),
     )
     tell(found, console)
     return found
+
+
+def with_groups(leaks: Iterable[Leak]) -> tuple[Leak, ...]:
+    """The same, where what lies in a group that is removed too goes with it; a cluster, which bills most,
+    before it. Pure."""
+    there = tuple(leaks)
+    groups = {leak.id.lower(): leak.name for leak in there if leak.kind == GROUP}
+    found = []
+    for leak in there:
+        group = groups.get(group_id(leak.id))
+        if group is not None and leak.kind not in (CLUSTER, GROUP):
+            found.append(replace(leak, command=f"# {leak.kind} {leak.name} goes with resource group {group}"))
+        else:
+            found.append(leak)
+    return tuple(found)
 
 
 def _check(regions: Sequence[str] | None) -> None:

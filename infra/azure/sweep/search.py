@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Final
 
 from infra.azure import sizes
-from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document, is_projects, tag
+from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document
 from infra.azure.prices import Prices, RegionPrices
 from infra.azure.sweep.kinds import CLUSTER, FREE_KINDS, GROUP, az, kind_of, rank
-from infra.leak import FREE, GLOBAL, PROJECT_TAG, STACK_TAG, Leak, month
-from infra.tags import PROJECT
+from infra.leak import FREE, GLOBAL, Leak, month
+from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG, is_projects, of_azure
 
 OURS: Final = f"tagName eq '{PROJECT_TAG}' and tagValue eq '{PROJECT}'"
 DELETING: Final = "Deleting"
@@ -49,7 +49,7 @@ def find(place: Place) -> list[Leak]:
     groups = list(place.arm.every(f"{place.scope}/resourcegroups", RESOURCES, **{"$filter": OURS}))
     tagged = list(place.arm.every(f"{place.scope}/resources", RESOURCES, **{"$filter": OURS}))
     found = []
-    ours = {str(group["name"]).lower(): group for group in groups if _wanted(place, group.get("tags"))}
+    ours = {str(group["id"]).lower(): group for group in groups if _wanted(place, group.get("tags"))}
     for group in ours.values():
         if group.get("properties", {}).get("provisioningState") == DELETING:
             continue
@@ -66,41 +66,46 @@ def find(place: Place) -> list[Leak]:
         if _wanted(place, one.get("tags"))
         and _here(place, one)
         and str(one["id"]).lower() not in known
-        and _group_of(one) not in ours
+        and group_id(str(one["id"])) not in ours
     ]
     return found
 
 
 def _wanted(place: Place, tags: Mapping[str, str] | None) -> bool:
-    return is_projects(tags, PROJECT) and place.stack in (None, tag(tags, STACK_TAG))
+    return is_projects(of_azure(tags), place.stack)
+
+
+def _stack(one: Document | None) -> str:
+    return of_azure((one or {}).get("tags")).get(STACK_TAG, "")
 
 
 def _here(place: Place, one: Document) -> bool:
     return place.regions is None or str(one.get("location", "")).lower() in place.regions
 
 
-def _group_of(one: Document) -> str:
-    return str(one["id"]).lower().partition("/resourcegroups/")[2].partition("/")[0]
+def group_id(id_: str) -> str:
+    """The id of the resource group that something is in, in small letters. Pure."""
+    before, between, after = id_.lower().partition("/resourcegroups/")
+    return f"{before}{between}{after.partition('/')[0]}"
 
 
 def _group(place: Place, group: Document) -> Leak:
     name = str(group["name"])
     command = az("group", "delete", "--name", name, "--yes", subscription=place.subscription)
-    stack = tag(group.get("tags"), STACK_TAG)
-    return Leak(str(group["location"]), GROUP, str(group["id"]), name, stack, FREE, command, rank(GROUP))
+    return Leak(
+        str(group["location"]), GROUP, str(group["id"]), name, _stack(group), FREE, command, rank(GROUP)
+    )
 
 
 def _leak(place: Place, one: Document, group: Document | None) -> Leak:
-    """A thing; one in a group of ours goes with that group, and a cluster before it: it bills most."""
+    """A thing, by itself; one without tags is of the stack that its group is of."""
     kind, name, location = kind_of(str(one["type"])), str(one["name"]), str(one.get("location", ""))
-    stack = tag(one.get("tags"), STACK_TAG) or tag((group or {}).get("tags"), STACK_TAG)
+    stack = _stack(one) or _stack(group)
     if kind == CLUSTER:
         words = ("hdinsight", "delete", "--name", name, "--resource-group", _group_name(one), "--yes")
         command = az(*words, subscription=place.subscription)
-    elif group is None:
-        command = az("resource", "delete", "--ids", str(one["id"]), subscription=place.subscription)
     else:
-        command = f"# {kind} {name} goes with resource group {group['name']}"
+        command = az("resource", "delete", "--ids", str(one["id"]), subscription=place.subscription)
     region = GLOBAL if location.lower() in ("", "global") else location
     return Leak(region, kind, str(one["id"]), name, stack, _price(place, kind, one), command, rank(kind))
 
@@ -124,10 +129,10 @@ def _price(place: Place, kind: str, one: Document) -> Decimal | None:
 
 
 def _nodes(here: RegionPrices, role: Document) -> Decimal | None:
-    """USD for an hour of all machines in a role; Azure writes sizes in other letters than it was given."""
+    """USD for an hour of all machines in a role."""
     size = str(role.get("hardwareProfile", {}).get("vmSize", ""))
-    known = next((name for name in sizes.table().sizes if name.lower() == size.lower()), size)
-    hour = here.node(known)
+    known = sizes.table().find(size)
+    hour = here.node(known.name) if known else None
     return None if hour is None else hour * int(role.get("targetInstanceCount", 0))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +18,21 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs
 from tests.infra import recorder
 from tests.infra.recorder import STACK, CloudMocks, CloudProgram, Recording, Registration, plain
 
-__all__ = ["ADMIN", "REGION", "STACK", "AzureMocks", "AzureProgram", "Recording", "Registration", "record"]
+__all__ = [
+    "ADMIN",
+    "REGION",
+    "STACK",
+    "AzureMocks",
+    "AzureProgram",
+    "Recording",
+    "Registration",
+    "record",
+    "storage_file",
+]
 
 REGION = "westeurope"
-ADMIN = '["203.0.113.7/32"]'
+ADMIN = '["198.18.0.7/32"]'
+"""Of a range that is for tests (RFC 2544): the program refuses those that are for documents."""
 SUBSCRIPTION = "00000000-1111-2222-3333-444444444444"
 GROUP = "azure-native:resources:ResourceGroup"
 KEY = "a2V5"
@@ -100,6 +112,17 @@ def _embedded(args: MockResourceArgs) -> dict[str, Any]:
     }.get(args.typ.rpartition(":")[2], {})
 
 
+def storage_file(project: Path, stack: str, *lines: str) -> Path:
+    """A project with the file of a stack that others may use the storage of, as far as `lines` say so."""
+    (project / "Pulumi.yaml").write_text("name: caffe-spark\n")
+    file = project / f"Pulumi.{stack}.yaml"
+    given = ["provider: azure", f"region: {REGION}", f"adminCidrs: {ADMIN}", *lines]
+    settings = dict(line.split(": ", 1) for line in given)
+    text = "".join(f"  caffe-spark:{key}: {value}\n" for key, value in settings.items())
+    file.write_text(f"config:\n{text}")
+    return file
+
+
 def record(build: Callable[[], None], **config: str) -> Recording:
     """Run `build` as Pulumi runs a program; what fails in it, fails here."""
     return recorder.record(build, AzureMocks(), **config)
@@ -107,13 +130,19 @@ def record(build: Callable[[], None], **config: str) -> Recording:
 
 @dataclass
 class AzureProgram(CloudProgram):
-    """The whole program with a stack's configuration, beside a region, three workers and an operator."""
+    """The whole program with a stack's configuration, beside where it is, three workers and an operator."""
 
     def mocks(self) -> AzureMocks:
         return AzureMocks()
 
     def always(self) -> dict[str, str]:
-        return {"provider": "azure", "region": REGION, "workers": "3", "adminCidrs": ADMIN}
+        return {
+            "provider": "azure",
+            "subscription": SUBSCRIPTION,
+            "region": REGION,
+            "workers": "3",
+            "adminCidrs": ADMIN,
+        }
 
 
 @pytest.fixture

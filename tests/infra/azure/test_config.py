@@ -76,7 +76,11 @@ def test_everything_else_may_be_said_too() -> None:
     assert config.admin_cidrs == (IPv4Network("203.0.113.7/32"), IPv4Network("198.51.100.0/24"))
     assert config.autoscale is not None
     assert config.autoscale.bounds == (3, 8)
-    assert config.most_workers == 8
+    assert [(one.role, one.size, one.least, one.most) for one in config.machines] == [
+        ("head", "Standard_D12_v2", 2, 2),
+        ("worker", "Standard_D14_v2", 3, 8),
+        ("zookeeper", "Standard_A4_v2", 3, 3),
+    ]
     assert config.gateway_password is not None
     assert config.gateway_password.get_secret_value() == GOOD
     assert dict(config.tags) == {"CostCentre": "42"}
@@ -87,6 +91,11 @@ def test_everything_else_may_be_said_too() -> None:
 )
 def test_a_key_without_a_value_is_as_if_it_were_not_there(key: str) -> None:
     assert loaded(**{key: ""}) == loaded()
+
+
+def test_a_tag_that_pulumi_wrote_as_a_number_is_its_text() -> None:
+    """`pulumi config set --path tags.CostCentre 42`, the guide's own example, writes one."""
+    assert dict(loaded(tags={"CostCentre": 42, "Share": 0.5}).tags) == {"CostCentre": "42", "Share": "0.5"}
 
 
 def test_with_private_link_nobody_need_come_from_outside() -> None:
@@ -240,17 +249,37 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "autoscale minimum of one",
         {"autoscale": {"min": 1, "max": 6}},
-        ("autoscale.min = 1", "safe mode", "valid: 3 to 200", "--path 'autoscale.min' 3"),
+        ("autoscale.min = 1", "safe mode", "valid: 3 to 199", "--path autoscale.min 3"),
     ),
     (
         "autoscale upside down",
         {"autoscale": {"min": 6, "max": 3}},
-        ("autoscale.max = 3", "above min (6)", "--path 'autoscale.max' 12"),
+        ("autoscale.max = 3", "above min (6)", "--path autoscale.max 12"),
+    ),
+    (
+        "autoscale upside down with many",
+        {"autoscale": {"min": 150, "max": 100}},
+        ("autoscale.max = 100", "up to 200", "--path autoscale.max 200"),
+    ),
+    (
+        "autoscale minimum of all that there may be",
+        {"autoscale": {"min": 200, "max": 200}},
+        ("autoscale.min = 200", "nothing to scale", "valid: 3 to 199", "--path autoscale.min 3"),
     ),
     (
         "autoscale without max",
-        {"autoscale": {"min": 3}},
-        ("autoscale = min 3", "max is missing", "autoscale.max"),
+        {"autoscale": {"min": 6}},
+        ("autoscale = min 6", "max is missing", "--path autoscale.max 7"),
+    ),
+    (
+        "autoscale with a minimum of one and no max",
+        {"autoscale": {"min": 1}},
+        ("autoscale = min 1", "max is missing", "--path autoscale.max 4"),
+    ),
+    (
+        "autoscale without min",
+        {"workers": 9, "autoscale": {"max": 6}},
+        ("autoscale = max 6", "min is missing", "--path autoscale.min 3"),
     ),
     ("autoscale of nothing", {"autoscale": {}}, ("autoscale = {}", "min is missing", "autoscale.min")),
     (
@@ -261,7 +290,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "load and schedule",
         {"autoscale": {"min": 3, "max": 6, "schedule": [SLOT]}},
-        ("exclude each other", "rm --path 'autoscale.schedule'"),
+        ("exclude each other", "rm --path autoscale.schedule"),
     ),
     (
         "a slot with two numbers",
@@ -291,7 +320,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "autoscale's misspelt key",
         {"autoscale": {"least": 3}},
-        ("autoscale.least", "no such key", "min and max"),
+        ("autoscale.least", "no such key", "min and max", "config rm --path autoscale.least"),
     ),
     # storage
     ("mode", {"storageMode": "wasb"}, ("storageMode = 'wasb'", "valid: wasbs-key, wasbs-msi, abfss-msi")),
@@ -331,6 +360,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("gatewayPassword = ***", "it has 4 characters", "10 to"),
     ),
     ("plain password", {"gatewayPassword": "Passw0rdPassw0rd"}, ("***", "lacks a special character")),
+    ("password that lacks all", {"gatewayPassword": "++++++++++"}, ("***", "a digit and a small", "special")),
     ("small password", {"gatewayPassword": "passw0rd+word"}, ("***", "lacks a capital letter")),
     ("quoted password", {"gatewayPassword": "Passw0rd+'word"}, ("***", "quotation mark", "--secret")),
     ("password with #", {"gatewayPassword": "Passw0rd#+word"}, ("***", "quotation mark, a backslash or #")),
@@ -353,7 +383,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("Azure's tag", {"tags": {"microsoft-x": "c"}}, ("tags.microsoft-x = c", "Azure keeps names")),
     ("long tag", {"tags": {"a": "b" * 257}}, ("tags.a = bbb", "257 characters", "256 at most")),
     ("many tags", {"tags": {f"t{n}": "x" for n in range(48)}}, ("tags = 48 tags", "47 at most")),
-    ("tag as number", {"tags": {"a": 1}}, ("tags.a = 1", "string")),
+    ("tag as yes or no", {"tags": {"a": True}}, ("tags.a = True", "string")),
     # keys
     ("misspelt key", {"headsize": "x"}, ("headsize: there is no such key", "headSize,", "rm headsize")),
     ("snake case", {"head_size": "x"}, ("head_size: there is no such key", "rm head_size")),

@@ -27,7 +27,9 @@ import pulumi
 from infra.azure.contents import StorageContents
 from infra.azure.secrets import GatewayPassword
 
-contents = StorageContents("contents", stack="x", account={account!r}, container={container!r}, key={key!r})
+contents = StorageContents(
+    "contents", stack="x", part="cluster", account={account!r}, container={container!r}, key={key!r}
+)
 password = GatewayPassword("machine", opts=pulumi.ResourceOptions(depends_on=[contents]))
 pulumi.export("password", password.value)
 """
@@ -39,7 +41,17 @@ infra.azure.contents._url = lambda _: {url!r}
 """For the engine's processes: the server instead of Azure's."""
 
 NAMES = itertools.count(1)
-PROPS = {"stack": "x", "account": ACCOUNT, "container": "files", "key": ACCOUNT_KEY}
+PROPS = {"stack": "x", "part": "cluster", "account": ACCOUNT, "container": "files", "key": ACCOUNT_KEY}
+AZURES_OWN = (
+    "HdiSamples/HdiSamples/FoodInspectionData/README",
+    "example/data/gutenberg/davinci.txt",
+    "hive/warehouse/hivesampletable/HiveSampleData.txt",
+    "HdiNotebooks/PySpark/00 - [READ ME FIRST] Spark Magic Kernel Features.ipynb",
+    "cluster-info/x.json",
+    "hdp/apps/5.1/spark.tgz",
+    "app-logs/root/1.log",
+)
+"""What a cluster's container holds before anybody has used it, by Microsoft's documents."""
 
 
 @pytest.fixture
@@ -55,7 +67,7 @@ def container(project: Path, azurite: BlobServer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(contents, "_url", lambda _: f"http://{azurite.server}/{ACCOUNT}")
     name = f"contents-{next(NAMES)}"
     client = azurite.container(name)
-    for path in ("hdp/apps/5.1/spark.tgz", "app-logs/root/1.log", "cluster/nodes/hn0-x.json", "tmp/x"):
+    for path in (*AZURES_OWN, "cluster/nodes/hn0-x.json", "tmp/x"):
         client.upload_blob(path, b"of machines")
     client.upload_blob("data", b"", metadata={"hdi_isfolder": "true"})
     client.upload_blob("user/sshuser", b"", metadata={"hdi_isfolder": "true"})
@@ -71,6 +83,34 @@ def put(azurite: BlobServer, container: str, path: str) -> None:
 
 def test_what_only_machines_needed_stops_nobody(container: str) -> None:
     StorageContentsProvider().delete("id", {**PROPS, "container": container})
+
+
+def test_a_container_that_holds_only_azures_own_stops_nobody() -> None:
+    contents.refuse("files@x", "x", "cluster", [(name, 1) for name in AZURES_OWN])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "HdiNotebooks/mine.ipynb",
+        "hive/warehouse/mine/1.orc",
+        "apps/spark/warehouse/mine/1.parquet",
+        "hiveql.sql",
+    ],
+)
+def test_what_people_made_beside_azures_own_is_kept(path: str) -> None:
+    with pytest.raises(StackError, match="it still holds a blob"):
+        contents.refuse("files@x", "x", "cluster", [(name, 1) for name in (*AZURES_OWN, path)])
+
+
+def test_a_storages_own_stack_has_removed_nothing_and_no_cluster() -> None:
+    with pytest.raises(StackError) as caught:
+        contents.refuse("files@x", "keep", "storage", [("data/mnist.lmdb", 1)])
+    line = str(caught.value)
+    assert "forceDestroy is off; nothing was removed" in line
+    assert "pulumi destroy --stack keep" in line
+    for word in ("NAT", "the cluster is gone", "storageStack"):
+        assert word not in line
 
 
 def test_data_stop_a_destroy_and_the_line_says_how_to_go_on(container: str, azurite: BlobServer) -> None:
@@ -119,12 +159,13 @@ def test_an_account_that_does_not_answer_is_told(project: Path, monkeypatch: pyt
         StorageContentsProvider().delete("id", dict(PROPS))
 
 
-def test_nothing_is_made_and_a_changed_key_is_only_noted() -> None:
+def test_nothing_is_made_and_a_changed_key_or_part_is_only_noted() -> None:
     provider = StorageContentsProvider()
     made = provider.create(dict(PROPS))
     assert made.id == f"{ACCOUNT}/files"
-    diff = provider.diff(made.id, PROPS, {**PROPS, "key": "other"})
-    assert (diff.changes, diff.replaces) == (True, [])
+    for key in ("key", "part"):
+        diff = provider.diff(made.id, PROPS, {**PROPS, key: "other"})
+        assert (diff.changes, diff.replaces) == (True, [])
     assert provider.update(made.id, PROPS, {**PROPS, "key": "other"}).outs == {**PROPS, "key": "other"}
     assert provider.diff(made.id, PROPS, {**PROPS, "container": "other"}).replaces == ["container"]
     assert not provider.diff(made.id, PROPS, dict(PROPS)).changes

@@ -46,6 +46,9 @@ def test_another_text_is_refused_with_a_command_that_makes_one(tmp_path: Path, t
     line = str(caught.value)
     for part in ("caffe-spark:publicKeyFile = ", word, "ssh-keygen -t rsa", "--stack az"):
         assert part in line
+    assert "-N ''" in line, "nothing here asks for a passphrase"
+    for half in ("publicKeyFile ~/.ssh/caffe-spark.pub", "privateKeyFile ~/.ssh/caffe-spark"):
+        assert f"{half} --stack az" in line
     assert "\n" not in line
 
 

@@ -209,6 +209,16 @@ def test_a_list_without_an_end_is_given_up(served: PriceList) -> None:
     assert len(served.asked) == price_list.PAGES
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_list_that_is_not_given_out_is_no_matter_of_a_login_or_a_stack(
+    served: PriceList, status: int
+) -> None:
+    served.status = status
+    with pytest.raises(ServiceDown, match=rf"the list is not given out here: .*\({status}\)") as caught:
+        price_list.refresh(CONFIG, url=served.url)
+    assert caught.value.fix == "Run `fab cost` without --refresh."
+
+
 @pytest.mark.parametrize(("status", "said"), [(429, "throttles these calls"), (400, "it is refused")])
 def test_a_refusal_is_one_line(served: PriceList, status: int, said: str) -> None:
     served.status = status

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,8 +28,12 @@ from tests.infra.azure.conftest import (
     AzureProgram,
     Recording,
     Registration,
+    storage_file,
 )
 from tests.infra.recorder import ROOT
+from tests.offline import no_login
+
+__all__ = ["no_login"]
 
 CLUSTER = "azure-native:hdinsight:Cluster"
 ACCOUNT = "azure-native:storage:StorageAccount"
@@ -41,6 +46,8 @@ SUBNET = "azure-native:network:Subnet"
 NAT = "azure-native:network:NatGateway"
 ENDPOINT = "azure-native:network:PrivateEndpoint"
 PROVIDER = "pulumi:providers:azure-native"
+OTHER = "99999999-0000-0000-0000-000000000000"
+"""A subscription beside the stack's own."""
 OWN_TAGS = {"Project": "caffe-spark", "Stack": "test", "ManagedBy": "pulumi"}
 UNTAGGED = {
     "azure-native:authorization:RoleAssignment",
@@ -318,7 +325,7 @@ def test_an_account_of_one_cluster_lets_in_its_subnet_operators_and_hdinsight(co
         (subnet,) = rules["virtualNetworkRules"]
         assert subnet["virtualNetworkResourceId"] == recording.the(SUBNET).id
         # No prefix: the account's firewall takes none of 32.
-        assert [rule["iPAddressOrRange"] for rule in rules["ipRules"]] == ["203.0.113.7"]
+        assert [rule["iPAddressOrRange"] for rule in rules["ipRules"]] == ["198.18.0.7"]
     (endpoint,) = recording.the(SUBNET).inputs["serviceEndpoints"]
     assert endpoint == {"service": "Microsoft.Storage"}
 
@@ -402,7 +409,8 @@ def test_it_is_never_changed_in_place(config: dict[str, str]) -> None:
     assert options["delete_before_replace"] is True
     assert options["create_timeout"] == "90m"
     role = "properties.computeProfile.roles"
-    expected = {f"{role}[0].scriptActions", f"{role}[1].scriptActions"}
+    # What HDInsight makes of other tags on a cluster that is there is not known.
+    expected = {"tags", f"{role}[0].scriptActions", f"{role}[1].scriptActions"}
     if "autoscale" in config:
         expected |= {f"{role}[1].targetInstanceCount"}
     assert set(options["ignore_changes"]) == expected
@@ -465,10 +473,10 @@ def test_nothing_comes_in_from_everywhere(config: dict[str, str]) -> None:
 
 def test_hdinsight_comes_in_only_where_it_opens_the_connections() -> None:
     tags = {rule["sourceAddressPrefix"] for rule in recorded().the(NSG).inputs["securityRules"]}
-    assert tags == {"HDInsight.WestEurope", "HDInsight.WestUS", "HDInsight.EastUS", "203.0.113.7/32"}
+    assert tags == {"HDInsight.WestEurope", "HDInsight.WestUS", "HDInsight.EastUS", "198.18.0.7/32"}
     outbound = recorded(resourceProviderConnection="outbound")
     assert {rule["sourceAddressPrefix"] for rule in outbound.the(NSG).inputs["securityRules"]} == {
-        "203.0.113.7/32"
+        "198.18.0.7/32"
     }
     assert properties(resourceProviderConnection="outbound")["networkProperties"] == {
         "resourceProviderConnection": "Outbound",
@@ -538,9 +546,24 @@ def test_everything_goes_through_the_stacks_own_provider(config: dict[str, str])
     own = f"{provider.urn}::{provider.id}"
     assert {one.provider for one in recording.azure} == {own}
     assert {call.provider for call in recording.invokes} <= {own}
-    assert "subscriptionId" not in provider.inputs
-    named = recorded(subscription=SUBSCRIPTION).the(PROVIDER)
-    assert named.inputs["subscriptionId"] == SUBSCRIPTION
+    assert provider.inputs["subscriptionId"] == SUBSCRIPTION
+
+
+def test_the_provider_takes_the_login_that_our_own_clients_take() -> None:
+    """Else a preflight would hold with one login, and `pulumi up` fail with another."""
+    assert recorded().the(PROVIDER).inputs["useDefaultAzureCredential"] in (True, "true")
+
+
+def test_that_login_brings_no_subscription_so_the_environment_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARM_SUBSCRIPTION_ID", OTHER)
+    provider = AzureProgram([]).run(subscription="").the(PROVIDER)
+    assert provider.inputs["subscriptionId"] == OTHER
+
+
+def test_without_any_login_the_line_comes_before_the_first_resource(
+    no_login: None, azure_program: AzureProgram
+) -> None:
+    assert azure_program.refused(subscription="").endswith("Run `az login`.")
 
 
 @pytest.mark.parametrize("config", [*VARIANTS, ALONE], ids=str)
@@ -564,9 +587,17 @@ def test_the_cluster_goes_before_the_storage_is_looked_into(config: dict[str, st
     contents = recording.named("storage-contents").urn
     for one in [recording.the(CLUSTER), *recording.of(ENDPOINT).values()]:
         assert contents in set(_needs(one, by_urn)), one.name
-    assert recording.of(ACCOUNT)["storage-account"].urn in set(
-        _needs(recording.named("storage-contents"), by_urn)
-    ), "looked into before the account goes"
+
+
+@pytest.mark.parametrize("config", [{}, MSI, ABFSS, ALONE, ALONE | ABFSS], ids=str)
+def test_nothing_of_the_storage_goes_before_it_is_looked_into(config: dict[str, str]) -> None:
+    """A destroy that is refused has removed none of it: neither scripts nor what takes deleted blobs back."""
+    recording = recorded(**config)
+    by_urn = {one.urn: one for one in recording.resources}
+    after = set(_needs(recording.named("storage-contents"), by_urn))
+    for one in recording.azure:
+        if one.type.startswith("azure-native:storage:") and one.type != BLOB:
+            assert one.urn in after, one.name
 
 
 def _needs(one: Registration, by_urn: dict[str, Registration]) -> Iterator[str]:
@@ -585,6 +616,58 @@ def test_the_names_of_resources_are_like_no_other() -> None:
     """Mocks let two resources of one URN pass; the engine does not."""
     urns = [one.urn for one in recorded(**(ABFSS | PRIVATE | LOGS)).resources]
     assert len(urns) == len(set(urns))
+
+
+# What ends it before the first resource
+
+
+def test_an_examples_address_is_refused_before_anything_is_made(azure_program: AzureProgram) -> None:
+    line = azure_program.refused(adminCidrs='["198.18.0.7/32", "203.0.113.7/32"]')
+    assert "adminCidrs[1] = 203.0.113.7/32: that is an example's range" in line
+    assert "config set --path 'adminCidrs[1]' $(curl -s https://checkip" in line
+    assert "\n" not in line
+
+
+def test_where_the_storage_is_another_stacks_it_is_the_cluster_that_nobody_reaches(
+    azure_program: AzureProgram,
+) -> None:
+    line = azure_program.refused(adminCidrs='["203.0.113.7/32"]', **ELSEWHERE)
+    assert "neither SSH nor the gateway" in line
+    assert "storage account" not in line
+
+
+def test_a_preview_only_warns_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", said.append)
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+    assert AzureProgram([]).run(adminCidrs='["203.0.113.7/32"]').the(CLUSTER)
+    assert "an example's range" in said[0]
+
+
+def test_a_storage_lets_in_no_address_so_an_example_does_no_harm() -> None:
+    assert AzureProgram([]).run(adminCidrs='["203.0.113.7/32"]', **ALONE).the(ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([], ("storageStack = keep", "by Pulumi.keep.yaml that stack is no storage")),
+        (["part: storage", "region: uksouth"], ("is in uksouth", "config set region uksouth --stack test")),
+        (["part: storage", f"subscription: {OTHER}"], (f"would be in {SUBSCRIPTION}",)),
+    ],
+)
+def test_a_storage_of_another_stack_that_does_not_fit_is_told_by_its_file(
+    azure_program: AzureProgram,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: list[str],
+    words: tuple[str, ...],
+) -> None:
+    storage_file(tmp_path, "keep", *lines)
+    monkeypatch.chdir(tmp_path)
+    line = azure_program.refused(**ELSEWHERE)
+    for word in words:
+        assert word in line
 
 
 # What `pulumi up` ends with

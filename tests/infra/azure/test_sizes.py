@@ -10,7 +10,7 @@ import pytest
 from infra.azure import network_plan, security, sizes
 from infra.azure.config import AzureConfig
 from infra.azure.document import container_memory_mb
-from infra.azure.firewall import addresses
+from infra.azure.storage_firewall import addresses
 
 TABLE = sizes.table()
 
@@ -59,6 +59,11 @@ def test_regions_of_group_1_are_managed_from_two_others() -> None:
     assert regions["eastus"].service_tags == ("HDInsight.EastUS", "HDInsight.WestUS")
     assert regions["uksouth"].service_tags == ("HDInsight.UKSouth",)
     assert not [name for name in regions if not (name.islower() and name.isalnum())]
+
+
+def test_a_size_is_found_in_whatever_letters() -> None:
+    assert TABLE.find("standard_e8_v3") is TABLE.sizes["Standard_E8_V3"]
+    assert TABLE.find("STANDARD_F8S_V2") is None
 
 
 def test_rules_have_priorities_of_their_own_and_sources_that_are_named() -> None:

@@ -47,7 +47,7 @@ def test_a_name_that_nobody_has_is_free(cloud: Cloud) -> None:
 
 
 def test_the_stacks_own_group_is_no_obstacle(cloud: Cloud, account: Account) -> None:
-    has_group(account, Name="caffe-spark-test-worker", **tags.aws_tags(STACK))
+    has_group(account, Name="caffe-spark-test-worker", **tags.cloud_tags(STACK))
     assert asked(cloud).detail == f"{GROUP} is this stack's"
 
 

@@ -155,7 +155,7 @@ def test_no_room_for_a_vpc_is_refused_with_the_command_that_asks_for_more(
 def test_the_stacks_own_vpc_does_not_stand_in_its_way(cloud: Cloud, account: Account) -> None:
     account.quotas["L-F678F1CE"] = 5
     fill(account, 3)
-    fill(account, 1, **tags.aws_tags(STACK))
+    fill(account, 1, **tags.cloud_tags(STACK))
     assert answers(checks(config(), STACK), cloud)["quota: VPCs"].verdict == "holds"
 
 

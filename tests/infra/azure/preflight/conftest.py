@@ -24,7 +24,7 @@ STACK = "demo"
 
 def config(**values: Any) -> AzureConfig:
     """A stack's configuration; only the region and an operator have to be said."""
-    given = {"region": "westeurope", "workers": 3, "adminCidrs": ["203.0.113.7/32"], **values}
+    given = {"region": "westeurope", "workers": 3, "adminCidrs": ["198.18.0.7/32"], **values}
     return AzureConfig.model_validate(given)
 
 

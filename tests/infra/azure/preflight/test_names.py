@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from infra.azure.preflight.body import body
 from infra.azure.preflight.cloud import names_of
 from tests.cloud.arm import SUBSCRIPTION
 from tests.cloud.azure_account import TENANT, Account
-from tests.infra.azure.conftest import AzureMocks, AzureProgram
+from tests.infra.azure.conftest import AzureMocks, AzureProgram, storage_file
 from tests.infra.azure.preflight.conftest import STACK, Preflight, config
 
 GROUP = "caffe-spark-demo"
+OTHER = "99999999-0000-0000-0000-000000000000"
 NAMES = names_of(config(), STACK, SUBSCRIPTION)
 
 
@@ -67,7 +69,33 @@ def test_both_accounts_are_asked_about_where_scripts_have_their_own(
 
 def test_a_storage_stacks_account_is_not_asked_about(account: Account, preflight: Preflight) -> None:
     found = preflight.run(config(storageStack="keep"))["storage account"]
-    assert found.detail.startswith("keep's (storageStack)")
+    assert (found.verdict, found.fix) == ("note", "")
+    assert found.detail.startswith("keep's (storageStack), whose file is not here")
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict", "said"),
+    [
+        (["part: storage"], "holds", "keep's (storageStack), which fits as Pulumi.keep.yaml has it"),
+        ([], "fails", "by Pulumi.keep.yaml that stack is no storage"),
+        (["part: storage", "storageMode: abfss-msi"], "fails", "made for abfss-msi"),
+        (["part: storage", f"subscription: {OTHER}"], "fails", f"is in subscription {OTHER}"),
+    ],
+)
+def test_a_storage_stacks_file_is_compared_where_it_is_here(
+    account: Account,
+    preflight: Preflight,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    lines: list[str],
+    verdict: str,
+    said: str,
+) -> None:
+    storage_file(tmp_path, "keep", *lines)
+    monkeypatch.chdir(tmp_path)
+    found = preflight.run(config(storageStack="keep"))["storage account"]
+    assert (found.verdict, bool(found.fix)) == (verdict, verdict == "fails")
+    assert said in found.detail
 
 
 def test_a_resource_group_of_somebody_elses(account: Account, preflight: Preflight) -> None:

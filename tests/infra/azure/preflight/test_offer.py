@@ -12,6 +12,7 @@ from tests.cloud.azure_account import Account
 from tests.infra.azure.preflight.conftest import Preflight, config
 
 GROUP = "caffe-spark-demo"
+SLOT = {"days": ["Monday"], "time": "08:00", "min": 6, "max": 6}
 
 
 def rule(**values: Any) -> dict[str, Any]:
@@ -123,7 +124,7 @@ def test_a_quota_that_is_short_says_by_how_many_and_how_many_workers_fit(
         "46 cores needed (2 heads as Standard_E8_V3, 3 workers as Standard_E8_V3, 3 ZooKeepers as "
         "Standard_A2_v2), 40 left of 60: 6 too few"
     )
-    assert "pulumi config set --path workers 2 --stack demo" in quota.fix
+    assert "pulumi config set workers 2 --stack demo" in quota.fix
     assert "Help + support" in quota.fix
 
 
@@ -136,6 +137,30 @@ def test_autoscale_is_cut_where_it_is_what_does_not_fit(account: Account, prefli
     account.usages = {"cores": (0, 62)}
     quota = preflight.run(config(autoscale={"min": 3, "max": 6}))["quota: cores"]
     assert "--path autoscale.max 5 " in quota.fix
+
+
+def test_fewer_workers_than_the_other_settings_allow_are_not_advised(
+    account: Account, preflight: Preflight
+) -> None:
+    for cores, values in (
+        (54, {"autoscale": {"min": 4, "max": 6}, "workers": 4}),  # 4 fit, and max has to be above min
+        (62, {"autoscale": {"min": 3, "max": 6}, "workers": 6}),  # 5 fit, and the cluster starts with 6
+        (40, {"autoscale": {"schedule": [SLOT]}, "workers": 6}),  # there is no max to lower
+    ):
+        account.usages = {"cores": (0, cores)}
+        quota = preflight.run(config(**values))["quota: cores"]
+        assert quota.failed
+        assert "pulumi" not in quota.fix, values
+
+
+def test_fewer_workers_are_not_advised_where_another_family_is_short(
+    account: Account, preflight: Preflight
+) -> None:
+    account.usages = {"standardAv2Family": (0, 4), "standardEv3Family": (0, 39)}
+    found = preflight.run(config())
+    assert "6 cores needed" in found["quota: standardAv2Family"].detail
+    assert "pulumi" not in found["quota: standardAv2Family"].fix
+    assert "config set workers 2" in found["quota: standardEv3Family"].fix
 
 
 def test_a_familys_quota_counts_where_azure_lists_it(account: Account, preflight: Preflight) -> None:
@@ -157,3 +182,8 @@ def test_what_the_stacks_own_cluster_uses_is_not_counted_twice(
     assert "46 cores needed" in found["quota: cores"].detail
     assert found["quota: cores"].verdict == "holds"
     assert SUBSCRIPTION in group
+    account.usages = {"standardEv3Family": (40, 40), "standardAv2Family": (6, 10)}
+    found = preflight.run(config())
+    assert "40 cores needed" in found["quota: standardEv3Family"].detail
+    assert "40 left of 40" in found["quota: standardEv3Family"].detail
+    assert found["quota: standardAv2Family"].detail.endswith("10 left of 10")

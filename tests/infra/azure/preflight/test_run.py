@@ -24,6 +24,7 @@ LINES = [
     "cluster name",
     "storage account",
     "request",
+    "adminCidrs",
     "Pulumi",
     "Pulumi's azure-native plugin",
     "ssh",
@@ -91,7 +92,8 @@ def test_a_login_of_another_tenant_says_so_once(account: Account, preflight: Pre
 def test_a_subscription_that_the_login_does_not_see(account: Account, preflight: Preflight) -> None:
     other = "99999999-0000-0000-0000-000000000000"
     found = preflight.run(config(subscription=other))
-    assert f"'{other}' could not be found" in found["login"].detail
+    assert found["login"].detail == f"this login sees no subscription {other}"
+    assert found["rights"].detail == found["login"].detail
     assert "az account list" in found["login"].fix
 
 
@@ -100,6 +102,14 @@ def test_one_that_is_disabled(account: Account, preflight: Preflight) -> None:
     found = preflight.run(config(subscription=SUBSCRIPTION))
     assert "is Disabled: nothing can be made in it" in found["login"].detail
     assert found["rights"].verdict == "skipped"
+    assert "is Disabled" in found["rights"].detail, "whoever is logged in is not told otherwise"
+
+
+@pytest.mark.parametrize("state", ["Disabled", "Warned"])
+def test_where_none_is_in_use_none_is_chosen(state: str, account: Account, preflight: Preflight) -> None:
+    account.subscriptions[0]["state"] = state
+    found = preflight.run(config())
+    assert f"sees no subscription that is in use (Research is {state})" in found["login"].detail
 
 
 def test_several_and_none_chosen_are_listed(account: Account, preflight: Preflight) -> None:
@@ -108,6 +118,13 @@ def test_several_and_none_chosen_are_listed(account: Account, preflight: Preflig
     found = preflight.run(config())
     assert f"this login sees Research ({SUBSCRIPTION}), Teaching (2)" in found["login"].detail
     assert "pulumi config set subscription ID --stack demo" in found["login"].fix
+    assert found["rights"].detail == found["login"].detail, "whoever is logged in is not told otherwise"
+
+
+def test_the_only_one_in_use_is_chosen_paid_for_or_not(account: Account, preflight: Preflight) -> None:
+    account.subscriptions[0]["state"] = "PastDue"
+    account.subscriptions.append({"subscriptionId": "2", "displayName": "Old", "state": "Disabled"})
+    assert preflight.run(config())["login"].detail.startswith("subscription Research")
 
 
 def test_the_environment_or_the_cli_chooses_as_for_pulumis_provider(
@@ -172,6 +189,24 @@ def test_a_storage_alone_asks_less(account: Account, preflight: Preflight) -> No
         "Pulumi's azure-native plugin",
     ]
     assert preflight.failed == []
+
+
+# ---- operators
+
+
+def test_an_examples_address_fails_with_the_command_that_sets_ones_own(
+    account: Account, preflight: Preflight
+) -> None:
+    found = preflight.run(config(adminCidrs=["198.18.0.7/32", "203.0.113.7/32"]))["adminCidrs"]
+    assert found.failed
+    assert "an example's range" in found.detail
+    assert "config set --path 'adminCidrs[1]' $(curl" in found.fix
+    assert found.fix.endswith("--stack demo`.")
+
+
+def test_where_nobody_comes_from_outside_no_address_is_judged(account: Account, preflight: Preflight) -> None:
+    found = preflight.run(config(adminCidrs=[], privateLink=True, resourceProviderConnection="outbound"))
+    assert "adminCidrs" not in found
 
 
 # ---- rights

@@ -162,6 +162,14 @@ def test_a_cluster_is_no_storage(account: Account) -> None:
     assert swept(storage=["keep"]).kinds == ["HDInsight cluster"]
 
 
+def test_a_thing_in_a_group_that_is_kept_has_a_command_of_its_own(account: Account) -> None:
+    kept(account)
+    id_ = account.add(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/caffe-spark-keep", NAT, "nat", tags=KEEP)
+    found = swept(storage=["keep"])
+    assert found.kinds == ["NAT gateway"]
+    assert f"az resource delete --ids {id_} --subscription {SUBSCRIPTION}" in found.said.splitlines()
+
+
 def test_a_cluster_that_left_while_its_storage_stays_is_told_apart(account: Account) -> None:
     stack(account)
     kept(account)
@@ -173,9 +181,11 @@ def test_a_cluster_that_left_while_its_storage_stays_is_told_apart(account: Acco
 # ---- where
 
 
-def test_every_subscription_that_is_in_use_is_searched(account: Account) -> None:
-    for number, state in (("2", "Enabled"), ("3", "Disabled")):
-        account.subscriptions.append({"subscriptionId": number, "displayName": number, "state": state})
+@pytest.mark.parametrize("state", ["Enabled", "Warned", "PastDue", "Disabled"])
+def test_every_subscription_is_searched_in_use_or_not(state: str, account: Account) -> None:
+    """What is in one that is past due runs on, and bills."""
+    for number, how in (("2", state), ("3", "Deleted")):
+        account.subscriptions.append({"subscriptionId": number, "displayName": number, "state": how})
     account.add(account.group("caffe-spark-demo", sub="2"), NAT, "nat")
     found = swept()
     assert found.kinds == ["NAT gateway", "resource group"]
@@ -195,6 +205,13 @@ def test_only_the_named_regions_are_searched(account: Account) -> None:
     stack(account)
     assert swept(regions=["eastus"]).found.clean
     assert len(swept(regions=["eastus", "westeurope"]).kinds) == 7
+
+
+def test_a_thing_whose_group_is_elsewhere_has_a_command_of_its_own(account: Account) -> None:
+    id_ = account.add(account.group("caffe-spark-demo", location="eastus"), NAT, "nat")
+    assert (
+        swept(regions=["westeurope"]).the("NAT gateway").command.startswith(f"az resource delete --ids {id_}")
+    )
 
 
 def test_a_region_that_there_is_not_is_refused(account: Account) -> None:

@@ -20,8 +20,8 @@ def network_rules(
     """Nobody else, where it is known who: without a subnet or an operator's address, everybody with a key.
 
     A storage that outlives its clusters cannot know their subnets, and where operators come through Private
-    Link, what the program itself uploads comes from nobody knows where. HDInsight asks for the exception of
-    trusted services: https://learn.microsoft.com/azure/hdinsight/overview-azure-storage
+    Link, what the program itself uploads comes from an address that is not known. HDInsight asks for the
+    exception of trusted services: https://learn.microsoft.com/azure/hdinsight/overview-azure-storage
     """
     if subnet_id is None or not admin_cidrs:
         return storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW, bypass="AzureServices")
