@@ -194,7 +194,7 @@ def test_what_the_driver_refused_is_told_in_its_own_words(world: World) -> None:
 def test_a_driver_that_never_spoke_is_explained_by_livys_log(world: World) -> None:
     world.livy.states, world.livy.events = ["dead"], []
     world.livy.log = ['java.io.IOException: No FileSystem for scheme "gs"']
-    with pytest.raises(JobError, match="scheme gs"):
+    with pytest.raises(JobError, match="a path begins with gs:"):
         world.run()
 
 

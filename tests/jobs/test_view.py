@@ -57,7 +57,11 @@ def test_time_left_keeps_its_minutes_whole(view: View, out: io.StringIO) -> None
     assert "2:00 left" in out.getvalue()
 
 
-def test_on_a_terminal_a_bar_follows_the_iterations(out: io.StringIO) -> None:
+def test_on_a_terminal_a_bar_follows_the_iterations(
+    out: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whoever runs the tests may have none that draws.
+    monkeypatch.setenv("TERM", "xterm")
     console = Console(file=out, width=120, force_terminal=True)
     with View(console) as view:
         view.line(event("phase", phase="train"))
