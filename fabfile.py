@@ -18,7 +18,7 @@ from bootstrap import script_actions
 from bootstrap.cluster import Cluster
 from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
-from bootstrap.errors import CaffeSparkError
+from bootstrap.errors import CaffeSparkError, ConfigError
 from bootstrap.execute import apply
 from bootstrap.framework import (
     Recipe,
@@ -31,8 +31,8 @@ from bootstrap.framework import (
 from bootstrap.script_actions.report import report
 from bootstrap.stack import load_cluster, stacks_up
 from jobs.data import ensure_data
-from jobs.livy import gateway as require_livy
 from jobs.livy import run_by_livy
+from jobs.livy_batches import Livy
 from jobs.logs import show as show_log
 from jobs.run import attach as follow_job
 from jobs.run import kill as kill_job
@@ -137,10 +137,16 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     """Train on Spark, stream progress, bring back accuracy and features."""
     job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
     job = job.with_overrides(executors=executors, iterations=iterations)
+    if livy and recipe:
+        raise ConfigError(
+            f"--livy --recipe {recipe}",
+            "Livy's jobs run on the framework that the cluster has",
+            f"Run `fab build-headnode --recipe {recipe}{_same(stack)}`, then this without --recipe.",
+        )
     if livy:
         declared = load_cluster(ROOT, stack, environment(ROOT, os.environ))
-        require_livy(declared)
-        run_by_livy(declared, job, require_persisted(declared), console, RESULTS)
+        server = Livy.of(declared)
+        run_by_livy(server, declared, job, require_persisted(declared), console, results=RESULTS)
         return
     cluster = cluster_of(stack)
     job.check(cluster)
@@ -150,7 +156,10 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     ensure_data(cluster, job, console)
     run_job(cluster, job, framework.key, console, RESULTS)
     same = _same(stack)
-    console.print(f"Next: `fab doctor{same}`, another `fab submit-mnist{same}`, or `pulumi destroy{same}`")
+    console.print(
+        f"Next: `fab doctor{same}`, another `fab submit-mnist{same}`, or `pulumi destroy{same}`",
+        soft_wrap=True,
+    )
 
 
 @task(positional=["job"], help={"job": "job id, as submit-mnist printed it", "stack": STACK_HELP})

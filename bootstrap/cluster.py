@@ -121,6 +121,8 @@ class Yarn(_Frozen):
     """URL of its web service, as nodes reach it: `http://head:8088`."""
     container_memory_mb: int = Field(ge=512)
     container_cores: int = Field(ge=1)
+    step_mb: int = Field(default=1, ge=1)
+    """Containers are multiples of it: YARN rounds up."""
 
 
 class HdInsight(_Frozen):

@@ -15,26 +15,30 @@ GRACE = 10
 """Seconds for executors to notice that their driver is gone."""
 
 
-def sweep(cluster: Cluster, job: str) -> None:
+def sweep(cluster: Cluster, job: str) -> list[str]:
     """Wait until no node runs anything of the job; what does not go by itself is killed.
 
-    A node that does not answer is passed over: `fab doctor` and the next job will say so.
+    Returns:
+        Names of the nodes that were looked at: one that does not answer is passed over.
 
     Raises:
         JobError: a process survives even that.
     """
     with ThreadPoolExecutor(len(cluster.nodes)) as pool:
-        left = [line for line in pool.map(lambda node: _sweep(cluster, node, job), cluster.nodes) if line]
+        found = list(pool.map(lambda node: _sweep(cluster, node, job), cluster.nodes))
+    left = [line for line in found if line]
     if left:
         raise JobError(f"job {job}", f"processes of it are left: {'; '.join(left)}", "Reboot these nodes.")
+    return [node.name for node, line in zip(cluster.nodes, found, strict=True) if line is not None]
 
 
-def _sweep(cluster: Cluster, node: Node, job: str) -> str:
+def _sweep(cluster: Cluster, node: Node, job: str) -> str | None:
+    """What is left there; None where nobody answers."""
     try:
         with connect(cluster, node) as remote:
             result = remote.run(sweep_script(job), check=False, timeout=GRACE + 30)
     except Unreachable:
-        return ""
+        return None
     return "" if result.ok else f"{node.name}: {result.stdout.strip()}"
 
 

@@ -1,53 +1,64 @@
 """Runs a job through Livy, HDInsight's job server: HTTPS alone, where people may not log in by SSH.
 
 Everything that the job needs goes to shared storage; the driver copies its events there while it runs, and
-that copy is followed. https://livy.apache.org/docs/latest/rest-api.html
+that copy is followed. A batch runs and bills whether or not anybody follows it: it is ended by Ctrl-C and by
+SIGTERM, and where it can be neither followed nor ended, the last line says how to do so by hand.
 """
 
 from __future__ import annotations
 
-import json
+import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rich.console import Console
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster, HdInsight
-from bootstrap.errors import ConfigError, JobError, ServiceDown
+from bootstrap.cluster import Cluster
+from bootstrap.errors import CaffeSparkError, JobError, ServiceDown
+from jobs.livy_batches import AnswerLost, Livy, Refused
 from jobs.package import PROGRAM_TEXT, trainer_zip
+from jobs.signals import handled, stopping_signals, uninterrupted
 from jobs.spec import JobSpec
 from jobs.submit import EVENTS, PROGRAM, TRAINER, JobPlace, settings, trainer_arguments
 from jobs.summary import Summary, summarise
 from jobs.view import View
 
 if TYPE_CHECKING:
-    import requests
-
     from bootstrap.blob import Blobs
 
 POLL_S: Final = 3.0
-ANSWER_S: Final = 30.0
-LINES: Final = 2000
-"""Of Livy's log, at most."""
+PATIENCE_S = 300.0
+"""Seconds without an answer after which a batch is no longer followed: a head is replaced sooner."""
+KILL_PATIENCE_S = 30.0
+"""Likewise when it is to be ended: people wait for that."""
 ENDED: Final = ("success", "dead", "killed", "error")
 _ENV: Final = "spark.yarn.appMasterEnv."
+_Answer = TypeVar("_Answer")
 
 
 def run_by_livy(
-    cluster: Cluster, spec: JobSpec, framework: str, console: Console, results: Path, *, poll: float = POLL_S
+    livy: Livy,
+    cluster: Cluster,
+    spec: JobSpec,
+    framework: str,
+    console: Console,
+    *,
+    results: Path,
+    poll: float = POLL_S,
 ) -> Summary:
-    """Submit a job, follow it, and bring its results into `results`/JOB. Ctrl-C ends the job.
+    """Submit a job, follow it, and bring its results into `results`/JOB. Ctrl-C and SIGTERM end the job.
 
     Raises:
-        ConfigError: the cluster has no Livy, or is too small for the job.
+        ConfigError: the cluster is too small for the job.
         JobError: it was refused, failed or was killed.
         ServiceDown: the gateway or storage does not answer, or refuses the stack's password.
     """
-    given = gateway(cluster)
     spec.check(cluster)
     from bootstrap.blob import Blobs
 
@@ -56,44 +67,33 @@ def run_by_livy(
     name = f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     place = JobPlace(name, "", blobs.url(f"{paths.JOBS_DIR}/{name}"))
     _upload(blobs, spec, place)
-    livy = Livy(given)
-    batch = livy.submit(body(spec, cluster, place))
-    console.print(f"job      {name} is Livy's batch {batch} on {given.name}", soft_wrap=True)
+    batch: _Batch | None = None
     view = View(console)
-    try:
-        with view:
-            state = _follow(livy, batch, blobs, place, view=view, poll=poll)
-    except KeyboardInterrupt:
-        livy.kill(batch)
-        raise JobError(
-            f"job {name}", "it was killed, as you asked", "Submit it again when you like."
-        ) from None
+    with stopping_signals():
+        try:
+            with _stops_wait():
+                batch = _Batch(livy, _submit(livy, name, body(spec, cluster, place)), name, console, poll)
+            console.print(f"job      {name} is Livy's batch {batch.number} on {livy.name}", soft_wrap=True)
+            with view:
+                state = _follow(batch, blobs, place, view)
+        except KeyboardInterrupt:
+            if batch is not None:
+                batch.end()
+            raise JobError(
+                f"job {name}", "it was killed, as you asked", "Submit it again when you like."
+            ) from None
     folder = results / name
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "job.log"
-    log.write_text("\n".join(livy.log(batch)) + "\n")
+    log.write_text(batch.log())
     if state != "success":
-        raise view.failure(name, 1, str(log), log.read_text(), cluster.stack)
+        application = batch.application()
+        told = f"`yarn logs -applicationId {application}` on a head; Livy's: {log}" if application else log
+        raise view.failure(name, 1, str(told), log.read_text(), cluster.stack)
     summary = _bring_back(blobs, spec, framework, place, view=view, folder=folder)
     console.print(summary.table())
     console.print(f"results  {folder}/", soft_wrap=True)
     return summary
-
-
-def gateway(cluster: Cluster) -> HdInsight:
-    """The cluster, if it has Livy behind a gateway.
-
-    Raises:
-        ConfigError: it has not.
-    """
-    given = cluster.hdinsight
-    if given is None or not given.gateway or given.gateway_password is None:
-        raise ConfigError(
-            f"stack {cluster.stack!r}",
-            "it has no Livy: that is HDInsight's",
-            f"Leave --livy out: `fab submit-mnist --stack {cluster.stack}`.",
-        )
-    return given
 
 
 def body(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, Any]:
@@ -113,72 +113,93 @@ def body(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, Any]:
     }
 
 
-class Livy:
-    """Livy behind a cluster's gateway."""
+@dataclass(frozen=True)
+class _Batch:
+    """A batch that was made. An answer that fails to come is waited for: the batch runs meanwhile."""
 
-    def __init__(self, given: HdInsight) -> None:
-        import requests
+    livy: Livy
+    number: int
+    job: str
+    console: Console
+    poll: float
 
-        self._given, self._url = given, f"{given.gateway}/livy/batches"
-        self._session = requests.Session()
-        password = given.gateway_password.get_secret_value() if given.gateway_password else ""
-        self._session.auth = (given.gateway_user, password)
-        # Livy refuses changes without it: a browser on a foreign page cannot send it.
-        self._session.headers["X-Requested-By"] = given.gateway_user
+    def patiently(self, ask: Callable[[], _Answer], within: float | None = None) -> _Answer:
+        """What is asked for, as soon as there is an answer; raises the last failure after a while."""
+        within = PATIENCE_S if within is None else within
 
-    def submit(self, document: dict[str, Any]) -> int:
-        """Begin a batch; its number."""
-        return int(self._ask("POST", "", json=document)["id"])
+        def tell(attempt: RetryCallState) -> None:
+            error = attempt.outcome.exception() if attempt.outcome else None
+            if attempt.attempt_number == 1 and isinstance(error, CaffeSparkError):
+                said = f"{error.given}: {error.why}; asked again for {within:.0f} s"
+                self.console.print(said, soft_wrap=True, markup=False)
 
-    def state(self, batch: int) -> str:
-        """starting, running, success, dead, killed, error …"""
-        return str(self._ask("GET", f"/{batch}/state")["state"])
+        return Retrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_after_delay(within),
+            wait=wait_fixed(self.poll),
+            before_sleep=tell,
+            reraise=True,
+        )(ask)
 
-    def log(self, batch: int) -> list[str]:
-        """What spark-submit wrote."""
-        return list(self._ask("GET", f"/{batch}/log?from=0&size={LINES}").get("log") or [])
-
-    def kill(self, batch: int) -> None:
-        """End it."""
-        self._ask("DELETE", f"/{batch}")
-
-    def _ask(self, method: str, path: str, **rest: Any) -> dict[str, Any]:  # noqa: ANN401 - requests'
-        with self._in_our_words():
-            answer = self._session.request(method, self._url + path, timeout=ANSWER_S, **rest)
-            _refuse(answer, self._given)
-            found: dict[str, Any] = answer.json() if answer.content else {}
-            return found
-
-    @contextmanager
-    def _in_our_words(self) -> Iterator[None]:
-        import requests
-
+    def log(self) -> str:
+        """What spark-submit wrote, or why that is not known: results do not depend on it."""
         try:
-            yield
-        except requests.exceptions.RequestException as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ServiceDown(
-                self._url,
-                f"Livy does not answer ({reason})",
-                "Look whether the cluster is up and whether this machine may reach its gateway (adminCidrs).",
-            ) from error
+            lines = self.patiently(lambda: self.livy.log(self.number))
+        except ServiceDown as error:
+            lines = [f"Livy's log cannot be read: {error}"]
+        return "\n".join(lines) + "\n"
 
+    def application(self) -> str:
+        """YARN's id for it, where that can be learnt."""
+        with suppress(ServiceDown):
+            return self.livy.application(self.number)
+        return ""
 
-def _refuse(answer: requests.Response, given: HdInsight) -> None:
-    if answer.ok:
-        return
-    if answer.status_code in (401, 403):
-        raise ServiceDown(
-            given.gateway,
-            f"the gateway refuses user {given.gateway_user!r} with the stack's password",
-            "Where it was changed in the portal, set it back there, to what `pulumi stack output "
-            "gateway_password --show-secrets` says.",
+    def end(self) -> None:
+        """End it, however often people press Ctrl-C meanwhile.
+
+        Raises:
+            ServiceDown: it could not be ended, and runs on.
+        """
+        with uninterrupted():
+            try:
+                self.patiently(lambda: self.livy.kill(self.number), KILL_PATIENCE_S)
+            except CaffeSparkError as error:
+                raise self.runs_on("could not be ended", error) from error
+
+    def runs_on(self, what: str, error: CaffeSparkError) -> ServiceDown:
+        """That nobody looks after it any more, and how to."""
+        return ServiceDown(
+            f"job {self.job}",
+            f"Livy's batch {self.number} of it runs on and {what} ({error.given}: {error.why.rstrip('.')})",
+            self.livy.by_hand(self.number),
         )
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, ServiceDown) and not isinstance(error, Refused)
+
+
+@contextmanager
+def _stops_wait() -> Iterator[None]:
+    """Ctrl-C and SIGTERM come after what is done here: between Livy's answer and us a batch would be lost."""
+    came: list[int] = []
+
+    def later(number: int, _frame: object) -> None:
+        came.append(number)
+
+    with handled({signal.SIGINT: later, signal.SIGTERM: later}):
+        yield
+    if came:
+        raise KeyboardInterrupt
+
+
+def _submit(livy: Livy, job: str, document: dict[str, Any]) -> int:
     try:
-        said = json.dumps(answer.json())
-    except ValueError:
-        said = answer.text
-    raise ServiceDown(given.gateway, f"Livy answers {answer.status_code}: {said[:300]}", "Run `fab status`.")
+        return livy.submit(document)
+    except AnswerLost as error:
+        given = f"job {job}: {error.given}"
+        raise ServiceDown(given, f"{error.why}; it may have begun", livy.by_hand()) from error
 
 
 def _require_data(blobs: Blobs, cluster: Cluster, spec: JobSpec) -> None:
@@ -199,19 +220,31 @@ def _upload(blobs: Blobs, spec: JobSpec, place: JobPlace) -> None:
         blobs.write(f"{folder}/{file.name}", file.read_bytes())
 
 
-def _follow(livy: Livy, batch: int, blobs: Blobs, place: JobPlace, *, view: View, poll: float) -> str:
-    """Feed the view from the copy of the events until the batch has ended; its state."""
-    seen = 0
+def _follow(batch: _Batch, blobs: Blobs, place: JobPlace, view: View) -> str:
+    """Feed the view from the copy of the events until the batch has ended; its state.
+
+    Raises:
+        ServiceDown: Livy or storage gave no answer for long; the batch runs on.
+    """
+    seen, state = 0, ""
     while True:
-        state = livy.state(batch)
-        # Read after the state: what was written before the end is then there.
-        lines = (blobs.read(f"{paths.JOBS_DIR}/{place.id}/{EVENTS}") or b"").decode().splitlines()
+        try:
+            state = batch.patiently(lambda: batch.livy.state(batch.number))
+            # Read after the state: what was written before the end is then there.
+            data = batch.patiently(lambda: blobs.read(f"{paths.JOBS_DIR}/{place.id}/{EVENTS}")) or b""
+        except CaffeSparkError as error:
+            if state in ENDED:
+                raise
+            raise batch.runs_on("can no longer be followed", error) from error
+        ended = state in ENDED
+        # The copy may be half written: a line is whole when it ends.
+        lines = (data if ended else data[: data.rfind(b"\n") + 1]).decode(errors="replace").splitlines()
         for line in lines[seen:]:
             view.line(line)
         seen = max(seen, len(lines))
-        if state in ENDED:
+        if ended:
             return state
-        time.sleep(poll)
+        time.sleep(batch.poll)
 
 
 def _bring_back(

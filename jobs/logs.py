@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable
 
 from bootstrap import paths
@@ -11,15 +12,21 @@ from bootstrap.errors import JobError
 from bootstrap.remote import Remote, connect
 from jobs import records
 from jobs.clean import alive
-from jobs.on_head.yarn import log_lines
+from jobs.on_head.resource_manager import log_lines
 from jobs.records import Kept
+from jobs.yarn import command as yarn_command
+from jobs.yarn import short
 
 YARN_LOGS = ("/var/lib/yarn/logs", "/mnt/resource/hadoop/yarn/log", "/mnt/hadoop/yarn/log")
 """Where NodeManagers keep the logs of what runs: ours, and HDInsight's."""
 STANDALONE_WORK = "/var/lib/spark/work"
 FOREVER = 30 * 86400.0
 AGGREGATED_S = 120.0
-_PROFILE = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}"
+BEGUN_POLL_S = 1.0
+ALIVE_S = 1
+"""Seconds between two looks for the job's processes, beside the training."""
+SILENCE = "\0"
+"""A line that the node writes to see whether somebody still reads."""
 
 OnLine = Callable[[str], None]
 
@@ -35,6 +42,8 @@ def show(
     """
     with connect(cluster, cluster.head) as head:
         kept = records.one_job(head, job)
+        if cluster.yarn and executor is None:
+            kept = _once_begun(head, cluster, kept, wait=follow)
         node, folders = place(cluster, kept, executor)
         if node is not None and node.name != cluster.head.name:
             with connect(cluster, node) as remote:
@@ -48,8 +57,27 @@ def show(
         raise JobError(
             f"job {job}",
             f"there is no log of {what} (any more)",
-            f"Look at results/{job}/job.log, or run `fab logs {job}`.",
+            f"Run `fab attach {job} --stack {cluster.stack}`, which brings what is left into results/{job}.",
         )
+
+
+def _once_begun(head: Remote, cluster: Cluster, kept: Kept, *, wait: bool) -> Kept:
+    """The job when its driver has a container, which is waited for or not.
+
+    Raises:
+        JobError: it has none, and nobody waits for it.
+    """
+    while kept.active and not kept.last("application").get("container"):
+        if not wait:
+            said = kept.last("waiting").get("why") or kept.last("application").get("said")
+            raise JobError(
+                f"job {kept.id}",
+                f"YARN has not begun its driver yet{f' ({said})' if said else ''}",
+                f"Run `fab logs {kept.id} --follow --stack {cluster.stack}`, which waits for it.",
+            )
+        time.sleep(BEGUN_POLL_S)
+        kept = records.one_job(head, kept.id)
+    return kept
 
 
 def place(cluster: Cluster, kept: Kept, executor: int | None) -> tuple[Node | None, list[str]]:
@@ -71,7 +99,7 @@ def place(cluster: Cluster, kept: Kept, executor: int | None) -> tuple[Node | No
         raise JobError(
             f"executor {executor} of job {kept.id}",
             f"it has {listed}" if listed else "none has registered",
-            f"Name one, or run `fab logs {kept.id}` for the driver's.",
+            f"Name one, or run `fab logs {kept.id} --stack {cluster.stack}` for the driver's.",
         )
     where = executors[str(executor)]
     if where["container"]:
@@ -86,7 +114,7 @@ def _containers(application: str, container: str) -> list[str]:
 def _node(cluster: Cluster, host: str) -> Node | None:
     """A host as Spark or YARN names it, by name, full name or address."""
     for node in cluster.nodes:
-        if host and (host == node.address or host.partition(".")[0] == node.name.partition(".")[0]):
+        if host and (host == node.address or short(host) == short(node.name)):
             return node
     return None
 
@@ -112,12 +140,19 @@ done
         script += f"""
 tail -q -n +1 -F "$@" 2>/dev/null & reader=$!
 {alive(kept.id)}
-while [ -n "$(marked)" ]; do sleep 0.5; done
-sleep 1; kill $reader
+# Whoever reads may go without a word: then nothing takes what is written here.
+trap 'kill $reader' EXIT
+while [ -n "$(marked)" ]; do sleep {ALIVE_S}; printf '\\000\\n' || exit; done
+sleep 1
 """
     else:
         script += 'cat "$@"\n'
-    result = remote.run(script, check=False, timeout=FOREVER if follow else 300, on_line=on_line)
+
+    def pass_on(line: str) -> None:
+        if line != SILENCE:
+            on_line(line)
+
+    result = remote.run(script, check=False, timeout=FOREVER if follow else 300, on_line=pass_on)
     return result.exit_code != 44  # noqa: PLR2004 - the script's own
 
 
@@ -132,9 +167,8 @@ def _aggregated(head: Remote, kept: Kept, executor: int | None, on_line: OnLine)
         container = kept.last("executors")["executors"][str(executor)]["container"]
     # A ResourceManager that was restarted knows neither the application nor its owner any more.
     which = ["-appOwner", paths.JOB_USER, *(["-containerId", container] if container else ["-am", "1"])]
-    command = [paths.YARN, "logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]
-    script = f"{_PROFILE}; runuser -u {paths.JOB_USER} -- {shlex.join(command)}"
-    printed = head.run(script, check=False, timeout=AGGREGATED_S).stdout
+    words = ["logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]
+    printed = head.run(yarn_command(*words), check=False, timeout=AGGREGATED_S).stdout
     lines = log_lines(printed.splitlines())
     for line in lines:
         on_line(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,6 +53,15 @@ def trainer_zip() -> bytes:
                 entry = zipfile.ZipInfo(f"jobs/{package}/{file.name}", _EPOCH)
                 archive.writestr(entry, file.read_bytes())
     return buffer.getvalue()
+
+
+def new_name(head: Remote, name: str) -> str:
+    """A name that no job has; two that are submitted in the same second have each their own."""
+    # The folder decides: who makes it has the name.
+    tried = f"mkdir -p {paths.JOBS}; n={shlex.quote(name)}; i=1\n"
+    tried += f'while ! mkdir {paths.JOBS}/"$n" 2>/dev/null && [ $i -lt 100 ]; do '
+    tried += f'i=$((i + 1)); n={shlex.quote(name)}-$i; done; echo "$n"'
+    return head.run(tried).stdout.strip()
 
 
 def upload(head: Remote, job: Job) -> None:

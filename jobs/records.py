@@ -21,7 +21,7 @@ KILLED = 143
 
 _LIST = r"""
 import json, os, subprocess, sys
-root, record, events, unit = sys.argv[1:]
+root, record, events, unit, *names = sys.argv[1:]
 def read(path):
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -29,21 +29,23 @@ def read(path):
     except OSError:
         return ""
 found = []
-for name in os.listdir(root):
+for name in names or os.listdir(root):
     folder = os.path.join(root, name)
     told = read(os.path.join(folder, record))
     if told:
         status = read(os.path.join(folder, "status")).strip()
+        lines = read(os.path.join(folder, events)).splitlines()
         active = not status and subprocess.call(["systemctl", "is-active", "--quiet", unit + name]) == 0
         found.append({
-            "job": name, "record": json.loads(told), "status": status, "active": active,
+            "job": name, "record": told, "status": status, "active": active,
             "began": os.stat(os.path.join(folder, record)).st_mtime,
             # The end tells how far it is; what names executors and application comes early.
-            "events": [line for line in read(os.path.join(folder, events)).splitlines()
+            "events": [line for line in lines
                        if line.startswith(('{"event": "phase"', '{"event": "application"',
-                                           '{"event": "executors"', '{"event": "failed"',
-                                           '{"event": "done"', '{"event": "trained"'))],
-            "last": ([line for line in read(os.path.join(folder, events)).splitlines()
+                                           '{"event": "waiting"', '{"event": "executors"',
+                                           '{"event": "failed"', '{"event": "done"',
+                                           '{"event": "trained"'))],
+            "last": ([line for line in lines
                       if line.startswith(('{"event": "progress"', '{"event": "display"'))] or [""])[-1],
         })
 print(json.dumps(found))
@@ -80,16 +82,13 @@ class Kept:
 
 
 def all_jobs(head: Remote) -> list[Kept]:
-    """Every job of the cluster, the newest first.
+    """Every job of the cluster, the newest first; records of another version of this program are left out.
 
     Raises:
         Unreachable: the head does not answer.
     """
-    words = shlex.join([paths.JOBS, RECORD, EVENTS, UNIT])
-    found = head.run(
-        f"mkdir -p {paths.JOBS}; {paths.ANY_PYTHON} - {words} <<'LIST'\n{_LIST}\nLIST\n", timeout=60
-    )
-    return sorted(map(_kept, json.loads(found.stdout)), key=lambda kept: kept.began, reverse=True)
+    kept = filter(None, map(_kept, _found(head)))
+    return sorted(kept, key=lambda kept: kept.began, reverse=True)
 
 
 def one_job(head: Remote, job: str) -> Kept:
@@ -99,19 +98,36 @@ def one_job(head: Remote, job: str) -> Kept:
         JobError: there is no such job.
         Unreachable: the head does not answer.
     """
-    jobs = all_jobs(head)
-    for kept in jobs:
-        if kept.id == job:
-            return kept
-    there = ", ".join(kept.id for kept in jobs[:10])
+    # The name becomes a folder's.
+    mine = _found(head, job) if job and "/" not in job and not job.startswith(".") else []
+    kept = _kept(mine[0]) if mine else None
+    if kept is not None:
+        return kept
+    if mine:
+        why = "its record is of another version of this program"
+        raise JobError(f"job {job!r}", why, f"Look at {paths.JOBS}/{job} on {head.node.name}.")
+    there = ", ".join(kept.id for kept in all_jobs(head)[:10])
     listed = f"there are: {there}" if there else "there is none yet"
     raise JobError(f"job {job!r}", f"{head.node.name} has no such job; {listed}", "Name one.")
 
 
-def _kept(found: Mapping[str, Any]) -> Kept:
+def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
+    words = shlex.join([paths.JOBS, RECORD, EVENTS, UNIT, *names])
+    listed = head.run(
+        f"mkdir -p {paths.JOBS}; {paths.ANY_PYTHON} - {words} <<'LIST'\n{_LIST}\nLIST\n", timeout=60
+    )
+    found: list[Mapping[str, Any]] = json.loads(listed.stdout)
+    return found
+
+
+def _kept(found: Mapping[str, Any]) -> Kept | None:
+    try:
+        job = Job.load(found["record"])
+    except (ValueError, KeyError, TypeError):
+        return None
     lines: Sequence[str] = [*found["events"], found["last"]]
     return Kept(
-        Job.load(json.dumps(found["record"])),
+        job,
         found["began"],
         found["active"],
         int(found["status"]) if found["status"] else None,

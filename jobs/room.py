@@ -31,6 +31,14 @@ def driver(cluster: Cluster) -> Size | None:
     return Size(1, DRIVER_MB) if cluster.yarn else None
 
 
+def container(cores: int, memory_mb: int, cluster: Cluster) -> Size:
+    """What a container of an executor takes: YARN hands memory out in steps, up to the largest one."""
+    if cluster.yarn is None or memory_mb > cluster.yarn.container_memory_mb:
+        return Size(cores, memory_mb)
+    step = cluster.yarn.step_mb
+    return Size(cores, min(-(-memory_mb // step) * step, cluster.yarn.container_memory_mb))
+
+
 def room(free: Iterable[Size], executor: Size, driver: Size | None = None) -> int:
     """Executors that fit, with the driver put where it costs least; 0 when it fits nowhere."""
     workers = list(free)

@@ -7,26 +7,24 @@ kill; without a terminal, and on SIGTERM, it is killed. Killed means that no pro
 from __future__ import annotations
 
 import shlex
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster
-from bootstrap.errors import CommandFailed, JobError, ServiceDown
+from bootstrap.errors import CommandFailed, JobError, ServiceDown, Unreachable
 from bootstrap.remote import Remote, connect
 from bootstrap.storage import SharedStorage
 from bootstrap.unit import LOST, Unit
 from jobs import package, preflight, yarn
 from jobs.clean import sweep
+from jobs.link import Link
 from jobs.package import Job
 from jobs.records import KILLED, UNIT, one_job
+from jobs.signals import Terminated, stopping_signals, uninterrupted
 from jobs.spec import JobSpec
 from jobs.submit import EVENTS, JobPlace, script
 from jobs.summary import Summary, summarise
@@ -34,10 +32,6 @@ from jobs.view import View
 
 NOT_GRANTED = "executors requested"
 """The trainer's words (jobs/trainer/checks.py) when fewer registered in time."""
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM."""
 
 
 def run_job(
@@ -56,17 +50,17 @@ def run_job(
     """
     spec.check(cluster)
     preflight.nodes(cluster)
-    with _Link(cluster) as link:
+    with Link(cluster) as link:
         head = link.remote
         storage = SharedStorage(head, cluster.shared_storage)
         storage.require_writable()
         preflight.spark(head, cluster, spec)
-        name = f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        name = package.new_name(head, f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}")
         place = JobPlace(name, f"{paths.JOBS}/{name}", storage.url(f"{paths.JOBS_DIR}/{name}"))
         job = Job(spec, framework_key, place)
         package.upload(head, job)
         unit = Unit(head, UNIT + name, place.folder)
-        with _stopping_signals():
+        with stopping_signals():
             try:
                 unit.start(script(spec, cluster, place), user=paths.JOB_USER)
                 console.print(f"job      {name} on {head.node.name}; full log: {unit.log}", soft_wrap=True)
@@ -83,7 +77,7 @@ def attach(cluster: Cluster, job: str, console: Console, results: Path) -> Summa
         JobError: there is no such job, or as `run_job`.
         Unreachable: the head does not answer.
     """
-    with _Link(cluster) as link, _stopping_signals():
+    with Link(cluster) as link, stopping_signals():
         head = link.remote
         kept = one_job(head, job)
         return _finish(cluster, link, kept.job, console, results)
@@ -98,27 +92,46 @@ def kill(cluster: Cluster, job: str, console: Console) -> None:
     """
     with connect(cluster, cluster.head) as head:
         kept = one_job(head, job)
-    if kept.active or kept.state == "lost":
+        # The head's record may be of a follower that has given up, and not of what YARN runs.
+        runs_on = bool(cluster.yarn and yarn.unfinished(head, cluster, job))
+    if kept.active or kept.state == "lost" or runs_on:
         _kill(cluster, job, console)
     else:
         console.print(f"job      {job} has ended already: {kept.state}")
 
 
-def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: Path) -> Summary | None:
+def _finish(cluster: Cluster, link: Link, job: Job, console: Console, results: Path) -> Summary | None:
     """Follow the unit to its end and bring back what it left."""
     place = job.place
     view, code = _follow(cluster, link, job, console)
     if code is None:
-        console.print(f"job      {place.id} runs on; follow it with: fab attach {place.id}", soft_wrap=True)
+        console.print(f"job      {place.id} runs on; follow it with: {_attach(cluster, job)}", soft_wrap=True)
         return None
-    folder = results / place.id
+    try:
+        return _conclude(cluster, link, job, view, code=code, console=console, folder=results / place.id)
+    except KeyboardInterrupt:
+        why = "it has ended, and its results are not all here"
+        raise JobError(f"job {place.id}", why, f"Run `{_attach(cluster, job)}`, which brings them.") from None
+
+
+def _attach(cluster: Cluster, job: Job) -> str:
+    return f"fab attach {job.place.id} --stack {cluster.stack}"
+
+
+def _conclude(
+    cluster: Cluster, link: Link, job: Job, view: View, *, code: int, console: Console, folder: Path
+) -> Summary:
+    """Bring back what a job left that has ended, or say why it failed."""
+    place = job.place
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "job.log"
     with suppress(CommandFailed):
         link.remote.get(f"{place.folder}/log", log)
     if code != 0:
         if cluster.yarn and code == LOST:
-            yarn.kill(link.remote, cluster, place.id)
+            # A head that was rebooted has no ResourceManager yet, and what it ran goes with it.
+            with suppress(ServiceDown):
+                yarn.kill(link.remote, cluster, place.id)
         sweep(cluster, place.id)
         if code == KILLED:
             raise JobError(f"job {place.id}", "it was killed", "Submit it again when you like.")
@@ -126,7 +139,7 @@ def _finish(cluster: Cluster, link: _Link, job: Job, console: Console, results: 
             raise JobError(
                 f"job {place.id}",
                 f"its driver was killed, or {link.remote.node.name} went down",
-                f"Run `fab doctor`. The log until then: {log}",
+                f"Run `fab doctor --stack {cluster.stack}`. The log until then: {log}",
             )
         text = log.read_text(errors="replace") if log.exists() else ""
         raise _explained(
@@ -150,7 +163,7 @@ def _explained(head: Remote, cluster: Cluster, job: str, error: JobError) -> Job
     return error
 
 
-def _follow(cluster: Cluster, link: _Link, job: Job, console: Console) -> tuple[View, int | None]:
+def _follow(cluster: Cluster, link: Link, job: Job, console: Console) -> tuple[View, int | None]:
     """(what was seen, exit code); None when the user detached."""
     place = job.place
     while True:
@@ -159,15 +172,26 @@ def _follow(cluster: Cluster, link: _Link, job: Job, console: Console) -> tuple[
             with view:
                 events = f"{place.folder}/{EVENTS}"
                 return view, unit.follow(view.line, extra_file=events, reconnect=link.reconnect)
+        except Unreachable as error:
+            raise _runs_on(cluster, job, error) from error
         except KeyboardInterrupt as stop:
-            # The interrupt may have left half an answer on the old connection.
-            link.reconnect()
-            answer = "kill" if isinstance(stop, _Terminated) else _ask(console, place.id)
+            try:
+                # The interrupt may have left half an answer on the old connection.
+                link.reconnect()
+            except Unreachable as error:
+                raise _runs_on(cluster, job, error) from error
+            answer = "kill" if isinstance(stop, Terminated) else _ask(console, place.id)
         if answer == "detach":
             return view, None
         if answer == "kill":
             _kill(cluster, place.id, console)
             raise JobError(f"job {place.id}", "it was killed, as you asked", "Submit it again when you like.")
+
+
+def _runs_on(cluster: Cluster, job: Job, error: Unreachable) -> Unreachable:
+    """A head that is out of reach, told to who follows a job: to submit it again would make another one."""
+    fix = f"The job runs on there; when the head answers again: `{_attach(cluster, job)}`."
+    return Unreachable(f"job {job.place.id}: {error.given}", error.why, fix)
 
 
 def _bring_back(head: Remote, cluster: Cluster, job: Job, view: View, folder: Path) -> Summary:
@@ -207,7 +231,7 @@ def _ask(console: Console, job: str) -> str:
 def _kill(cluster: Cluster, job: str, console: Console) -> None:
     """Stop the unit, then make sure on every node that nothing of the job is left."""
     # Once begun it is finished, however often people press Ctrl-C meanwhile.
-    with _signals({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN}):
+    with uninterrupted():
         console.print(f"job      {job}: killing")
         with connect(cluster, cluster.head) as head:
             # Whoever follows it is told that it was killed, not that it was lost.
@@ -215,59 +239,11 @@ def _kill(cluster: Cluster, job: str, console: Console) -> None:
                 f"cd {shlex.quote(f'{paths.JOBS}/{job}')} && {{ [ -e status ] || echo {KILLED} >status; }}"
             )
             Unit(head, UNIT + job, f"{paths.JOBS}/{job}").stop()
-            if cluster.yarn:
-                yarn.kill(head, cluster, job)
-        sweep(cluster, job)
-    console.print(f"job      {job} is gone from {', '.join(node.name for node in cluster.nodes)}")
-
-
-class _Link:
-    """The connection to the head, made again when it breaks."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._context: AbstractContextManager[Remote] | None = None
-        self.remote: Remote
-
-    def __enter__(self) -> _Link:
-        self.reconnect()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._context is not None:
-            self._context.__exit__(None, None, None)
-            self._context = None
-
-    def reconnect(self) -> Remote:
-        """Give up the connection and make another."""
-        self.__exit__()
-        context = connect(self._cluster, self._cluster.head)
-        self.remote = context.__enter__()
-        self._context = context
-        return self.remote
-
-
-def _stopping_signals() -> AbstractContextManager[None]:
-    """SIGTERM raises here, as Ctrl-C does."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise _Terminated
-
-    return _signals({signal.SIGTERM: stop})
-
-
-Handler = Callable[[int, FrameType | None], object] | int | None
-
-
-@contextmanager
-def _signals(handlers: dict[signal.Signals, Handler]) -> Iterator[None]:
-    """Handle signals so for a while. Only the main thread may; in another one nothing changes."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            try:
+                if cluster.yarn:
+                    yarn.kill(head, cluster, job)
+            finally:
+                looked_at = sweep(cluster, job)
+    unknown = [node.name for node in cluster.nodes if node.name not in looked_at]
+    rest = f"; not looked at: {', '.join(unknown)}" if unknown else ""
+    console.print(f"job      {job} is gone from {', '.join(looked_at)}{rest}")

@@ -19,7 +19,7 @@ from pydantic import (
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
-from jobs.room import Size, driver, room
+from jobs.room import Size, container, driver, room
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
@@ -191,14 +191,14 @@ class JobSpec(BaseModel):
             raise ConfigError(
                 f"memory: {self.memory} MiB", f"a worker offers {shape.memory_mb} MiB", "Lower it."
             )
-        each, beside = Size(self.cores, self.memory), driver(cluster)
+        each, beside = container(self.cores, self.memory, cluster), driver(cluster)
         fit = room([Size(shape.cores, shape.memory_mb)] * number, each, beside)
         if self.executors > fit:
-            container = f", less {beside.memory_mb} MiB and a core for the driver" if beside else ""
+            less = f", less {beside.memory_mb} MiB and a core for the driver" if beside else ""
             raise ConfigError(
                 f"executors: {self.executors} of {_count(self.cores, 'core')} and {self.memory} MiB",
                 f"stack {cluster.stack!r} has room for {fit} ({_count(number, 'worker')} of "
-                f"{_count(shape.cores, 'core')} and {shape.memory_mb} MiB{container})",
+                f"{_count(shape.cores, 'core')} and {shape.memory_mb} MiB{less})",
                 grow,
             )
 

@@ -7,6 +7,7 @@ import time
 from rich.table import Table
 
 from bootstrap.cluster import Cluster
+from bootstrap.errors import ServiceDown
 from bootstrap.remote import connect
 from jobs import records, yarn
 from jobs.records import Kept
@@ -16,16 +17,22 @@ SHOWN = 15
 
 
 def status(cluster: Cluster) -> Table:
-    """The jobs, the newest first.
+    """The jobs, the newest first; below them, that YARN does not answer, where it does not.
 
     Raises:
         Unreachable: the head does not answer.
-        ServiceDown: YARN's ResourceManager does not answer.
     """
+    others, silent = list[tuple[str, str, str]](), ""
     with connect(cluster, cluster.head) as head:
         jobs = records.all_jobs(head)
-        others = yarn.others(head, cluster, {kept.id for kept in jobs}) if cluster.yarn else []
-    return table(jobs, others, time.time())
+        if cluster.yarn:
+            try:
+                others = yarn.others(head, cluster, {kept.id for kept in jobs})
+            except ServiceDown as error:
+                silent = str(error)
+    shown = table(jobs, others, time.time())
+    shown.caption, shown.caption_justify = silent or None, "left"
+    return shown
 
 
 def table(jobs: list[Kept], others: list[tuple[str, str, str]], now: float) -> Table:

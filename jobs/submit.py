@@ -57,7 +57,15 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
 
 def settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
     """Spark's settings for the job."""
-    return {**_settings(spec, place), **(_yarn_settings(spec, cluster, place) if cluster.yarn else {})}
+    of_yarn = _yarn_settings(spec, cluster, place) if cluster.yarn else {}
+    return {**_settings(spec, place), **_quick(cluster), **of_yarn}
+
+
+def _quick(cluster: Cluster) -> dict[str, str]:
+    """HDInsight has options of its own there, a collector among them maybe: these would take their place."""
+    if cluster.hdinsight:
+        return {}
+    return {"spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM}
 
 
 def _yarn_settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
@@ -92,8 +100,6 @@ def _settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
         "spark.cores.max": str(spec.cores * spec.executors),
         "spark.executor.instances": str(spec.executors),
         "spark.executor.memory": f"{spec.memory // 2}m",
-        "spark.driver.extraJavaOptions": QUICK_JVM,
-        "spark.executor.extraJavaOptions": QUICK_JVM,
         "spark.dynamicAllocation.enabled": "false",
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
         "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
@@ -163,7 +169,9 @@ def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
         events = f"{place.folder}/{EVENTS}"
         follow = [paths.PYTHON, "-m", "jobs.on_head.yarn", cluster.yarn.resource_manager, place.id, events]
         # Its own modules come in the job's zip; the address that the driver calls back is the head's own.
-        exports += f"export SPARK_SUBMIT_OPTS={shlex.quote(QUICK_JVM)} PYTHONPATH={TRAINER}\n"
+        exports += f"export PYTHONPATH={TRAINER}\n"
+        if not cluster.hdinsight:
+            exports += f"export SPARK_SUBMIT_OPTS={shlex.quote(QUICK_JVM)}\n"
         exports += f". {paths.IDENTITY}; export NODE_ADDRESS\n"
         command = [*follow, paths.YARN, *command]
     profile = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}\n"

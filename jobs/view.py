@@ -13,6 +13,8 @@ from bootstrap.errors import JobError
 
 _EVENT = '{"event": '
 _KEPT_LOG = 30
+_NOT_GRANTED = "executors-not-granted"
+"""The diagnosis that another one in the log explains."""
 
 
 class View:
@@ -76,11 +78,13 @@ class View:
             if event["event"] == "failed" and "words" in event:
                 given, why, fix = event["words"]
                 known = diagnose(f"{given}: {why}", stack=stack, node=node)
-                if known is not None:
+                shown = diagnose(text, stack=stack, node=node)
+                if known is not None and (
+                    known.name != _NOT_GRANTED or shown is None or shown.name == known.name
+                ):
                     return JobError(f"job {job}: {given}", why, f"{known.fix} {where}")
-                known = diagnose(text, stack=stack, node=node)
-                if known is not None:
-                    return JobError(f"job {job}: {given}", f"{why}: {known.why}", f"{known.fix} {where}")
+                if shown is not None:
+                    return JobError(f"job {job}: {given}", f"{why}: {shown.why}", f"{shown.fix} {where}")
                 return JobError(f"job {job}: {given}", why, f"{fix.rstrip('.')}. {where}")
         known = diagnose(text, stack=stack, node=node)
         if known is not None:
@@ -122,6 +126,8 @@ def spoken(event: dict[str, Any]) -> str:
         return f"iteration {event['iteration']:>6} validation  {values}"
     if kind == "snapshot":
         return f"iteration {event['iteration']:>6} snapshot  {event['state']}"
+    if kind == "waiting":
+        return f"note: YARN has accepted it, and it waits: {event['why'] or 'YARN does not say for what'}"
     if kind == "note":
         return f"note: {event['message']}"
     return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,12 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster, Yarn
 from bootstrap.errors import JobError, ServiceDown
 from bootstrap.remote import Remote
-from jobs.room import DRIVER_MB, Size, driver, room
+from jobs.room import DRIVER_MB, Size, container, driver, room
 from jobs.spec import JobSpec
 
 UNFINISHED = "NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
+KILLED_WITHIN_S = 30.0
+"""Seconds in which an application is to be over that YARN was told to kill."""
 _PROFILE = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}"
 
 
@@ -40,14 +43,33 @@ def ask(head: Remote, cluster: Cluster, path: str) -> Mapping[str, Any]:
     url = shlex.quote(f"{manager}/ws/v1/cluster/{path}")
     # A standby ResourceManager sends the caller to the active one.
     answer = head.run(f"curl -fsSL --noproxy '*' --max-time 5 {url}", check=False, timeout=30)
-    if not answer.ok:
-        raise ServiceDown(
-            manager,
-            f"YARN's ResourceManager does not answer ({answer.tail.strip() or 'no words'})",
-            f"Run `fab bootstrap --stack {cluster.stack}`, which starts it.",
-        )
-    found: Mapping[str, Any] = json.loads(answer.stdout)
-    return found
+    try:
+        if answer.ok:
+            found: Mapping[str, Any] = json.loads(answer.stdout)
+            return found
+        said = answer.tail.strip() or "no words"
+    except ValueError:
+        said = "what answers is a page"
+    why = f"YARN's ResourceManager does not answer ({said})"
+    raise ServiceDown(manager, why, f"Run {starter(cluster)}.")
+
+
+def starter(cluster: Cluster) -> str:
+    """Who starts a daemon of YARN again: our roles, but for HDInsight, whose Ambari does. Ends a `Run …`."""
+    if cluster.hdinsight:
+        return f"`pulumi stack output gateway --stack {cluster.stack}`: Ambari, there, starts it"
+    return f"`fab bootstrap --stack {cluster.stack}`, which starts it"
+
+
+def command(*words: str) -> str:
+    """A shell command that runs Hadoop's `yarn` as the user whose jobs they are."""
+    yarn = shlex.join([paths.YARN, *words])
+    return f"{_PROFILE}; runuser -u {paths.JOB_USER} -- {yarn}"
+
+
+def short(host: str) -> str:
+    """A node's own name: YARN has full ones where a cluster is in a domain, as HDInsight's is."""
+    return host.partition(".")[0]
 
 
 def access(cluster: Cluster) -> Yarn:
@@ -64,25 +86,22 @@ def refuse_without_room(
     Raises:
         JobError: as `require_room`.
     """
-    alive = {node["nodeHostName"]: node for node in nodes if node["state"] == "RUNNING"}
-    free = [Size(node["availableVirtualCores"], node["availMemoryMB"]) for node in alive.values()]
-    fit = room(free, Size(spec.cores, spec.memory), driver(cluster))
+    alive = [node for node in nodes if node["state"] == "RUNNING"]
+    free = [Size(node["availableVirtualCores"], node["availMemoryMB"]) for node in alive]
+    fit = room(free, container(spec.cores, spec.memory, cluster), driver(cluster))
     if fit >= spec.executors:
         return
     given = f"executors: {spec.executors}, each of {spec.cores} cores and {spec.memory} MiB"
     have = f"YARN has room for {fit} beside the driver ({DRIVER_MB} MiB)"
-    missing = [node.name for node in cluster.workers if node.name not in alive]
+    missing = _missing(nodes, cluster)
     if missing:
-        raise JobError(
-            given,
-            f"{have}: its NodeManager on {', '.join(missing)} is {_state(nodes, missing[0])}",
-            f"Run `fab bootstrap --stack {cluster.stack}`, which starts it again.",
-        )
+        raise JobError(given, f"{have}: {missing}", f"Run {starter(cluster)}.")
     running = ", ".join(f"{app['name']} ({app['id']})" for app in apps) or "nothing that YARN names"
+    here = f"--stack {cluster.stack}"
     raise JobError(
         given,
         f"{have} now, {running} runs",
-        "Wait for it, ask for fewer, or end it: `fab status`, `fab kill JOB`.",
+        f"Wait for it, ask for fewer, or end it: `fab status {here}`, `fab kill JOB {here}`.",
     )
 
 
@@ -92,11 +111,9 @@ def explain(head: Remote, cluster: Cluster, job: str) -> str:
     Raises:
         ServiceDown: the ResourceManager does not answer.
     """
-    nodes = _listed(ask(head, cluster, "nodes"), "node")
-    alive = {node["nodeHostName"] for node in nodes if node["state"] == "RUNNING"}
-    missing = [node.name for node in cluster.workers if node.name not in alive]
+    missing = _missing(_listed(ask(head, cluster, "nodes"), "node"), cluster)
     if missing:
-        return f"the NodeManager on {', '.join(missing)} is {_state(nodes, missing[0])}"
+        return missing
     running = [
         f"{app['name']} holds {app['allocatedMB']} MiB"
         for app in _listed(ask(head, cluster, f"apps?states={UNFINISHED}"), "app")
@@ -110,15 +127,29 @@ def kill(head: Remote, cluster: Cluster, job: str) -> None:
 
     Raises:
         ServiceDown: the ResourceManager does not answer.
+        JobError: YARN was told, and the application goes on.
     """
+    left, said = unfinished(head, cluster, job), ""
+    for id_ in left:
+        said = head.run(command("application", "-kill", id_), check=False, timeout=60).tail
+    deadline = time.monotonic() + KILLED_WITHIN_S
+    while left:
+        left = unfinished(head, cluster, job)
+        if left and time.monotonic() > deadline:
+            why = f"YARN does not end {', '.join(left)}: {said.strip() or 'nothing says why'}"
+            raise JobError(f"job {job}", why, f"Run `fab kill {job} --stack {cluster.stack}` again.")
+        time.sleep(0.5 * bool(left))
+
+
+def unfinished(head: Remote, cluster: Cluster, job: str) -> list[str]:
+    """Ids of the job's applications that YARN has yet to begin or runs.
+
+    Raises:
+        ServiceDown: the ResourceManager does not answer.
+    """
+    # Spark keeps a tag as it is, and YARN has it in small letters.
     path = f"apps?applicationTags={job.lower()}&states={UNFINISHED}"
-    ids = [str(app["id"]) for app in _listed(ask(head, cluster, path), "app")]
-    for id_ in ids:
-        head.run(
-            f"{_PROFILE}; runuser -u {paths.JOB_USER} -- {paths.YARN} application -kill {shlex.quote(id_)}",
-            check=False,
-            timeout=60,
-        )
+    return [str(app["id"]) for app in _listed(ask(head, cluster, path), "app")]
 
 
 def others(head: Remote, cluster: Cluster, jobs: set[str]) -> list[tuple[str, str, str]]:
@@ -136,10 +167,17 @@ def _listed(answer: Mapping[str, Any], kind: str) -> Sequence[Mapping[str, Any]]
     return (answer.get(f"{kind}s") or {}).get(kind) or []
 
 
-def _state(nodes: Sequence[Mapping[str, Any]], name: str) -> str:
-    """What YARN says of a node: an unhealthy one says why."""
-    for node in nodes:
-        if node["nodeHostName"] == name:
-            report = str(node.get("healthReport", "")).strip()
-            return f"{str(node['state']).lower()}{f' ({report})' if report else ''}"
-    return "unknown to it"
+def _missing(nodes: Sequence[Mapping[str, Any]], cluster: Cluster) -> str:
+    """Which workers YARN cannot use, and why by what it says of the first; empty where it can use all."""
+    known = {short(node["nodeHostName"]): node for node in nodes}
+    lost = [
+        worker.name
+        for worker in cluster.workers
+        if known.get(short(worker.name), {}).get("state") != "RUNNING"
+    ]
+    if not lost:
+        return ""
+    first = known.get(short(lost[0]), {})
+    report = str(first.get("healthReport", "")).strip()
+    state = str(first.get("state", "unknown to it")).lower() if first else "unknown to it"
+    return f"the NodeManager on {', '.join(lost)} is {state}{f' ({report})' if report else ''}"

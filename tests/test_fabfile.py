@@ -47,6 +47,15 @@ def test_a_spec_that_does_not_exist_is_refused_before_the_stack_is_asked() -> No
     assert len(said.stderr.strip().splitlines()) == 1
 
 
+def test_a_recipe_that_livy_would_ignore_is_refused_before_the_stack_is_asked() -> None:
+    said = fab("submit-mnist", "--livy", "--recipe", "caffe-cpu", "--stack", "nosuch")
+    assert said.returncode == 1
+    assert said.stderr.strip() == (
+        "--livy --recipe caffe-cpu: Livy's jobs run on the framework that the cluster has. "
+        "Run `fab build-headnode --recipe caffe-cpu --stack nosuch`, then this without --recipe."
+    )
+
+
 def test_an_expected_failure_is_one_line_and_status_1() -> None:
     @fabfile.expected_errors_in_one_line
     def body() -> None:

@@ -108,6 +108,7 @@ def document(
             "resource_manager": RESOURCE_MANAGER,
             "container_memory_mb": container_memory_mb(size),
             "container_cores": container_cores(size),
+            "step_mb": STEP_MB,
         },
         "worker": {"cores": container_cores(size), "memory_mb": container_memory_mb(size), "gpus": 0},
     }

@@ -41,6 +41,9 @@ def spark_memory_mb(node_memory_mb: int) -> int:
     return node_memory_mb - sum(RESERVED_MB.values())
 
 
+YARN_STEP_MB: Final = 128
+
+
 def yarn_memory_mb(node_memory_mb: int) -> int:
     """What YARN may hand out on a node of that size."""
     return node_memory_mb - sum(RESERVED_BESIDE_YARN_MB.values())
@@ -135,6 +138,7 @@ def _scheduler(config: LocalConfig) -> Outputs:
             "resource_manager": f"http://{tags.HEAD}:{RESOURCE_MANAGER_PORT}",
             "container_memory_mb": memory,
             "container_cores": config.vcpu,
+            "step_mb": YARN_STEP_MB,
         },
         "worker": _worker(config, memory),
     }

@@ -19,20 +19,23 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jobs.on_head.resource_manager import Down, Forgotten, ResourceManager
 from jobs.trainer.channel import Channel, Event
 
 FEED = "CAFFE_SPARK_FEED"
-"""The driver's environment: where events go, as host:port:token."""
+"""The driver's environment: the file among its own that says where events go, as host:port:token."""
+FEED_FILE = "feed"
+"""It travels as Spark's own files do, which nobody else reads: command lines and environments are shown."""
 EVENTS = "events.jsonl"
 """The driver's own copy, beside its container's stderr."""
-ANSWER_S = 5
-DOWN_AFTER_S = 15.0
-"""A ResourceManager that does not answer for so long is down."""
+PATIENCE_S = 180.0
+"""Without an answer while a job runs, which needs none: another ResourceManager may take over meanwhile."""
+WAITING_AFTER_S = 10.0
+"""An application that is accepted for so long waits for something, and YARN says for what."""
 POLL_S = 0.5
 LATE_EVENTS_S = 3.0
 AGGREGATED_S = 20.0
@@ -40,76 +43,11 @@ AGGREGATED_S = 20.0
 SOON_S = 5.0
 SHOWN_LINES = 400
 KILLED = 143
+SIGNALLED = 128
+"""Exit statuses from here on are of containers that somebody ended, not of what ran in them."""
 _STATUS = re.compile(r"(?:exited with status|exitCode:) (\d+)")
 _OVER = ("FINISHED", "FAILED", "KILLED")
 _AGGREGATED = ("SUCCEEDED", "FAILED", "DISABLED", "TIME_OUT")
-
-
-class Down(Exception):
-    """The ResourceManager does not answer."""
-
-
-class ResourceManager:
-    """What is asked of YARN's ResourceManager, over its web service."""
-
-    def __init__(self, url: str, yarn: str) -> None:
-        self._url, self._yarn = url.rstrip("/"), yarn
-        # A proxy of the operator's environment has no business between nodes.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def get(self, path: str) -> dict[str, Any]:
-        """An answer of the web service.
-
-        Raises:
-            Down: there was none for DOWN_AFTER_S seconds.
-        """
-        deadline = time.monotonic() + DOWN_AFTER_S
-        request = urllib.request.Request(  # noqa: S310 - the stack's own URL
-            self._url + "/ws/v1/cluster/" + path, headers={"Accept": "application/json"}
-        )
-        while True:
-            try:
-                with self._opener.open(request, timeout=ANSWER_S) as answer:
-                    found: dict[str, Any] = json.loads(answer.read().decode())
-                    return found
-            except (OSError, ValueError) as error:
-                if time.monotonic() > deadline:
-                    raise Down(f"{self._url} ({error})") from error
-                time.sleep(1)
-
-    def tagged(self, tag: str) -> dict[str, Any] | None:
-        """The newest application with that tag."""
-        apps = (self.get("apps?applicationTags=" + tag.lower())["apps"] or {}).get("app") or []
-        return max(apps, key=lambda app: app["startedTime"]) if apps else None
-
-    def application(self, id_: str) -> dict[str, Any]:
-        """One application, as it is now."""
-        found: dict[str, Any] = self.get("apps/" + id_)["app"]
-        return found
-
-    def kill(self, id_: str) -> None:
-        """End it; nothing happens when it has ended."""
-        subprocess.run([self._yarn, "application", "-kill", id_], stdin=subprocess.DEVNULL, check=False)
-
-    def log(self, id_: str, files: str) -> list[str]:
-        """Lines of these log files (`a,b`) of the driver's container; empty where there are none."""
-        command = [self._yarn, "logs", "-applicationId", id_, "-am", "1", "-log_files", files]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
-        return log_lines(done.stdout.decode(errors="replace").splitlines())
-
-
-def log_lines(printed: Sequence[str]) -> list[str]:
-    """The contents in what `yarn logs` printed, without its frames."""
-    kept: list[str] = []
-    inside = False
-    for line in printed:
-        if line.startswith("LogContents:"):
-            inside = True
-        elif line.startswith("End of LogType:"):
-            inside = False
-        elif inside:
-            kept.append(line)
-    return kept
 
 
 class Job:
@@ -120,6 +58,7 @@ class Job:
         self._events = events.open("a")
         self._count = 0
         self._over = threading.Event()
+        self._well = False
         self.id = ""
 
     def run(self, submit: Sequence[str], address: str) -> int:
@@ -127,12 +66,13 @@ class Job:
 
         Raises:
             Down: the ResourceManager does not answer.
+            Forgotten: it was restarted, and has lost the application.
         """
         self._manager.get("info")
         channel = Channel(address, self._take)
-        feed = ":".join(map(str, channel.address))
-        conf = ["--conf", f"spark.yarn.appMasterEnv.{FEED}={feed}"]
-        code = subprocess.call([submit[0], *conf, *submit[1:]], stdin=subprocess.DEVNULL)
+        code = subprocess.call(
+            with_feed(submit, ":".join(map(str, channel.address))), stdin=subprocess.DEVNULL
+        )
         found = self._manager.tagged(self._tag)
         if found is None:
             print(f"spark-submit ended with status {code}, and YARN has no application of it")
@@ -144,15 +84,24 @@ class Job:
         return self._end(app)
 
     def _follow(self, app: dict[str, Any]) -> dict[str, Any]:
-        state = ""
+        state, since, told = "", time.monotonic(), False
         while True:
             if app["state"] != state:
-                state = app["state"]
+                state, since, told = app["state"], time.monotonic(), False
                 self.note({"event": "application", **summary(app)})
             if state in _OVER:
                 return app
+            if state == "ACCEPTED" and not told and time.monotonic() - since > WAITING_AFTER_S:
+                told = True
+                self.note({"event": "waiting", "why": summary(app)["said"]})
             time.sleep(POLL_S)
-            app = self._manager.application(self.id)
+            try:
+                app = self._manager.application(self.id, PATIENCE_S)
+            except (Down, Forgotten):
+                if not self._over.is_set():
+                    raise
+                # The driver has told its end itself.
+                return {**app, "state": "FINISHED", "finalStatus": "SUCCEEDED" if self._well else "FAILED"}
 
     def _end(self, app: dict[str, Any]) -> int:
         if app["finalStatus"] == "SUCCEEDED" and self._over.is_set():
@@ -160,7 +109,10 @@ class Job:
         deadline = time.monotonic() + (SOON_S if self._over.is_set() else AGGREGATED_S)
         while app.get("logAggregationStatus") not in _AGGREGATED and time.monotonic() < deadline:
             time.sleep(POLL_S)
-            app = self._manager.application(self.id)
+            try:
+                app = {**app, **self._manager.application(self.id)}
+            except (Down, Forgotten):
+                break
         if not self._over.is_set():
             # The connection from the driver was lost; its own copy of the events was not.
             for line in self._manager.log(self.id, EVENTS)[self._count :]:
@@ -191,11 +143,18 @@ class Job:
         """Write an event of our own."""
         self._write(json.dumps({"event": event["event"], "time": round(time.time(), 3), **event}))
 
+    def refuse(self, why: str, fix: str) -> int:
+        """Tell that YARN is the reason; the exit status."""
+        words = ["YARN's ResourceManager", why, fix]
+        self.note({"event": "failed", "message": " ".join(words), "exit_code": 1, "words": words})
+        return 1
+
     def _take(self, event: Event) -> None:
         """An event from the driver."""
         self._count += 1
         self._write(json.dumps(event))
         if event["event"] == "done" or (event["event"] == "failed" and "rank" not in event):
+            self._well = event["event"] == "done"
             self._over.set()
 
     def _write(self, line: str) -> None:
@@ -211,16 +170,33 @@ def summary(app: dict[str, Any]) -> dict[str, Any]:
         "state": app["state"],
         "container": container.group(1) if container else "",
         "host": app.get("amHostHttpAddress", "").partition(":")[0],
-        "said": app.get("diagnostics", "").strip(),
+        "said": reason(app.get("diagnostics", "")),
     }
 
 
+def reason(diagnostics: str) -> str:
+    """YARN's words without their date and the figures of the queue."""
+    return re.sub(r"^\[[^]]*\]\s*", "", diagnostics.strip()).partition("Details :")[0].strip()
+
+
 def exit_status(app: dict[str, Any]) -> int:
-    """The driver's own exit status, as YARN reports it in words; 1 where it does not."""
+    """The driver's own exit status, as YARN reports it in words; 1 where it does not, or ended it itself."""
     if app["finalStatus"] == "KILLED":
         return KILLED
     found = _STATUS.search(app.get("diagnostics", ""))
-    return int(found.group(1)) or 1 if found else 1
+    status = int(found.group(1)) if found else 1
+    return status if 0 < status < SIGNALLED else 1
+
+
+def with_feed(submit: Sequence[str], feed: str) -> "list[str]":
+    """spark-submit's words with a file for the driver that says where its events go; written here."""
+    path = Path(FEED_FILE)
+    path.touch(mode=0o600)
+    path.write_text(feed)
+    conf = ["--conf", f"spark.yarn.appMasterEnv.{FEED}={FEED_FILE}"]
+    words = [submit[0], *conf, *submit[1:]]
+    files = words.index("--files") + 1
+    return [*words[:files], f"{words[files]},{FEED_FILE}", *words[files + 1 :]]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -236,15 +212,15 @@ def main(argv: Sequence[str]) -> int:
     try:
         return job.run(submit, os.environ["NODE_ADDRESS"])
     except Down as error:
-        words = [
-            "YARN's ResourceManager",
-            f"it does not answer at {error}",
-            "Run `fab bootstrap`, which starts it.",
-        ]
-        job.note({"event": "failed", "message": " ".join(words), "exit_code": 1, "words": words})
-        return 1
+        return job.refuse(f"it does not answer at {error}", "Run `fab bootstrap`, which starts it.")
+    except Forgotten as error:
+        why = f"the one at {error} was restarted, and does not know {job.id} any more"
+        return job.refuse(why, "Submit the job again.")
     except KeyboardInterrupt:
-        found = {"id": job.id} if job.id else manager.tagged(tag)
+        try:
+            found = {"id": job.id} if job.id else manager.tagged(tag)
+        except Down:
+            return KILLED  # `fab kill` asks YARN itself, and says that it does not answer
         if found:
             manager.kill(found["id"])
         return KILLED

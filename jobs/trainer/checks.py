@@ -53,11 +53,15 @@ def nets(options: Options, job: Job, found: Nets) -> None:
     """What the command line asks of the nets is in them.
 
     Raises:
-        Refused: GPU mode on a CPU build, or a feature that is no blob of the TEST net.
+        Refused: GPU mode, or a feature that is no blob of the TEST net.
     """
     if job.gpu:
-        why = "this build of Caffe has no CUDA" if found.cpu_build else "training on GPUs comes later"
-        raise Refused("solver_mode: GPU", "Cannot use GPU in CPU-only Caffe: check mode; " + why, "Give CPU.")
+        why = (
+            "Cannot use GPU in CPU-only Caffe: check mode"
+            if found.cpu_build
+            else "the trainer computes on CPUs, whatever Caffe was built for"
+        )
+        raise Refused("solver_mode: GPU", why, "Set `solver_mode: CPU` in the solver's prototxt.")
     missing = [name for name in options.columns if name not in found.blobs]
     if missing:
         raise Refused(

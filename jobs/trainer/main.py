@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Optional, Sequence
 
 from jobs.trainer import cli, prototxt
@@ -22,7 +23,8 @@ from jobs.trainer.mirror import Mirror
 EVENTS = "CAFFE_SPARK_EVENTS"
 """Environment variable: the file for progress events."""
 FEED = "CAFFE_SPARK_FEED"
-"""Environment variable: host:port:token of who follows the events from elsewhere (jobs/on_head/yarn.py)."""
+"""Environment variable: a file with host:port:token of who follows the events from elsewhere
+(jobs/on_head/yarn.py)."""
 MIRROR = "CAFFE_SPARK_EVENTS_URI"
 """Environment variable: where the events are copied to while the job runs (jobs/livy.py reads them there)."""
 OVERRIDE = "CAFFE_SPARK_OVERRIDE_"
@@ -31,13 +33,14 @@ OVERRIDE = "CAFFE_SPARK_OVERRIDE_"
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line; returns the exit code."""
-    events, feed = os.environ.get(EVENTS), os.environ.get(FEED)
+    events, feed = os.environ.get(EVENTS), _feed()
     journal = Journal(Path(events) if events else None, sys.stdout, Sender(address(feed)) if feed else None)
     began = time.monotonic()
+    mirror = _mirror()
     try:
         options = cli.parse(argv)
         journal.phase("start")
-        _run(options, journal)
+        _run(options, journal, mirror)
     except TrainerError as error:
         journal.finish(_failed(error))
         print("caffe-spark: {}".format(error), file=sys.stderr)
@@ -47,6 +50,8 @@ def main(argv: Sequence[str]) -> int:
         return 0
     finally:
         journal.close()
+        if mirror:
+            mirror.close()
 
 
 def _failed(error: TrainerError) -> Event:
@@ -58,13 +63,18 @@ def _failed(error: TrainerError) -> Event:
     }
 
 
+def _feed() -> str:
+    path = os.environ.get(FEED)
+    return Path(path).read_text() if path else ""
+
+
 def address(text: str) -> Address:
-    """`host:port:token`, as the environment has it."""
+    """`host:port:token`, as the file has it."""
     host, port, token = text.rsplit(":", 2)
     return Address(host, int(port), token)
 
 
-def _run(options: cli.Options, journal: Journal) -> None:
+def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> None:
     from jobs.trainer import native
     from jobs.trainer.channel import Channel
     from jobs.trainer.driver import Driver
@@ -76,7 +86,6 @@ def _run(options: cli.Options, journal: Journal) -> None:
         # Caffe makes the nets while Spark starts: a second less.
         probe = Probe(job, Path(folder))
         spark = _session()
-        mirror = _mirror(spark)
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")
             channel = Channel(host, journal.add)
@@ -94,13 +103,29 @@ def _run(options: cli.Options, journal: Journal) -> None:
             spark.stop()
 
 
-def _mirror(spark: Any) -> "Optional[Mirror]":  # noqa: ANN401
+def _mirror() -> "Optional[Mirror]":
+    """Begun before anything can be refused, so without Spark: its JVM is there, and has storage's clients."""
     events, uri = os.environ.get(EVENTS), os.environ.get(MIRROR)
     if not (events and uri):
         return None
     from jobs.trainer.hadoop import Files
 
-    return Mirror(Files(spark.sparkContext), Path(events), uri)
+    try:
+        return Mirror(Files(_jvm_alone()), Path(events), uri)
+    except Exception as error:
+        print("events are not copied to {}: {}".format(uri, error), flush=True)
+        return None
+
+
+def _jvm_alone() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machine
+    """What `Files` takes of a SparkContext, with the Hadoop settings that one would have."""
+    from pyspark import SparkContext
+
+    SparkContext._ensure_initialized()
+    jvm = SparkContext._jvm
+    spark = jvm.org.apache.spark
+    conf = spark.deploy.SparkHadoopUtil.get().newConfiguration(spark.SparkConf())
+    return SimpleNamespace(_jvm=jvm, _jsc=SimpleNamespace(hadoopConfiguration=lambda: conf))
 
 
 def _conf(given: str) -> Path:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 INTERVAL = 3.0
 """Seconds between two copies."""
+AGAIN = 2.0
+"""Seconds after which the last copy is tried again."""
+CLOSING = 60.0
+"""Seconds that the last copy may take: a storage that does not answer must not keep the job from ending."""
 
 
 class Mirror:
@@ -23,8 +28,12 @@ class Mirror:
     def _run(self) -> None:
         while not self._ending.wait(self._interval):
             self._copy()
+        if not self._copy():
+            time.sleep(AGAIN)
+            self._copy()
 
-    def _copy(self) -> None:
+    def _copy(self) -> bool:
+        """Whether the copy is what the file is."""
         try:
             text = self._source.read_text()
             if len(text) != self._size:
@@ -32,10 +41,16 @@ class Mirror:
                 self._size = len(text)
         except Exception as error:
             # The job is worth more than its story.
-            print("events are not copied to {}: {}".format(self._uri, error), flush=True)
+            self._say(error)
+            return False
+        return True
+
+    def _say(self, why: object) -> None:
+        print("events are not copied to {}: {}".format(self._uri, why), flush=True)
 
     def close(self) -> None:
-        """Copy what is left."""
+        """Copy what is left; a second call does nothing."""
         self._ending.set()
-        self._thread.join()
-        self._copy()
+        self._thread.join(CLOSING)
+        if self._thread.is_alive():
+            self._say("the last copy takes longer than {:.0f} s".format(CLOSING))

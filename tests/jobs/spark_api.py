@@ -16,6 +16,7 @@ NEWEST: Final = (3, 3)
 
 CLASSES: Final = {
     "pyspark.BarrierTaskContext": "2.4",
+    "pyspark.SparkContext": "0.7",
     "pyspark.SparkFiles": "0.7",
     "pyspark.StorageLevel": "0.9",
     "pyspark.sql.SparkSession": "2.0",
@@ -46,6 +47,7 @@ MEMBERS: Final = {
     "RDDBarrier.mapPartitions": ("2.4", "RDD"),
     "SparkConf.get": ("0.9", ""),
     "SparkConf.getAll": ("0.9", ""),
+    "SparkContext._ensure_initialized": ("0.8", ""),
     "SparkContext._jsc": ("0.7", "JavaSparkContext"),
     "SparkContext._jvm": ("0.7", "jvm"),
     "SparkContext.addFile": ("0.7", ""),
@@ -71,6 +73,9 @@ MEMBERS: Final = {
     "ScalaSparkContext.statusStore": ("2.3", "AppStatusStore"),
     "AppStatusStore.executorList": ("2.3", "ExecutorSummaries"),
     "jvm.org.apache.hadoop.fs.Path": ("0.7", ""),
+    "jvm.org.apache.spark.SparkConf": ("0.9", ""),
+    # SparkHadoopUtil.get().newConfiguration(…): with a SparkConf since 1.2
+    "jvm.org.apache.spark.deploy": ("1.2", ""),
     "jvm.org.apache.spark.network.util.JavaUtils.timeStringAsSec": ("1.4", ""),
 }
 """A member, its version, and what one gets by it: reading it, calling it, or taking one of its elements."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,10 +19,12 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError, JobError, ServiceDown
-from jobs.livy import body, gateway, run_by_livy
+from jobs.livy import body, run_by_livy
+from jobs.livy_batches import Livy, Refused
 from jobs.spec import JobSpec
 from jobs.submit import JobPlace
 from jobs.trainer.cli import parse
+from jobs.trainer.main import main as trainer
 from jobs.trainer.mirror import Mirror
 from tests.jobs.conftest import SPECS
 
@@ -38,11 +43,15 @@ class Memory:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {"/data/mnist/train_lmdb/data.mdb": b"x"}
+        self.failing = 0
 
     def url(self, path: str) -> str:
         return f"{URI}/{path.lstrip('/')}"
 
     def read(self, path: str) -> bytes | None:
+        if self.failing:
+            self.failing -= 1
+            raise ServiceDown("reading events", "storage does not answer", "Look.")
         return self.files.get("/" + path.lstrip("/"))
 
     def write(self, path: str, data: bytes) -> None:
@@ -62,9 +71,18 @@ class LivyServer:
         self.states = ["starting", "running", "success"]
         self.events: list[dict[str, Any]] = list(EVENTS)
         self.log = ["stdout: ", "what spark-submit said"]
+        self.application: str | None = "application_1_0007"
         self.submitted: dict[str, Any] = {}
         self.deleted = False
         self.status = 201
+        self.failing = 0
+        """So many answers about a batch are 502; a negative number: all."""
+        self.dropping = False
+        """Whether a connection is closed without an answer."""
+        self.cuts: list[int] = []
+        """Bytes that the copy of the events lacks, one at each question."""
+        self.on_post: Callable[[], None] = lambda: None
+        self.on_state: Callable[[], None] = lambda: None
         self.headers: dict[str, str] = {}
         outer = self
 
@@ -72,24 +90,33 @@ class LivyServer:
             def do_POST(self) -> None:
                 outer.headers = dict(self.headers)
                 outer.submitted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                self.answer({"id": 7, "state": "starting"}, outer.status)
+                outer.on_post()
+                if not outer.dropping:
+                    self.answer({"id": 7, "state": "starting"}, outer.status)
 
             def do_GET(self) -> None:
-                if self.path.endswith("/state"):
+                if outer.failing:
+                    outer.failing -= 1
+                    self.answer({"error": "Bad Gateway"}, 502)
+                elif self.path.endswith("/state"):
                     state = outer.states.pop(0) if len(outer.states) > 1 else outer.states[0]
                     if state != "starting":
                         name = outer.submitted["name"]
                         text = "".join(json.dumps(event) + "\n" for event in outer.events)
-                        storage.write(f"/jobs/{name}/events.jsonl", text.encode())
+                        cut = outer.cuts.pop(0) if outer.cuts else 0
+                        storage.write(f"/jobs/{name}/events.jsonl", text.encode()[: len(text) - cut])
                         rows = "".join(json.dumps(row) + "\n" for row in ROWS)
                         storage.write(f"/jobs/{name}/features/part-0", rows.encode())
+                    outer.on_state()
                     self.answer({"id": 7, "state": state})
+                elif self.path.endswith("/7"):
+                    self.answer({"id": 7, "appId": outer.application})
                 else:
                     self.answer({"id": 7, "log": outer.log})
 
             def do_DELETE(self) -> None:
-                outer.deleted = True
-                self.answer({"msg": "deleted"})
+                outer.deleted = not outer.failing
+                self.answer({"msg": "deleted"}, 502 if outer.failing else 200)
 
             def answer(self, document: dict[str, Any], status: int = 200) -> None:
                 data = json.dumps(document).encode()
@@ -114,7 +141,8 @@ class World:
 
     def run(self) -> Any:
         console = Console(file=self.out, width=200)
-        return run_by_livy(self.cluster, self.spec, "caffe-1", console, self.results, poll=0.01)
+        livy = Livy.of(self.cluster)
+        return run_by_livy(livy, self.cluster, self.spec, "caffe-1", console, results=self.results, poll=0.01)
 
 
 @pytest.fixture
@@ -231,7 +259,7 @@ def test_a_job_larger_than_the_declared_cluster_never_leaves(world: World) -> No
 
 def test_a_stack_without_livy_is_told_to_leave_the_flag_out(yarn_cluster: Cluster) -> None:
     with pytest.raises(ConfigError, match=r"it has no Livy.*Leave --livy out"):
-        gateway(yarn_cluster)
+        Livy.of(yarn_cluster)
 
 
 def test_what_livy_sets_itself_is_left_to_it(world: World) -> None:
@@ -239,6 +267,127 @@ def test_what_livy_sets_itself_is_left_to_it(world: World) -> None:
     conf = body(world.spec, world.cluster, place)["conf"]
     assert "spark.yarn.tags" not in conf
     assert "spark.yarn.submit.waitAppCompletion" not in conf
+
+
+# ---- a batch runs and bills whether or not anybody follows it
+
+
+def test_answers_that_fail_for_a_moment_lose_no_job(world: World) -> None:
+    world.livy.failing = 3
+    assert world.run().accuracy == 1.0
+    assert world.out.getvalue().count("Livy answers 502") == 1, "it is told once, not at each question"
+
+
+def test_a_storage_that_fails_for_a_moment_loses_no_job(world: World) -> None:
+    world.storage.failing = 2
+    assert world.run().accuracy == 1.0
+
+
+def test_a_batch_that_can_no_longer_be_followed_is_named_with_what_ends_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.livy.PATIENCE_S", 0.1)
+    world.livy.failing = -1
+    with pytest.raises(ServiceDown) as lost:
+        world.run()
+    said, url = str(lost.value), f"{world.livy.url}/livy/batches/7"
+    assert said.startswith(f"job {world.livy.submitted['name']}: Livy's batch 7 of it runs on")
+    assert f"`curl -u admin {url}`" in said
+    assert f"`curl -u admin -X DELETE -H 'X-Requested-By: admin' {url}`" in said
+    assert "gateway_password --show-secrets --stack" in said
+    assert PASSWORD not in said
+    assert "fab status" not in said
+
+
+def test_a_refusal_while_a_batch_runs_is_not_waited_for_and_names_the_batch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> str:
+        raise Refused("the gateway", "it refuses user 'admin'", "Mend.")
+
+    monkeypatch.setattr(Livy, "state", refuse)
+    began = time.monotonic()
+    with pytest.raises(ServiceDown, match=r"batch 7 of it runs on .*refuses user 'admin'"):
+        world.run()
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["on_post", "on_state"])
+def test_ctrl_c_and_sigterm_end_the_batch_at_any_moment(
+    world: World, number: signal.Signals, moment: str
+) -> None:
+    world.livy.states = ["running"]
+    before = signal.getsignal(signal.SIGTERM)
+    # What a shell does to commands in the background must not decide what is tested here.
+    monkey = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        setattr(world.livy, moment, lambda: os.kill(os.getpid(), number))
+        with pytest.raises(JobError, match="killed, as you asked"):
+            world.run()
+    finally:
+        signal.signal(signal.SIGINT, monkey)
+    assert world.livy.deleted
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_batch_that_cannot_be_ended_is_said_to_run_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.livy.KILL_PATIENCE_S", 0.1)
+
+    def stop() -> None:
+        world.livy.failing = -1
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    world.livy.states, world.livy.on_state = ["running"], stop
+    with pytest.raises(ServiceDown, match=r"batch 7 of it runs on and could not be ended .*-X DELETE"):
+        world.run()
+
+
+def test_an_answer_that_is_lost_after_submission_says_that_the_job_may_have_begun(world: World) -> None:
+    world.livy.dropping = True
+    with pytest.raises(ServiceDown, match=r"^job mnist-.*it may have begun\. Look .*/livy/batches`"):
+        world.run()
+
+
+def test_a_gateway_that_was_never_reached_has_begun_nothing(world: World) -> None:
+    world.livy.server.shutdown()
+    world.livy.server.server_close()
+    with pytest.raises(ServiceDown) as down:
+        world.run()
+    assert "may have begun" not in str(down.value)
+
+
+def test_a_log_that_cannot_be_read_costs_no_results(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> list[str]:
+        raise ServiceDown("Livy", "it does not answer", "Look.")
+
+    monkeypatch.setattr("jobs.livy.PATIENCE_S", 0.1)
+    monkeypatch.setattr(Livy, "log", fail)
+    summary = world.run()
+    assert "cannot be read" in (world.results / summary.job / "job.log").read_text()
+
+
+def test_a_failure_says_where_the_drivers_own_log_is(world: World) -> None:
+    world.livy.states, world.livy.events = ["dead"], []
+    with pytest.raises(JobError, match=r"`yarn logs -applicationId application_1_0007` on a head"):
+        world.run()
+
+
+def test_a_failure_before_yarn_knew_the_job_names_livys_log_alone(world: World) -> None:
+    world.livy.states, world.livy.events, world.livy.application = ["dead"], [], None
+    with pytest.raises(JobError, match=r"The full log: .*job\.log") as failed:
+        world.run()
+    assert "applicationId" not in str(failed.value)
+
+
+def test_an_event_that_was_copied_by_half_is_told_when_it_is_whole(world: World) -> None:
+    world.livy.states = ["running", "running", "success"]
+    text = "".join(json.dumps(event) + "\n" for event in EVENTS)
+    world.livy.cuts = [len(text) - 20, 30]
+    assert world.run().iterations == 7
+    assert world.out.getvalue().splitlines().count("train") == 1
 
 
 # ---- the copy of the events
@@ -276,3 +425,63 @@ def test_a_copy_that_fails_is_tried_again_and_ends_nothing(
     mirror.close()
     assert files.written == ["one\n"]
     assert "events are not copied to wasbs://x: no storage" in capsys.readouterr().out
+
+
+def test_the_last_copy_is_tried_again_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.trainer.mirror.AGAIN", 0)
+    source, files = tmp_path / "events.jsonl", Files()
+    source.write_text("one\n")
+    files.fails = 1
+    Mirror(files, source, "wasbs://x", interval=60).close()
+    assert files.written == ["one\n"]
+
+
+def test_a_storage_that_hangs_does_not_keep_the_job_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("jobs.trainer.mirror.CLOSING", 0.1)
+    source, over = tmp_path / "events.jsonl", threading.Event()
+    source.write_text("one\n")
+
+    class Hanging:
+        def write(self, *_: str) -> None:
+            over.wait(30)
+
+    closing = threading.Thread(target=Mirror(Hanging(), source, "wasbs://x", interval=60).close, daemon=True)
+    closing.start()
+    closing.join(5)
+    ended = not closing.is_alive()
+    over.set()
+    assert ended
+    assert "events are not copied to wasbs://x: the last copy takes longer" in capsys.readouterr().out
+
+
+# ---- what is refused before Spark is up
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    files = Files()
+    monkeypatch.setenv("CAFFE_SPARK_EVENTS", str(tmp_path / "events.jsonl"))
+    monkeypatch.setenv("CAFFE_SPARK_EVENTS_URI", "wasbs://x")
+    monkeypatch.setattr("jobs.trainer.main._jvm_alone", object)
+    monkeypatch.setattr("jobs.trainer.hadoop.Files", lambda _: files)
+    return files
+
+
+def test_a_command_line_that_is_refused_is_copied_for_who_follows(copied: Files) -> None:
+    assert trainer(["-bad"]) == 2
+    last = json.loads(copied.written[-1].splitlines()[-1])
+    assert (last["event"], last["words"][0]) == ("failed", "-bad")
+
+
+def test_a_job_is_refused_in_its_own_words_where_there_is_no_jvm_to_copy_them(
+    copied: Files, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise OSError("no JVM")
+
+    monkeypatch.setattr("jobs.trainer.main._jvm_alone", fail)
+    assert trainer(["-bad"]) == 2
+    assert "events are not copied to wasbs://x: no JVM" in capsys.readouterr().out
+    assert copied.written == []

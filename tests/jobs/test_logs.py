@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,5 +116,29 @@ def test_a_log_that_is_gone_is_said_so(
     head: LocalNode, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(records, "one_job", lambda *_: kept(folder="/nowhere"))
-    with pytest.raises(JobError, match=r"no log of its driver.*results/mnist-1/job.log"):
+    with pytest.raises(JobError, match=r"no log of its driver.*fab attach mnist-1 --stack dev"):
         logs.show(cluster, "mnist-1", print)
+
+
+def test_before_yarn_has_begun_the_driver_there_is_no_log_yet(
+    head: LocalNode, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = {"event": "application", "id": "application_1_0001", "said": "the queue is full"}
+    active = replace(kept(waits), active=True)
+    monkeypatch.setattr(records, "one_job", lambda *_: active)
+    with pytest.raises(JobError, match=r"not begun its driver yet \(the queue is full\).*--follow"):
+        logs.show(yarn_cluster, "mnist-1", print)
+
+
+def test_who_follows_waits_for_the_driver(
+    head: LocalNode, yarn_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "logs" / "application_1_0001" / "container_1_0001_01_000001"
+    folder.mkdir(parents=True)
+    (folder / "stderr").write_text("it begins\n")
+    steps = iter([replace(kept(), active=True), kept(APPLICATION)])
+    monkeypatch.setattr(records, "one_job", lambda *_: next(steps))
+    monkeypatch.setattr(logs, "BEGUN_POLL_S", 0.0)
+    lines = list[str]()
+    logs.show(yarn_cluster, "mnist-1", lines.append, follow=True)
+    assert lines == ["it begins"]

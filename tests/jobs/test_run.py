@@ -18,7 +18,7 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import ConfigError, JobError, ServiceDown, Unreachable
 from bootstrap.storage import SharedStorage
-from jobs import clean, preflight, run
+from jobs import clean, link, preflight, run
 from jobs.clean import sweep_script
 from jobs.run import attach, run_job
 from jobs.spec import JobSpec
@@ -109,7 +109,7 @@ def world(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> 
     def connect(_: Cluster, node: Node) -> Iterator[LocalNode]:
         yield made.node
 
-    for module in (run, preflight, clean):
+    for module in (run, link, preflight, clean):
         monkeypatch.setattr(module, "connect", connect)
     monkeypatch.setattr(preflight, "_FRAMEWORK", "echo /opt/caffe-versions/key-1")
     monkeypatch.setattr(SharedStorage, "require_writable", lambda self: None)
@@ -343,6 +343,75 @@ def test_a_job_that_somebody_else_killed_is_told_as_killed(
     assert world.processes(job) == []
     run.kill(world.cluster, job, Console(file=world.out))
     assert f"{job} has ended already: killed" in world.out.getvalue()
+
+
+def test_two_jobs_of_the_same_second_have_each_their_own_folder(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spark_submit(FINISHES)
+    monkeypatch.setattr(run.time, "strftime", lambda *_: "20261128-120000")
+
+    names = {world.run().job, world.run().job}
+
+    assert names == {"mnist-20261128-120000", "mnist-20261128-120000-2"}
+
+
+def test_a_head_out_of_reach_is_no_reason_to_submit_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spark_submit(RUNS_ON)
+
+    def lost(*_: object, **__: object) -> int:
+        raise Unreachable("head", "SSH does not answer", "Run `pulumi up`; then this again.")
+
+    monkeypatch.setattr(run.Unit, "follow", lost)
+
+    with pytest.raises(Unreachable, match=r"runs on there.*`fab attach mnist-\S+ --stack dev`") as raised:
+        world.run()
+    assert "then this again" not in str(raised.value)
+
+
+def test_an_interrupt_while_results_are_fetched_names_the_command_that_brings_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spark_submit(FINISHES)
+    monkeypatch.setattr(run, "_bring_back", lambda *_: ctrl_c())
+
+    with pytest.raises(JobError, match=r"it has ended.*`fab attach mnist-\S+ --stack dev`"):
+        world.run()
+
+
+def test_a_job_is_swept_though_yarn_cannot_be_told(
+    world: World, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spark_submit(RUNS_ON)
+    interrupting(monkeypatch, lambda: run.kill(yarn_cluster, world.submitted()[0], Console(file=world.out)))
+
+    def down(*_: object) -> None:
+        raise ServiceDown(
+            "http://head:8088", "YARN's ResourceManager does not answer", "Run `fab bootstrap`."
+        )
+
+    monkeypatch.setattr(run.yarn, "unfinished", lambda *_: [])
+    monkeypatch.setattr(run.yarn, "kill", down)
+
+    with pytest.raises(ServiceDown, match="ResourceManager does not answer"):
+        world.run()
+    assert world.processes(world.submitted()[0]) == []
+
+
+def test_what_yarn_still_runs_is_killed_whatever_the_heads_record_says(
+    world: World, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spark_submit(FINISHES)
+    job = world.run().job
+    told = list[str]()
+    monkeypatch.setattr(run.yarn, "unfinished", lambda *_: ["application_7"])
+    monkeypatch.setattr(run.yarn, "kill", lambda _head, _cluster, name: told.append(name))
+
+    run.kill(yarn_cluster, job, Console(file=world.out))
+
+    assert told == [job]
 
 
 def test_killing_what_is_not_there_names_what_is(world: World) -> None:

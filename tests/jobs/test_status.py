@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from bootstrap.cluster import Cluster
+from bootstrap.errors import ServiceDown
+from jobs import status
 from jobs.package import Job
 from jobs.records import Kept
 from jobs.spec import JobSpec
@@ -81,3 +85,18 @@ def test_old_jobs_are_left_out_and_running_ones_never() -> None:
 
 def test_without_jobs_it_says_what_to_type() -> None:
     assert "fab submit-mnist" in text()
+
+
+def test_a_resource_manager_that_is_down_leaves_the_jobs_to_be_seen(
+    yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise ServiceDown("http://head:8088", "it does not answer", "Run `fab bootstrap`.")
+
+    monkeypatch.setattr(status, "connect", lambda *_: nullcontext())
+    monkeypatch.setattr(status.records, "all_jobs", lambda _: [kept()])
+    monkeypatch.setattr(status.yarn, "others", down)
+    out = io.StringIO()
+    Console(file=out, width=200).print(status.status(yarn_cluster))
+    assert "mnist-1" in out.getvalue()
+    assert "http://head:8088: it does not answer. Run `fab bootstrap`." in out.getvalue()

@@ -128,3 +128,35 @@ def test_with_executors_nobody_is_named_that_the_log_does_not_name(view: View) -
     view.line(event("executors", executors={"1": {"host": "w2"}}))
 
     assert "the disk of a node is full" in str(view.failure("j", 1, "log", text="No space left on device"))
+
+
+WAITED = ["2 executors requested, 0 registered", "not as expected", "Look for dead workers."]
+FULL = "mkdir: cannot create directory: No space left on device\n"
+
+
+def test_why_no_executor_came_is_told_where_the_log_says_it(view: View) -> None:
+    view.line(event("failed", message="x", words=WAITED))
+
+    said = str(view.failure("j", 1, "log", text=f"{FULL}caffe-spark: 2 executors requested, 0 registered\n"))
+
+    assert said.startswith(
+        "job j: 2 executors requested, 0 registered: not as expected: the disk of a node is full."
+    )
+
+
+def test_executors_that_did_not_come_are_told_where_the_log_says_no_more(view: View) -> None:
+    view.line(event("failed", message="x", words=WAITED))
+
+    said = str(
+        view.failure("j", 1, "log", text="caffe-spark: 2 executors requested, 0 registered\n", stack="dev")
+    )
+
+    assert "Run `fab status --stack dev` to see who holds it" in said
+    assert "Look for dead workers" not in said
+
+
+def test_what_the_trainer_knows_is_not_replaced_by_what_else_the_log_shows(view: View) -> None:
+    words = ["rank 1 on w2", "ImportError: libopenblas.so.0: cannot open shared object file", "Run it again."]
+    view.line(event("failed", message="x", words=words))
+
+    assert "`fab build-headnode`" in str(view.failure("j", 1, "log", text=FULL))

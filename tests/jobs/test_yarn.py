@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, HdInsight
 from bootstrap.errors import JobError, ServiceDown
 from bootstrap.remote import Result
 from jobs import yarn
@@ -19,9 +19,13 @@ class Manager:
 
     def __init__(self, **answers: str) -> None:
         self.answers, self.ran = answers, list[str]()
+        self.after_kill = {"apps": '{"apps":{}}'}
 
     def run(self, script: str, **_: Any) -> Result:
         self.ran.append(script)
+        if "application -kill" in script:
+            self.answers = {**self.answers, **self.after_kill}
+            return Result(0, "", "")
         for path, answer in self.answers.items():
             if f"/cluster/{path}" in script:
                 return Result(0, answer, "")
@@ -94,9 +98,53 @@ def test_no_nodes_at_all_is_an_answer_too(yarn_cluster: Cluster, spec: JobSpec) 
 def test_killing_ends_only_the_jobs_own_applications(yarn_cluster: Cluster) -> None:
     head = Manager(apps='{"apps":{"app":[{"id":"application_7"}]}}')
     yarn.kill(head, yarn_cluster, "mnist-1")  # type: ignore[arg-type]
-    asked, killed = head.ran
+    asked, killed, again = head.ran
     assert "applicationTags=mnist-1" in asked
     assert killed.endswith("application -kill application_7")
+    assert again == asked
+
+
+def test_an_application_that_yarn_does_not_end_is_not_said_to_be_gone(
+    yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yarn, "KILLED_WITHIN_S", 0.0)
+    head = Manager(apps='{"apps":{"app":[{"id":"application_7"}]}}')
+    head.after_kill = {}
+    with pytest.raises(JobError, match=r"YARN does not end application_7.*fab kill mnist-1 --stack dev"):
+        yarn.kill(head, yarn_cluster, "mnist-1")  # type: ignore[arg-type]
+
+
+def test_nodes_are_known_by_their_own_names_where_yarn_has_full_ones(
+    yarn_cluster: Cluster, spec: JobSpec
+) -> None:
+    there = [node(f"{name}.abc.internal.cloudapp.net", memory=0) for name in ("w1", "w2")]
+    apps = [{"name": "theirs", "id": "application_1"}]
+    with pytest.raises(JobError, match=r"room for 0 .* theirs \(application_1\) runs"):
+        yarn.refuse_without_room(there, apps, yarn_cluster, spec)
+
+
+def test_memory_counts_as_yarn_rounds_it(yarn_cluster: Cluster, spec: JobSpec) -> None:
+    assert yarn_cluster.yarn is not None
+    coarse = yarn_cluster.yarn.model_copy(update={"step_mb": 512})
+    cluster = yarn_cluster.model_copy(update={"yarn": coarse})
+    odd = spec.model_copy(update={"memory": 1100, "executors": 1})
+    there = [node("w1", memory=1024), node("w2", memory=1500)]
+    yarn.refuse_without_room(there, [], yarn_cluster, odd)
+    with pytest.raises(JobError, match="room for 0"):
+        yarn.refuse_without_room(there, [], cluster, odd)
+
+
+def test_a_page_in_place_of_an_answer_is_no_answer(yarn_cluster: Cluster) -> None:
+    with pytest.raises(ServiceDown, match="what answers is a page"):
+        yarn.ask(Manager(info="<html>standby</html>"), yarn_cluster, "info")  # type: ignore[arg-type]
+
+
+def test_on_hdinsight_ambari_starts_what_is_down(yarn_cluster: Cluster) -> None:
+    theirs = HdInsight(
+        subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", workers=2
+    )
+    with pytest.raises(ServiceDown, match="Ambari, there, starts it"):
+        yarn.ask(Manager(), yarn_cluster.model_copy(update={"hdinsight": theirs}), "info")  # type: ignore[arg-type]
 
 
 def test_killing_what_has_ended_does_nothing(yarn_cluster: Cluster) -> None:

@@ -16,11 +16,14 @@ from typing import Any
 
 import pytest
 
-from jobs.on_head.yarn import exit_status, log_lines, summary
+from jobs.on_head import yarn as on_head
+from jobs.on_head.resource_manager import Down, log_lines
+from jobs.on_head.yarn import Job, exit_status, summary
 
+ROOT = Path(__file__).resolve().parents[3]
 APP = "application_1_0001"
 DRIVER = """#!/bin/sh
-feed=$(printf '%s\\n' "$@" | sed -n 's/^spark.yarn.appMasterEnv.CAFFE_SPARK_FEED=//p')
+feed=$(cat "$FAKE/feed")
 echo "$@" >"$FAKE/submitted"
 exec "{python}" - "$feed" <<'SEND'
 import json, socket, sys
@@ -41,10 +44,14 @@ class Manager:
     def __init__(self) -> None:
         self.states: list[dict[str, str]] = []
         self.known = True
+        self.forgets = False
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if outer.forgets and f"/apps/{APP}" in self.path:
+                    self.send_error(404)
+                    return
                 body = json.dumps(outer.answer(self.path)).encode()
                 self.send_response(200)
                 self.end_headers()
@@ -106,10 +113,24 @@ class Head:
 
     def start(self) -> subprocess.Popen[str]:
         words = [self.manager.url, "mnist-1", str(self.events_file), str(self.folder / "yarn")]
-        words += [str(self.folder / "spark-submit"), "--master", "yarn", "main.py", "-train"]
+        words += [
+            str(self.folder / "spark-submit"),
+            "--master",
+            "yarn",
+            "--files",
+            "a.prototxt",
+            "main.py",
+            "-train",
+        ]
         return subprocess.Popen(
             [sys.executable, "-m", "jobs.on_head.yarn", *words],
-            env={**os.environ, "NODE_ADDRESS": "127.0.0.1", "FAKE": str(self.folder)},
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "NODE_ADDRESS": "127.0.0.1",
+                "FAKE": str(self.folder),
+                "PYTHONPATH": str(ROOT),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -139,7 +160,77 @@ def test_events_of_a_driver_elsewhere_arrive_as_if_it_were_here(head: Head) -> N
     assert [event for event in head.events if event["event"] != "application"] == DONE
     states = [event["state"] for event in head.events if event["event"] == "application"]
     assert states[-1] == "FINISHED"
-    assert "--master yarn main.py -train" in (head.folder / "submitted").read_text()
+    assert "--files a.prototxt,feed main.py -train" in (head.folder / "submitted").read_text()
+
+
+def test_the_feeds_token_is_in_a_file_that_only_the_job_reads(head: Head) -> None:
+    head.manager.states = list(ENDED_WELL)
+    head.run()
+    token = (head.folder / "feed").read_text().rpartition(":")[2]
+    assert len(token) > 20
+    assert token not in (head.folder / "submitted").read_text()
+    assert (head.folder / "feed").stat().st_mode & 0o077 == 0
+
+
+def test_a_restarted_resource_manager_that_forgot_the_application_is_told_as_such(head: Head) -> None:
+    head.manager.states = [{"state": "RUNNING"}]
+    head.driver(DONE[:1])
+    head.manager.forgets = True
+    code, _ = head.run()
+    assert code == 1
+    assert head.events[-1]["words"][1].endswith(f"was restarted, and does not know {APP} any more")
+    assert head.events[-1]["words"][2] == "Submit the job again."
+
+
+class Answers:
+    """A ResourceManager that gives one answer after the other about the application."""
+
+    def __init__(self, *answers: dict[str, Any] | Exception) -> None:
+        self.answers = list(answers)
+
+    def application(self, _id: str, _patience: float = 0) -> dict[str, Any]:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def following(folder: Path, *answers: dict[str, Any] | Exception) -> Job:
+    return Job(Answers(*answers), "mnist-1", folder / "events.jsonl")  # type: ignore[arg-type]
+
+
+def app(state: str, said: str = "") -> dict[str, Any]:
+    return {"id": APP, "state": state, "finalStatus": "UNDEFINED", "diagnostics": said}
+
+
+def test_what_an_accepted_application_waits_for_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_head, "WAITING_AFTER_S", 0.0)
+    monkeypatch.setattr(on_head, "POLL_S", 0.01)
+    waits = app("ACCEPTED", "Queue's AM resource limit exceeded.")
+    following(tmp_path, waits, waits, app("FINISHED"))._follow(waits)
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    (waiting,) = [event for event in events if event["event"] == "waiting"]
+    assert waiting["why"] == "Queue's AM resource limit exceeded."
+
+
+@pytest.mark.parametrize(("told", "status"), [("done", "SUCCEEDED"), ("failed", "FAILED")])
+def test_a_driver_that_has_told_its_end_needs_no_resource_manager(
+    told: str, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_head, "POLL_S", 0.01)
+    job = following(tmp_path, Down("http://head:8088"))
+    job._take({"event": told})
+    assert job._follow(app("RUNNING"))["finalStatus"] == status
+
+
+def test_without_a_resource_manager_a_driver_that_says_nothing_is_not_followed_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(on_head, "POLL_S", 0.01)
+    with pytest.raises(Down):
+        following(tmp_path, Down("http://head:8088"))._follow(app("RUNNING"))
 
 
 def test_where_the_driver_is_is_kept_for_who_looks_for_its_log(head: Head) -> None:
@@ -211,6 +302,9 @@ def test_a_signal_kills_the_application(head: Head) -> None:
         ("FAILED", "AM Container for appattempt_1 exited with  exitCode: 13\nFailing", 13),
         ("FAILED", "", 1),
         ("FAILED", "exited with status 0", 1),
+        # The kernel's and the NodeManager's doing: neither the head nor anybody at a keyboard ended it.
+        ("FAILED", "AM Container for appattempt_1 exited with  exitCode: 137", 1),
+        ("FAILED", "AM Container for appattempt_1 exited with  exitCode: 143", 1),
         ("KILLED", "Application killed by user.", 143),
     ],
 )
@@ -225,3 +319,10 @@ def test_frames_of_yarns_log_tool_are_left_out() -> None:
 
 def test_an_application_that_is_nowhere_yet_has_no_container() -> None:
     assert summary({"id": APP, "state": "ACCEPTED"})["container"] == ""
+
+
+def test_of_yarns_words_the_reason_is_kept() -> None:
+    said = "[Sat Nov 28 19:37:37 2026] Application is Activated, waiting for resources.  "
+    figures = "Details : AM Partition = <DEFAULT_PARTITION> ; Partition Resource = <memory:4224, vCores:4> ;"
+    kept = summary({"id": APP, "state": "ACCEPTED", "diagnostics": said + figures})["said"]
+    assert kept == "Application is Activated, waiting for resources."

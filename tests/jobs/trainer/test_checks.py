@@ -70,8 +70,18 @@ def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: Job)
 
 
 def test_gpu_mode_is_refused_on_a_cpu_build(job: Job) -> None:
-    with pytest.raises(Refused, match="Cannot use GPU in CPU-only Caffe"):
+    with pytest.raises(Refused, match="Cannot use GPU in CPU-only Caffe") as refused:
         checks.nets(TRAIN, replace(job, gpu=True), NETS)
+    assert refused.value.fix == "Set `solver_mode: CPU` in the solver's prototxt."
+
+
+def test_gpu_mode_is_refused_on_a_build_with_cuda_without_calling_it_cpu_only(job: Job) -> None:
+    with pytest.raises(
+        Refused, match="the trainer computes on CPUs, whatever Caffe was built for"
+    ) as refused:
+        checks.nets(TRAIN, replace(job, gpu=True), NETS._replace(cpu_build=False))
+    assert "CPU-only" not in str(refused.value)
+    assert refused.value.fix == "Set `solver_mode: CPU` in the solver's prototxt."
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (9, True), (10, False)])

@@ -1,0 +1,93 @@
+"""What is asked of YARN's ResourceManager, over its web service and by Hadoop's `yarn`.
+
+Runs on the head: standard library only, Python 3.8.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+ANSWER_S = 5
+DOWN_AFTER_S = 15.0
+"""A ResourceManager that does not answer for so long is down."""
+NOT_FOUND = 404
+
+
+class Down(Exception):
+    """The ResourceManager does not answer."""
+
+
+class Forgotten(Exception):
+    """The ResourceManager answers, and does not know the application (any more)."""
+
+
+class ResourceManager:
+    """What is asked of YARN's ResourceManager, over its web service."""
+
+    def __init__(self, url: str, yarn: str) -> None:
+        self._url, self._yarn = url.rstrip("/"), yarn
+        # A proxy of the operator's environment has no business between nodes.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def get(self, path: str, patience: float = DOWN_AFTER_S) -> dict[str, Any]:
+        """An answer of the web service.
+
+        Raises:
+            Down: there was none for `patience` seconds.
+            Forgotten: it knows nothing of what was asked for.
+        """
+        deadline = time.monotonic() + patience
+        request = urllib.request.Request(  # noqa: S310 - the stack's own URL
+            self._url + "/ws/v1/cluster/" + path, headers={"Accept": "application/json"}
+        )
+        while True:
+            try:
+                with self._opener.open(request, timeout=ANSWER_S) as answer:
+                    found: dict[str, Any] = json.loads(answer.read().decode())
+                    return found
+            except (OSError, ValueError) as error:
+                if isinstance(error, urllib.error.HTTPError) and error.code == NOT_FOUND:
+                    raise Forgotten(self._url) from error
+                if time.monotonic() > deadline:
+                    raise Down(f"{self._url} ({error})") from error
+                time.sleep(1)
+
+    def tagged(self, tag: str) -> dict[str, Any] | None:
+        """The newest application with that tag."""
+        apps = (self.get("apps?applicationTags=" + tag.lower())["apps"] or {}).get("app") or []
+        return max(apps, key=lambda app: app["startedTime"]) if apps else None
+
+    def application(self, id_: str, patience: float = DOWN_AFTER_S) -> dict[str, Any]:
+        """One application, as it is now."""
+        found: dict[str, Any] = self.get("apps/" + id_, patience)["app"]
+        return found
+
+    def kill(self, id_: str) -> None:
+        """End it; nothing happens when it has ended."""
+        subprocess.run([self._yarn, "application", "-kill", id_], stdin=subprocess.DEVNULL, check=False)
+
+    def log(self, id_: str, files: str) -> list[str]:
+        """Lines of these log files (`a,b`) of the driver's container; empty where there are none."""
+        command = [self._yarn, "logs", "-applicationId", id_, "-am", "1", "-log_files", files]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+        return log_lines(done.stdout.decode(errors="replace").splitlines())
+
+
+def log_lines(printed: Sequence[str]) -> list[str]:
+    """The contents in what `yarn logs` printed, without its frames."""
+    kept: list[str] = []
+    inside = False
+    for line in printed:
+        if line.startswith("LogContents:"):
+            inside = True
+        elif line.startswith("End of LogType:"):
+            inside = False
+        elif inside:
+            kept.append(line)
+    return kept
