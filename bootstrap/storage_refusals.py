@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from bootstrap.diagnosis import diagnose
 from bootstrap.errors import ServiceDown
 
 _KEYS: Final = "Mend the stack's keys for it, run `pulumi up`, then `fab bootstrap`."
 _S3: Final = {
     "NoSuchBucket": (
         "there is no such bucket",
-        "Run `pulumi up`, which makes it; or mend the stack's setting.",
+        "Run `pulumi up --refresh`, which makes the stack's; or mend its setting.",
     ),
     "InvalidAccessKeyId": ("it does not know the access key", _KEYS),
     "SignatureDoesNotMatch": ("the secret key is not the access key's", _KEYS),
@@ -27,19 +28,16 @@ _UNKNOWN: Final = (
     "no name server of the nodes knows the account",
     "Look at the account's name; where a server stands for it, run `fab bootstrap`.",
 )
+_IN_LOGS: Final = ("storage-firewall", "storage-key-refused", "container-missing")
+"""What logs of jobs show as well, and the table of `bootstrap.diagnosis` therefore tells."""
 _WASB: Final = {
-    "Server failed to authenticate the request": ("the account's key on the nodes is wrong", _KEYS),
     "No credentials found for account": _ANONYMOUS,
     "no credentials found for them in the configuration": _ANONYMOUS,
     "Public access is not permitted on this storage account": _ANONYMOUS,
-    "The specified container does not exist": (
-        "there is no such container",
-        "Run `pulumi up`, which makes it; or mend the stack's setting.",
-    ),
     "The specified account is disabled": ("the account is disabled", "Enable it in the subscription."),
-    "This request is not authorized to perform this operation": (
-        "the account's network rules keep the nodes out",
-        "Add the nodes' subnet to them.",
+    "This request is not authorized to perform this operation using": (
+        "the nodes may not do that",
+        "Let an administrator give their login the role `Storage Blob Data Contributor` on the account.",
     ),
     "Key based authentication is not permitted": ("the account takes no keys", "Let it take them."),
     # What Hadoop's client makes of a key that is not base64.
@@ -61,6 +59,9 @@ def refusal(uri: str, said: str) -> ServiceDown | None:
         code = re.search(r"Error Code: ([^;)]+)", said)
         known = _S3.get(code[1]) if code else None
     elif scheme in ("wasb", "wasbs"):
+        found = diagnose(said, only=_IN_LOGS)
+        if found is not None:
+            return ServiceDown(uri, found.why, found.fix)
         known = next((meant for text, meant in _WASB.items() if text in said), None)
         if known is None and _WORDLESS.search(said):
             known = _UNKNOWN

@@ -1,12 +1,14 @@
 """What a log means: a table of failures that people had to dig for, each with its reason and its remedy.
 
 `table.yaml` is in order: what stands first explains what comes after it. A pattern is searched for in the
-whole text; `{names}` in reason and remedy are its groups. The tests hold a real excerpt for each entry.
+whole text, `^` being the start of a line; `{names}` in reason and remedy are its groups. The tests hold an
+excerpt for each entry.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 TABLE = Path(__file__).parent / "table.yaml"
 LONGEST = 2_000_000
 """Characters of a log that are searched, from its end: reasons stand there."""
+LONGEST_LINE = 2_000
+"""Characters of a line that are searched, from either end: no tool needs more to say what is wrong."""
 
 
 class Entry(BaseModel):
@@ -47,13 +51,18 @@ class Diagnosis:
     fix: str
 
 
-def diagnose(text: str, *, stack: str = "", node: str = "a node") -> Diagnosis | None:
+def diagnose(
+    text: str, *, stack: str = "", node: str = "a node", only: Collection[str] = ()
+) -> Diagnosis | None:
     """The first entry of the table that the text shows; None for a failure that nobody has seen yet.
 
     `stack` completes the commands; `node` is where it happened, unless the text says so itself.
+    `only` names the entries that are looked for; else all are.
     """
-    text = text[-LONGEST:]
+    text = "\n".join(_ends(line) for line in text[-LONGEST:].split("\n"))
     for entry, patterns in _table():
+        if only and entry.name not in only:
+            continue
         for pattern in patterns:
             found = pattern.search(text)
             if found:
@@ -78,6 +87,10 @@ def _table() -> tuple[tuple[Entry, tuple[re.Pattern[str], ...]], ...]:
     return tuple(
         (entry, tuple(re.compile(pattern, re.MULTILINE) for pattern in entry.patterns)) for entry in entries()
     )
+
+
+def _ends(line: str) -> str:
+    return line if len(line) <= 2 * LONGEST_LINE else f"{line[:LONGEST_LINE]} … {line[-LONGEST_LINE:]}"
 
 
 def _filled(template: str, words: dict[str, str]) -> str:

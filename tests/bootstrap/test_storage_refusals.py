@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bootstrap.diagnosis import diagnose
 from bootstrap.storage_refusals import refusal
 
 WASB = "wasb://files@acct.blob.core.windows.net"
@@ -37,6 +38,10 @@ REAL_MISSING = f"cat: `{WASB}/x': No such file or directory"
         (f"{AZURE}Public access is not permitted on this storage account.", "no key for the account"),
         (f"{AZURE}The specified account is disabled.", "the account is disabled"),
         (f"{AZURE}This request is not authorized to perform this operation.", "the account's network rules"),
+        (
+            f"{AZURE}This request is not authorized to perform this operation using this permission.",
+            "the nodes may not do that",
+        ),
         (f"{AZURE}Key based authentication is not permitted on this storage account.", "takes no keys"),
         (REAL_REFUSED, "it does not answer (Connection refused)"),
         (REAL_UNKNOWN_HOST, "no name server of the nodes knows the account"),
@@ -65,3 +70,26 @@ def test_other_storages_explain_themselves(uri: str) -> None:
 def test_words_of_one_store_mean_nothing_of_another() -> None:
     assert refusal("s3a://bucket", REAL_WRONG_KEY) is None
     assert refusal(WASB, "AmazonS3Exception: No. (Status Code: 404; Error Code: NoSuchBucket; ID: 1)") is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        REAL_WRONG_KEY,
+        f"{AZURE}The specified container does not exist.",
+        f"{AZURE}This request is not authorized to perform this operation.",
+    ],
+)
+def test_a_command_and_a_log_are_told_the_same_of_the_same_words(said: str) -> None:
+    error, found = refusal(WASB, said), diagnose(said)
+    assert error is not None
+    assert found is not None
+    assert (error.why, error.fix) == (found.why, found.fix)
+
+
+def test_a_container_that_is_missing_is_made_by_the_command_that_is_told() -> None:
+    error = refusal(WASB, f"{AZURE}The specified container does not exist.")
+    assert error is not None
+    # Azure's is Pulumi's; that of a server of ours is made by a role.
+    assert "`pulumi up --refresh`, which makes the stack's in Azure" in error.fix
+    assert "`fab bootstrap`, which makes it on a server of ours" in error.fix

