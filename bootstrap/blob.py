@@ -47,7 +47,8 @@ _CODES: Final[Mapping[str, tuple[type[ConfigError] | type[StackError], str, str]
     _WRONG_KEY[0]: (
         ConfigError,
         "the storage account does not take the stack's key for it: it was renewed, or is another's",
-        "Run {mend}, which reads it anew.",
+        "Run {mend}, which reads it anew; on HDInsight look at `pulumi preview --stack {stack}` first: there "
+        "a renewed key means another cluster.",
     ),
     _CONTAINER_MISSING: (
         StackError,
@@ -59,7 +60,8 @@ _CODES: Final[Mapping[str, tuple[type[ConfigError] | type[StackError], str, str]
     _KEPT_OUT: (
         ConfigError,
         "the storage account's network rules keep this machine out",
-        "Add this machine's address to them.",
+        "Add this machine's address to the stack's `adminCidrs`, then run {mend}; an account that the stack "
+        "has not made is its owner's to open.",
     ),
     "KeyBasedAuthenticationNotPermitted": (
         ConfigError,
@@ -186,13 +188,16 @@ class Blobs:
 def upload(cluster: Cluster, action: ScriptAction) -> str:
     """Put a script where HDInsight, or its rehearsal, fetches it from; the URI. The same text is put once.
 
+    Its name is its content, and who else has the account's key may have written something else there.
+
     Raises:
         ConfigError, StackError, ServiceDown: as for `Blobs.read`.
     """
     artifacts = cluster.hdinsight.artifacts if cluster.hdinsight else None
     blobs = Blobs.of(cluster, artifacts)
-    if not blobs.exists(action.path):  # its name is its content
-        blobs.write(action.path, action.script.encode())
+    script = action.script.encode()
+    if blobs.read(action.path) != script:
+        blobs.write(action.path, script)
     return blobs.url(action.path)
 
 
@@ -221,4 +226,4 @@ def _refusal(blobs: Blobs, error: AzureError) -> ConfigError | StackError | Serv
     if code not in _CODES:
         return None
     kind, why, fix = _CODES[code]
-    return kind(uri, why, fix.format(mend=blobs.mend, account=host.split(".")[0]))
+    return kind(uri, why, fix.format(mend=blobs.mend, stack=blobs.stack, account=host.split(".")[0]))

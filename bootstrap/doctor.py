@@ -127,8 +127,9 @@ def parse(output: str, checks: Sequence[Check], node: str) -> list[Finding]:
         code, said = answers.get(index, (1, "no answer"))
         if code == ssh.TIMED_OUT and not said:
             said = f"no answer within {CHECK_TIMEOUT} s"
+        fix = check.fix.replace(_PLACE, said.partition(_ON)[2] or "/")
         findings.append(
-            Finding(node, check.name, code == 0, said or ("" if code == 0 else f"status {code}"), check.fix)
+            Finding(node, check.name, code == 0, said or ("" if code == 0 else f"status {code}"), fix)
         )
     return findings
 
@@ -159,11 +160,14 @@ def _examine(cluster: Cluster, node: Node, checks: Sequence[Check], connect: Con
     ]
 
 
+_PLACE = "{place}"
+"""In a remedy: the mount that the check names; `du -x` never looks into another one."""
+_ON = " on "
 _DISK = f"""\
 set -- $(df -Pm {" ".join(DISKS)} 2>/dev/null | awk '
     NR > 1 && (place == "" || $4 < free) {{ free = $4; place = $6 }}
     END {{ print free, place }}')
-on=; [ "$2" = / ] || on=" on $2"
+on=; [ "$2" = / ] || on="{_ON}$2"
 echo "$(($1 / 1024)).$(($1 % 1024 * 10 / 1024)) GB free$on"
 [ "$1" -ge {MIN_DISK_MB} ]"""
 
@@ -174,7 +178,8 @@ def _resources(node: Node) -> list[Check]:
             "",
             "disk",
             _DISK,
-            f"Free {MIN_DISK_MB // 1024} GB there on {node.name}: `du -xh / | sort -h` names what is large.",
+            f"Free {MIN_DISK_MB // 1024} GB there on {node.name}: "
+            f"`sudo du -xh {_PLACE} | sort -h` names what is large.",
         ),
         Check(
             "",

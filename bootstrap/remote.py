@@ -284,7 +284,7 @@ def _connection(cluster: Cluster, node: Node) -> Connection:
 
 def _private_key(cluster: Cluster) -> paramiko.PKey:
     if cluster.ssh.private_key is not None:
-        return paramiko.Ed25519Key.from_private_key(io.StringIO(cluster.ssh.private_key.get_secret_value()))
+        return _parsed(cluster.ssh.private_key.get_secret_value(), cluster.stack)
     path = Path(str(cluster.ssh.private_key_file)).expanduser()
     try:
         return paramiko.PKey.from_path(path)
@@ -297,15 +297,25 @@ def _private_key(cluster: Cluster) -> paramiko.PKey:
         ) from error
 
 
+def _parsed(text: str, stack: str) -> paramiko.PKey:
+    """A private key's text, whatever kind it is: Azure takes RSA only, the others have Ed25519."""
+    for kind in (paramiko.Ed25519Key, paramiko.RSAKey, paramiko.ECDSAKey):
+        try:
+            return kind.from_private_key(io.StringIO(text))
+        # A key of another kind; some kinds are refused by what is below paramiko.
+        except (paramiko.SSHException, ValueError, TypeError):
+            continue
+    raise ConfigError(
+        f"the private key of stack {stack!r}",
+        "it is no Ed25519, RSA or ECDSA key without a passphrase",
+        f"Run `pulumi up --refresh --stack {stack}`, then this again.",
+    )
+
+
 @contextmanager
 def _in_our_words(cluster: Cluster, node: Node, connection: Connection) -> Iterator[None]:
     """What opening a connection may fail with, in one line; whatever is open is closed then."""
-    mend = (
-        f"`fab workers --stack {cluster.stack}`, which shows what became of it"
-        if cluster.worker_group
-        else f"`pulumi up --refresh --stack {cluster.stack}`, which replaces a dead node"
-    )
-    again = f"Run {mend}; then this again."
+    again = f"Run {_mend(cluster)}; then this again."
     where = f"{node.name} ({node.address})"
     try:
         yield
@@ -314,7 +324,7 @@ def _in_our_words(cluster: Cluster, node: Node, connection: Connection) -> Itera
         raise
     except paramiko.BadHostKeyException as error:
         _close(connection)
-        raise Unreachable(where, "it shows another host key than the stack recorded", again) from error
+        raise _other_key(cluster, node, where, again) from error
     except paramiko.AuthenticationException as error:
         _close(connection)
         raise Unreachable(where, f"it refuses the stack's key for {cluster.ssh.user}", again) from error
@@ -327,6 +337,32 @@ def _in_our_words(cluster: Cluster, node: Node, connection: Connection) -> Itera
                 where, f"`{program}` is not on PATH, and SSH goes through it", f"Install {program}."
             ) from error
         raise Unreachable(where, f"SSH does not answer ({said})", again) from error
+
+
+def _mend(cluster: Cluster) -> str:
+    """The command that leads on where a node does not answer."""
+    if cluster.hdinsight:  # Azure replaces its dead nodes, and Pulumi none of them
+        given = cluster.hdinsight
+        return (
+            f"`az hdinsight show --name {given.name} --resource-group {given.resource_group}`, "
+            "which says its state"
+        )
+    if cluster.worker_group:
+        return f"`fab workers --stack {cluster.stack}`, which shows what became of it"
+    return f"`pulumi up --refresh --stack {cluster.stack}`, which replaces a dead node"
+
+
+def _other_key(cluster: Cluster, node: Node, where: str, again: str) -> Unreachable:
+    if cluster.hdinsight and node.name == cluster.head.name:
+        given = cluster.hdinsight
+        return Unreachable(
+            where,
+            "it shows another host key than that node reported: the cluster's other head node took over, or "
+            "somebody is in between",
+            f"Look under Hosts of https://{given.name}.azurehdinsight.net whether {node.name} is up, and "
+            "restart it there if not; run this again when it is the active head node.",
+        )
+    return Unreachable(where, "it shows another host key than the stack recorded", again)
 
 
 def _close(connection: Connection) -> None:

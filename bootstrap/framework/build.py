@@ -32,6 +32,9 @@ NEEDED_MB = 4000
 """Free disk that build packages, object files and the tree take, with some to spare."""
 CUDA_MB = 5000
 """What CUDA takes besides: wheels and toolkit (2.0 GB, 1.2 GB of which stay), tree and archive (1.7 GB)."""
+SLOWEST = 1000
+"""Bytes per second; a download that stays below it for STALLED_S seconds fails, and is tried again."""
+STALLED_S = 60
 TAIL = 15
 EARLIER = "earlier-steps"
 """In the build's folder: what the logs of interrupted runs said about steps."""
@@ -57,6 +60,7 @@ def compile_on_head(
     *,
     console: Console,
     reconnect: Callable[[], Remote],
+    stack: str,
 ) -> tuple[Manifest, str]:
     """Compile, or attach to the compilation of this key that runs already.
 
@@ -81,7 +85,7 @@ def compile_on_head(
             # What an earlier, interrupted run has done counts as well: its log is about to go.
             head.run(f"cd {folder} && grep '^step ' log >>{EARLIER}", check=False)
             unit.start(script(recipe, facts, folder))
-        _follow(unit, head.node.name, expected_seconds(recipe, facts), console, reconnect)
+        _follow(unit, expected_seconds(recipe, facts), console, reconnect, stack)
         head = unit.remote
         report = _report(head, out)
         if report is None:
@@ -113,7 +117,18 @@ def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:
     unpack = (
         f"rm -rf {folder}/inputs && mkdir {folder}/inputs && tar -xf {folder}/inputs.tar -C {folder}/inputs\n"
     )
-    return f"set -e\n{unpack}{render(steps.commands(planned))}"
+    return f"set -e\n{unpack}{_patience(folder)}{render(steps.commands(planned))}"
+
+
+def _patience(folder: str) -> str:
+    """Ends downloads that stall, which no step's limit does here.
+
+    It is said by the environment: the commands themselves decide the key, and caches would be lost.
+    """
+    return (
+        f"export GIT_HTTP_LOW_SPEED_LIMIT={SLOWEST} GIT_HTTP_LOW_SPEED_TIME={STALLED_S} CURL_HOME={folder}\n"
+        f"printf 'speed-limit = {SLOWEST}\\nspeed-time = {STALLED_S}\\n' >{folder}/.curlrc\n"
+    )
 
 
 def expected_seconds(recipe: Recipe, facts: HeadFacts) -> float:
@@ -129,10 +144,10 @@ def expected_seconds(recipe: Recipe, facts: HeadFacts) -> float:
 
 
 def _follow(
-    unit: Unit, node: str, expected: float, console: Console, reconnect: Callable[[], Remote]
+    unit: Unit, expected: float, console: Console, reconnect: Callable[[], Remote], stack: str
 ) -> None:
     """Stream the build into a bar and a local log file until it has ended; explain a failure."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
+    node, stamp = unit.remote.node.name, time.strftime("%Y%m%d-%H%M%S")
     path = runlog.default_folder().parent / f"build-{stamp}" / f"{node}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     console.print(f"Build log: {path}", style="dim", soft_wrap=True, highlight=False)
@@ -157,7 +172,7 @@ def _follow(
             raise
     if code != 0:
         console.print("\n".join(tail), style="dim", soft_wrap=True, highlight=False, markup=False)
-        raise _failure(bar.log, code, tail, node, path)
+        raise _failure(bar.log, code, tail, path, node=node, stack=stack)
 
 
 def _phases(head: Remote, folder: str) -> dict[str, float]:
@@ -171,7 +186,7 @@ def _phases(head: Remote, folder: str) -> dict[str, float]:
 
 
 def _failure(  # noqa: PLR0911 - a case each
-    log: BuildLog, code: int, tail: list[str], node: str, path: Path
+    log: BuildLog, code: int, tail: list[str], path: Path, *, node: str, stack: str
 ) -> BuildError | IntegrityError:
     """What a failed build means; `tail` is the log's last lines."""
     step, status = log.failed or (log.step or "start", code)
@@ -188,7 +203,7 @@ def _failure(  # noqa: PLR0911 - a case each
         return BuildError(given, f"no space is left on {node}", f"Free some there, {again}.")
     if "Killed signal" in text or "cannot allocate memory" in text.lower():
         return BuildError(given, f"{node} ran out of memory", f"Give it more or fewer cores, {again}.")
-    known = diagnose(text, node=node)
+    known = diagnose(text, node=node, stack=stack)
     if known is not None:
         return BuildError(given, known.why, f"{known.fix} Full log: {path}")
     telling = [line for line in tail if "error" in line.lower()] or [f"status {status}"]

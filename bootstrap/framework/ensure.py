@@ -162,7 +162,14 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
             origin = "compiled"
             console.print(_announcement(recipe, facts, key, cluster), soft_wrap=True, highlight=False)
             manifest, archive = compile_on_head(
-                head, recipe, facts, key, inputs, console=console, reconnect=connect
+                head,
+                recipe,
+                facts,
+                key,
+                inputs,
+                console=console,
+                reconnect=connect,
+                stack=cluster.stack,
             )
             head = connect()  # the first one may have been lost during the build
             _remember(head, manifest, archive)

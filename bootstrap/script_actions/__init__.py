@@ -30,7 +30,7 @@ def run(cluster: Cluster, action: ScriptAction, console: Console) -> Execution:
     uri = blob.upload(cluster, action)
     if cluster.hdinsight:
         # HDInsight knows what ran there, and not what has become of it.
-        return hdinsight.run(cluster, action, uri, console, again=bool(lacking(cluster, action)))
+        return hdinsight.run(cluster, action, uri, console, lacking=lambda: lacking(cluster, action))
     return nodes.run(cluster, action, uri, console)
 
 

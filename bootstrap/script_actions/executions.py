@@ -25,6 +25,8 @@ NO_CODE: Final = 999
 """Ambari's exit code of a task that has none."""
 LINES: Final = 5
 """Of a host's output, from its end."""
+SHOWN: Final = 15
+"""Runs that are told of, the newest ones."""
 UNNAMED: Final = "a host"
 """Where HDInsight gives numbers and no names."""
 

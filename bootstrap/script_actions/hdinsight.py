@@ -7,7 +7,7 @@ moment; a persisted one runs on later ones, too.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from azure.core.polling import LROPoller
 
 POLL: Final = 10.0
-READY_S: Final = 1800.0
-"""Seconds that a cluster gets to become Running: another script action, or a change of its size."""
 MARGIN_S: Final = 300.0
 """Seconds beyond the script's own limit: HDInsight begins and ends with a pause."""
+READY_S: Final = LIMIT_S + MARGIN_S
+"""Seconds that a cluster gets to become Running: another script action, or a change of its size."""
 RUNNING: Final = "Running"
 LOST: Final = frozenset({"Error", "TimedOut", "DeletePending", "Deleting", "Deleted"})
 """States that no waiting leads out of."""
@@ -46,12 +46,17 @@ OK_STATUS: Final = 200
 
 
 def run(
-    cluster: Cluster, action: ScriptAction, uri: str, console: Console, *, again: bool = False
+    cluster: Cluster,
+    action: ScriptAction,
+    uri: str,
+    console: Console,
+    *,
+    lacking: Callable[[], Sequence[str]] = tuple,
 ) -> Execution:
     """Run a script that lies at `uri` on all hosts of its roles; nothing runs where it is in place.
 
-    An action of that name that persists with another script is removed before. With `again` it runs even
-    where the cluster's history says that it is in place.
+    An action of that name that persists with another script is removed before. `lacking` names the nodes
+    that have lost what it left; it is asked where the cluster's history says that it is in place.
 
     Raises:
         ScriptActionFailed: it failed on a host, did not reach one, or did not end in time.
@@ -59,7 +64,7 @@ def run(
         ConfigError: nobody is logged in, or the login lacks a right.
         ServiceDown: the cluster stays busy; Azure refuses, or cannot be reached.
     """
-    return _Run(cluster, action, uri, console, again).go()
+    return _Run(cluster, action, uri, console, lacking).go()
 
 
 def history(cluster: Cluster) -> list[Record]:
@@ -88,9 +93,14 @@ class _Run:
     """One action on one cluster."""
 
     def __init__(
-        self, cluster: Cluster, action: ScriptAction, uri: str, console: Console, again: bool
+        self,
+        cluster: Cluster,
+        action: ScriptAction,
+        uri: str,
+        console: Console,
+        lacking: Callable[[], Sequence[str]],
     ) -> None:
-        self._again = again
+        self._lacking = lacking
         self._given, self._stack = service(cluster), cluster.stack
         self._action, self._uri, self._console = action, uri, console
         self._what = f"script action {action.name!r} on HDInsight cluster {self._given.name}"
@@ -107,9 +117,10 @@ class _Run:
                 (one for one in list_persisted(client, given) if one.name == self._action.name), None
             )
             before = list_history(client, given)
-            fits = there is not None and self._persists_so(there) and not self._again
+            fits = there is not None and self._persists_so(there)
             done = self._in_place(before) if fits else None
-            if done is not None:
+            # Asked last: while the script still ran, its hosts lacked what it leaves.
+            if done is not None and not self._lacking():
                 self._tell(f"in place on {len(done.hosts)} hosts")
                 return done
             if there:

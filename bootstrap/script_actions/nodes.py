@@ -6,11 +6,13 @@ at most. What came of it is kept: output and exit status on the node, the counts
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import shlex
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -21,11 +23,12 @@ from rich.console import Console
 from bootstrap import paths
 from bootstrap.blob import Blobs
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import CaffeSparkError, StackError
+from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
 from bootstrap.remote import Remote, connect
+from bootstrap.script import LOCK_BUSY, LOCK_WAIT, RUN
 from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, Role, ScriptAction
-from bootstrap.script_actions.executions import DONE, FAILED, LINES, Persisted, Record
+from bootstrap.script_actions.executions import DONE, FAILED, LINES, SHOWN, Persisted, Record
 from bootstrap.script_actions.failure import failure
 from bootstrap.unit import LOST, Unit
 
@@ -33,8 +36,11 @@ ON_NODE: Final = f"{paths.STATE}/script-actions"
 PERSISTED: Final = f"{FOLDER}/persisted.json"
 HISTORY: Final = f"{FOLDER}/history"
 KILL_GRACE_S: Final = 10
+READERS: Final = 8
+"""Records that are read at the same time."""
 _TIMED_OUT: Final = 124
 """Exit status of coreutils' `timeout`."""
+_HEREDOC: Final = "CAFFE_SPARK_ACTION"
 _NODES_ROLE: Final[dict[Role, str]] = {"headnode": "head", "workernode": "workers"}
 
 
@@ -52,13 +58,18 @@ def run(
 
 
 def history(cluster: Cluster) -> list[Record]:
-    """Every run that blob storage remembers, the newest first.
+    """The newest runs that blob storage remembers, the newest first.
 
     Raises:
         ConfigError, StackError, ServiceDown: storage refuses, or does not answer.
     """
     blobs = Blobs.of(cluster)
-    found = [_record(blobs.read(path) or b"{}") for path in blobs.list(f"{HISTORY}/")]
+    # Names begin with the time, so the last are the newest; what is not shown is not read.
+    newest = blobs.list(f"{HISTORY}/")[-SHOWN:]
+    with ThreadPoolExecutor(READERS) as readers:
+        documents = readers.map(blobs.read, newest)
+        # Somebody may remove one meanwhile.
+        found = [_record(document) for document in documents if document is not None]
     return sorted(found, key=lambda record: record.begun, reverse=True)
 
 
@@ -69,7 +80,7 @@ def persisted(cluster: Cluster) -> list[Persisted]:
 
 
 def catch_up(cluster: Cluster, console: Console) -> None:
-    """Run what persists on the nodes that have not run it. Raises as `run`."""
+    """Run what persists on the nodes that have not run it. Raises as `run`, and IntegrityError."""
     blobs = Blobs.of(cluster)
     for one in persisted(cluster):
         path = one.uri.removeprefix(f"{blobs.uri}/")
@@ -81,7 +92,14 @@ def catch_up(cluster: Cluster, console: Console) -> None:
                 f"Run `fab build-headnode --stack {cluster.stack}`, which puts a new one.",
             )
         roles = tuple(role for role in _NODES_ROLE if role in one.roles)
-        run(cluster, ScriptAction(one.name, script.decode(), roles, one.parameters), one.uri, console)
+        action = ScriptAction(one.name, script.decode(errors="replace"), roles, one.parameters)
+        if action.path != path:
+            raise IntegrityError(
+                one.uri,
+                f"it is not the script that its name stands for (sha256 {action.sha256[:16]}...)",
+                f"Run `fab build-headnode --stack {cluster.stack}`, which puts a new one.",
+            )
+        run(cluster, action, one.uri, console)
 
 
 @dataclass
@@ -104,21 +122,25 @@ class _Run:
         nodes = self._nodes()
         with ThreadPoolExecutor(len(nodes)) as pool:
             done = list(pool.map(self._in_place, nodes))
-            rest = [node for node, there in zip(nodes, done, strict=True) if not there]
-            if not rest:
-                self._persist()
-                self._tell(f"in place on {len(nodes)} nodes")
-                return Execution(
-                    self.id, self.action.name, self.uri, tuple(HostOutcome(n.name, 0) for n in nodes)
-                )
-            self._tell(f"runs on {', '.join(node.name for node in rest)}: {self.uri}")
-            outcomes = tuple(pool.map(self._on_node, rest))
+        rest = [node for node, there in zip(nodes, done, strict=True) if not there]
+        if not rest:
+            self._persist()
+            self._tell(f"in place on {len(nodes)} nodes")
+            return Execution(
+                self.id, self.action.name, self.uri, tuple(HostOutcome(n.name, 0) for n in nodes)
+            )
+        self._tell(f"runs on {', '.join(node.name for node in rest)}: {self.uri}")
+        try:
+            outcomes = tuple(_side_by_side(self._on_node, rest))
+        except KeyboardInterrupt:
+            self._tell("goes on on the nodes; the same command waits for its end")
+            raise
         execution = Execution(self.id, self.action.name, self.uri, outcomes)
         self._remember(execution)
         if not execution.ok:
             what = f"script action {self.action.name!r} on stack {self.cluster.stack!r}"
             names = [node.name for node in rest]
-            where = f"Each node keeps the whole output in {ON_NODE}/{self.id}/log."
+            where = f"Each node keeps the whole output in {self._folder}/log."
             raise failure(what, execution, names, "", where)
         self._persist()
         self._tell(f"done on {len(rest)} node{'s' if rest[1:] else ''}")
@@ -145,6 +167,16 @@ class _Run:
     def _words(self) -> str:
         return f"{self.uri} {self.action.parameters}".strip()
 
+    @property
+    def _key(self) -> str:
+        """The same for all who run this script with these parameters: they share one unit on each node."""
+        digest = hashlib.sha256(self._words.encode()).hexdigest()
+        return f"{self.action.name}-{digest[:16]}"
+
+    @property
+    def _folder(self) -> str:
+        return f"{ON_NODE}/{self._key}"
+
     def _in_place(self, node: Node) -> bool:
         test = f"cat {shlex.quote(self._mark)} && {{ {self.action.probe or 'true'}; }}"
         try:
@@ -156,7 +188,7 @@ class _Run:
 
     def _on_node(self, node: Node) -> HostOutcome:
         begun, lines = time.monotonic(), list[str]()
-        folder = f"{ON_NODE}/{self.id}"
+        folder = self._folder
 
         def outcome(code: int | None, said: str) -> HostOutcome:
             return HostOutcome(node.name, code, said, round(time.monotonic() - begun, 1), f"{folder}/log")
@@ -167,7 +199,7 @@ class _Run:
                 def again() -> Remote:
                     return stack.enter_context(connect(self.cluster, node))
 
-                unit = Unit(again(), f"caffe-spark-action-{self.id}", folder)
+                unit = Unit(again(), f"caffe-spark-action-{self._key}", folder)
                 unit.remote.run(f"mkdir -p {shlex.quote(folder)}")
                 unit.start(self._script())
                 code = unit.follow(lines.append, reconnect=again)
@@ -181,18 +213,31 @@ class _Run:
         return outcome(code, _end(said))
 
     def _script(self) -> str:
-        """What a node does: fetch, check, run, and note that it succeeded."""
+        """What a node does: fetch, check, run, and note that it succeeded; alone, as steps of roles run."""
         fetch = f"runuser -u {paths.JOB_USER} -- {paths.HDFS} dfs -cat {shlex.quote(self.uri)}"
         return f"""\
 set -u
 [ ! -r {paths.PROFILE} ] || . {paths.PROFILE}
-cd {ON_NODE}/{self.id}
+mkdir -p -m 0700 {RUN}
+exec 9>{RUN}/lock
+flock -n 9 || {{
+  echo 'another run is busy on this node; waiting for it'
+  flock -w {LOCK_WAIT} 9 || {{
+    echo 'it is still busy after {clock(LOCK_WAIT)}' >&2
+    exit {LOCK_BUSY}
+  }}
+}}
+cd {self._folder}
+cat >action <<'{_HEREDOC}'
 {fetch} >script 2>fetch || {{ cat fetch >&2; exit 1; }}
 echo '{self.action.sha256}  script' | sha256sum -c --quiet - || exit 1
 chmod 0700 script
 # As HDInsight's agent starts it: root's own environment, and nothing of this one's but a path.
-env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \\
-  timeout -k {KILL_GRACE_S} {self.limit:g} ./script {self.action.parameters}
+exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \\
+  ./script {self.action.parameters}
+{_HEREDOC}
+# What the script leaves running, such as a daemon, does not keep the lock.
+timeout -k {KILL_GRACE_S} {self.limit:g} sh ./action 9>&-
 code=$?
 [ $code -ne 0 ] || echo {shlex.quote(self._words)} >{shlex.quote(self._mark)}
 exit $code
@@ -212,6 +257,27 @@ exit $code
 
     def _tell(self, line: str) -> None:
         self.console.print(f"{self.action.name:<8} {line}", soft_wrap=True, highlight=False)
+
+
+def _side_by_side(do: Callable[[Node], HostOutcome], nodes: Sequence[Node]) -> list[HostOutcome]:
+    """What came of it on each node. Ctrl-C leaves at once: a pool waits for its threads, even at exit."""
+    came: dict[str, HostOutcome] = {}
+    bugs: list[BaseException] = []
+
+    def on(node: Node) -> None:
+        try:
+            came[node.name] = do(node)
+        except BaseException as error:  # a bug: the main thread raises it
+            bugs.append(error)
+
+    threads = [threading.Thread(target=on, args=(node,), name=node.name, daemon=True) for node in nodes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if bugs:
+        raise bugs[0]
+    return [came[node.name] for node in nodes]
 
 
 def _record(document: bytes) -> Record:

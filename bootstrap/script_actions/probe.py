@@ -6,19 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import CaffeSparkError
-from bootstrap.remote import connect
+from bootstrap.remote import TIMED_OUT, connect
 from bootstrap.script_actions.action import ScriptAction
 
 
 def lacking(cluster: Cluster, action: ScriptAction) -> list[str]:
-    """Names of the nodes on which the action's probe does not hold; who does not answer is one of them."""
+    """Names of the nodes on which the action's probe does not hold; who does not answer is none of them."""
 
     def holds(node: Node) -> bool:
         try:
             with connect(cluster, node) as remote:
-                return remote.run(action.probe, check=False, timeout=30).ok
+                found = remote.run(action.probe, check=False, timeout=30)
+                return found.ok or found.exit_code == TIMED_OUT
         except CaffeSparkError:
-            return False
+            return True  # running it again everywhere would not reach that node either
 
     if not action.probe:
         return []

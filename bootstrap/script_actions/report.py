@@ -9,9 +9,7 @@ from rich.table import Table
 from bootstrap import script_actions
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
-from bootstrap.script_actions.executions import Persisted, Record
-
-SHOWN = 15
+from bootstrap.script_actions.executions import SHOWN, Persisted, Record
 
 
 def report(cluster: Cluster) -> Table:

@@ -121,6 +121,12 @@ def test_the_same_script_is_put_once(served: Cluster, blobs: Blobs, monkeypatch:
     assert upload(served, SCRIPT) == uri
 
 
+def test_another_text_that_lies_there_under_its_name_is_replaced(served: Cluster, blobs: Blobs) -> None:
+    blobs.write(SCRIPT.path, b"#!/bin/sh\necho evil\n")
+    upload(served, SCRIPT)
+    assert blobs.read(SCRIPT.path) == SCRIPT.script.encode()
+
+
 def test_another_text_of_the_same_action_has_a_uri_of_its_own(served: Cluster) -> None:
     assert upload(served, SCRIPT) != upload(served, ScriptAction("framework", "#!/bin/sh\n"))
 
@@ -129,7 +135,7 @@ def test_hdinsights_scripts_lie_in_the_container_of_artefacts(
     hdinsight: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(Blobs, "exists", lambda blobs, _: asked.append(blobs.client) or True)
+    monkeypatch.setattr(Blobs, "read", lambda blobs, _: asked.append(blobs.client) or SCRIPT.script.encode())
     monkeypatch.setattr(azure, "credential", Token)
     uri = upload(hdinsight, SCRIPT)
     assert uri == f"wasbs://artifacts@{HDINSIGHT_ACCOUNT}.blob.core.windows.net/{SCRIPT.path}"
@@ -220,6 +226,15 @@ def test_each_of_azures_refusals_says_what_to_type(
     error = refused(keyed, status, code)
     assert isinstance(error, kind)
     assert words in str(error)
+
+
+def test_who_is_kept_out_by_network_rules_is_told_which_setting_lets_them_in() -> None:
+    error = refused(True, 403, "AuthorizationFailure")
+    assert "`adminCidrs`, then run `pulumi up --refresh --stack s`" in error.fix
+
+
+def test_a_renewed_key_does_not_cost_a_cluster_of_hdinsight_unawares() -> None:
+    assert "look at `pulumi preview --stack s` first" in refused(True, 403, "AuthenticationFailed").fix
 
 
 def test_a_clock_that_is_wrong_is_not_taken_for_a_wrong_key() -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from bootstrap import doctor
 from bootstrap.cluster import Cluster
 from bootstrap.command import Check
-from bootstrap.doctor import Finding, checks_for, diagnose
+from bootstrap.doctor import Finding, checks_for, diagnose, parse
 from bootstrap.remote import connect
 from bootstrap.role import ROLES
 from tests.bootstrap.conftest import MakeRole
@@ -106,6 +106,15 @@ def test_the_fullest_of_the_disks_that_jobs_write_to_is_the_one_that_counts(clus
     df = f"df() {{ echo '{rows}'; }}\n"
     said = subprocess.run(["sh", "-c", df + disk.run], stdout=subprocess.PIPE, text=True, check=False)
     assert (said.returncode, said.stdout) == (1, "0.5 GB free on /mnt\n")
+
+
+@pytest.mark.parametrize(("seen", "place"), [("0.5 GB free on /mnt", "/mnt"), ("0.5 GB free", "/")])
+def test_the_remedy_of_a_full_disk_looks_into_the_mount_that_is_full(
+    cluster: Cluster, seen: str, place: str
+) -> None:
+    disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES) if check.name == "disk")
+    (finding,) = parse(f"@check 0 1 {seen}", [disk], "head")
+    assert f"`sudo du -xh {place} | sort -h`" in finding.fix
 
 
 def test_a_clock_that_is_off_is_a_finding(

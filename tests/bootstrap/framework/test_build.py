@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
+import subprocess
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,6 +59,7 @@ class Builder:
             {"recipe": "small", "opencv": True, "steps": ["long"]},
             console=self.console,
             reconnect=lambda: self.node,
+            stack="other",
         )
 
 
@@ -167,6 +170,12 @@ def test_each_failure_says_what_it_means(
         assert words in str(error.value)
 
 
+def test_what_is_to_be_typed_names_the_stack(builder: Builder) -> None:
+    where = "CMakeCache.txt directory /a is different than the directory /b where CMakeCache.txt was created"
+    with pytest.raises(BuildError, match="`fab build-headnode --stack other`"):
+        builder(f"echo 'CMake Error: The current {where}'; " + _FAILED.format("Configure", 1))
+
+
 def test_a_killed_build_says_so(builder: Builder) -> None:
     with pytest.raises(BuildError, match="it was killed, or the node went down"):
         builder("kill -9 $PPID $$")
@@ -215,6 +224,20 @@ def test_what_was_built_from_source_goes_once_the_archive_carries_it(builder: Bu
     builder("mkdir -p from-source/prefix/lib\n" + GOOD)
     assert not (builder.folder / "from-source").exists()
     assert (builder.folder / "out/caffe.tar.gz").is_file()
+
+
+def test_a_download_that_stalls_is_given_up(
+    rewrite: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # lets everybody in, and says nothing
+        port = silent.getsockname()[1]
+        monkeypatch.setattr(build, "STALLED_S", 1)
+        text = build.script(rewrite(), FACTS, str(tmp_path))
+        start = text.index("export GIT_HTTP")
+        patience = text[start : text.index("\n#!", start)]
+        for fetch in (f"curl -fsS http://127.0.0.1:{port}/", f"git ls-remote http://127.0.0.1:{port}/x"):
+            done = subprocess.run(["sh", "-c", f"{patience}\n{fetch}"], timeout=20, check=False)
+            assert done.returncode not in (0, 127)
 
 
 def test_the_script_names_each_step_and_can_be_run_as_it_is(rewrite: Callable[..., Any]) -> None:

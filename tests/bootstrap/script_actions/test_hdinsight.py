@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from bootstrap import azure
-from bootstrap.cluster import Cluster
-from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown, StackError
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown, StackError, Unreachable
+from bootstrap.remote import Result
 from bootstrap.script_actions import hdinsight as actions
+from bootstrap.script_actions import probe
 from bootstrap.script_actions.action import Execution, ScriptAction
 from bootstrap.script_actions.executions import parse_debug_information
 from bootstrap.script_actions.failure import ScriptActionFailed
+from bootstrap.script_actions.hdinsight import LIMIT_S, MARGIN_S, READY_S
 from tests.bootstrap.hdinsight_cluster import ACCOUNT, arm, hdinsight
 from tests.cloud.arm import NAME, Arm, Task, closed_port
 
@@ -42,8 +47,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(arm: Arm, hdinsight: Cluster, console: Console) -> Run:
-    def go(action: ScriptAction = FRAMEWORK, uri: str = URI, cluster: Cluster = hdinsight) -> Execution:
-        return actions.run(cluster, action, uri, console)
+    def go(
+        action: ScriptAction = FRAMEWORK, uri: str = URI, cluster: Cluster = hdinsight, **rest: Any
+    ) -> Execution:
+        return actions.run(cluster, action, uri, console, **rest)
 
     return go
 
@@ -139,6 +146,44 @@ def test_another_script_of_that_name_replaces_the_one_that_persists(arm: Arm, ru
     # and the old one again is not in place, though it succeeded once on every host
     run(FRAMEWORK, "wasbs://old")
     assert arm.asked.count(EXECUTE) == 3
+
+
+def test_what_a_host_has_lost_since_is_brought_again(arm: Arm, run: Run) -> None:
+    run()
+    run(lacking=lambda: ["wn0-caffew"])
+    assert arm.asked.count(EXECUTE) == 2
+
+
+def test_while_the_script_still_runs_no_host_is_asked_what_it_lacks(arm: Arm, run: Run) -> None:
+    run()
+    arm.states = ["HdInsightConfiguration"] * 3
+    left: list[int] = []
+
+    def lacking() -> list[str]:
+        left.append(len(arm.states))
+        return []
+
+    run(lacking=lacking)
+    assert left == [0], "asked once, when the cluster was Running"
+    assert arm.asked.count(EXECUTE) == 1
+
+
+def test_a_host_that_does_not_answer_lacks_nothing_that_is_known(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def connect(_: Cluster, node: Node) -> Iterator[Any]:
+        if node.name == "w1":
+            raise Unreachable(node.name, "SSH does not answer", "Run `pulumi up`.")
+        code = {"head": 0, "w2": 1}[node.name]
+        yield SimpleNamespace(run=lambda *_, **__: Result(code, "", ""))
+
+    monkeypatch.setattr(probe, "connect", connect)
+    assert probe.lacking(cluster, ScriptAction("framework", "#!/bin/sh\n", probe="false")) == ["w2"]
+
+
+def test_who_waits_for_a_script_that_runs_gives_it_its_whole_time() -> None:
+    assert READY_S >= LIMIT_S + MARGIN_S
 
 
 def test_where_hosts_have_no_names_their_number_tells(arm: Arm, run: Run) -> None:

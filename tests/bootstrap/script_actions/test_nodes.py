@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
-from collections.abc import Iterator
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import ConfigError, StackError, Unreachable
+from bootstrap.errors import ConfigError, IntegrityError, StackError, Unreachable
 from bootstrap.script_actions import ScriptAction, nodes, report
 from bootstrap.script_actions.failure import ScriptActionFailed
 from tests.bootstrap.local_node import HDFS, LocalNode
@@ -97,7 +102,7 @@ class _At:
         self._node, self._folder, self.node = node, folder, node.node
 
     def _moved(self, text: str) -> str:
-        return text.replace(nodes.ON_NODE, self._folder)
+        return text.replace(nodes.ON_NODE, self._folder).replace(nodes.RUN, f"{self._folder}/run")
 
     def run(self, script: str, **rest: Any) -> Any:
         return self._node.run(self._moved(script), **rest)
@@ -111,6 +116,17 @@ class _At:
             Path(self._moved(path)).read_text().replace("/opt/hadoop/bin/hdfs", str(self._node.bin / "hdfs"))
         )
         Path(self._moved(path)).write_text(text)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def logs(tmp_path: Path, name: str) -> list[Path]:
+    return list((tmp_path / "head" / "actions").glob(f"{name}-*/log"))
 
 
 def test_each_node_of_the_roles_runs_it_once(world: World, tmp_path: Path) -> None:
@@ -169,6 +185,82 @@ def test_a_script_whose_bytes_are_others_is_not_run(world: World, tmp_path: Path
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_fetch_that_hangs_is_ended_at_the_same_limit(world: World) -> None:
+    world.nodes["head"].fake("hdfs", "exec sleep 60")
+    with pytest.raises(ScriptActionFailed, match=r"status 124: .*ran past the limit"):
+        world.run("unfetched", "true", roles=("headnode",), limit=0.3)
+
+
+def test_it_waits_for_a_step_of_a_role_that_runs_on_the_node(world: World, tmp_path: Path) -> None:
+    lock = tmp_path / "head" / "actions" / "run" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        thread = threading.Thread(
+            target=world.run, args=("waits", f"touch {tmp_path}/ran"), kwargs={"roles": ("headnode",)}
+        )
+        thread.start()
+        until(lambda: any("another run is busy" in log.read_text() for log in logs(tmp_path, "waits")))
+        assert not (tmp_path / "ran").exists()
+    thread.join()
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_node_that_stays_busy_is_told(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "LOCK_WAIT", 0)
+    lock = tmp_path / "head" / "actions" / "run" / "lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ScriptActionFailed, match=r"head: status 75: another run is busy.*still busy"):
+            world.run("waits", "true", roles=("headnode",))
+
+
+def test_what_the_script_leaves_running_does_not_keep_the_node_busy(world: World, tmp_path: Path) -> None:
+    world.run("leaves", f"sleep 60 >/dev/null 2>&1 & echo $! >{tmp_path}/pid", roles=("headnode",))
+    try:
+        with (tmp_path / "head" / "actions" / "run" / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+def test_a_second_caller_waits_for_the_script_that_runs_and_starts_none(world: World, tmp_path: Path) -> None:
+    text = f"echo ran >>{tmp_path}/ran; while [ ! -e {tmp_path}/gate ]; do sleep 0.02; done"
+    outcomes: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(world.run("shared", text, roles=("headnode",))))
+        for _ in range(2)
+    ]
+    threads[0].start()
+    until((tmp_path / "ran").exists)
+    threads[1].start()
+    until(lambda: world.out.getvalue().count("runs on head") == 2)
+    time.sleep(0.3)  # the second one finds the unit
+    (tmp_path / "gate").touch()
+    for thread in threads:
+        thread.join()
+    assert [outcome.ok for outcome in outcomes] == [True, True]
+    assert (tmp_path / "ran").read_text() == "ran\n"
+
+
+def test_ctrl_c_leaves_at_once_and_the_same_command_waits_for_the_end(world: World, tmp_path: Path) -> None:
+    text = f"echo ran >>{tmp_path}/ran; while [ ! -e {tmp_path}/gate ]; do sleep 0.02; done"
+
+    def interrupt() -> None:
+        until((tmp_path / "ran").exists)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        world.run("long", text, roles=("headnode",))
+    assert "goes on on the nodes; the same command waits for its end" in world.out.getvalue()
+    (tmp_path / "gate").touch()
+    assert world.run("long", text, roles=("headnode",)).ok
+
+
 def test_only_what_persists_and_succeeded_is_for_later_nodes(world: World, tmp_path: Path) -> None:
     world.run("stays", f"echo stays >>{tmp_path}/ran")
     world.run("once", f"echo once >>{tmp_path}/ran", persist=False)
@@ -187,6 +279,39 @@ def test_a_persisted_script_that_is_gone_is_told(world: World) -> None:
         del world.storage.files[path]
     with pytest.raises(StackError, match="script of the persisted action 'stays' is gone"):
         nodes.catch_up(world.cluster, Console(file=world.out))
+
+
+def test_a_persisted_script_that_somebody_changed_in_storage_runs_nowhere(
+    world: World, tmp_path: Path
+) -> None:
+    world.run("stays", "true")
+    (path,) = world.storage.list("script-actions/stays")
+    world.storage.files[path] = f"#!/bin/sh\ntouch {tmp_path}/evil\n".encode()
+    with pytest.raises(IntegrityError, match=r"not the script that its name stands for.*fab build-headnode"):
+        nodes.catch_up(world.cluster, Console(file=world.out))
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_record_that_somebody_removes_meanwhile_is_left_out(world: World) -> None:
+    world.run("stays", "true")
+    gone = f"{nodes.HISTORY}/20260101T000000-abcd.json"
+    world.storage.files[gone] = b""
+    world.storage.read = lambda path: None if path == gone else world.storage.files.get(path)  # type: ignore[method-assign]
+    assert [record.name for record in nodes.history(world.cluster)] == ["stays"]
+
+
+def test_of_many_records_the_newest_alone_are_read(world: World) -> None:
+    world.run("stays", "true")
+    files = world.storage.files
+    (newest,) = world.storage.list(nodes.HISTORY)
+    for day in range(nodes.SHOWN + 5):
+        files[f"{nodes.HISTORY}/202001{day + 1:02}T000000-abcd.json"] = files[newest]
+    asked: list[str] = []
+    read = world.storage.read
+    world.storage.read = lambda path: (asked.append(path), read(path))[1]  # type: ignore[method-assign]
+    assert len(nodes.history(world.cluster)) == nodes.SHOWN
+    assert len(asked) == nodes.SHOWN
+    assert newest in asked
 
 
 def test_roles_that_the_stack_has_no_nodes_of_are_refused(world: World) -> None:
