@@ -179,7 +179,11 @@ class JobSpec(BaseModel):
         shape, number = cluster.worker, len(cluster.workers)
         if cluster.hdinsight and not number:
             number = cluster.hdinsight.workers  # nobody has asked who they are
-        grow = f"Lower it, or run `pulumi config set workers N --stack {cluster.stack}` and `pulumi up`."
+        grow = (
+            "Lower it: with more workers it would be another cluster (docs/azure.md)."
+            if cluster.hdinsight
+            else f"Lower it, or run `pulumi config set workers N --stack {cluster.stack}` and `pulumi up`."
+        )
         if self.cores > shape.cores:
             raise ConfigError(f"cores: {self.cores}", f"a worker has {shape.cores}", "Lower it.")
         if cluster.yarn and self.memory > cluster.yarn.container_memory_mb:

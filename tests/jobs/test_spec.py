@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, HdInsight
 from bootstrap.errors import ConfigError
 from jobs.spec import JobSpec
 from tests.jobs.conftest import SPECS
@@ -176,3 +176,12 @@ def test_what_does_not_fit_is_refused_with_the_numbers(
         JobSpec.from_file(write(**size)).check(cluster)
 
     assert words in str(refused.value)
+
+
+def test_on_hdinsight_nobody_is_told_to_declare_more_workers(yarn_cluster: Cluster) -> None:
+    theirs = HdInsight(
+        subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", workers=2
+    )
+    cluster = yarn_cluster.model_copy(update={"hdinsight": theirs})
+    with pytest.raises(ConfigError, match=r"executors: 90.*another cluster \(docs/azure.md\)"):
+        JobSpec.from_file(SPECS / "mnist.yaml").with_overrides(executors=90).check(cluster)
