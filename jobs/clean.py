@@ -9,7 +9,7 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError, Unreachable
 from bootstrap.remote import connect
-from jobs.submit import MARK
+from jobs.trainer.contract import JOB_ENV
 
 GRACE = 10
 """Seconds for executors to notice that their driver is gone."""
@@ -62,7 +62,7 @@ def alive(job: str) -> str:
 
     In a container root may lack the right to look into other users' processes; these are all of one user.
     """
-    mark = shlex.quote(f"{MARK}={job}")
+    mark = shlex.quote(f"{JOB_ENV}={job}")
     look = f"grep -lzxF {mark} /proc/[0-9]*/environ 2>/dev/null"
     as_user = f"runuser -u {paths.JOB_USER} -- sh -c {shlex.quote(look)} 2>/dev/null"
     return f"marked() {{ {look}; {as_user}; }}"

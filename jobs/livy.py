@@ -25,8 +25,9 @@ from jobs.livy_batches import AnswerLost, Livy, Refused
 from jobs.package import PROGRAM_TEXT, trainer_zip
 from jobs.signals import handled, stopping_signals, uninterrupted
 from jobs.spec import JobSpec
-from jobs.submit import EVENTS, PROGRAM, TRAINER, JobPlace, settings, trainer_arguments
+from jobs.submit import JobPlace, settings, trainer_arguments
 from jobs.summary import Summary, summarise
+from jobs.trainer.contract import EVENTS_FILE, EVENTS_URI_ENV, PROGRAM_FILE, TRAINER_FILE
 from jobs.view import View
 
 if TYPE_CHECKING:
@@ -99,14 +100,14 @@ def run_by_livy(
 def body(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, Any]:
     """What Livy is asked for: spark-submit's command line, as JSON. Pure."""
     conf = settings(spec, cluster, place)
-    conf[f"{_ENV}CAFFE_SPARK_EVENTS_URI"] = f"{place.storage}/{EVENTS}"
+    conf[f"{_ENV}{EVENTS_URI_ENV}"] = f"{place.storage}/{EVENTS_FILE}"
     # Livy waits for the end itself, and has names of its own for what it sets.
     for key in ("spark.yarn.submit.waitAppCompletion", "spark.yarn.tags"):
         conf.pop(key, None)
     return {
         "name": place.id,
-        "file": f"{place.storage}/{PROGRAM}",
-        "pyFiles": [f"{place.storage}/{TRAINER}"],
+        "file": f"{place.storage}/{PROGRAM_FILE}",
+        "pyFiles": [f"{place.storage}/{TRAINER_FILE}"],
         "files": [f"{place.storage}/{file.name}" for file in spec.shipped],
         "args": trainer_arguments(spec, place),
         "conf": conf,
@@ -214,8 +215,8 @@ def _require_data(blobs: Blobs, cluster: Cluster, spec: JobSpec) -> None:
 
 def _upload(blobs: Blobs, spec: JobSpec, place: JobPlace) -> None:
     folder = f"{paths.JOBS_DIR}/{place.id}"
-    blobs.write(f"{folder}/{TRAINER}", trainer_zip())
-    blobs.write(f"{folder}/{PROGRAM}", PROGRAM_TEXT.encode())
+    blobs.write(f"{folder}/{TRAINER_FILE}", trainer_zip())
+    blobs.write(f"{folder}/{PROGRAM_FILE}", PROGRAM_TEXT.encode())
     for file in spec.shipped:
         blobs.write(f"{folder}/{file.name}", file.read_bytes())
 
@@ -231,7 +232,7 @@ def _follow(batch: _Batch, blobs: Blobs, place: JobPlace, view: View) -> str:
         try:
             state = batch.patiently(lambda: batch.livy.state(batch.number))
             # Read after the state: what was written before the end is then there.
-            data = batch.patiently(lambda: blobs.read(f"{paths.JOBS_DIR}/{place.id}/{EVENTS}")) or b""
+            data = batch.patiently(lambda: blobs.read(f"{paths.JOBS_DIR}/{place.id}/{EVENTS_FILE}")) or b""
         except CaffeSparkError as error:
             if state in ENDED:
                 raise
@@ -256,6 +257,6 @@ def _bring_back(
         for path in blobs.list(prefix):
             lines += (blobs.read(path) or b"").decode().splitlines()
         (folder / "features.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    summary = summarise(place.id, spec, framework, lines, view.events)
+    summary = summarise(place.id, spec, framework, lines, view.history)
     summary.write(folder)
     return summary

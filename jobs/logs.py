@@ -14,6 +14,7 @@ from jobs import records
 from jobs.clean import alive
 from jobs.on_head.resource_manager import log_lines
 from jobs.records import Kept
+from jobs.trainer.contract import Application, Waiting
 from jobs.yarn import command as yarn_command
 from jobs.yarn import short
 
@@ -67,9 +68,10 @@ def _once_begun(head: Remote, cluster: Cluster, kept: Kept, *, wait: bool) -> Ke
     Raises:
         JobError: it has none, and nobody waits for it.
     """
-    while kept.active and not kept.last("application").get("container"):
+    while kept.active and not _driver(kept).container:
         if not wait:
-            said = kept.last("waiting").get("why") or kept.last("application").get("said")
+            waiting = kept.history.last(Waiting)
+            said = (waiting.why if waiting else "") or _driver(kept).said
             raise JobError(
                 f"job {kept.id}",
                 f"YARN has not begun its driver yet{f' ({said})' if said else ''}",
@@ -86,14 +88,12 @@ def place(cluster: Cluster, kept: Kept, executor: int | None) -> tuple[Node | No
     Raises:
         JobError: the job has no such executor.
     """
-    known = kept.last("executors")
-    application = kept.last("application").get("id") or known.get("application", "")
+    application, driver = kept.history.application, _driver(kept)
     if executor is None:
         if not cluster.yarn:
             return cluster.head, [f"{kept.job.place.folder}/log"]
-        driver = kept.last("application")
-        return _node(cluster, driver.get("host", "")), _containers(application, driver.get("container", ""))
-    executors = known.get("executors", {})
+        return _node(cluster, driver.host), _containers(application, driver.container)
+    executors = kept.history.executors
     if str(executor) not in executors:
         listed = ", ".join(f"{number} on {where['host']}" for number, where in sorted(executors.items()))
         raise JobError(
@@ -102,9 +102,14 @@ def place(cluster: Cluster, kept: Kept, executor: int | None) -> tuple[Node | No
             f"Name one, or run `fab logs {kept.id} --stack {cluster.stack}` for the driver's.",
         )
     where = executors[str(executor)]
-    if where["container"]:
+    if where.get("container"):
         return _node(cluster, where["host"]), _containers(application, where["container"])
     return _node(cluster, where["host"]), [f"{STANDALONE_WORK}/{application}/{executor}"]
+
+
+def _driver(kept: Kept) -> Application:
+    """Return YARN's last report, which names the driver's container; empty where there is none."""
+    return kept.history.last(Application) or Application()
 
 
 def _containers(application: str, container: str) -> list[str]:
@@ -158,13 +163,13 @@ sleep 1
 
 def _aggregated(head: Remote, kept: Kept, executor: int | None, on_line: OnLine) -> bool:
     """From shared storage, where YARN puts logs when an application has ended."""
-    application = kept.last("application").get("id") or kept.last("executors").get("application")
+    application = kept.history.application
     if not application:
         return False
     if executor is None:
-        container = kept.last("application").get("container", "")
+        container = _driver(kept).container
     else:
-        container = kept.last("executors")["executors"][str(executor)]["container"]
+        container = kept.history.executors[str(executor)].get("container", "")
     # A ResourceManager that was restarted knows neither the application nor its owner any more.
     which = ["-appOwner", paths.JOB_USER, *(["-containerId", container] if container else ["-am", "1"])]
     words = ["logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]

@@ -12,7 +12,8 @@ from pathlib import Path
 from bootstrap import paths
 from bootstrap.remote import Remote
 from jobs.spec import JobSpec
-from jobs.submit import PROGRAM, TRAINER, JobPlace
+from jobs.submit import JobPlace
+from jobs.trainer.contract import PROGRAM_FILE, TRAINER_FILE
 
 _JOBS = Path(__file__).parent
 _SHIPPED = ("trainer", "on_head")
@@ -23,7 +24,7 @@ PROGRAM_TEXT = "from jobs.trainer.main import run\n\nrun()\n"
 
 
 @dataclass(frozen=True)
-class Job:
+class SubmittedJob:
     """A submitted job: enough to follow it from another process, or another day."""
 
     spec: JobSpec
@@ -37,7 +38,7 @@ class Job:
         return json.dumps({"spec": spec, "framework": self.framework, "place": asdict(self.place)}, indent=1)
 
     @classmethod
-    def load(cls, text: str) -> Job:
+    def load(cls, text: str) -> SubmittedJob:
         """What `dump` wrote."""
         found = json.loads(text)
         return cls(JobSpec.model_validate(found["spec"]), found["framework"], JobPlace(**found["place"]))
@@ -64,12 +65,12 @@ def new_name(head: Remote, name: str) -> str:
     return head.run(tried).stdout.strip()
 
 
-def upload(head: Remote, job: Job) -> None:
+def upload(head: Remote, job: SubmittedJob) -> None:
     """Lay everything into the job's folder, which belongs to the user that runs jobs."""
     place = job.place
     head.run(f"install -d -o {paths.JOB_USER} -m 0755 {place.folder}")
-    head.put(trainer_zip(), f"{place.folder}/{TRAINER}")
-    head.put(PROGRAM_TEXT.encode(), f"{place.folder}/{PROGRAM}")
+    head.put(trainer_zip(), f"{place.folder}/{TRAINER_FILE}")
+    head.put(PROGRAM_TEXT.encode(), f"{place.folder}/{PROGRAM_FILE}")
     head.put(job.dump().encode(), f"{place.folder}/{RECORD}")
     for file in job.spec.shipped:
         head.put(file, f"{place.folder}/{file.name}")

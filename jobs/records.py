@@ -11,17 +11,28 @@ from typing import Any
 from bootstrap import paths
 from bootstrap.errors import JobError
 from bootstrap.remote import Remote
-from jobs.package import RECORD, Job
-from jobs.submit import EVENTS
-from jobs.view import read_event
+from jobs.history import History
+from jobs.package import RECORD, SubmittedJob
+from jobs.trainer import contract
+from jobs.trainer.contract import DONE, EVENTS_FILE, KILLED, REFUSED
 
 UNIT = "caffe-spark-job-"
-KILLED = 143
-"""Exit status of a job that was ended from outside."""
+_KEPT = (
+    contract.Phase,
+    contract.Application,
+    contract.Waiting,
+    contract.Executors,
+    contract.Failed,
+    contract.Done,
+    contract.Trained,
+)
+"""Events that a list of jobs needs all of; of `_LAST` it needs the last one."""
+_LAST = (contract.Progress, contract.Display)
 
 _LIST = r"""
 import json, os, subprocess, sys
-root, record, events, unit, *names = sys.argv[1:]
+root, record, events, unit, kept, last, *names = sys.argv[1:]
+kept, last = (tuple(json.loads(starts)) for starts in (kept, last))
 def read(path):
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -39,14 +50,8 @@ for name in names or os.listdir(root):
         found.append({
             "job": name, "record": told, "status": status, "active": active,
             "began": os.stat(os.path.join(folder, record)).st_mtime,
-            # The end tells how far it is; what names executors and application comes early.
-            "events": [line for line in lines
-                       if line.startswith(('{"event": "phase"', '{"event": "application"',
-                                           '{"event": "waiting"', '{"event": "executors"',
-                                           '{"event": "failed"', '{"event": "done"',
-                                           '{"event": "trained"'))],
-            "last": ([line for line in lines
-                      if line.startswith(('{"event": "progress"', '{"event": "display"'))] or [""])[-1],
+            "events": [line for line in lines if line.startswith(kept)],
+            "last": ([line for line in lines if line.startswith(last)] or [""])[-1],
         })
 print(json.dumps(found))
 """
@@ -56,29 +61,25 @@ print(json.dumps(found))
 class Kept:
     """A job as the head knows it."""
 
-    job: Job
+    job: SubmittedJob
     began: float
     """Seconds since the epoch."""
     active: bool
     status: int | None
     """The exit status of its unit; None while it runs, and when it was killed."""
-    events: tuple[Mapping[str, Any], ...]
+    history: History
 
     @property
     def id(self) -> str:
         """Its name."""
         return self.job.place.id
 
-    def last(self, kind: str) -> Mapping[str, Any]:
-        """The last event of a kind; empty where there is none."""
-        return next((event for event in reversed(self.events) if event["event"] == kind), {})
-
     @property
     def state(self) -> str:
         """In a word: running, done, refused, failed, or lost."""
         if self.active:
             return "running"
-        return {None: "lost", 0: "done", 2: "refused", KILLED: "killed"}.get(self.status, "failed")
+        return {None: "lost", DONE: "done", REFUSED: "refused", KILLED: "killed"}.get(self.status, "failed")
 
 
 def all_jobs(head: Remote) -> list[Kept]:
@@ -112,7 +113,8 @@ def one_job(head: Remote, job: str) -> Kept:
 
 
 def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
-    words = shlex.join([paths.JOBS, RECORD, EVENTS, UNIT, *names])
+    starts = [json.dumps([contract.start_of(kind) for kind in kinds]) for kinds in (_KEPT, _LAST)]
+    words = shlex.join([paths.JOBS, RECORD, EVENTS_FILE, UNIT, *starts, *names])
     listed = head.run(
         f"mkdir -p {paths.JOBS}; {paths.ANY_PYTHON} - {words} <<'LIST'\n{_LIST}\nLIST\n", timeout=60
     )
@@ -122,7 +124,7 @@ def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
 
 def _kept(found: Mapping[str, Any]) -> Kept | None:
     try:
-        job = Job.load(found["record"])
+        job = SubmittedJob.load(found["record"])
     except (ValueError, KeyError, TypeError):
         return None
     lines: Sequence[str] = [*found["events"], found["last"]]
@@ -131,5 +133,5 @@ def _kept(found: Mapping[str, Any]) -> Kept | None:
         found["began"],
         found["active"],
         int(found["status"]) if found["status"] else None,
-        tuple(event for event in map(read_event, lines) if event is not None),
+        History.load(lines),
     )

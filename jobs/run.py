@@ -22,16 +22,18 @@ from bootstrap.unit import LOST, Unit
 from jobs import package, preflight, yarn
 from jobs.clean import sweep
 from jobs.link import Link
-from jobs.package import Job
-from jobs.records import KILLED, UNIT, one_job
+from jobs.package import SubmittedJob
+from jobs.records import UNIT, one_job
 from jobs.signals import Terminated, stopping_signals, uninterrupted
 from jobs.spec import JobSpec
-from jobs.submit import EVENTS, JobPlace, script
+from jobs.submit import JobPlace, script
 from jobs.summary import Summary, summarise
+from jobs.trainer import contract
+from jobs.trainer.contract import EVENTS_FILE, KILLED
 from jobs.view import View
 
-NOT_GRANTED = "executors requested"
-"""The trainer's words (jobs/trainer/checks.py) when fewer registered in time."""
+EXECUTORS_MISSING = "executors-missing"
+"""Code of the failure that the cluster manager can explain: why it gave too few."""
 
 
 def run_job(
@@ -57,7 +59,7 @@ def run_job(
         preflight.spark(head, cluster, spec)
         name = package.new_name(head, f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}")
         place = JobPlace(name, f"{paths.JOBS}/{name}", storage.url(f"{paths.JOBS_DIR}/{name}"))
-        job = Job(spec, framework_key, place)
+        job = SubmittedJob(spec, framework_key, place)
         package.upload(head, job)
         unit = Unit(head, UNIT + name, place.folder)
         with stopping_signals():
@@ -100,7 +102,9 @@ def kill(cluster: Cluster, job: str, console: Console) -> None:
         console.print(f"job      {job} has ended already: {kept.state}")
 
 
-def _finish(cluster: Cluster, link: Link, job: Job, console: Console, results: Path) -> Summary | None:
+def _finish(
+    cluster: Cluster, link: Link, job: SubmittedJob, console: Console, results: Path
+) -> Summary | None:
     """Follow the unit to its end and bring back what it left."""
     place = job.place
     view, code = _follow(cluster, link, job, console)
@@ -114,12 +118,12 @@ def _finish(cluster: Cluster, link: Link, job: Job, console: Console, results: P
         raise JobError(f"job {place.id}", why, f"Run `{_attach(cluster, job)}`, which brings them.") from None
 
 
-def _attach(cluster: Cluster, job: Job) -> str:
+def _attach(cluster: Cluster, job: SubmittedJob) -> str:
     return f"fab attach {job.place.id} --stack {cluster.stack}"
 
 
 def _conclude(
-    cluster: Cluster, link: Link, job: Job, view: View, *, code: int, console: Console, folder: Path
+    cluster: Cluster, link: Link, job: SubmittedJob, view: View, *, code: int, console: Console, folder: Path
 ) -> Summary:
     """Bring back what a job left that has ended, or say why it failed."""
     place = job.place
@@ -142,9 +146,8 @@ def _conclude(
                 f"Run `fab doctor --stack {cluster.stack}`. The log until then: {log}",
             )
         text = log.read_text(errors="replace") if log.exists() else ""
-        raise _explained(
-            link.remote, cluster, place.id, view.failure(place.id, code, str(log), text, cluster.stack)
-        )
+        error = view.failure(place.id, code, str(log), text, cluster.stack)
+        raise _explained(link.remote, cluster, job, view, error)
     summary = _bring_back(link.remote, cluster, job, view, folder)
     # Executors leave a moment after their driver.
     sweep(cluster, place.id)
@@ -153,24 +156,25 @@ def _conclude(
     return summary
 
 
-def _explained(head: Remote, cluster: Cluster, job: str, error: JobError) -> JobError:
-    """The failure, with what only the cluster manager knows: why it gave too few executors."""
-    if cluster.yarn and NOT_GRANTED in error.given:
+def _explained(head: Remote, cluster: Cluster, job: SubmittedJob, view: View, error: JobError) -> JobError:
+    """Return the failure with what only the cluster manager knows: why it gave too few executors."""
+    failed = view.history.last(contract.Failed)
+    if cluster.yarn and failed is not None and failed.code == EXECUTORS_MISSING:
         with suppress(ServiceDown):
-            reason = yarn.explain(head, cluster, job)
+            reason = yarn.explain(head, cluster, job.place.id)
             if reason:
                 return JobError(error.given, f"{error.why}: {reason}", error.fix)
     return error
 
 
-def _follow(cluster: Cluster, link: Link, job: Job, console: Console) -> tuple[View, int | None]:
+def _follow(cluster: Cluster, link: Link, job: SubmittedJob, console: Console) -> tuple[View, int | None]:
     """(what was seen, exit code); None when the user detached."""
     place = job.place
     while True:
         unit, view = Unit(link.remote, UNIT + place.id, place.folder), View(console)
         try:
             with view:
-                events = f"{place.folder}/{EVENTS}"
+                events = f"{place.folder}/{EVENTS_FILE}"
                 return view, unit.follow(view.line, extra_file=events, reconnect=link.reconnect)
         except Unreachable as error:
             raise _runs_on(cluster, job, error) from error
@@ -188,13 +192,13 @@ def _follow(cluster: Cluster, link: Link, job: Job, console: Console) -> tuple[V
             raise JobError(f"job {place.id}", "it was killed, as you asked", "Submit it again when you like.")
 
 
-def _runs_on(cluster: Cluster, job: Job, error: Unreachable) -> Unreachable:
+def _runs_on(cluster: Cluster, job: SubmittedJob, error: Unreachable) -> Unreachable:
     """A head that is out of reach, told to who follows a job: to submit it again would make another one."""
     fix = f"The job runs on there; when the head answers again: `{_attach(cluster, job)}`."
     return Unreachable(f"job {job.place.id}: {error.given}", error.why, fix)
 
 
-def _bring_back(head: Remote, cluster: Cluster, job: Job, view: View, folder: Path) -> Summary:
+def _bring_back(head: Remote, cluster: Cluster, job: SubmittedJob, view: View, folder: Path) -> Summary:
     """Copy the features here, compute what they say, and write it beside them."""
     began = time.monotonic()
     place, lines = job.place, list[str]()
@@ -207,7 +211,7 @@ def _bring_back(head: Remote, cluster: Cluster, job: Job, view: View, folder: Pa
         )
         head.get(f"{output}.jsonl", folder / "features.jsonl")
         lines = (folder / "features.jsonl").read_text().splitlines()
-    summary = summarise(place.id, job.spec, job.framework, lines, view.events)
+    summary = summarise(place.id, job.spec, job.framework, lines, view.history)
     summary.seconds["bring back"] = round(time.monotonic() - began, 3)
     summary.write(folder)
     return summary

@@ -11,6 +11,7 @@ from bootstrap.errors import ServiceDown
 from bootstrap.remote import connect
 from jobs import records, yarn
 from jobs.records import Kept
+from jobs.trainer import contract
 
 SHOWN = 15
 """Jobs that have ended; those that run are all shown."""
@@ -45,16 +46,16 @@ def table(jobs: list[Kept], others: list[tuple[str, str, str]], now: float) -> T
         ended += not kept.active
         if not kept.active and ended > SHOWN:
             continue
-        placed = kept.last("executors").get("executors", {})
-        application = kept.last("application").get("id") or kept.last("executors").get("application", "")
         shown.add_row(
             kept.id,
             kept.state,
             time.strftime("%m-%d %H:%M", time.localtime(kept.began)),
             _took(kept, now),
             _progress(kept),
-            ", ".join(f"{number} on {where['host']}" for number, where in sorted(placed.items())),
-            application,
+            ", ".join(
+                f"{number} on {where['host']}" for number, where in sorted(kept.history.executors.items())
+            ),
+            kept.history.application,
         )
     for id_, state, name in others:
         shown.add_row(name, f"{state.lower()} (not ours)", "", "", "", "", id_)
@@ -64,17 +65,17 @@ def table(jobs: list[Kept], others: list[tuple[str, str, str]], now: float) -> T
 
 
 def _progress(kept: Kept) -> str:
-    phase = str(kept.last("phase").get("phase", ""))
-    step = kept.last("progress") or kept.last("display")
-    failed = kept.last("failed")
+    phase = kept.history.phase
+    step = kept.history.last(contract.Progress)
+    failed = kept.history.last(contract.Failed)
     if failed and not kept.active:
-        return f"{phase}: {' '.join(str(failed.get('message', '')).split())[:80]}"
+        return f"{phase}: {' '.join(failed.message.split())[:80]}"
     if phase == "train" and step:
-        return f"train, iteration {step['iteration']} of {step['max_iter']}"
+        return f"train, iteration {step.iteration} of {step.max_iter}"
     return phase if kept.active or kept.state != "done" else ""
 
 
 def _took(kept: Kept, now: float) -> str:
-    end = now if kept.active else max([event["time"] for event in kept.events], default=kept.began)
+    end = now if kept.active else kept.history.end or kept.began
     minutes, seconds = divmod(round(max(0.0, end - kept.began)), 60)
     return f"{minutes}:{seconds:02}"

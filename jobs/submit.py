@@ -10,11 +10,16 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster
 from jobs.room import DRIVER_HEAP_MB, DRIVER_MB
 from jobs.spec import JobSpec
-
-MARK = "CAFFE_SPARK_JOB"
-"""Environment variable of every process of a job, with the job's id: so that none is overlooked."""
-PROGRAM, TRAINER, EVENTS = "main.py", "trainer.zip", "events.jsonl"
-
+from jobs.trainer.contract import (
+    EVENTS_ENV,
+    EVENTS_FILE,
+    JOB_ENV,
+    OVERRIDE_ENV,
+    PROGRAM_FILE,
+    TIMEOUT_CONF,
+    TRAINER_FILE,
+    TRANSPORT_CONF,
+)
 
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """The JVMs of a job only coordinate, Python and Caffe compute: one compiler tier starts them far sooner."""
@@ -72,7 +77,7 @@ def _yarn_settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str
     """What YARN has to know besides: whole containers, and the environment of a driver that is elsewhere."""
     given = {**environment(spec, cluster, place), "PYTHONPATH": f"{paths.CAFFE_HOME}/python"}
     # YARN puts the folder of the container's logs in its place: the events are aggregated with them.
-    given["CAFFE_SPARK_EVENTS"] = f"<LOG_DIR>/{EVENTS}"
+    given[EVENTS_ENV] = f"<LOG_DIR>/{EVENTS_FILE}"
     given["PYSPARK_PYTHON"] = paths.PYTHON
     return {
         "spark.executor.memoryOverhead": f"{spec.memory - spec.memory // 2}m",
@@ -109,9 +114,9 @@ def _settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
         "spark.stage.maxConsecutiveAttempts": "1",
         "spark.barrier.sync.timeout": "600",
         "spark.python.worker.faulthandler.enabled": "true",
-        "spark.caffespark.timeout": f"{spec.timeout:g}",
-        "spark.caffespark.transport": spec.transport,
-        f"spark.executorEnv.{MARK}": place.id,
+        TIMEOUT_CONF: f"{spec.timeout:g}",
+        TRANSPORT_CONF: spec.transport,
+        f"spark.executorEnv.{JOB_ENV}": place.id,
         "spark.executorEnv.PYSPARK_PYTHON": paths.PYTHON,
         "spark.executorEnv.OPENBLAS_NUM_THREADS": threads,
         "spark.executorEnv.OMP_NUM_THREADS": threads,
@@ -135,8 +140,8 @@ def spark_submit_argv(spec: JobSpec, cluster: Cluster, place: JobPlace) -> list[
         *["--name", place.id],
         *conf,
         *["--files", ",".join(file.name for file in spec.shipped)],
-        *["--py-files", TRAINER],
-        PROGRAM,
+        *["--py-files", TRAINER_FILE],
+        PROGRAM_FILE,
         *trainer_arguments(spec, place),
     ]
 
@@ -144,15 +149,15 @@ def spark_submit_argv(spec: JobSpec, cluster: Cluster, place: JobPlace) -> list[
 def environment(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
     """The driver's environment: who it is, where its events go, and what overrides the prototxts."""
     given = {
-        MARK: place.id,
-        "CAFFE_SPARK_EVENTS": str(PurePosixPath(place.folder) / EVENTS),
+        JOB_ENV: place.id,
+        EVENTS_ENV: str(PurePosixPath(place.folder) / EVENTS_FILE),
         "OPENBLAS_NUM_THREADS": "1",
     }
     over: dict[str, object] = {"MAX_ITER": spec.max_iter, "BATCH": spec.batch}
     if spec.data:
         for phase in ("train", "test"):
             over[f"{phase}_source".upper()] = f"{cluster.shared_storage}{paths.DATA}/{spec.data}/{phase}_lmdb"
-    return given | {f"CAFFE_SPARK_OVERRIDE_{name}": str(value) for name, value in over.items() if value}
+    return given | {f"{OVERRIDE_ENV}{name}": str(value) for name, value in over.items() if value}
 
 
 def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
@@ -166,10 +171,10 @@ def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     )
     command = spark_submit_argv(spec, cluster, place)
     if cluster.yarn:
-        events = f"{place.folder}/{EVENTS}"
+        events = f"{place.folder}/{EVENTS_FILE}"
         follow = [paths.PYTHON, "-m", "jobs.on_head.yarn", cluster.yarn.resource_manager, place.id, events]
         # Its own modules come in the job's zip; the address that the driver calls back is the head's own.
-        exports += f"export PYTHONPATH={TRAINER}\n"
+        exports += f"export PYTHONPATH={TRAINER_FILE}\n"
         if not cluster.hdinsight:
             exports += f"export SPARK_SUBMIT_OPTS={shlex.quote(QUICK_JVM)}\n"
         exports += f". {paths.IDENTITY}; export NODE_ADDRESS\n"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from bootstrap.errors import JobError
+from jobs.history import History
 from jobs.spec import JobSpec
-
-ID = "SampleID"
+from jobs.trainer import contract
+from jobs.trainer.contract import SAMPLE_ID
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Summary:
     seconds: dict[str, float]
     """By phase."""
     hosts: list[str] = field(default_factory=list)
+    waited_seconds: dict[str, float] = field(default_factory=dict)
+    """By rank: of the training's seconds, those spent waiting for other ranks."""
 
     def write(self, folder: Path) -> None:
         """Write summary.json, and means.txt where there are means."""
@@ -70,19 +72,17 @@ class Summary:
         return table
 
 
-def summarise(
-    job: str, spec: JobSpec, framework: str, features: Iterable[str], events: Sequence[dict[str, Any]]
-) -> Summary:
+def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], history: History) -> Summary:
     """Put together what the features file (JSON lines; may be empty) and the events say.
 
     Raises:
         JobError: the features file holds a sample twice, or rows that differ in shape.
     """
     columns, samples = feature_means(features)
-    trained: dict[str, Any] = next((event for event in events if event["event"] == "trained"), {})
-    means: dict[str, Any] = next((event for event in events if event["event"] == "means"), {})
+    trained = history.last(contract.Trained) or contract.Trained(model=spec.model)
+    means = history.last(contract.Means) or contract.Means()
     # Features are what people can check; means serve where none were asked for.
-    shown = {**means.get("values", {}), **columns}
+    shown = {**means.values, **columns}
     columns.pop(spec.label, None)
     return Summary(
         job=job,
@@ -90,19 +90,18 @@ def summarise(
         framework=framework,
         accuracy=_scalar(shown.get("accuracy")),
         loss=_scalar(shown.get("loss")),
-        samples=samples or means.get("samples", 0),
-        iterations=trained.get("iterations", 0),
-        images_per_s=trained.get("images_per_s"),
-        model=trained.get("model", spec.model),
+        samples=samples or means.samples,
+        iterations=trained.iterations,
+        images_per_s=trained.images_per_s or None,
+        model=trained.model,
         features=columns,
-        means=means.get("values", {}),
+        means=means.values,
         validations=[
-            {"iteration": event["iteration"], **event["values"]}
-            for event in events
-            if event["event"] == "validation"
+            {"iteration": event.iteration, **event.values} for event in history.all(contract.Validation)
         ],
-        seconds=phase_seconds(events),
-        hosts=trained.get("hosts", []),
+        seconds=history.phase_seconds(),
+        hosts=trained.hosts,
+        waited_seconds={str(rank["rank"]): round(rank["waited_seconds"], 3) for rank in trained.ranks},
     )
 
 
@@ -116,7 +115,7 @@ def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
     seen: set[str] = set()
     for line in lines:
         row = json.loads(line)
-        sample = row.pop(ID)
+        sample = row.pop(SAMPLE_ID)
         if sample in seen:
             raise JobError(
                 "the features file", f"sample {sample} is in it twice", "Report this: it is a bug."
@@ -133,14 +132,6 @@ def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
         for name, values in row.items():
             totals[name] = [total + value for total, value in zip(totals[name], values, strict=True)]
     return {name: [total / len(seen) for total in some] for name, some in totals.items()}, len(seen)
-
-
-def phase_seconds(events: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Seconds of each phase: from its event to the next phase's, or to the end."""
-    marks = [
-        (event.get("phase", ""), event["time"]) for event in events if event["event"] in ("phase", "done")
-    ]
-    return {name: round(later - start, 3) for (name, start), (_, later) in pairwise(marks) if name}
 
 
 def _scalar(values: list[float] | None) -> float | None:

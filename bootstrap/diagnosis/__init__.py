@@ -1,20 +1,22 @@
-"""What a log means: a table of failures that people had to dig for, each with its reason and its remedy.
+"""Table of known failures, each with its reason and its remedy.
 
-`table.yaml` is in order: what stands first explains what comes after it. A pattern is searched for in the
-whole text, `^` being the start of a line; `{names}` in reason and remedy are its groups. The tests hold an
-excerpt for each entry.
+`table.yaml` is in order: an earlier entry explains the ones after it. An entry is found by the code of a
+job's failure (`jobs/trainer/failures.py`), or by a pattern in what another program wrote, searched for in
+the whole text with `^` as the start of a line. `{names}` in reason and remedy are fields of the failure or
+groups of the pattern. The tests hold an excerpt for each entry.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 TABLE = Path(__file__).parent / "table.yaml"
 LONGEST = 2_000_000
@@ -29,10 +31,14 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]+$")
-    patterns: tuple[str, ...] = Field(min_length=1)
+    codes: tuple[str, ...] = ()
+    """Codes of a job's failures."""
+    patterns: tuple[str, ...] = ()
     """Regular expressions, `.` within a line; one that matches is enough."""
     why: str
     fix: str
+    symptom: bool = False
+    """Another entry that the log shows explains it."""
 
     @field_validator("patterns")
     @classmethod
@@ -41,14 +47,21 @@ class Entry(BaseModel):
             re.compile(pattern)
         return patterns
 
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Entry:
+        if not self.codes and not self.patterns:
+            raise ValueError(f"{self.name}: it needs codes, patterns, or both")
+        return self
+
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is known of a failure: its name in the table, why it fails, and what to type."""
+    """A known failure: its name in the table, why it fails, and what to type."""
 
     name: str
     why: str
     fix: str
+    symptom: bool = False
 
 
 def diagnose(
@@ -67,9 +80,30 @@ def diagnose(
             found = pattern.search(text)
             if found:
                 groups = {name: " ".join(value.split()) for name, value in found.groupdict().items() if value}
-                words = {"node": node, "stack": f" --stack {stack}" if stack else "", **groups}
-                return Diagnosis(entry.name, _filled(entry.why, words), _filled(entry.fix, words))
+                return _filled(entry, groups, stack=stack, node=node)
     return None
+
+
+def diagnose_failure(
+    code: str, fields: Mapping[str, Any], *, stack: str = "", node: str = "a node"
+) -> Diagnosis | None:
+    """Find the entry of a job's failure: by its cause, by its code, else by what other programs said in it.
+
+    `fields` are those of the code; `node` is where it happened, unless `host` is among them.
+    """
+    where = str(fields.get("host") or node)
+    cause = fields.get("cause")
+    if isinstance(cause, Mapping):
+        found = diagnose_failure(str(cause["code"]), cause["fields"], stack=stack, node=where)
+        if found is not None:
+            return found
+    for entry in entries():
+        if code in entry.codes:
+            return _filled(
+                entry, {name: str(value) for name, value in fields.items()}, stack=stack, node=where
+            )
+    said = ": ".join(str(fields[name]) for name in ("error", "reason") if fields.get(name))
+    return diagnose(said, stack=stack, node=where) if said else None
 
 
 @lru_cache(maxsize=1)
@@ -93,5 +127,10 @@ def _ends(line: str) -> str:
     return line if len(line) <= 2 * LONGEST_LINE else f"{line[:LONGEST_LINE]} … {line[-LONGEST_LINE:]}"
 
 
-def _filled(template: str, words: dict[str, str]) -> str:
-    return " ".join(re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], "?"), template).split())
+def _filled(entry: Entry, given: Mapping[str, str], *, stack: str, node: str) -> Diagnosis:
+    words = {"node": node, "stack": f" --stack {stack}" if stack else "", **given}
+
+    def text(template: str) -> str:
+        return " ".join(re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], "?"), template).split())
+
+    return Diagnosis(entry.name, text(entry.why), text(entry.fix), entry.symptom)

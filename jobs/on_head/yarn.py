@@ -11,7 +11,6 @@ Exit status: 0, the driver's own, 1 when YARN refused or ended it, 143 when it w
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -24,14 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from jobs.on_head.resource_manager import Down, Forgotten, ResourceManager
-from jobs.trainer.channel import Channel, Event
+from jobs.trainer import contract
+from jobs.trainer.channel import Channel
+from jobs.trainer.contract import EVENTS_FILE, FEED_ENV, FEED_FILE, KILLED, SIGNALLED, Event
+from jobs.trainer.errors import TrainerError
 
-FEED = "CAFFE_SPARK_FEED"
-"""The driver's environment: the file among its own that says where events go, as host:port:token."""
-FEED_FILE = "feed"
-"""It travels as Spark's own files do, which nobody else reads: command lines and environments are shown."""
-EVENTS = "events.jsonl"
-"""The driver's own copy, beside its container's stderr."""
 PATIENCE_S = 180.0
 """Without an answer while a job runs, which needs none: another ResourceManager may take over meanwhile."""
 WAITING_AFTER_S = 10.0
@@ -42,15 +38,12 @@ AGGREGATED_S = 20.0
 """Logs lie in shared storage about two seconds after the application's end."""
 SOON_S = 5.0
 SHOWN_LINES = 400
-KILLED = 143
-SIGNALLED = 128
-"""Exit statuses from here on are of containers that somebody ended, not of what ran in them."""
 _STATUS = re.compile(r"(?:exited with status|exitCode:) (\d+)")
 _OVER = ("FINISHED", "FAILED", "KILLED")
 _AGGREGATED = ("SUCCEEDED", "FAILED", "DISABLED", "TIME_OUT")
 
 
-class Job:
+class YarnRun:
     """One job from its submission to its end."""
 
     def __init__(self, manager: ResourceManager, tag: str, events: Path) -> None:
@@ -70,9 +63,7 @@ class Job:
         """
         self._manager.get("info")
         channel = Channel(address, self._take)
-        code = subprocess.call(
-            with_feed(submit, ":".join(map(str, channel.address))), stdin=subprocess.DEVNULL
-        )
+        code = subprocess.call(with_feed(submit, channel.address.text), stdin=subprocess.DEVNULL)
         found = self._manager.tagged(self._tag)
         if found is None:
             print(f"spark-submit ended with status {code}, and YARN has no application of it")
@@ -88,12 +79,12 @@ class Job:
         while True:
             if app["state"] != state:
                 state, since, told = app["state"], time.monotonic(), False
-                self.note({"event": "application", **summary(app)})
+                self.note(summary(app))
             if state in _OVER:
                 return app
             if state == "ACCEPTED" and not told and time.monotonic() - since > WAITING_AFTER_S:
                 told = True
-                self.note({"event": "waiting", "why": summary(app)["said"]})
+                self.note(contract.Waiting(summary(app).said))
             time.sleep(POLL_S)
             try:
                 app = self._manager.application(self.id, PATIENCE_S)
@@ -115,7 +106,7 @@ class Job:
                 break
         if not self._over.is_set():
             # The connection from the driver was lost; its own copy of the events was not.
-            for line in self._manager.log(self.id, EVENTS)[self._count :]:
+            for line in self._manager.log(self.id, EVENTS_FILE)[self._count :]:
                 self._write(line)
         if app["finalStatus"] == "SUCCEEDED":
             return 0
@@ -140,21 +131,21 @@ class Job:
             time.sleep(1)
 
     def note(self, event: Event) -> None:
-        """Write an event of our own."""
-        self._write(json.dumps({"event": event["event"], "time": round(time.time(), 3), **event}))
+        """Write an event of this program."""
+        self._write(contract.dump(contract.stamped(event)))
 
-    def refuse(self, why: str, fix: str) -> int:
-        """Tell that YARN is the reason; the exit status."""
-        words = ["YARN's ResourceManager", why, fix]
-        self.note({"event": "failed", "message": " ".join(words), "exit_code": 1, "words": words})
-        return 1
+    def refuse(self, code: str, **fields: str) -> int:
+        """Write why YARN ends the job, and return the exit status."""
+        error = TrainerError(code, **fields)
+        self.note(contract.Failed(code=code, fields=dict(fields), message=str(error)))
+        return error.exit_code
 
     def _take(self, event: Event) -> None:
         """An event from the driver."""
         self._count += 1
-        self._write(json.dumps(event))
-        if event["event"] == "done" or (event["event"] == "failed" and "rank" not in event):
-            self._well = event["event"] == "done"
+        self._write(contract.dump(event))
+        if isinstance(event, (contract.Done, contract.Failed)):
+            self._well = isinstance(event, contract.Done)
             self._over.set()
 
     def _write(self, line: str) -> None:
@@ -162,16 +153,16 @@ class Job:
         self._events.flush()
 
 
-def summary(app: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of YARN's report: id, state, and where the driver's container is, once it is somewhere."""
+def summary(app: dict[str, Any]) -> contract.Application:
+    """Return what is kept of YARN's report."""
     container = re.search(r"(container_\w+)", app.get("amContainerLogs", ""))
-    return {
-        "id": app["id"],
-        "state": app["state"],
-        "container": container.group(1) if container else "",
-        "host": app.get("amHostHttpAddress", "").partition(":")[0],
-        "said": reason(app.get("diagnostics", "")),
-    }
+    return contract.Application(
+        id=app["id"],
+        state=app["state"],
+        container=container.group(1) if container else "",
+        host=app.get("amHostHttpAddress", "").partition(":")[0],
+        said=reason(app.get("diagnostics", "")),
+    )
 
 
 def reason(diagnostics: str) -> str:
@@ -190,10 +181,11 @@ def exit_status(app: dict[str, Any]) -> int:
 
 def with_feed(submit: Sequence[str], feed: str) -> "list[str]":
     """spark-submit's words with a file for the driver that says where its events go; written here."""
+    # It travels as Spark's own files do, which nobody else reads: command lines and environments are shown.
     path = Path(FEED_FILE)
     path.touch(mode=0o600)
     path.write_text(feed)
-    conf = ["--conf", f"spark.yarn.appMasterEnv.{FEED}={FEED_FILE}"]
+    conf = ["--conf", f"spark.yarn.appMasterEnv.{FEED_ENV}={FEED_FILE}"]
     words = [submit[0], *conf, *submit[1:]]
     files = words.index("--files") + 1
     return [*words[:files], f"{words[files]},{FEED_FILE}", *words[files + 1 :]]
@@ -203,7 +195,7 @@ def main(argv: Sequence[str]) -> int:
     """Run a job; see the module."""
     url, tag, events, yarn, *submit = argv
     manager = ResourceManager(url, yarn)
-    job = Job(manager, tag, Path(events))
+    job = YarnRun(manager, tag, Path(events))
 
     def stop(_number: int, _frame: Any) -> None:  # noqa: ANN401
         raise KeyboardInterrupt
@@ -212,10 +204,9 @@ def main(argv: Sequence[str]) -> int:
     try:
         return job.run(submit, os.environ["NODE_ADDRESS"])
     except Down as error:
-        return job.refuse(f"it does not answer at {error}", "Run `fab bootstrap`, which starts it.")
+        return job.refuse("resource-manager-down", address=str(error))
     except Forgotten as error:
-        why = f"the one at {error} was restarted, and does not know {job.id} any more"
-        return job.refuse(why, "Submit the job again.")
+        return job.refuse("application-forgotten", address=str(error), application=job.id)
     except KeyboardInterrupt:
         try:
             found = {"id": job.id} if job.id else manager.tagged(tag)

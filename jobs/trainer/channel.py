@@ -6,25 +6,36 @@ Spark tells the driver about a task only when it has ended; training is one long
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 import socket
 import socketserver
 import threading
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
-Event = Dict[str, Any]
+from jobs.trainer.contract import Event, dump, load
+
 CONNECT_TIMEOUT = 20
 LONGEST = 1 << 20
 """Bytes of one line at most: a stray client cannot fill the driver's memory."""
 
 
 class Address(NamedTuple):
-    """Where the driver listens, and the token that it wants first. Travels in the task's closure."""
+    """Address of the driver's channel and the token that opens it. Travels in the task's closure."""
 
     host: str
     port: int
     token: str
+
+    @property
+    def text(self) -> str:
+        """`host:port:token`, as a feed's file holds it."""
+        return "{}:{}:{}".format(*self)
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Read `text`."""
+        host, port, token = text.rsplit(":", 2)
+        return cls(host, int(port), token)
 
 
 class Sender:
@@ -46,7 +57,7 @@ class Sender:
             if self._socket is None:
                 return
             try:
-                self._socket.sendall(json.dumps(event).encode() + b"\n")
+                self._socket.sendall(dump(event).encode() + b"\n")
             except OSError:
                 self._socket = None
 
@@ -76,8 +87,10 @@ class Channel:
                     line = self.rfile.readline(LONGEST)
                     if not line.endswith(b"\n"):
                         return
-                    with lock:
-                        sink(json.loads(line.decode()))
+                    event = load(line.decode(errors="replace"))
+                    if event is not None:
+                        with lock:
+                            sink(event)
 
         self._server = _Server((host, 0), Handler)
         self.address = Address(host, self._server.server_address[1], token)

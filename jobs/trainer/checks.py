@@ -10,8 +10,6 @@ from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.probe import Nets
 from jobs.trainer.prototxt import Job
 
-SOON = "Please adjust hyperparameters or increase dataset"
-
 
 def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
     """How many executors a job has: as dynamic allocation, YARN, or -clusterSize says.
@@ -23,11 +21,7 @@ def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
         low = int(conf.get("spark.dynamicAllocation.minExecutors", "0"))
         high = conf.get("spark.dynamicAllocation.maxExecutors", "")
         if options.train and high != str(low):
-            raise Refused(
-                "dynamic allocation of {} to {} executors".format(low, high or "any number of"),
-                "while training, minExecutors and maxExecutors must be identical",
-                "Set both to the same number.",
-            )
+            raise Refused("allocation-not-fixed", low=low, high=high or "any number of")
         return max(1, low)
     if conf.get("spark.master", "").startswith("yarn"):
         return int(conf.get("spark.executor.instances", "1"))
@@ -41,12 +35,7 @@ def executors(requested: int, actual: int) -> None:
         TrainerError: they are not.
     """
     if actual != requested:
-        raise TrainerError(
-            "{} executors requested, {} registered".format(requested, actual),
-            "actual number of executors is not as expected",
-            "Mend -clusterSize, look for dead workers, or raise "
-            "spark.scheduler.maxRegisteredResourcesWaitingTime.",
-        )
+        raise TrainerError("executors-missing", requested=requested, registered=actual)
 
 
 def nets(options: Options, job: Job, found: Nets) -> None:
@@ -56,19 +45,11 @@ def nets(options: Options, job: Job, found: Nets) -> None:
         Refused: GPU mode, or a feature that is no blob of the TEST net.
     """
     if job.gpu:
-        why = (
-            "Cannot use GPU in CPU-only Caffe: check mode"
-            if found.cpu_build
-            else "the trainer computes on CPUs, whatever Caffe was built for"
-        )
-        raise Refused("solver_mode: GPU", why, "Set `solver_mode: CPU` in the solver's prototxt.")
+        raise Refused("gpu-mode-on-cpu-build" if found.cpu_build else "gpu-mode-unsupported")
     missing = [name for name in options.columns if name not in found.blobs]
     if missing:
-        raise Refused(
-            "-features or -label: " + ", ".join(missing),
-            "the TEST net has no such blob",
-            "There are: {}.".format(", ".join(name for name in found.blobs if "_split_" not in name)),
-        )
+        valid = ", ".join(name for name in found.blobs if "_split_" not in name)
+        raise Refused("blob-missing", blobs=", ".join(missing), valid=valid)
 
 
 def records(source: Source, shape: Optional[Tuple[int, int, int]]) -> None:
@@ -78,17 +59,17 @@ def records(source: Source, shape: Optional[Tuple[int, int, int]]) -> None:
         Refused: there is no record, or it has another shape.
     """
     if shape is None:
-        raise Refused(source.uri, "it has no records", "Give an LMDB that has.")
+        raise Refused("source-empty", uri=source.uri)
     source.transform.check(*shape)
     crop = source.transform.crop
     given = (shape[0], crop, crop) if crop else shape
     if given != source.shape:
         raise Refused(
-            source.uri,
-            "its records are {}x{}x{}, and the {} layer says {}x{}x{}".format(
-                *given, source.phase, *source.shape
-            ),
-            "Mend channels, height and width in memory_data_param.",
+            "record-shape-differs",
+            uri=source.uri,
+            record="{}x{}x{}".format(*given),
+            phase=source.phase,
+            layer="{}x{}x{}".format(*source.shape),
         )
 
 
@@ -102,26 +83,25 @@ def enough(job: Job, size: int, training: int, validation: int) -> None:
         each = job.test_interval * job.train.batch
         if training < each * size:
             raise Refused(
-                "{} training records for {} executors".format(training, size),
-                "Insufficient training data: test_interval {} x batch {} x {} executors need {} (at most {} "
-                "executors)".format(job.test_interval, job.train.batch, size, each * size, training // each),
-                SOON + ".",
+                "training-records-too-few",
+                records=training,
+                executors=size,
+                test_interval=job.test_interval,
+                batch=job.train.batch,
+                needed=each * size,
+                possible=training // each,
             )
         need = job.test_iter * job.test.batch
         if validation < need:
             raise Refused(
-                "{} validation records".format(validation),
-                "Insufficient validation data: test_iter {} x batch {} needs {}".format(
-                    job.test_iter, job.test.batch, need
-                ),
-                SOON + ".",
+                "validation-records-too-few",
+                records=validation,
+                test_iter=job.test_iter,
+                batch=job.test.batch,
+                needed=need,
             )
     if training < size:
-        raise Refused(
-            "{} training records for {} executors".format(training, size),
-            "Insufficient training data: each executor needs one",
-            SOON + ".",
-        )
+        raise Refused("records-fewer-than-executors", records=training, executors=size)
 
 
 def names(sources: Sequence[str], files: Sequence[str]) -> None:
@@ -136,11 +116,7 @@ def names(sources: Sequence[str], files: Sequence[str]) -> None:
     for uri in [*dict.fromkeys(sources), *files]:
         name = uri.rstrip("/").rpartition("/")[2]
         if name in seen and not uri.startswith("file:"):
-            raise Refused(
-                "{} and {}".format(seen[name], uri),
-                "both would be called {} on the nodes".format(name),
-                "Rename one of them.",
-            )
+            raise Refused("names-collide", first=seen[name], second=uri, name=name)
         seen[name] = uri
 
 

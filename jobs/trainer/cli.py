@@ -74,9 +74,9 @@ def parse(argv: Sequence[str]) -> Options:
     given = _split(argv)
     for name in _CONVERTERS:
         if name in given:
-            raise Refused("-" + name, "it belongs to the converter tools, which come later", "Leave it out.")
+            raise Refused("option-of-converters", option="-" + name)
     if "resize" in given:
-        raise Refused("-resize", "resizing images comes later", "Store records of the layer's size.")
+        raise Refused("resize-unsupported")
     counts = {name: _count(name, given.get(name), default) for name, default in _COUNTS.items()}
     texts = {name: given.get(name) or default for name, default in _TEXTS.items()}
     notes: List[str] = []
@@ -114,11 +114,11 @@ def _split(argv: Sequence[str]) -> Dict[str, Optional[str]]:
         name = word[1:]
         if not word.startswith("-") or name not in {*valued, *_SWITCHES}:
             known = ", ".join("-" + name for name in (*_SWITCHES, *_TEXTS, *_COUNTS))
-            raise Refused(word, "there is no such option", "There are: {}.".format(known))
+            raise Refused("option-unknown", option=word, valid=known)
         if name in _SWITCHES:
             given[name] = None
         elif not rest or _is_option(rest[0], valued):
-            raise Refused(word, "its value is missing", "Give one after it.")
+            raise Refused("option-without-value", option=word)
         else:
             given[name] = rest.pop(0)
     return given
@@ -136,58 +136,29 @@ def _count(name: str, text: Optional[str], default: int) -> int:
     except ValueError:
         count = 0
     if count < 1:
-        raise Refused("-{} {}".format(name, text), "it takes a whole number of at least 1", "Give one.")
+        raise Refused("option-not-a-count", option="-" + name, value=text)
     return count
 
 
 def _check(options: Options) -> None:
     if not options.conf:
-        raise Refused(
-            "-conf", "it is missing", "Give the solver's prototxt: -conf lenet_memory_solver.prototxt"
-        )
+        raise Refused("conf-missing")
     if not (options.train or options.scores):
-        raise Refused("the command line", "it asks for nothing", "Give -train, -test, or -features a,b.")
+        raise Refused("nothing-to-do")
     if not options.model:
-        what = (
-            "-train writes the model to it" if options.train else "-test and -features read the model from it"
-        )
-        raise Refused(
-            "-model", "it is missing, and " + what, "Give a path, such as -model hdfs:///mnist.model"
-        )
+        raise Refused("model-missing-to-train" if options.train else "model-missing-to-score")
     if options.output_format not in _FORMATS:
-        raise Refused(
-            "-outputFormat " + options.output_format, "there are " + ", ".join(_FORMATS), "Give one of these."
-        )
+        raise Refused("output-format-unknown", format=options.output_format, valid=", ".join(_FORMATS))
     if options.label and not options.features:
-        raise Refused(
-            "-label " + options.label, "it adds a column to -features", "Give -features, or neither."
-        )
+        raise Refused("label-without-features", label=options.label)
     for name in options.features:
         if name != name.strip() or not name:
-            raise Refused(
-                "-features " + ",".join(options.features),
-                "names are split at commas and not trimmed",
-                "Give blob names without spaces: -features accuracy,loss",
-            )
+            raise Refused("features-not-trimmed", features=",".join(options.features))
     if options.snapshot and not options.weights:
-        raise Refused(
-            "-snapshot " + options.snapshot,
-            "input model file must be provided for incremental training",
-            "Add -weights with the .caffemodel that was written beside it.",
-        )
+        raise Refused("snapshot-without-weights", snapshot=options.snapshot)
     if (options.snapshot or options.weights) and not options.train:
-        raise Refused(
-            "-snapshot, -weights", "they are where training starts from", "Add -train, or use -model."
-        )
+        raise Refused("start-without-training")
     if options.devices > 1:
-        raise Refused(
-            "-devices {}".format(options.devices),
-            "cpu mode only allow single device, and several GPUs an executor come later",
-            "Give -devices 1.",
-        )
+        raise Refused("devices-unsupported", devices=options.devices)
     if options.train and options.cluster_size > 1 and options.connection.lower() != "ethernet":
-        raise Refused(
-            "-connection " + options.connection,
-            "only ethernet is built, and more than one executor has to exchange gradients",
-            "Give -connection ethernet.",
-        )
+        raise Refused("connection-unsupported", connection=options.connection)

@@ -46,19 +46,11 @@ def data_layer(net: Any, path: Path, phase: str, pb: Any) -> Any:  # noqa: ANN40
 
     found = [layer for layer in net.layer if names(layer) and not layer.bottom]
     if not found:
-        raise Refused(
-            path.name,
-            "it has no {} data layer".format(phase),
-            "Add one with `include {{ phase: {} }}` and a source_class.".format(phase),
-        )
+        raise Refused("data-layer-missing", file=path.name, phase=phase)
     first = next(layer for layer in net.layer if sees(layer))
     if first.name != found[0].name or first is not found[0]:
         raise Refused(
-            'layer "{}" in {}'.format(found[0].name, path.name),
-            "the data layer must come first in its phase, and {} has {!r} before it".format(
-                phase, first.name
-            ),
-            "Move it to the top.",
+            "data-layer-not-first", layer=found[0].name, file=path.name, phase=phase, first=first.name
         )
     return found[0]
 
@@ -71,13 +63,11 @@ def source_of(layer: Any, phase: str, path: Path, pb: Any) -> Source:  # noqa: A
     """
     where = '{} layer "{}" in {}'.format(phase, layer.name, path.name)
     if not layer.source_class:
-        raise Refused(
-            where, "source_class must be defined", 'Add source_class: "{}LMDB".'.format(records.PREFIX)
-        )
+        raise Refused("source-class-undefined", layer=where, valid=records.PREFIX + "LMDB")
     records.check_class(layer.source_class)
     memory = layer.memory_data_param
     if layer.type != "MemoryData":
-        raise Refused(where, "an LMDB source needs type MemoryData, this is " + layer.type, "Mend the type.")
+        raise Refused("layer-type-unsupported", layer=where, type=layer.type)
     for name, value in (
         ("batch_size", memory.batch_size),
         ("channels", memory.channels),
@@ -85,21 +75,19 @@ def source_of(layer: Any, phase: str, path: Path, pb: Any) -> Source:  # noqa: A
         ("width", memory.width),
     ):
         if value < 1:
-            raise Refused(
-                where, "{} is {}, and at least 1 is needed".format(name, value), "Mend memory_data_param."
-            )
+            raise Refused("layer-size-invalid", layer=where, field=name, value=value)
     if not memory.source:
-        raise Refused(where, "memory_data_param has no source", "Add source: with the LMDB's URI.")
+        raise Refused("source-undefined", layer=where)
     if len(layer.top) != 2:  # noqa: PLR2004 - data and label
-        raise Refused(where, "it has {} tops".format(len(layer.top)), "Give two: data and label.")
+        raise Refused("layer-tops-invalid", layer=where, count=len(layer.top))
     transform = _transform(layer.transform_param, phase, where, path, pb)
     if transform.crop and (memory.height, memory.width) != (transform.crop, transform.crop):
         raise Refused(
-            where,
-            "crop_size is {}, height and width are {} and {}".format(
-                transform.crop, memory.height, memory.width
-            ),
-            "Give height and width as they are after cropping.",
+            "crop-differs-from-layer",
+            layer=where,
+            crop=transform.crop,
+            height=memory.height,
+            width=memory.width,
         )
     return Source(
         phase=phase,
@@ -114,11 +102,9 @@ def source_of(layer: Any, phase: str, path: Path, pb: Any) -> Source:  # noqa: A
 
 def _transform(param: Any, phase: str, where: str, path: Path, pb: Any) -> Transform:  # noqa: ANN401
     if param.force_color or param.force_gray:
-        raise Refused(
-            where, "force_color and force_gray work on encoded images", "They come later; leave them out."
-        )
+        raise Refused("image-options-unsupported", layer=where)
     if param.mean_file and param.mean_value:
-        raise Refused(where, "it has both mean_file and mean_value", "Leave one out.")
+        raise Refused("mean-given-twice", layer=where)
     return Transform(
         scale=param.scale,
         mean_values=tuple(param.mean_value),
@@ -133,15 +119,11 @@ def _mean(name: str, where: str, path: Path, pb: Any) -> np.ndarray:  # noqa: AN
     candidates = [Path(name), path.parent / name, path.parent / Path(name).name]
     file = next((candidate for candidate in candidates if candidate.is_file()), None)
     if file is None:
-        raise Refused(
-            'mean_file: "{}" of {}'.format(name, where), "there is no such file", "Ship it with --files."
-        )
+        raise Refused("mean-missing", mean=name, layer=where)
     try:
         blob = pb.BlobProto.FromString(file.read_bytes())
         values = np.asarray(blob.data, np.float32)
         dims = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
         return values.reshape(dims[-3:])
     except Exception as error:
-        raise Refused(
-            str(file), "it is not a mean of Caffe's ({})".format(error), "Run compute_image_mean."
-        ) from error
+        raise Refused("mean-invalid", file=str(file), reason=str(error)) from error

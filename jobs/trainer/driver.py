@@ -7,10 +7,10 @@ from contextlib import closing
 from functools import partial
 from typing import Any, Dict, List, Mapping, Set
 
-from jobs.trainer import checks, storage
-from jobs.trainer.blame import explain
+from jobs.trainer import blame, checks, contract, storage
 from jobs.trainer.channel import Address
 from jobs.trainer.cli import Options
+from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
 from jobs.trainer.datalayer import Source
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.hadoop import Files, java_message, on_this_node
@@ -18,11 +18,9 @@ from jobs.trainer.journal import Journal
 from jobs.trainer.probe import Nets, Probe
 from jobs.trainer.prototxt import Job, with_sources
 from jobs.trainer.records import Lmdb
-from jobs.trainer.score import ID, ScorePlan, Sums, means_text, schema, score_part
+from jobs.trainer.score import ScorePlan, Sums, means_text, schema, score_part
 from jobs.trainer.train import Plan, locate, run_rank
 
-OURS = "spark.caffespark."
-"""Prefix of our own settings: events, timeout, transport, and the overrides in `prototxt.OVERRIDES`."""
 LATE_NEWS = 3.0
 """Seconds to wait for the reason of a failed stage: it comes beside Spark's own message."""
 
@@ -47,12 +45,12 @@ class Driver:
         """
         options, journal = self._options, self._journal
         for note in options.notes:
-            journal.add({"event": "note", "message": note})
+            journal.add(contract.Note(note))
         self._check_paths()
         nets = probe.result()
         checks.nets(options, self._job, nets)
         checks.executors(self._size, self._registered())
-        journal.add({"event": "executors", **self._executors()})
+        journal.add(self._executors())
         journal.phase("data")
         self._bring_data()
         if options.train:
@@ -72,22 +70,14 @@ class Driver:
         inputs = [*options.weights, *([options.snapshot] if options.snapshot else [])]
         for uri in inputs if options.train else [options.model]:
             if not files.exists(uri):
-                raise Refused(uri, "there is no such file", "Mend the path.")
+                raise Refused("input-missing", uri=uri)
         for source in self._sources():
             if storage.local_path(source.uri):
                 on_this_node(source.uri)
             elif not files.exists(source.uri + "/data.mdb"):
-                raise Refused(
-                    'source: "{}" of the {} layer'.format(source.uri, source.phase),
-                    "there is no LMDB (no data.mdb in it)",
-                    "Put one there, or mend memory_data_param.",
-                )
+                raise Refused("source-missing", uri=source.uri, phase=source.phase)
         if options.scores and files.exists(options.output):
-            raise Refused(
-                "-output " + files.absolute(options.output),
-                "it exists, and results are not overwritten",
-                "Remove it, or give another path.",
-            )
+            raise Refused("output-exists", uri=files.absolute(options.output))
         sources = [source.uri for source in self._sources()]
         checks.names(sources, [*map(files.absolute, inputs), *([self._model] if options.scores else [])])
 
@@ -110,10 +100,10 @@ class Driver:
                 return count
             time.sleep(0.1)
 
-    def _executors(self) -> Dict[str, Any]:
-        """The application's id, and where each executor runs: who looks for a log needs no more."""
+    def _executors(self) -> contract.Executors:
+        """Return the application's id and the place of each executor, which is what finding its log needs."""
         listed = self._context._jsc.sc().statusStore().executorList(True)
-        found = {}
+        found: Dict[str, Dict[str, str]] = {}
         for executor in (listed.apply(index) for index in range(listed.size())):
             container = executor.attributes().get("CONTAINER_ID")
             if str(executor.id()) == "driver":
@@ -122,7 +112,7 @@ class Driver:
                 "host": str(executor.hostPort()).rpartition(":")[0],
                 "container": str(container.get()) if container.isDefined() else "",
             }
-        return {"application": str(self._context.applicationId), "executors": found}
+        return contract.Executors(str(self._context.applicationId), found)
 
     def _bring_data(self) -> None:
         """Have every node fetch the sources, and look into the driver's own copy."""
@@ -134,7 +124,7 @@ class Driver:
                 counts[source.phase] = len(database)
         if self._options.train:
             checks.enough(self._job, self._size, counts["TRAIN"], counts.get("TEST", 0))
-        self._journal.add({"event": "data", "records": counts})
+        self._journal.add(contract.Data(counts))
 
     def _bring(self, uri: str, recursive: bool = False) -> str:
         """Ship a file or folder to all nodes; returns what `train.locate` takes."""
@@ -147,8 +137,7 @@ class Driver:
         try:
             self._context.addFile(uri, recursive)
         except Exception as error:
-            why = "it cannot be brought to the nodes ({})".format(java_message(error))
-            raise TrainerError(uri, why, "Run `fab doctor`.") from error
+            raise TrainerError("distribution-failed", uri=uri, reason=java_message(error)) from error
         self._brought.add(name)
         return name
 
@@ -164,8 +153,8 @@ class Driver:
             weights=tuple(self._bring(uri) for uri in options.weights),
             snapshot=self._bring(options.snapshot) if options.snapshot else "",
             model=self._model,
-            timeout_s=float(conf.get(OURS + "timeout", "120")),
-            communicate=conf.get(OURS + "transport", "ethernet") != "none",
+            timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
+            communicate=conf.get(TRANSPORT_CONF, "ethernet") != "none",
         )
         stage = self._context.parallelize(range(self._size), self._size).barrier()
         try:
@@ -175,17 +164,18 @@ class Driver:
             raise self._failure(error) from error
         slowest = max(rank["seconds"] for rank in ranks)
         images = sum(rank["images"] for rank in ranks)
+        kept = ("rank", "host", "seconds", "waited_seconds")
         self._journal.add(
-            {
-                "event": "trained",
-                "iterations": self._job.max_iter - ranks[0]["first"],
-                "images": images,
-                "seconds": slowest,
-                "images_per_s": images / slowest,
-                "sha256": ranks[0]["sha256"],
-                "hosts": [rank["host"] for rank in ranks],
-                "model": self._model,
-            }
+            contract.Trained(
+                iterations=self._job.max_iter - ranks[0]["first"],
+                images=images,
+                seconds=slowest,
+                images_per_s=images / slowest,
+                sha256=ranks[0]["sha256"],
+                hosts=[rank["host"] for rank in ranks],
+                model=self._model,
+                ranks=[{name: rank[name] for name in kept} for rank in ranks],
+            )
         )
 
     def _score(self, nets: Nets) -> None:
@@ -207,7 +197,7 @@ class Driver:
             frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             if options.features:
-                frame.select(ID, *wanted).write.format(options.output_format).save(options.output)
+                frame.select(SAMPLE_ID, *wanted).write.format(options.output_format).save(options.output)
             if options.test:
                 self._write_means(frame, tuple(outputs))
         except TrainerError:
@@ -221,14 +211,26 @@ class Driver:
         means = sums.means()
         target = self._options.output + (".means" if self._options.features else "")
         self._files.write(target, means_text(means))
-        self._journal.add({"event": "means", "values": means, "samples": sums.rows, "path": target})
+        self._journal.add(contract.Means(means, sums.rows, target))
 
     def _failure(self, error: Exception) -> TrainerError:
-        """The reason of a failed stage, in one line, with what to resume from."""
+        """Return the cause of a failed stage, with the snapshot to resume from."""
         deadline = time.monotonic() + LATE_NEWS
-        while self._journal.cause() is None and time.monotonic() < deadline:
+        while True:
+            removed = self._removed()
+            if blame.settled(error, self._journal, removed) or time.monotonic() > deadline:
+                return blame.explain(error, self._journal, removed)
             time.sleep(0.05)
-        return explain(error, self._journal)
+
+    def _removed(self) -> Dict[str, str]:
+        """Return the executors that Spark has lost, with its reasons."""
+        listed = self._context._jsc.sc().statusStore().executorList(False)
+        found: Dict[str, str] = {}
+        for executor in (listed.apply(index) for index in range(listed.size())):
+            reason = executor.removeReason()
+            if not executor.isActive() and str(executor.id()) != "driver":
+                found[str(executor.id())] = str(reason.get()) if reason.isDefined() else ""
+        return found
 
 
 def _run_rank(plan: Plan, _: Any) -> List[Dict[str, Any]]:  # noqa: ANN401

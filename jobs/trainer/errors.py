@@ -1,25 +1,39 @@
-"""The one kind of failure that a user can act on."""
+"""Exceptions of the trainer that a user can act on: a code of `jobs.trainer.failures` with its fields."""
 
 from __future__ import annotations
 
+from typing import Any, Tuple
+
+from jobs.trainer import failures
+from jobs.trainer.contract import FAILED, REFUSED
+
 
 class TrainerError(Exception):
-    """What was given; why it fails; what to do. Prints as one line, and the job exits with `exit_code`.
+    """A failure that prints as one line; the job exits with `exit_code`.
 
-    The project's own exceptions stay behind on the operator's machine, so this is their double here.
+    The project's own exceptions stay behind on the operator's machine, so this is their counterpart here.
     """
 
-    exit_code = 1
+    exit_code = FAILED
 
-    def __init__(self, given: str, why: str, fix: str) -> None:
-        self.given, self.why, self.fix = given, why, fix
-        super().__init__(given, why, fix)
+    def __init__(self, code: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON holds
+        self.code, self.fields = code, fields
+        self.given, self.why, self.fix = failures.words(code, fields)
+        super().__init__(code)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _restore, (type(self), self.code, self.fields)
 
     def __str__(self) -> str:
-        return " ".join("{}: {}. {}".format(self.given, self.why.rstrip("."), self.fix).split())
+        return failures.sentence((self.given, self.why, self.fix))
 
 
 class Refused(TrainerError):
     """The command line, a prototxt or the data cannot be run; nothing has been changed."""
 
-    exit_code = 2
+    exit_code = REFUSED
+
+
+def _restore(kind: Any, code: str, fields: Any) -> TrainerError:  # noqa: ANN401
+    error: TrainerError = kind(code, **fields)
+    return error

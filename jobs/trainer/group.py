@@ -75,9 +75,7 @@ def together(action: Callable[[], T]) -> T:
     try:
         return action()
     except caffe_allreduce.PeerLost as error:
-        raise PeerLost(
-            "the executors", str(error).splitlines()[0], "Run the job again from its last snapshot."
-        ) from error
+        raise PeerLost("peer-lost", reason=str(error).splitlines()[0]) from error
 
 
 class Peers:
@@ -134,7 +132,12 @@ class Exchange:
             return [mine]
         if self._mean is not None:
             return gather(self._mean, self._rank, self._size, mine)
-        return [base64.b64decode(text) for text in self._all_gather(base64.b64encode(mine).decode())]
+        try:
+            gathered = self._all_gather(base64.b64encode(mine).decode())
+        except Exception as error:
+            # Spark ends it when another task of the stage fails.
+            raise PeerLost("peer-lost", reason=str(error).strip().partition("\n")[0]) from error
+        return [base64.b64decode(text) for text in gathered]
 
     def json(self, mine: Any) -> List[Any]:  # noqa: ANN401 - whatever JSON holds
         """Every rank's value."""
@@ -169,7 +172,7 @@ def digest(parts: Iterable[bytes]) -> str:
     return total.hexdigest()
 
 
-def require_same(what: str, found: Sequence[Sequence[str]], fix: str) -> None:
+def require_same(code: str, found: Sequence[Sequence[str]], **fields: str) -> None:
     """Every rank, given as (host, value), has to have the same value.
 
     Raises:
@@ -177,4 +180,4 @@ def require_same(what: str, found: Sequence[Sequence[str]], fix: str) -> None:
     """
     if len({value for _, value in found}) > 1:
         each = ", ".join("{} has {}".format(host, value[:40]) for host, value in found)
-        raise TrainerError(what, "it is not the same on all ranks: " + each, fix)
+        raise TrainerError(code, values=each, **fields)

@@ -35,7 +35,7 @@ class Files:
         try:
             return bool(system.exists(path))
         except Exception as error:
-            raise self._failed(uri, "it cannot be looked up", error) from error
+            raise self._failed(uri, "looked up", error) from error
 
     def make_folder(self, uri: str) -> None:
         """Make a folder; nothing happens when it is there. Proves that the file system takes writes.
@@ -47,7 +47,7 @@ class Files:
         try:
             system.mkdirs(path)
         except Exception as error:
-            raise self._failed(uri, "it cannot be made", error) from error
+            raise self._failed(uri, "created", error) from error
 
     def write(self, uri: str, text: str) -> None:
         """Write a small file, replacing what is there.
@@ -61,25 +61,21 @@ class Files:
             stream.write(bytearray(text.encode()))
             stream.close()
         except Exception as error:
-            raise self._failed(uri, "it cannot be written", error) from error
+            raise self._failed(uri, "written", error) from error
 
     def _at(self, uri: str) -> Any:  # noqa: ANN401
         try:
             path = self._jvm.org.apache.hadoop.fs.Path(uri)
             return path.getFileSystem(self._conf), path
         except Exception as error:
-            raise Refused(
-                uri, "it is no path ({})".format(java_message(error)), "Give a URI or a path."
-            ) from error
+            raise Refused("path-invalid", uri=uri, reason=java_message(error)) from error
 
     @staticmethod
-    def _failed(uri: str, what: str, error: Exception) -> TrainerError:
+    def _failed(uri: str, action: str, error: Exception) -> TrainerError:
         words = java_message(error)
         if "SafeMode" in words or "safe mode" in words:
-            return Refused(
-                uri, "HDFS is in safe mode and takes no writes", "Wait for its DataNodes to report."
-            )
-        return TrainerError(uri, "{} ({})".format(what, words), "Run `fab doctor`.")
+            return Refused("hdfs-safe-mode", uri=uri)
+        return TrainerError("storage-failed", uri=uri, action=action, reason=words)
 
 
 def java_message(error: Exception) -> str:
@@ -97,5 +93,5 @@ def on_this_node(uri: str) -> Path:
     """
     path = Path(storage.local_path(uri))
     if not path.exists():
-        raise Refused(uri, "there is no such path on this node", "A file: URI has to exist on every node.")
+        raise Refused("path-missing-on-node", uri=uri)
     return path

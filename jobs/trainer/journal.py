@@ -1,76 +1,65 @@
-"""What the driver knows of the run: every event goes to a file, some are shown, failures are weighed."""
+"""Journal of a run on the driver: writes every event, shows some, and keeps what explains a failure."""
 
 from __future__ import annotations
 
-import json
 import threading
-import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, TextIO
+from typing import Callable, Dict, List, Mapping, Optional, TextIO, Type
 
-from jobs.trainer.channel import Event, Sender
-
-_WEIGHT = {"own": 0, "native": 1, "silent": 2, "peer": 3}
-"""Which failure is the cause when several ranks fail: the first kind here that any rank reports."""
+from jobs.trainer import contract
+from jobs.trainer.channel import Sender
+from jobs.trainer.contract import Event
 
 
 class Journal:
-    """Events as JSON lines in `path` (none: they are only shown), each with the seconds since the epoch.
-
-    They go to `feed` as well, where somebody elsewhere follows the job.
-    """
+    """Events as JSON lines in `path` (None: they are only shown); `feed` gets a copy of each as it comes."""
 
     def __init__(self, path: Optional[Path], show: TextIO, feed: Optional[Sender] = None) -> None:
         self._file = path.open("a") if path else None
         self._feed = feed
         self._over = False
         self._show, self._lock = show, threading.Lock()
-        self.hosts: Dict[int, str] = {}
+        self.ranks: Dict[int, contract.RankStarted] = {}
         self.placed: Dict[str, str] = {}
-        """Hosts by executor."""
-        self.failures: List[Event] = []
-        self.snapshot: Optional[Event] = None
+        """Host by executor id."""
+        self.failures: List[contract.RankFailed] = []
+        self.snapshot: Optional[contract.Snapshot] = None
         self.iteration = 0
 
     def add(self, event: Event) -> None:
-        """Keep an event, and show it when people want to see it."""
+        """Keep an event, and show it where people want to see it."""
         with self._lock:
-            kind = event["event"]
-            if kind == "rank":
-                self.hosts[event["rank"]] = event["host"]
-            elif kind == "executors":
-                self.placed = {number: where["host"] for number, where in event["executors"].items()}
-            elif kind == "failed" and "rank" in event:
-                self.failures.append(event)
-            elif kind == "snapshot":
-                self.snapshot = event
-            self.iteration = max(self.iteration, event.get("iteration", 0))
-            # The kind comes first, so that a reader of a mixed log knows an event by its start.
-            line = {"event": kind, "time": round(time.time(), 3), **event}
+            self._remember(event)
+            event = contract.stamped(event)
             if self._file:
-                self._file.write(json.dumps(line) + "\n")
+                self._file.write(contract.dump(event) + "\n")
                 self._file.flush()
             if self._feed:
-                self._feed.send(line)
+                self._feed.send(event)
             text = shown(event)
             if text:
                 print(text, file=self._show, flush=True)
 
+    def _remember(self, event: Event) -> None:
+        if isinstance(event, contract.RankStarted):
+            self.ranks[event.rank] = event
+        elif isinstance(event, contract.Executors):
+            self.placed = {number: place["host"] for number, place in event.executors.items()}
+        elif isinstance(event, contract.RankFailed):
+            self.failures.append(event)
+        elif isinstance(event, contract.Snapshot):
+            self.snapshot = event
+        self.iteration = max(self.iteration, getattr(event, "iteration", 0))
+
     def finish(self, event: Event) -> None:
-        """Say how the job ended; what is said first counts."""
+        """Add the event that ends the job; the first one counts."""
         if not self._over:
             self._over = True
             self.add(event)
 
     def phase(self, name: str) -> None:
-        """Say that a phase begins; it lasts until the next one."""
-        self.add({"event": "phase", "phase": name})
-
-    def cause(self) -> Optional[Event]:
-        """The failure that explains the others."""
-        if not self.failures:
-            return None
-        return min(self.failures, key=lambda event: _WEIGHT.get(event.get("kind", "own"), 0))
+        """Begin a phase; it lasts until the next one."""
+        self.add(contract.Phase(name))
 
     def close(self) -> None:
         """Close the file and the feed."""
@@ -81,28 +70,30 @@ class Journal:
 
 
 def shown(event: Event) -> str:
-    """The line people see for an event; empty for most."""
-    kind = event["event"]
-    if kind == "failed" and "rank" not in event:
-        return ""
-    template = _SHOWN.get(kind, "")
-    values = values_text(event["values"]) if kind == "validation" else ""
-    return template.format(**{**event, "values": values})
+    """Return the line that the driver's log shows for an event; empty for most."""
+    show = _SHOWN.get(type(event))
+    return show(event) if show else ""
 
 
-_SHOWN = {
-    "phase": "--- {phase}",
-    "rank": "rank {rank} on {host}",
-    "display": "Iteration {iteration}, loss = {loss:.6g}, lr = {lr:.6g}, {images_per_s:.0f} images/s",
-    "validation": "Iteration {iteration}, validation: {values}",
-    "snapshot": "Iteration {iteration}, snapshot: {state}",
-    "note": "note: {message}",
-    "failed": "rank {rank} on {host} failed: {message}",
+_SHOWN: Mapping[Type[Event], Callable[..., str]] = {
+    contract.Phase: lambda event: "--- " + event.phase,
+    contract.RankStarted: lambda event: "rank {} on {}".format(event.rank, event.host),
+    contract.Display: lambda event: "Iteration {}, loss = {:.6g}, lr = {:.6g}, {:.0f} images/s".format(
+        event.iteration, event.loss, event.lr, event.images_per_s
+    ),
+    contract.Validation: lambda event: "Iteration {}, validation: {}".format(
+        event.iteration, values_text(event.values)
+    ),
+    contract.Snapshot: lambda event: "Iteration {}, snapshot: {}".format(event.iteration, event.state),
+    contract.Note: lambda event: "note: " + event.message,
+    contract.RankFailed: lambda event: "rank {} on {} failed: {}".format(
+        event.rank, event.host, event.reason
+    ),
 }
 
 
-def values_text(values: Dict[str, Any]) -> str:
-    """`accuracy = 0.99, loss = 0.03`."""
+def values_text(values: Mapping[str, List[float]]) -> str:
+    """Return `accuracy = 0.99, loss = 0.03`."""
     return ", ".join(
         "{} = {}".format(name, ",".join("{:.6g}".format(one) for one in some))
         for name, some in values.items()

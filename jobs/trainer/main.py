@@ -14,27 +14,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Optional, Sequence
 
-from jobs.trainer import cli, prototxt
-from jobs.trainer.channel import Address, Event, Sender
+from jobs.trainer import cli, contract, prototxt
+from jobs.trainer.channel import Address, Sender
+from jobs.trainer.contract import EVENTS_ENV, EVENTS_URI_ENV, FEED_ENV, OVERRIDE_ENV, OVERRIDES
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.journal import Journal
 from jobs.trainer.mirror import Mirror
 
-EVENTS = "CAFFE_SPARK_EVENTS"
-"""Environment variable: the file for progress events."""
-FEED = "CAFFE_SPARK_FEED"
-"""Environment variable: a file with host:port:token of who follows the events from elsewhere
-(jobs/on_head/yarn.py)."""
-MIRROR = "CAFFE_SPARK_EVENTS_URI"
-"""Environment variable: where the events are copied to while the job runs (jobs/livy.py reads them there)."""
-OVERRIDE = "CAFFE_SPARK_OVERRIDE_"
-"""Prefix of environment variables that set a value over the prototxts, e.g. …_MAX_ITER."""
-
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line; returns the exit code."""
-    events, feed = os.environ.get(EVENTS), _feed()
-    journal = Journal(Path(events) if events else None, sys.stdout, Sender(address(feed)) if feed else None)
+    events = os.environ.get(EVENTS_ENV)
+    journal = Journal(Path(events) if events else None, sys.stdout, _feed())
     began = time.monotonic()
     mirror = _mirror()
     try:
@@ -46,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         print("caffe-spark: {}".format(error), file=sys.stderr)
         return error.exit_code
     else:
-        journal.finish({"event": "done", "seconds": time.monotonic() - began})
+        journal.finish(contract.Done(seconds=time.monotonic() - began))
         return 0
     finally:
         journal.close()
@@ -54,24 +45,15 @@ def main(argv: Sequence[str]) -> int:
             mirror.close()
 
 
-def _failed(error: TrainerError) -> Event:
-    return {
-        "event": "failed",
-        "message": str(error),
-        "exit_code": error.exit_code,
-        "words": [error.given, error.why, error.fix],
-    }
+def _failed(error: TrainerError) -> contract.Failed:
+    return contract.Failed(
+        code=error.code, fields=error.fields, exit_code=error.exit_code, message=str(error)
+    )
 
 
-def _feed() -> str:
-    path = os.environ.get(FEED)
-    return Path(path).read_text() if path else ""
-
-
-def address(text: str) -> Address:
-    """`host:port:token`, as the file has it."""
-    host, port, token = text.rsplit(":", 2)
-    return Address(host, int(port), token)
+def _feed() -> Optional[Sender]:
+    path = os.environ.get(FEED_ENV)
+    return Sender(Address.parse(Path(path).read_text())) if path else None
 
 
 def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> None:
@@ -93,7 +75,7 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
             journal.phase("stop")
             channel.close()
             if mirror:
-                journal.finish({"event": "done"})
+                journal.finish(contract.Done())
         except TrainerError as error:
             journal.finish(_failed(error))
             raise
@@ -105,7 +87,7 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
 
 def _mirror() -> "Optional[Mirror]":
     """Begun before anything can be refused, so without Spark: its JVM is there, and has storage's clients."""
-    events, uri = os.environ.get(EVENTS), os.environ.get(MIRROR)
+    events, uri = os.environ.get(EVENTS_ENV), os.environ.get(EVENTS_URI_ENV)
     if not (events and uri):
         return None
     from jobs.trainer.hadoop import Files
@@ -137,10 +119,10 @@ def _conf(given: str) -> Path:
 
 
 def _overrides(environment: Any) -> "dict[str, str]":  # noqa: ANN401 - os.environ
-    found = {name: environment.get(OVERRIDE + name.upper(), "") for name in prototxt.OVERRIDES}
+    found = {name: environment.get(OVERRIDE_ENV + name.upper(), "") for name in OVERRIDES}
     for name in ("max_iter", "batch"):
         if found[name] and not (found[name].isdigit() and int(found[name]) >= 1):
-            raise Refused(OVERRIDE + name.upper(), "it is {!r}".format(found[name]), "Give a whole number.")
+            raise Refused("override-not-a-count", variable=OVERRIDE_ENV + name.upper(), value=found[name])
     return found
 
 
@@ -152,9 +134,7 @@ def _session() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machin
     except Exception as error:
         from jobs.trainer.hadoop import java_message
 
-        raise TrainerError(
-            "Spark", "it does not start: " + java_message(error), "Run `fab doctor`."
-        ) from error
+        raise TrainerError("spark-start-failed", reason=java_message(error)) from error
 
 
 def _terminated(number: int, _: object) -> None:

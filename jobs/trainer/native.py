@@ -29,9 +29,12 @@ def load() -> Any:  # noqa: ANN401 - pycaffe has no types
     try:
         import caffe
     except ImportError as error:
-        where = "Caffe on {}".format(socket.gethostname())
-        why = "it cannot be imported ({}: {})".format(type(error).__name__, error)
-        raise TrainerError(where, why, "Run `fab build-headnode`.") from error
+        raise TrainerError(
+            "caffe-import-failed",
+            host=socket.gethostname(),
+            error=type(error).__name__,
+            reason=str(error),
+        ) from error
 
     caffe.set_mode_cpu()
     return caffe

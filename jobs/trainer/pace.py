@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Dict, Optional
+from typing import NamedTuple, Optional
 
 PROGRESS_EVERY = 0.5
 """Seconds between two progress events."""
 
 
+class Figures(NamedTuple):
+    """Images a second on all ranks, seconds since the start, seconds left (None at the first iteration)."""
+
+    images_per_s: float
+    seconds: float
+    left_s: Optional[float]
+
+
 class Pace:
-    """How fast it goes: since the start, images counted on all ranks."""
+    """Speed of training since its start, with images counted on all ranks."""
 
     def __init__(self, first: int, last: int, images: int) -> None:
         self._first, self._last, self._images = first, last, images
@@ -20,10 +28,10 @@ class Pace:
         """True when people have waited long enough for news."""
         return time.monotonic() - self._told >= PROGRESS_EVERY
 
-    def at(self, iteration: int) -> Dict[str, Optional[float]]:
-        """Images a second, seconds since the start, and seconds left (None at the first iteration)."""
+    def at(self, iteration: int) -> Figures:
+        """Return the figures at an iteration."""
         self._told = time.monotonic()
         seconds = max(self._told - self._began, 1e-6)
         done = iteration - self._first
         left = seconds * (self._last - iteration) / done if done else None
-        return {"images_per_s": done * self._images / seconds, "seconds": seconds, "left_s": left}
+        return Figures(done * self._images / seconds, seconds, left)

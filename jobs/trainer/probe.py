@@ -57,7 +57,7 @@ class Probe:
         if self._process.returncode != 0:
             words = last_words(err.decode(errors="replace").splitlines())
             words = words if len(words) <= LONGEST else words[:LONGEST] + "…"
-            raise Refused("the net", "Caffe refuses it: " + words, "Mend the prototxt.")
+            raise Refused("net-refused", reason=words)
         found = json.loads(out.decode().splitlines()[-1])
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
         return Nets(blobs, tuple(found["outputs"]), found["parameters"], found["cpu_build"])

@@ -20,8 +20,6 @@ from jobs.trainer.errors import Refused
 from jobs.trainer.schedule import POLICIES, Rate
 
 PHASES = ("TRAIN", "TEST")
-OVERRIDES = ("max_iter", "batch", "train_source", "test_source")
-"""What a job's configuration may set over its prototxts."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,11 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
         Refused: names the file and the field, and what to write instead.
     """
     wanted = overrides or {}
-    solver = _parse(path, pb.SolverParameter(), "Give -conf a solver prototxt that exists.")
+    solver = _parse(path, pb.SolverParameter())
     net_path = _net_path(path, solver)
-    net = _parse(net_path, pb.NetParameter(), "Mend `net:` in {}.".format(path.name))
+    net = _parse(net_path, pb.NetParameter(), path.name)
     if len(net.layers):
-        raise Refused(
-            net_path.name, "it is written in the old `layers` format", "Run upgrade_net_proto_text on it."
-        )
+        raise Refused("net-format-old", file=net_path.name)
     layers = [data_layer(net, net_path, phase, pb) for phase in PHASES]
     for phase, layer in zip(PHASES, layers):
         source = wanted.get(phase.lower() + "_source")
@@ -123,71 +119,62 @@ def native_solver(job: Job, pb: Any, *, net: Path, prefix: Path, rank: int) -> s
     return str(text_format.MessageToString(solver))
 
 
-def _parse(path: Path, message: Any, fix: str) -> Any:  # noqa: ANN401
+def _parse(path: Path, message: Any, solver: str = "") -> Any:  # noqa: ANN401
     try:
         text = path.read_text()
     except OSError as error:
-        raise Refused(str(path), "it cannot be read ({})".format(error.strerror), fix) from error
+        reason = str(error.strerror)
+        if solver:
+            raise Refused("net-unreadable", file=str(path), reason=reason, solver=solver) from error
+        raise Refused("solver-unreadable", file=str(path), reason=reason) from error
     except UnicodeDecodeError as error:
-        raise Refused(str(path), "it is not text", "Give a prototxt, not a model.") from error
+        raise Refused("prototxt-binary", file=str(path)) from error
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
-        raise Refused(str(path), "it does not parse at {}".format(error), "Mend that line.") from error
+        raise Refused("prototxt-syntax", file=str(path), position=str(error)) from error
 
 
 def _net_path(path: Path, solver: Any) -> Path:  # noqa: ANN401
     if not solver.net:
         others = [field.name for field, _ in solver.ListFields() if "net" in field.name.split("_")]
         found = " (it has {})".format(", ".join(others)) if others else ""
-        raise Refused(path.name, "it has no `net:`" + found, "Name one net file with both phases in `net:`.")
+        raise Refused("net-unnamed", file=path.name, found=found)
     net = Path(solver.net)
     # `--files` brings solver and net side by side, whatever folder the solver names.
     candidates = [net, path.parent / net, path.parent / net.name]
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise Refused(
-        'net: "{}" in {}'.format(solver.net, path.name),
-        "there is no such file here or beside the solver",
-        "Ship it with --files, or mend the path.",
-    )
+    raise Refused("net-missing", net=solver.net, solver=path.name)
 
 
 def _validation(path: Path, solver: Any) -> Tuple[int, int]:  # noqa: ANN401
     """(test_iter, test_interval), both 0 when validation is off."""
     if len(solver.test_iter) > 1:
-        raise Refused(
-            path.name, "it has {} test_iter".format(len(solver.test_iter)), "One TEST net is supported."
-        )
+        raise Refused("test-nets-unsupported", file=path.name, count=len(solver.test_iter))
     test_iter = solver.test_iter[0] if len(solver.test_iter) else 0
     if solver.test_interval and not len(solver.test_iter):
-        raise Refused(
-            path.name, "it has test_interval and no test_iter", "Add test_iter, or test_interval: 0."
-        )
+        raise Refused("test-iter-missing", file=path.name)
     if test_iter < 0 or solver.test_interval < 0:
-        raise Refused(path.name, "test_iter or test_interval is negative", "Give 0 to validate never.")
+        raise Refused("validation-negative", file=path.name)
     return (test_iter, solver.test_interval) if test_iter and solver.test_interval else (0, 0)
 
 
 def _check_solver(path: Path, solver: Any) -> None:  # noqa: ANN401
     if solver.max_iter < 1:
-        raise Refused(path.name, "max_iter is {}".format(solver.max_iter), "Give at least 1.")
+        raise Refused("max-iter-too-small", file=path.name, value=solver.max_iter)
     if solver.lr_policy not in POLICIES:
-        raise Refused(
-            path.name,
-            "lr_policy is {!r}".format(solver.lr_policy),
-            "There are: {}.".format(", ".join(POLICIES)),
-        )
+        raise Refused("lr-policy-unknown", file=path.name, policy=solver.lr_policy, valid=", ".join(POLICIES))
     needs: Dict[str, List[str]] = {"step": ["stepsize"], "sigmoid": ["stepsize"], "multistep": ["stepvalue"]}
     for name in needs.get(solver.lr_policy, []):
         value = getattr(solver, name)
         if not (len(value) if name == "stepvalue" else value > 0):
-            raise Refused(path.name, "lr_policy {} needs {}".format(solver.lr_policy, name), "Add it.")
+            raise Refused("lr-policy-incomplete", file=path.name, policy=solver.lr_policy, field=name)
     if solver.base_lr <= 0:
-        raise Refused(path.name, "base_lr is {}".format(solver.base_lr), "Give one above 0.")
+        raise Refused("base-lr-not-positive", file=path.name, value=solver.base_lr)
     if solver.snapshot < 0 or solver.display < 0:
-        raise Refused(path.name, "snapshot or display is negative", "Give 0 for never.")
+        raise Refused("snapshot-or-display-negative", file=path.name)
 
 
 def _native_solver(solver: Any, pb: Any) -> str:  # noqa: ANN401

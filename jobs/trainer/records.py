@@ -32,10 +32,8 @@ def check_class(name: str) -> None:
     if name == PREFIX + "LMDB":
         return
     short = name[len(PREFIX) :] if name.startswith(PREFIX) else name
-    why = "it comes later" if short in LATER else "there is no such source"
-    raise Refused(
-        'source_class: "{}"'.format(name), why, 'Give source_class: "{}LMDB" and an LMDB.'.format(PREFIX)
-    )
+    code = "source-class-unsupported" if short in LATER else "source-class-unknown"
+    raise Refused(code, source_class=name, valid=PREFIX + "LMDB")
 
 
 class Lmdb:
@@ -46,14 +44,12 @@ class Lmdb:
 
     def __init__(self, path: Path, datum: Any) -> None:  # noqa: ANN401 - generated classes have no types
         if not (path / "data.mdb").is_file():
-            raise Refused(str(path), "there is no LMDB (no data.mdb in it)", "Name the folder that holds it.")
+            raise Refused("lmdb-missing", path=str(path))
         self._datum, self._path = datum, path
         try:
             self._env = lmdb.open(str(path), readonly=True, lock=False, readahead=True, max_readers=1)
         except lmdb.Error as error:
-            raise Refused(
-                str(path), "it is not a readable LMDB ({})".format(error), "Convert it again."
-            ) from error
+            raise Refused("lmdb-unreadable", path=str(path), reason=str(error)) from error
 
     def __len__(self) -> int:
         return int(self._env.stat()["entries"])
@@ -94,20 +90,18 @@ class Lmdb:
         datum = self._datum.FromString(value)
         shape = (datum.channels, datum.height, datum.width)
         if datum.encoded:
-            raise Refused(
-                "record {} of {}".format(_text(key), self._path),
-                "it is an encoded image, and decoding comes later",
-                "Convert the images without -encoded.",
-            )
+            raise Refused("record-encoded", key=_text(key), path=str(self._path))
         if datum.data:
             pixels = np.frombuffer(datum.data, np.uint8)
         else:
             pixels = np.asarray(datum.float_data, np.float32)
         if pixels.size != shape[0] * shape[1] * shape[2]:
             raise Refused(
-                "record {} of {}".format(_text(key), self._path),
-                "it has {} values, and says {}x{}x{}".format(pixels.size, *shape),
-                "Convert the data again.",
+                "record-size-invalid",
+                key=_text(key),
+                path=str(self._path),
+                values=int(pixels.size),
+                shape="{}x{}x{}".format(*shape),
             )
         return Record(_text(key), int(datum.label), pixels.reshape(shape))
 

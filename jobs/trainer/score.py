@@ -14,14 +14,13 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
+from jobs.trainer.contract import SAMPLE_ID
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.feed import assemble
 from jobs.trainer.prototxt import Job
 from jobs.trainer.records import Lmdb
 from jobs.trainer.shards import batch_shard, batches
 from jobs.trainer.train import locate
-
-ID = "SampleID"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def schema(columns: Sequence[str]) -> Any:  # noqa: ANN401
 
     floats = ArrayType(FloatType(), containsNull=False)
     return StructType(
-        [StructField(ID, StringType(), False), *(StructField(name, floats, False) for name in columns)]
+        [StructField(SAMPLE_ID, StringType(), False), *(StructField(name, floats, False) for name in columns)]
     )
 
 
@@ -98,7 +97,7 @@ class Sums:
             TrainerError: there are no rows.
         """
         if not self.rows:
-            raise TrainerError("the TEST source", "it has no records", "Give one that has.")
+            raise TrainerError("test-source-empty")
         return {name: (self.totals[name] / self.rows).tolist() for name in self.columns}
 
 

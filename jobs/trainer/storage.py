@@ -46,9 +46,7 @@ def put(source: Path, uri: str) -> None:
             shutil.copyfile(str(source), str(partial))
             partial.replace(target)
         except OSError as error:
-            raise TrainerError(
-                uri, "it cannot be written ({})".format(error), "Give another path."
-            ) from error
+            raise TrainerError("local-write-failed", uri=uri, reason=str(error)) from error
         return
     # `-put` writes aside and renames, so readers see the old file or the new one. The folder is nearly
     # always there, so it is only made when the first try fails.
@@ -71,10 +69,10 @@ def _hdfs(arguments: List[str], uri: str, *, check: bool = True) -> int:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TrainerError(
-            uri, "`{}` failed: {}".format(" ".join(command[:3]), error), "Run `fab doctor`."
+            "hdfs-command-failed", uri=uri, command=" ".join(command[:3]), reason=str(error)
         ) from error
     if check and done.returncode != 0:
         lines = done.stdout.decode(errors="replace").strip().splitlines()
         said = [line for line in lines if "WARN " not in line] or ["status {}".format(done.returncode)]
-        raise TrainerError(uri, "it cannot be written: " + said[-1], "Run `fab doctor`.")
+        raise TrainerError("hdfs-write-failed", uri=uri, reason=said[-1])
     return done.returncode

@@ -19,7 +19,7 @@ from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from jobs.trainer import storage
+from jobs.trainer import contract, storage
 from jobs.trainer.channel import Address, Sender
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.feed import training_batches
@@ -79,17 +79,18 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
     rank, host = context.partitionId(), socket.gethostname()
     address = context.getTaskInfos()[rank].address.rpartition(":")[0] or host
     sender = Sender(plan.channel)
-    sender.send({"event": "rank", "rank": rank, "host": host})
+    sender.send(contract.RankStarted(rank, host, address))
     try:
         with watched(plan.channel, rank, host), tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
             exchange = Exchange(rank, plan.size, context.allGather)
             return [_Rank(plan, Place(rank, host, address), exchange, sender, Path(folder)).run()]
     except BaseException as error:
-        kind = "peer" if isinstance(error, PeerLost) else "own"
-        message = (
-            str(error) if isinstance(error, TrainerError) else "{}: {}".format(type(error).__name__, error)
-        )
-        sender.send({"event": "failed", "kind": kind, "rank": rank, "host": host, "message": message})
+        origin = contract.PEER if isinstance(error, PeerLost) else contract.OWN
+        if isinstance(error, TrainerError):
+            told = contract.RankFailed(rank, host, origin, str(error), error.code, error.fields)
+        else:
+            told = contract.RankFailed(rank, host, origin, "{}: {}".format(type(error).__name__, error))
+        sender.send(told)
         raise
     finally:
         sender.close()
@@ -119,11 +120,7 @@ class _Rank:
             trainer.load_weights([locate(name) for name in self.plan.weights])
         first = trainer.iteration
         if first >= job.max_iter:
-            raise Refused(
-                "-snapshot",
-                "it is at iteration {}, max_iter is {}".format(first, job.max_iter),
-                "Raise max_iter.",
-            )
+            raise Refused("snapshot-past-max-iter", iteration=first, max_iter=job.max_iter)
         start, stop = shard(len(source), self.plan.size, self.rank)
         seed = job.seed + self.rank if job.seed >= 0 else int.from_bytes(_entropy(), "little")
         per_iteration = job.train.batch * job.iter_size
@@ -146,7 +143,7 @@ class _Rank:
             same = digest(trainer.weights())
             if self.plan.communicate:
                 found = self.exchange.json([self.host, same])
-                require_same("the weights", found, "Report this: it is a bug.")
+                require_same("weights-differ", found)
         finally:
             waited = ranks.waited_s
             ranks.close()
@@ -171,7 +168,7 @@ class _Rank:
         """All copies of the source are the same database."""
         mine = "{} records, {}..{}".format(len(source), *source.ends())
         found = self.exchange.json([self.host, mine])
-        require_same(self.job.train.uri, found, "Copy the same LMDB to every node.")
+        require_same("source-differs", found, uri=self.job.train.uri)
 
     def _join(self) -> Ranks:
         if self.plan.size == 1 or not self.plan.communicate:
@@ -193,27 +190,27 @@ class _Rank:
             validation = Validation(job, trainer.validator(), source, ranks)
         for iteration in range(first, job.max_iter):
             if validation and iteration > 0 and iteration % job.test_interval == 0:
-                self.tell("validation", iteration, values=validation.run(iteration))
+                values = validation.run(iteration)
+                self.tell(contract.Validation(iteration, job.max_iter, values))
             recent.append(together(trainer.step))
             loss = sum(recent) / len(recent)
             if job.display and iteration % job.display == 0:
                 loss = float(ranks.allreduce_mean(np.asarray([loss]))[0])
-                self.tell("display", iteration, loss=loss, lr=job.rate.at(iteration), **pace.at(iteration))
+                rate = job.rate.at(iteration)
+                self.tell(contract.Display(iteration, job.max_iter, loss, *pace.at(iteration), lr=rate))
             elif pace.due():
-                self.tell("progress", iteration, loss=loss, **pace.at(iteration))
+                self.tell(contract.Progress(iteration, job.max_iter, loss, *pace.at(iteration)))
             if self.rank == 0 and job.snapshot and (iteration + 1) % job.snapshot == 0:
                 self._snapshot(iteration + 1)
-        self.tell("progress", job.max_iter, loss=loss, **pace.at(job.max_iter))
+        self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
         if validation is None:
             return 0.0
         validation.close()
         return validation.seconds
 
-    def tell(self, event: str, iteration: int, **values: Any) -> None:  # noqa: ANN401
+    def tell(self, event: contract.Event) -> None:
         if self.rank == 0:
-            self.sender.send(
-                {"event": event, "iteration": iteration, "max_iter": self.job.max_iter, **values}
-            )
+            self.sender.send(event)
 
     def _snapshot(self, iteration: int) -> None:
         folder = storage.parent(self.plan.model)
@@ -233,7 +230,7 @@ class _Rank:
                 file.unlink()
             if snapshot:
                 weights, state = snapshot[1]
-                self.tell("snapshot", snapshot[0], weights=weights, state=state)
+                self.tell(contract.Snapshot(snapshot[0], self.job.max_iter, weights, state))
 
         self.pending.append(self.uploads.submit(work))
 

@@ -31,24 +31,12 @@ class Transform:
         """
         record = "{}x{}x{}".format(channels, height, width)
         if self.crop > min(height, width):
-            raise Refused(
-                "crop_size: {}".format(self.crop),
-                "the records are {}".format(record),
-                "Give a crop that fits into them.",
-            )
+            raise Refused("crop-exceeds-record", crop=self.crop, record=record)
         if len(self.mean_values) not in (0, 1, channels):
-            raise Refused(
-                "mean_value, given {} times".format(len(self.mean_values)),
-                "the records are {}".format(record),
-                "Give one, or one a channel.",
-            )
+            raise Refused("mean-values-invalid", count=len(self.mean_values), record=record)
         if self.mean is not None and self.mean.shape != (channels, height, width):
             shape = "x".join(str(side) for side in self.mean.shape)
-            raise Refused(
-                "mean_file",
-                "it is {}, and the records are {}".format(shape, record),
-                "Compute the mean from these records.",
-            )
+            raise Refused("mean-shape-differs", mean=shape, record=record)
 
     def apply(self, pixels: np.ndarray, random: np.random.RandomState) -> np.ndarray:
         """One record as float32, (channels, crop or height, crop or width)."""

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Deque, Iterator
 
 from jobs.trainer.channel import Address, Sender
+from jobs.trainer.contract import NATIVE, SILENT, WATCH_ENV, RankFailed
 
 GOODBYE = b"\x00goodbye\n"
 REMEMBERED = 40
@@ -30,7 +31,7 @@ def watched(address: Address, rank: int, host: str) -> Iterator[None]:
     watcher = subprocess.Popen(
         code,
         stdin=reading,
-        env=dict(environment, WATCH=json.dumps({"address": address, "rank": rank, "host": host})),
+        env=dict(environment, **{WATCH_ENV: json.dumps({"address": address, "rank": rank, "host": host})}),
     )
     os.close(reading)
     sys.stderr.flush()
@@ -50,7 +51,7 @@ def watched(address: Address, rank: int, host: str) -> Iterator[None]:
 
 def main() -> None:
     """Copy stdin to stderr; report its last lines if the writer died."""
-    about = json.loads(os.environ["WATCH"])
+    about = json.loads(os.environ[WATCH_ENV])
     tail: Deque[str] = deque(maxlen=REMEMBERED)
     for line in sys.stdin.buffer:
         if line.endswith(GOODBYE):
@@ -61,14 +62,13 @@ def main() -> None:
         tail.append(line.decode(errors="replace").rstrip())
     sender = Sender(Address(*about["address"]))
     sender.send(
-        {
-            "event": "failed",
-            "kind": "native" if any(is_fatal(line) for line in tail) else "silent",
-            "rank": about["rank"],
-            "host": about["host"],
-            "message": last_words(list(tail)),
-            "tail": list(tail),
-        }
+        RankFailed(
+            rank=about["rank"],
+            host=about["host"],
+            origin=NATIVE if any(is_fatal(line) for line in tail) else SILENT,
+            reason=last_words(list(tail)),
+            tail=list(tail),
+        )
     )
     sender.close()
 

@@ -65,6 +65,8 @@ MEMBERS: Final = {
     "ExecutorSummary.attributes": ("3.0", ""),
     "ExecutorSummary.hostPort": ("1.4", ""),
     "ExecutorSummary.id": ("1.4", ""),
+    "ExecutorSummary.isActive": ("1.4", ""),
+    "ExecutorSummary.removeReason": ("2.2", ""),
     "ExecutorSummaries.apply": ("1.4", "ExecutorSummary"),
     "ExecutorSummaries.size": ("1.4", ""),
     "JavaSparkContext.hadoopConfiguration": ("0.9", ""),

@@ -213,9 +213,9 @@ def test_the_gateway_gets_the_stacks_password_and_livys_header(world: World) -> 
 def test_what_the_driver_refused_is_told_in_its_own_words(world: World) -> None:
     world.livy.states = ["dead"]
     world.livy.events = [
-        {"event": "failed", "time": 1.0, "message": "m", "words": ["-output o", "it exists", "Mend."]}
+        {"event": "failed", "time": 1.0, "message": "x", "code": "output-exists", "fields": {"uri": "o"}}
     ]
-    with pytest.raises(JobError, match=r"-output o: it exists\. Mend\. The full log: .*job\.log"):
+    with pytest.raises(JobError, match=r"-output o: it exists.*another path\. The full log: .*job\.log"):
         world.run()
 
 
@@ -472,7 +472,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 def test_a_command_line_that_is_refused_is_copied_for_who_follows(copied: Files) -> None:
     assert trainer(["-bad"]) == 2
     last = json.loads(copied.written[-1].splitlines()[-1])
-    assert (last["event"], last["words"][0]) == ("failed", "-bad")
+    assert (last["event"], last["code"], last["fields"]["option"]) == ("failed", "option-unknown", "-bad")
 
 
 def test_a_job_is_refused_in_its_own_words_where_there_is_no_jvm_to_copy_them(

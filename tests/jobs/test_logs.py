@@ -4,40 +4,37 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError
 from jobs import logs, records
+from jobs.history import History
 from jobs.logs import place
-from jobs.package import Job
+from jobs.package import SubmittedJob
 from jobs.records import Kept
 from jobs.spec import JobSpec
 from jobs.submit import JobPlace
+from jobs.trainer.contract import Application, Event, Executors
 from tests.bootstrap.local_node import LocalNode
 from tests.jobs.conftest import SPECS
 
-EXECUTORS = {
-    "event": "executors",
-    "application": "application_1_0001",
-    "executors": {
+EXECUTORS = Executors(
+    "application_1_0001",
+    {
         "1": {"host": "w2", "container": "container_1_0001_01_000002"},
         "2": {"host": "w1.internal.example", "container": "container_1_0001_01_000003"},
     },
-}
-APPLICATION = {
-    "event": "application",
-    "id": "application_1_0001",
-    "host": "w1",
-    "container": "container_1_0001_01_000001",
-}
+)
+APPLICATION = Application(id="application_1_0001", host="w1", container="container_1_0001_01_000001")
 
 
-def kept(*events: dict[str, Any], folder: str = "/jobs/mnist-1") -> Kept:
-    job = Job(JobSpec.from_file(SPECS / "mnist.yaml"), "key", JobPlace("mnist-1", folder, "wasb://c@a/jobs"))
-    return Kept(job, 0.0, False, 0, events)
+def kept(*events: Event, folder: str = "/jobs/mnist-1") -> Kept:
+    job = SubmittedJob(
+        JobSpec.from_file(SPECS / "mnist.yaml"), "key", JobPlace("mnist-1", folder, "wasb://c@a/jobs")
+    )
+    return Kept(job, 0.0, False, 0, History(events))
 
 
 def test_on_yarn_each_log_is_in_its_container_on_its_node(yarn_cluster: Cluster) -> None:
@@ -54,8 +51,7 @@ def test_on_yarn_each_log_is_in_its_container_on_its_node(yarn_cluster: Cluster)
 def test_on_sparks_own_master_the_driver_is_on_the_head_and_executors_in_workers_folders(
     cluster: Cluster,
 ) -> None:
-    executors = {"application": "app-1", "executors": {"0": {"host": "10.9.8.12", "container": ""}}}
-    job = kept({"event": "executors", **executors})
+    job = kept(Executors("app-1", {"0": {"host": "10.9.8.12", "container": ""}}))
     assert place(cluster, job, None) == (cluster.head, ["/jobs/mnist-1/log"])
     node, folders = place(cluster, job, 0)
     assert node is not None
@@ -123,7 +119,7 @@ def test_a_log_that_is_gone_is_said_so(
 def test_before_yarn_has_begun_the_driver_there_is_no_log_yet(
     head: LocalNode, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits = {"event": "application", "id": "application_1_0001", "said": "the queue is full"}
+    waits = Application(id="application_1_0001", said="the queue is full")
     active = replace(kept(waits), active=True)
     monkeypatch.setattr(records, "one_job", lambda *_: active)
     with pytest.raises(JobError, match=r"not begun its driver yet \(the queue is full\).*--follow"):

@@ -8,7 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from jobs.package import Job, trainer_zip
+from jobs.package import SubmittedJob, trainer_zip
 from jobs.spec import JobSpec
 from jobs.submit import JobPlace
 from tests.jobs.conftest import SPECS
@@ -42,8 +42,8 @@ def test_nothing_but_what_runs_on_nodes_is_in_it() -> None:
 
 
 def test_a_jobs_record_can_be_read_back() -> None:
-    job = Job(
+    job = SubmittedJob(
         JobSpec.from_file(SPECS / "mnist.yaml"), "key", JobPlace("mnist-1", "/f", "hdfs://h/jobs/mnist-1")
     )
 
-    assert Job.load(job.dump()) == job
+    assert SubmittedJob.load(job.dump()) == job

@@ -20,8 +20,11 @@ from bootstrap.errors import ConfigError, JobError, ServiceDown, Unreachable
 from bootstrap.storage import SharedStorage
 from jobs import clean, link, preflight, run
 from jobs.clean import sweep_script
+from jobs.package import SubmittedJob
 from jobs.run import attach, run_job
 from jobs.spec import JobSpec
+from jobs.submit import JobPlace
+from jobs.trainer import contract
 from jobs.view import View
 from tests.bootstrap.local_node import HDFS, LocalNode
 from tests.jobs.conftest import SPECS
@@ -41,7 +44,7 @@ touch "$FAKE_STATE/dfs$out/_SUCCESS"
 say '{"event": "done", "time": 6.0, "seconds": 5.0}'
 """
 REFUSES = """
-echo '{"event": "failed", "time": 1.0, "message": "x", "words": ["-output o", "it exists", "Remove it."]}' \
+echo '{"event": "failed", "time": 1.0, "message": "x", "code": "output-exists", "fields": {"uri": "o"}}' \
     >>"$CAFFE_SPARK_EVENTS"
 echo "Traceback, and so on"; exit 2
 """
@@ -143,7 +146,9 @@ def test_what_the_trainer_refused_is_told_in_one_line_and_its_log_is_here(world:
         world.run()
 
     said = str(failed.value)
-    assert "-output o: it exists. Remove it. The full log: " in said
+    assert (
+        "-output o: it exists, and results are not overwritten. Remove it, or give another path. The" in said
+    )
     assert "\n" not in said
     assert Path(said.rsplit(": ", 1)[1]).read_text() == "Traceback, and so on\n"
 
@@ -250,7 +255,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) ->
 
     def line(self: View, text: str) -> None:
         original(self, text)
-        if self.events and not done:
+        if self.history.events and not done:
             done.append(True)
             action()
 
@@ -423,11 +428,14 @@ def test_too_few_executors_are_explained_by_yarn(
     world: World, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run.yarn, "explain", lambda *_: "the NodeManager on w2 is lost")
-    error = JobError("job j: 2 executors requested, 1 registered", "not as expected", "Mend it.")
-    said = str(run._explained(world.node, yarn_cluster, "j", error))  # type: ignore[arg-type]
-    assert "not as expected: the NodeManager on w2 is lost. Mend it." in said
-    other = JobError("job j", "something else", "Mend it.")
-    assert run._explained(world.node, yarn_cluster, "j", other) is other  # type: ignore[arg-type]
+    job = SubmittedJob(world.spec, "key-1", JobPlace("j", "/jobs/j", "hdfs://head:9000/jobs/j"))
+    view, error = View(Console(file=world.out)), JobError("job j", "not as expected", "Fix it.")
+    node: Any = world.node
+    assert run._explained(node, yarn_cluster, job, view, error) is error
+    fields = {"requested": 2, "registered": 1}
+    view.line(contract.dump(contract.Failed("executors-missing", fields)))
+    said = str(run._explained(node, yarn_cluster, job, view, error))
+    assert "not as expected: the NodeManager on w2 is lost. Fix it." in said
 
 
 def test_an_unknown_job_is_refused_with_the_ones_there_are(world: World) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 from contextlib import nullcontext
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -10,20 +9,23 @@ from rich.console import Console
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ServiceDown
 from jobs import status
-from jobs.package import Job
+from jobs.history import History
+from jobs.package import SubmittedJob
 from jobs.records import Kept
 from jobs.spec import JobSpec
 from jobs.status import SHOWN, table
 from jobs.submit import JobPlace
+from jobs.trainer.contract import Event, Executors, Failed, Phase, Progress, stamped
 from tests.jobs.conftest import SPECS
 
 NOW = 1_000_000.0
 
 
-def kept(name: str = "mnist-1", *, active: bool = False, status: int | None = 0, **events: Any) -> Kept:
+def kept(*events: Event, name: str = "mnist-1", active: bool = False, status: int | None = 0) -> Kept:
     place = JobPlace(name, f"/jobs/{name}", f"hdfs://head:9000/jobs/{name}")
-    listed = tuple({"event": kind, "time": NOW - 10, **event} for kind, event in events.items())
-    return Kept(Job(JobSpec.from_file(SPECS / "mnist.yaml"), "key", place), NOW - 100, active, status, listed)
+    history = History(stamped(event, NOW - 10) for event in events)
+    job = SubmittedJob(JobSpec.from_file(SPECS / "mnist.yaml"), "key", place)
+    return Kept(job, NOW - 100, active, status, history)
 
 
 def text(*jobs: Kept, others: list[tuple[str, str, str]] | None = None) -> str:
@@ -50,10 +52,10 @@ def test_each_job_has_a_state(active: bool, status: int | None, state: str) -> N
 def test_a_running_job_says_how_far_it_is_and_where() -> None:
     said = text(
         kept(
+            Phase("train"),
+            Progress(150, 2000),
+            Executors("app-1", {"0": {"host": "w1"}, "1": {"host": "w2"}}),
             active=True,
-            phase={"phase": "train"},
-            progress={"iteration": 150, "max_iter": 2000},
-            executors={"application": "app-1", "executors": {"0": {"host": "w1"}, "1": {"host": "w2"}}},
         )
     )
     assert "train, iteration 150 of 2000" in said
@@ -63,7 +65,7 @@ def test_a_running_job_says_how_far_it_is_and_where() -> None:
 
 
 def test_a_failed_one_says_where_and_in_which_words() -> None:
-    said = text(kept(status=2, phase={"phase": "data"}, failed={"message": "too few\nrecords"}))
+    said = text(kept(Phase("data"), Failed(message="too few\nrecords"), status=2))
     assert "data: too few records" in said
     assert " 1:30 " in said
 
@@ -76,8 +78,8 @@ def test_applications_of_others_are_listed_as_theirs() -> None:
 
 
 def test_old_jobs_are_left_out_and_running_ones_never() -> None:
-    many = [kept(f"mnist-{number}") for number in range(SHOWN + 5)]
-    said = text(*many, kept("mnist-old", active=True))
+    many = [kept(name=f"mnist-{number}") for number in range(SHOWN + 5)]
+    said = text(*many, kept(name="mnist-old", active=True))
     assert f"mnist-{SHOWN - 1} " in said
     assert f"mnist-{SHOWN} " not in said
     assert "mnist-old" in said

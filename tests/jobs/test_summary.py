@@ -11,26 +11,35 @@ import pytest
 from rich.console import Console
 
 from bootstrap.errors import JobError
+from jobs.history import History
 from jobs.spec import JobSpec
-from jobs.summary import feature_means, phase_seconds, summarise
+from jobs.summary import feature_means, summarise
+from jobs.trainer import contract
+from jobs.trainer.contract import stamped
 from tests.jobs.conftest import SPECS
 
-EVENTS: list[dict[str, Any]] = [
-    {"event": "phase", "time": 100.0, "phase": "start"},
-    {"event": "phase", "time": 103.5, "phase": "train"},
-    {"event": "validation", "time": 104.0, "iteration": 100, "values": {"accuracy": [0.9]}},
-    {
-        "event": "trained",
-        "time": 109.0,
-        "iterations": 2000,
-        "images_per_s": 2500.0,
-        "model": "hdfs://head/m",
-        "hosts": ["w1", "w2"],
-    },
-    {"event": "phase", "time": 109.5, "phase": "score"},
-    {"event": "means", "time": 111.0, "values": {"accuracy": [0.8], "loss": [0.4]}, "samples": 125},
-    {"event": "done", "time": 112.0},
+EVENTS = [
+    stamped(contract.Phase("start"), 100.0),
+    stamped(contract.Phase("train"), 103.5),
+    stamped(contract.Validation(100, values={"accuracy": [0.9]}), 104.0),
+    stamped(
+        contract.Trained(
+            iterations=2000,
+            images_per_s=2500.0,
+            model="hdfs://head/m",
+            hosts=["w1", "w2"],
+            ranks=[
+                {"rank": 0, "host": "w1", "seconds": 5.0, "waited_seconds": 0.1234},
+                {"rank": 1, "host": "w2", "seconds": 5.1, "waited_seconds": 0.5},
+            ],
+        ),
+        109.0,
+    ),
+    stamped(contract.Phase("score"), 109.5),
+    stamped(contract.Means({"accuracy": [0.8], "loss": [0.4]}, 125), 111.0),
+    stamped(contract.Done(), 112.0),
 ]
+HISTORY = History(EVENTS)
 
 
 def rows(*accuracies: float, first: int = 0) -> list[str]:
@@ -46,9 +55,9 @@ def spec(**changes: Any) -> JobSpec:
 
 def test_a_long_uri_of_the_model_is_whole_on_a_narrow_terminal() -> None:
     model = f"wasb://caffe-spark@account.blob.core.windows.net/jobs/{'x' * 60}/mnist.model"
-    events = [{**event, "model": model} if event["event"] == "trained" else event for event in EVENTS]
+    history = History([contract.Trained(iterations=1, model=model)])
     out = io.StringIO()
-    Console(file=out, width=80).print(summarise("j", spec(), "key", rows(0.9), events).table())
+    Console(file=out, width=80).print(summarise("j", spec(), "key", rows(0.9), history).table())
     values = [line.strip("│ ").rpartition("│")[2].strip() for line in out.getvalue().splitlines()]
     assert model in "".join(values)
 
@@ -56,7 +65,7 @@ def test_a_long_uri_of_the_model_is_whole_on_a_narrow_terminal() -> None:
 def test_accuracy_is_the_mean_over_every_row_small_last_batch_included() -> None:
     lines = rows(*[0.9] * 100) + rows(*[0.5] * 25, first=100)
 
-    found = summarise("j", spec(), "key", lines, EVENTS)
+    found = summarise("j", spec(), "key", lines, HISTORY)
 
     assert found.accuracy == pytest.approx((90 + 12.5) / 125)
     assert (found.loss, found.samples) == (0.5, 125)
@@ -66,20 +75,24 @@ def test_accuracy_is_the_mean_over_every_row_small_last_batch_included() -> None
     assert found.validations == [{"iteration": 100, "accuracy": [0.9]}]
 
 
+def test_the_seconds_that_each_rank_waited_for_the_others_are_kept() -> None:
+    assert summarise("j", spec(), "key", rows(0.5), HISTORY).waited_seconds == {"0": 0.123, "1": 0.5}
+
+
 def test_without_features_the_means_speak() -> None:
-    found = summarise("j", spec(features=(), label=""), "key", [], EVENTS)
+    found = summarise("j", spec(features=(), label=""), "key", [], HISTORY)
 
     assert (found.accuracy, found.loss, found.samples) == (0.8, 0.4, 125)
 
 
 def test_training_alone_has_no_accuracy() -> None:
-    found = summarise("j", spec(features=(), label="", test=False), "key", [], EVENTS[:4])
+    found = summarise("j", spec(features=(), label="", test=False), "key", [], History(EVENTS[:4]))
 
     assert (found.accuracy, found.samples, found.iterations) == (None, 0, 2000)
 
 
 def test_phases_last_until_the_next_one() -> None:
-    assert phase_seconds(EVENTS) == {"start": 3.5, "train": 6.0, "score": 2.5}
+    assert HISTORY.phase_seconds() == {"start": 3.5, "train": 6.0, "score": 2.5}
 
 
 def test_a_sample_that_appears_twice_is_an_error() -> None:
@@ -105,7 +118,7 @@ def test_no_rows_are_no_columns() -> None:
 
 
 def test_it_is_written_as_json_with_the_means_beside_it(tmp_path: Path) -> None:
-    summarise("j", spec(), "key", rows(0.5), EVENTS).write(tmp_path / "results" / "j")
+    summarise("j", spec(), "key", rows(0.5), HISTORY).write(tmp_path / "results" / "j")
 
     document = json.loads((tmp_path / "results/j/summary.json").read_text())
     assert {
@@ -124,7 +137,7 @@ def test_it_is_written_as_json_with_the_means_beside_it(tmp_path: Path) -> None:
 def test_the_table_shows_accuracy_and_where_it_ran(tmp_path: Path) -> None:
     console = Console(record=True, width=120, file=(tmp_path / "out").open("w"))
 
-    console.print(summarise("j", spec(), "key", rows(0.5), EVENTS).table())
+    console.print(summarise("j", spec(), "key", rows(0.5), HISTORY).table())
 
     shown = console.export_text()
     assert "0.5000" in shown

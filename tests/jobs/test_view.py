@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from jobs.view import View, read_event
+from jobs.trainer import contract
+from jobs.view import View
 
 
 def event(kind: str, **values: Any) -> str:
@@ -18,6 +19,17 @@ def event(kind: str, **values: Any) -> str:
 
 DISPLAY = event(
     "display", iteration=100, max_iter=2000, loss=0.25, lr=0.01, images_per_s=2512.3, seconds=5.0, left_s=95.2
+)
+
+
+MISSING = event(
+    "failed",
+    code="rank-failed",
+    fields={
+        "rank": 1,
+        "host": "w2",
+        "reason": "ImportError: libopenblas.so.0: cannot open shared object file",
+    },
 )
 
 
@@ -32,10 +44,10 @@ def view(out: io.StringIO) -> View:
 
 
 def test_lines_of_the_log_and_events_are_told_apart() -> None:
-    assert read_event(DISPLAY) is not None
-    assert read_event("WARN something") is None
-    assert read_event('{"event": cut off') is None
-    assert read_event('{"SampleID": "1"}') is None
+    assert contract.load(DISPLAY) is not None
+    assert contract.load("WARN something") is None
+    assert contract.load('{"event": cut off') is None
+    assert contract.load('{"SampleID": "1"}') is None
 
 
 def test_without_a_terminal_progress_is_plain_lines(view: View, out: io.StringIO) -> None:
@@ -74,12 +86,22 @@ def test_on_a_terminal_a_bar_follows_the_iterations(
 
 
 def test_the_trainers_own_words_explain_a_failure(view: View) -> None:
-    view.line(event("failed", rank=1, host="w2", message="echo"))
-    view.line(event("failed", message="x", words=["-output hdfs:///o", "it exists", "Remove it."]))
+    view.line(event("rank-failed", rank=1, host="w2", origin="peer", reason="echo"))
+    view.line(event("failed", code="output-exists", fields={"uri": "hdfs:///o"}))
 
     error = view.failure("j", 2, "results/j/job.log")
 
-    assert str(error) == "job j: -output hdfs:///o: it exists. Remove it. The full log: results/j/job.log"
+    assert str(error) == (
+        "job j: -output hdfs:///o: it exists, and results are not overwritten. "
+        "Remove it, or give another path. The full log: results/j/job.log"
+    )
+
+
+@pytest.mark.parametrize("fields", [{}, {"of": "another version"}])
+def test_a_failure_of_another_version_is_told_by_its_message(view: View, fields: dict[str, str]) -> None:
+    view.line(event("failed", code="new-code", fields=fields, message="the disk: it melts. Cool it."))
+
+    assert "job j: it failed: the disk: it melts. Cool it." in str(view.failure("j", 1, "log"))
 
 
 def test_without_words_the_end_of_the_log_explains_it(view: View) -> None:
@@ -98,14 +120,13 @@ def test_a_long_log_is_not_kept_whole(view: View) -> None:
 
 
 def test_what_is_known_of_a_failure_replaces_the_remedy(view: View) -> None:
-    words = ["rank 1 on w2", "ImportError: libopenblas.so.0: cannot open shared object file", "Run it again."]
-    view.line(event("failed", message="x", words=words))
+    view.line(MISSING)
 
     said = str(view.failure("j", 1, "log", stack="dev"))
 
     assert "rank 1 on w2: ImportError: libopenblas.so.0" in said
     assert "`fab build-headnode --stack dev`" in said
-    assert "Run it again" not in said
+    assert "Run the job again" not in said
 
 
 def test_the_whole_log_is_searched_for_what_is_known(view: View) -> None:
@@ -130,33 +151,31 @@ def test_with_executors_nobody_is_named_that_the_log_does_not_name(view: View) -
     assert "the disk of a node is full" in str(view.failure("j", 1, "log", text="No space left on device"))
 
 
-WAITED = ["2 executors requested, 0 registered", "not as expected", "Look for dead workers."]
+WAITED = event("failed", code="executors-missing", fields={"requested": 2, "registered": 0})
 FULL = "mkdir: cannot create directory: No space left on device\n"
 
 
 def test_why_no_executor_came_is_told_where_the_log_says_it(view: View) -> None:
-    view.line(event("failed", message="x", words=WAITED))
+    view.line(WAITED)
 
     said = str(view.failure("j", 1, "log", text=f"{FULL}caffe-spark: 2 executors requested, 0 registered\n"))
 
-    assert said.startswith(
-        "job j: 2 executors requested, 0 registered: not as expected: the disk of a node is full."
-    )
+    assert said.startswith("job j: 2 executors requested, 0 registered: ")
+    assert "not as expected: the disk of a node is full." in said
 
 
 def test_executors_that_did_not_come_are_told_where_the_log_says_no_more(view: View) -> None:
-    view.line(event("failed", message="x", words=WAITED))
+    view.line(WAITED)
 
     said = str(
         view.failure("j", 1, "log", text="caffe-spark: 2 executors requested, 0 registered\n", stack="dev")
     )
 
     assert "Run `fab status --stack dev` to see who holds it" in said
-    assert "Look for dead workers" not in said
+    assert "look for dead workers" not in said
 
 
 def test_what_the_trainer_knows_is_not_replaced_by_what_else_the_log_shows(view: View) -> None:
-    words = ["rank 1 on w2", "ImportError: libopenblas.so.0: cannot open shared object file", "Run it again."]
-    view.line(event("failed", message="x", words=words))
+    view.line(MISSING)
 
     assert "`fab build-headnode`" in str(view.failure("j", 1, "log", text=FULL))

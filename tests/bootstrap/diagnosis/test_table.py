@@ -1,9 +1,10 @@
 """Every entry against what real tools wrote when they were made to fail; the excerpts are theirs, shortened.
 
-`excerpts/<entry>.<number>.log`. Folders and addresses are those of the nodes that they were written on.
-`storage-firewall.1.log` alone was not provoked: only Azure has such rules. Its sentence and code are the
-service's, as many reports to microsoft/AzureStorageExplorer quote them; the clients' words around them, the
-identifiers and the time are not from a real refusal.
+`excerpts/<entry>.<number>.log`, and `.json` where the trainer itself wrote its failure as an event. Folders
+and addresses are those of the nodes that they were written on. `storage-firewall.1.log` alone was not
+provoked: only Azure has such rules. Its sentence and code are the service's, as many reports to
+microsoft/AzureStorageExplorer quote them; the clients' words around them, the identifiers and the time are
+not from a real refusal.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.diagnosis import LONGEST_LINE, diagnose, entries
+from bootstrap.diagnosis import LONGEST_LINE, Diagnosis, diagnose, diagnose_failure, entries
+from jobs.trainer.contract import Failed, load
+from jobs.trainer.failures import FAILURES
 
 HERE = Path(__file__).parent / "excerpts"
-EXCERPTS = sorted(HERE.glob("*.log"))
+EXCERPTS = sorted([*HERE.glob("*.log"), *HERE.glob("*.json")])
 TOLD = {
     "container-killed-for-memory": ("on w2 that used 1.3 GB of memory, and it had asked for 1 GB", "Raise"),
     "executors-not-granted": ("2 executors were requested, and 1 granted", "fab doctor --stack dev"),
+    "fewer-records-than-executors": ("1 training records for 2 executors", "Lower executors"),
     "gpu-mode-on-a-cpu-build": ("compiled without CUDA", "Set `solver_mode: CPU`"),
     "storage-firewall": ("network rules keep the nodes out", "pulumi up --refresh --stack dev"),
     "storage-key-refused": ("the account's key on the nodes is wrong", "fab bootstrap --stack dev"),
@@ -40,11 +44,19 @@ TOLD = {
 }
 
 
+def recognised(excerpt: Path) -> Diagnosis | None:
+    text = excerpt.read_text()
+    event = load(text)
+    if isinstance(event, Failed):
+        return diagnose_failure(event.code, event.fields, stack="dev", node="the head")
+    return diagnose(text, stack="dev", node="the head")
+
+
 @pytest.mark.parametrize("excerpt", EXCERPTS, ids=[file.stem for file in EXCERPTS])
 def test_a_failure_is_recognised_by_what_the_tool_wrote(excerpt: Path) -> None:
     name = excerpt.name.partition(".")[0]
 
-    found = diagnose(excerpt.read_text(), stack="dev", node="the head")
+    found = recognised(excerpt)
 
     assert found is not None
     assert found.name == name
@@ -60,7 +72,7 @@ def test_every_entry_has_an_excerpt_of_a_real_failure() -> None:
 
 @pytest.mark.parametrize("excerpt", EXCERPTS, ids=[file.stem for file in EXCERPTS])
 def test_what_is_told_is_one_line_without_gaps(excerpt: Path) -> None:
-    found = diagnose(excerpt.read_text(), stack="dev")
+    found = recognised(excerpt)
     assert found is not None
     for text in (found.why, found.fix):
         assert "\n" not in text
@@ -101,7 +113,7 @@ def test_a_failure_that_nobody_has_seen_is_not_explained(log: str) -> None:
 
 
 def test_only_the_end_of_a_huge_log_is_searched() -> None:
-    start = "Insufficient training data: x\n"
+    start = "put: Name node is in safe mode.\n"
     assert diagnose(start + "line\n" * 500_000) is None
     assert diagnose("line\n" * 500_000 + start) is not None
 
@@ -115,12 +127,38 @@ def test_what_the_account_says_of_its_network_rules_is_not_taken_for_a_wrong_key
     assert _name(azurite) == "storage-key-refused"
 
 
-@pytest.mark.parametrize("name", ["storage-key-refused", "disk-full", "container-missing", "hdfs-safe-mode"])
-def test_executors_that_did_not_come_are_told_only_where_nothing_says_why(name: str) -> None:
-    waited = (HERE / "executors-not-granted.1.log").read_text()
-    cause = (HERE / f"{name}.1.log").read_text()
+def test_codes_are_those_of_the_trainer_and_each_has_one_entry() -> None:
+    codes = [code for entry in entries() for code in entry.codes]
+    assert set(codes) <= set(FAILURES)
+    assert len(set(codes)) == len(codes)
 
-    assert _name(waited + cause) == _name(cause + waited) == name
+
+def test_the_cause_of_a_failed_rank_explains_it_before_the_ranks_own_words() -> None:
+    cause = {"host": "w2", "error": "ImportError", "reason": "libx.so.1: cannot open shared object file"}
+    fields = {
+        "rank": 1,
+        "host": "w2",
+        "reason": "No space left on device",
+        "cause": {"code": "caffe-import-failed", "fields": cause},
+    }
+
+    found = diagnose_failure("rank-failed", fields)
+
+    assert found is not None
+    assert found.why == "the native library libx.so.1 is missing on w2"
+    del fields["cause"]
+    found = diagnose_failure("rank-failed", fields)
+    assert found is not None
+    assert found.why == "the disk of w2 is full"
+
+
+def test_a_failure_that_the_table_does_not_know_is_not_explained() -> None:
+    assert diagnose_failure("output-exists", {"uri": "hdfs:///o"}) is None
+    assert diagnose_failure("stage-failed", {"reason": "ValueError: no such thing"}) is None
+
+
+def test_executors_that_did_not_come_are_a_symptom() -> None:
+    assert [entry.name for entry in entries() if entry.symptom] == ["executors-not-granted"]
 
 
 @pytest.mark.parametrize(

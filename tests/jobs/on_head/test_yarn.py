@@ -18,7 +18,8 @@ import pytest
 
 from jobs.on_head import yarn as on_head
 from jobs.on_head.resource_manager import Down, log_lines
-from jobs.on_head.yarn import Job, exit_status, summary
+from jobs.on_head.yarn import YarnRun, exit_status, summary
+from jobs.trainer import contract, failures
 
 ROOT = Path(__file__).resolve().parents[3]
 APP = "application_1_0001"
@@ -178,8 +179,9 @@ def test_a_restarted_resource_manager_that_forgot_the_application_is_told_as_suc
     head.manager.forgets = True
     code, _ = head.run()
     assert code == 1
-    assert head.events[-1]["words"][1].endswith(f"was restarted, and does not know {APP} any more")
-    assert head.events[-1]["words"][2] == "Submit the job again."
+    told = failures.words(head.events[-1]["code"], head.events[-1]["fields"])
+    assert told.why.endswith(f"was restarted, and does not know {APP} any more")
+    assert told.fix == "Submit the job again."
 
 
 class Answers:
@@ -195,8 +197,8 @@ class Answers:
         return answer
 
 
-def following(folder: Path, *answers: dict[str, Any] | Exception) -> Job:
-    return Job(Answers(*answers), "mnist-1", folder / "events.jsonl")  # type: ignore[arg-type]
+def following(folder: Path, *answers: dict[str, Any] | Exception) -> YarnRun:
+    return YarnRun(Answers(*answers), "mnist-1", folder / "events.jsonl")  # type: ignore[arg-type]
 
 
 def app(state: str, said: str = "") -> dict[str, Any]:
@@ -215,13 +217,15 @@ def test_what_an_accepted_application_waits_for_is_told_once(
     assert waiting["why"] == "Queue's AM resource limit exceeded."
 
 
-@pytest.mark.parametrize(("told", "status"), [("done", "SUCCEEDED"), ("failed", "FAILED")])
+@pytest.mark.parametrize(
+    ("told", "status"), [(contract.Done(), "SUCCEEDED"), (contract.Failed(code="nothing-to-do"), "FAILED")]
+)
 def test_a_driver_that_has_told_its_end_needs_no_resource_manager(
-    told: str, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    told: contract.Event, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(on_head, "POLL_S", 0.01)
     job = following(tmp_path, Down("http://head:8088"))
-    job._take({"event": told})
+    job._take(told)
     assert job._follow(app("RUNNING"))["finalStatus"] == status
 
 
@@ -279,8 +283,9 @@ def test_a_resource_manager_that_is_down_is_told_in_words_after_seconds(head: He
     assert code == 1
     assert time.monotonic() - began < 60
     (event,) = head.events
-    assert event["words"][0] == "YARN's ResourceManager"
-    assert "fab bootstrap" in event["words"][2]
+    told = failures.words(event["code"], event["fields"])
+    assert told.given == "YARN's ResourceManager"
+    assert "fab bootstrap" in told.fix
 
 
 def test_a_signal_kills_the_application(head: Head) -> None:
@@ -318,11 +323,11 @@ def test_frames_of_yarns_log_tool_are_left_out() -> None:
 
 
 def test_an_application_that_is_nowhere_yet_has_no_container() -> None:
-    assert summary({"id": APP, "state": "ACCEPTED"})["container"] == ""
+    assert summary({"id": APP, "state": "ACCEPTED"}).container == ""
 
 
 def test_of_yarns_words_the_reason_is_kept() -> None:
     said = "[Sat Nov 28 19:37:37 2026] Application is Activated, waiting for resources.  "
     figures = "Details : AM Partition = <DEFAULT_PARTITION> ; Partition Resource = <memory:4224, vCores:4> ;"
-    kept = summary({"id": APP, "state": "ACCEPTED", "diagnostics": said + figures})["said"]
+    kept = summary({"id": APP, "state": "ACCEPTED", "diagnostics": said + figures}).said
     assert kept == "Application is Activated, waiting for resources."

@@ -65,7 +65,7 @@ def test_an_executor_missing_is_told_with_both_numbers() -> None:
 
 def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: Job) -> None:
     checks.nets(TRAIN, job, NETS)
-    with pytest.raises(Refused, match=r"label: the TEST net has no such blob. There are: accuracy\."):
+    with pytest.raises(Refused, match=r"label: the TEST net has no such blob. Valid blobs: accuracy\."):
         checks.nets(TRAIN, job, NETS._replace(blobs={"accuracy": ()}))
 
 

@@ -69,7 +69,10 @@ def test_the_label_is_the_last_column_unless_it_is_a_feature(given: str, columns
         ("-train -conf s -model m -clusterSize 2 -connection infiniband", "-connection infiniband"),
         ("-train -conf s -model m -snapshot x", "input model file must be provided for incremental training"),
         ("-test -conf s -model m -weights x", "Add -train"),
-        ("-features a -conf s -model m -outputFormat csv", "-outputFormat csv: there are json, parquet"),
+        (
+            "-features a -conf s -model m -outputFormat csv",
+            "-outputFormat csv: valid formats are json, parquet",
+        ),
         ("-test -label l -conf s -model m", "-label l: it adds a column to -features"),
         ("-train -resize -conf s -model m", "-resize: resizing images comes later"),
         ("-train -conf s -model m -imageRoot /x", "-imageRoot: it belongs to the converter tools"),

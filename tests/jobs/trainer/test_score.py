@@ -82,9 +82,9 @@ def test_bytes_travel_through_means_of_arrays_too(given: list[bytes]) -> None:
 
 
 def test_ranks_that_differ_are_named_with_what_they_have() -> None:
-    require_same("the weights", [["w1", "a"], ["w2", "a"]], "")
+    require_same("weights-differ", [["w1", "a"], ["w2", "a"]])
     with pytest.raises(TrainerError, match="w1 has aaaa, w2 has bbbb"):
-        require_same("the weights", [["w1", "aaaa"], ["w2", "bbbb"]], "Look.")
+        require_same("weights-differ", [["w1", "aaaa"], ["w2", "bbbb"]])
 
 
 def test_the_digest_is_of_all_parts_in_order() -> None:

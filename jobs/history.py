@@ -1,0 +1,68 @@
+"""History of a job: its events in the order of their writing, and what they say together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TypeVar
+
+from jobs.trainer import contract
+from jobs.trainer.contract import Event
+
+AnEvent = TypeVar("AnEvent", bound=Event)
+
+
+class History:
+    """Events of a job; grows while the job is followed."""
+
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self.events = list(events)
+
+    @classmethod
+    def load(cls, lines: Iterable[str]) -> History:
+        """Read lines of an events file; those that hold no event are skipped."""
+        return cls(event for event in map(contract.load, lines) if event is not None)
+
+    def add(self, event: Event) -> None:
+        """Append an event."""
+        self.events.append(event)
+
+    def all(self, kind: type[AnEvent]) -> list[AnEvent]:
+        """Return the events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def last(self, kind: type[AnEvent]) -> AnEvent | None:
+        """Return the last event of a kind; None without one."""
+        return next((event for event in reversed(self.events) if isinstance(event, kind)), None)
+
+    @property
+    def phase(self) -> str:
+        """The phase that began last; empty before the first."""
+        last = self.last(contract.Phase)
+        return last.phase if last else ""
+
+    @property
+    def application(self) -> str:
+        """The application's id, as YARN or Spark reports it; empty while neither has."""
+        of_yarn, of_spark = self.last(contract.Application), self.last(contract.Executors)
+        return (of_yarn.id if of_yarn else "") or (of_spark.application if of_spark else "")
+
+    @property
+    def executors(self) -> dict[str, dict[str, str]]:
+        """`host` and `container` by executor id; empty until all have registered."""
+        last = self.last(contract.Executors)
+        return last.executors if last else {}
+
+    @property
+    def end(self) -> float:
+        """Seconds since the epoch of the latest event; 0 without one."""
+        return max((event.time for event in self.events), default=0.0)
+
+    def phase_seconds(self) -> dict[str, float]:
+        """Return the seconds of each phase: from its event to the next phase's, or to the end."""
+        marks = [
+            (event.phase if isinstance(event, contract.Phase) else "", event.time)
+            for event in self.events
+            if isinstance(event, contract.Phase | contract.Done)
+        ]
+        return {name: round(later - start, 3) for (name, start), (_, later) in pairwise(marks) if name}
