@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bootstrap import script_actions
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import AutoScalingGroup, Cluster
 from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
 from bootstrap.errors import CaffeSparkError, ConfigError
@@ -212,13 +212,13 @@ def kill(_: Context, job: str, stack: str | None = None) -> None:
 def workers(_: Context, stack: str | None = None) -> None:
     """Who is in the cluster: how far each machine is, and what the cloud says where some are missing."""
     cluster = load_cluster(ROOT, stack, environment(ROOT, os.environ))
-    if cluster.worker_group is None:
+    if not isinstance(cluster.members, AutoScalingGroup):
         for node in cluster.nodes:
             console.print(f"{node.name:<8} {node.address}")
         return
     from bootstrap.fleet import look
 
-    fleet = look(cluster, cluster.worker_group)
+    fleet = look(cluster, cluster.members)
     print_whole(table(fleet))
     for line in fleet.news:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

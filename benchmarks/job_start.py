@@ -24,7 +24,8 @@ from typing import Any
 from rich.console import Console
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, Hdfs, Standalone
+from bootstrap.discover import resolve
 from bootstrap.execute import apply
 from bootstrap.remote import connect
 from bootstrap.stack import load_cluster
@@ -49,11 +50,11 @@ def main() -> None:
     arguments.add_argument("--iterations", type=int, default=300)
     arguments.add_argument("--slow-jvm", action="store_true")
     options = arguments.parse_args()
-    stack = load_cluster(ROOT, options.stack, environment(ROOT, os.environ))
-    on_hdfs = {"shared_storage": stack.hdfs, "blob": None}
+    stack = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
+    on_hdfs = stack.model_copy(update={"storage": Hdfs(uri=stack.hdfs)})
     clusters = {
-        "yarn": stack.model_copy(update=on_hdfs),
-        "standalone": stack.model_copy(update={**on_hdfs, "yarn": None, "spark_master": "spark://head:7077"}),
+        "yarn": on_hdfs,
+        "standalone": on_hdfs.model_copy(update={"scheduler": Standalone(master="spark://head:7077")}),
     }
     if options.slow_jvm:
         clusters = {"yarn": clusters["yarn"], "slow-jvm": clusters["yarn"]}

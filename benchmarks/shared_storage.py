@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bootstrap.discover import resolve
 from bootstrap.stack import load_cluster
 from jobs.run import run_job
 from jobs.spec import JobSpec
@@ -35,7 +36,7 @@ def main() -> None:
     arguments.add_argument("--iterations", type=int, default=300)
     options = arguments.parse_args()
     clusters = {
-        kind: load_cluster(ROOT, stack, environment(ROOT, os.environ))
+        kind: resolve(load_cluster(ROOT, stack, environment(ROOT, os.environ)), Console())
         for kind, stack in (("hdfs", options.hdfs), ("s3a", options.s3))
     }
     spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bootstrap.discover import resolve
 from bootstrap.stack import load_cluster
 from jobs.run import run_job
 from jobs.spec import JobSpec
@@ -31,7 +32,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--iterations", type=int, default=300)
     options = arguments.parse_args()
-    cluster = load_cluster(ROOT, options.stack, environment(ROOT, os.environ))
+    cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
     spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml")
     spec = spec.model_copy(
         update={"max_iter": options.iterations, "test": False, "features": (), "label": ""}

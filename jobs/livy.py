@@ -19,7 +19,7 @@ from rich.console import Console
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import CaffeSparkError, JobError, ServiceDown
 from jobs.livy_batches import AnswerLost, Livy, Refused
 from jobs.package import PROGRAM_TEXT, trainer_zip
@@ -44,7 +44,7 @@ _Answer = TypeVar("_Answer")
 
 def run_by_livy(
     livy: Livy,
-    cluster: Cluster,
+    cluster: ClusterDocument,
     spec: JobSpec,
     framework: str,
     console: Console,
@@ -96,7 +96,7 @@ def run_by_livy(
     return summary
 
 
-def body(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, Any]:
+def body(spec: JobSpec, cluster: ClusterDocument, place: JobPlace) -> dict[str, Any]:
     """What Livy is asked for: spark-submit's command line, as JSON. Pure."""
     conf = settings(spec, cluster, place)
     conf[f"{_ENV}CAFFE_SPARK_EVENTS_URI"] = f"{place.storage}/{EVENTS}"
@@ -202,7 +202,7 @@ def _submit(livy: Livy, job: str, document: dict[str, Any]) -> int:
         raise ServiceDown(given, f"{error.why}; it may have begun", livy.by_hand()) from error
 
 
-def _require_data(blobs: Blobs, cluster: Cluster, spec: JobSpec) -> None:
+def _require_data(blobs: Blobs, cluster: ClusterDocument, spec: JobSpec) -> None:
     """Data is converted on a head, by SSH: Livy has no part in that."""
     if spec.data and not blobs.exists(f"{paths.DATA}/{spec.data}/train_lmdb/data.mdb"):
         raise JobError(

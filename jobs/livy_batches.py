@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from bootstrap.cluster import Cluster, HdInsight
+from bootstrap.cluster import ClusterDocument, HdInsight
 from bootstrap.errors import ConfigError, ServiceDown
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ class Livy:
         self._session.headers["X-Requested-By"] = given.gateway_user
 
     @classmethod
-    def of(cls, cluster: Cluster) -> Livy:
+    def of(cls, cluster: ClusterDocument) -> Livy:
         """The cluster's. Nothing is asked yet.
 
         Raises:
             ConfigError: it has none.
         """
-        given = cluster.hdinsight
-        if given is None or not given.gateway or given.gateway_password is None:
+        given = cluster.members
+        if not isinstance(given, HdInsight) or not given.gateway or given.gateway_password is None:
             raise ConfigError(
                 f"stack {cluster.stack!r}",
                 "it has no Livy: that is HDInsight's",

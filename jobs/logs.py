@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import Cluster, Node, Yarn
 from bootstrap.errors import JobError
 from bootstrap.remote import Remote, connect
 from jobs import records
@@ -42,7 +42,7 @@ def show(
     """
     with connect(cluster, cluster.head) as head:
         kept = records.one_job(head, job)
-        if cluster.yarn and executor is None:
+        if isinstance(cluster.scheduler, Yarn) and executor is None:
             kept = _once_begun(head, cluster, kept, wait=follow)
         node, folders = place(cluster, kept, executor)
         if node is not None and node.name != cluster.head.name:
@@ -50,7 +50,7 @@ def show(
                 found = _from_node(remote, kept, folders, on_line, follow=follow and kept.active)
         else:
             found = _from_node(head, kept, folders, on_line, follow=follow and kept.active)
-        if not found and cluster.yarn:
+        if not found and isinstance(cluster.scheduler, Yarn):
             found = _aggregated(head, kept, executor, on_line)
     if not found:
         what = f"executor {executor}" if executor is not None else "its driver"
@@ -89,7 +89,7 @@ def place(cluster: Cluster, kept: Kept, executor: int | None) -> tuple[Node | No
     known = kept.last("executors")
     application = kept.last("application").get("id") or known.get("application", "")
     if executor is None:
-        if not cluster.yarn:
+        if not isinstance(cluster.scheduler, Yarn):
             return cluster.head, [f"{kept.job.place.folder}/log"]
         driver = kept.last("application")
         return _node(cluster, driver.get("host", "")), _containers(application, driver.get("container", ""))

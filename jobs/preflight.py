@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import Cluster, Node, Yarn
 from bootstrap.errors import JobError
 from bootstrap.remote import Remote, connect
 from jobs import standalone, yarn
@@ -42,4 +42,4 @@ def spark(head: Remote, cluster: Cluster, spec: JobSpec) -> None:
         ServiceDown: Spark's master, or YARN's ResourceManager, does not answer.
         JobError: there is not enough room now; says who holds it and which workers are missing.
     """
-    (yarn if cluster.yarn else standalone).require_room(head, cluster, spec)
+    (yarn if isinstance(cluster.scheduler, Yarn) else standalone).require_room(head, cluster, spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument, Yarn
 
 
 class Size(NamedTuple):
@@ -26,17 +26,18 @@ DRIVER_MB = 1024
 """Of the driver's container on YARN: the JVM, its Python, and the nets that it makes once to check them."""
 
 
-def driver(cluster: Cluster) -> Size | None:
+def driver(cluster: ClusterDocument) -> Size | None:
     """What a driver takes of the workers; None where it runs on the head."""
-    return Size(1, DRIVER_MB) if cluster.yarn else None
+    return Size(1, DRIVER_MB) if isinstance(cluster.scheduler, Yarn) else None
 
 
-def container(cores: int, memory_mb: int, cluster: Cluster) -> Size:
+def container(cores: int, memory_mb: int, cluster: ClusterDocument) -> Size:
     """What a container of an executor takes: YARN hands memory out in steps, up to the largest one."""
-    if cluster.yarn is None or memory_mb > cluster.yarn.container_memory_mb:
+    yarn = cluster.scheduler
+    if not isinstance(yarn, Yarn) or memory_mb > yarn.container_memory_mb:
         return Size(cores, memory_mb)
-    step = cluster.yarn.step_mb
-    return Size(cores, min(-(-memory_mb // step) * step, cluster.yarn.container_memory_mb))
+    step = yarn.step_mb
+    return Size(cores, min(-(-memory_mb // step) * step, yarn.container_memory_mb))
 
 
 def room(free: Iterable[Size], executor: Size, driver: Size | None = None) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, Yarn
 from bootstrap.errors import CommandFailed, JobError, ServiceDown, Unreachable
 from bootstrap.remote import Remote, connect
 from bootstrap.storage import SharedStorage
@@ -93,7 +93,7 @@ def kill(cluster: Cluster, job: str, console: Console) -> None:
     with connect(cluster, cluster.head) as head:
         kept = one_job(head, job)
         # The head's record may be of a follower that has given up, and not of what YARN runs.
-        runs_on = bool(cluster.yarn and yarn.unfinished(head, cluster, job))
+        runs_on = isinstance(cluster.scheduler, Yarn) and bool(yarn.unfinished(head, cluster, job))
     if kept.active or kept.state == "lost" or runs_on:
         _kill(cluster, job, console)
     else:
@@ -128,7 +128,7 @@ def _conclude(
     with suppress(CommandFailed):
         link.remote.get(f"{place.folder}/log", log)
     if code != 0:
-        if cluster.yarn and code == LOST:
+        if isinstance(cluster.scheduler, Yarn) and code == LOST:
             # A head that was rebooted has no ResourceManager yet, and what it ran goes with it.
             with suppress(ServiceDown):
                 yarn.kill(link.remote, cluster, place.id)
@@ -155,7 +155,7 @@ def _conclude(
 
 def _explained(head: Remote, cluster: Cluster, job: str, error: JobError) -> JobError:
     """The failure, with what only the cluster manager knows: why it gave too few executors."""
-    if cluster.yarn and NOT_GRANTED in error.given:
+    if isinstance(cluster.scheduler, Yarn) and NOT_GRANTED in error.given:
         with suppress(ServiceDown):
             reason = yarn.explain(head, cluster, job)
             if reason:
@@ -240,7 +240,7 @@ def _kill(cluster: Cluster, job: str, console: Console) -> None:
             )
             Unit(head, UNIT + job, f"{paths.JOBS}/{job}").stop()
             try:
-                if cluster.yarn:
+                if isinstance(cluster.scheduler, Yarn):
                     yarn.kill(head, cluster, job)
             finally:
                 looked_at = sweep(cluster, job)

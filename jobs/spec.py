@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument, HdInsight, Yarn
 from bootstrap.errors import ConfigError
 from jobs.room import Size, container, driver, room
 
@@ -170,24 +170,22 @@ class JobSpec(BaseModel):
         except ValidationError as error:
             raise ConfigError("the command line", _first(error), "Give another value.") from error
 
-    def check(self, cluster: Cluster) -> None:
+    def check(self, cluster: ClusterDocument) -> None:
         """The cluster is large enough, going by its document.
 
         Raises:
             ConfigError: it is not; the numbers are in the message.
         """
-        shape, number = cluster.worker, len(cluster.workers)
-        if cluster.hdinsight and not number:
-            number = cluster.hdinsight.workers  # nobody has asked who they are
+        shape, number = cluster.worker, cluster.worker_count
         grow = (
             "Lower it: with more workers it would be another cluster (docs/azure.md)."
-            if cluster.hdinsight
+            if isinstance(cluster.members, HdInsight)
             else f"Lower it, or run `pulumi config set workers N --stack {cluster.stack}` and `pulumi up`."
         )
         if self.cores > shape.cores:
             raise ConfigError(f"cores: {self.cores}", f"a worker has {shape.cores}", "Lower it.")
-        if cluster.yarn and self.memory > cluster.yarn.container_memory_mb:
-            most = cluster.yarn.container_memory_mb
+        if isinstance(cluster.scheduler, Yarn) and self.memory > cluster.scheduler.container_memory_mb:
+            most = cluster.scheduler.container_memory_mb
             raise ConfigError(
                 f"memory: {self.memory} MiB", f"YARN's largest container has {most} MiB", "Lower it."
             )

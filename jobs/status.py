@@ -6,7 +6,7 @@ import time
 
 from rich.table import Table
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, Yarn
 from bootstrap.errors import ServiceDown
 from bootstrap.remote import connect
 from jobs import records, yarn
@@ -25,7 +25,7 @@ def status(cluster: Cluster) -> Table:
     others, silent = list[tuple[str, str, str]](), ""
     with connect(cluster, cluster.head) as head:
         jobs = records.all_jobs(head)
-        if cluster.yarn:
+        if isinstance(cluster.scheduler, Yarn):
             try:
                 others = yarn.others(head, cluster, {kept.id for kept in jobs})
             except ServiceDown as error:

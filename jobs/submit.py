@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument, HdInsight, Yarn
 from jobs.room import DRIVER_HEAP_MB, DRIVER_MB
 from jobs.spec import JobSpec
 
@@ -55,20 +55,20 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
     ]
 
 
-def settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
+def settings(spec: JobSpec, cluster: ClusterDocument, place: JobPlace) -> dict[str, str]:
     """Spark's settings for the job."""
-    of_yarn = _yarn_settings(spec, cluster, place) if cluster.yarn else {}
+    of_yarn = _yarn_settings(spec, cluster, place) if isinstance(cluster.scheduler, Yarn) else {}
     return {**_settings(spec, place), **_quick(cluster), **of_yarn}
 
 
-def _quick(cluster: Cluster) -> dict[str, str]:
+def _quick(cluster: ClusterDocument) -> dict[str, str]:
     """HDInsight has options of its own there, a collector among them maybe: these would take their place."""
-    if cluster.hdinsight:
+    if isinstance(cluster.members, HdInsight):
         return {}
     return {"spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM}
 
 
-def _yarn_settings(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
+def _yarn_settings(spec: JobSpec, cluster: ClusterDocument, place: JobPlace) -> dict[str, str]:
     """What YARN has to know besides: whole containers, and the environment of a driver that is elsewhere."""
     given = {**environment(spec, cluster, place), "PYTHONPATH": f"{paths.CAFFE_HOME}/python"}
     # YARN puts the folder of the container's logs in its place: the events are aggregated with them.
@@ -119,7 +119,7 @@ def _settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
     }
 
 
-def spark_submit_argv(spec: JobSpec, cluster: Cluster, place: JobPlace) -> list[str]:
+def spark_submit_argv(spec: JobSpec, cluster: ClusterDocument, place: JobPlace) -> list[str]:
     """The whole command line; run it in the job's folder on the head.
 
     Raises:
@@ -131,7 +131,7 @@ def spark_submit_argv(spec: JobSpec, cluster: Cluster, place: JobPlace) -> list[
     return [
         f"{paths.SPARK_HOME}/bin/spark-submit",
         *["--master", cluster.spark_master],
-        *["--deploy-mode", "cluster" if cluster.yarn else "client"],
+        *["--deploy-mode", "cluster" if isinstance(cluster.scheduler, Yarn) else "client"],
         *["--name", place.id],
         *conf,
         *["--files", ",".join(file.name for file in spec.shipped)],
@@ -141,7 +141,7 @@ def spark_submit_argv(spec: JobSpec, cluster: Cluster, place: JobPlace) -> list[
     ]
 
 
-def environment(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, str]:
+def environment(spec: JobSpec, cluster: ClusterDocument, place: JobPlace) -> dict[str, str]:
     """The driver's environment: who it is, where its events go, and what overrides the prototxts."""
     given = {
         MARK: place.id,
@@ -155,7 +155,7 @@ def environment(spec: JobSpec, cluster: Cluster, place: JobPlace) -> dict[str, s
     return given | {f"CAFFE_SPARK_OVERRIDE_{name}": str(value) for name, value in over.items() if value}
 
 
-def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
+def script(spec: JobSpec, cluster: ClusterDocument, place: JobPlace) -> str:
     """The shell script that runs the job on the head.
 
     Raises:
@@ -165,12 +165,13 @@ def script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
         f"export {name}={shlex.quote(value)}\n" for name, value in environment(spec, cluster, place).items()
     )
     command = spark_submit_argv(spec, cluster, place)
-    if cluster.yarn:
+    if isinstance(cluster.scheduler, Yarn):
         events = f"{place.folder}/{EVENTS}"
-        follow = [paths.PYTHON, "-m", "jobs.on_head.yarn", cluster.yarn.resource_manager, place.id, events]
+        manager = cluster.scheduler.resource_manager
+        follow = [paths.PYTHON, "-m", "jobs.on_head.yarn", manager, place.id, events]
         # Its own modules come in the job's zip; the address that the driver calls back is the head's own.
         exports += f"export PYTHONPATH={TRAINER}\n"
-        if not cluster.hdinsight:
+        if not isinstance(cluster.members, HdInsight):
             exports += f"export SPARK_SUBMIT_OPTS={shlex.quote(QUICK_JVM)}\n"
         exports += f". {paths.IDENTITY}; export NODE_ADDRESS\n"
         command = [*follow, paths.YARN, *command]

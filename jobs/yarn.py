@@ -56,9 +56,7 @@ def ask(head: Remote, cluster: Cluster, path: str) -> Mapping[str, Any]:
 
 def starter(cluster: Cluster) -> str:
     """Who starts a daemon of YARN again: our roles, but for HDInsight, whose Ambari does. Ends a `Run …`."""
-    if cluster.hdinsight:
-        return f"`pulumi stack output gateway --stack {cluster.stack}`: Ambari, there, starts it"
-    return f"`fab bootstrap --stack {cluster.stack}`, which starts it"
+    return cluster.members.start_services(cluster.stack)
 
 
 def command(*words: str) -> str:
@@ -74,8 +72,8 @@ def short(host: str) -> str:
 
 def access(cluster: Cluster) -> Yarn:
     """The cluster's YARN; it is a bug to ask others for it."""
-    assert cluster.yarn is not None  # noqa: S101 - callers look first
-    return cluster.yarn
+    assert isinstance(cluster.scheduler, Yarn)  # noqa: S101 - callers look first
+    return cluster.scheduler
 
 
 def refuse_without_room(

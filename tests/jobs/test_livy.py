@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import ConfigError, JobError, ServiceDown
 from jobs.livy import body, run_by_livy
 from jobs.livy_batches import Livy, Refused
@@ -134,7 +134,7 @@ class LivyServer:
 
 
 class World:
-    def __init__(self, tmp_path: Path, cluster: Cluster, storage: Memory, livy: LivyServer) -> None:
+    def __init__(self, tmp_path: Path, cluster: ClusterDocument, storage: Memory, livy: LivyServer) -> None:
         self.results, self.cluster, self.storage, self.livy = tmp_path, cluster, storage, livy
         self.spec = JobSpec.from_file(SPECS / "mnist.yaml")
         self.out = io.StringIO()
@@ -152,16 +152,15 @@ def world(tmp_path: Path, yarn_document: dict[str, Any], monkeypatch: pytest.Mon
     document = {
         **yarn_document,
         "provider": "azure",
-        "workers": [],
-        "shared_storage": URI,
-        "blob": {"account": "account1", "key": "a2V5"},
-        "hdinsight": {
+        "storage": {"kind": "blob", "uri": URI, "key": "a2V5"},
+        "members": {
+            "kind": "hdinsight",
             "subscription": "s",
             "resource_group": "g",
             "name": "mycluster",
             "region": "westeurope",
             "artifacts": "wasbs://artifacts@account1.blob.core.windows.net",
-            "workers": 3,
+            "worker_count": 3,
             "gateway": livy.url,
             "gateway_user": "admin",
             "gateway_password": PASSWORD,
@@ -170,11 +169,11 @@ def world(tmp_path: Path, yarn_document: dict[str, Any], monkeypatch: pytest.Mon
 
     class Blobs:
         @staticmethod
-        def of(_: Cluster) -> Memory:
+        def of(_: ClusterDocument) -> Memory:
             return storage
 
     monkeypatch.setattr("bootstrap.blob.Blobs", Blobs)
-    yield World(tmp_path, Cluster.model_validate(document), storage, livy)
+    yield World(tmp_path, ClusterDocument.model_validate(document), storage, livy)
     livy.server.shutdown()
 
 
@@ -257,7 +256,7 @@ def test_a_job_larger_than_the_declared_cluster_never_leaves(world: World) -> No
     assert world.livy.submitted == {}
 
 
-def test_a_stack_without_livy_is_told_to_leave_the_flag_out(yarn_cluster: Cluster) -> None:
+def test_a_stack_without_livy_is_told_to_leave_the_flag_out(yarn_cluster: ClusterDocument) -> None:
     with pytest.raises(ConfigError, match=r"it has no Livy.*Leave --livy out"):
         Livy.of(yarn_cluster)
 

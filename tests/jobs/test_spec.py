@@ -180,8 +180,8 @@ def test_what_does_not_fit_is_refused_with_the_numbers(
 
 def test_on_hdinsight_nobody_is_told_to_declare_more_workers(yarn_cluster: Cluster) -> None:
     theirs = HdInsight(
-        subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", workers=2
+        subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", worker_count=2
     )
-    cluster = yarn_cluster.model_copy(update={"hdinsight": theirs})
+    cluster = yarn_cluster.model_copy(update={"members": theirs})
     with pytest.raises(ConfigError, match=r"executors: 90.*another cluster \(docs/azure.md\)"):
         JobSpec.from_file(SPECS / "mnist.yaml").with_overrides(executors=90).check(cluster)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.cluster import Cluster, HdInsight
+from bootstrap.cluster import Cluster, HdInsight, Yarn
 from bootstrap.errors import JobError, ServiceDown
 from bootstrap.remote import Result
 from jobs import yarn
@@ -124,9 +124,9 @@ def test_nodes_are_known_by_their_own_names_where_yarn_has_full_ones(
 
 
 def test_memory_counts_as_yarn_rounds_it(yarn_cluster: Cluster, spec: JobSpec) -> None:
-    assert yarn_cluster.yarn is not None
-    coarse = yarn_cluster.yarn.model_copy(update={"step_mb": 512})
-    cluster = yarn_cluster.model_copy(update={"yarn": coarse})
+    assert isinstance(yarn_cluster.scheduler, Yarn)
+    coarse = yarn_cluster.scheduler.model_copy(update={"step_mb": 512})
+    cluster = yarn_cluster.model_copy(update={"scheduler": coarse})
     odd = spec.model_copy(update={"memory": 1100, "executors": 1})
     there = [node("w1", memory=1024), node("w2", memory=1500)]
     yarn.refuse_without_room(there, [], yarn_cluster, odd)
@@ -141,10 +141,10 @@ def test_a_page_in_place_of_an_answer_is_no_answer(yarn_cluster: Cluster) -> Non
 
 def test_on_hdinsight_ambari_starts_what_is_down(yarn_cluster: Cluster) -> None:
     theirs = HdInsight(
-        subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", workers=2
+        subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", worker_count=2
     )
     with pytest.raises(ServiceDown, match="Ambari, there, starts it"):
-        yarn.ask(Manager(), yarn_cluster.model_copy(update={"hdinsight": theirs}), "info")  # type: ignore[arg-type]
+        yarn.ask(Manager(), yarn_cluster.model_copy(update={"members": theirs}), "info")  # type: ignore[arg-type]
 
 
 def test_killing_what_has_ended_does_nothing(yarn_cluster: Cluster) -> None:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
-import json
-
 import pytest
+from pydantic import ValidationError
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.errors import StackError
+from tests.bootstrap.hdinsight_cluster import hdinsight
+from tests.conftest import HOST_KEY
+
+__all__ = ["hdinsight"]
+
+NODES = tuple(Node(name=name, address="10.0.0.9", host_key=HOST_KEY) for name in ("hn0", "wn0", "wn1"))
 
 
 def test_the_head_comes_first_and_workers_in_their_order(cluster: Cluster) -> None:
@@ -18,87 +23,30 @@ def test_an_unknown_node_lists_the_known_ones(cluster: Cluster) -> None:
         cluster.node("w9")
 
 
-@pytest.mark.parametrize("as_text", [False, True])
-def test_it_is_read_from_a_stacks_outputs(cluster_document: dict[str, object], as_text: bool) -> None:
-    output = json.dumps(cluster_document) if as_text else cluster_document
-    assert Cluster.from_outputs("dev", {"cluster": output, "other": 1}).stack == "dev"
+def test_nodes_of_this_moment_replace_what_is_declared_and_nothing_else(hdinsight: ClusterDocument) -> None:
+    cluster = Cluster.of(hdinsight, head=NODES[0], workers=NODES[1:])
+    assert cluster.nodes == NODES
+    assert (hdinsight.worker_count, cluster.worker_count) == (3, 2)
+    assert (cluster.members, cluster.storage, cluster.roles) == (
+        hdinsight.members,
+        hdinsight.storage,
+        hdinsight.roles,
+    )
+    assert Cluster.of(cluster, workers=NODES[1:]) == cluster
 
 
-def test_a_stack_without_the_output_says_what_it_exports() -> None:
-    with pytest.raises(StackError, match=r"no output `cluster` \(it exports: vpc\).*pulumi up --stack dev"):
-        Cluster.from_outputs("dev", {"vpc": 1})
-
-
-def test_another_version_is_refused(cluster_document: dict[str, object]) -> None:
-    with pytest.raises(StackError, match="has version 2, this project reads 1"):
-        Cluster.from_outputs("dev", {"cluster": {**cluster_document, "version": 2}})
-
-
-@pytest.mark.parametrize("change", [{"workers": []}, {"surprise": 1}, {"spark_master": None}])
-def test_a_wrong_shape_names_the_place_and_shows_no_secret(
-    cluster_document: dict[str, object], change: dict[str, object]
-) -> None:
-    with pytest.raises(StackError, match=f"not valid.*{next(iter(change))}") as caught:
-        Cluster.from_outputs("dev", {"cluster": {**cluster_document, **change}})
-    assert "PRIVATE" not in str(caught.value)
-    assert caught.value.__cause__ is None
+def test_without_workers_or_with_a_host_key_unknown_it_is_no_cluster(hdinsight: ClusterDocument) -> None:
+    with pytest.raises(ValidationError, match="workers"):
+        Cluster.of(hdinsight, head=NODES[0], workers=())
+    with pytest.raises(ValidationError, match="head"):
+        Cluster.of(hdinsight, workers=NODES[1:])
+    with pytest.raises(ValidationError, match="host_key"):
+        Node(name="w1", address="10.0.0.9", host_key="")
 
 
 def test_secrets_do_not_print(cluster: Cluster) -> None:
     assert "PRIVATE" not in f"{cluster!r} {cluster}"
     assert "not-to-be-seen" not in f"{cluster!r} {cluster}"
-
-
-# ---- clusters of HDInsight's shape
-
-HDINSIGHT = {
-    "subscription": "s",
-    "resource_group": "g",
-    "name": "n",
-    "region": "westeurope",
-    "artifacts": "wasbs://artifacts@account1.blob.core.windows.net",
-    "workers": 3,
-}
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"blob": None}, "blob: it belongs to a shared_storage of wasb"),
-        ({"shared_storage": "hdfs://head:9000"}, "blob: it belongs"),
-        ({"yarn": None}, "yarn: it belongs to a spark_master of yarn"),
-        ({"spark_master": "spark://head:7077"}, "yarn: it belongs"),
-        ({"workers": []}, "workers: there is none"),
-    ],
-)
-def test_what_does_not_fit_together_is_refused(
-    yarn_document: dict[str, object], change: dict[str, object], words: str
-) -> None:
-    with pytest.raises(StackError, match=words):
-        Cluster.from_outputs("dev", {"cluster": {**yarn_document, **change}})
-
-
-def test_nodes_with_yarn_run_an_hdfs_of_their_own_beside_the_blobs(
-    cluster: Cluster, yarn_cluster: Cluster
-) -> None:
-    assert (yarn_cluster.hdfs, yarn_cluster.on_hdfs) == ("hdfs://head:9000", False)
-    assert (cluster.hdfs, cluster.on_hdfs) == ("hdfs://head:9000", True)
-
-
-def test_only_clusters_of_hdinsights_shape_take_script_actions(
-    cluster: Cluster, yarn_cluster: Cluster
-) -> None:
-    assert yarn_cluster.takes_script_actions
-    assert not cluster.takes_script_actions
-
-
-def test_hdinsight_names_no_workers_and_has_one_role(yarn_document: dict[str, object]) -> None:
-    document = {**yarn_document, "provider": "azure", "workers": [], "hdinsight": HDINSIGHT}
-    cluster = Cluster.from_outputs("azure", {"cluster": document})
-    assert cluster.workers == ()
-    assert cluster.roles == ("hdinsight",)
-    assert cluster.hdfs == ""
-    assert cluster.takes_script_actions
 
 
 def test_the_key_of_the_storage_account_is_a_secret_of_the_nodes(yarn_cluster: Cluster) -> None:
