@@ -48,7 +48,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run(arm: Arm, hdinsight: ClusterDocument, console: Console) -> Run:
     def go(
-        action: ScriptAction = FRAMEWORK, uri: str = URI, cluster: Cluster = hdinsight, **rest: Any
+        action: ScriptAction = FRAMEWORK, uri: str = URI, cluster: ClusterDocument = hdinsight, **rest: Any
     ) -> Execution:
         return actions.run(cluster, action, uri, console, **rest)
 
