@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bootstrap import script_actions
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import AutoScalingGroup, Cluster
 from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
 from bootstrap.errors import CaffeSparkError, ConfigError
@@ -30,15 +30,15 @@ from bootstrap.framework import (
 )
 from bootstrap.script_actions.report import report
 from bootstrap.stack import load_cluster, stacks_up
-from jobs.data import ensure_data
-from jobs.livy import run_by_livy
-from jobs.livy_batches import Livy
-from jobs.logs import show as show_log
-from jobs.run import attach as follow_job
-from jobs.run import kill as kill_job
-from jobs.run import run_job
+from jobs import capacity
+from jobs.backends.registry import LIVY, Backends
+from jobs.datasets.prepare import ensure_data
+from jobs.run.logs import show as show_log
+from jobs.run.run import attach as follow_job
+from jobs.run.run import kill as kill_job
+from jobs.run.run import run_job
+from jobs.run.status import status as job_status
 from jobs.spec import JobSpec
-from jobs.status import status as job_status
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parent
@@ -70,6 +70,12 @@ def expected_errors_in_one_line(body: Body) -> Body:
 def cluster_of(stack: str | None, *, wait: bool = True) -> Cluster:
     """The cluster of a stack, read from its outputs; where workers come and go, with those of this moment."""
     return resolve(load_cluster(ROOT, stack, environment(ROOT, os.environ)), console, wait=wait)
+
+
+def backends_of(stack: str | None) -> Backends:
+    """The ways to run jobs on a stack's cluster; nodes are looked for by those that need them."""
+    document = load_cluster(ROOT, stack, environment(ROOT, os.environ))
+    return Backends(document, lambda: resolve(document, console, wait=False))
 
 
 def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recipe:
@@ -144,17 +150,18 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
             f"Run `fab build-headnode --recipe {recipe}{_same(stack)}`, then this without --recipe.",
         )
     if livy:
-        declared = load_cluster(ROOT, stack, environment(ROOT, os.environ))
-        server = Livy.of(declared)
-        run_by_livy(server, declared, job, require_persisted(declared), console, results=RESULTS)
+        with backends_of(stack) as backends:
+            server = backends.get(LIVY)
+            run_job(server, job, require_persisted(backends.document), console, RESULTS)
         return
     cluster = cluster_of(stack)
-    job.check(cluster)
+    capacity.check(job, cluster)
     chosen = chosen_recipe(context, cluster, recipe)
     apply(cluster, cluster.roles, console=console)
     framework = ensure_framework(cluster, chosen, console=console)
     ensure_data(cluster, job, console)
-    run_job(cluster, job, framework.key, console, RESULTS)
+    with Backends.of(cluster) as backends:
+        run_job(backends.default, job, framework.key, console, RESULTS)
     same = _same(stack)
     console.print(
         f"Next: `fab doctor{same}`, another `fab submit-mnist{same}`, or `pulumi destroy{same}`",
@@ -166,7 +173,8 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
 @expected_errors_in_one_line
 def attach(_: Context, job: str, stack: str | None = None) -> None:
     """Follow a job that was left running, and bring back its results."""
-    follow_job(cluster_of(stack, wait=False), job, console, RESULTS)
+    with backends_of(stack) as backends:
+        follow_job(backends, job, console, RESULTS)
 
 
 @task(name="script-actions", help={"stack": STACK_HELP})
@@ -180,7 +188,8 @@ def list_script_actions(_: Context, stack: str | None = None) -> None:
 @expected_errors_in_one_line
 def status(_: Context, stack: str | None = None) -> None:
     """The jobs that the cluster runs and has run, and how far they are."""
-    print_whole(job_status(cluster_of(stack, wait=False)))
+    with backends_of(stack) as backends:
+        print_whole(job_status(backends))
 
 
 @task(
@@ -197,14 +206,16 @@ def logs(
     _: Context, job: str, executor: int | None = None, follow: bool = False, stack: str | None = None
 ) -> None:
     """What a job's driver or one of its executors wrote, while it runs and after its end."""
-    show_log(cluster_of(stack, wait=False), job, print, executor=executor, follow=follow)
+    with backends_of(stack) as backends:
+        show_log(backends, job, print, executor=executor, follow=follow)
 
 
 @task(positional=["job"], help={"job": "job id, as submit-mnist printed it", "stack": STACK_HELP})
 @expected_errors_in_one_line
 def kill(_: Context, job: str, stack: str | None = None) -> None:
     """End a job that runs, with everything that it has started anywhere."""
-    kill_job(cluster_of(stack, wait=False), job, console)
+    with backends_of(stack) as backends:
+        kill_job(backends, job, console)
 
 
 @task(help={"stack": STACK_HELP})
@@ -212,13 +223,13 @@ def kill(_: Context, job: str, stack: str | None = None) -> None:
 def workers(_: Context, stack: str | None = None) -> None:
     """Who is in the cluster: how far each machine is, and what the cloud says where some are missing."""
     cluster = load_cluster(ROOT, stack, environment(ROOT, os.environ))
-    if cluster.worker_group is None:
+    if not isinstance(cluster.members, AutoScalingGroup):
         for node in cluster.nodes:
             console.print(f"{node.name:<8} {node.address}")
         return
     from bootstrap.fleet import look
 
-    fleet = look(cluster, cluster.worker_group)
+    fleet = look(cluster, cluster.members)
     print_whole(table(fleet))
     for line in fleet.news:
         console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -19,7 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from rich.console import Console
+
 from bootstrap.cluster import Cluster
+from bootstrap.discover import resolve
 from bootstrap.stack import load_cluster
 from tools.environment import environment
 
@@ -60,7 +63,7 @@ def main() -> None:
     arguments.add_argument("--stack")
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
-    cluster = load_cluster(ROOT, options.stack, environment(ROOT, os.environ))
+    cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
     env = {**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

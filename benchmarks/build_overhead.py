@@ -12,7 +12,10 @@ import argparse
 import os
 from pathlib import Path
 
+from rich.console import Console
+
 from bootstrap import paths
+from bootstrap.discover import resolve
 from bootstrap.errors import BuildError
 from bootstrap.framework import load_recipe
 from bootstrap.framework.manifest import MANIFEST, Manifest
@@ -39,7 +42,8 @@ def main() -> None:
     """Read ours, run the bare one, print both and their ratio."""
     arguments = argparse.ArgumentParser(description="Our build against a bare make")
     arguments.add_argument("--stack")
-    cluster = load_cluster(ROOT, arguments.parse_args().stack, environment(ROOT, os.environ))
+    stack = arguments.parse_args().stack
+    cluster = resolve(load_cluster(ROOT, stack, environment(ROOT, os.environ)), Console())
     recipe = load_recipe("caffe-cpu")
     with connect(cluster, cluster.head) as head:
         key = head.run(f"basename $(readlink {paths.CAFFE_HOME})").stdout.strip()

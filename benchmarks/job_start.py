@@ -5,8 +5,8 @@
 Needs a stack with YARN on which `fab submit-mnist` has run. Data and results are on the nodes' HDFS for
 both, so that only who hands out executors differs; both take turns at going first. Prints the seconds of each
 step of the way, throughput and accuracy by round, and ratios as min … median … max. With --slow-jvm the
-other one is YARN with the JVM's own defaults: what `jobs.submit.QUICK_JVM` saves. The stack has YARN alone
-at the end.
+other one is YARN with the JVM's own defaults: what `QUICK_JVM` in jobs/submission saves. The stack has YARN
+alone at the end.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from typing import Any
 from rich.console import Console
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, Hdfs, Standalone
+from bootstrap.discover import resolve
 from bootstrap.execute import apply
 from bootstrap.remote import connect
 from bootstrap.stack import load_cluster
-from jobs import submit
-from jobs.data import ensure_data
-from jobs.run import run_job
+from jobs.backends.registry import Backends
+from jobs.datasets.prepare import ensure_data
+from jobs.run.run import run_job
 from jobs.spec import JobSpec
-from jobs.submit import QUICK_JVM
+from jobs.submission import spark_submit
+from jobs.submission.spark_submit import QUICK_JVM
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,11 +51,11 @@ def main() -> None:
     arguments.add_argument("--iterations", type=int, default=300)
     arguments.add_argument("--slow-jvm", action="store_true")
     options = arguments.parse_args()
-    stack = load_cluster(ROOT, options.stack, environment(ROOT, os.environ))
-    on_hdfs = {"shared_storage": stack.hdfs, "blob": None}
+    stack = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
+    on_hdfs = stack.model_copy(update={"storage": Hdfs(uri=stack.hdfs)})
     clusters = {
-        "yarn": stack.model_copy(update=on_hdfs),
-        "standalone": stack.model_copy(update={**on_hdfs, "yarn": None, "spark_master": "spark://head:7077"}),
+        "yarn": on_hdfs,
+        "standalone": on_hdfs.model_copy(update={"scheduler": Standalone(master="spark://head:7077")}),
     }
     if options.slow_jvm:
         clusters = {"yarn": clusters["yarn"], "slow-jvm": clusters["yarn"]}
@@ -67,8 +69,9 @@ def main() -> None:
             for turn in range(options.rounds):
                 for kind in sorted(clusters, reverse=bool(turn % 2)):
                     switch(stack, clusters, kind, quiet)
-                    submit.QUICK_JVM = "" if kind == "slow-jvm" else QUICK_JVM
-                    summary = run_job(clusters[kind], spec, "", quiet, Path(results))
+                    spark_submit.QUICK_JVM = "" if kind == "slow-jvm" else QUICK_JVM
+                    with Backends.of(clusters[kind]) as backends:
+                        summary = run_job(backends.default, spec, "", quiet, Path(results))
                     assert summary is not None
                     figures = way(clusters[kind], summary.job)
                     figures |= {"images/s": summary.images_per_s or 0.0, "accuracy": summary.accuracy or 0.0}

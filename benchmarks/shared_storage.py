@@ -17,8 +17,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bootstrap.discover import resolve
 from bootstrap.stack import load_cluster
-from jobs.run import run_job
+from jobs.backends.registry import Backends
+from jobs.run.run import run_job
 from jobs.spec import JobSpec
 from tools.environment import environment
 
@@ -35,7 +37,7 @@ def main() -> None:
     arguments.add_argument("--iterations", type=int, default=300)
     options = arguments.parse_args()
     clusters = {
-        kind: load_cluster(ROOT, stack, environment(ROOT, os.environ))
+        kind: resolve(load_cluster(ROOT, stack, environment(ROOT, os.environ)), Console())
         for kind, stack in (("hdfs", options.hdfs), ("s3a", options.s3))
     }
     spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)
@@ -46,7 +48,8 @@ def main() -> None:
             seen: dict[str, dict[str, float]] = {}
             # Whoever goes first finds other caches: they take turns at that, too.
             for kind in sorted(clusters, reverse=bool(turn % 2)):
-                summary = run_job(clusters[kind], spec, "", quiet, Path(results))
+                with Backends.of(clusters[kind]) as backends:
+                    summary = run_job(backends.default, spec, "", quiet, Path(results))
                 assert summary is not None
                 seconds = {phase: summary.seconds[phase] for phase in PHASES}
                 seen[kind] = {"images/s": summary.images_per_s or 0.0, **seconds}

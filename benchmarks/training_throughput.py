@@ -16,8 +16,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bootstrap.discover import resolve
 from bootstrap.stack import load_cluster
-from jobs.run import run_job
+from jobs.backends.registry import Backends
+from jobs.run.run import run_job
 from jobs.spec import JobSpec
 from tools.environment import environment
 
@@ -31,7 +33,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--iterations", type=int, default=300)
     options = arguments.parse_args()
-    cluster = load_cluster(ROOT, options.stack, environment(ROOT, os.environ))
+    cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
     spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml")
     spec = spec.model_copy(
         update={"max_iter": options.iterations, "test": False, "features": (), "label": ""}
@@ -43,7 +45,8 @@ def main() -> None:
             speed = {}
             for transport in ("ethernet", "none"):
                 job = spec.model_copy(update={"transport": transport})
-                summary = run_job(cluster, job, "", quiet, Path(results))
+                with Backends.of(cluster) as backends:
+                    summary = run_job(backends.default, job, "", quiet, Path(results))
                 speed[transport] = (summary.images_per_s if summary else None) or 0.0
             ratios.append(speed["ethernet"] / speed["none"])
             print(

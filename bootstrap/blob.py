@@ -19,7 +19,7 @@ from azure.core.exceptions import (
 from azure.storage.blob import ContainerClient
 
 from bootstrap import azure
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Blob, ClusterDocument, HdInsight
 from bootstrap.errors import ConfigError, ServiceDown, StackError
 from bootstrap.script_actions.action import ScriptAction
 
@@ -89,7 +89,7 @@ class Blobs:
     """Whether the account's key opens it; else it is the operator's own login."""
 
     @classmethod
-    def of(cls, cluster: Cluster, uri: str | None = None) -> Blobs:
+    def of(cls, cluster: ClusterDocument, uri: str | None = None) -> Blobs:
         """The cluster's shared storage, or another container: the artefacts' one. Nothing is asked yet.
 
         Raises:
@@ -104,7 +104,8 @@ class Blobs:
                 "it is no URI of blob storage (wasbs://CONTAINER@ACCOUNT.blob.core.windows.net)",
                 f"Mend the stack's settings, then run `pulumi up --stack {stack}`.",
             )
-        access = cluster.blob if cluster.blob and cluster.blob.account == account else None
+        storage = cluster.storage
+        access = storage if isinstance(storage, Blob) and storage.account == account else None
         key = access.key.get_secret_value() if access and access.key is not None else None
         server = access.server if access else ""
         mend = f"`fab bootstrap --stack {stack}`" if server else f"`pulumi up --refresh --stack {stack}`"
@@ -185,7 +186,7 @@ class Blobs:
                 raise refusal from error
 
 
-def upload(cluster: Cluster, action: ScriptAction) -> str:
+def upload(cluster: ClusterDocument, action: ScriptAction) -> str:
     """Put a script where HDInsight, or its rehearsal, fetches it from; the URI. The same text is put once.
 
     Its name is its content, and who else has the account's key may have written something else there.
@@ -193,7 +194,7 @@ def upload(cluster: Cluster, action: ScriptAction) -> str:
     Raises:
         ConfigError, StackError, ServiceDown: as for `Blobs.read`.
     """
-    artifacts = cluster.hdinsight.artifacts if cluster.hdinsight else None
+    artifacts = cluster.members.artifacts if isinstance(cluster.members, HdInsight) else None
     blobs = Blobs.of(cluster, artifacts)
     script = action.script.encode()
     if blobs.read(action.path) != script:

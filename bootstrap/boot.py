@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import ClusterDocument, DeclaredNode
 from bootstrap.operations.shell import quote
 from bootstrap.plan import order, plan_node
 from bootstrap.render import render
@@ -32,7 +32,7 @@ METADATA: Final = "http://169.254.169.254"
 _ON_NODE: Final = Path(__file__).parent / "on_node" / "boot.py"
 _PROGRAM: Final = "/usr/local/lib/caffe-spark/boot.py"
 _SETTINGS: Final = "/etc/caffe-spark/boot.json"
-_ANY_WORKER: Final = Node(name="any-worker", address="192.0.2.1", host_key="")
+_ANY_WORKER: Final = DeclaredNode(name="any-worker", address="192.0.2.1")
 """Stands for machines that are not there yet: roles ask each one who it is (`paths.IDENTITY`)."""
 
 
@@ -81,7 +81,7 @@ def script_key(role: str, sha256: str) -> str:
     return f"{paths.BOOT_SCRIPTS}/{role}-{sha256[:16]}.sh"
 
 
-def rendered(cluster: Cluster, role: Kind, given: Mapping[str, Any]) -> str:
+def rendered(cluster: ClusterDocument, role: Kind, given: Mapping[str, Any]) -> str:
     """Everything that makes a machine the head, or any worker, of this cluster: one script with its secrets.
 
     `given` overrides the roles' defaults, as in `bootstrap.execute.apply`.
@@ -92,7 +92,7 @@ def rendered(cluster: Cluster, role: Kind, given: Mapping[str, Any]) -> str:
     return _script(cluster, role, cluster.roles, given)
 
 
-def framework_script(cluster: Cluster, given: Mapping[str, Any]) -> str:
+def framework_script(cluster: ClusterDocument, given: Mapping[str, Any]) -> str:
     """What puts a framework that has been compiled onto any worker; `given` is role `caffe`'s.
 
     Raises:
@@ -101,7 +101,7 @@ def framework_script(cluster: Cluster, given: Mapping[str, Any]) -> str:
     return _script(cluster, "worker", ("caffe",), given)
 
 
-def _script(cluster: Cluster, kind: Kind, roles: tuple[str, ...], given: Mapping[str, Any]) -> str:
+def _script(cluster: ClusterDocument, kind: Kind, roles: tuple[str, ...], given: Mapping[str, Any]) -> str:
     node = cluster.head if kind == "head" else _ANY_WORKER
     return render(plan_node(order([load_role(name) for name in roles]), cluster, node, given))
 

@@ -1,4 +1,4 @@
-"""Who is in a cluster right now: fixed nodes as the stack says, those that come and go as they report."""
+"""Nodes of a cluster at this moment: fixed ones as the stack names them, others as they have reported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.table import Table
 
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument, Fixed, HdInsight, Node
 from bootstrap.errors import StackError
 
 if TYPE_CHECKING:
@@ -20,8 +20,10 @@ PATIENCE: Final = 1800.0
 POLL: Final = 10.0
 
 
-def resolve(cluster: Cluster, console: Console, *, wait: bool = True, patience: float = PATIENCE) -> Cluster:
-    """The cluster with the host keys and workers of this moment; one of fixed nodes is returned as it is.
+def resolve(
+    cluster: ClusterDocument, console: Console, *, wait: bool = True, patience: float = PATIENCE
+) -> Cluster:
+    """Make the declared cluster one whose nodes are known: with the host keys and workers of this moment.
 
     With `wait`, machines that are on their way are waited for, with a line for each change. Capacity that the
     cloud does not have is said in its own words, and not waited for.
@@ -30,16 +32,23 @@ def resolve(cluster: Cluster, console: Console, *, wait: bool = True, patience: 
         StackError: there is no such group or cluster, the head has not come up, or no worker has.
         ConfigError, ServiceDown: the cloud refuses, or cannot be reached.
     """
-    if cluster.hdinsight is not None:
-        # Azure's clients take a second, which other clusters need not pay
-        from bootstrap.hdinsight import resolve_hosts
+    match cluster.members:
+        case Fixed(workers=workers):
+            return Cluster.of(cluster, workers=workers)
+        case AutoScalingGroup() as group:
+            return _resolve_group(cluster, group, console, wait=wait, patience=patience)
+        case HdInsight():
+            # Azure's clients take a second, which other clusters need not pay
+            from bootstrap.hdinsight import resolve_hosts
 
-        return resolve_hosts(
-            cluster, lambda line: console.print(f"workers  {line}", soft_wrap=True, highlight=False)
-        )
-    group = cluster.worker_group
-    if group is None:
-        return cluster
+            return resolve_hosts(
+                cluster, lambda line: console.print(f"workers  {line}", soft_wrap=True, highlight=False)
+            )
+
+
+def _resolve_group(
+    cluster: ClusterDocument, group: AutoScalingGroup, console: Console, *, wait: bool, patience: float
+) -> Cluster:
     from bootstrap.fleet import look
 
     told = ""
@@ -53,12 +62,12 @@ def resolve(cluster: Cluster, console: Console, *, wait: bool = True, patience: 
         if fleet.settled or not wait or time.monotonic() > deadline:
             break
         time.sleep(POLL)
-    for refusal in fleet.refusals[:1] if len(fleet.members) < fleet.desired else ():
+    for refusal in fleet.refusals[:1] if len(fleet.members) < fleet.desired_capacity else ():
         console.print(f"capacity {refusal}", style="yellow", soft_wrap=True, highlight=False, markup=False)
     return completed(cluster, fleet)
 
 
-def completed(cluster: Cluster, fleet: Fleet) -> Cluster:
+def completed(cluster: ClusterDocument, fleet: Fleet) -> Cluster:
     """The cluster's document, filled in. Pure.
 
     Raises:
@@ -91,8 +100,8 @@ def completed(cluster: Cluster, fleet: Fleet) -> Cluster:
             next(iter([*reasons, *fleet.refusals]), f"none is ready: {_line(fleet)}"),
             look_again,
         )
-    here = cluster.head.model_copy(update={"host_key": head.host_key})
-    return cluster.model_copy(update={"head": here, "workers": workers})
+    here = Node.model_validate({**dict(cluster.head), "host_key": head.host_key})
+    return Cluster.of(cluster, head=here, workers=workers)
 
 
 def table(fleet: Fleet) -> Table:
@@ -120,4 +129,4 @@ def _line(fleet: Fleet) -> str:
     states = [member.state for member in fleet.members]
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
     head = fleet.head.state if fleet.head else "starting"
-    return f"head {head}; {', '.join(counts) or 'none'} of {fleet.desired}"
+    return f"head {head}; {', '.join(counts) or 'none'} of {fleet.desired_capacity}"

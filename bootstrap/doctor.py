@@ -17,7 +17,7 @@ from rich.text import Text
 
 from bootstrap import paths
 from bootstrap import remote as ssh
-from bootstrap.cluster import OPTIONAL_ROLES, Cluster, Node
+from bootstrap.cluster import OPTIONAL_ROLES, Blob, Cluster, Hdfs, Node, Standalone, Yarn
 from bootstrap.command import Check
 from bootstrap.errors import CaffeSparkError
 from bootstrap.execute import Connect
@@ -216,29 +216,36 @@ def _ports(cluster: Cluster, node: Node, peer: Node) -> dict[int, str]:
         return _head_ports(cluster)
     ports = {DATANODE_PORT: "HDFS DataNode"} if cluster.hdfs else {}
     if node.name == cluster.head.name:
-        if "yarn" in cluster.roles:
-            ports[NODE_MANAGER_HTTP] = "YARN NodeManager"
-        elif not cluster.yarn:
-            ports[SPARK_WORKER_UI] = "Spark worker"
+        ports |= _scheduler_ports(cluster)[1]
         if cluster.ssh.jump:
             ports[cluster.ssh.port] = "SSH"
     return ports
 
 
 def _head_ports(cluster: Cluster) -> dict[int, str]:
-    ports = {} if cluster.hdinsight else {paths.DEPOT_PORT: "depot"}
-    if cluster.blob and cluster.blob.server == cluster.head.address:
+    ports = {} if cluster.members.managed else {paths.DEPOT_PORT: "depot"}
+    if isinstance(cluster.storage, Blob) and cluster.storage.server == cluster.head.address:
         ports[BLOB_PORT] = "blob server"
-    manager = cluster.yarn.resource_manager if cluster.yarn and not cluster.hdinsight else ""
-    for uri, what in (
-        (cluster.spark_master, "Spark master"),
-        (cluster.hdfs, "HDFS NameNode"),
-        (manager, "YARN ResourceManager"),
-    ):
-        port = urlsplit(uri).port
-        if port is not None:
-            ports[port] = what
+    ports |= _scheduler_ports(cluster)[0]
+    if cluster.hdfs:
+        ports |= _port(cluster.hdfs, "HDFS NameNode")
     return ports
+
+
+def _scheduler_ports(cluster: Cluster) -> tuple[dict[int, str], dict[int, str]]:
+    """Ports of the scheduler's daemons, on the head and on workers; none where the cloud runs them."""
+    if cluster.members.managed:
+        return {}, {}
+    match cluster.scheduler:
+        case Standalone(master=master):
+            return _port(master, "Spark master"), {SPARK_WORKER_UI: "Spark worker"}
+        case Yarn(resource_manager=manager):
+            return _port(manager, "YARN ResourceManager"), {NODE_MANAGER_HTTP: "YARN NodeManager"}
+
+
+def _port(uri: str, what: str) -> dict[int, str]:
+    port = urlsplit(uri).port
+    return {} if port is None else {port: what}
 
 
 def _storage(cluster: Cluster) -> Check:
@@ -256,7 +263,7 @@ got=$(dfs -cat "$file") || {{ echo "$got"; exit 1; }}
 [ "$got" = "$text" ] || {{ echo "wrote '$text', read '$got'"; exit 1; }}
 dfs -rm -skipTrash "$file" >/dev/null"""
     look = f"then `journalctl -u hdfs-namenode` on {cluster.head.name} if it fails again"
-    if not cluster.on_hdfs:
+    if not isinstance(cluster.storage, Hdfs):
         look = "the line says whether the server, its name, the key or the right is missing"
     fix = f"Run `fab bootstrap`; {look}."
     return Check("", "shared storage: write, read, remove", run, fix)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bootstrap import aws, paths
-from bootstrap.cluster import Cluster, WorkerGroup
+from bootstrap.cluster import AutoScalingGroup, ClusterDocument
 from bootstrap.errors import StackError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Fleet:
 
     head: Report | None
     members: tuple[Member, ...]
-    desired: int
+    desired_capacity: int
     refusals: tuple[str, ...]
 
     @property
@@ -91,7 +91,7 @@ class Fleet:
         machines = [self.head] if self.head else []
         machines += [member.report for member in self.members if member.report]
         said = [f"{one.name} ({one.instance}) {one.state}: {one.said}" for one in machines if one.said]
-        return (*said, *(f"{self.desired} wanted; {refusal}" for refusal in self.refusals))
+        return (*said, *(f"{self.desired_capacity} wanted; {refusal}" for refusal in self.refusals))
 
     @property
     def settled(self) -> bool:
@@ -101,10 +101,10 @@ class Fleet:
         """
         if self.head is None or self.head.state == "booting" or self.coming:
             return False
-        return len(self.members) >= self.desired or bool(self.refusals)
+        return len(self.members) >= self.desired_capacity or bool(self.refusals)
 
 
-def look(cluster: Cluster, group: WorkerGroup) -> Fleet:
+def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
     """Ask AWS and the bucket, once.
 
     Raises:
@@ -131,7 +131,7 @@ def look(cluster: Cluster, group: WorkerGroup) -> Fleet:
     return Fleet(
         head=reports.get(cluster.head.instance),
         members=_members(found[0], instances, reports),
-        desired=found[0]["DesiredCapacity"],
+        desired_capacity=found[0]["DesiredCapacity"],
         refusals=tuple(
             f"{activity['StartTime']:%H:%M} UTC: {activity.get('StatusMessage') or activity['Description']}"
             for activity in activities["Activities"]

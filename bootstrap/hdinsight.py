@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bootstrap import azure, paths
 from bootstrap.blob import Blobs
-from bootstrap.cluster import Cluster, HdInsight, Node
+from bootstrap.cluster import Cluster, ClusterDocument, HdInsight, Node
 from bootstrap.errors import ConfigError, StackError
 from bootstrap.script_actions.action import ROLES, Role
 
@@ -56,19 +56,19 @@ class Report(BaseModel):
     host_key: str
 
 
-def service(cluster: Cluster) -> HdInsight:
+def service(cluster: ClusterDocument) -> HdInsight:
     """The cluster as Azure's management interface knows it.
 
     Raises:
         ConfigError: the stack is not one of HDInsight.
     """
-    if cluster.hdinsight is None:
-        raise ConfigError(
-            f"stack {cluster.stack!r}",
-            f"it is no HDInsight cluster (its provider is {cluster.provider})",
-            "Name an azure stack with --stack.",
-        )
-    return cluster.hdinsight
+    if isinstance(cluster.members, HdInsight):
+        return cluster.members
+    raise ConfigError(
+        f"stack {cluster.stack!r}",
+        f"it is no HDInsight cluster (its provider is {cluster.provider})",
+        "Name an azure stack with --stack.",
+    )
 
 
 def hosts(client: HDInsightManagementClient, given: HdInsight, roles: Sequence[Role] = ROLES) -> list[Host]:
@@ -79,7 +79,7 @@ def hosts(client: HDInsightManagementClient, given: HdInsight, roles: Sequence[R
     return sorted(chosen, key=lambda host: (ROLES.index(host.role or ROLES[0]), host.number, host.name))
 
 
-def resolve_hosts(cluster: Cluster, say: Callable[[str], None] = lambda _: None) -> Cluster:
+def resolve_hosts(cluster: ClusterDocument, say: Callable[[str], None] = lambda _: None) -> Cluster:
     """The cluster with the head and the workers of this moment; `say` hears of workers that are on their way.
 
     Raises:
@@ -122,7 +122,7 @@ def _paths(blobs: Blobs) -> list[str]:
     return [path for path in blobs.list(f"{paths.NODES}/") if path.endswith(".json")]
 
 
-def completed(cluster: Cluster, found: Sequence[Host], said: Mapping[str, Report]) -> Cluster:
+def completed(cluster: ClusterDocument, found: Sequence[Host], said: Mapping[str, Report]) -> Cluster:
     """The cluster's document, filled in. Pure.
 
     Raises:
@@ -163,4 +163,4 @@ def completed(cluster: Cluster, found: Sequence[Host], said: Mapping[str, Report
         Node(name=host.name, address=said[host.name].address, host_key=said[host.name].host_key)
         for host in ready
     )
-    return cluster.model_copy(update={"head": here, "workers": nodes})
+    return Cluster.of(cluster, head=here, workers=nodes)

@@ -12,7 +12,7 @@ import jinja2
 from pydantic import ValidationError
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
 from bootstrap.command import Check, Command
 from bootstrap.errors import ConfigError
 from bootstrap.operations import compile_step
@@ -25,11 +25,13 @@ Plan = dict[str, list[Command]]
 """Commands by node name, in the order in which the node runs them."""
 
 
-def variables_for(role: Role, cluster: Cluster, node: Node, given: Mapping[str, Any]) -> dict[str, Any]:
+def variables_for(
+    role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+) -> dict[str, Any]:
     """The names that the strings and templates of a role see on this node.
 
     Defaults (they may use the names below, and defaults above them), overridden by `given`; then `cluster`,
-    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `s3_secret`, `blob_secret`.
+    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `storage_secret`.
     `distribution` (`debian-12`) and `arch` (`amd64`) come from the node's facts through `given`.
 
     Raises:
@@ -38,14 +40,13 @@ def variables_for(role: Role, cluster: Cluster, node: Node, given: Mapping[str, 
     fixed: dict[str, Any] = {
         "cluster": cluster,
         "head": cluster.head,
-        "workers": cluster.workers,
+        "workers": cluster.nodes[1:],
         "nodes": cluster.nodes,
         "node": node,
         "is_head": node.name == cluster.head.name,
         "paths": paths,
         "spark_secret": cluster.spark_secret.get_secret_value(),
-        "s3_secret": cluster.s3.secret_key.get_secret_value() if cluster.s3 and cluster.s3.secret_key else "",
-        "blob_secret": cluster.blob.key.get_secret_value() if cluster.blob and cluster.blob.key else "",
+        "storage_secret": next((secret.get_secret_value() for secret in cluster.storage.secrets), ""),
     }
     variables = {**ASSUMED, **given, **fixed}
     for name, default in role.defaults.items():
@@ -54,7 +55,9 @@ def variables_for(role: Role, cluster: Cluster, node: Node, given: Mapping[str, 
     return variables
 
 
-def compile_role(role: Role, cluster: Cluster, node: Node, given: Mapping[str, Any]) -> list[Command]:
+def compile_role(
+    role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+) -> list[Command]:
     """The role's commands for this node, in order.
 
     Raises:
@@ -86,7 +89,9 @@ def compile_role(role: Role, cluster: Cluster, node: Node, given: Mapping[str, A
     return commands
 
 
-def compile_checks(role: Role, cluster: Cluster, node: Node, given: Mapping[str, Any]) -> list[Check]:
+def compile_checks(
+    role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+) -> list[Check]:
     """The role's proofs that its service works on this node.
 
     Raises:
@@ -131,7 +136,9 @@ def order(roles: Sequence[Role]) -> list[Role]:
     return list(ordered.values())
 
 
-def plan_node(roles: Sequence[Role], cluster: Cluster, node: Node, given: Mapping[str, Any]) -> list[Command]:
+def plan_node(
+    roles: Sequence[Role], cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+) -> list[Command]:
     """All commands of these roles (already in order) for one node."""
     return [command for role in roles for command in compile_role(role, cluster, node, given)]
 
@@ -166,7 +173,7 @@ def first_pending(commands: Sequence[Command], held: Iterable[bool], unsettled: 
     return len(commands)
 
 
-def _applies(on: Where, cluster: Cluster, node: Node) -> bool:
+def _applies(on: Where, cluster: ClusterDocument, node: DeclaredNode) -> bool:
     return on == "all" or (on == "head") == (node.name == cluster.head.name)
 
 

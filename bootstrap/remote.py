@@ -273,10 +273,9 @@ def _connection(cluster: Cluster, node: Node) -> Connection:
     )
     keys = connection.client.get_host_keys()
     keys.clear()
-    if node.host_key:
-        kind, key = node.host_key.split()[:2]
-        name = target if ssh.port == SSH_PORT else f"[{target}]:{ssh.port}"
-        keys.add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(key)))
+    kind, key = node.host_key.split()[:2]
+    name = target if ssh.port == SSH_PORT else f"[{target}]:{ssh.port}"
+    keys.add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(key)))
     # Fabric trusts any host by default; we have each one's key on record.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     return connection
@@ -315,7 +314,7 @@ def _parsed(text: str, stack: str) -> paramiko.PKey:
 @contextmanager
 def _in_our_words(cluster: Cluster, node: Node, connection: Connection) -> Iterator[None]:
     """What opening a connection may fail with, in one line; whatever is open is closed then."""
-    again = f"Run {_mend(cluster)}; then this again."
+    again = f"Run {cluster.members.repair(cluster.stack)}; then this again."
     where = f"{node.name} ({node.address})"
     try:
         yield
@@ -324,7 +323,7 @@ def _in_our_words(cluster: Cluster, node: Node, connection: Connection) -> Itera
         raise
     except paramiko.BadHostKeyException as error:
         _close(connection)
-        raise _other_key(cluster, node, where, again) from error
+        raise _other_key(cluster, node, where) from error
     except paramiko.AuthenticationException as error:
         _close(connection)
         raise Unreachable(where, f"it refuses the stack's key for {cluster.ssh.user}", again) from error
@@ -339,30 +338,9 @@ def _in_our_words(cluster: Cluster, node: Node, connection: Connection) -> Itera
         raise Unreachable(where, f"SSH does not answer ({said})", again) from error
 
 
-def _mend(cluster: Cluster) -> str:
-    """The command that leads on where a node does not answer."""
-    if cluster.hdinsight:  # Azure replaces its dead nodes, and Pulumi none of them
-        given = cluster.hdinsight
-        return (
-            f"`az hdinsight show --name {given.name} --resource-group {given.resource_group}`, "
-            "which says its state"
-        )
-    if cluster.worker_group:
-        return f"`fab workers --stack {cluster.stack}`, which shows what became of it"
-    return f"`pulumi up --refresh --stack {cluster.stack}`, which replaces a dead node"
-
-
-def _other_key(cluster: Cluster, node: Node, where: str, again: str) -> Unreachable:
-    if cluster.hdinsight and node.name == cluster.head.name:
-        given = cluster.hdinsight
-        return Unreachable(
-            where,
-            "it shows another host key than that node reported: the cluster's other head node took over, or "
-            "somebody is in between",
-            f"Look under Hosts of https://{given.name}.azurehdinsight.net whether {node.name} is up, and "
-            "restart it there if not; run this again when it is the active head node.",
-        )
-    return Unreachable(where, "it shows another host key than the stack recorded", again)
+def _other_key(cluster: Cluster, node: Node, where: str) -> Unreachable:
+    at_head = node.name == cluster.head.name
+    return Unreachable(where, *cluster.members.changed_host_key(node.name, cluster.stack, is_head=at_head))
 
 
 def _close(connection: Connection) -> None:

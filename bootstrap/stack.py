@@ -1,4 +1,4 @@
-"""Which stack a command is about, and its cluster: asked of the Pulumi CLI and of nothing else."""
+"""The stack that a command works on, and its declared cluster: read by the Pulumi CLI alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import StackError
 
 DEFAULT_STACK = "dev"
 SET_UP = "Run `make setup`, then `. ./activate`."
 
 
-def load_cluster(root: Path, stack: str | None = None, env: Mapping[str, str] | None = None) -> Cluster:
-    """The cluster of the stack given, else of the selected stack, else of `dev`.
+def load_cluster(
+    root: Path, stack: str | None = None, env: Mapping[str, str] | None = None
+) -> ClusterDocument:
+    """The declared cluster of the stack given, else of the selected stack, else of `dev`.
 
     Args:
         root: the folder of Pulumi.yaml.
@@ -29,7 +31,7 @@ def load_cluster(root: Path, stack: str | None = None, env: Mapping[str, str] | 
     """
     env = dict(os.environ if env is None else env)
     name = stack or selected_stack(root, env)
-    return Cluster.from_outputs(name, outputs(root, name, env))
+    return ClusterDocument.from_outputs(name, outputs(root, name, env))
 
 
 def selected_stack(root: Path, env: Mapping[str, str]) -> str:

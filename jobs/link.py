@@ -9,26 +9,36 @@ from bootstrap.remote import Remote, connect
 
 
 class Link:
-    """The connection to the head, made again when it breaks."""
+    """A connection to the head, opened at first use."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._context: AbstractContextManager[Remote] | None = None
-        self.remote: Remote
+        self._remote: Remote | None = None
 
-    def __enter__(self) -> Link:
-        self.reconnect()
-        return self
+    @property
+    def remote(self) -> Remote:
+        """The connection in use.
 
-    def __exit__(self, *_: object) -> None:
-        if self._context is not None:
-            self._context.__exit__(None, None, None)
-            self._context = None
+        Raises:
+            Unreachable: it cannot be opened.
+        """
+        return self._remote or self.reconnect()
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        context, self._context, self._remote = self._context, None, None
+        if context is not None:
+            context.__exit__(None, None, None)
 
     def reconnect(self) -> Remote:
-        """Give up the connection and make another."""
-        self.__exit__()
+        """Give up the connection and open another.
+
+        Raises:
+            Unreachable: it cannot be opened.
+        """
+        self.close()
         context = connect(self._cluster, self._cluster.head)
-        self.remote = context.__enter__()
+        self._remote = context.__enter__()
         self._context = context
-        return self.remote
+        return self._remote

@@ -17,9 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
-from jobs.room import Size, container, driver, room
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
@@ -169,46 +167,6 @@ class JobSpec(BaseModel):
             return type(self).model_validate({**self.model_dump(), **changed})
         except ValidationError as error:
             raise ConfigError("the command line", _first(error), "Give another value.") from error
-
-    def check(self, cluster: Cluster) -> None:
-        """The cluster is large enough, going by its document.
-
-        Raises:
-            ConfigError: it is not; the numbers are in the message.
-        """
-        shape, number = cluster.worker, len(cluster.workers)
-        if cluster.hdinsight and not number:
-            number = cluster.hdinsight.workers  # nobody has asked who they are
-        grow = (
-            "Lower it: with more workers it would be another cluster (docs/azure.md)."
-            if cluster.hdinsight
-            else f"Lower it, or run `pulumi config set workers N --stack {cluster.stack}` and `pulumi up`."
-        )
-        if self.cores > shape.cores:
-            raise ConfigError(f"cores: {self.cores}", f"a worker has {shape.cores}", "Lower it.")
-        if cluster.yarn and self.memory > cluster.yarn.container_memory_mb:
-            most = cluster.yarn.container_memory_mb
-            raise ConfigError(
-                f"memory: {self.memory} MiB", f"YARN's largest container has {most} MiB", "Lower it."
-            )
-        if self.memory > shape.memory_mb:
-            raise ConfigError(
-                f"memory: {self.memory} MiB", f"a worker offers {shape.memory_mb} MiB", "Lower it."
-            )
-        each, beside = container(self.cores, self.memory, cluster), driver(cluster)
-        fit = room([Size(shape.cores, shape.memory_mb)] * number, each, beside)
-        if self.executors > fit:
-            less = f", less {beside.memory_mb} MiB and a core for the driver" if beside else ""
-            raise ConfigError(
-                f"executors: {self.executors} of {_count(self.cores, 'core')} and {self.memory} MiB",
-                f"stack {cluster.stack!r} has room for {fit} ({_count(number, 'worker')} of "
-                f"{_count(shape.cores, 'core')} and {shape.memory_mb} MiB{less})",
-                grow,
-            )
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def _first(error: ValidationError) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 
 import pytest
+from rich.console import Console
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, ClusterDocument
+from bootstrap.discover import resolve
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell gives that to what it starts in the background, and every child inherits it: Ctrl-C could not
@@ -16,22 +19,30 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPrp3Lx5NlHZQwBfwfmPYgpNKvJ6XhbvZQO1oQO3HZ0N"
 
 
+def cluster_of(document: Mapping[str, object]) -> Cluster:
+    """The cluster of a document that names its nodes."""
+    return resolve(ClusterDocument.model_validate(document), Console())
+
+
 @pytest.fixture
 def cluster_document() -> dict[str, object]:
     """The `cluster` output of a stack with a head and two workers."""
     return {
-        "version": 1,
+        "version": 2,
         "stack": "dev",
         "provider": "local",
         "head": {"name": "head", "address": "10.9.8.10", "host_key": HOST_KEY},
-        "workers": [
-            {"name": "w1", "address": "10.9.8.11", "host_key": HOST_KEY},
-            {"name": "w2", "address": "10.9.8.12", "host_key": HOST_KEY},
-        ],
+        "scheduler": {"kind": "standalone", "master": "spark://head:7077"},
+        "storage": {"kind": "hdfs", "uri": "hdfs://head:9000"},
+        "members": {
+            "kind": "fixed",
+            "workers": [
+                {"name": "w1", "address": "10.9.8.11", "host_key": HOST_KEY},
+                {"name": "w2", "address": "10.9.8.12", "host_key": HOST_KEY},
+            ],
+        },
         "ssh": {"user": "ops", "private_key": "-----PRIVATE-----"},
-        "spark_master": "spark://head:7077",
         "spark_secret": "not-to-be-seen",
-        "shared_storage": "hdfs://head:9000",
         "worker": {"cores": 2, "memory_mb": 2048, "gpus": 0},
     }
 
@@ -39,7 +50,7 @@ def cluster_document() -> dict[str, object]:
 @pytest.fixture
 def cluster(cluster_document: dict[str, object]) -> Cluster:
     """That document, read."""
-    return Cluster.model_validate(cluster_document)
+    return cluster_of(cluster_document)
 
 
 @pytest.fixture
@@ -47,10 +58,14 @@ def yarn_document(cluster_document: dict[str, object]) -> dict[str, object]:
     """The `cluster` output of a stack of HDInsight's shape: YARN, and blobs that the head serves."""
     return {
         **cluster_document,
-        "spark_master": "yarn",
-        "shared_storage": "wasb://data@account1.blob.core.windows.net",
-        "blob": {"account": "account1", "key": "bm90LXRvLWJlLXNlZW4=", "server": "10.9.8.10"},
-        "yarn": {
+        "storage": {
+            "kind": "blob",
+            "uri": "wasb://data@account1.blob.core.windows.net",
+            "key": "bm90LXRvLWJlLXNlZW4=",
+            "server": "10.9.8.10",
+        },
+        "scheduler": {
+            "kind": "yarn",
             "resource_manager": "http://head:8088",
             "container_memory_mb": 2048,
             "container_cores": 2,
@@ -61,4 +76,4 @@ def yarn_document(cluster_document: dict[str, object]) -> dict[str, object]:
 @pytest.fixture
 def yarn_cluster(yarn_document: dict[str, object]) -> Cluster:
     """That document, read."""
-    return Cluster.model_validate(yarn_document)
+    return cluster_of(yarn_document)

@@ -14,7 +14,7 @@ from rich.console import Console
 from bootstrap import paths, script_actions
 from bootstrap import remote as ssh
 from bootstrap.boot import framework_script
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import S3, Cluster, ClusterDocument, Node
 from bootstrap.errors import ConfigError, IntegrityError, StepFailed
 from bootstrap.execute import apply
 from bootstrap.framework import cache, store
@@ -96,7 +96,7 @@ def ensure_framework(
             raise
         framework = again
         _spread(cluster, framework, console)
-    if cluster.s3 is not None:
+    if isinstance(cluster.storage, S3):
         _publish(cluster, framework, console)
     return framework
 
@@ -112,7 +112,7 @@ def _spread(cluster: Cluster, framework: Framework, console: Console) -> None:
     script_actions.run(cluster, action, console)
 
 
-def require_persisted(cluster: Cluster) -> str:
+def require_persisted(cluster: ClusterDocument) -> str:
     """The script action that brings the framework to every host, without asking any host; its name.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import ConfigError
 from bootstrap.framework.cuda import Cuda, in_order
 from bootstrap.framework.distribution import Device, Distribution, GitCommit, SourceKind, plain_flags
@@ -194,7 +194,7 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None, recipes: 
         ) from error
 
 
-def require_devices(recipe: Recipe, cluster: Cluster) -> None:
+def require_devices(recipe: Recipe, cluster: ClusterDocument) -> None:
     """Refuse a recipe for GPUs on a cluster without any.
 
     Raises:
@@ -208,7 +208,7 @@ def require_devices(recipe: Recipe, cluster: Cluster) -> None:
         )
 
 
-def for_cluster(recipe: Recipe, cluster: Cluster) -> Recipe:
+def for_cluster(recipe: Recipe, cluster: ClusterDocument) -> Recipe:
     """The recipe for the GPUs that this cluster's workers may have; as it is where they are not known.
 
     Raises:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
 from bootstrap import azure
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, ClusterDocument
 from bootstrap.errors import ServiceDown, StackError
 from bootstrap.framework.progress import clock
 from bootstrap.hdinsight import hosts, service
+from bootstrap.script_actions import probe
 from bootstrap.script_actions.action import LIMIT_S, Execution, HostOutcome, ScriptAction
 from bootstrap.script_actions.executions import (
     UNNAMED,
@@ -51,12 +53,13 @@ def run(
     uri: str,
     console: Console,
     *,
-    lacking: Callable[[], Sequence[str]] = tuple,
+    lacking: Callable[[], Sequence[str]] | None = None,
 ) -> Execution:
     """Run a script that lies at `uri` on all hosts of its roles; nothing runs where it is in place.
 
     An action of that name that persists with another script is removed before. `lacking` names the nodes
-    that have lost what it left; it is asked where the cluster's history says that it is in place.
+    that have lost what it left (default: those where its probe fails); it is asked where the cluster's
+    history says that it is in place, since HDInsight knows what ran on a host, not what became of it.
 
     Raises:
         ScriptActionFailed: it failed on a host, did not reach one, or did not end in time.
@@ -64,10 +67,10 @@ def run(
         ConfigError: nobody is logged in, or the login lacks a right.
         ServiceDown: the cluster stays busy; Azure refuses, or cannot be reached.
     """
-    return _Run(cluster, action, uri, console, lacking).go()
+    return _Run(cluster, action, uri, console, lacking or partial(probe.lacking, cluster, action)).go()
 
 
-def history(cluster: Cluster) -> list[Record]:
+def history(cluster: ClusterDocument) -> list[Record]:
     """Every run that the cluster remembers, the newest first.
 
     Raises:
@@ -78,7 +81,7 @@ def history(cluster: Cluster) -> list[Record]:
         return list_history(azure.management(given, azure.HASTY), given)
 
 
-def persisted(cluster: Cluster) -> list[Persisted]:
+def persisted(cluster: ClusterDocument) -> list[Persisted]:
     """The script actions that hosts get when they join.
 
     Raises:
@@ -87,6 +90,10 @@ def persisted(cluster: Cluster) -> list[Persisted]:
     given = service(cluster)
     with azure.in_our_words(f"reading the script actions of {given.name}", cluster.stack):
         return list_persisted(azure.management(given, azure.HASTY), given)
+
+
+def catch_up(cluster: Cluster, console: Console) -> None:
+    """Do nothing: HDInsight runs persisted script actions on hosts that join."""
 
 
 class _Run:

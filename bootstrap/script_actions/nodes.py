@@ -22,7 +22,7 @@ from rich.console import Console
 
 from bootstrap import paths
 from bootstrap.blob import Blobs
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
 from bootstrap.remote import Remote, connect
@@ -57,7 +57,7 @@ def run(
     return _Run(cluster, action, uri, console, limit).go()
 
 
-def history(cluster: Cluster) -> list[Record]:
+def history(cluster: ClusterDocument) -> list[Record]:
     """The newest runs that blob storage remembers, the newest first.
 
     Raises:
@@ -73,7 +73,7 @@ def history(cluster: Cluster) -> list[Record]:
     return sorted(found, key=lambda record: record.begun, reverse=True)
 
 
-def persisted(cluster: Cluster) -> list[Persisted]:
+def persisted(cluster: ClusterDocument) -> list[Persisted]:
     """The script actions that nodes get when they join. Raises as `history`."""
     found = json.loads(Blobs.of(cluster).read(PERSISTED) or b"[]")
     return [Persisted(**{**one, "roles": tuple(one["roles"])}) for one in found]

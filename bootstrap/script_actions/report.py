@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from bootstrap import script_actions
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import ConfigError
 from bootstrap.script_actions.executions import SHOWN, Persisted, Record
 
 
-def report(cluster: Cluster) -> Table:
+def report(cluster: ClusterDocument) -> Table:
     """The cluster's script actions.
 
     Raises:

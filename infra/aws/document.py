@@ -1,4 +1,4 @@
-"""What the stack says of its cluster: `bootstrap.cluster.Cluster`'s document, for AWS."""
+"""The `bootstrap.cluster.ClusterDocument` of a stack on AWS."""
 
 from __future__ import annotations
 
@@ -63,14 +63,19 @@ def document(
         "provider": "aws",
         "head": {
             "name": tags.HEAD,
+            # No host key: each machine reports its own when it is up.
             "address": head_address(config),
-            # Each machine reports its own when it is up.
-            "host_key": "",
             "ssh_target": ssh_target,
             "instance": instance,
         },
-        "workers": [],
-        "worker_group": {"name": group_name(stack), "region": config.region, "desired": config.workers},
+        "scheduler": {"kind": "standalone", "master": f"spark://{tags.HEAD}:7077"},
+        "storage": {"kind": "s3", "uri": shared_storage, "region": config.region},
+        "members": {
+            "kind": "auto_scaling_group",
+            "name": group_name(stack),
+            "region": config.region,
+            "desired_capacity": config.workers,
+        },
         "ssh": {
             "user": config.ssh_user,
             **key,
@@ -78,10 +83,7 @@ def document(
             "proxy_command": None if config.admin_cidrs else access.proxy_command(config.region),
             "jump": True,
         },
-        "spark_master": f"spark://{tags.HEAD}:7077",
         "spark_secret": spark_secret,
-        "shared_storage": shared_storage,
-        "s3": {"region": config.region},
         "worker": {
             "cores": config.vcpus,
             "memory_mb": spark_memory_mb(config.memory_mib),

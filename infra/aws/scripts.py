@@ -10,7 +10,7 @@ from typing import Final
 import pulumi
 
 from bootstrap import boot
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument
 from infra.aws.config import AwsConfig
 from infra.aws.document import document, group_name
 from infra.aws.identity import Machine
@@ -73,7 +73,7 @@ def script_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[st
         # No machine has a use for the operator's key.
         private_key=None if config.key_pair else "",
     )
-    return boot.rendered(Cluster.model_validate(cluster), role, {})
+    return boot.rendered(ClusterDocument.model_validate(cluster), role, {})
 
 
 def user_data_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What the stack says of its cluster: `bootstrap.cluster.Cluster`'s document, for Azure."""
+"""The `bootstrap.cluster.ClusterDocument` of a stack on Azure."""
 
 from __future__ import annotations
 
@@ -81,35 +81,34 @@ def document(
     ssh_key = (
         {"private_key_file": config.private_key_file} if private_key is None else {"private_key": private_key}
     )
-    # No machine has a list of the others: Azure and their own reports have (`bootstrap.discover`).
     return {
         "version": VERSION,
         "stack": stack,
         "provider": "azure",
-        "head": {"name": HEAD, "address": _of(cluster, names.ssh_host), "host_key": ""},
-        "workers": [],
-        "hdinsight": {
-            "subscription": _of(group_id, names.subscription),
-            "resource_group": group,
-            "name": cluster,
-            "region": config.region,
-            "artifacts": _of(scripts_account, artifacts),
-            "workers": config.workers,
-            "gateway": _of(cluster, names.gateway_url),
-            "gateway_user": config.gateway_user,
-            "gateway_password": gateway_password,
-        },
-        "ssh": {"user": config.ssh_user, **ssh_key, "port": SSH_PORT, "jump": True},
-        "spark_master": "yarn",
-        "spark_secret": spark_secret,
-        "shared_storage": uri(mode, container, account),
-        "blob": None if config.hierarchical else {"account": account, "key": key},
-        "yarn": {
+        "head": {"name": HEAD, "address": _of(cluster, names.ssh_host)},
+        "scheduler": {
+            "kind": "yarn",
             "resource_manager": RESOURCE_MANAGER,
             "container_memory_mb": container_memory_mb(size),
             "container_cores": container_cores(size),
             "step_mb": STEP_MB,
         },
+        "storage": {"kind": "blob", "uri": uri(mode, container, account), "key": key},
+        # No machine has a list of the others: Azure and their own reports have (`bootstrap.discover`).
+        "members": {
+            "kind": "hdinsight",
+            "subscription": _of(group_id, names.subscription),
+            "resource_group": group,
+            "name": cluster,
+            "region": config.region,
+            "artifacts": _of(scripts_account, artifacts),
+            "worker_count": config.workers,
+            "gateway": _of(cluster, names.gateway_url),
+            "gateway_user": config.gateway_user,
+            "gateway_password": gateway_password,
+        },
+        "ssh": {"user": config.ssh_user, **ssh_key, "port": SSH_PORT, "jump": True},
+        "spark_secret": spark_secret,
         "worker": {"cores": container_cores(size), "memory_mb": container_memory_mb(size), "gpus": 0},
     }
 

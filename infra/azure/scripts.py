@@ -14,7 +14,7 @@ import pulumi
 from pulumi_azure_native import storage
 
 from bootstrap import boot
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument
 from bootstrap.script_actions.action import ScriptAction
 from infra.azure.config import AzureConfig
 from infra.azure.document import artifacts, document
@@ -77,7 +77,7 @@ def script_of(config: AzureConfig, stack: str, values: Mapping[str, str]) -> str
         private_key=None if config.private_key_file else "",
         gateway_password="",
     )
-    return boot.rendered(Cluster.model_validate(cluster), "worker", {})
+    return boot.rendered(ClusterDocument.model_validate(cluster), "worker", {})
 
 
 def rendered(config: AzureConfig, stack: str, **values: pulumi.Input[str]) -> pulumi.Output[str]:

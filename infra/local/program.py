@@ -49,6 +49,12 @@ def yarn_memory_mb(node_memory_mb: int) -> int:
     return node_memory_mb - sum(RESERVED_BESIDE_YARN_MB.values())
 
 
+def worker_memory_mb(config: LocalConfig) -> int:
+    """Memory that the scheduler may hand out on a worker."""
+    hands_out = spark_memory_mb if config.scheduler == "standalone" else yarn_memory_mb
+    return hands_out(config.memory_mb)
+
+
 def program(config: LocalConfig, stack: str, home: str) -> Outputs:
     """Register the stack's resources and return its outputs.
 
@@ -108,17 +114,18 @@ def _cluster(
     *,
     blob_key: pulumi.Output[str] | None,
 ) -> Outputs:
-    """`bootstrap.cluster.Cluster`'s document, with outputs at its leaves: only three of them are secret."""
+    """`bootstrap.cluster.ClusterDocument`, with outputs at its leaves: only three of them are secret."""
     return {
         "version": VERSION,
         "stack": stack,
         "provider": "local",
         "head": _node(machines[0]),
-        "workers": [_node(worker) for worker in machines[1:]],
+        "scheduler": _scheduler(config),
+        "storage": _storage(config, blob_key),
+        "members": {"kind": "fixed", "workers": [_node(worker) for worker in machines[1:]]},
         "ssh": {"user": nodes.USER, "private_key": operator.private_key, "port": nodes.PORT},
         "spark_secret": spark_secret.value,
-        **_scheduler(config),
-        **_storage(config, blob_key),
+        "worker": {"cores": config.vcpu, "memory_mb": worker_memory_mb(config), "gpus": 0},
     }
 
 
@@ -129,43 +136,35 @@ def account_key(secret: str) -> str:
 
 def _scheduler(config: LocalConfig) -> Outputs:
     if config.scheduler == "standalone":
-        memory = spark_memory_mb(config.memory_mb)
-        return {"spark_master": f"spark://{tags.HEAD}:7077", "worker": _worker(config, memory)}
-    memory = yarn_memory_mb(config.memory_mb)
+        return {"kind": "standalone", "master": f"spark://{tags.HEAD}:7077"}
     return {
-        "spark_master": "yarn",
-        "yarn": {
-            "resource_manager": f"http://{tags.HEAD}:{RESOURCE_MANAGER_PORT}",
-            "container_memory_mb": memory,
-            "container_cores": config.vcpu,
-            "step_mb": YARN_STEP_MB,
-        },
-        "worker": _worker(config, memory),
+        "kind": "yarn",
+        "resource_manager": f"http://{tags.HEAD}:{RESOURCE_MANAGER_PORT}",
+        "container_memory_mb": worker_memory_mb(config),
+        "container_cores": config.vcpu,
+        "step_mb": YARN_STEP_MB,
     }
-
-
-def _worker(config: LocalConfig, memory_mb: int) -> Outputs:
-    return {"cores": config.vcpu, "memory_mb": memory_mb, "gpus": 0}
 
 
 def _storage(config: LocalConfig, blob_key: pulumi.Output[str] | None) -> Outputs:
     if config.blobs is not None:
         account, head = config.blobs.account, str(config.address(0))
         return {
-            "shared_storage": f"wasb://{config.blobs.container}@{account}.blob.core.windows.net",
-            "blob": {"account": account, "key": blob_key, "server": head},
+            "kind": "blob",
+            "uri": f"wasb://{config.blobs.container}@{account}.blob.core.windows.net",
+            "key": blob_key,
+            "server": head,
         }
     if config.s3 is None or config.s3_secret_key is None:
-        return {"shared_storage": f"hdfs://{tags.HEAD}:9000"}
+        return {"kind": "hdfs", "uri": f"hdfs://{tags.HEAD}:9000"}
     s3 = config.s3
     return {
-        "shared_storage": f"s3a://{s3.bucket}",
-        "s3": {
-            "endpoint": s3.endpoint,
-            "region": s3.region,
-            "access_key": s3.access_key,
-            "secret_key": pulumi.Output.secret(config.s3_secret_key.get_secret_value()),
-        },
+        "kind": "s3",
+        "uri": f"s3a://{s3.bucket}",
+        "endpoint": s3.endpoint,
+        "region": s3.region,
+        "access_key": s3.access_key,
+        "secret_key": pulumi.Output.secret(config.s3_secret_key.get_secret_value()),
     }
 
 

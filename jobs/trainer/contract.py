@@ -1,7 +1,7 @@
 """Wire contract between the programs of a job: events, names of settings, exit statuses.
 
-The driver and its ranks write it on the nodes, `jobs.on_head` relays it on the head, and `jobs` reads it on
-the operator's machine. Python 3.8, standard library only, no import of this project.
+The driver and its ranks write it on the nodes, `jobs.backends.on_head` relays it on the head, and `jobs`
+reads it on the operator's machine. Python 3.8, standard library only, no import of this project.
 
 An event is one JSON line, `{"event": KIND, "time": SECONDS, …}`, with the kind first so that a reader of a
 mixed log knows it by its start. Readers accept what an older or newer writer sends: fields that they do not

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap import azure
-from bootstrap.cluster import BlobAccess, Cluster, HdInsight, Yarn
+from bootstrap.cluster import Blob, ClusterDocument, HdInsight, Yarn
 from tests.cloud import arm as cloud
 from tests.cloud.arm import Arm
 
@@ -16,32 +16,27 @@ STORAGE = f"wasbs://cluster@{ACCOUNT}.blob.core.windows.net"
 
 
 @pytest.fixture
-def hdinsight(cluster: Cluster) -> Cluster:
+def hdinsight(cluster_document: dict[str, object]) -> ClusterDocument:
     """No worker is named, no host key known."""
-    head = cluster.head.model_copy(
-        update={"name": "headnode0", "address": f"{cloud.NAME}-ssh.azurehdinsight.net", "host_key": ""}
-    )
-    return cluster.model_copy(
-        update={
+    return ClusterDocument.model_validate(
+        {
+            **cluster_document,
             "stack": "azure-west-europe",
             "provider": "azure",
-            "head": head,
-            "workers": (),
-            "ssh": cluster.ssh.model_copy(update={"jump": True}),
-            "spark_master": "yarn",
-            "shared_storage": STORAGE,
-            "blob": BlobAccess(account=ACCOUNT),
-            "yarn": Yarn(
+            "head": {"name": "headnode0", "address": f"{cloud.NAME}-ssh.azurehdinsight.net"},
+            "scheduler": Yarn(
                 resource_manager="http://headnodehost:8088", container_memory_mb=2048, container_cores=2
             ),
-            "hdinsight": HdInsight(
+            "storage": Blob(uri=STORAGE),
+            "members": HdInsight(
                 subscription=cloud.SUBSCRIPTION,
                 resource_group=cloud.GROUP,
                 name=cloud.NAME,
                 region="westeurope",
                 artifacts=f"wasbs://artifacts@{ACCOUNT}.blob.core.windows.net",
-                workers=3,
+                worker_count=3,
             ),
+            "ssh": {"user": "ops", "private_key": "-----PRIVATE-----", "jump": True},
         }
     )
 

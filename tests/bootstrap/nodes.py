@@ -17,6 +17,7 @@ from infra.local.config import DebstrapImage
 from infra.local.engine import Engine
 from infra.local.network import NetworkProvider
 from infra.provider import Props
+from tests.conftest import cluster_of
 
 CANDIDATES = list(ip_network("10.96.0.0/12").subnets(new_prefix=24))
 
@@ -59,17 +60,17 @@ def bare_nodes(names: Sequence[str], *, vcpu: int = 2, memory_mb: int = 1024) ->
                 )
             )
             found.append({"name": name, "address": address, "host_key": host_key["public_key"]})
-        yield Cluster.model_validate(
+        yield cluster_of(
             {
                 "stack": stack,
                 "provider": "local",
                 "head": found[0],
+                "scheduler": {"kind": "standalone", "master": f"spark://{names[0]}:7077"},
+                "storage": {"kind": "hdfs", "uri": f"hdfs://{names[0]}:9000"},
                 # A cluster has a worker; where a test wants one node alone, the head is that one.
-                "workers": found[1:] or found,
+                "members": {"kind": "fixed", "workers": found[1:] or found},
                 "ssh": {"user": nodes.USER, "private_key": operator["private_key"]},
-                "spark_master": f"spark://{names[0]}:7077",
                 "spark_secret": "secret-of-the-test",
-                "shared_storage": f"hdfs://{names[0]}:9000",
                 "worker": {"cores": vcpu, "memory_mb": memory_mb},
             }
         )

@@ -15,7 +15,7 @@ from azure.core.exceptions import (
 )
 
 from bootstrap import azure
-from bootstrap.cluster import Cluster, HdInsight
+from bootstrap.cluster import ClusterDocument, HdInsight
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown, StackError
 from tests.bootstrap.hdinsight_cluster import arm, hdinsight
 from tests.cloud.arm import NAME, SUBSCRIPTION, Arm, closed_port
@@ -27,17 +27,17 @@ __all__ = ["arm", "hdinsight", "no_login"]
 STACK = "azure-west-europe"
 
 
-def ask(cluster: Cluster, name: str = NAME) -> str:
+def ask(cluster: ClusterDocument, name: str = NAME) -> str:
     """One question to Azure; the state of a cluster."""
-    given = cluster.hdinsight
-    assert given is not None
+    given = cluster.members
+    assert isinstance(given, HdInsight)
     with azure.in_our_words(f"looking at {name}", cluster.stack):
         found = azure.management(given, azure.HASTY).clusters.get(given.resource_group, name)
         assert found.properties is not None
         return found.properties.cluster_state or ""
 
 
-def said_of(cluster: Cluster, name: str = NAME) -> CaffeSparkError:
+def said_of(cluster: ClusterDocument, name: str = NAME) -> CaffeSparkError:
     with pytest.raises(CaffeSparkError) as caught:
         ask(cluster, name)
     assert "\n" not in str(caught.value)
@@ -50,13 +50,13 @@ def words_for(error: Exception) -> CaffeSparkError:
     return caught.value
 
 
-def test_a_cluster_answers_and_no_token_is_sent_to_a_stand_in(arm: Arm, hdinsight: Cluster) -> None:
+def test_a_cluster_answers_and_no_token_is_sent_to_a_stand_in(arm: Arm, hdinsight: ClusterDocument) -> None:
     assert ask(hdinsight) == "Running"
     assert arm.asked == [("GET", f"/clusters/{NAME}")]
     assert arm.tokens == []
 
 
-def test_a_cluster_that_is_gone_is_made_again_with_one_command(arm: Arm, hdinsight: Cluster) -> None:
+def test_a_cluster_that_is_gone_is_made_again_with_one_command(arm: Arm, hdinsight: ClusterDocument) -> None:
     error = said_of(hdinsight, "caffe-gone")
     assert isinstance(error, StackError)
     assert "clusters/caffe-gone' under resource group" in error.why
@@ -76,7 +76,13 @@ def test_a_cluster_that_is_gone_is_made_again_with_one_command(arm: Arm, hdinsig
     ],
 )
 def test_each_refusal_says_what_to_type(
-    arm: Arm, hdinsight: Cluster, status: int, code: str, text: str, kind: type[CaffeSparkError], words: str
+    arm: Arm,
+    hdinsight: ClusterDocument,
+    status: int,
+    code: str,
+    text: str,
+    kind: type[CaffeSparkError],
+    words: str,
 ) -> None:
     arm.always = (status, code, text)
     error = said_of(hdinsight)
@@ -92,7 +98,7 @@ def test_each_refusal_says_what_to_type(
     ],
 )
 def test_a_lacking_right_names_the_role_the_login_and_where_it_is_given(
-    arm: Arm, hdinsight: Cluster, action: str, role: str
+    arm: Arm, hdinsight: ClusterDocument, action: str, role: str
 ) -> None:
     scope = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g"
     arm.always = (
@@ -107,20 +113,20 @@ def test_a_lacking_right_names_the_role_the_login_and_where_it_is_given(
     assert f"`az role assignment create --assignee 1-2-3 --role {role} --scope {scope}`" in error.fix
 
 
-def test_a_refusal_without_the_usual_words_is_passed_on(arm: Arm, hdinsight: Cluster) -> None:
+def test_a_refusal_without_the_usual_words_is_passed_on(arm: Arm, hdinsight: ClusterDocument) -> None:
     arm.always = (403, "RequestDisallowedByPolicy", "A policy of the company says no.")
     error = said_of(hdinsight)
     assert isinstance(error, azure.Denied)
     assert "A policy of the company says no" in error.why
 
 
-def test_a_throttled_question_is_asked_again(arm: Arm, hdinsight: Cluster) -> None:
+def test_a_throttled_question_is_asked_again(arm: Arm, hdinsight: ClusterDocument) -> None:
     arm.refusals = [(429, "TooManyRequests", "slow down")]
     assert ask(hdinsight) == "Running"
     assert len(arm.asked) == 2
 
 
-def test_throttling_beyond_our_patience_asks_for_a_minute(arm: Arm, hdinsight: Cluster) -> None:
+def test_throttling_beyond_our_patience_asks_for_a_minute(arm: Arm, hdinsight: ClusterDocument) -> None:
     arm.always = (429, "TooManyRequests", "slow down")
     error = said_of(hdinsight)
     assert isinstance(error, ServiceDown)
@@ -130,7 +136,7 @@ def test_throttling_beyond_our_patience_asks_for_a_minute(arm: Arm, hdinsight: C
 
 
 def test_no_way_to_azure_is_said_within_seconds(
-    arm: Arm, hdinsight: Cluster, monkeypatch: pytest.MonkeyPatch
+    arm: Arm, hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(azure.ENDPOINT, f"http://127.0.0.1:{closed_port()}")
     begun = time.monotonic()
@@ -140,7 +146,7 @@ def test_no_way_to_azure_is_said_within_seconds(
     assert time.monotonic() - begun < 5
 
 
-def test_a_sign_in_page_is_not_taken_for_azure(arm: Arm, hdinsight: Cluster) -> None:
+def test_a_sign_in_page_is_not_taken_for_azure(arm: Arm, hdinsight: ClusterDocument) -> None:
     arm.sign_in_page = True
     error = said_of(hdinsight)
     assert isinstance(error, ServiceDown)
@@ -213,15 +219,15 @@ def test_without_a_stand_in_the_client_asks_azure_itself(no_login: None) -> None
         name=NAME,
         region="r",
         artifacts="wasbs://a@b",
-        workers=1,
+        worker_count=1,
     )
     client = azure.management(given)
     assert client._client._base_url == "https://management.azure.com/"
 
 
-def test_what_preflight_asks_is_answered_too(arm: Arm, hdinsight: Cluster) -> None:
-    given = hdinsight.hdinsight
-    assert given is not None
+def test_what_preflight_asks_is_answered_too(arm: Arm, hdinsight: ClusterDocument) -> None:
+    given = hdinsight.members
+    assert isinstance(given, HdInsight)
     locations = azure.management(given).locations
     assert locations.check_name_availability(given.region, {"name": "free"}).name_available
     assert locations.list_billing_specs(given.region).vm_sizes == ["Standard_E8_V3"]

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from bootstrap import azure, blob
 from bootstrap.blob import Blobs, upload
-from bootstrap.cluster import BlobAccess, Cluster
+from bootstrap.cluster import Blob, Cluster, ClusterDocument
 from bootstrap.errors import CaffeSparkError, ConfigError, StackError
 from bootstrap.script_actions.action import ScriptAction
 from tests.bootstrap.hdinsight_cluster import ACCOUNT as HDINSIGHT_ACCOUNT
@@ -31,9 +31,9 @@ SCRIPT = ScriptAction("framework", "#!/bin/sh\necho hello\n")
 
 
 def with_blobs(cluster: Cluster, container: str, server: str, key: str | None = ACCOUNT_KEY) -> Cluster:
-    access = BlobAccess(account=ACCOUNT, key=SecretStr(key) if key is not None else None, server=server)
     uri = f"wasb://{container}@{ACCOUNT}.blob.core.windows.net"
-    return cluster.model_copy(update={"shared_storage": uri, "blob": access})
+    access = Blob(uri=uri, key=SecretStr(key) if key is not None else None, server=server)
+    return cluster.model_copy(update={"storage": access})
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_another_text_of_the_same_action_has_a_uri_of_its_own(served: Cluster) -
 
 
 def test_hdinsights_scripts_lie_in_the_container_of_artefacts(
-    hdinsight: Cluster, monkeypatch: pytest.MonkeyPatch
+    hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(Blobs, "read", lambda blobs, _: asked.append(blobs.client) or SCRIPT.script.encode())
@@ -243,26 +243,26 @@ def test_a_clock_that_is_wrong_is_not_taken_for_a_wrong_key() -> None:
 
 
 def test_an_account_that_no_name_server_knows_is_named(
-    hdinsight: Cluster, no_pauses: None, monkeypatch: pytest.MonkeyPatch
+    hdinsight: ClusterDocument, no_pauses: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    access = BlobAccess(account=HDINSIGHT_ACCOUNT, key=SecretStr(ACCOUNT_KEY))
+    access = hdinsight.storage.model_copy(update={"key": SecretStr(ACCOUNT_KEY)})
     with pytest.raises(azure.Offline, match=r"no name server knows caffewest\.blob\.core\.windows\.net"):
-        Blobs.of(hdinsight.model_copy(update={"blob": access})).read("x")
+        Blobs.of(hdinsight.model_copy(update={"storage": access})).read("x")
 
 
 # ---- which account, which way in
 
 
-def client_of(cluster: Cluster, uri: str | None = None) -> ContainerClient:
+def client_of(cluster: ClusterDocument, uri: str | None = None) -> ContainerClient:
     return Blobs.of(cluster, uri).client
 
 
 def test_without_a_key_the_operators_own_login_is_used(
-    hdinsight: Cluster, monkeypatch: pytest.MonkeyPatch
+    hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = Token()
     monkeypatch.setattr(azure, "credential", lambda: token)
@@ -271,17 +271,17 @@ def test_without_a_key_the_operators_own_login_is_used(
 
 
 def test_the_key_of_one_account_is_not_given_to_another(
-    hdinsight: Cluster, monkeypatch: pytest.MonkeyPatch
+    hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(azure, "credential", Token)
-    access = BlobAccess(account=HDINSIGHT_ACCOUNT, key=SecretStr(ACCOUNT_KEY))
-    keyed = hdinsight.model_copy(update={"blob": access})
+    access = hdinsight.storage.model_copy(update={"key": SecretStr(ACCOUNT_KEY)})
+    keyed = hdinsight.model_copy(update={"storage": access})
     assert Blobs.of(keyed).keyed
     assert not Blobs.of(keyed, "wasbs://scripts@another.blob.core.windows.net").keyed
 
 
 def test_an_account_with_a_name_space_answers_by_its_blob_name(
-    hdinsight: Cluster, monkeypatch: pytest.MonkeyPatch
+    hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(azure, "credential", Token)
     url = client_of(hdinsight, "abfss://files@lake.dfs.core.windows.net").url

@@ -11,21 +11,21 @@ import pytest
 
 from bootstrap import boot, paths
 from bootstrap.boot import Boot
-from bootstrap.cluster import Cluster, S3Access, WorkerGroup
+from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument
 from bootstrap.plan import order, plan_node
 from bootstrap.render import render
 from bootstrap.role import load_role
 
 
 @pytest.fixture
-def group(cluster: Cluster) -> Cluster:
+def group(cluster_document: dict[str, object]) -> ClusterDocument:
     """A cluster whose workers come and go, on S3."""
-    return cluster.model_copy(
-        update={
-            "workers": (),
-            "worker_group": WorkerGroup(name="workers", region="eu-west-1", desired=2),
-            "shared_storage": "s3a://bucket",
-            "s3": S3Access(region="eu-west-1"),
+    return ClusterDocument.model_validate(
+        {
+            **cluster_document,
+            "head": {"name": "head", "address": "10.9.8.10"},
+            "members": AutoScalingGroup(name="workers", region="eu-west-1", desired_capacity=2),
+            "storage": S3(uri="s3a://bucket", region="eu-west-1"),
         }
     )
 
@@ -45,7 +45,7 @@ def settings(**changes: Any) -> Boot:
     return Boot(**{**given, **changes})
 
 
-def test_one_script_serves_every_worker(group: Cluster) -> None:
+def test_one_script_serves_every_worker(group: ClusterDocument) -> None:
     script = boot.rendered(group, "worker", {})
     for node in ("w7", "w8"):
         other = group.head.model_copy(update={"name": node, "address": f"10.1.1.{node[1]}"})
@@ -55,14 +55,14 @@ def test_one_script_serves_every_worker(group: Cluster) -> None:
     assert "192.0.2.1" not in script
 
 
-def test_the_script_of_a_worker_is_none_for_the_head(group: Cluster) -> None:
+def test_the_script_of_a_worker_is_none_for_the_head(group: ClusterDocument) -> None:
     head, worker = (boot.rendered(group, role, {}) for role in ("head", "worker"))
     assert "spark-master" in head
     assert "spark-master.service" not in worker
     assert "10.9.8.10 head" in worker
 
 
-def test_a_worker_without_a_way_out_takes_packages_through_the_head(group: Cluster) -> None:
+def test_a_worker_without_a_way_out_takes_packages_through_the_head(group: ClusterDocument) -> None:
     walled = group.model_copy(update={"package_proxy": True})
     script = boot.rendered(walled, "worker", {})
     assert script.index("10.9.8.10:3142") < script.index("openjdk-17-jre-headless")
@@ -73,7 +73,7 @@ def test_a_script_is_named_by_its_content() -> None:
     assert boot.script_key("head", "ab" * 32) == f"{paths.BOOT_SCRIPTS}/head-abababababababab.sh"
 
 
-def test_the_framework_script_unpacks_what_the_manifest_says(group: Cluster) -> None:
+def test_the_framework_script_unpacks_what_the_manifest_says(group: ClusterDocument) -> None:
     given = {
         "framework_key": "k" * 20,
         "framework_sha256": "5" * 64,
@@ -98,7 +98,7 @@ def test_user_data_is_shell_that_ec2_takes(role: boot.Kind) -> None:
     ast.parse(program, feature_version=(3, 8))
 
 
-def test_user_data_holds_no_secret(group: Cluster) -> None:
+def test_user_data_holds_no_secret(group: ClusterDocument) -> None:
     script = boot.rendered(group, "worker", {})
     assert group.spark_secret.get_secret_value() in script
     text = boot.user_data(settings(sha256=hashlib.sha256(script.encode()).hexdigest()))

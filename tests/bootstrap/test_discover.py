@@ -14,28 +14,23 @@ from moto import mock_aws
 from rich.console import Console
 
 from bootstrap import discover, fleet
-from bootstrap.cluster import Cluster, S3Access, WorkerGroup
+from bootstrap.cluster import S3, AutoScalingGroup, Cluster, ClusterDocument
 from bootstrap.errors import StackError
 from bootstrap.fleet import Fleet, Member, Report
 from tests.conftest import HOST_KEY
 
 REGION = "eu-west-1"
 BUCKET = "bucket"
-GROUP = WorkerGroup(name="caffe-spark-aws-workers", region=REGION, desired=2)
+GROUP = AutoScalingGroup(name="caffe-spark-aws-workers", region=REGION, desired_capacity=2)
 
 
 @pytest.fixture
-def group(cluster: Cluster) -> Cluster:
+def group(cluster_document: dict[str, object]) -> ClusterDocument:
     """A cluster on AWS as its stack describes it: no worker is named, no host key known."""
-    head = cluster.head.model_copy(update={"host_key": "", "ssh_target": "i-head", "instance": "i-head"})
-    return cluster.model_copy(
-        update={
-            "head": head,
-            "workers": (),
-            "worker_group": GROUP,
-            "shared_storage": f"s3a://{BUCKET}",
-            "s3": S3Access(region=REGION),
-        }
+    head = {"name": "head", "address": "10.9.8.10", "ssh_target": "i-head", "instance": "i-head"}
+    storage = S3(uri=f"s3a://{BUCKET}", region=REGION)
+    return ClusterDocument.model_validate(
+        {**cluster_document, "head": head, "members": GROUP, "storage": storage}
     )
 
 
@@ -66,26 +61,26 @@ def seen(*members: Member, head: str = "ready", desired: int = 2, refusals: tupl
 # ---- pure
 
 
-def test_ready_members_become_the_clusters_workers(group: Cluster) -> None:
+def test_ready_members_become_the_clusters_workers(group: ClusterDocument) -> None:
     found = discover.completed(group, seen(member("i-2"), member("i-1"), member("i-3", "booting")))
     assert [node.name for node in found.workers] == ["ip-i-1", "ip-i-2"]
     assert found.head.host_key == HOST_KEY
     assert found.head.address == group.head.address, "what the head says of itself does not move it"
 
 
-def test_a_head_that_failed_is_told_with_its_own_reason(group: Cluster) -> None:
+def test_a_head_that_failed_is_told_with_its_own_reason(group: ClusterDocument) -> None:
     fleet = Fleet(report("i-head", "failed", said="no mirror answers"), (), 2, ())
     with pytest.raises(StackError, match=r"no mirror answers\. .*aws ssm start-session --target i-head"):
         discover.completed(group, fleet)
 
 
-def test_without_workers_the_clouds_own_reason_is_given(group: Cluster) -> None:
+def test_without_workers_the_clouds_own_reason_is_given(group: ClusterDocument) -> None:
     refusal = "12:00 UTC: Could not launch Spot Instances. UnfulfillableCapacity"
     with pytest.raises(StackError, match=r"UnfulfillableCapacity.*fab workers"):
         discover.completed(group, seen(refusals=(refusal,)))
 
 
-def test_a_worker_that_could_not_come_up_is_told_with_its_own_reason(group: Cluster) -> None:
+def test_a_worker_that_could_not_come_up_is_told_with_its_own_reason(group: ClusterDocument) -> None:
     with pytest.raises(StackError, match="sha256 differs"):
         discover.completed(group, seen(member("i-1", "failed", said="sha256 differs")))
 
@@ -110,12 +105,14 @@ def test_members_that_the_group_takes_away_are_not_used() -> None:
     assert seen(member("i-1", lifecycle="Terminating:Wait"), member("i-2", "left")).ready == ()
 
 
-def test_fixed_nodes_need_no_look(cluster: Cluster) -> None:
-    assert discover.resolve(cluster, Console()) is cluster
+def test_fixed_nodes_need_no_look(cluster: Cluster, cluster_document: dict[str, object]) -> None:
+    found = discover.resolve(ClusterDocument.model_validate(cluster_document), Console())
+    assert found == cluster == discover.resolve(cluster, Console())
+    assert [node.name for node in found.workers] == ["w1", "w2"]
 
 
 def test_changes_are_told_once_and_missing_capacity_is_not_waited_for(
-    group: Cluster, monkeypatch: pytest.MonkeyPatch
+    group: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = iter(
         [
@@ -179,7 +176,9 @@ def says(key: str, document: dict[str, Any]) -> None:
     boto3.client("s3", region_name=REGION).put_object(Bucket=BUCKET, Key=key, Body=body)
 
 
-def test_reports_are_matched_to_instances_by_the_clouds_own_id(group: Cluster, instances: list[str]) -> None:
+def test_reports_are_matched_to_instances_by_the_clouds_own_id(
+    group: ClusterDocument, instances: list[str]
+) -> None:
     first, second = instances
     says(f"cluster/nodes/AROA1:{first}/node.json", report(first).model_dump(mode="json"))
     # Somebody else's report under its own key: what it claims to be counts for nothing.
@@ -191,15 +190,15 @@ def test_reports_are_matched_to_instances_by_the_clouds_own_id(group: Cluster, i
     assert found.head.instance == "i-head"
     states = {member.instance: member.state for member in found.members}
     assert states == {first: "ready", second: "starting"}
-    assert (found.desired, found.refusals) == (2, ())
+    assert (found.desired_capacity, found.refusals) == (2, ())
     assert discover.completed(group, found).workers[0].name == f"ip-{first}"
 
 
-def test_a_report_of_another_version_counts_as_none(group: Cluster, instances: list[str]) -> None:
+def test_a_report_of_another_version_counts_as_none(group: ClusterDocument, instances: list[str]) -> None:
     says(f"cluster/nodes/AROA1:{instances[0]}/node.json", {"version": 2})
     assert {member.report for member in fleet.look(group, GROUP).members} == {None}
 
 
-def test_a_group_that_is_gone_is_named(group: Cluster, aws: None) -> None:
+def test_a_group_that_is_gone_is_named(group: ClusterDocument, aws: None) -> None:
     with pytest.raises(StackError, match=r"no Auto Scaling group caffe-spark-aws-workers.*pulumi up"):
         fleet.look(group, GROUP)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from bootstrap import discover
-from bootstrap.cluster import BlobAccess, Cluster
+from bootstrap.cluster import Blob, Cluster, ClusterDocument
 from bootstrap.errors import ConfigError, StackError
 from bootstrap.hdinsight import Host, Report, completed, resolve_hosts
 from tests.bootstrap.hdinsight_cluster import arm, hdinsight
@@ -35,12 +35,12 @@ def report(name: str, address: str = "10.50.0.9") -> Report:
 class Storage:
     """The cluster's shared storage, where nodes report."""
 
-    def __init__(self, cluster: Cluster, server: BlobServer) -> None:
+    def __init__(self, cluster: ClusterDocument, server: BlobServer) -> None:
         container = f"cluster-{next(NAMES)}"
         self.client = server.container(container)
-        access = BlobAccess(account=ACCOUNT, key=SecretStr(ACCOUNT_KEY), server=server.server)
         uri = f"wasb://{container}@{ACCOUNT}.blob.core.windows.net"
-        self.cluster = cluster.model_copy(update={"shared_storage": uri, "blob": access})
+        access = Blob(uri=uri, key=SecretStr(ACCOUNT_KEY), server=server.server)
+        self.cluster = cluster.model_copy(update={"storage": access})
 
     def says(self, file: str, text: str) -> None:
         self.client.upload_blob(f"cluster/nodes/{file}.json", text, overwrite=True)
@@ -50,7 +50,7 @@ class Storage:
 
 
 @pytest.fixture
-def storage(hdinsight: Cluster, arm: Arm, azurite: BlobServer) -> Storage:
+def storage(hdinsight: ClusterDocument, arm: Arm, azurite: BlobServer) -> Storage:
     """Every node that a cluster of ours needs has reported."""
     made = Storage(hdinsight, azurite)
     for number, name in enumerate(("hn0-caffew", "hn1-caffew", "wn0-caffew", "wn1-caffew", "wn3-caffew")):
@@ -122,20 +122,20 @@ def test_a_stack_of_another_cloud_is_refused(cluster: Cluster) -> None:
     ("names", "lacking"), [(["wn0-a"], "no head"), (["hn0-a"], "no worker"), ([], "no head")]
 )
 def test_a_cluster_without_head_or_workers_is_none(
-    hdinsight: Cluster, names: list[str], lacking: str
+    hdinsight: ClusterDocument, names: list[str], lacking: str
 ) -> None:
     said = {name: report(name) for name in names}
     with pytest.raises(StackError, match=f"it has {lacking}"):
         completed(hdinsight, [host(name) for name in names], said)
 
 
-def test_the_second_head_is_the_head_where_the_first_is_gone(hdinsight: Cluster) -> None:
+def test_the_second_head_is_the_head_where_the_first_is_gone(hdinsight: ClusterDocument) -> None:
     names = ["hn1-a", "wn0-a"]
     found = completed(hdinsight, [host(name) for name in names], {name: report(name) for name in names})
     assert found.head.name == "hn1-a"
 
 
-def test_workers_that_are_all_silent_are_named_with_what_to_type(hdinsight: Cluster) -> None:
+def test_workers_that_are_all_silent_are_named_with_what_to_type(hdinsight: ClusterDocument) -> None:
     with pytest.raises(StackError) as caught:
         completed(hdinsight, [host(name) for name in ("hn0-a", "wn0-a", "wn1-a")], {"hn0-a": report("hn0-a")})
     assert caught.value.given == f"HDInsight cluster {NAME}"
@@ -145,7 +145,7 @@ def test_workers_that_are_all_silent_are_named_with_what_to_type(hdinsight: Clus
     assert "\n" not in str(caught.value)
 
 
-def test_a_head_that_has_not_reported_is_named_alone(hdinsight: Cluster) -> None:
+def test_a_head_that_has_not_reported_is_named_alone(hdinsight: ClusterDocument) -> None:
     with pytest.raises(StackError, match="hn0-a has not reported"):
         completed(hdinsight, [host("hn0-a"), host("wn0-a")], {"wn0-a": report("wn0-a")})
 

@@ -10,7 +10,7 @@ import paramiko
 import pytest
 from pydantic import SecretStr
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.errors import ConfigError, Unreachable
 from bootstrap.remote import connect
 from infra.keys import SshKeyProvider
@@ -68,13 +68,11 @@ class Server:
         for transport in self._transports:
             transport.close()
 
-    def holds(self, cluster: Cluster, private_key: str, host_key: str) -> Cluster:
+    def holds(self, cluster: ClusterDocument, private_key: str, host_key: str) -> Cluster:
         """The cluster, with its head behind this server."""
-        head = cluster.head.model_copy(
-            update={"address": ENDPOINT, "ssh_target": ENDPOINT, "host_key": host_key}
-        )
+        head = Node(name=cluster.head.name, address=ENDPOINT, ssh_target=ENDPOINT, host_key=host_key)
         ssh = cluster.ssh.model_copy(update={"private_key": SecretStr(private_key), "port": self.port})
-        return cluster.model_copy(update={"head": head, "ssh": ssh})
+        return Cluster.of(cluster.model_copy(update={"ssh": ssh}), head=head, workers=(head,))
 
 
 @pytest.fixture
@@ -114,7 +112,7 @@ def test_a_text_that_is_no_private_key_is_said_in_one_line(cluster: Cluster, tex
 
 
 def test_another_head_of_hdinsight_behind_its_ssh_name_is_no_node_that_pulumi_replaces(
-    server: Server, hdinsight: Cluster
+    server: Server, hdinsight: ClusterDocument
 ) -> None:
     private, _ = pair("")
     other = paramiko.ECDSAKey.generate()
@@ -125,7 +123,7 @@ def test_another_head_of_hdinsight_behind_its_ssh_name_is_no_node_that_pulumi_re
     assert "pulumi" not in str(said.value)
 
 
-def test_a_silent_node_of_hdinsight_is_looked_up_in_azure(server: Server, hdinsight: Cluster) -> None:
+def test_a_silent_node_of_hdinsight_is_looked_up_in_azure(server: Server, hdinsight: ClusterDocument) -> None:
     private, _ = pair("")
     there = server.holds(hdinsight, private, server.host_key)
     server.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bootstrap.cluster import Cluster, Node, SshAccess, WorkerGroup
+from bootstrap.cluster import AutoScalingGroup, Cluster, Node, SshAccess
 from bootstrap.errors import ConfigError, Unreachable
 from bootstrap.remote import connect
 from tests.conftest import HOST_KEY
@@ -101,9 +101,9 @@ def test_a_private_key_of_the_operators_is_read_from_its_file(
 def test_a_member_of_a_group_that_is_silent_is_looked_up_with_the_group(
     cluster: Cluster, private_key: str
 ) -> None:
-    group = WorkerGroup(name="workers", region="eu-west-1", desired=1)
+    group = AutoScalingGroup(name="workers", region="eu-west-1", desired_capacity=1)
     there = with_ssh(
-        cluster.model_copy(update={"worker_group": group}), port=1, private_key=SecretStr(private_key)
+        cluster.model_copy(update={"members": group}), port=1, private_key=SecretStr(private_key)
     )
     with (
         pytest.raises(Unreachable, match="Run `fab workers --stack dev`"),

@@ -72,15 +72,18 @@ def test_a_stack_without_cluster_output_says_what_it_exports(cli: FakeCli, tmp_p
 def test_a_cluster_of_another_version_is_refused(
     cli: FakeCli, tmp_path: Path, cluster_document: dict[str, object]
 ) -> None:
-    cli.answers("stack output", json.dumps({"cluster": {**cluster_document, "version": 2}}))
-    with pytest.raises(StackError, match="has version 2, this project reads 1"):
+    cli.answers("stack output", json.dumps({"cluster": {**cluster_document, "version": 3}}))
+    with pytest.raises(StackError, match="has version 3, this project reads 1 and 2"):
         load_cluster(tmp_path, "dev", cli.env)
 
 
 def test_a_malformed_cluster_names_the_field_and_no_secret(
     cli: FakeCli, tmp_path: Path, cluster_document: dict[str, object]
 ) -> None:
-    cli.answers("stack output", json.dumps({"cluster": {**cluster_document, "workers": []}}))
+    cli.answers(
+        "stack output",
+        json.dumps({"cluster": {**cluster_document, "members": {"kind": "fixed", "workers": []}}}),
+    )
     with pytest.raises(StackError, match="workers: there is none") as raised:
         load_cluster(tmp_path, "dev", cli.env)
     assert "PRIVATE" not in str(raised.value)
@@ -99,8 +102,8 @@ def test_without_the_cli_the_next_command_is_make_setup(tmp_path: Path) -> None:
 
 
 def test_secrets_do_not_show_when_a_cluster_is_printed(cluster_document: dict[str, object]) -> None:
-    from bootstrap.cluster import Cluster
+    from bootstrap.cluster import ClusterDocument
 
-    shown = repr(Cluster.model_validate(cluster_document))
+    shown = repr(ClusterDocument.model_validate(cluster_document))
     assert "PRIVATE" not in shown
     assert "not-to-be-seen" not in shown

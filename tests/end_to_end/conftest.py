@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bootstrap.cluster import Cluster
+from bootstrap.discover import resolve
 from bootstrap.stack import load_cluster
 from tools.environment import environment
 
@@ -79,7 +81,7 @@ class Stack:
         return self.run("fab", task, "--stack", self.name, *arguments, timeout=timeout)
 
     def cluster(self) -> Cluster:
-        return load_cluster(ROOT, self.name, self.env)
+        return resolve(load_cluster(ROOT, self.name, self.env), Console())
 
     def on(self, node: str, script: str) -> str:
         """What a script prints that the engine runs on a node, beside SSH and behind our back."""

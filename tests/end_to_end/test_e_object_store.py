@@ -15,7 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from bootstrap import boot, facts, paths
-from bootstrap.cluster import Cluster, Node, WorkerGroup
+from bootstrap.cluster import AutoScalingGroup, Cluster, Node
 from bootstrap.fleet import Report
 from bootstrap.plan import order, plan_node
 from bootstrap.remote import connect
@@ -121,11 +121,10 @@ def test_the_buckets_key_is_nowhere_to_be_seen(s3_stack: Stack, trained_from_s3:
 def group_cluster(s3_stack: Stack) -> Cluster:
     """The stack as if its workers were an Auto Scaling group, and machines had roles in place of keys."""
     cluster = s3_stack.cluster()
-    assert cluster.s3 is not None
     return cluster.model_copy(
         update={
-            "worker_group": WorkerGroup(name=GROUP, region=REGION, desired=1),
-            "s3": cluster.s3.model_copy(update={"access_key": None, "secret_key": None}),
+            "members": AutoScalingGroup(name=GROUP, region=REGION, desired_capacity=1),
+            "storage": cluster.storage.model_copy(update={"access_key": None, "secret_key": None}),
         }
     )
 

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bootstrap import script_actions
 from bootstrap.blob import Blobs
+from bootstrap.cluster import Blob
 from bootstrap.script_actions import ScriptAction
 from bootstrap.script_actions.failure import ScriptActionFailed
 from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, eventually, long_job, results_of
@@ -127,8 +128,8 @@ def test_building_again_runs_no_script_action(yarn_stack: Stack, trained_on_yarn
 
 
 def test_the_accounts_key_is_nowhere_to_be_seen(yarn_stack: Stack, trained_on_yarn: Said) -> None:
-    blob = yarn_stack.cluster().blob
-    assert blob is not None
+    blob = yarn_stack.cluster().storage
+    assert isinstance(blob, Blob)
     assert blob.key is not None
     key = blob.key.get_secret_value()
     for node in NODES:

@@ -9,14 +9,16 @@ import base64
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Blob, ClusterDocument, Yarn
+from bootstrap.discover import resolve
 from tests.infra.conftest import FakeEngine, Program
 
 
 def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: Program) -> None:
     outputs = program.run()
-    cluster = Cluster.from_outputs("test", outputs)
+    cluster = resolve(ClusterDocument.from_outputs("test", outputs), Console())
     assert [node.name for node in cluster.nodes] == ["head", "w1", "w2"]
     assert [node.address for node in cluster.nodes] == ["10.89.77.10", "10.89.77.11", "10.89.77.12"]
     assert cluster.node("w2").host_key == "ssh-ed25519 w2-host-key"
@@ -28,20 +30,20 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: Progra
 
 def test_a_stack_with_yarn_and_blobs_says_so_in_its_document(program: Program) -> None:
     outputs = program.run(scheduler="yarn", blobs='{"account": "caffe1", "container": "data"}')
-    cluster = Cluster.from_outputs("test", outputs)
+    cluster = ClusterDocument.from_outputs("test", outputs)
     assert (cluster.spark_master, cluster.shared_storage) == (
         "yarn",
         "wasb://data@caffe1.blob.core.windows.net",
     )
-    assert cluster.blob is not None
-    assert cluster.blob.server == "10.89.77.10"
-    assert cluster.blob.key is not None
-    key = base64.b64decode(cluster.blob.key.get_secret_value(), validate=True)
+    assert isinstance(cluster.storage, Blob)
+    assert cluster.storage.server == "10.89.77.10"
+    assert cluster.storage.key is not None
+    key = base64.b64decode(cluster.storage.key.get_secret_value(), validate=True)
     assert key.decode() == "value of blob-key"
-    assert cluster.yarn is not None
-    assert cluster.yarn.resource_manager == "http://head:8088"
+    assert isinstance(cluster.scheduler, Yarn)
+    assert cluster.scheduler.resource_manager == "http://head:8088"
     # A container holds the trainer as well: nothing is kept back for it.
-    assert cluster.worker.memory_mb == cluster.yarn.container_memory_mb == 2112
+    assert cluster.worker.memory_mb == cluster.scheduler.container_memory_mb == 2112
     assert program.recorder.secret["blob-key"] == ["value"]
 
 

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, ClusterDocument
+from bootstrap.discover import resolve
 from bootstrap.remote import connect
 
 pytestmark = pytest.mark.cluster
@@ -55,7 +57,7 @@ class Stack:
 
     def cluster(self) -> Cluster:
         outputs = self.pulumi("stack", "output", "--json", "--show-secrets")
-        return Cluster.from_outputs(NAME, json.loads(outputs))
+        return resolve(ClusterDocument.from_outputs(NAME, json.loads(outputs)), Console())
 
     def containers(self) -> dict[str, str]:
         """Ids of the stack's containers by node."""

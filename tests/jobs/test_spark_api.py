@@ -9,7 +9,7 @@ import pytest
 from tests.jobs import spark_api
 
 JOBS = Path(__file__).parents[2] / "jobs"
-SHIPPED = sorted([*(JOBS / "trainer").glob("*.py"), *(JOBS / "on_head").glob("*.py")])
+SHIPPED = sorted([*(JOBS / "trainer").rglob("*.py"), *(JOBS / "backends/on_head").rglob("*.py")])
 """What runs with the cluster's own Spark."""
 EVERYTHING = sorted(JOBS.rglob("*.py"))
 """Settings are also written on the operator's machine."""

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap.cluster import Cluster, HdInsight
 from bootstrap.errors import ConfigError
 from jobs.spec import JobSpec
 from tests.jobs.conftest import SPECS
@@ -145,43 +144,3 @@ def test_a_specification_survives_json(write: Write) -> None:
     spec = JobSpec.from_file(write(memory="3 GiB", batch=7))
 
     assert JobSpec.model_validate_json(spec.model_dump_json()) == spec
-
-
-# The fixture's cluster has two workers of 2 cores and 2048 MiB.
-@pytest.mark.parametrize(
-    "size",
-    [{"executors": 4}, {"executors": 2, "cores": 2}, {"executors": 2, "memory": "2 GiB"}, {"executors": 1}],
-)
-def test_what_fits_the_cluster_passes(write: Write, cluster: Cluster, size: dict[str, Any]) -> None:
-    JobSpec.from_file(write(**size)).check(cluster)
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [
-        (
-            {"executors": 5},
-            "executors: 5 of 1 core and 1024 MiB: stack 'dev' has room for 4 (2 workers of 2 cores",
-        ),
-        ({"executors": 3, "cores": 2}, "has room for 2"),
-        ({"executors": 3, "memory": "1.5 GiB"}, "has room for 2"),
-        ({"cores": 3}, "cores: 3: a worker has 2"),
-        ({"memory": "3 GiB"}, "memory: 3072 MiB: a worker offers 2048 MiB"),
-    ],
-)
-def test_what_does_not_fit_is_refused_with_the_numbers(
-    write: Write, cluster: Cluster, size: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(ConfigError) as refused:
-        JobSpec.from_file(write(**size)).check(cluster)
-
-    assert words in str(refused.value)
-
-
-def test_on_hdinsight_nobody_is_told_to_declare_more_workers(yarn_cluster: Cluster) -> None:
-    theirs = HdInsight(
-        subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", workers=2
-    )
-    cluster = yarn_cluster.model_copy(update={"hdinsight": theirs})
-    with pytest.raises(ConfigError, match=r"executors: 90.*another cluster \(docs/azure.md\)"):
-        JobSpec.from_file(SPECS / "mnist.yaml").with_overrides(executors=90).check(cluster)

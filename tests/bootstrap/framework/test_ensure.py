@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bootstrap.cluster import Cluster, S3Access
+from bootstrap.cluster import S3, Cluster
 from bootstrap.errors import ConfigError, StepFailed
 from bootstrap.framework import Framework, cache, ensure, ensure_framework
 from bootstrap.framework.key import inputs_of, key_of
@@ -88,7 +88,7 @@ def world(
 ) -> World:
     (tmp_path / "node").mkdir()
     # No NameNode to ask.
-    away = cluster.model_copy(update={"shared_storage": "s3a://bucket", "s3": S3Access(region="eu-west-1")})
+    away = cluster.model_copy(update={"storage": S3(uri="s3a://bucket", region="eu-west-1")})
     world = World(tmp_path / "node", rewrite(), away)
     monkeypatch.setattr(ensure.ssh, "connect", world.connect)
     monkeypatch.setattr(ensure, "load_recipe", lambda *_: world.recipe)

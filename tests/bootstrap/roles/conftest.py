@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
 from bootstrap.command import Check, Command
 from bootstrap.plan import _environment, compile_checks, compile_role, variables_for
 from bootstrap.role import load_role
@@ -23,7 +23,9 @@ OF_YARN = ("blob_server", "yarn")
 class Compiled:
     """A role's commands and checks for one node, by name."""
 
-    def __init__(self, role: str, cluster: Cluster, node: Node, given: dict[str, Any]) -> None:
+    def __init__(
+        self, role: str, cluster: ClusterDocument, node: DeclaredNode, given: dict[str, Any]
+    ) -> None:
         self.role = load_role(role)
         self.variables = variables_for(self.role, cluster, node, given)
         self.commands: dict[str, Command] = {

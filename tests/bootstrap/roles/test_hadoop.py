@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import SecretStr
 
-from bootstrap.cluster import Cluster, S3Access
+from bootstrap.cluster import S3, Cluster
 from bootstrap.role import load_role
 from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
 
@@ -124,7 +124,7 @@ def test_hdfs_refuses_a_word_that_it_does_not_know(hdfs: Callable[[str], list[st
 
 
 def on_s3(cluster: Cluster, **s3: Any) -> Cluster:
-    return cluster.model_copy(update={"shared_storage": "s3a://bucket", "s3": S3Access(**s3)})
+    return cluster.model_copy(update={"storage": S3(uri="s3a://bucket", **s3)})
 
 
 def core_site(cluster: Cluster) -> dict[str, str]:

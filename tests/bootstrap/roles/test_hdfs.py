@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster import Cluster, S3Access
+from bootstrap.cluster import S3, Cluster
 from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
 
 ALIVE = "Every worker's DataNode is alive"
@@ -125,5 +125,5 @@ def test_settings_are_valid_xml_without_empty_values(compile_for: Compile) -> No
 
 def test_a_cluster_on_s3_runs_no_hdfs(cluster: Cluster) -> None:
     assert "hdfs" in cluster.roles
-    update = {"shared_storage": "s3a://bucket", "s3": S3Access(region="eu-west-1")}
+    update = {"storage": S3(uri="s3a://bucket", region="eu-west-1")}
     assert "hdfs" not in cluster.model_copy(update=update).roles

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import boot, paths
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import ClusterDocument
 from bootstrap.role import load_role
 from bootstrap.script_actions.action import ScriptAction
 from tests.bootstrap.hdinsight_cluster import STORAGE, hdinsight
@@ -25,7 +25,7 @@ StandIn = Callable[..., str]
 
 
 @pytest.fixture
-def compiled(hdinsight: Cluster) -> Callable[..., Compiled]:
+def compiled(hdinsight: ClusterDocument) -> Callable[..., Compiled]:
     def compile_for(node: str = "", **given: str) -> Compiled:
         return Compiled("hdinsight", hdinsight, hdinsight.head if node == "head" else boot._ANY_WORKER, given)
 
@@ -33,7 +33,7 @@ def compiled(hdinsight: Cluster) -> Callable[..., Compiled]:
 
 
 @pytest.fixture
-def script(hdinsight: Cluster) -> str:
+def script(hdinsight: ClusterDocument) -> str:
     return boot.rendered(hdinsight, "worker", {})
 
 
@@ -54,7 +54,7 @@ def test_it_is_a_script_action_that_hdinsight_takes(script: str) -> None:
     assert "\r" not in script
 
 
-def test_heads_and_workers_run_the_same_text(hdinsight: Cluster, script: str) -> None:
+def test_heads_and_workers_run_the_same_text(hdinsight: ClusterDocument, script: str) -> None:
     assert boot.rendered(hdinsight, "head", {}) == script
     assert load_role("hdinsight").requires == []
 

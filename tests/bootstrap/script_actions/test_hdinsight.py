@@ -17,7 +17,7 @@ import pytest
 from rich.console import Console
 
 from bootstrap import azure
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown, StackError, Unreachable
 from bootstrap.remote import Result
 from bootstrap.script_actions import hdinsight as actions
@@ -46,9 +46,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(arm: Arm, hdinsight: Cluster, console: Console) -> Run:
+def run(arm: Arm, hdinsight: ClusterDocument, console: Console) -> Run:
     def go(
-        action: ScriptAction = FRAMEWORK, uri: str = URI, cluster: Cluster = hdinsight, **rest: Any
+        action: ScriptAction = FRAMEWORK, uri: str = URI, cluster: ClusterDocument = hdinsight, **rest: Any
     ) -> Execution:
         return actions.run(cluster, action, uri, console, **rest)
 
@@ -193,7 +193,7 @@ def test_where_hosts_have_no_names_their_number_tells(arm: Arm, run: Run) -> Non
     assert arm.asked.count(EXECUTE) == 1
 
 
-def test_history_and_what_persists_can_be_read(arm: Arm, run: Run, hdinsight: Cluster) -> None:
+def test_history_and_what_persists_can_be_read(arm: Arm, run: Run, hdinsight: ClusterDocument) -> None:
     run()
     run(ScriptAction("once", "#!/bin/sh\n", persist=False), "wasbs://once")
     assert [(one.name, one.count, one.ok) for one in actions.history(hdinsight)] == [

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from bootstrap import boot
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument, DeclaredNode
 from infra.aws import regions
 from tests.infra.aws.conftest import REGION, ROOT, AwsProgram, Recording, Registration
 
@@ -70,37 +70,41 @@ def script(recording: Recording, role: str) -> Registration:
 
 def test_the_cluster_output_is_the_document_that_bootstrap_reads() -> None:
     recording = recorded()
-    cluster = Cluster.from_outputs("test", recording.outputs)
+    cluster = ClusterDocument.from_outputs("test", recording.outputs)
     instance = recording.the(INSTANCE)
     assert (cluster.provider, cluster.head.name, cluster.head.address) == ("aws", "head", "10.40.224.10")
     assert cluster.head.instance == instance.id
     assert cluster.head.ssh_target == instance.id, "Session Manager asks for instances, not for addresses"
-    assert cluster.head.host_key == "", "the machine reports its own"
-    assert cluster.worker_group is not None
-    assert cluster.worker_group.name == recording.the(GROUP).inputs["name"] == "caffe-spark-test-workers"
-    assert (cluster.worker_group.region, cluster.worker_group.desired) == (REGION, 2)
-    assert cluster.workers == ()
+    assert type(cluster.head) is DeclaredNode, "the machine reports its own host key"
+    assert isinstance(cluster.members, AutoScalingGroup)
+    assert cluster.members.name == recording.the(GROUP).inputs["name"] == "caffe-spark-test-workers"
+    assert (cluster.members.region, cluster.members.desired_capacity) == (REGION, 2)
+    assert cluster.nodes == (cluster.head,)
     assert cluster.shared_storage == f"s3a://{recording.outputs['bucket']}"
-    assert cluster.s3 is not None
-    assert (cluster.s3.region, cluster.s3.endpoint, cluster.s3.access_key) == (REGION, None, None)
+    assert isinstance(cluster.storage, S3)
+    assert (cluster.storage.region, cluster.storage.endpoint, cluster.storage.access_key) == (
+        REGION,
+        None,
+        None,
+    )
     assert cluster.spark_master == "spark://head:7077"
     assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
 
 
 def test_workers_offer_what_the_smallest_type_has() -> None:
-    worker = Cluster.from_outputs("test", recorded().outputs).worker
+    worker = ClusterDocument.from_outputs("test", recorded().outputs).worker
     assert (worker.cores, worker.gpus, worker.compute_capabilities) == (4, 1, ("7.5", "8.6"))
     assert 11_000 < worker.memory_mb < 13_000, "of 16 GiB"
 
 
 def test_workers_without_gpus_offer_none() -> None:
-    worker = Cluster.from_outputs("test", recorded(**CPU_ONLY).outputs).worker
+    worker = ClusterDocument.from_outputs("test", recorded(**CPU_ONLY).outputs).worker
     assert (worker.cores, worker.gpus, worker.compute_capabilities) == (4, 0, ())
     assert 3_000 < worker.memory_mb < 5_000, "of 8 GiB"
 
 
 def test_ssh_goes_through_session_manager_and_from_the_head_on() -> None:
-    ssh = Cluster.from_outputs("test", recorded().outputs).ssh
+    ssh = ClusterDocument.from_outputs("test", recorded().outputs).ssh
     assert (ssh.user, ssh.port, ssh.jump) == ("ubuntu", 22, True)
     assert ssh.proxy_command == (
         "aws ssm start-session --target %h --document-name AWS-StartSSHSession "
@@ -112,7 +116,7 @@ def test_ssh_goes_through_session_manager_and_from_the_head_on() -> None:
 
 def test_with_admin_cidrs_ssh_goes_straight_to_the_heads_public_address() -> None:
     recording = recorded(**ADMIN)
-    cluster = Cluster.from_outputs("test", recording.outputs)
+    cluster = ClusterDocument.from_outputs("test", recording.outputs)
     assert cluster.ssh.proxy_command is None
     assert cluster.head.ssh_target == recording.the(INSTANCE).outputs["publicIp"]
     assert cluster.head.instance == recording.the(INSTANCE).id
@@ -120,7 +124,7 @@ def test_with_admin_cidrs_ssh_goes_straight_to_the_heads_public_address() -> Non
 
 def test_a_key_pair_of_ones_own_is_used_and_no_key_is_made() -> None:
     recording = recorded(keyPair="mine", privateKeyFile="~/.ssh/mine")
-    ssh = Cluster.from_outputs("test", recording.outputs).ssh
+    ssh = ClusterDocument.from_outputs("test", recording.outputs).ssh
     assert (ssh.private_key, ssh.private_key_file) == (None, "~/.ssh/mine")
     assert "operator-key" not in {one.name for one in recording.resources}
     assert recording.the(INSTANCE).inputs["keyName"] == recording.the(TEMPLATE).inputs["keyName"] == "mine"
@@ -128,8 +132,8 @@ def test_a_key_pair_of_ones_own_is_used_and_no_key_is_made() -> None:
 
 
 def test_only_endpoints_need_a_package_proxy() -> None:
-    assert not Cluster.from_outputs("test", recorded().outputs).package_proxy
-    assert Cluster.from_outputs("test", recorded(egress="endpoints").outputs).package_proxy
+    assert not ClusterDocument.from_outputs("test", recorded().outputs).package_proxy
+    assert ClusterDocument.from_outputs("test", recorded(egress="endpoints").outputs).package_proxy
 
 
 # Secrets

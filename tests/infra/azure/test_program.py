@@ -18,7 +18,7 @@ import pytest
 import yaml
 from pulumi import StringAsset
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Blob, ClusterDocument, DeclaredNode, HdInsight, Yarn
 from infra.azure import sizes
 from infra.azure.identity import BLOB_DATA_OWNER
 from tests.infra.azure.conftest import (
@@ -115,39 +115,40 @@ def script(recording: Recording) -> str:
 @MODES
 def test_the_cluster_output_is_the_document_that_bootstrap_reads(config: dict[str, str]) -> None:
     recording = recorded(**config)
-    cluster = Cluster.from_outputs("test", recording.outputs)
+    cluster = ClusterDocument.from_outputs("test", recording.outputs)
     name = recording.the(CLUSTER).inputs["clusterName"]
-    assert (cluster.provider, cluster.head.name, cluster.head.host_key) == ("azure", "headnode0", "")
+    assert (cluster.provider, cluster.head.name, type(cluster.head)) == ("azure", "headnode0", DeclaredNode)
     assert cluster.head.address == f"{name}-ssh.azurehdinsight.net"
-    assert (cluster.workers, cluster.roles) == ((), ("hdinsight",))
-    assert cluster.hdinsight is not None
-    assert cluster.hdinsight.subscription == SUBSCRIPTION
-    assert (cluster.hdinsight.resource_group, cluster.hdinsight.name) == ("caffe-spark-test", name)
-    assert (cluster.hdinsight.region, cluster.hdinsight.workers) == (REGION, 3)
-    assert cluster.yarn is not None
-    assert (cluster.spark_master, cluster.yarn.resource_manager) == ("yarn", "http://headnodehost:8088")
+    assert (cluster.nodes, cluster.roles) == ((cluster.head,), ("hdinsight",))
+    assert isinstance(cluster.members, HdInsight)
+    assert cluster.members.subscription == SUBSCRIPTION
+    assert (cluster.members.resource_group, cluster.members.name) == ("caffe-spark-test", name)
+    assert (cluster.members.region, cluster.members.worker_count) == (REGION, 3)
+    assert isinstance(cluster.scheduler, Yarn)
+    assert (cluster.spark_master, cluster.scheduler.resource_manager) == ("yarn", "http://headnodehost:8088")
     assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
     assert (cluster.ssh.user, cluster.ssh.port, cluster.ssh.jump) == ("sshuser", 22, True)
     assert cluster.ssh.private_key is not None
 
 
 def test_containers_leave_room_for_the_machines_own() -> None:
-    cluster = Cluster.from_outputs("test", recorded(workerSize="Standard_D13_v2").outputs)
-    assert cluster.yarn is not None
-    assert (cluster.yarn.container_memory_mb, cluster.yarn.container_cores) == (43008, 8)
+    cluster = ClusterDocument.from_outputs("test", recorded(workerSize="Standard_D13_v2").outputs)
+    assert isinstance(cluster.scheduler, Yarn)
+    assert (cluster.scheduler.container_memory_mb, cluster.scheduler.container_cores) == (43008, 8)
     assert (cluster.worker.memory_mb, cluster.worker.cores, cluster.worker.gpus) == (43008, 8, 0)
 
 
 def test_people_reach_the_storage_as_the_cluster_does() -> None:
-    by_key = Cluster.from_outputs("test", recorded().outputs)
-    assert by_key.blob is not None
-    assert by_key.blob.key is not None
-    assert by_key.blob.key.get_secret_value() == f"a2V5-{by_key.blob.account}"
-    by_identity = Cluster.from_outputs("test", recorded(**MSI).outputs)
-    assert by_identity.blob is not None
-    assert by_identity.blob.key is None
-    lake = Cluster.from_outputs("test", recorded(**ABFSS).outputs)
-    assert lake.blob is None
+    by_key = ClusterDocument.from_outputs("test", recorded().outputs)
+    assert isinstance(by_key.storage, Blob)
+    assert by_key.storage.key is not None
+    assert by_key.storage.key.get_secret_value() == f"a2V5-{by_key.storage.account}"
+    by_identity = ClusterDocument.from_outputs("test", recorded(**MSI).outputs)
+    assert isinstance(by_identity.storage, Blob)
+    assert by_identity.storage.key is None
+    lake = ClusterDocument.from_outputs("test", recorded(**ABFSS).outputs)
+    assert isinstance(lake.storage, Blob)
+    assert lake.storage.key is None
     assert lake.shared_storage.startswith("abfss://cluster@")
     assert lake.shared_storage.endswith(".dfs.core.windows.net")
 
@@ -167,7 +168,7 @@ def pair(tmp_path: Any) -> dict[str, str]:
 
 def test_a_key_pair_of_ones_own_is_used_and_no_key_is_made(pair: dict[str, str]) -> None:
     recording = AzureProgram([]).run(**pair)
-    cluster = Cluster.from_outputs("test", recording.outputs)
+    cluster = ClusterDocument.from_outputs("test", recording.outputs)
     assert (cluster.ssh.private_key, cluster.ssh.private_key_file) == (None, pair["privateKeyFile"])
     assert "operator-key" not in {one.name for one in recording.resources}
     (key,) = _ssh_keys(recording)
@@ -347,7 +348,7 @@ def test_a_cluster_takes_the_storage_of_another_stack_and_makes_none() -> None:
     assert recording.the(BLOB).inputs["resourceGroupName"] == "kept-group"
     (asked,) = [call.args for call in recording.invokes]
     assert asked == {"accountName": document["account"], "resourceGroupName": "kept-group"}
-    cluster = Cluster.from_outputs("test", recording.outputs)
+    cluster = ClusterDocument.from_outputs("test", recording.outputs)
     assert cluster.shared_storage == f"wasbs://cluster@{document['account']}.blob.core.windows.net"
 
 
@@ -675,7 +676,7 @@ def test_a_storage_of_another_stack_that_does_not_fit_is_told_by_its_file(
 
 def test_the_closing_block_says_who_is_there_and_what_to_type() -> None:
     outputs = recorded().outputs
-    name = outputs["cluster"]["hdinsight"]["name"]
+    name = outputs["cluster"]["members"]["name"]
     assert re.fullmatch(r"caffe-spark-test-[0-9a-f]{6}", name)
     assert outputs["nodes"] == {
         "heads": "2 Standard_E8_V3",

@@ -1,0 +1,31 @@
+"""The contract between a stack and everything that uses it: the `cluster` output.
+
+A `ClusterDocument` is the cluster as its stack declares it; a `Cluster` has nodes that are known.
+"""
+
+from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
+from bootstrap.cluster.cluster import Cluster
+from bootstrap.cluster.document import OPTIONAL_ROLES, ClusterDocument
+from bootstrap.cluster.members import AutoScalingGroup, Fixed, HdInsight
+from bootstrap.cluster.scheduler import Standalone, Yarn
+from bootstrap.cluster.storage import S3, Blob, Hdfs
+from bootstrap.cluster.versions import VERSION
+
+__all__ = [
+    "OPTIONAL_ROLES",
+    "S3",
+    "VERSION",
+    "AutoScalingGroup",
+    "Blob",
+    "Cluster",
+    "ClusterDocument",
+    "DeclaredNode",
+    "Fixed",
+    "HdInsight",
+    "Hdfs",
+    "Node",
+    "SshAccess",
+    "Standalone",
+    "WorkerShape",
+    "Yarn",
+]

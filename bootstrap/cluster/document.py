@@ -1,0 +1,150 @@
+"""The `cluster` output of a stack: the cluster as declared.
+
+`infra` writes this document, `fab` reads it from the stack's outputs and from nowhere else. Provider ids stay
+in infra, apart from those that commands need to find the cluster's machines.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from pydantic import SecretStr, ValidationError, model_validator
+
+from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
+from bootstrap.cluster.members import Members
+from bootstrap.cluster.model import Model
+from bootstrap.cluster.scheduler import Scheduler, Yarn
+from bootstrap.cluster.storage import Blob, Hdfs, Storage
+from bootstrap.cluster.versions import READABLE, VERSION, upgrade
+from bootstrap.errors import StackError
+
+OPTIONAL_ROLES: Final = frozenset(
+    {
+        "packages_proxy",
+        "common",
+        "hadoop",
+        "hdfs",
+        "blob_server",
+        "storage",
+        "spark",
+        "spark_standalone",
+        "yarn",
+        "hdinsight",
+    }
+)
+"""Roles that only some clusters have; see `ClusterDocument.roles`."""
+
+
+class ClusterDocument(Model):
+    """A cluster as its stack declares it. `bootstrap.discover.resolve` makes a `Cluster` of it."""
+
+    version: Literal[2] = VERSION
+    stack: str
+    provider: Literal["local", "aws", "azure"]
+    head: Node | DeclaredNode
+    scheduler: Scheduler
+    storage: Storage
+    members: Members
+    ssh: SshAccess
+    spark_secret: SecretStr
+    """Shared secret of spark.authenticate, generated with the stack."""
+    worker: WorkerShape
+    package_proxy: bool = False
+    """Workers have no way out to the distribution's mirrors; the head has one for them."""
+
+    @model_validator(mode="after")
+    def _known_where_fixed(self) -> ClusterDocument:
+        if self.members.fixed and not isinstance(self.head, Node):
+            raise ValueError("head: it has no host_key, which fixed members have")
+        return self
+
+    @property
+    def spark_master(self) -> str:
+        """`spark://head:7077`, or `yarn`."""
+        return self.scheduler.master
+
+    @property
+    def shared_storage(self) -> str:
+        """URI of shared storage, without trailing slash."""
+        return self.storage.uri
+
+    @property
+    def hdfs(self) -> str:
+        """URI of the HDFS that the nodes run by our roles; empty where they run none."""
+        if isinstance(self.storage, Hdfs):
+            return self.storage.uri
+        runs = self.scheduler.needs_hdfs and not self.members.managed
+        return f"hdfs://{self.head.name}:9000" if runs else ""
+
+    @property
+    def takes_script_actions(self) -> bool:
+        """Whether its nodes get the framework as HDInsight's do: HDInsight itself, and nodes of its shape."""
+        rehearsal = isinstance(self.scheduler, Yarn) and isinstance(self.storage, Blob)
+        return self.members.managed or rehearsal
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every value that nodes get and nobody else may see."""
+        return tuple(
+            secret.get_secret_value() for secret in (self.spark_secret, *self.storage.secrets) if secret
+        )
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles that make a machine a node of this cluster, in order."""
+        if self.members.managed:
+            return ("hdinsight",)
+        proxy = ("packages_proxy",) if self.package_proxy else ()
+        hdfs = ("hdfs",) if self.hdfs else ()
+        return (*proxy, "common", "hadoop", *hdfs, *self.storage.roles, "storage", *self.scheduler.roles)
+
+    @property
+    def worker_count(self) -> int:
+        """The number of workers that is known: as declared."""
+        return self.members.worker_count
+
+    @property
+    def nodes(self) -> tuple[DeclaredNode, ...]:
+        """The machines that are known: the head first, then the workers that the document names."""
+        return (self.head, *self.members.named_workers)
+
+    @classmethod
+    def from_outputs(cls, stack: str, outputs: Mapping[str, Any]) -> ClusterDocument:
+        """Read the cluster from `pulumi stack output --json --show-secrets`.
+
+        Raises:
+            StackError: there is no `cluster` output, its version cannot be read, or it is not valid.
+        """
+        up = f"Run `pulumi up --stack {stack}`."
+        if "cluster" not in outputs:
+            exported = ", ".join(sorted(outputs)) or "nothing"
+            raise StackError(f"stack {stack!r}", f"it has no output `cluster` (it exports: {exported})", up)
+        document = outputs["cluster"]
+        if isinstance(document, str):
+            document = json.loads(document)
+        if not isinstance(document, dict) or document.get("version") not in READABLE:
+            found = document.get("version") if isinstance(document, dict) else type(document).__name__
+            readable = " and ".join(map(str, READABLE))
+            raise StackError(
+                f"stack {stack!r}",
+                f"its `cluster` output has version {found}, this project reads {readable}",
+                up,
+            )
+        try:
+            return ClusterDocument.model_validate(upgrade(document))
+        except ValueError as error:
+            # Not `from error`: it may quote the input, and that holds the private key.
+            raise StackError(
+                f"stack {stack!r}", f"its `cluster` output is not valid{_fault(error)}", up
+            ) from None
+
+
+def _fault(error: ValueError) -> str:
+    """The first place that is not valid, and why; without the value there."""
+    if not isinstance(error, ValidationError):
+        return f": {error}"
+    first = error.errors(include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{f' at {where}' if where else ''}: {first['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,84 @@
+"""Shared storage: HDFS on the nodes themselves, an S3 bucket, or a container of an Azure storage account."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, model_validator
+
+from bootstrap.cluster.model import Model
+
+
+class Hdfs(Model):
+    """HDFS of the cluster's own nodes."""
+
+    kind: Literal["hdfs"] = "hdfs"
+    uri: str = Field(pattern=r"^hdfs://")
+    """`hdfs://head:9000`, without trailing slash."""
+
+    roles: ClassVar[tuple[str, ...]] = ()
+    secrets: ClassVar[tuple[SecretStr, ...]] = ()
+
+
+class S3(Model):
+    """A bucket, on AWS or on another server that speaks S3."""
+
+    kind: Literal["s3"] = "s3"
+    uri: str = Field(pattern=r"^s3a://")
+    """`s3a://bucket`, without trailing slash."""
+    region: str = "us-east-1"
+    endpoint: str | None = None
+    """URL of a server that is not AWS's own; its buckets are then part of the path, not of the host name."""
+    access_key: str | None = None
+    secret_key: SecretStr | None = None
+    """Both, or neither: then each machine uses the role that its cloud gave it."""
+
+    roles: ClassVar[tuple[str, ...]] = ()
+
+    @model_validator(mode="after")
+    def _a_pair(self) -> S3:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key belong together")
+        return self
+
+    @property
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """The secret key, where nodes need one."""
+        return (self.secret_key,) if self.secret_key else ()
+
+
+class Blob(Model):
+    """A container of an Azure storage account."""
+
+    kind: Literal["blob"] = "blob"
+    uri: str = Field(pattern=r"^(wasbs?|abfss)://[^@/]+@[^@/]+")
+    """`wasb[s]://container@account.blob.core.windows.net`, or `abfss://container@account.dfs.core.windows.net`
+    where the account has a hierarchical namespace. Without trailing slash."""
+    key: SecretStr | None = None
+    """The account's key; none: the machines have their own way in (HDInsight writes it on them)."""
+    server: str = ""
+    """Address of a server that is not Azure's own; nodes then know the account's host name by it."""
+
+    @property
+    def account(self) -> str:
+        """The storage account's name, the first word of its host name."""
+        return (urlsplit(self.uri).hostname or "").partition(".")[0]
+
+    @property
+    def host(self) -> str:
+        """Host name of the account's blob service."""
+        return f"{self.account}.blob.core.windows.net"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The role that serves the account's blobs, where Azure does not."""
+        return ("blob_server",) if self.server else ()
+
+    @property
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """The account's key, where nodes need one."""
+        return (self.key,) if self.key else ()
+
+
+Storage = Annotated[Hdfs | S3 | Blob, Field(discriminator="kind")]

@@ -1,0 +1,209 @@
+"""Jobs as units on the head, which Spark's own master and YARN have in common.
+
+The unit outlives the process that submits it. Its folder holds the job's record, its program, its log and
+its events.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster
+from bootstrap.errors import CommandFailed, JobError, Unreachable
+from bootstrap.remote import Remote, connect
+from bootstrap.storage import SharedStorage
+from bootstrap.unit import Unit
+from jobs import capacity
+from jobs.backends import head_records, nodes, processes
+from jobs.backends.base import Foreign, Log, OnLine
+from jobs.backends.head_records import UNIT
+from jobs.backends.node_logs import LogPlace, read
+from jobs.job import JobPlace, JobRecord, SubmittedJob
+from jobs.link import Link
+from jobs.signals import uninterrupted
+from jobs.spec import JobSpec
+from jobs.submission.package import new_name, upload
+from jobs.trainer.contract import EVENTS_FILE, KILLED, Failed
+
+
+class HeadBackend(ABC):
+    """A backend whose jobs are units of the head; subclasses add what their cluster manager decides."""
+
+    name: str
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._link = Link(cluster)
+        self._followed = False
+
+    # ---- what the cluster manager decides
+
+    @abstractmethod
+    def require_capacity(self, spec: JobSpec) -> None:
+        """Refuse a job that the cluster manager has no room for now."""
+
+    @abstractmethod
+    def script(self, job: SubmittedJob) -> str:
+        """Return the shell script that runs the job on the head."""
+
+    @abstractmethod
+    def log_place(self, record: JobRecord, executor: int | None) -> LogPlace:
+        """Return the node and the files of a log. Raises JobError where there is no such executor."""
+
+    def late_log(self, record: JobRecord, executor: int | None, on_line: OnLine) -> bool:
+        """Pass on a log that has left its node; False where there is none."""
+        return False
+
+    def wait_for_driver(self, record: JobRecord, *, follow: bool) -> JobRecord:
+        """Return the record once the driver has begun to write its log."""
+        return record
+
+    def end_application(self, head: Remote, job: str) -> None:  # noqa: B027 - Spark's own master has none
+        """End what the cluster manager runs of a job."""
+
+    # ---- the protocol
+
+    @property
+    def document(self) -> Cluster:
+        """See `Backend.document`."""
+        return self.cluster
+
+    @property
+    def driver(self) -> str:
+        """See `Backend.driver`."""
+        return self.cluster.head.name
+
+    @property
+    def head(self) -> Remote:
+        """The connection to the head."""
+        return self._link.remote
+
+    def close(self) -> None:
+        """See `Backend.close`."""
+        self._link.close()
+
+    def capacity(self, spec: JobSpec) -> None:
+        """See `Backend.capacity`."""
+        capacity.check(spec, self.cluster)
+        nodes.require_framework(self.cluster)
+        self._storage().require_writable()
+        self.require_capacity(spec)
+
+    def launch(self, spec: JobSpec, framework: str, say: OnLine) -> SubmittedJob:
+        """See `Backend.launch`."""
+        head = self.head
+        name = new_name(head, f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        place = JobPlace(name, f"{paths.JOBS}/{name}", self._storage().url(f"{paths.JOBS_DIR}/{name}"))
+        job = SubmittedJob(spec, framework, place, self.name, submitted=time.time())
+        upload(head, job)
+        unit = self._unit(job)
+        try:
+            unit.start(self.script(job), user=paths.JOB_USER)
+        except KeyboardInterrupt:
+            self.kill(job)
+            raise
+        say(f"job      {name} on {head.node.name}; full log: {unit.log}")
+        return job
+
+    def follow(self, job: SubmittedJob, on_line: OnLine) -> int:
+        """See `Backend.follow`."""
+        try:
+            if self._followed:
+                # The interrupt that ended the last call may have left half an answer on the connection.
+                self._link.reconnect()
+            self._followed = True
+            events = f"{job.place.folder}/{EVENTS_FILE}"
+            return self._unit(job).follow(on_line, extra_file=events, reconnect=self._link.reconnect)
+        except Unreachable as error:
+            # To submit it again would make another job.
+            attach = f"fab attach {job.id} --stack {self.cluster.stack}"
+            fix = f"The job runs on there; when the head answers again: `{attach}`."
+            raise Unreachable(f"job {job.id}: {error.given}", error.why, fix) from error
+
+    def bring_log(self, job: SubmittedJob, to: Path) -> Log:
+        """See `Backend.bring_log`."""
+        with suppress(CommandFailed):
+            self.head.get(f"{job.place.folder}/log", to)
+        return Log(to.read_text(errors="replace") if to.exists() else "", str(to))
+
+    def bring_features(self, job: SubmittedJob, to: Path) -> Sequence[str]:
+        """See `Backend.bring_features`."""
+        output = f"{job.place.folder}/features"
+        self._storage().fetch(job.place.output.removeprefix(self.cluster.shared_storage), output)
+        quoted = shlex.quote(output)
+        self.head.run(f"cat {quoted}/part-* >{quoted}.jsonl; rm -rf {quoted}")
+        self.head.get(f"{output}.jsonl", to)
+        return to.read_text().splitlines()
+
+    def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
+        """See `Backend.clean_up`."""
+        processes.reap(self.cluster, job.id)
+
+    def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
+        """See `Backend.explain`."""
+        return ""
+
+    def logs(self, record: JobRecord, on_line: OnLine, *, executor: int | None, follow: bool) -> None:
+        """See `Backend.logs`."""
+        if executor is None:
+            record = self.wait_for_driver(record, follow=follow)
+        place = self.log_place(record, executor)
+        goes_on = follow and record.active
+        if place.node is not None and place.node.name != self.cluster.head.name:
+            with connect(self.cluster, place.node) as remote:
+                found = read(remote, record.id, place.files, on_line, follow=goes_on)
+        else:
+            found = read(self.head, record.id, place.files, on_line, follow=goes_on)
+        if found or self.late_log(record, executor, on_line):
+            return
+        what = f"executor {executor}" if executor is not None else "its driver"
+        attach = f"fab attach {record.id} --stack {self.cluster.stack}"
+        raise JobError(
+            f"job {record.id}",
+            f"there is no log of {what} (any more)",
+            f"Run `{attach}`, which brings what is left into results/{record.id}.",
+        )
+
+    def kill(self, job: SubmittedJob) -> str:
+        """See `Backend.kill`."""
+        folder = shlex.quote(job.place.folder)
+        # Once begun it is finished, however often people press Ctrl-C meanwhile.
+        with uninterrupted(), connect(self.cluster, self.cluster.head) as head:
+            # Whoever follows it learns that it was killed, not that it was lost.
+            head.run(f"cd {folder} && {{ [ -e status ] || echo {KILLED} >status; }}")
+            Unit(head, UNIT + job.id, job.place.folder).stop()
+            try:
+                self.end_application(head, job.id)
+            finally:
+                looked_at = processes.reap(self.cluster, job.id)
+        unknown = [node.name for node in self.cluster.nodes if node.name not in looked_at]
+        rest = f"; not looked at: {', '.join(unknown)}" if unknown else ""
+        return f"is gone from {', '.join(looked_at)}{rest}"
+
+    def unfinished(self, job: SubmittedJob) -> bool:
+        """See `Backend.unfinished`."""
+        return False
+
+    def records(self) -> list[JobRecord]:
+        """See `Backend.records`."""
+        return head_records.all_jobs(self.head)
+
+    def record(self, job: str) -> JobRecord | None:
+        """See `Backend.record`."""
+        return head_records.one_job(self.head, job)
+
+    def foreign(self, jobs: set[str]) -> list[Foreign]:
+        """See `Backend.foreign`."""
+        return []
+
+    def _storage(self) -> SharedStorage:
+        return SharedStorage(self.head, self.cluster.shared_storage)
+
+    def _unit(self, job: SubmittedJob) -> Unit:
+        return Unit(self.head, UNIT + job.id, job.place.folder)

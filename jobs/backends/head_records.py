@@ -1,0 +1,106 @@
+"""Records of jobs on the head: the job, its events, and the state of its unit."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bootstrap import paths
+from bootstrap.errors import JobError
+from bootstrap.remote import Remote
+from jobs.job import RECORD_FILE, JobRecord, SubmittedJob
+from jobs.report.history import History
+from jobs.trainer import contract
+from jobs.trainer.contract import EVENTS_FILE
+
+UNIT = "caffe-spark-job-"
+_KEPT = (
+    contract.Phase,
+    contract.Application,
+    contract.Waiting,
+    contract.Executors,
+    contract.Failed,
+    contract.Done,
+    contract.Trained,
+)
+"""Events that a list of jobs needs all of; of `_LAST` it needs the last one."""
+_LAST = (contract.Progress, contract.Display)
+
+_LIST = r"""
+import json, os, subprocess, sys
+root, record, events, unit, kept, last, *names = sys.argv[1:]
+kept, last = (tuple(json.loads(starts)) for starts in (kept, last))
+def read(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+found = []
+for name in names or os.listdir(root):
+    folder = os.path.join(root, name)
+    told = read(os.path.join(folder, record))
+    if told:
+        status = read(os.path.join(folder, "status")).strip()
+        lines = read(os.path.join(folder, events)).splitlines()
+        active = not status and subprocess.call(["systemctl", "is-active", "--quiet", unit + name]) == 0
+        found.append({
+            "job": name, "record": told, "status": status, "active": active,
+            "began": os.stat(os.path.join(folder, record)).st_mtime,
+            "events": [line for line in lines if line.startswith(kept)],
+            "last": ([line for line in lines if line.startswith(last)] or [""])[-1],
+        })
+print(json.dumps(found))
+"""
+
+
+def all_jobs(head: Remote) -> list[JobRecord]:
+    """Return every job of the head; records of another version of this program are left out.
+
+    Raises:
+        Unreachable: the head does not answer.
+    """
+    return [record for record in map(_record, _found(head)) if record is not None]
+
+
+def one_job(head: Remote, job: str) -> JobRecord | None:
+    """Return one job; None when the head has none of that id.
+
+    Raises:
+        JobError: its record is of another version.
+        Unreachable: the head does not answer.
+    """
+    # The name becomes a folder's.
+    mine = _found(head, job) if job and "/" not in job and not job.startswith(".") else []
+    record = _record(mine[0]) if mine else None
+    if mine and record is None:
+        why = "its record is of another version of this program"
+        raise JobError(f"job {job!r}", why, f"Look at {paths.JOBS}/{job} on {head.node.name}.")
+    return record
+
+
+def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
+    starts = [json.dumps([contract.start_of(kind) for kind in kinds]) for kinds in (_KEPT, _LAST)]
+    words = shlex.join([paths.JOBS, RECORD_FILE, EVENTS_FILE, UNIT, *starts, *names])
+    listed = head.run(
+        f"mkdir -p {paths.JOBS}; {paths.ANY_PYTHON} - {words} <<'LIST'\n{_LIST}\nLIST\n", timeout=60
+    )
+    found: list[Mapping[str, Any]] = json.loads(listed.stdout)
+    return found
+
+
+def _record(found: Mapping[str, Any]) -> JobRecord | None:
+    try:
+        job = SubmittedJob.load(found["record"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    lines: Sequence[str] = [*found["events"], found["last"]]
+    return JobRecord(
+        job,
+        found["began"],
+        found["active"],
+        int(found["status"]) if found["status"] else None,
+        History.load(lines),
+    )

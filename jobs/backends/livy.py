@@ -1,0 +1,295 @@
+"""Livy as a backend: HDInsight's job server, by HTTPS alone, for operators who may not log in by SSH.
+
+Everything that a job needs lies in shared storage, its record among it. The driver copies its events there
+while it runs, and that copy is followed. A batch runs and bills whether or not anybody follows it: where it
+can be neither followed nor ended, the error says how to do so by hand.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bootstrap import paths
+from bootstrap.cluster import ClusterDocument
+from bootstrap.errors import CaffeSparkError, JobError, ServiceDown
+from jobs import capacity
+from jobs.backends.base import LOST, Foreign, Log, OnLine
+from jobs.backends.livy_batch import Batch
+from jobs.backends.livy_batches import AnswerLost, Livy
+from jobs.job import RECORD_FILE, JobPlace, JobRecord, SubmittedJob
+from jobs.report.history import History
+from jobs.signals import handled, uninterrupted
+from jobs.spec import JobSpec
+from jobs.submission.package import PROGRAM_TEXT, trainer_zip
+from jobs.submission.spark_submit import settings, trainer_arguments
+from jobs.submission.yarn_settings import DRIVER_ENV, yarn_settings
+from jobs.trainer import contract
+from jobs.trainer.contract import EVENTS_FILE, EVENTS_URI_ENV, PROGRAM_FILE, TRAINER_FILE, Failed
+
+if TYPE_CHECKING:
+    from bootstrap.blob import Blobs
+
+POLL_S: Final = 3.0
+ENDED: Final = {
+    "success": contract.DONE,
+    "killed": contract.KILLED,
+    "dead": contract.FAILED,
+    "error": contract.FAILED,
+}
+"""Exit status by the state of a batch that has ended."""
+READERS: Final = 8
+"""Records that are read at the same time."""
+
+
+class LivyBackend:
+    """See `jobs.backends.base.Backend`."""
+
+    name = "livy"
+
+    def __init__(self, document: ClusterDocument, poll: float = POLL_S) -> None:
+        self.document, self._poll = document, poll
+        self._livy = Livy.of(document)
+        self._say: OnLine = print
+
+    @cached_property
+    def _blobs(self) -> Blobs:
+        # Azure's clients take a second, which other clusters need not pay
+        from bootstrap.blob import Blobs
+
+        return Blobs.of(self.document)
+
+    @property
+    def driver(self) -> str:
+        """See `Backend.driver`."""
+        return self._livy.name
+
+    def close(self) -> None:
+        """See `Backend.close`; HTTPS keeps nothing open that matters."""
+
+    def capacity(self, spec: JobSpec) -> None:
+        """See `Backend.capacity`."""
+        capacity.check(spec, self.document)
+        # Data is converted on a head, by SSH: Livy has no part in that.
+        if spec.data and not self._blobs.exists(f"{paths.DATA}/{spec.data}/train_lmdb/data.mdb"):
+            raise JobError(
+                f"data: {spec.data}",
+                f"it is not in {self._blobs.url(paths.DATA)} yet",
+                f"Run `fab submit-mnist --stack {self.document.stack}` once without --livy, "
+                "which brings it there.",
+            )
+
+    def launch(self, spec: JobSpec, framework: str, say: OnLine) -> SubmittedJob:
+        """See `Backend.launch`."""
+        self._say = say
+        name = f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        place = JobPlace(name, "", self._blobs.url(_folder(name)))
+        job = SubmittedJob(spec, framework, place, self.name, submitted=time.time())
+        self._upload(job)
+        try:
+            with _stops_wait():
+                job = replace(job, batch=self._submit(job))
+                self._blobs.write(f"{_folder(name)}/{RECORD_FILE}", job.dump().encode())
+        except KeyboardInterrupt:
+            if job.batch is not None:
+                self.kill(job)
+            raise
+        say(f"job      {name} is Livy's batch {job.batch} on {self._livy.name}")
+        return job
+
+    def follow(self, job: SubmittedJob, on_line: OnLine) -> int:
+        """See `Backend.follow`."""
+        batch, seen, state = self._batch(job), 0, ""
+        while True:
+            try:
+                state = batch.patiently(lambda: self._livy.state(batch.number))
+                # Read after the state: what was written before the end is then there.
+                data = batch.patiently(lambda: self._events(job.id))
+            except CaffeSparkError as error:
+                if state in ENDED:
+                    raise
+                raise batch.runs_on("can no longer be followed", error) from error
+            # Livy forgets old batches: their events tell the end.
+            ended = state in ENDED or not state
+            # The copy may be half written: a line is whole when it ends.
+            lines = (data if ended else data[: data.rfind(b"\n") + 1]).decode(errors="replace").splitlines()
+            for line in lines[seen:]:
+                on_line(line)
+            seen = max(seen, len(lines))
+            if ended:
+                return ENDED[state] if state else _told(History.load(lines))
+            time.sleep(self._poll)
+
+    def bring_log(self, job: SubmittedJob, to: Path) -> Log:
+        """See `Backend.bring_log`: spark-submit's log, and the command that shows the driver's own."""
+        batch = self._batch(job)
+        text = "\n".join(batch.log()) + "\n"
+        to.write_text(text)
+        application = batch.application()
+        where = (
+            f"`yarn logs -applicationId {application}` on a head; Livy's: {to}" if application else str(to)
+        )
+        return Log(text, where)
+
+    def bring_features(self, job: SubmittedJob, to: Path) -> Sequence[str]:
+        """See `Backend.bring_features`."""
+        prefix = f"{_folder(job.id)}/features/part-".lstrip("/")
+        lines = list[str]()
+        for path in self._blobs.list(prefix):
+            lines += (self._blobs.read(path) or b"").decode().splitlines()
+        to.write_text("".join(f"{line}\n" for line in lines))
+        return lines
+
+    def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
+        """See `Backend.clean_up`: YARN ends the containers of a batch with it."""
+
+    def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
+        """See `Backend.explain`."""
+        return ""
+
+    def logs(self, record: JobRecord, on_line: OnLine, *, executor: int | None, follow: bool) -> None:
+        """See `Backend.logs`; Livy has spark-submit's own log alone."""
+        batch = self._batch(record.job)
+        if executor is not None:
+            application = batch.application() or record.history.application or "ID"
+            raise JobError(
+                f"executor {executor} of job {record.id}",
+                "Livy has no logs of executors",
+                f"Run `yarn logs -applicationId {application}` on a head.",
+            )
+        seen = 0
+        while True:
+            ended = batch.patiently(lambda: self._livy.state(batch.number)) in ENDED
+            lines = batch.log()
+            for line in lines[seen:]:
+                on_line(line)
+            seen = max(seen, len(lines))
+            if ended or not follow:
+                return
+            time.sleep(self._poll)
+
+    def kill(self, job: SubmittedJob) -> str:
+        """See `Backend.kill`."""
+        batch = self._batch(job)
+        with uninterrupted():
+            batch.end()
+        return f"is ended: Livy's batch {batch.number} on {self._livy.name}"
+
+    def unfinished(self, job: SubmittedJob) -> bool:
+        """See `Backend.unfinished`."""
+        return False
+
+    def records(self) -> list[JobRecord]:
+        """See `Backend.records`."""
+        prefix = paths.JOBS_DIR.lstrip("/") + "/"
+        names = [
+            path.split("/")[-2] for path in self._blobs.list(prefix) if path.rpartition("/")[2] == RECORD_FILE
+        ]
+        with ThreadPoolExecutor(READERS) as readers:
+            return [record for record in readers.map(self._record, names) if record is not None]
+
+    def record(self, job: str) -> JobRecord | None:
+        """See `Backend.record`."""
+        # The name becomes a folder's.
+        return self._record(job) if job and "/" not in job and not job.startswith(".") else None
+
+    def foreign(self, jobs: set[str]) -> list[Foreign]:
+        """See `Backend.foreign`: YARN's own backend lists them."""
+        return []
+
+    def _record(self, name: str) -> JobRecord | None:
+        text = self._blobs.read(f"{_folder(name)}/{RECORD_FILE}")
+        try:
+            job = SubmittedJob.load((text or b"").decode())
+        except (ValueError, KeyError, TypeError):
+            return None
+        history = History.load(self._events(name).decode(errors="replace").splitlines())
+        number = self._number(job)
+        state = self._livy.state(number) if number is not None else ""
+        if state and state not in ENDED:
+            return JobRecord(job, job.submitted, True, None, history)
+        told = _told(history)
+        status = told if told != LOST else ENDED.get(state)
+        return JobRecord(job, job.submitted, False, status, history)
+
+    def _batch(self, job: SubmittedJob) -> Batch:
+        number = self._number(job)
+        if number is None:
+            raise JobError(
+                f"job {job.id}",
+                f"Livy on {self._livy.name} has no batch of it (any more)",
+                f"Run `fab status --stack {self.document.stack}`, which says how it ended.",
+            )
+        return Batch(self._livy, number, job.id, self._say, self._poll)
+
+    def _number(self, job: SubmittedJob) -> int | None:
+        """Return Livy's number of the job: as recorded, else by its name, where its answer was lost."""
+        return self._livy.find(job.id, job.batch)
+
+    def _events(self, job: str) -> bytes:
+        return self._blobs.read(f"{_folder(job)}/{EVENTS_FILE}") or b""
+
+    def _submit(self, job: SubmittedJob) -> int:
+        try:
+            return self._livy.submit(body(job.spec, self.document, job.place))
+        except AnswerLost as error:
+            given = f"job {job.id}: {error.given}"
+            raise ServiceDown(given, f"{error.why}; it may have begun", self._livy.by_hand()) from error
+
+    def _upload(self, job: SubmittedJob) -> None:
+        folder = _folder(job.id)
+        self._blobs.write(f"{folder}/{TRAINER_FILE}", trainer_zip())
+        self._blobs.write(f"{folder}/{PROGRAM_FILE}", PROGRAM_TEXT.encode())
+        for file in job.spec.shipped:
+            self._blobs.write(f"{folder}/{file.name}", file.read_bytes())
+        self._blobs.write(f"{folder}/{RECORD_FILE}", job.dump().encode())
+
+
+def body(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str, Any]:
+    """Return Livy's request: spark-submit's command line, as JSON. Pure.
+
+    https://livy.apache.org/docs/latest/rest-api.html#post-batches
+    """
+    conf = {**settings(spec, place), **yarn_settings(spec, document, place)}
+    conf[f"{DRIVER_ENV}{EVENTS_URI_ENV}"] = f"{place.storage}/{EVENTS_FILE}"
+    return {
+        "name": place.id,
+        "file": f"{place.storage}/{PROGRAM_FILE}",
+        "pyFiles": [f"{place.storage}/{TRAINER_FILE}"],
+        "files": [f"{place.storage}/{file.name}" for file in spec.shipped],
+        "args": trainer_arguments(spec, place),
+        "conf": conf,
+    }
+
+
+def _told(history: History) -> int:
+    """Return the exit status that a job's own events tell; LOST where they tell no end."""
+    failed = history.last(Failed)
+    if failed is not None:
+        return failed.exit_code
+    return contract.DONE if history.last(contract.Done) is not None else LOST
+
+
+def _folder(job: str) -> str:
+    return f"{paths.JOBS_DIR}/{job}"
+
+
+@contextmanager
+def _stops_wait() -> Iterator[None]:
+    """Delay Ctrl-C and SIGTERM: between Livy's answer and its record a batch would be lost."""
+    came: list[int] = []
+
+    def later(number: int, _frame: object) -> None:
+        came.append(number)
+
+    with handled({signal.SIGINT: later, signal.SIGTERM: later}):
+        yield
+    if came:
+        raise KeyboardInterrupt

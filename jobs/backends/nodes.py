@@ -1,0 +1,33 @@
+"""Framework on the nodes, checked before a job is submitted."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import JobError
+from bootstrap.remote import connect
+
+_FRAMEWORK = f"readlink -f {paths.CAFFE_HOME}; test -d {paths.CAFFE_HOME}/python"
+
+
+def require_framework(cluster: Cluster) -> None:
+    """Refuse a cluster whose nodes do not all have the same framework.
+
+    Raises:
+        Unreachable: one does not answer.
+        JobError: one has no framework, or another than the head.
+    """
+    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
+        found = list(pool.map(lambda node: _framework(cluster, node), cluster.nodes))
+    for node, version in zip(cluster.nodes, found, strict=True):
+        if version != found[0] or not version:
+            what = f"it has {version}, the head has {found[0]}" if version else "Caffe is not installed there"
+            raise JobError(node.name, what, f"Run `fab build-headnode --stack {cluster.stack}`.")
+
+
+def _framework(cluster: Cluster, node: Node) -> str:
+    with connect(cluster, node) as remote:
+        result = remote.run(_FRAMEWORK, check=False, timeout=30)
+    return result.stdout.strip() if result.ok else ""

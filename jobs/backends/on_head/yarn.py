@@ -1,0 +1,221 @@
+"""Runs a job on YARN in cluster mode and keeps its story on the head, where one in client mode has it.
+
+    python -m jobs.backends.on_head.yarn RESOURCE_MANAGER TAG EVENTS YARN spark-submit …
+
+The driver runs in a container on some worker. It sends its events to this program, which appends them to
+EVENTS; what the driver said goes to stdout when it failed. spark-submit ends once the application is
+accepted, so no JVM waits here while the job runs. SIGTERM kills the application.
+
+Exit status: 0, the driver's own, 1 when YARN refused or ended it, 143 when it was killed from here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jobs.backends.on_head.resource_manager import Down, Forgotten, ResourceManager
+from jobs.trainer import contract
+from jobs.trainer.channel import Channel
+from jobs.trainer.contract import EVENTS_FILE, FEED_ENV, FEED_FILE, KILLED, SIGNALLED, Event
+from jobs.trainer.errors import TrainerError
+
+PATIENCE_S = 180.0
+"""Without an answer while a job runs, which needs none: another ResourceManager may take over meanwhile."""
+WAITING_AFTER_S = 10.0
+"""An application that is accepted for so long waits for something, and YARN says for what."""
+POLL_S = 0.5
+LATE_EVENTS_S = 3.0
+AGGREGATED_S = 20.0
+"""Logs lie in shared storage about two seconds after the application's end."""
+SOON_S = 5.0
+SHOWN_LINES = 400
+_STATUS = re.compile(r"(?:exited with status|exitCode:) (\d+)")
+_OVER = ("FINISHED", "FAILED", "KILLED")
+_AGGREGATED = ("SUCCEEDED", "FAILED", "DISABLED", "TIME_OUT")
+
+
+class YarnRun:
+    """One job from its submission to its end."""
+
+    def __init__(self, manager: ResourceManager, tag: str, events: Path) -> None:
+        self._manager, self._tag = manager, tag
+        self._events = events.open("a")
+        self._count = 0
+        self._over = threading.Event()
+        self._well = False
+        self.id = ""
+
+    def run(self, submit: Sequence[str], address: str) -> int:
+        """Submit, follow, and tell how it ended; returns the exit status.
+
+        Raises:
+            Down: the ResourceManager does not answer.
+            Forgotten: it was restarted, and has lost the application.
+        """
+        self._manager.get("info")
+        channel = Channel(address, self._take)
+        code = subprocess.call(with_feed(submit, channel.address.text), stdin=subprocess.DEVNULL)
+        found = self._manager.tagged(self._tag)
+        if found is None:
+            print(f"spark-submit ended with status {code}, and YARN has no application of it")
+            return code or 1
+        self.id = found["id"]
+        app = self._follow(found)
+        self._over.wait(LATE_EVENTS_S)
+        channel.close()
+        return self._end(app)
+
+    def _follow(self, app: dict[str, Any]) -> dict[str, Any]:
+        state, since, told = "", time.monotonic(), False
+        while True:
+            if app["state"] != state:
+                state, since, told = app["state"], time.monotonic(), False
+                self.note(summary(app))
+            if state in _OVER:
+                return app
+            if state == "ACCEPTED" and not told and time.monotonic() - since > WAITING_AFTER_S:
+                told = True
+                self.note(contract.Waiting(summary(app).said))
+            time.sleep(POLL_S)
+            try:
+                app = self._manager.application(self.id, PATIENCE_S)
+            except (Down, Forgotten):
+                if not self._over.is_set():
+                    raise
+                # The driver has told its end itself.
+                return {**app, "state": "FINISHED", "finalStatus": "SUCCEEDED" if self._well else "FAILED"}
+
+    def _end(self, app: dict[str, Any]) -> int:
+        if app["finalStatus"] == "SUCCEEDED" and self._over.is_set():
+            return 0
+        deadline = time.monotonic() + (SOON_S if self._over.is_set() else AGGREGATED_S)
+        while app.get("logAggregationStatus") not in _AGGREGATED and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            try:
+                app = {**app, **self._manager.application(self.id)}
+            except (Down, Forgotten):
+                break
+        if not self._over.is_set():
+            # The connection from the driver was lost; its own copy of the events was not.
+            for line in self._manager.log(self.id, EVENTS_FILE)[self._count :]:
+                self._write(line)
+        if app["finalStatus"] == "SUCCEEDED":
+            return 0
+        # The JVM writes to stderr; what its Python wrote to either is in stdout.
+        print("\n".join(self._late_log("stdout,stderr")[-SHOWN_LINES:]))
+        print(
+            "YARN: {} is {}: {}".format(self.id, app["finalStatus"], app.get("diagnostics", "").strip()),
+            flush=True,
+        )
+        return exit_status(app)
+
+    def _late_log(self, files: str) -> "list[str]":
+        """The driver's log; YARN may say that it is there a moment before it is.
+
+        Not waited for where the driver has said in its own words why it failed.
+        """
+        deadline = time.monotonic() + (0 if self._over.is_set() else AGGREGATED_S)
+        while True:
+            lines = self._manager.log(self.id, files)
+            if lines or time.monotonic() > deadline:
+                return lines
+            time.sleep(1)
+
+    def note(self, event: Event) -> None:
+        """Write an event of this program."""
+        self._write(contract.dump(contract.stamped(event)))
+
+    def refuse(self, code: str, **fields: str) -> int:
+        """Write why YARN ends the job, and return the exit status."""
+        error = TrainerError(code, **fields)
+        self.note(contract.Failed(code=code, fields=dict(fields), message=str(error)))
+        return error.exit_code
+
+    def _take(self, event: Event) -> None:
+        """An event from the driver."""
+        self._count += 1
+        self._write(contract.dump(event))
+        if isinstance(event, (contract.Done, contract.Failed)):
+            self._well = isinstance(event, contract.Done)
+            self._over.set()
+
+    def _write(self, line: str) -> None:
+        self._events.write(line + "\n")
+        self._events.flush()
+
+
+def summary(app: dict[str, Any]) -> contract.Application:
+    """Return what is kept of YARN's report."""
+    container = re.search(r"(container_\w+)", app.get("amContainerLogs", ""))
+    return contract.Application(
+        id=app["id"],
+        state=app["state"],
+        container=container.group(1) if container else "",
+        host=app.get("amHostHttpAddress", "").partition(":")[0],
+        said=reason(app.get("diagnostics", "")),
+    )
+
+
+def reason(diagnostics: str) -> str:
+    """YARN's words without their date and the figures of the queue."""
+    return re.sub(r"^\[[^]]*\]\s*", "", diagnostics.strip()).partition("Details :")[0].strip()
+
+
+def exit_status(app: dict[str, Any]) -> int:
+    """The driver's own exit status, as YARN reports it in words; 1 where it does not, or ended it itself."""
+    if app["finalStatus"] == "KILLED":
+        return KILLED
+    found = _STATUS.search(app.get("diagnostics", ""))
+    status = int(found.group(1)) if found else 1
+    return status if 0 < status < SIGNALLED else 1
+
+
+def with_feed(submit: Sequence[str], feed: str) -> "list[str]":
+    """spark-submit's words with a file for the driver that says where its events go; written here."""
+    # It travels as Spark's own files do, which nobody else reads: command lines and environments are shown.
+    path = Path(FEED_FILE)
+    path.touch(mode=0o600)
+    path.write_text(feed)
+    conf = ["--conf", f"spark.yarn.appMasterEnv.{FEED_ENV}={FEED_FILE}"]
+    words = [submit[0], *conf, *submit[1:]]
+    files = words.index("--files") + 1
+    return [*words[:files], f"{words[files]},{FEED_FILE}", *words[files + 1 :]]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a job; see the module."""
+    url, tag, events, yarn, *submit = argv
+    manager = ResourceManager(url, yarn)
+    job = YarnRun(manager, tag, Path(events))
+
+    def stop(_number: int, _frame: Any) -> None:  # noqa: ANN401
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        return job.run(submit, os.environ["NODE_ADDRESS"])
+    except Down as error:
+        return job.refuse("resource-manager-down", address=str(error))
+    except Forgotten as error:
+        return job.refuse("application-forgotten", address=str(error), application=job.id)
+    except KeyboardInterrupt:
+        try:
+            found = {"id": job.id} if job.id else manager.tagged(tag)
+        except Down:
+            return KILLED  # `fab kill` asks YARN itself, and says that it does not answer
+        if found:
+            manager.kill(found["id"])
+        return KILLED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

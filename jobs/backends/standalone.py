@@ -1,0 +1,86 @@
+"""Spark's own master as a backend: drivers run on the head, in client mode."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bootstrap.cluster import Cluster
+from bootstrap.errors import JobError, ServiceDown
+from jobs.backends.head import HeadBackend
+from jobs.backends.node_logs import LogPlace, executor_of, node_of
+from jobs.capacity import Size, fitting
+from jobs.job import JobPlace, JobRecord, SubmittedJob
+from jobs.spec import JobSpec
+from jobs.submission.spark_submit import environment, quick_jvm, script, settings, spark_submit_argv
+
+MASTER_UI = 8080
+WORK = "/var/lib/spark/work"
+"""Folder of a worker that holds APPLICATION/EXECUTOR/stderr."""
+
+
+class StandaloneBackend(HeadBackend):
+    """See `jobs.backends.base.Backend`."""
+
+    name = "standalone"
+
+    def require_capacity(self, spec: JobSpec) -> None:
+        """Refuse a job that Spark's workers that are alive have no room for.
+
+        Raises:
+            ServiceDown: the master does not answer.
+            JobError: there is not enough room now.
+        """
+        url = f"http://{self.cluster.head.name}:{MASTER_UI}/json/"
+        answer = self.head.run(f"curl -fsS --noproxy '*' --max-time 5 {url}", check=False, timeout=30)
+        if not answer.ok:
+            raise ServiceDown(
+                self.cluster.spark_master,
+                "Spark's master does not answer",
+                f"Run {self.cluster.members.start_services(self.cluster.stack)}.",
+            )
+        refuse_without_capacity(json.loads(answer.stdout), self.cluster, spec)
+
+    def script(self, job: SubmittedJob) -> str:
+        """See `HeadBackend.script`."""
+        return job_script(job.spec, self.cluster, job.place)
+
+    def log_place(self, record: JobRecord, executor: int | None) -> LogPlace:
+        """See `HeadBackend.log_place`."""
+        if executor is None:
+            return LogPlace(self.cluster.head, (f"{record.job.place.folder}/log",))
+        host = executor_of(self.cluster, record, executor)["host"]
+        folder = f"{WORK}/{record.history.application}/{executor}"
+        return LogPlace(node_of(self.cluster, host), (folder,))
+
+
+def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
+    """Return the shell script that runs a job on the head. Pure."""
+    conf = {**settings(spec, place), **quick_jvm()}
+    command = spark_submit_argv(spec, place, master=cluster.spark_master, deploy_mode="client", conf=conf)
+    return script(place, environment(spec, cluster, place), command)
+
+
+def refuse_without_capacity(state: Mapping[str, Any], cluster: Cluster, spec: JobSpec) -> None:
+    """Refuse a job that the master's own report has no room for. Pure.
+
+    Raises:
+        JobError: there is not enough room; names the jobs that hold it, or the workers that are missing.
+    """
+    alive = {worker["host"]: worker for worker in state["workers"] if worker["state"] == "ALIVE"}
+    free = [Size(worker["coresfree"], worker["memoryfree"]) for worker in alive.values()]
+    # Spark hands out the JVMs' half; the other is the trainer's, which it does not count.
+    fit = fitting(free, Size(spec.cores, spec.memory // 2))
+    if fit >= spec.executors:
+        return
+    given = f"executors: {spec.executors}, each of {spec.cores} cores and {spec.memory} MiB"
+    missing = [node.name for node in cluster.workers if node.name not in alive]
+    if missing:
+        raise JobError(
+            given,
+            f"Spark has room for {fit}: its worker on {', '.join(missing)} is dead",
+            f"Run `fab bootstrap --stack {cluster.stack}`, which starts it again.",
+        )
+    running = ", ".join(app["name"] for app in state["activeapps"]) or "nothing that the master names"
+    raise JobError(given, f"Spark has room for {fit} now, {running} runs", "Wait for it, or ask for fewer.")

@@ -1,0 +1,156 @@
+"""YARN as a backend: drivers run in a container on a worker, in cluster mode.
+
+A program on the head (`on_head/yarn.py`) submits the application, takes its events in and waits for its end.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from contextlib import suppress
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster
+from bootstrap.errors import JobError, ServiceDown
+from bootstrap.remote import Remote
+from jobs.backends import resource_manager
+from jobs.backends.base import LOST, Foreign, OnLine
+from jobs.backends.head import HeadBackend
+from jobs.backends.node_logs import LogPlace, executor_of, node_of
+from jobs.backends.on_head.resource_manager import log_lines
+from jobs.job import JobPlace, JobRecord, SubmittedJob
+from jobs.spec import JobSpec
+from jobs.submission.spark_submit import (
+    environment,
+    quick_jvm,
+    script,
+    settings,
+    spark_submit_argv,
+)
+from jobs.submission.yarn_settings import yarn_settings
+from jobs.trainer.contract import EVENTS_FILE, TRAINER_FILE, Application, Failed, Waiting
+
+CONTAINER_LOGS = ("/var/lib/yarn/logs", "/mnt/resource/hadoop/yarn/log", "/mnt/hadoop/yarn/log")
+"""Folders of NodeManagers that hold the logs of what runs: ours, and HDInsight's."""
+AGGREGATED_S = 120.0
+BEGUN_POLL_S = 1.0
+EXECUTORS_MISSING = "executors-missing"
+"""Code of the failure that YARN can explain."""
+
+
+class YarnBackend(HeadBackend):
+    """See `jobs.backends.base.Backend`."""
+
+    name = "yarn"
+
+    def require_capacity(self, spec: JobSpec) -> None:
+        """See `resource_manager.require_capacity`."""
+        resource_manager.require_capacity(self.head, self.cluster, spec)
+
+    def script(self, job: SubmittedJob) -> str:
+        """See `HeadBackend.script`."""
+        return job_script(job.spec, self.cluster, job.place)
+
+    def log_place(self, record: JobRecord, executor: int | None) -> LogPlace:
+        """See `HeadBackend.log_place`."""
+        if executor is None:
+            driver = _driver(record)
+            host, container = driver.host, driver.container
+        else:
+            where = executor_of(self.cluster, record, executor)
+            host, container = where["host"], where["container"]
+        folders = [f"{folder}/{record.history.application}/{container}" for folder in CONTAINER_LOGS]
+        return LogPlace(node_of(self.cluster, host), tuple(folders) if container else ())
+
+    def late_log(self, record: JobRecord, executor: int | None, on_line: OnLine) -> bool:
+        """Pass on a log from shared storage, where YARN puts logs when an application has ended."""
+        application = record.history.application
+        if not application:
+            return False
+        if executor is None:
+            container = _driver(record).container
+        else:
+            container = executor_of(self.cluster, record, executor)["container"]
+        # A ResourceManager that was restarted knows neither the application nor its owner any more.
+        which = ["-appOwner", paths.JOB_USER, *(["-containerId", container] if container else ["-am", "1"])]
+        words = ["logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]
+        command = resource_manager.command(*words)
+        lines = log_lines(self.head.run(command, check=False, timeout=AGGREGATED_S).stdout.splitlines())
+        for line in lines:
+            on_line(line)
+        return bool(lines)
+
+    def wait_for_driver(self, record: JobRecord, *, follow: bool) -> JobRecord:
+        """Return the record once the driver has a container; without `follow`, refuse to wait for it.
+
+        Raises:
+            JobError: it has none yet.
+        """
+        while record.active and not _driver(record).container:
+            if not follow:
+                waiting = record.history.last(Waiting)
+                said = (waiting.why if waiting else "") or _driver(record).said
+                raise JobError(
+                    f"job {record.id}",
+                    f"YARN has not begun its driver yet{f' ({said})' if said else ''}",
+                    f"Run `fab logs {record.id} --follow --stack {self.cluster.stack}`, which waits for it.",
+                )
+            time.sleep(BEGUN_POLL_S)
+            record = self.record(record.id) or record
+        return record
+
+    def end_application(self, head: Remote, job: str) -> None:
+        """See `HeadBackend.end_application`."""
+        resource_manager.kill(head, self.cluster, job)
+
+    def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
+        """See `Backend.clean_up`."""
+        if exit_code == LOST:
+            # A head that was rebooted has no ResourceManager yet, and what it ran goes with it.
+            with suppress(ServiceDown):
+                self.end_application(self.head, job.id)
+        super().clean_up(job, exit_code)
+
+    def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
+        """Return why YARN gave too few executors, where that is what failed."""
+        if failed is not None and failed.code == EXECUTORS_MISSING:
+            with suppress(ServiceDown):
+                return resource_manager.explain(self.head, self.cluster, job.id)
+        return ""
+
+    def unfinished(self, job: SubmittedJob) -> bool:
+        """See `Backend.unfinished`."""
+        return bool(resource_manager.unfinished(self.head, self.cluster, job.id))
+
+    def foreign(self, jobs: set[str]) -> list[Foreign]:
+        """See `Backend.foreign`."""
+        return resource_manager.foreign(self.head, self.cluster, jobs)
+
+
+def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
+    """Return the shell script that runs a job on the head. Pure."""
+    # HDInsight has JVM options of its own, a collector among them maybe: ours would take their place.
+    quick = {} if cluster.members.managed else quick_jvm()
+    conf = {
+        **settings(spec, place),
+        **quick,
+        **yarn_settings(spec, cluster, place),
+        "spark.yarn.tags": place.id,
+        # on_head/yarn.py follows the application: no JVM waits for its end.
+        "spark.yarn.submit.waitAppCompletion": "false",
+    }
+    submit = spark_submit_argv(spec, place, master=cluster.spark_master, deploy_mode="cluster", conf=conf)
+    manager = resource_manager.access(cluster).resource_manager
+    events = f"{place.folder}/{EVENTS_FILE}"
+    follow = [paths.PYTHON, "-m", "jobs.backends.on_head.yarn", manager, place.id, events, paths.YARN]
+    # Its own modules come in the job's zip; the address that the driver calls back is the head's own.
+    before = f"export PYTHONPATH={TRAINER_FILE}\n"
+    if quick:
+        before += f"export SPARK_SUBMIT_OPTS={shlex.quote(quick['spark.driver.extraJavaOptions'])}\n"
+    before += f". {paths.IDENTITY}; export NODE_ADDRESS\n"
+    return script(place, environment(spec, cluster, place), [*follow, *submit], before=before)
+
+
+def _driver(record: JobRecord) -> Application:
+    """Return YARN's last report, which names the driver's container; empty where there is none."""
+    return record.history.last(Application) or Application()

@@ -1,0 +1,1 @@
+"""Data sets that a job specification can name."""

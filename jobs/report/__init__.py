@@ -1,0 +1,1 @@
+"""Reports of a job: its history, its progress on a screen, its summary."""

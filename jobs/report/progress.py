@@ -1,0 +1,127 @@
+"""A running job as people see it: a progress bar on a terminal, plain lines elsewhere. Fed line by line."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from bootstrap.diagnosis import diagnose, diagnose_failure
+from bootstrap.errors import JobError
+from jobs.report.history import History
+from jobs.trainer import contract, failures
+from jobs.trainer.contract import Event
+
+_KEPT_LOG = 30
+
+
+class View:
+    """Takes in the lines of a job's log and of its events file, in any mixture."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self.history = History()
+        self.log: list[str] = []
+        self._progress = Progress(
+            TextColumn("[bold]{task.description:<8}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.fields[figures]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("start", total=None, figures="")
+
+    def __enter__(self) -> View:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def line(self, text: str) -> None:
+        """Take in one line."""
+        event = contract.load(text)
+        if event is None:
+            self.log = [*self.log[1 - _KEPT_LOG :], text]
+            return
+        self.history.add(event)
+        if isinstance(event, contract.Phase):
+            # A phase without iterations pulses: only a new task has no total again.
+            self._progress.remove_task(self._task)
+            self._task = self._progress.add_task(event.phase, total=None, figures="")
+            if not self._console.is_terminal:
+                self._console.print(event.phase)
+        elif isinstance(event, contract.Progress):
+            self._progress.update(
+                self._task,
+                total=event.max_iter,
+                completed=event.iteration,
+                figures=f"{event.iteration} of {event.max_iter}  loss {event.loss:.4f}  "
+                f"{event.images_per_s:,.0f} images/s{_left(event)}",
+            )
+        text = spoken(event)
+        if text:
+            self._console.print(text, markup=False, soft_wrap=True)
+
+    def failure(self, job: str, exit_code: int, log: str, text: str = "", stack: str = "") -> JobError:
+        """Why the job failed, from what was seen.
+
+        `log` is where the full log lies, `text` what it holds; the remedy names `stack`.
+        """
+        where = f"The full log: {log}"
+        node = self._where_it_began()
+        shown = diagnose(text, stack=stack, node=node)
+        failed = self.history.last(contract.Failed)
+        if failed is not None:
+            given, why, fix = _words(failed)
+            known = diagnose_failure(failed.code, failed.fields, stack=stack, node=node)
+            if known is not None and (not known.symptom or shown is None or shown.name == known.name):
+                return JobError(f"job {job}: {given}", why, f"{known.fix} {where}")
+            if shown is not None:
+                return JobError(f"job {job}: {given}", f"{why}: {shown.why}", f"{shown.fix} {where}")
+            return JobError(f"job {job}: {given}", why, f"{fix.rstrip('.')}. {where}")
+        if shown is not None:
+            return JobError(f"job {job}", shown.why, f"{shown.fix} {where}")
+        said = [line for line in self.log if line.strip()]
+        why = f"it ended with status {exit_code}" + (f": {said[-1].strip()}" if said else "")
+        return JobError(f"job {job}", why, where)
+
+    def _where_it_began(self) -> str:
+        """Return the driver's node on YARN where a failure can only have been there: no executor was up
+        yet."""
+        driver = self.history.last(contract.Application)
+        return driver.host if driver and driver.host and not self.history.executors else "a node"
+
+
+def _words(failed: contract.Failed) -> failures.Words:
+    """Return the words of a failure; a code that this version does not know keeps its own message."""
+    try:
+        return failures.words(failed.code, failed.fields)
+    except (KeyError, ValueError, IndexError):
+        return failures.Words("it failed", failed.message, "Look at the log.")
+
+
+def spoken(event: Event) -> str:
+    """Return the line that stays on the screen for an event; empty for most."""
+    if isinstance(event, contract.Display):
+        return (
+            f"iteration {event.iteration:>6} of {event.max_iter}  loss {event.loss:.4f}  "
+            f"lr {event.lr:.6f}  {event.images_per_s:,.0f} images/s{_left(event)}"
+        )
+    if isinstance(event, contract.Validation):
+        values = "  ".join(f"{name} {some[0]:.4f}" for name, some in event.values.items() if len(some) == 1)
+        return f"iteration {event.iteration:>6} validation  {values}"
+    if isinstance(event, contract.Snapshot):
+        return f"iteration {event.iteration:>6} snapshot  {event.state}"
+    if isinstance(event, contract.Waiting):
+        return f"note: YARN has accepted it, and it waits: {event.why or 'YARN does not say for what'}"
+    if isinstance(event, contract.Note):
+        return f"note: {event.message}"
+    return ""
+
+
+def _left(event: contract.Progress) -> str:
+    if event.left_s is None:
+        return ""
+    minutes, seconds = divmod(round(event.left_s), 60)
+    return f"  {minutes}:{seconds:02} left"

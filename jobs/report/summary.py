@@ -1,0 +1,138 @@
+"""What a job gave: computed from its features file and its events, written as summary.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from bootstrap.errors import JobError
+from jobs.report.history import History
+from jobs.spec import JobSpec
+from jobs.trainer import contract
+from jobs.trainer.contract import SAMPLE_ID
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A finished job. Accuracy and loss are means over every row of the features file."""
+
+    job: str
+    executors: int
+    framework: str
+    accuracy: float | None
+    loss: float | None
+    samples: int
+    iterations: int
+    images_per_s: float | None
+    model: str
+    features: dict[str, list[float]]
+    """The mean of each column of the features file, element by element; the label is left out."""
+    means: dict[str, list[float]]
+    """What the trainer's -test wrote."""
+    validations: list[dict[str, Any]]
+    seconds: dict[str, float]
+    """By phase."""
+    hosts: list[str] = field(default_factory=list)
+    waited_seconds: dict[str, float] = field(default_factory=dict)
+    """By rank: of the training's seconds, those spent waiting for other ranks."""
+
+    def write(self, folder: Path) -> None:
+        """Write summary.json, and means.txt where there are means."""
+        folder.mkdir(parents=True, exist_ok=True)
+        means = "".join(f"{name}: {','.join(map(repr, some))}\n" for name, some in self.means.items())
+        if means:
+            (folder / "means.txt").write_text(means)
+        (folder / "summary.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    def table(self) -> Table:
+        """What people see at the end."""
+        table = Table(title=f"job {self.job}", title_justify="left", show_header=False)
+        table.add_column()
+        # The model's URI is there to be copied: in two lines rather than cut.
+        table.add_column(overflow="fold")
+        rows = {
+            "accuracy": "" if self.accuracy is None else f"{self.accuracy:.4f}",
+            "loss": "" if self.loss is None else f"{self.loss:.4f}",
+            "test samples": f"{self.samples:,}" if self.samples else "",
+            "iterations": f"{self.iterations:,}" if self.iterations else "",
+            "images/s": "" if self.images_per_s is None else f"{self.images_per_s:,.0f}",
+            "executors": f"{self.executors} ({', '.join(self.hosts)})" if self.hosts else str(self.executors),
+            "framework": self.framework,
+            "model": self.model,
+            "seconds": ", ".join(f"{name} {value:.1f}" for name, value in self.seconds.items()),
+        }
+        for name, value in rows.items():
+            if value:
+                table.add_row(name, value)
+        return table
+
+
+def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], history: History) -> Summary:
+    """Put together what the features file (JSON lines; may be empty) and the events say.
+
+    Raises:
+        JobError: the features file holds a sample twice, or rows that differ in shape.
+    """
+    columns, samples = feature_means(features)
+    trained = history.last(contract.Trained) or contract.Trained(model=spec.model)
+    means = history.last(contract.Means) or contract.Means()
+    # Features are what people can check; means serve where none were asked for.
+    shown = {**means.values, **columns}
+    columns.pop(spec.label, None)
+    return Summary(
+        job=job,
+        executors=spec.executors,
+        framework=framework,
+        accuracy=_scalar(shown.get("accuracy")),
+        loss=_scalar(shown.get("loss")),
+        samples=samples or means.samples,
+        iterations=trained.iterations,
+        images_per_s=trained.images_per_s or None,
+        model=trained.model,
+        features=columns,
+        means=means.values,
+        validations=[
+            {"iteration": event.iteration, **event.values} for event in history.all(contract.Validation)
+        ],
+        seconds=history.phase_seconds(),
+        hosts=trained.hosts,
+        waited_seconds={str(rank["rank"]): round(rank["waited_seconds"], 3) for rank in trained.ranks},
+    )
+
+
+def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
+    """(mean of each column, number of samples) of a features file.
+
+    Raises:
+        JobError: a sample appears twice, or a row has other columns or lengths than the first.
+    """
+    totals: dict[str, list[float]] = {}
+    seen: set[str] = set()
+    for line in lines:
+        row = json.loads(line)
+        sample = row.pop(SAMPLE_ID)
+        if sample in seen:
+            raise JobError(
+                "the features file", f"sample {sample} is in it twice", "Report this: it is a bug."
+            )
+        if not seen:
+            totals = {name: [0.0] * len(values) for name, values in row.items()}
+        if {name: len(values) for name, values in row.items()} != {n: len(v) for n, v in totals.items()}:
+            raise JobError(
+                "the features file",
+                f"sample {sample} has other columns than the first one",
+                "Report this: it is a bug.",
+            )
+        seen.add(sample)
+        for name, values in row.items():
+            totals[name] = [total + value for total, value in zip(totals[name], values, strict=True)]
+    return {name: [total / len(seen) for total in some] for name, some in totals.items()}, len(seen)
+
+
+def _scalar(values: list[float] | None) -> float | None:
+    return values[0] if values and len(values) == 1 else None

@@ -1,0 +1,1 @@
+"""Commands on jobs: run, attach, kill, logs, status."""

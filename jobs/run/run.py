@@ -1,0 +1,173 @@
+"""A job from its submission to its results on the operator's machine.
+
+The job outlives this process. Ctrl-C on a terminal asks whether to detach or to kill; without a terminal,
+and on SIGTERM, it is killed. Killed means that no process of it is left anywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from bootstrap.errors import JobError
+from jobs import capacity
+from jobs.backends.base import LOST, Backend, OnLine
+from jobs.backends.registry import Backends
+from jobs.job import SubmittedJob
+from jobs.report.progress import View
+from jobs.report.summary import Summary, summarise
+from jobs.signals import Terminated, stopping_signals
+from jobs.spec import JobSpec
+from jobs.trainer.contract import DONE, KILLED, Failed
+
+
+def run_job(
+    backend: Backend, spec: JobSpec, framework: str, console: Console, results: Path
+) -> Summary | None:
+    """Submit a job, follow it, and bring its results into `results`/JOB.
+
+    Returns:
+        What it gave; None when the user detached from it.
+
+    Raises:
+        ConfigError: the cluster is too small for it.
+        JobError: it was refused, failed or was killed.
+        ServiceDown: a service that it needs cannot be used.
+        Unreachable: the head or a worker does not answer.
+    """
+    capacity.check(spec, backend.document)
+    backend.capacity(spec)
+    with stopping_signals():
+        try:
+            job = backend.launch(spec, framework, _printer(console))
+        except KeyboardInterrupt:
+            raise _killed(f"job {spec.name}") from None
+        return _finish(backend, job, console, results)
+
+
+def attach(backends: Backends, job: str, console: Console, results: Path) -> Summary | None:
+    """Follow a job that runs or has ended, and bring its results back. Results as `run_job`.
+
+    Raises:
+        JobError: there is no such job, or as `run_job`.
+        Unreachable: the head does not answer.
+    """
+    with stopping_signals():
+        backend, record = backends.find(job)
+        return _finish(backend, record.job, console, results)
+
+
+def kill(backends: Backends, job: str, console: Console) -> None:
+    """End a job that runs, with everything that it has started; says so when it has ended already.
+
+    Raises:
+        JobError: there is no such job, or a process of it survives.
+        ServiceDown, Unreachable: it cannot be ended.
+    """
+    backend, record = backends.find(job)
+    # The record may be of a follower that has given up, and not of what the cluster manager runs.
+    if record.active or record.state == "lost" or backend.unfinished(record.job):
+        _kill(backend, record.job, console)
+    else:
+        console.print(f"job      {job} has ended already: {record.state}")
+
+
+def _finish(backend: Backend, job: SubmittedJob, console: Console, results: Path) -> Summary | None:
+    """Follow a job to its end and bring back what it left."""
+    attach_again = f"fab attach {job.id} --stack {backend.document.stack}"
+    view, code = _follow(backend, job, console)
+    if code is None:
+        console.print(f"job      {job.id} runs on; follow it with: {attach_again}", soft_wrap=True)
+        return None
+    try:
+        return _conclude(backend, job, view, code=code, console=console, folder=results / job.id)
+    except KeyboardInterrupt:
+        why = "it has ended, and its results are not all here"
+        raise JobError(f"job {job.id}", why, f"Run `{attach_again}`, which brings them.") from None
+
+
+def _follow(backend: Backend, job: SubmittedJob, console: Console) -> tuple[View, int | None]:
+    """Return what was seen and the exit status; None when the user detached."""
+    while True:
+        view = View(console)
+        try:
+            with view:
+                return view, backend.follow(job, view.line)
+        except KeyboardInterrupt as stop:
+            answer = "kill" if isinstance(stop, Terminated) else _ask(console, job.id)
+        if answer == "detach":
+            return view, None
+        if answer == "kill":
+            _kill(backend, job, console)
+            raise _killed(f"job {job.id}")
+
+
+def _conclude(
+    backend: Backend, job: SubmittedJob, view: View, *, code: int, console: Console, folder: Path
+) -> Summary:
+    """Bring back what an ended job left, or raise the reason of its failure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = backend.bring_log(job, folder / "job.log")
+    if code != DONE:
+        backend.clean_up(job, code)
+        raise _failure(backend, job, view, code=code, text=log.text, where=log.where)
+    began = time.monotonic()
+    lines = backend.bring_features(job, folder / "features.jsonl") if job.spec.features else []
+    summary = summarise(job.id, job.spec, job.framework, lines, view.history)
+    summary.seconds["bring back"] = round(time.monotonic() - began, 3)
+    summary.write(folder)
+    # Executors leave a moment after their driver.
+    backend.clean_up(job, code)
+    console.print(summary.table())
+    console.print(f"results  {folder}/", soft_wrap=True)
+    return summary
+
+
+def _failure(
+    backend: Backend, job: SubmittedJob, view: View, *, code: int, text: str, where: str
+) -> JobError:
+    """Return why a job failed, with what only the cluster manager knows."""
+    stack = backend.document.stack
+    if code == KILLED:
+        return JobError(f"job {job.id}", "it was killed", "Submit it again when you like.")
+    if code == LOST:
+        why = f"its driver was killed, or {backend.driver} went down"
+        return JobError(
+            f"job {job.id}", why, f"Run `fab doctor --stack {stack}`. The log until then: {where}"
+        )
+    error = view.failure(job.id, code, where, text, stack)
+    reason = backend.explain(job, view.history.last(Failed))
+    return JobError(error.given, f"{error.why}: {reason}", error.fix) if reason else error
+
+
+def _kill(backend: Backend, job: SubmittedJob, console: Console) -> None:
+    console.print(f"job      {job.id}: killing")
+    console.print(f"job      {job.id} {backend.kill(job)}", soft_wrap=True)
+
+
+def _killed(job: str) -> JobError:
+    return JobError(job, "it was killed, as you asked", "Submit it again when you like.")
+
+
+def _printer(console: Console) -> OnLine:
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    return say
+
+
+def _ask(console: Console, job: str) -> str:
+    if not console.is_terminal:
+        return "kill"
+    try:
+        while True:
+            answer = (
+                console.input(f"\njob {job}: [b]d[/b]etach, [b]k[/b]ill, or [b]g[/b]o on? ").strip().lower()
+            )
+            for word in ("detach", "kill", "go on"):
+                if answer and word.startswith(answer):
+                    return word
+    except (KeyboardInterrupt, EOFError):
+        return "kill"

@@ -1,0 +1,78 @@
+"""Table of the jobs that the cluster runs and has run, with their progress."""
+
+from __future__ import annotations
+
+import time
+
+from rich.table import Table
+
+from bootstrap.errors import CaffeSparkError
+from jobs.backends.base import Foreign
+from jobs.backends.registry import Backends
+from jobs.job import JobRecord
+from jobs.trainer import contract
+
+SHOWN = 15
+"""Jobs that have ended; those that run are all shown."""
+
+
+def status(backends: Backends) -> Table:
+    """Return the jobs, the newest first; below them, a line for each service that does not answer.
+
+    Raises:
+        ServiceDown, Unreachable: nothing that knows jobs answers.
+    """
+    jobs, silent = backends.records()
+    others = list[Foreign]()
+    try:
+        others = backends.default.foreign({record.id for record in jobs})
+    except CaffeSparkError as error:
+        silent.append(str(error))
+    shown = table(jobs, others, time.time())
+    shown.caption, shown.caption_justify = "\n".join(dict.fromkeys(silent)) or None, "left"
+    return shown
+
+
+def table(jobs: list[JobRecord], others: list[Foreign], now: float) -> Table:
+    """Return the jobs as people see them; `others` are applications of somebody else. Pure."""
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("job", "state", "began", "took", "at", "executors", "application"):
+        shown.add_column(name, no_wrap=name in ("job", "state"))
+    ended = 0
+    for record in jobs:
+        ended += not record.active
+        if not record.active and ended > SHOWN:
+            continue
+        shown.add_row(
+            record.id,
+            record.state,
+            time.strftime("%m-%d %H:%M", time.localtime(record.began)),
+            _took(record, now),
+            _progress(record),
+            ", ".join(
+                f"{number} on {where['host']}" for number, where in sorted(record.history.executors.items())
+            ),
+            record.history.application,
+        )
+    for id_, state, name in others:
+        shown.add_row(name, f"{state.lower()} (not ours)", "", "", "", "", id_)
+    if not shown.row_count:
+        shown.add_row("none yet: `fab submit-mnist`")
+    return shown
+
+
+def _progress(record: JobRecord) -> str:
+    phase = record.history.phase
+    step = record.history.last(contract.Progress)
+    failed = record.history.last(contract.Failed)
+    if failed and not record.active:
+        return f"{phase}: {' '.join(failed.message.split())[:80]}"
+    if phase == "train" and step:
+        return f"train, iteration {step.iteration} of {step.max_iter}"
+    return phase if record.active or record.state != "done" else ""
+
+
+def _took(record: JobRecord, now: float) -> str:
+    end = now if record.active else record.history.end or record.began
+    minutes, seconds = divmod(round(max(0.0, end - record.began)), 60)
+    return f"{minutes}:{seconds:02}"

@@ -1,0 +1,52 @@
+"""Files of a job in its folder on the head: the trainer as a zip, the program, prototxts, its record."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import zipfile
+from pathlib import Path
+
+from bootstrap import paths
+from bootstrap.remote import Remote
+from jobs.job import RECORD_FILE, SubmittedJob
+from jobs.trainer.contract import PROGRAM_FILE, TRAINER_FILE
+
+_JOBS = Path(__file__).parents[1]
+_SHIPPED = ("trainer", "backends/on_head")
+"""Folders of `jobs` that run on executors and on the head."""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+PROGRAM_TEXT = "from jobs.trainer.main import run\n\nrun()\n"
+
+
+def trainer_zip() -> bytes:
+    """The trainer as an importable zip; the same sources give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        files = {_JOBS / "__init__.py"}
+        for folder in map(_JOBS.joinpath, _SHIPPED):
+            files |= {*folder.rglob("*.py"), folder.parent / "__init__.py"}
+        for file in sorted(files):
+            entry = zipfile.ZipInfo(f"jobs/{file.relative_to(_JOBS).as_posix()}", _EPOCH)
+            archive.writestr(entry, file.read_bytes())
+    return buffer.getvalue()
+
+
+def new_name(head: Remote, name: str) -> str:
+    """A name that no job has; two that are submitted in the same second have each their own."""
+    # The folder decides: who makes it has the name.
+    tried = f"mkdir -p {paths.JOBS}; n={shlex.quote(name)}; i=1\n"
+    tried += f'while ! mkdir {paths.JOBS}/"$n" 2>/dev/null && [ $i -lt 100 ]; do '
+    tried += f'i=$((i + 1)); n={shlex.quote(name)}-$i; done; echo "$n"'
+    return head.run(tried).stdout.strip()
+
+
+def upload(head: Remote, job: SubmittedJob) -> None:
+    """Lay everything into the job's folder, which belongs to the user that runs jobs."""
+    place = job.place
+    head.run(f"install -d -o {paths.JOB_USER} -m 0755 {place.folder}")
+    head.put(trainer_zip(), f"{place.folder}/{TRAINER_FILE}")
+    head.put(PROGRAM_TEXT.encode(), f"{place.folder}/{PROGRAM_FILE}")
+    head.put(job.dump().encode(), f"{place.folder}/{RECORD_FILE}")
+    for file in job.spec.shipped:
+        head.put(file, f"{place.folder}/{file.name}")

@@ -1,0 +1,119 @@
+"""Command line, settings and environment of spark-submit for a job. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from bootstrap import paths
+from bootstrap.cluster import ClusterDocument
+from jobs.job import JobPlace
+from jobs.spec import JobSpec
+from jobs.trainer.contract import (
+    EVENTS_ENV,
+    EVENTS_FILE,
+    JOB_ENV,
+    OVERRIDE_ENV,
+    PROGRAM_FILE,
+    TIMEOUT_CONF,
+    TRAINER_FILE,
+    TRANSPORT_CONF,
+)
+
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""The JVMs of a job only coordinate, Python and Caffe compute: one compiler tier starts them far sooner."""
+
+
+def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
+    """Return the trainer's own arguments, which are CaffeOnSpark's."""
+    modes = ["-train"] * spec.train + ["-test"] * spec.test
+    features = ["-features", ",".join(spec.features)] if spec.features else []
+    label = ["-label", spec.label] if spec.label else []
+    start = ["-weights", spec.weights] if spec.weights else []
+    start += ["-snapshot", spec.snapshot] if spec.snapshot else []
+    return [
+        *modes,
+        *features,
+        *label,
+        *["-conf", spec.solver.name],
+        *["-clusterSize", str(spec.executors)],
+        *["-devices", str(spec.devices)],
+        *["-connection", "ethernet"],
+        *start,
+        *["-model", spec.model or f"{place.storage}/{spec.name}.model"],
+        *["-output", place.output],
+    ]
+
+
+def quick_jvm() -> dict[str, str]:
+    """Return settings that start a job's JVMs sooner."""
+    return {"spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM}
+
+
+def settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
+    """Return Spark's settings that every backend gives a job."""
+    threads = str(spec.threads)
+    return {
+        # One task slot an executor: a barrier stage then has one rank on each.
+        "spark.executor.cores": str(spec.cores),
+        "spark.task.cpus": str(spec.cores),
+        "spark.cores.max": str(spec.cores * spec.executors),
+        "spark.executor.instances": str(spec.executors),
+        "spark.executor.memory": f"{spec.memory // 2}m",
+        "spark.dynamicAllocation.enabled": "false",
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
+        # A rank that fails ends the job: a second copy of it could not join the others half-way.
+        "spark.speculation": "false",
+        "spark.task.maxFailures": "1",
+        "spark.stage.maxConsecutiveAttempts": "1",
+        "spark.barrier.sync.timeout": "600",
+        "spark.python.worker.faulthandler.enabled": "true",
+        TIMEOUT_CONF: f"{spec.timeout:g}",
+        TRANSPORT_CONF: spec.transport,
+        f"spark.executorEnv.{JOB_ENV}": place.id,
+        "spark.executorEnv.PYSPARK_PYTHON": paths.PYTHON,
+        "spark.executorEnv.OPENBLAS_NUM_THREADS": threads,
+        "spark.executorEnv.OMP_NUM_THREADS": threads,
+        "spark.executorEnv.PYTHONPATH": f"{paths.CAFFE_HOME}/python",
+    }
+
+
+def spark_submit_argv(
+    spec: JobSpec, place: JobPlace, *, master: str, deploy_mode: str, conf: Mapping[str, str]
+) -> list[str]:
+    """Return spark-submit's command line, to run in the job's folder on the head."""
+    return [
+        f"{paths.SPARK_HOME}/bin/spark-submit",
+        *["--master", master],
+        *["--deploy-mode", deploy_mode],
+        *["--name", place.id],
+        *[word for key, value in conf.items() for word in ("--conf", f"{key}={value}")],
+        *["--files", ",".join(file.name for file in spec.shipped)],
+        *["--py-files", TRAINER_FILE],
+        PROGRAM_FILE,
+        *trainer_arguments(spec, place),
+    ]
+
+
+def environment(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str, str]:
+    """Return the driver's environment: the job, the file of its events, and overrides of the prototxts."""
+    given = {
+        JOB_ENV: place.id,
+        EVENTS_ENV: str(PurePosixPath(place.folder) / EVENTS_FILE),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    over: dict[str, object] = {"MAX_ITER": spec.max_iter, "BATCH": spec.batch}
+    if spec.data:
+        for phase in ("train", "test"):
+            source = f"{document.shared_storage}{paths.DATA}/{spec.data}/{phase}_lmdb"
+            over[f"{phase}_source".upper()] = source
+    return given | {f"{OVERRIDE_ENV}{name}": str(value) for name, value in over.items() if value}
+
+
+def script(place: JobPlace, exports: Mapping[str, str], command: Sequence[str], *, before: str = "") -> str:
+    """Return the shell script that runs a command in the job's folder; `before` is shell that comes first."""
+    profile = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}\n"
+    variables = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
+    return f"{profile}cd {shlex.quote(place.folder)}\n{variables}{before}exec {shlex.join(command)}\n"

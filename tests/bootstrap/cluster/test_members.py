@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from bootstrap.cluster import AutoScalingGroup, Fixed, HdInsight
+from tests.bootstrap.cluster.test_document import HDINSIGHT
+
+HDINSIGHTS = HdInsight.model_validate(HDINSIGHT)
+GROUP = AutoScalingGroup(name="workers", region="eu-west-1", desired_capacity=2)
+FIXED = Fixed.model_validate({"workers": [{"name": "w1", "address": "10.0.0.2", "host_key": "ssh-rsa A"}]})
+Members = Fixed | AutoScalingGroup | HdInsight
+
+
+@pytest.mark.parametrize(
+    ("members", "command"),
+    [
+        (FIXED, "`pulumi up --refresh --stack blue`, which replaces a dead node"),
+        (GROUP, "`fab workers --stack blue`, which shows what became of it"),
+        (HDINSIGHTS, "`az hdinsight show --name n --resource-group g`, which says its state"),
+    ],
+)
+def test_a_silent_node_is_repaired_by_whoever_made_it(members: Members, command: str) -> None:
+    assert members.repair("blue") == command
+    changed = members.changed_host_key("w1", "blue", is_head=False)
+    assert changed.why == "it shows another host key than the stack recorded"
+    assert changed.fix == f"Run {command}; then this again."
+
+
+def test_a_head_of_hdinsight_may_have_become_the_other_one() -> None:
+    changed = HDINSIGHTS.changed_host_key("hn0", "blue", is_head=True)
+    assert "the cluster's other head node took over" in changed.why
+    assert "https://n.azurehdinsight.net" in changed.fix
+    assert GROUP.changed_host_key("head", "blue", is_head=True).fix.startswith("Run `fab workers")
+
+
+def test_our_roles_start_services_but_for_those_of_hdinsight() -> None:
+    assert FIXED.start_services("blue") == GROUP.start_services("blue")
+    assert "fab bootstrap --stack blue" in FIXED.start_services("blue")
+    assert "Ambari" in HDINSIGHTS.start_services("blue")
+
+
+def test_as_many_workers_are_declared_as_the_stack_says() -> None:
+    assert [members.worker_count for members in (FIXED, GROUP, HDINSIGHTS)] == [1, 2, 3]
+    assert [members.fixed for members in (FIXED, GROUP, HDINSIGHTS)] == [True, False, False]

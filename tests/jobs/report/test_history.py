@@ -1,0 +1,35 @@
+"""Events of a job, and what they say together."""
+
+from __future__ import annotations
+
+from jobs.report.history import History
+from jobs.trainer import contract
+from jobs.trainer.contract import dump, stamped
+
+
+def test_lines_that_hold_no_event_are_skipped() -> None:
+    lines = [dump(contract.Phase("start")), "", "WARN x", dump(contract.Phase("train"))]
+
+    assert [event.phase for event in History.load(lines).all(contract.Phase)] == ["start", "train"]
+
+
+def test_the_last_of_a_kind_is_found_and_displays_are_progress_too() -> None:
+    history = History([contract.Progress(1, 9), contract.Display(2, 9), contract.Phase("score")])
+
+    assert history.last(contract.Progress) == contract.Display(2, 9)
+    assert history.last(contract.Done) is None
+    assert history.phase == "score"
+
+
+def test_an_application_is_known_by_yarns_report_or_by_sparks() -> None:
+    assert History().application == ""
+    assert History([contract.Executors("app-1")]).application == "app-1"
+    assert (
+        History([contract.Application("application_7"), contract.Executors("x")]).application
+        == "application_7"
+    )
+
+
+def test_it_ends_with_its_latest_event() -> None:
+    assert History().end == 0
+    assert History([stamped(contract.Done(), 7.0), stamped(contract.Note("x"), 5.0)]).end == 7.0

@@ -1,0 +1,134 @@
+"""Specification and cluster → command line."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import pytest
+
+from bootstrap.cluster import Cluster
+from jobs.backends.standalone import job_script
+from jobs.job import JobPlace
+from jobs.spec import JobSpec
+from jobs.submission.spark_submit import environment, trainer_arguments
+from jobs.trainer.cli import parse
+from tests.jobs.conftest import SPECS
+
+PLACE = JobPlace("mnist-1", "/var/lib/caffe-spark/jobs/mnist-1", "hdfs://head:9000/jobs/mnist-1")
+
+
+def spec(**changes: Any) -> JobSpec:
+    read = JobSpec.from_file(SPECS / "mnist.yaml")
+    return JobSpec.model_validate({**read.model_dump(), **changes})
+
+
+def argv(given: JobSpec, cluster: Cluster) -> list[str]:
+    """spark-submit's words, from the last line of the script that runs the job."""
+    return shlex.split(job_script(given, cluster, PLACE).splitlines()[-1])
+
+
+def conf(given: JobSpec, cluster: Cluster) -> dict[str, str]:
+    words = argv(given, cluster)
+    pairs = [words[i + 1] for i, word in enumerate(words) if word == "--conf"]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def test_mnist_is_caffeonsparks_own_command_line() -> None:
+    assert shlex.join(trainer_arguments(spec(), PLACE)) == (
+        "-train -test -features accuracy,loss -label label -conf lenet_memory_solver.prototxt "
+        "-clusterSize 2 -devices 1 -connection ethernet -model hdfs://head:9000/jobs/mnist-1/mnist.model "
+        "-output hdfs://head:9000/jobs/mnist-1/features"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"test": False},
+        {"features": (), "label": ""},
+        {"features": (), "label": "", "test": False},
+        {"train": False, "model": "hdfs:///m"},
+        {"weights": "hdfs:///a.caffemodel", "snapshot": "hdfs:///a.solverstate"},
+        {"executors": 1},
+    ],
+)
+def test_the_trainer_takes_every_command_line_that_is_made(changes: dict[str, Any]) -> None:
+    given = spec(**changes)
+
+    options = parse(trainer_arguments(given, PLACE))
+
+    assert (options.train, options.test, options.features) == (given.train, given.test, given.features)
+    assert options.cluster_size == given.executors
+
+
+@pytest.mark.parametrize(("executors", "cores"), [(1, 1), (2, 1), (4, 1), (2, 2)])
+def test_every_executor_has_exactly_one_task_slot(cluster: Cluster, executors: int, cores: int) -> None:
+    found = conf(spec(executors=executors, cores=cores), cluster)
+
+    assert found["spark.executor.cores"] == found["spark.task.cpus"] == str(cores)
+    assert found["spark.cores.max"] == str(executors * cores)
+    assert found["spark.executor.instances"] == str(executors)
+
+
+def test_a_failed_rank_ends_the_job_at_once(cluster: Cluster) -> None:
+    found = conf(spec(), cluster)
+
+    assert found["spark.task.maxFailures"] == found["spark.stage.maxConsecutiveAttempts"] == "1"
+    assert found["spark.speculation"] == "false"
+    assert found["spark.python.worker.faulthandler.enabled"] == "true"
+
+
+def test_half_the_memory_is_the_jvms_and_blas_keeps_to_its_threads(cluster: Cluster) -> None:
+    found = conf(spec(memory="2 GiB", cores=2, threads=2), cluster)
+
+    assert found["spark.executor.memory"] == "1024m"
+    assert (
+        found["spark.executorEnv.OPENBLAS_NUM_THREADS"] == found["spark.executorEnv.OMP_NUM_THREADS"] == "2"
+    )
+
+
+def test_every_process_carries_the_jobs_id(cluster: Cluster) -> None:
+    assert conf(spec(), cluster)["spark.executorEnv.CAFFE_SPARK_JOB"] == "mnist-1"
+    assert environment(spec(), cluster, PLACE)["CAFFE_SPARK_JOB"] == "mnist-1"
+
+
+def test_files_travel_by_their_names(cluster: Cluster) -> None:
+    words = argv(spec(), cluster)
+
+    assert (
+        words[words.index("--files") + 1] == "lenet_memory_solver.prototxt,lenet_memory_train_test.prototxt"
+    )
+    assert words[words.index("--py-files") + 1] == "trainer.zip"
+    assert words[words.index("--master") + 1] == "spark://head:7077"
+
+
+def test_the_specification_goes_over_the_prototxts(cluster: Cluster) -> None:
+    found = environment(spec(max_iter=50, batch=16), cluster, PLACE)
+
+    assert found["CAFFE_SPARK_OVERRIDE_MAX_ITER"] == "50"
+    assert found["CAFFE_SPARK_OVERRIDE_BATCH"] == "16"
+    assert found["CAFFE_SPARK_OVERRIDE_TRAIN_SOURCE"] == "hdfs://head:9000/data/mnist/train_lmdb"
+    assert found["CAFFE_SPARK_OVERRIDE_TEST_SOURCE"] == "hdfs://head:9000/data/mnist/test_lmdb"
+
+
+def test_without_a_data_set_the_prototxts_own_sources_stay(cluster: Cluster) -> None:
+    found = environment(spec(data=None, batch=None), cluster, PLACE)
+
+    assert not [name for name in found if name.startswith("CAFFE_SPARK_OVERRIDE_")]
+
+
+def test_no_secret_is_in_the_script(cluster: Cluster) -> None:
+    text = job_script(spec(), cluster, PLACE)
+
+    assert cluster.spark_secret.get_secret_value() not in text
+    assert "PRIVATE" not in text
+
+
+def test_the_script_runs_in_the_jobs_folder_with_every_word_quoted(cluster: Cluster) -> None:
+    text = job_script(spec(features=("a$b", "loss")), cluster, PLACE)
+
+    assert "cd /var/lib/caffe-spark/jobs/mnist-1\n" in text
+    assert "'a$b,loss'" in text
+    assert text.splitlines()[-1].startswith("exec /opt/spark/bin/spark-submit ")

@@ -1,0 +1,80 @@
+"""Capacity of a cluster for a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bootstrap.cluster import Cluster, HdInsight
+from bootstrap.errors import ConfigError
+from jobs.capacity import Size, check, fitting
+from jobs.spec import JobSpec
+from tests.jobs.conftest import SPECS
+
+DRIVER = Size(1, 1024)
+
+
+def spec(**changes: Any) -> JobSpec:
+    read = JobSpec.from_file(SPECS / "mnist.yaml")
+    return JobSpec.model_validate({**read.model_dump(), **changes})
+
+
+@pytest.mark.parametrize(
+    ("free", "executor", "driver", "fit"),
+    [
+        ([(2, 2048), (2, 2048)], (1, 1024), None, 4),
+        ([(2, 2048), (2, 2048)], (1, 1024), DRIVER, 3),
+        ([(2, 2048), (2, 2048)], (2, 1024), DRIVER, 1),
+        # The driver goes where it costs no executor.
+        ([(2, 2048), (1, 1024)], (2, 2048), DRIVER, 1),
+        ([(3, 4096)], (2, 2048), DRIVER, 1),
+        ([(1, 512), (1, 512)], (1, 512), DRIVER, 0),
+        ([], (1, 1024), None, 0),
+        ([], (1, 1024), DRIVER, 0),
+    ],
+)
+def test_as_many_executors_fit_as_cores_and_memory_allow(
+    free: list[tuple[int, int]], executor: tuple[int, int], driver: Size | None, fit: int
+) -> None:
+    assert fitting([Size(*one) for one in free], Size(*executor), driver) == fit
+
+
+# The fixture's cluster has two workers of 2 cores and 2048 MiB.
+@pytest.mark.parametrize(
+    "size",
+    [{"executors": 4}, {"executors": 2, "cores": 2}, {"executors": 2, "memory": "2 GiB"}, {"executors": 1}],
+)
+def test_what_fits_the_cluster_passes(cluster: Cluster, size: dict[str, Any]) -> None:
+    check(spec(**size), cluster)
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (
+            {"executors": 5},
+            "executors: 5 of 1 core and 1024 MiB: stack 'dev' has room for 4 (2 workers of 2 cores",
+        ),
+        ({"executors": 3, "cores": 2}, "has room for 2"),
+        ({"executors": 3, "memory": "1.5 GiB"}, "has room for 2"),
+        ({"cores": 3}, "cores: 3: a worker has 2"),
+        ({"memory": "3 GiB"}, "memory: 3072 MiB: a worker offers 2048 MiB"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_numbers(
+    cluster: Cluster, size: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check(spec(**size), cluster)
+
+    assert words in str(refused.value)
+
+
+def test_on_hdinsight_nobody_is_told_to_declare_more_workers(yarn_cluster: Cluster) -> None:
+    theirs = HdInsight(
+        subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", worker_count=2
+    )
+    cluster = yarn_cluster.model_copy(update={"members": theirs})
+    with pytest.raises(ConfigError, match=r"executors: 90.*another cluster \(docs/azure.md\)"):
+        check(spec(executors=90), cluster)
