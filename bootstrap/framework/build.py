@@ -40,7 +40,7 @@ EARLIER = "earlier-steps"
 
 
 class _Report(BaseModel):
-    """What assemble.py leaves."""
+    """The report of a packing program."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
