@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from azure.core import MatchConditions
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import (
     AzureError,
     HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
     ResourceNotFoundError,
     ServiceRequestError,
 )
@@ -35,6 +38,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "read_timeout": 60,
     "user_agent": "caffe-spark",
 }
+TRIES: Final = 20
+"""Of changing a file that others are changing."""
 _CONTAINER_MISSING: Final = "ContainerNotFound"
 _WRONG_KEY: Final = ("AuthenticationFailed", "InvalidAuthenticationInfo")
 _KEPT_OUT: Final = "AuthorizationFailure"
@@ -132,12 +137,7 @@ class Blobs:
             ServiceDown: storage cannot be reached.
         """
         with self._in_our_words(f"reading {self.url(path)}"):
-            try:
-                return self.client.download_blob(path.lstrip("/")).readall()
-            except ResourceNotFoundError as error:
-                if azure.code_of(error) == _CONTAINER_MISSING:
-                    raise
-                return None
+            return self._read(path)[0]
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file, replacing what is there, visible at once.
@@ -147,6 +147,38 @@ class Blobs:
         """
         with self._in_our_words(f"writing {self.url(path)}"):
             self.client.upload_blob(path.lstrip("/"), data, overwrite=True)
+
+    def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        """Replace a file's bytes (None: there is no file) by what `change` gives; None leaves it as it is.
+
+        Where somebody else writes the file meanwhile, `change` is asked again, with their bytes.
+
+        Raises:
+            ConfigError, StackError, ServiceDown: as for `read`.
+        """
+        with self._in_our_words(f"writing {self.url(path)}"):
+            for left in reversed(range(TRIES)):
+                before, unless_changed = self._read(path)
+                after = change(before)
+                if after is None:
+                    return
+                try:
+                    self.client.upload_blob(path.lstrip("/"), after, **unless_changed)
+                    return
+                except (ResourceExistsError, ResourceModifiedError):
+                    if not left:
+                        raise
+
+    def _read(self, path: str) -> tuple[bytes | None, dict[str, Any]]:
+        """A file's bytes, and what makes a write fail where somebody else has written meanwhile."""
+        try:
+            found = self.client.download_blob(path.lstrip("/"))
+        except ResourceNotFoundError as error:
+            if azure.code_of(error) == _CONTAINER_MISSING:
+                raise
+            return None, {"overwrite": False}
+        unchanged = {"etag": found.properties.etag, "match_condition": MatchConditions.IfNotModified}
+        return found.readall(), {"overwrite": True, **unchanged}
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file.

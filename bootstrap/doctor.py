@@ -251,17 +251,17 @@ def _port(uri: str, what: str) -> dict[int, str]:
 def _storage(cluster: Cluster) -> Check:
     url = quote(f"{cluster.shared_storage}/tmp/.doctor-")  # noqa: S108 - in HDFS
     run = f"""\
-file={url}$$
+file={url}$(mktemp -u XXXXXXXXXX)
 dfs() {{ runuser -u {paths.JOB_USER} -- {paths.HDFS} dfs "$@" 2>&1; }}
-text="$(date) $$"
+text="$(date) $file"
 trap 'rm -f "$aside"' EXIT
 aside=$(mktemp)
 printf %s "$text" >"$aside"
 chmod 0644 "$aside"
 dfs -put -f "$aside" "$file" || exit 1
-got=$(dfs -cat "$file") || {{ echo "$got"; exit 1; }}
-[ "$got" = "$text" ] || {{ echo "wrote '$text', read '$got'"; exit 1; }}
-dfs -rm -skipTrash "$file" >/dev/null"""
+got=$(dfs -cat "$file") || {{ dfs -rm -skipTrash "$file" >/dev/null || true; echo "$got"; exit 1; }}
+dfs -rm -skipTrash "$file" >/dev/null
+[ "$got" = "$text" ] || {{ echo "wrote '$text', read '$got'"; exit 1; }}"""
     look = f"then `journalctl -u hdfs-namenode` on {cluster.head.name} if it fails again"
     if not isinstance(cluster.storage, Hdfs):
         look = "the line says whether the server, its name, the key or the right is missing"

@@ -13,7 +13,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,7 @@ from typing import Protocol
 import paramiko
 from fabric import Connection
 
+from bootstrap.aside import replacing, token
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import CommandFailed, ConfigError, Unreachable
 
@@ -32,6 +33,7 @@ KEEPALIVE = 15
 TIMED_OUT = 124
 """Exit code of a script that ran past its time-out, as coreutils' `timeout` has it."""
 SSH_PORT = 22
+SCRATCH = "/tmp"  # noqa: S108 - on the node, where files on their way are for their owner only
 
 # What it logs is raised as well, and said in one line; without a handler it would print tracebacks.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -150,43 +152,43 @@ class SshRemote:
 
     def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:
         """See `Remote.put`."""
-        staging = f"/tmp/.put-{threading.get_ident()}-{time.monotonic_ns()}"  # noqa: S108 - on the node, 0600
-        try:
-            sftp = self._connection.client.open_sftp()
-            try:
-                sftp.open(staging, "w").close()
-                sftp.chmod(staging, 0o600)
-                if isinstance(data, Path):
-                    sftp.put(str(data), staging)
-                else:
-                    sftp.putfo(io.BytesIO(data), staging)
-            finally:
-                sftp.close()
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise self._lost(error) from error
-        target = shlex.quote(path)
+        word = token()
+        staging, target = f"{SCRATCH}/.put-{word}", shlex.quote(path)
+        with self._sftp(staging) as sftp:
+            sftp.open(staging, "w").close()
+            sftp.chmod(staging, 0o600)
+            if isinstance(data, Path):
+                sftp.put(str(data), staging)
+            else:
+                sftp.putfo(io.BytesIO(data), staging)
         self.run(
-            f'set -e; mkdir -p "$(dirname {target})"; chown root:root {staging}; chmod {mode:o} {staging}\n'
+            f"set -e; new={shlex.quote(f'{path}.{word}')}; trap 'rm -f {staging} \"$new\"' EXIT\n"
+            f'mkdir -p "$(dirname {target})"; chown root:root {staging}; chmod {mode:o} {staging}\n'
             # The first move may cross file systems; only the second one has to be at once.
-            f"mv -f {staging} {target}.new; mv -f {target}.new {target}"
+            f'mv -f {staging} "$new"; mv -fT "$new" {target}'
         )
 
     def get(self, path: str, to: Path) -> None:
         """See `Remote.get`."""
-        to.parent.mkdir(parents=True, exist_ok=True)
-        partial = to.with_name(to.name + ".part")
-        readable = f"/tmp/.get-{threading.get_ident()}-{time.monotonic_ns()}"  # noqa: S108 - on the node
+        readable = f"{SCRATCH}/.get-{token()}"
         self.run(f"set -e; install -m 0400 -o {self._connection.user} {shlex.quote(path)} {readable}")
+        with replacing(to) as new, self._sftp(readable) as sftp:
+            sftp.get(readable, str(new))
+            sftp.remove(readable)
+
+    @contextmanager
+    def _sftp(self, scratch: str) -> Iterator[paramiko.SFTPClient]:
+        """A session for files; after a failed transfer `scratch` is removed, if the node still answers."""
         try:
-            sftp = self._connection.client.open_sftp()
-            try:
-                sftp.get(readable, str(partial))
-                sftp.remove(readable)
-            finally:
-                sftp.close()
+            with self._connection.client.open_sftp() as sftp:
+                try:
+                    yield sftp
+                except (paramiko.SSHException, OSError, EOFError):
+                    with suppress(paramiko.SSHException, OSError, EOFError):
+                        sftp.remove(scratch)
+                    raise
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise self._lost(error) from error
-        partial.replace(to)
 
     def _lost(self, error: BaseException) -> Unreachable:
         return Unreachable(

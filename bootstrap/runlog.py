@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -16,13 +18,24 @@ TAIL = 15
 """Lines of a step's output that a failure shows."""
 
 
-def default_folder(now: float | None = None) -> Path:
+def default_folder(now: float | None = None, kind: str = "bootstrap") -> Path:
     """A folder for this run: below `.state` of the project one stands in, else where the user's logs lie."""
     moment = time.time() if now is None else now
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(moment)) + f"-{int(moment * 1000) % 1000:03d}"
     state = Path.cwd() / ".state"
     base = state / "log" if state.is_dir() else platformdirs.user_log_path("caffe-spark")
-    return base / f"bootstrap-{stamp}"
+    return base / f"{kind}-{stamp}"
+
+
+def new_folder(kind: str, now: float | None = None) -> Path:
+    """That folder, made now: of two runs in one moment each has its own."""
+    first = default_folder(now, kind)
+    for number in itertools.count(1):
+        folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True, mode=0o700)
+            break
+    return folder
 
 
 class NodeLog:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import base64
 import re
 import shlex
+from collections.abc import Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 from bootstrap import paths
+from bootstrap.aside import token
 from bootstrap.errors import CommandFailed, ServiceDown
 from bootstrap.remote import Remote, Result
 from bootstrap.storage_refusals import refusal
@@ -22,6 +24,8 @@ NAMENODE_HTTP = 9870
 YOUNG_S = 30
 """A NameNode that started less than so many seconds ago is waited for: its DataNodes have yet to report."""
 _LOCK = "/run/lock/caffe-spark-storage"
+_KEPT = 9
+"""Exit status of a script that leaves storage as it is."""
 _MISSING = "No such file or directory"
 
 _STATE = """
@@ -116,39 +120,77 @@ class SharedStorage:
         text, _, digest = result.stdout.strip().partition(" ")
         return None if first else base64.b64decode(text), None if first or second else digest
 
-    def put(self, on_head: str, path: str) -> None:
+    def put(self, on_head: str, path: str, *, same: str = "") -> bool:
         """Copy a file or folder of the head to storage, replacing what is there, visible at once.
 
-        A folder must be readable by the storage's user.
+        A folder must be readable by the storage's user. `same` names a small file in it: where storage has
+        the same bytes under that name already, the folder there is left alone, since others may read it.
+
+        Returns:
+            Whether it was written.
 
         Raises:
             CommandFailed: there is no such file on the head, or storage refused it.
             ServiceDown: the storage does not answer.
         """
         source, target = shlex.quote(on_head), self._quoted(path)
-        parent = self._quoted(path.rstrip("/").rpartition("/")[0])
-        aside = self._quoted(path.rstrip("/") + "._UPLOADING_")
-        # `-put` of one file already writes aside and renames; root opens it, so its mode does not matter.
-        # Two at once would take each other's file aside away, and all of them start on this head.
-        result = self._head.run(
-            f"""set -e
-exec 9>{_LOCK}; flock 9
-[ -e {source} ] || {{ echo {source}': {_MISSING} on the head' >&2; exit 1; }}
+        aside = self._quoted(f"{path.rstrip('/')}._UPLOADING_{token()}")
+        remove = "dfs -rm -r -f -skipTrash"
+        keep = ""
+        if same:
+            there = self._command(f"dfs -cat {self._quoted(f'{path}/{same}')}")
+            keep = f"! {there} 2>/dev/null | cmp -s - {shlex.quote(f'{on_head}/{same}')} || exit {_KEPT}"
+        return self._put(
+            path,
+            f"""{self._required(on_head)}
 if [ -d {source} ]; then
-    {self._command(f"dfs -rm -r -f -skipTrash {aside} {target}")} >/dev/null
+    {keep}
+    drop() {{ {self._command(f"{remove} {aside}")} >/dev/null 2>&1; }}
+    trap drop EXIT
     {self._command(f"dfs -mkdir -p {aside}")}
     {self._command(f"dfs -put {source}/* {aside}/", glob=True)}
+    {self._command(f"{remove} {target}")} >/dev/null
     {self._command(f"dfs -mv {aside} {target}")}
+    trap - EXIT
 else
-    {self._command(f"dfs -mkdir -p {parent}")}
-    {self._command(f"dfs -put -f - {target}")} <{source}
+    {self._file(on_head, path)}
 fi
 """,
-            check=False,
-            timeout=TIMEOUT,
         )
-        if not result.ok:
+
+    def put_new(self, files: Sequence[tuple[str, str]]) -> bool:
+        """Copy files of the head to storage, in this order, unless the last of them is there already.
+
+        Returns:
+            Whether they were written: of several callers at once, by the first.
+
+        Raises:
+            CommandFailed, ServiceDown: as for `put`.
+        """
+        last = files[-1][1]
+        lines = [f"! {self._command(f'dfs -test -e {self._quoted(last)}')} || exit {_KEPT}"]
+        for on_head, path in files:
+            lines += [self._required(on_head), self._file(on_head, path)]
+        return self._put(last, "\n".join(lines))
+
+    def _put(self, path: str, script: str) -> bool:
+        """Run a script that writes; it ends with `_KEPT` where it finds that nothing is to be written."""
+        # Two at once would take each other's file aside away, and all of them start on this head.
+        result = self._head.run(f"set -e\nexec 9>{_LOCK}; flock 9\n{script}", check=False, timeout=TIMEOUT)
+        if not result.ok and result.exit_code != _KEPT:
             self._explain(path, result)
+        return result.ok
+
+    def _required(self, on_head: str) -> str:
+        source = shlex.quote(on_head)
+        return f"[ -e {source} ] || {{ echo {source}': {_MISSING} on the head' >&2; exit 1; }}"
+
+    def _file(self, on_head: str, path: str) -> str:
+        """Lines that copy one file; root opens it, so that its mode does not matter."""
+        # `-put` writes aside and renames by itself.
+        parent = self._quoted(path.rstrip("/").rpartition("/")[0])
+        write = f"{self._command(f'dfs -put -f - {self._quoted(path)}')} <{shlex.quote(on_head)}"
+        return f"{self._command(f'dfs -mkdir -p {parent}')}\n{write}"
 
     def fetch(self, path: str, on_head: str) -> None:
         """Copy a file or folder of storage to the head, owned by root, at once.
@@ -165,7 +207,12 @@ aside=$(mktemp -d "$(dirname {target})/.fetch-XXXXXX"); trap 'rm -rf "$aside"' E
 chown {self._user} "$aside"
 {self._command(f'dfs -get {self._quoted(path)} "$aside/got"')}
 chown -R root:root "$aside/got"
-rm -rf {target}; mv "$aside/got" {target}
+# Somebody else may put theirs there at any moment: it is moved aside until this one stands there.
+tries=0
+until mv -T "$aside/got" {target} 2>/dev/null; do
+    tries=$((tries + 1)); [ $tries -lt 10 ] || exec mv -T "$aside/got" {target}
+    mv -T {target} "$aside/old-$tries" 2>/dev/null || true
+done
 """,
             check=False,
             timeout=TIMEOUT,

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bootstrap.aside import token
 from bootstrap.errors import CommandFailed, Unreachable
 from bootstrap.remote import TIMED_OUT, Remote
 
@@ -84,7 +85,7 @@ class Unit:
         """
         if self.state().running:
             return
-        given = f"{self.folder}/given-{time.monotonic_ns()}.sh"
+        given = f"{self.folder}/given-{token()}.sh"
         self._remote.put(script.encode(), given, mode=0o644)
         name, folder = shlex.quote(self.name), shlex.quote(self.folder)
         # The shell that systemd starts writes the status, so a killed unit leaves none.
@@ -92,15 +93,16 @@ class Unit:
         wrapper = wrapper.replace("{0}", folder)
         self._remote.run(
             f"""set -e
+given={shlex.quote(given)}; trap 'rm -f "$given"' EXIT
 cd {folder}
 exec 9>lock; flock 9
 tries=0
 while systemctl is-active --quiet {name}; do
-    [ -e status ] || {{ rm -f {shlex.quote(given)}; exit 0; }}
+    [ -e status ] || exit 0
     tries=$((tries + 1)); [ $tries -lt 100 ] || {{ echo "the last run of {name} does not end" >&2; exit 1; }}
     sleep 0.1
 done
-mv -f {shlex.quote(given)} run.sh
+mv -f "$given" run.sh
 rm -f status; : >log
 chown {user} . log
 systemctl reset-failed {name} 2>/dev/null || true

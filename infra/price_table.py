@@ -14,6 +14,7 @@ import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bootstrap.aside import replacing
 from bootstrap.errors import ConfigError, ServiceDown
 
 OVERRIDE: Final = "override"
@@ -152,13 +153,10 @@ class Book(Generic[Table]):
         if answers.unknown:
             without = ", ".join(answers.unknown)
             head.append(f"# {answers.who} did not answer, so what was known before is used: {without}")
-        path = self.path
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=110)
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_text("\n".join(head) + f"\n{text}")
-        beside.replace(path)
-        return path
+        with replacing(self.path) as new:
+            new.write_text("\n".join(head) + f"\n{text}")
+        return self.path
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from bootstrap.errors import CaffeSparkError
@@ -42,9 +43,20 @@ def ensure(root: Path, log: Path) -> list[str]:
     home = folder(root)
     if home.exists():
         return command(root)
-    draft = home.with_suffix(".new")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{home.name}.", dir=home.parent) as scratch:
+        draft = Path(scratch) / "new"
+        draft.mkdir()
+        _install(root, draft, log)
+        try:
+            draft.rename(home)
+        except OSError:
+            if not home.exists():  # else somebody else has installed it meanwhile
+                raise
+    return command(root)
+
+
+def _install(root: Path, draft: Path, log: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
     pip += ["--no-deps", "--only-binary", ":all:", "--target", str(draft / "node")]
     run("Node for the blob server", [*pip, "-r", str(root / _ROLE / _PINS[0])], log=log, fix=FIX)
@@ -72,8 +84,6 @@ def ensure(root: Path, log: Path) -> list[str]:
         cwd=draft,
     )
     shutil.rmtree(draft / ".npm", ignore_errors=True)
-    draft.replace(home)
-    return command(root)
 
 
 def _node(home: Path) -> Path:

@@ -10,6 +10,7 @@ import os
 import sys
 from pathlib import Path
 
+from bootstrap.aside import replacing
 from bootstrap.errors import CaffeSparkError
 from tools import go
 from tools.environment import ROOT, state_folder
@@ -37,17 +38,15 @@ def ensure(root: Path, log: Path) -> Path:
         return binary
     folder = root / "tools" / "versitygw"
     command, variables = go.toolchain(folder / "go.mod", log, "the S3 server of the tests")
-    draft = binary.with_suffix(".new")
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    run(
-        "S3 server of the tests",
-        [command, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(draft), PACKAGE],
-        log=log,
-        fix=FIX,
-        env={**os.environ, **variables},
-        cwd=folder,
-    )
-    draft.replace(binary)
+    with replacing(binary) as draft:
+        run(
+            "S3 server of the tests",
+            [command, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(draft), PACKAGE],
+            log=log,
+            fix=FIX,
+            env={**os.environ, **variables},
+            cwd=folder,
+        )
     return binary
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ EARLIER = "earlier-steps"
 
 
 class _Report(BaseModel):
-    """What assemble.py leaves."""
+    """The report of a packing program."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -147,9 +146,8 @@ def _follow(
     unit: Unit, expected: float, console: Console, reconnect: Callable[[], Remote], stack: str
 ) -> None:
     """Stream the build into a bar and a local log file until it has ended; explain a failure."""
-    node, stamp = unit.remote.node.name, time.strftime("%Y%m%d-%H%M%S")
-    path = runlog.default_folder().parent / f"build-{stamp}" / f"{node}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    node = unit.remote.node.name
+    path = runlog.new_folder("build") / f"{node}.log"
     console.print(f"Build log: {path}", style="dim", soft_wrap=True, highlight=False)
     tail: list[str] = []
     with path.open("w") as file, BuildBar(console, expected) as bar:

@@ -5,17 +5,20 @@ A new stack, or one rebuilt after `pulumi destroy`, is fed from here instead of 
 
 from __future__ import annotations
 
+import errno
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.errors import IntegrityError
 from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
 from bootstrap.operator_cache import operator_cache
+
+TRIES = 10
+"""Of putting an artefact in place, while others put theirs there and find it damaged."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,15 @@ def find(key: str) -> Cached | None:
         IntegrityError: it is damaged; it has been removed, so the next call gives None.
     """
     place = folder(key)
-    if not (place / MANIFEST).is_file():
+    try:
+        document = (place / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        manifest = Manifest.from_bytes((place / MANIFEST).read_bytes(), str(place / MANIFEST))
+        manifest = Manifest.from_bytes(document, str(place / MANIFEST))
         _verify(place / ARCHIVE, manifest, key)
     except IntegrityError:
-        shutil.rmtree(place, ignore_errors=True)
+        _drop(place)
         raise
     return Cached(place / ARCHIVE, manifest)
 
@@ -52,6 +57,8 @@ def find(key: str) -> Cached | None:
 @contextmanager
 def adding(manifest: Manifest) -> Iterator[Path]:
     """A path to write the archive to; at the end it is verified and put in place at once.
+
+    Where somebody else has put one of that key there meanwhile, theirs stays.
 
     Raises:
         IntegrityError: what was written does not have the manifest's sha256; nothing is kept.
@@ -64,9 +71,28 @@ def adding(manifest: Manifest) -> Iterator[Path]:
         yield new / ARCHIVE
         _verify(new / ARCHIVE, manifest, manifest.key)
         (new / MANIFEST).write_bytes(manifest.to_bytes())
-        if place.exists():
-            place.rename(Path(scratch) / "old")
-        new.rename(place)
+        _put(new, place, manifest.key)
+
+
+def _put(new: Path, place: Path, key: str) -> None:
+    """Give `new` the name `place`, unless a good artefact stands there."""
+    for attempt in range(TRIES):
+        try:
+            new.rename(place)
+            return
+        except OSError as error:  # a folder that is not empty is there
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == TRIES - 1:
+                raise
+        with suppress(IntegrityError):  # a damaged one is removed by `find`
+            if find(key) is not None:
+                return
+            _drop(place)  # without a manifest it is none
+
+
+def _drop(place: Path) -> None:
+    """Remove what stands there: under another name, so that nobody meets half of it."""
+    with tempfile.TemporaryDirectory(prefix=".dropping-", dir=place.parent) as scratch, suppress(OSError):
+        place.rename(Path(scratch) / "old")
 
 
 def manifests() -> list[Manifest]:
@@ -81,7 +107,10 @@ def manifests() -> list[Manifest]:
 
 
 def _verify(archive: Path, manifest: Manifest, key: str) -> None:
-    got = hashlib.sha256(archive.read_bytes()).hexdigest() if archive.is_file() else "that of no file"
+    try:
+        got = hashlib.sha256(archive.read_bytes()).hexdigest()
+    except OSError:  # somebody else may remove it at any moment
+        got = "that of no file"
     if got != manifest.sha256 or manifest.key != key:
         raise IntegrityError(
             f"cached framework {archive}",

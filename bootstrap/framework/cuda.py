@@ -18,7 +18,7 @@ from bootstrap import paths
 from bootstrap.operations.shell import quote
 from bootstrap.role import Shell, Step
 
-INSTALL = "Install CUDA's toolkit"
+INSTALL = "Install the CUDA toolkit"
 
 Capability = Annotated[str, Field(pattern=r"^\d+\.\d$")]
 """A GPU's compute capability, e.g. `7.5` of a T4."""

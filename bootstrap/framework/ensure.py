@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,9 +13,10 @@ from rich.console import Console
 
 from bootstrap import paths, script_actions
 from bootstrap import remote as ssh
+from bootstrap.aside import token
 from bootstrap.boot import framework_script
 from bootstrap.cluster import S3, Cluster, ClusterDocument, Node
-from bootstrap.errors import ConfigError, IntegrityError, StepFailed
+from bootstrap.errors import CaffeSparkError, ConfigError, IntegrityError, StepFailed
 from bootstrap.execute import apply
 from bootstrap.framework import cache, store
 from bootstrap.framework.build import compile_on_head
@@ -175,13 +176,11 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
             _remember(head, manifest, archive)
             storage = SharedStorage(head, cluster.shared_storage)
             # Whoever else followed this build may have pushed it, and nodes may be reading it.
-            if _in_storage(storage, key, console) is None:
-                store.push(head, storage, manifest, archive)
+            manifest = store.push(head, storage, manifest, archive)
         elif origin == "present" and not cache.folder(key).exists() and manifest.size <= CACHED_MOST:
-            on_head = f"{folder_of(key)}/from-storage/{ARCHIVE}"
-            storage.fetch(store.archive(key), on_head)
-            _remember(head, manifest, on_head)
-            head.run(f"rm -rf {folder_of(key)}/from-storage")
+            with _scratch(head, key) as folder:
+                storage.fetch(store.archive(key), f"{folder}/{ARCHIVE}")
+                _remember(head, manifest, f"{folder}/{ARCHIVE}")
         uri = storage.url(store.archive(key))
     seconds = time.monotonic() - begun
     console.print(_summary(manifest, origin, uri, seconds), soft_wrap=True, highlight=False)
@@ -223,11 +222,20 @@ def _from_cache(head: Remote, storage: SharedStorage, key: str, console: Console
         return None
     if cached is None:
         return None
-    on_head = f"{folder_of(key)}/from-cache/{ARCHIVE}"
-    head.put(cached.archive, on_head)
-    store.push(head, storage, cached.manifest, on_head)
-    head.run(f"rm -rf {folder_of(key)}/from-cache")
-    return cached.manifest
+    with _scratch(head, key) as folder:
+        head.put(cached.archive, f"{folder}/{ARCHIVE}")
+        return store.push(head, storage, cached.manifest, f"{folder}/{ARCHIVE}")
+
+
+@contextmanager
+def _scratch(head: Remote, key: str) -> Iterator[str]:
+    """A folder on the head for this run alone; removed at the end."""
+    folder = f"{folder_of(key)}/scratch-{token()}"
+    try:
+        yield folder
+    finally:
+        with suppress(CaffeSparkError):  # the head is gone: what happened first is told
+            head.run(f"rm -rf {folder}", check=False)
 
 
 def _remember(head: Remote, manifest: Manifest, on_head: str) -> None:

@@ -42,7 +42,7 @@ def _entry(entry: FromSource, wanted: Distribution, folder: str, jobs: Sequence[
         'export JOBS="$jobs"',
         *entry.commands,
         f'[ -e "$PREFIX"/{quote(entry.creates)} ] || '
-        f"{{ echo {quote(f'{entry.name} has not made {entry.creates}')} >&2; exit 1; }}",
+        f"{{ echo {quote(f'{entry.name} did not create {entry.creates}')} >&2; exit 1; }}",
     ]
     if entry.licence_file is not None:
         terms = quote(f"{source}/{entry.licence_file}")

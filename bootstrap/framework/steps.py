@@ -32,17 +32,15 @@ def folder_of(key: str) -> str:
 
 
 def programs(recipe: Recipe, distribution: str) -> dict[str, Path]:
-    """Our programs that run on the head, by the name that they have in `inputs/`; the last one packs.
+    """Programs that run on the head, by their names in `inputs/`: the shared module, and the one that packs.
 
     Raises:
         ConfigError: the recipe does not know the distribution.
     """
-    names = ["assemble.py"]
-    if recipe.on(distribution).carries:
-        names.append("assemble_built.py")
+    program = "assemble_built.py" if recipe.on(distribution).carries else "assemble.py"
     if recipe.cuda is not None:
-        names.append("assemble_cuda.py")
-    return {name: ON_HEAD / name for name in names}
+        program = "assemble_cuda.py"
+    return {name: ON_HEAD / name for name in ("packing.py", program)}
 
 
 def steps(
@@ -73,7 +71,7 @@ def steps(
     brought = [home] if home else [from_source.prefix_of(folder)] if wanted.carries else []
     work, out, checked = f"{folder}/work", f"{folder}/out", f"{folder}/checked"
     return [
-        Step(name="Install what compiling needs", packages=packages, timeout=1800),
+        Step(name="Install build dependencies", packages=packages, timeout=1800),
         *install,
         Step(
             name="Check the compiler",
@@ -143,14 +141,14 @@ def _compiler(recipe: Recipe, compiler: tuple[str, str], checked: str, home: str
     lines = [
         f"got=$(dpkg-query -W -f='${{Version}}' {quote(package)})",
         f'[ "$got" = {quote(version)} ] || {{',
-        f'  echo "the compiler is {package} $got now, and was to be {version}" >&2',
+        f'  echo "the compiler is {package} $got, and this build is for {version}" >&2',
         f"  exit {COMPILER_CHANGED}; }}",
     ]
     if recipe.cuda is not None:
         nvcc = f"{home}/bin/nvcc"
         lines += [
             f"{quote(nvcc)} --version | grep -q {quote(f'release {recipe.cuda.version},')} || {{",
-            f"  echo '{nvcc} is not there in version {recipe.cuda.version}' >&2; exit 1; }}",
+            f"  echo '{nvcc} is missing or not of version {recipe.cuda.version}' >&2; exit 1; }}",
         ]
     return "\n".join([*lines, f"touch {checked}"])
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from bootstrap import paths
-from bootstrap.errors import IntegrityError
+from bootstrap.aside import token
+from bootstrap.errors import CaffeSparkError, IntegrityError
 from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
 from bootstrap.remote import Remote
 from bootstrap.storage import SharedStorage
@@ -44,17 +47,22 @@ def find(storage: SharedStorage, key: str) -> Manifest | None:
     return manifest
 
 
-def push(head: Remote, storage: SharedStorage, manifest: Manifest, archive_on_head: str) -> None:
-    """Put an artefact that lies on the head into storage, the manifest last.
+def push(head: Remote, storage: SharedStorage, manifest: Manifest, archive_on_head: str) -> Manifest:
+    """Put an artefact that lies on the head into storage, the manifest last, unless one of its key is there.
+
+    Returns:
+        The manifest that storage has now: of several operators at once, that of the first.
 
     Raises:
+        IntegrityError: somebody else has put a damaged one there.
         ServiceDown: the storage takes no writes.
         CommandFailed: it refused a file.
     """
-    storage.put(archive_on_head, archive(manifest.key))
-    on_head = f"{archive_on_head.rpartition('/')[0]}/{MANIFEST}"
-    head.put(manifest.to_bytes(), on_head)
-    storage.put(on_head, f"{folder(manifest.key)}/{MANIFEST}")
+    with on_head(head, manifest.to_bytes()) as document:
+        files = [(archive_on_head, archive(manifest.key)), (document, f"{folder(manifest.key)}/{MANIFEST}")]
+        if storage.put_new(files):
+            return manifest
+    return find(storage, manifest.key) or manifest
 
 
 def publish(head: Remote, storage: SharedStorage, manifest: Manifest, script: str) -> bool:
@@ -72,9 +80,19 @@ def publish(head: Remote, storage: SharedStorage, manifest: Manifest, script: st
     document = json.dumps(current, indent=1, sort_keys=True).encode()
     if storage.read(f"{paths.FRAMEWORK_SCRIPTS}/current.json") == document:
         return False
-    on_head = f"{paths.STATE}/publish"
     for name, data in ((place, script.encode()), (f"{paths.FRAMEWORK_SCRIPTS}/current.json", document)):
-        head.put(data, on_head, mode=0o600)
-        storage.put(on_head, name)
-    head.run(f"rm -f {on_head}")
+        with on_head(head, data) as file:
+            storage.put(file, name)
     return True
+
+
+@contextmanager
+def on_head(head: Remote, data: bytes) -> Iterator[str]:
+    """A file of its own on the head with these bytes, for root only; removed at the end."""
+    path = f"{paths.STATE}/put-{token()}"
+    try:
+        head.put(data, path, mode=0o600)
+        yield path
+    finally:
+        with suppress(CaffeSparkError):  # the head is gone: what happened first is told
+            head.run(f"rm -f {path}", check=False)

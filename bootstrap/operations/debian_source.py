@@ -58,6 +58,9 @@ folder={quote(spec.dest + ".download")}
 trap 'rm -rf "$folder" '{quote(new)} EXIT
 rm -rf "$folder" {new}
 mkdir -p "$apt/lists/partial" "$folder" "$(dirname {dest})"
+# Builds on one node share the suite's index, and apt gives up where another apt is at work.
+exec 8>"$apt/lock"
+flock 8
 echo "deb-src $mirror {spec.suite} {" ".join(spec.components)}" >"$apt/sources.list"
 from_suite() {{
   apt-get -q -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- \\
@@ -67,6 +70,7 @@ from_suite() {{
 from_suite update || from_suite update
 cd "$folder"
 from_suite source --download-only {quote(f"{spec.package}={spec.version}")}
+exec 8>&-
 tarball=$(find "$folder" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1)
 if [ -z "$tarball" ]; then
   echo '{spec.package} {spec.version} comes without an .orig tarball' >&2

@@ -75,8 +75,7 @@ def history(cluster: ClusterDocument) -> list[Record]:
 
 def persisted(cluster: ClusterDocument) -> list[Persisted]:
     """The script actions that nodes get when they join. Raises as `history`."""
-    found = json.loads(Blobs.of(cluster).read(PERSISTED) or b"[]")
-    return [Persisted(**{**one, "roles": tuple(one["roles"])}) for one in found]
+    return _persisted(Blobs.of(cluster).read(PERSISTED))
 
 
 def catch_up(cluster: Cluster, console: Console) -> None:
@@ -244,11 +243,14 @@ exit $code
 """
 
     def _persist(self) -> None:
-        there = persisted(self.cluster)
         mine = Persisted(self.action.name, self.uri, self.action.roles, self.action.parameters)
-        kept = [one for one in there if one.name != mine.name] + ([mine] if self.action.persist else [])
-        if kept != there:
-            self._blobs.write(PERSISTED, json.dumps([asdict(one) for one in kept], indent=1).encode())
+
+        def changed(document: bytes | None) -> bytes | None:
+            there = _persisted(document)
+            kept = [one for one in there if one.name != mine.name] + ([mine] if self.action.persist else [])
+            return None if kept == there else json.dumps([asdict(one) for one in kept], indent=1).encode()
+
+        self._blobs.update(PERSISTED, changed)
 
     def _remember(self, execution: Execution) -> None:
         begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._begun))
@@ -278,6 +280,11 @@ def _side_by_side(do: Callable[[Node], HostOutcome], nodes: Sequence[Node]) -> l
     if bugs:
         raise bugs[0]
     return [came[node.name] for node in nodes]
+
+
+def _persisted(document: bytes | None) -> list[Persisted]:
+    found = json.loads(document or b"[]")
+    return [Persisted(**{**one, "roles": tuple(one["roles"])}) for one in found]
 
 
 def _record(document: bytes) -> Record:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from bootstrap.aside import replacing
 from infra.local.cache import cache_folder, locked
 from infra.local.engine import Engine, EngineError
 from infra.provider import say
@@ -114,7 +115,8 @@ def find(engine: Engine, image: str) -> Findings:
             shutil.which("runc", path=f"{os.environ.get('PATH', '')}:{SBIN}"),
         )
         say(f"{engine.kind} on this host: {found}.")
-        remembered.write_text(json.dumps(asdict(found)))
+        with replacing(remembered) as new:
+            new.write_text(json.dumps(asdict(found)))
         return found
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import gzip
 import json
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 
 from bootstrap import paths
+from bootstrap.aside import token
 from bootstrap.cluster import Cluster
-from bootstrap.errors import CommandFailed, JobError
+from bootstrap.errors import CommandFailed, JobError, Unreachable
 from bootstrap.remote import Remote, connect
 from bootstrap.storage import SharedStorage
 from jobs.datasets.mnist import FILES, ensure_files
@@ -48,11 +50,15 @@ def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
         console.print(f"data     {spec.data}: downloading")
         files = ensure_files()
         console.print(f"data     {spec.data}: converting on {head.node.name}")
-        staging = f"{STAGING}/{spec.data}"
-        convert(head, files, staging)
-        storage.put(staging, folder)
-        head.run(f"rm -rf {shlex.quote(staging)}")
-        console.print(f"data     {storage.url(folder)} written")
+        staging = f"{STAGING}/{spec.data}-{token()}"
+        try:
+            convert(head, files, staging)
+            # Somebody else may have put it there meanwhile, and jobs may be reading it.
+            wrote = storage.put(staging, folder, same=MANIFEST)
+        finally:
+            with suppress(Unreachable):  # what happened first is told
+                head.run(f"rm -rf {shlex.quote(staging)} {shlex.quote(staging)}.raw", check=False)
+        console.print(f"data     {storage.url(folder)} {'written' if wrote else 'is there'}")
 
 
 def is_present(manifest: bytes | None) -> bool:

@@ -84,6 +84,7 @@ class LocalNode:
         """See `Remote.run`."""
         self.scripts.append(script)
         script = script.replace(paths.HDFS, str(self.bin / "hdfs")).replace(paths.PROFILE, "/nonexistent")
+        script = script.replace("/run/lock/", f"{self.folder}/state/lock-")
         env = {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", "FAKE_STATE": f"{self.folder}/state"}
         done = subprocess.run(
             ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, env=env, check=False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import itertools
 import socket
 from pathlib import Path
@@ -18,6 +19,7 @@ from bootstrap.blob import Blobs, upload
 from bootstrap.cluster import Blob, Cluster, ClusterDocument
 from bootstrap.errors import CaffeSparkError, ConfigError, StackError
 from bootstrap.script_actions.action import ScriptAction
+from tests.at_once import at_once
 from tests.bootstrap.hdinsight_cluster import ACCOUNT as HDINSIGHT_ACCOUNT
 from tests.bootstrap.hdinsight_cluster import hdinsight
 from tests.cloud.arm import closed_port
@@ -64,6 +66,7 @@ def said_of(blobs: Blobs) -> set[CaffeSparkError]:
         lambda: blobs.exists("x"),
         blobs.list,
         lambda: blobs.write("x", b""),
+        lambda: blobs.update("x", lambda _: b""),
     ):
         with pytest.raises(CaffeSparkError) as info:
             ask()
@@ -93,6 +96,21 @@ def test_a_file_written_twice_is_the_second_one(blobs: Blobs) -> None:
     blobs.write("x", b"first")
     blobs.write("x", b"2nd")
     assert blobs.read("x") == b"2nd"
+
+
+def test_of_what_several_add_to_one_file_at_once_nothing_is_lost(blobs: Blobs) -> None:
+    def add(number: int) -> None:
+        blobs.update("list", lambda before: (before or b"") + b"%d\n" % number)
+
+    at_once(*(functools.partial(add, number) for number in range(6)))
+    assert sorted((blobs.read("list") or b"").split()) == [b"%d" % number for number in range(6)]
+
+
+def test_a_file_that_needs_no_change_is_not_written(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs.write("x", b"first")
+    monkeypatch.setattr(ContainerClient, "upload_blob", lambda *_, **__: pytest.fail("it was written"))
+    blobs.update("x", lambda before: None if before == b"first" else b"")
+    blobs.update("nothing", lambda before: before)
 
 
 def test_files_below_a_prefix_are_listed_in_order(blobs: Blobs) -> None:

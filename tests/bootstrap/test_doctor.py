@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from bootstrap.doctor import Finding, checks_for, diagnose, parse
 from bootstrap.remote import connect
 from bootstrap.role import ROLES
 from tests.bootstrap.conftest import MakeRole
+from tests.bootstrap.local_node import HDFS, LocalNode
 from tests.bootstrap.sandbox import Sandboxes
 
 CHECKS = [Check("r", "first", "x", "Run a."), Check("r", "second", "x", "Run b.")]
@@ -115,6 +117,27 @@ def test_the_remedy_of_a_full_disk_looks_into_the_mount_that_is_full(
     disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES) if check.name == "disk")
     (finding,) = parse(f"@check 0 1 {seen}", [disk], "head")
     assert f"`sudo du -xh {place} | sort -h`" in finding.fix
+
+
+def test_two_who_ask_at_once_whether_storage_can_be_used_do_not_meet_there(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    node = LocalNode(tmp_path)
+    slow = HDFS.replace("\ncase $verb in", "\nsleep 0.0$(($$ % 10))\ncase $verb in")
+    node.fake("hdfs", re.sub(r"(?m)^echo .*WARN.*$", "", slow))
+    (tmp_path / "state" / "dfs" / "tmp").mkdir(parents=True)
+    checks = [
+        check
+        for check in checks_for(cluster, cluster.head, {}, ROLES)
+        if check.name.startswith("shared storage")
+    ]
+    (run,) = (check.run for check in checks)
+    # Two shells of one parent have the same $$, as shells on two nodes may have.
+    both = f"set -eu\n({run}) & first=$!\n({run}) & second=$!\nwait $first; wait $second"
+    for _ in range(3):
+        result = node.run(both, check=False)
+        assert result.ok, result.stdout
+        assert list((tmp_path / "state" / "dfs" / "tmp").iterdir()) == []
 
 
 def test_a_clock_that_is_off_is_a_finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ import pytest
 from bootstrap import storage as storage_module
 from bootstrap.errors import CommandFailed, ServiceDown
 from bootstrap.storage import SharedStorage
+from tests.at_once import at_once
 from tests.bootstrap.local_node import HDFS, LocalNode
 
 
@@ -185,20 +187,66 @@ def test_two_puts_of_one_file_do_not_take_each_others_upload_away(node: LocalNod
     )
     storage = SharedStorage(node, "s3a://bucket")
     (tmp_path / "f").write_text("x")
-    failures: list[Exception] = []
+    at_once(*[lambda: storage.put(str(tmp_path / "f"), "/f")] * 3)
 
-    def put() -> None:
-        try:
-            storage.put(str(tmp_path / "f"), "/f")
-        except CommandFailed as error:
-            failures.append(error)
 
-    threads = [threading.Thread(target=put) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+def test_of_two_who_put_an_artefact_at_once_the_first_one_counts_as_a_whole(
+    node: LocalNode, storage: SharedStorage, tmp_path: Path
+) -> None:
+    node.fake("hdfs", HDFS.replace("\ncase $verb in", "\nsleep 0.0$(($$ % 5))\ncase $verb in"))
+
+    def put(operator: str) -> bool:
+        (tmp_path / operator).mkdir()
+        for name in ("archive", "manifest"):
+            (tmp_path / operator / name).write_text(operator)
+        return storage.put_new(
+            [(str(tmp_path / operator / name), f"/k/{name}") for name in ("archive", "manifest")]
+        )
+
+    wrote = at_once(lambda: put("ann"), lambda: put("bob"))
+    assert sorted(wrote) == [False, True]
+    first = b"ann" if wrote[0] else b"bob"
+    assert [storage.read("/k/archive"), storage.read("/k/manifest")] == [first, first]
+    assert {path.name for path in (node.folder / "state" / "dfs" / "k").iterdir()} == {"archive", "manifest"}
+
+
+def test_a_folder_that_is_there_already_is_left_to_its_readers(
+    node: LocalNode, storage: SharedStorage, tmp_path: Path
+) -> None:
+    for number, manifest in enumerate(("one", "one", "two")):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "manifest").write_text(manifest)
+        (tmp_path / str(number) / "data").write_text(str(number))
+    assert storage.put(str(tmp_path / "0"), "/data/x", same="manifest")
+    assert not storage.put(str(tmp_path / "1"), "/data/x", same="manifest")
+    assert storage.read("/data/x/data") == b"0"
+    assert storage.put(str(tmp_path / "2"), "/data/x", same="manifest")
+    assert storage.read("/data/x/data") == b"2"
+    assert [path.name for path in (node.folder / "state" / "dfs" / "data").iterdir()] == ["x"]
+
+
+def test_an_upload_that_fails_leaves_nothing_beside_the_folder(
+    node: LocalNode, storage: SharedStorage, tmp_path: Path
+) -> None:
+    node.fake("hdfs", HDFS.replace("-mv) mv", "-mv) echo refused >&2; exit 1; mv"))
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "data").write_text("x")
+    with pytest.raises(CommandFailed, match="refused"):
+        storage.put(str(tmp_path / "db"), "/data/db")
+    assert list((node.folder / "state" / "dfs" / "data").iterdir()) == []
+
+
+def test_a_folder_that_two_fetch_to_one_place_at_once_is_whole(
+    node: LocalNode, storage: SharedStorage, tmp_path: Path
+) -> None:
+    node.fake("mv", f'sleep 0.0$(($$ % 10))\nexec {shutil.which("mv")} "$@"\n')
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "data").write_text("x")
+    storage.put(str(tmp_path / "db"), "/data/db")
+    here = tmp_path / "here"
+    for _ in range(3):
+        at_once(*[lambda: storage.fetch("/data/db", str(here / "db"))] * 3)
+        assert [str(path.relative_to(here)) for path in here.rglob("*")] == ["db", "db/data"]
 
 
 # ---- what S3 means. The texts are those of Hadoop 3.3.4 against versitygw, shortened.

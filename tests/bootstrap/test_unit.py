@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from bootstrap import unit as unit_module
 from bootstrap.errors import Unreachable
 from bootstrap.remote import Remote, Result
 from bootstrap.unit import LOST, Unit, UnitState
+from tests.at_once import at_once
 from tests.bootstrap.local_node import LocalNode
 
 
@@ -74,6 +76,38 @@ def test_starting_a_running_unit_attaches_to_it(unit: Unit, node: LocalNode) -> 
     lines: list[str] = []
     assert unit.follow(lines.append) == 0
     assert lines == ["mine"]
+
+
+def test_of_two_who_start_a_unit_at_once_one_starts_it_and_the_other_attaches(
+    unit: Unit, node: LocalNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = node.folder / "gate"
+    # On two machines the clocks may agree to the last digit.
+    monkeypatch.setattr("time.monotonic_ns", lambda: 1)
+    operators = [Unit(node, "job-1", unit.folder) for _ in range(2)]
+    script = "echo {name}; while [ ! -e {gate} ]; do sleep 0.02; done"
+    at_once(
+        *(
+            functools.partial(operator.start, script.format(name=name, gate=gate))
+            for name, operator in zip(("ann", "bob"), operators, strict=True)
+        )
+    )
+    gate.touch()
+    for operator in operators:
+        lines: list[str] = []
+        assert operator.follow(lines.append) == 0
+        assert lines in (["ann"], ["bob"])
+    assert not list(Path(unit.folder).glob("given-*"))
+
+
+def test_of_two_who_start_a_short_unit_at_once_nobody_misses_its_script(
+    unit: Unit, node: LocalNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.monotonic_ns", lambda: 1)
+    for _ in range(3):
+        at_once(*[lambda: Unit(node, "job-1", unit.folder).start("true")] * 3)
+        assert unit.follow(lambda _: None) == 0
+    assert not list(Path(unit.folder).glob("given-*"))
 
 
 def test_an_ended_unit_starts_anew_with_an_empty_log(unit: Unit) -> None:

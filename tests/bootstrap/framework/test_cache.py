@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 from bootstrap.errors import IntegrityError
 from bootstrap.framework import cache
 from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
+from tests.at_once import at_once
 
 
 def _add(manifest: Manifest, data: bytes = b"archive") -> None:
@@ -65,6 +69,45 @@ def test_a_failure_while_adding_leaves_what_was_there(manifest: Manifest) -> Non
     _add(manifest)
     with pytest.raises(OSError, match="broke"), cache.adding(manifest):
         raise OSError("the connection broke")
+    assert cache.find(manifest.key) is not None
+
+
+def test_of_several_who_add_one_key_at_once_one_artefact_stays_and_nobody_fails(manifest: Manifest) -> None:
+    """Each with bytes of its own: a build's bytes need not be those of another build of that key."""
+    theirs = [b"ann", b"bob", b"eve", b"joe"]
+
+    def add(data: bytes) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        _add(manifest.model_copy(update={"sha256": digest}), data)
+        assert cache.find(manifest.key) is not None
+
+    place = cache.folder(manifest.key)
+    for _ in range(20):
+        at_once(*(functools.partial(add, data) for data in theirs))
+        found = cache.find(manifest.key)
+        assert found is not None
+        assert found.archive.read_bytes() in theirs
+        assert list(place.parent.iterdir()) == [place]
+        shutil.rmtree(place)
+
+
+def test_what_somebody_else_has_added_meanwhile_stays(manifest: Manifest) -> None:
+    theirs = manifest.model_copy(update={"packages": ["libopenblas0"]})
+    with cache.adding(manifest) as path:
+        path.write_bytes(b"archive")
+        _add(theirs)
+    found = cache.find(manifest.key)
+    assert found is not None
+    assert found.manifest == theirs
+
+
+def test_a_damaged_one_that_is_there_gives_way(manifest: Manifest) -> None:
+    _add(manifest)
+    (cache.folder(manifest.key) / ARCHIVE).write_bytes(b"damaged")
+    _add(manifest)
+    assert cache.find(manifest.key) is not None
+    (cache.folder(manifest.key) / MANIFEST).unlink()
+    _add(manifest)
     assert cache.find(manifest.key) is not None
 
 

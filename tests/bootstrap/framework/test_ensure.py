@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,12 @@ from rich.console import Console
 
 from bootstrap.cluster import S3, Cluster
 from bootstrap.errors import ConfigError, StepFailed
-from bootstrap.framework import Framework, cache, ensure, ensure_framework
+from bootstrap.framework import Framework, cache, ensure, ensure_framework, store
 from bootstrap.framework.key import inputs_of, key_of
 from bootstrap.framework.manifest import Manifest, built_now
 from bootstrap.framework.recipe import Recipe
+from bootstrap.storage import SharedStorage
+from tests.at_once import at_once
 from tests.bootstrap.framework.conftest import FACTS
 from tests.bootstrap.local_node import HDFS, LocalNode
 
@@ -210,6 +213,81 @@ def test_what_is_published_already_is_not_written_again(world: World) -> None:
     world.ensure()
     world.ensure()
     assert world.said.count("workers that join from now on") == 1
+
+
+SLOW = HDFS.replace("\ncase $verb in", "\nsleep 0.0$(($$ % 10))\ncase $verb in")
+"""The stand-in for storage, with a moment before each call's effect."""
+
+
+def left_on_head(world: World) -> list[str]:
+    return [path.name for path in world.node.folder.glob("*/*") if path.name.startswith(("scratch", "from-"))]
+
+
+def test_two_operators_who_feed_a_new_cluster_at_once_both_succeed(world: World) -> None:
+    first = world.ensure()
+    world.node.fake("hdfs", SLOW)
+    for file in world.stored.iterdir():
+        file.unlink()
+    both = at_once(world.ensure, world.ensure)
+    assert {framework.sha256 for framework in both} == {first.sha256}
+    assert world.builds == 1
+    assert (world.stored / "caffe.tar.gz").read_bytes() == ARCHIVE
+    assert left_on_head(world) == []
+
+
+def test_two_operators_without_a_copy_both_get_one(
+    world: World, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.ensure()
+    world.node.fake("hdfs", SLOW)
+    own_cache.rename(own_cache.with_name("lost"))
+    get = world.node.get
+
+    def slow(path: str, to: Path) -> None:
+        time.sleep(0.2)
+        get(path, to)
+
+    monkeypatch.setattr(world.node, "get", slow)
+    both = at_once(world.ensure, world.ensure)
+    assert {framework.origin for framework in both} == {"present"}
+    assert cache.find(first.key) is not None
+    assert left_on_head(world) == []
+
+
+def test_an_artefact_that_somebody_else_has_put_meanwhile_is_the_one_that_is_spread(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one key, and with other bytes: nodes must be told the sum of those that storage has."""
+    first = world.ensure()
+    theirs = first.manifest.model_copy(update={"sha256": hashlib.sha256(b"theirs").hexdigest()})
+    storage = SharedStorage(world.node, "s3a://bucket")
+    storage.remove("/frameworks")
+
+    @contextmanager
+    def meanwhile(*arguments: Any) -> Iterator[str]:
+        with scratch(*arguments) as folder:
+            (world.node.folder / "theirs").write_bytes(b"theirs")
+            store.push(world.node, storage, theirs, str(world.node.folder / "theirs"))
+            yield folder
+
+    scratch = ensure._scratch
+    monkeypatch.setattr(ensure, "_scratch", meanwhile)
+    assert world.ensure().sha256 == theirs.sha256
+    assert (world.stored / "caffe.tar.gz").read_bytes() == b"theirs"
+
+
+def test_of_two_scripts_published_at_once_each_is_whole_and_one_is_current(world: World) -> None:
+    manifest = world.ensure().manifest
+    world.node.fake("hdfs", SLOW)
+    storage = SharedStorage(world.node, "s3a://bucket")
+    for number in range(3):
+        at_once(
+            lambda number=number: store.publish(world.node, storage, manifest, f"ann {number}"),
+            lambda number=number: store.publish(world.node, storage, manifest, f"bob {number}"),
+        )
+        current(world)  # its script has the sum that it names
+    for script in (world.node.folder / "state" / "dfs" / "cluster" / "framework").glob("*.sh"):
+        assert script.stem == f"caffe-{hashlib.sha256(script.read_bytes()).hexdigest()[:16]}"
 
 
 def test_what_is_too_large_for_the_way_stays_in_shared_storage(

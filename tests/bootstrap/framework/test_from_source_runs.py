@@ -102,7 +102,7 @@ def test_one_that_was_cut_off_after_its_library_was_there_is_built_again(
 def test_commands_that_make_something_else_are_found_out(world: World, rewrite: Rewrite) -> None:
     done = world.run(lacking(rewrite, world.entry(creates="lib/libother.so")), "Fetch one", "Build one")
     assert done.returncode != 0
-    assert "one has not made lib/libother.so" in done.stderr
+    assert "one did not create lib/libother.so" in done.stderr
 
 
 def test_other_bytes_than_the_pinned_ones_are_refused(world: World, rewrite: Rewrite) -> None:

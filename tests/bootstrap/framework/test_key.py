@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "fbb5a12a68fa54f6e937"),
-        ("ubuntu-22.04", "c49418c5644ba3aa808e"),
-        ("ubuntu-24.04", "ffbb9eb5edbc6e6bfbde"),
+        ("debian-12", "e548f8611ddbb68f9e3f"),
+        ("ubuntu-22.04", "f514e978144122378e4d"),
+        ("ubuntu-24.04", "eea81c774ff5601d14c6"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "c94ce7dc526fb4ffe14e", "2f414091100c73e1e7c6"),
-        ("ubuntu-22.04", "13002573989c4fc3912d", "a6207e2d039d502a88f6"),
-        ("ubuntu-24.04", "341524aad77bdcafc06d", "de062c39da3077a14416"),
+        ("debian-12", "0f68b658a04d62cc3ffb", "268263ffdcd6f2f55de8"),
+        ("ubuntu-22.04", "d233f7549f9e8738ba5b", "e3ef1f7df371790dcf8b"),
+        ("ubuntu-24.04", "6153aadbd1322680ac0f", "490f2c5fb8d9ad81abcc"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

@@ -9,9 +9,9 @@ from rich.console import Console
 from bootstrap.framework.progress import BuildBar, BuildLog, clock
 
 LOG = """\
-step 1/3 build: Install what compiling needs
+step 1/3 build: Install build dependencies
 Get:1 http://mirror.test cmake
-step 1/3 build: Install what compiling needs: changed (38 s)
+step 1/3 build: Install build dependencies: changed (38 s)
 step 2/3 build: Compile
 [  1%] Building CXX object a.o
 [ 40%] Building CXX object b.o
@@ -37,7 +37,7 @@ def test_the_percent_is_makes_own_and_never_steps_back() -> None:
 
 def test_phases_have_the_seconds_of_what_was_done() -> None:
     log = _fed(LOG.splitlines())
-    assert log.phases == {"Install what compiling needs": 38.0, "Compile": 181.0}
+    assert log.phases == {"Install build dependencies": 38.0, "Compile": 181.0}
     assert log.failed is None
 
 
@@ -57,7 +57,7 @@ def test_without_a_terminal_each_step_and_quarter_is_one_line() -> None:
             bar.feed(line)
     lines = text.getvalue().splitlines()
     assert [line.partition(" 0:")[0] for line in lines] == [
-        "Install what compiling needs (1/3)",
+        "Install build dependencies (1/3)",
         "Compile (2/3) 0 %",
         "Compile (2/3) 40 %",
         "Compile (2/3) 100 %",

@@ -35,8 +35,8 @@ def _steps(recipe: Recipe, folder: str = "/f", distribution: str = "debian-12") 
 
 def test_opencv_is_installed_and_configured_by_one_setting(rewrite: Rewrite) -> None:
     on, off = _steps(rewrite()), _steps(rewrite({"opencv": False}))
-    assert "libopencv-dev" in on["Install what compiling needs"].packages
-    assert "libopencv-dev" not in off["Install what compiling needs"].packages
+    assert "libopencv-dev" in on["Install build dependencies"].packages
+    assert "libopencv-dev" not in off["Install build dependencies"].packages
     assert "-DUSE_OPENCV=ON" in on["Configure"].build.commands[2]
     assert "-DUSE_OPENCV=OFF" in off["Configure"].build.commands[2]
 
@@ -53,9 +53,9 @@ def test_a_recipe_for_gpus_names_their_capabilities_and_brings_its_toolkit(rewri
     assert "'-DCUDA_ARCH_BIN=7.5 9.0'" in planned["Configure"].build.commands[2]
     assert f"-DNCCL_INCLUDE_DIR={home}/include" in planned["Configure"].build.commands[2]
     assert f"{home}/bin/nvcc --version | grep -q 'release 13.0,'" in planned["Check the compiler"].command.run
-    assert planned["Install CUDA's toolkit"].command.creates == f"{home}/bin/nvcc"
-    assert "/f/inputs/small/cuda.txt" in planned["Install CUDA's toolkit"].command.run
-    assert "python3-pip" in planned["Install what compiling needs"].packages
+    assert planned["Install the CUDA toolkit"].command.creates == f"{home}/bin/nvcc"
+    assert "/f/inputs/small/cuda.txt" in planned["Install the CUDA toolkit"].command.run
+    assert "python3-pip" in planned["Install build dependencies"].packages
     assert f"/f/inputs/assemble_cuda.py /f/work /f/out {home} python3-numpy" in planned["Pack"].command.run
 
 
@@ -65,8 +65,8 @@ def test_a_toolkit_that_the_head_has_in_that_version_is_used_as_it_is(rewrite: R
     planned = {
         step.name: step for step in steps.steps(recipe, "debian-12", FACTS.compiler, "/f", toolkits=kits)
     }
-    assert "Install CUDA's toolkit" not in planned
-    assert "python3-pip" not in planned["Install what compiling needs"].packages
+    assert "Install the CUDA toolkit" not in planned
+    assert "python3-pip" not in planned["Install build dependencies"].packages
     assert "-DCUDA_TOOLKIT_ROOT_DIR=/usr/local/cuda-13.0" in planned["Configure"].build.commands[2]
     assert "/f/out /usr/local/cuda-13.0 " in planned["Pack"].command.run
 
@@ -77,7 +77,7 @@ def test_a_recipe_for_cpus_has_nothing_of_cuda(rewrite: Rewrite) -> None:
         recipe, "debian-12", FACTS.compiler, "/f", [Toolkit("/usr/local/cuda-13.0", "13.0.88")]
     )
     assert "cuda" not in " ".join(step.model_dump_json().lower() for step in planned)
-    assert list(steps.programs(recipe, "debian-12")) == ["assemble.py"]
+    assert list(steps.programs(recipe, "debian-12")) == ["packing.py", "assemble.py"]
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import yaml
 from bootstrap.cluster import Node
 from bootstrap.operations import compile_step
 from bootstrap.role import Step
+from tests.at_once import at_once
 from tests.bootstrap.sandbox import Sandbox
 
 HERE = Path(__file__).parent
@@ -65,6 +66,30 @@ def test_operation_case(case_file: Path, tmp_path: Path) -> None:
             assert box.run(strict(guard), check=False).ok is case.get("holds_after", True)
     if "after" in case:
         box.run("set -eu\n" + box.fill(case["after"]))
+
+
+APT_GET = """
+mkdir {box}/busy || exit 100
+sleep 0.1
+case "$*" in *" source "*) echo hello >x; tar -cf hello_1.orig.tar.gz {plain} x; rm x ;; esac
+rmdir {box}/busy
+"""
+
+
+def test_two_builds_that_fetch_their_source_at_once_wait_for_each_others_apt(tmp_path: Path) -> None:
+    node = Node(name="w1", address="10.0.0.1", host_key="ssh-ed25519 AAAA")
+    plain = "--mtime=@0 --owner=0 --group=0 --mode=0644 --format=ustar"
+    box = Sandbox(tmp_path, node, {"apt-get": APT_GET.replace("{plain}", plain)})
+    box.run("mkdir -p /etc/apt; echo 'deb http://mirror.test/debian bookworm main' >/etc/apt/sources.list")
+    packed = f"echo hello >x; tar -c {plain} x | sha256sum; rm x"
+    spec = {"package": "hello", "version": "1", "suite": "bullseye", "components": ["main"]}
+    spec["orig_sha256"] = box.run(f"cd {tmp_path}; {packed}").stdout.split()[0]
+
+    def fetch(dest: str) -> None:
+        step = Step.model_validate({"name": "x", "debian_source": {**spec, "dest": f"{tmp_path}/{dest}"}})
+        box.run(strict(compile_step(step).run))
+
+    at_once(lambda: fetch("one"), lambda: fetch("two"))
 
 
 def test_every_operation_has_cases() -> None:

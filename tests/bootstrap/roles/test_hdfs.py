@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.cluster import S3, Cluster
+from tests.at_once import at_once
 from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
 
 ALIVE = "Every worker's DataNode is alive"
@@ -115,6 +116,34 @@ def test_the_check_is_content_with_all_workers(compile_for: Compile, stand_in: S
 def test_a_namenode_that_is_down_is_told(compile_for: Compile, stand_in: StandIn) -> None:
     got = sh(compile_for("hdfs", get=stand_in("", 7)).checks[ALIVE].run)
     assert (got.returncode, got.stdout.strip()) == (1, "the NameNode does not answer")
+
+
+WEBHDFS = """#!/bin/sh
+for word; do
+  case $before in --data-binary) data=$word ;; esac
+  case $word in http*) url=$word ;; esac
+  before=$word
+done
+file={folder}/$(basename "${{url%%\\?*}}")
+sleep 0.0$(($$ % 10))
+case $url in
+*op=CREATE*) printf %s "$data" >"$file" ;;
+*op=OPEN*) cat "$file" ;;
+*op=DELETE*) rm "$file" ;;
+esac
+"""
+
+
+def test_two_who_check_at_once_do_not_take_each_others_file(compile_for: Compile, tmp_path: Path) -> None:
+    (tmp_path / "dfs").mkdir()
+    get = tmp_path / "get"
+    get.write_text(WEBHDFS.format(folder=tmp_path / "dfs"))
+    get.chmod(0o755)
+    check = compile_for("hdfs", get=str(get)).checks["HDFS gives back what it was given"]
+    for _ in range(3):
+        for got in at_once(*[lambda: sh(check.run)] * 2):
+            assert got.returncode == 0, got.stdout + got.stderr
+        assert list((tmp_path / "dfs").iterdir()) == []
 
 
 def test_settings_are_valid_xml_without_empty_values(compile_for: Compile) -> None:

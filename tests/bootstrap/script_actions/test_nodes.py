@@ -37,6 +37,11 @@ class Memory:
     def write(self, path: str, data: bytes) -> None:
         self.files[path] = data
 
+    def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
+        data = change(self.files.get(path))
+        if data is not None:
+            self.files[path] = data
+
     def list(self, prefix: str = "") -> list[str]:
         return sorted(path for path in self.files if path.startswith(prefix))
 

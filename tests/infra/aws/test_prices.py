@@ -10,6 +10,8 @@ import pytest
 
 from bootstrap.errors import ConfigError
 from infra.aws import prices, regions
+from infra.price_table import Answers
+from tests.at_once import at_once
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,19 @@ def nobodys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(dedent(text))
+
+
+def test_operators_who_refresh_one_file_at_once_leave_it_whole(nobodys_file: Path) -> None:
+    answers = Answers("AWS", 1, ())
+    figures = {"on_demand": 0.5, "spot": [0.1, 0.2]}
+
+    def refresh() -> Path:
+        return prices.BOOK.write({}, "eu-west-1", {"types": {"m6i.xlarge": figures}}, answers)
+
+    for _ in range(10):
+        assert at_once(*[refresh] * 4) == [nobodys_file] * 4
+        assert prices.load().of("eu-west-1").types["m6i.xlarge"].source == "override"
+        assert list(nobodys_file.parent.iterdir()) == [nobodys_file]
 
 
 def test_every_region_of_the_table_of_regions_has_prices_of_a_day() -> None:

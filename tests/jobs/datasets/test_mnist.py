@@ -7,6 +7,7 @@ import hashlib
 import io
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,7 @@ import pytest
 
 from bootstrap.errors import IntegrityError, JobError
 from jobs.datasets import mnist
+from tests.at_once import at_once
 
 CONTENT = {name: f"the bytes of {name}".encode() for name in mnist.FILES}
 
@@ -63,6 +65,19 @@ def test_a_damaged_cache_is_filled_again(tmp_path: Path) -> None:
     mnist.ensure_files(folder, [good])
 
     assert mnist.wrong(folder) == ""
+
+
+def test_several_who_fill_one_cache_at_once_all_have_them(tmp_path: Path) -> None:
+    def slow(folder: Path) -> None:
+        time.sleep(0.01)
+        good(folder)
+
+    for number in range(10):
+        folder = tmp_path / str(number) / "mnist"
+        found = at_once(*[lambda folder=folder: mnist.ensure_files(folder, [slow])] * 4)
+        for files in found:
+            assert {name: path.read_bytes() for name, path in files.items()} == CONTENT
+        assert [path.name for path in folder.parent.iterdir()] == ["mnist"]
 
 
 def test_other_bytes_than_pinned_are_refused_and_not_kept(tmp_path: Path) -> None:

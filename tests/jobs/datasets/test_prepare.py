@@ -17,6 +17,7 @@ from bootstrap.storage import SharedStorage
 from jobs.datasets import prepare as data
 from jobs.datasets.mnist import FILES
 from jobs.spec import JobSpec
+from tests.at_once import at_once
 from tests.bootstrap.local_node import HDFS, LocalNode
 from tests.jobs.conftest import SPECS
 
@@ -104,13 +105,50 @@ def test_only_a_manifest_of_the_pinned_files_counts(manifest: bytes | None) -> N
     assert not data.is_present(manifest)
 
 
-def test_a_converter_that_fails_is_told_and_nothing_is_put(world: World) -> None:
+def test_a_converter_that_fails_is_told_and_nothing_is_put(world: World, tmp_path: Path) -> None:
     world.raw["t10k-images-idx3-ubyte"].write_bytes(b"odd")
 
     with pytest.raises(JobError, match="converting the data on head: Invalid magic"):
         world.ensure()
 
     assert not (world.dfs / "data" / "mnist").exists()
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_two_operators_who_submit_at_once_both_have_it(world: World, tmp_path: Path) -> None:
+    # A moment in each conversion, in which the other operator's is at work.
+    world.converter.write_text(CONVERT.replace("mkdir", "sleep 0.1; mkdir"))
+    folder = world.dfs / "data" / "mnist"
+
+    at_once(world.ensure, world.ensure)
+
+    assert is_whole(folder)
+    assert list((tmp_path / "staging").iterdir()) == []
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["mnist"]
+
+
+def test_what_somebody_else_has_put_there_meanwhile_is_not_taken_from_its_readers(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download() -> dict[str, Path]:
+        if not world.downloads:
+            world.download()
+            world.ensure()
+            (world.dfs / "data" / "mnist" / "in use").touch()
+        return world.raw
+
+    monkeypatch.setattr(data, "ensure_files", download)
+    world.ensure()
+    assert (world.dfs / "data" / "mnist" / "in use").exists()
+    assert is_whole(world.dfs / "data" / "mnist")
+
+
+def is_whole(folder: Path) -> bool:
+    found = {name: (folder / f"{name}_lmdb" / "data.mdb").read_bytes() for name in ("train", "test")}
+    return found == {
+        "train": b"raw train-images-idx3-ubyteraw train-labels-idx1-ubyte",
+        "test": b"raw t10k-images-idx3-ubyteraw t10k-labels-idx1-ubyte",
+    }
 
 
 def test_a_job_without_a_data_set_needs_none(world: World) -> None:

@@ -1,8 +1,9 @@
 // Gradient averaging for pycaffe solvers over libgloo's TCP transport.
 //
-// Python (caffe_allreduce/__init__.py) carries the addresses between ranks; here are the mesh of
-// connections, the collectives, and the hooks in Caffe's solver and net. No collective holds the GIL: a
-// peer that waits in C++ with it would starve its own Python threads, and with them the rendezvous.
+// The Python side (caffe_allreduce/__init__.py) exchanges the addresses of the ranks. This file contains the
+// mesh of connections, the collectives, and the callbacks in Caffe's solver and net. Collectives release the
+// GIL: a rank that waited in C++ while holding it would block its own Python threads, which serve the
+// rendezvous.
 
 #include <Python.h>
 
@@ -36,15 +37,15 @@ using Lock = std::unique_lock<std::mutex>;
 
 namespace {
 
-// Tags keep gradient traffic of the communication thread apart from collectives of the caller.
+// Tags separate the communication thread's gradients from the caller's collectives.
 constexpr uint32_t kGradientTag = 1;
 constexpr uint32_t kCallerTag = 2;
-// Ranges shorter than this wait for the next layer's: a message costs more than its bytes.
+// Shorter ranges are merged with the next layer's, since each message has a fixed cost.
 constexpr size_t kBucketElements = 64 * 1024;
 constexpr const char* kStep = "averaging gradients";
 
-// A collective did not complete. `explain`, borrowed from the group that threw it, makes the Python
-// exception from (what was being done, why it failed).
+// A collective that did not complete. `explain`, borrowed from the group that threw it, creates the Python
+// exception from the operation's name and the reason.
 struct CollectiveFailed : std::runtime_error {
   CollectiveFailed(const std::string& why, std::string doing, PyObject* explain)
       : std::runtime_error(why), doing(std::move(doing)), explain(explain) {}
@@ -54,7 +55,7 @@ struct CollectiveFailed : std::runtime_error {
 
 void raise_in_python(const CollectiveFailed& error) {
   PyObject* exception = PyObject_CallFunction(error.explain, "ss", error.doing.c_str(), error.what());
-  if (!exception) return;  // the explanation failed, and its own error is set
+  if (!exception) return;  // `explain` failed and has set its own error
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
   Py_DECREF(exception);
 }
@@ -72,7 +73,7 @@ class WithoutGil {
   PyThreadState* state_;
 };
 
-// gloo::Context connects through a key-value store; ours is given every peer's address instead.
+// A gloo::Context that is given every peer's address instead of a key-value store.
 class Mesh : public gloo::Context {
  public:
   Mesh(int rank, int size, const std::string& address, std::chrono::milliseconds timeout)
@@ -94,7 +95,7 @@ class Mesh : public gloo::Context {
   }
 };
 
-// A run of the gradient buffer that is complete once backward has passed `layer`.
+// A range of the gradient buffer that is complete once the backward pass has reached `layer`.
 struct Bucket {
   size_t offset, count;
   int layer;
@@ -112,7 +113,7 @@ class Group {
 
   ~Group() { close(); }
 
-  // For each rank the bytes with which it reaches this one (none for this one itself).
+  // For each rank, the address bytes with which it connects to this one; empty for this rank itself.
   bp::list addresses() const {
     bp::list all;
     for (int peer = 0; peer < size_; ++peer) {
@@ -123,7 +124,7 @@ class Group {
     return all;
   }
 
-  // The same, as "[host]:port" texts: gloo's errors name peers so.
+  // The same as "[host]:port", the form in which gloo's errors name peers.
   bp::list names() const {
     bp::list all;
     for (int peer = 0; peer < size_; ++peer) {
@@ -150,7 +151,7 @@ class Group {
     });
   }
 
-  // Average a C-contiguous float32 or float64 buffer over all ranks, in place.
+  // Averages a C-contiguous float32 or float64 buffer over all ranks, in place.
   void allreduce_mean(const bp::object& array) {
     Py_buffer view;
     if (PyObject_GetBuffer(array.ptr(), &view, PyBUF_WRITABLE | PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0) {
@@ -182,7 +183,7 @@ class Group {
     });
   }
 
-  // Give every rank rank 0's parameters, bit for bit.
+  // Copies rank 0's parameters to all ranks, bit for bit.
   void broadcast_weights(const bp::object& solver) {
     caffe::Net<float>& net = *solver_of(solver).net();
     WithoutGil nogil;
@@ -209,7 +210,7 @@ class Group {
     });
   }
 
-  // Move the solver's gradients into one buffer and average it in every step.
+  // Moves the solver's gradients into one buffer, which is averaged in every step.
   static void attach(const bp::object& self, const bp::object& solver_object, bool overlap) {
     Group& group = bp::extract<Group&>(self);
     caffe::Solver<float>& solver = solver_of(solver_object);
@@ -223,7 +224,7 @@ class Group {
     if (group.overlap_) group.thread_ = std::thread([&group] { group.communicate(); });
     solver.add_callback(group.hooks_.get());
     solver.net()->add_after_backward(group.hooks_.get());
-    // Caffe keeps plain pointers to the hooks and the buffer, so the group must outlive the solver.
+    // Caffe keeps raw pointers to the hooks and the buffer, so the group must outlive the solver.
     PyObject* kept = bp::objects::make_nurse_and_patient(solver_object.ptr(), self.ptr());
     if (!kept) bp::throw_error_already_set();
   }
@@ -240,7 +241,7 @@ class Group {
       closed_ = true;
       if (error_.empty()) error_ = "the group is closed";
     }
-    // Fails what the communication thread may be waiting for.
+    // Fails the collective that the communication thread may be waiting for.
     if (mesh_) mesh_->closeConnections();
     changed_.notify_all();
     if (thread_.joinable()) thread_.join();
@@ -258,7 +259,7 @@ class Group {
       pass_ = 0;
     }
     void run(int layer) override {
-      // With iter_size > 1 the gradients are complete in the last of so many passes.
+      // With iter_size > 1 the gradients are complete in the last pass only.
       if (pass_ == solver_->param().iter_size() - 1) group_->passed(layer);
       if (layer == 0) ++pass_;
     }
@@ -276,7 +277,7 @@ class Group {
     return extracted();
   }
 
-  // Run a collective; afterwards a failed group stays failed, since the ranks are out of step.
+  // Runs a collective. A failed group stays failed, since its ranks are out of step.
   template <typename F>
   void guarded(const char* doing, F&& collective) {
     require_usable(doing);
@@ -298,7 +299,7 @@ class Group {
       Lock lock(mutex_);
       if (error_.empty()) error_ = why.empty() ? "unknown failure" : why;
     }
-    // Peers that wait for this rank learn of it at once instead of by their time-outs.
+    // Waiting peers fail at once instead of at their time-outs.
     if (mesh_) mesh_->closeConnections();
     changed_.notify_all();
   }
@@ -315,7 +316,7 @@ class Group {
     for (size_t i = 0; i < count; ++i) data[i] *= scale;
   }
 
-  // Last layer first, so that the buffer fills from its front while backward runs.
+  // Lays out the buffer with the last layer first, so that the backward pass fills it from the front.
   void lay_out(const caffe::Net<float>& net) {
     const auto& learnable = net.learnable_params();
     std::vector<int> first_user(learnable.size(), static_cast<int>(net.layers().size()));
@@ -362,7 +363,7 @@ class Group {
     changed_.notify_all();
   }
 
-  // All gradients of the step are averaged when this returns.
+  // Returns when all gradients of the step are averaged.
   void finish() {
     WithoutGil nogil;
     const auto start = Clock::now();
@@ -378,7 +379,7 @@ class Group {
     waited_ += std::chrono::duration<double>(Clock::now() - start).count();
   }
 
-  // The communication thread: averages buckets in their order, the same on every rank.
+  // The communication thread: averages the buckets in the same order on every rank.
   void communicate() {
     while (true) {
       Bucket bucket;
@@ -416,7 +417,7 @@ class Group {
   std::thread thread_;
   std::string error_;
   bool closed_ = false;
-  // Buckets whose gradients are complete, and those averaged, in this step.
+  // Buckets whose gradients are complete in this step, and buckets that have been averaged.
   size_t ready_ = 0, done_ = 0;
 };
 

@@ -2,15 +2,15 @@
 
     group = caffe_allreduce.Group(rank, size, address, exchange, timeout_s=60)
     group.broadcast_weights(solver)      # all ranks start from rank 0's weights
-    group.attach(solver)                 # from now on every step averages gradients before the update
+    group.attach(solver)                 # every step averages the gradients before the update
     solver.step(100)                     # weights stay bit-identical on all ranks
     means = group.allreduce_mean(means)  # e.g. validation accuracy and loss
     group.close()
 
 Every call that communicates is collective: all ranks make the same calls in the same order, between steps.
-The transport is libgloo over TCP. A peer that is lost, or silent for `timeout_s`, raises `PeerLost` in the
-others' current call; the group cannot be used afterwards.
-With more than two ranks the one named may itself only have lost another: compare all ranks' errors.
+The transport is libgloo over TCP. If a peer is lost, or silent for `timeout_s`, the current call of the
+other ranks raises `PeerLost`, and the group can no longer be used. With more than two ranks the peer named
+may only have lost another one: compare the errors of all ranks.
 """
 
 # ruff: noqa: ANN401 - pycaffe has no types
@@ -23,7 +23,7 @@ import re
 import socket
 from typing import Any, Callable, Dict, List
 
-import caffe  # noqa: F401 - loads libcaffe and registers the solver's type before _native needs them
+import caffe  # noqa: F401 - loads libcaffe and registers the solver's type, both of which _native needs
 import numpy as np
 
 from ._native import Group as _Native  # type: ignore[import-not-found]
@@ -31,14 +31,14 @@ from ._native import Group as _Native  # type: ignore[import-not-found]
 __all__ = ["Group", "PeerLost"]
 
 Exchange = Callable[[bytes], List[bytes]]
-"""One collective all-gather of bytes: takes this rank's, gives all ranks' in rank order."""
+"""A collective all-gather of bytes: takes this rank's and returns those of all ranks in rank order."""
 
 _PEER = re.compile(r"\[([^\[\]]+)\]:(\d+)")
 _SOURCE = re.compile(r"^\[[^\]]*:\d+\] ")
 
 
 class PeerLost(RuntimeError):
-    """A collective did not complete: `ranks` are those that may be gone."""
+    """A collective did not complete; `ranks` lists the peers that may be lost."""
 
     def __init__(self, message: str, ranks: List[int]) -> None:
         super().__init__(message)
@@ -46,14 +46,14 @@ class PeerLost(RuntimeError):
 
 
 class Group:
-    """`size` ranks, each a process with a solver of its own, connected all to all.
+    """A fully connected group of `size` ranks, each a process with its own solver.
 
-    `address` is this rank's own IP address or host name on the cluster's network; it is bound, so traffic
-    takes that interface. `exchange` is used here and in `attach`. `timeout_s` (seconds) bounds connecting
-    and every collective; it must be longer than the longest time for which a rank may keep others waiting.
+    `address` is this rank's IP address or host name on the cluster's network; the group binds to it, so that
+    traffic uses that interface. `exchange` is called here and in `attach`. `timeout_s` (seconds) limits
+    connecting and every collective; it must exceed the longest time that a rank may keep the others waiting.
 
     Raises:
-        ValueError: rank, size or address is not possible, or the ranks do not agree on size.
+        ValueError: rank, size or address is not valid, or the ranks disagree on the size.
         PeerLost: a peer cannot be reached.
     """
 
@@ -89,11 +89,11 @@ class Group:
         self._native.connect([base64.b64decode(peer["addresses"][rank]) for peer in peers])
 
     def broadcast_weights(self, solver: Any) -> None:
-        """Give every rank rank 0's parameters. The solvers' networks must have the same parameters.
+        """Copy rank 0's parameters to all ranks, whose networks must have the same parameters.
 
         Raises:
-            ValueError: they do not.
-            PeerLost: a peer is gone.
+            ValueError: the networks differ.
+            PeerLost: a peer is lost.
         """
         self._require_same_parameters(solver)
         self._native.broadcast_weights(solver)
@@ -101,26 +101,26 @@ class Group:
     def attach(self, solver: Any, overlap: bool = True) -> None:
         """Average the solver's gradients over all ranks in every step, before the update.
 
-        With `overlap` a thread of its own communicates while backward still runs; without it the step
-        waits for one all-reduce at its end. The weights are the same bits on every rank either way, as
-        long as all ranks use the same mode. Take no NumPy views of `net.params[…].diff` before this call:
-        gradients move into one buffer. The group lives at least as long as the solver; do not run
-        backward on a net that has outlived its solver.
+        With `overlap` a separate thread communicates during the backward pass; without it the step waits
+        for one all-reduce at its end. Either way the weights are bit-identical on all ranks, provided that
+        all ranks use the same mode. Do not take NumPy views of `net.params[…].diff` before this call, since
+        it moves the gradients into one buffer. The group lives at least as long as the solver; do not run
+        the backward pass of a net that has outlived its solver.
 
         Raises:
-            ValueError: the ranks' networks differ, the mode is GPU, or a solver is attached already.
-            PeerLost: a peer is gone.
+            ValueError: the networks differ, the mode is GPU, or a solver is attached already.
+            PeerLost: a peer is lost.
         """
         self._require_same_parameters(solver, str(bool(overlap)))
         self._native.attach(solver, overlap)
 
     def allreduce_mean(self, array: Any) -> "np.ndarray":
-        """The mean over all ranks of an array of the same shape on each, as a new array.
+        """Return the mean over all ranks of an array that has the same shape on each.
 
-        float32 stays so; everything else becomes float64.
+        The result is float32 for float32 input, and float64 otherwise.
 
         Raises:
-            PeerLost: a peer is gone.
+            PeerLost: a peer is lost.
         """
         given = np.asarray(array)
         result = np.array(given, dtype=given.dtype if given.dtype == np.float32 else np.float64, order="C")
@@ -128,20 +128,20 @@ class Group:
         return result
 
     def barrier(self) -> None:
-        """Return when every rank has called it.
+        """Wait until every rank has called it.
 
         Raises:
-            PeerLost: a peer is gone.
+            PeerLost: a peer is lost.
         """
         self._native.barrier()
 
     @property
     def waited_s(self) -> float:
-        """Seconds that steps have waited for communication so far."""
+        """Total seconds that steps have waited for communication."""
         return float(self._native.waited)
 
     def close(self) -> None:
-        """Close the connections; later collectives and steps of the attached solver raise `PeerLost`."""
+        """Close the connections; further collectives and steps of the attached solver raise `PeerLost`."""
         self._native.close()
 
     def __enter__(self) -> "Group":
@@ -164,7 +164,7 @@ class Group:
 
 
 def _lost(rank: int, size: int, peers: List[Dict[str, Any]], doing: str, why: str) -> PeerLost:
-    """The exception for a failed collective; gloo's reason names a peer's address at best."""
+    """Create the exception for a failed collective; gloo's message names a peer's address at best."""
     others = [each for each in range(size) if each != rank]
     why, ranks = _SOURCE.sub("", why), others
     for match in _PEER.finditer(why):
