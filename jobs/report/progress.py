@@ -8,8 +8,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from bootstrap.diagnosis import diagnose, diagnose_failure
 from bootstrap.errors import JobError
 from jobs.report.history import History
-from jobs.trainer import contract, failures
-from jobs.trainer.contract import Event
+from jobs.trainer import contract
+from jobs.trainer.contract import Event, failures
 
 _KEPT_LOG = 30
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
+from jobs.trainer.caffe.datalayer import Source
+from jobs.trainer.caffe.probe import Nets
+from jobs.trainer.caffe.prototxt import Job
 from jobs.trainer.cli import Options
-from jobs.trainer.datalayer import Source
 from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.probe import Nets
-from jobs.trainer.prototxt import Job
 
 
 def cluster_size(options: Options, conf: Mapping[str, str]) -> int:

@@ -7,19 +7,21 @@ from contextlib import closing
 from functools import partial
 from typing import Any, Dict, List, Mapping, Set
 
-from jobs.trainer import blame, checks, contract, storage
-from jobs.trainer.channel import Address
+from jobs.trainer import checks, contract
+from jobs.trainer.caffe.datalayer import Source
+from jobs.trainer.caffe.probe import Nets, Probe
+from jobs.trainer.caffe.prototxt import Job, with_sources
 from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
-from jobs.trainer.datalayer import Source
 from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.hadoop import Files, java_message, on_this_node
-from jobs.trainer.journal import Journal
-from jobs.trainer.probe import Nets, Probe
-from jobs.trainer.prototxt import Job, with_sources
-from jobs.trainer.records import Lmdb
-from jobs.trainer.score import ScorePlan, Sums, means_text, schema, score_part
-from jobs.trainer.train import Plan, locate, run_rank
+from jobs.trainer.events import blame
+from jobs.trainer.events.channel import Address
+from jobs.trainer.events.journal import Journal
+from jobs.trainer.files import storage
+from jobs.trainer.files.hadoop import Files, java_message, on_this_node
+from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, schema, score_part
+from jobs.trainer.ranks.train import Plan, locate, run_rank
+from jobs.trainer.sources.lmdb import Lmdb
 
 LATE_NEWS = 3.0
 """Seconds to wait for the reason of a failed stage: it comes beside Spark's own message."""

@@ -1,11 +1,10 @@
-"""Exceptions of the trainer that a user can act on: a code of `jobs.trainer.failures` with its fields."""
+"""Exceptions of the trainer that a user can act on: a code of `contract.failures` with its fields."""
 
 from __future__ import annotations
 
 from typing import Any, Tuple
 
-from jobs.trainer import failures
-from jobs.trainer.contract import FAILED, REFUSED
+from jobs.trainer.contract import FAILED, REFUSED, failures
 
 
 class TrainerError(Exception):

@@ -14,12 +14,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Optional, Sequence
 
-from jobs.trainer import cli, contract, prototxt
-from jobs.trainer.channel import Address, Sender
+from jobs.trainer import cli, contract
+from jobs.trainer.caffe import prototxt
 from jobs.trainer.contract import EVENTS_ENV, EVENTS_URI_ENV, FEED_ENV, OVERRIDE_ENV, OVERRIDES
 from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.journal import Journal
-from jobs.trainer.mirror import Mirror
+from jobs.trainer.events.channel import Address, Sender
+from jobs.trainer.events.journal import Journal
+from jobs.trainer.events.mirror import Mirror
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,10 +58,10 @@ def _feed() -> Optional[Sender]:
 
 
 def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> None:
-    from jobs.trainer import native
-    from jobs.trainer.channel import Channel
+    from jobs.trainer.caffe import native
+    from jobs.trainer.caffe.probe import Probe
     from jobs.trainer.driver import Driver
-    from jobs.trainer.probe import Probe
+    from jobs.trainer.events.channel import Channel
 
     pb = native.protos()
     job = prototxt.load(_conf(options.conf), pb, _overrides(os.environ))
@@ -90,7 +91,7 @@ def _mirror() -> "Optional[Mirror]":
     events, uri = os.environ.get(EVENTS_ENV), os.environ.get(EVENTS_URI_ENV)
     if not (events and uri):
         return None
-    from jobs.trainer.hadoop import Files
+    from jobs.trainer.files.hadoop import Files
 
     try:
         return Mirror(Files(_jvm_alone()), Path(events), uri)
@@ -132,7 +133,7 @@ def _session() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machin
     try:
         return SparkSession.builder.getOrCreate()
     except Exception as error:
-        from jobs.trainer.hadoop import java_message
+        from jobs.trainer.files.hadoop import java_message
 
         raise TrainerError("spark-start-failed", reason=java_message(error)) from error
 

@@ -24,9 +24,9 @@ from typing import Any
 
 from jobs.backends.on_head.resource_manager import Down, Forgotten, ResourceManager
 from jobs.trainer import contract
-from jobs.trainer.channel import Channel
 from jobs.trainer.contract import EVENTS_FILE, FEED_ENV, FEED_FILE, KILLED, SIGNALLED, Event
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.events.channel import Channel
 
 PATIENCE_S = 180.0
 """Without an answer while a job runs, which needs none: another ResourceManager may take over meanwhile."""

@@ -17,7 +17,7 @@ import pytest
 
 from bootstrap.diagnosis import LONGEST_LINE, Diagnosis, diagnose, diagnose_failure, entries
 from jobs.trainer.contract import Failed, load
-from jobs.trainer.failures import FAILURES
+from jobs.trainer.contract.failures import FAILURES
 
 HERE = Path(__file__).parent / "excerpts"
 EXCERPTS = sorted([*HERE.glob("*.log"), *HERE.glob("*.json")])

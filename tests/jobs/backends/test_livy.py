@@ -28,8 +28,8 @@ from jobs.run.run import attach, kill, run_job
 from jobs.run.status import status
 from jobs.spec import JobSpec
 from jobs.trainer.cli import parse
+from jobs.trainer.events.mirror import Mirror
 from jobs.trainer.main import main as trainer
-from jobs.trainer.mirror import Mirror
 from tests.jobs.conftest import SPECS
 
 URI = "wasbs://files@account1.blob.core.windows.net"
@@ -571,7 +571,7 @@ def test_a_copy_that_fails_is_tried_again_and_ends_nothing(
 
 
 def test_the_last_copy_is_tried_again_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jobs.trainer.mirror.AGAIN", 0)
+    monkeypatch.setattr("jobs.trainer.events.mirror.AGAIN", 0)
     source, files = tmp_path / "events.jsonl", Files()
     source.write_text("one\n")
     files.fails = 1
@@ -582,7 +582,7 @@ def test_the_last_copy_is_tried_again_when_it_fails(tmp_path: Path, monkeypatch:
 def test_a_storage_that_hangs_does_not_keep_the_job_from_ending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("jobs.trainer.mirror.CLOSING", 0.1)
+    monkeypatch.setattr("jobs.trainer.events.mirror.CLOSING", 0.1)
     source, over = tmp_path / "events.jsonl", threading.Event()
     source.write_text("one\n")
 
@@ -608,7 +608,7 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     monkeypatch.setenv("CAFFE_SPARK_EVENTS", str(tmp_path / "events.jsonl"))
     monkeypatch.setenv("CAFFE_SPARK_EVENTS_URI", "wasbs://x")
     monkeypatch.setattr("jobs.trainer.main._jvm_alone", object)
-    monkeypatch.setattr("jobs.trainer.hadoop.Files", lambda _: files)
+    monkeypatch.setattr("jobs.trainer.files.hadoop.Files", lambda _: files)
     return files
 
 

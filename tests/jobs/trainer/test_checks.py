@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from jobs.trainer import checks
+from jobs.trainer.caffe.probe import Nets
+from jobs.trainer.caffe.prototxt import Job, load
 from jobs.trainer.cli import parse
 from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.probe import Nets
-from jobs.trainer.prototxt import Job, load
 
 TRAIN = parse(
     shlex.split("-train -features accuracy -label label -conf s -model m -clusterSize 3 -connection ethernet")

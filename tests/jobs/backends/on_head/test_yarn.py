@@ -19,7 +19,8 @@ import pytest
 from jobs.backends.on_head import yarn as on_head
 from jobs.backends.on_head.resource_manager import Down, log_lines
 from jobs.backends.on_head.yarn import YarnRun, exit_status, summary
-from jobs.trainer import contract, failures
+from jobs.trainer import contract
+from jobs.trainer.contract import failures
 
 ROOT = Path(__file__).resolve().parents[4]
 APP = "application_1_0001"

@@ -1,0 +1,1 @@
+"""Caffe: prototxts, data layers, and everything that touches pycaffe."""

@@ -1,0 +1,86 @@
+"""Makes both nets once, in a process of its own: what Caffe refuses, it refuses by aborting.
+
+Run as `python -m jobs.trainer.caffe.probe FOLDER`; the folder holds net.prototxt. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, NamedTuple, Tuple
+
+from jobs.trainer.caffe.prototxt import Job
+from jobs.trainer.errors import Refused
+from jobs.trainer.events.watch import last_words
+
+TIMEOUT = 120
+LONGEST = 240
+"""Characters of Caffe's words: it likes to list all layer types."""
+
+
+class Nets(NamedTuple):
+    """What the nets of a job are made of."""
+
+    blobs: Dict[str, Tuple[int, ...]]
+    """Shapes of the TEST net's blobs."""
+    outputs: Tuple[str, ...]
+    """Its output blobs."""
+    parameters: int
+    """Values to train."""
+    cpu_build: bool
+
+
+class Probe:
+    """A probe under way; it runs beside Spark's start."""
+
+    def __init__(self, job: Job, folder: Path) -> None:
+        (folder / "net.prototxt").write_text(job.net)
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+        )
+
+    def result(self) -> Nets:
+        """Wait for it.
+
+        Raises:
+            Refused: Caffe refuses the net; its own words are in the message.
+        """
+        out, err = self._process.communicate(timeout=TIMEOUT)
+        if self._process.returncode != 0:
+            words = last_words(err.decode(errors="replace").splitlines())
+            words = words if len(words) <= LONGEST else words[:LONGEST] + "…"
+            raise Refused("net-refused", reason=words)
+        found = json.loads(out.decode().splitlines()[-1])
+        blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
+        return Nets(blobs, tuple(found["outputs"]), found["parameters"], found["cpu_build"])
+
+
+def main(folder: Path) -> None:
+    """Make the nets and describe the TEST one."""
+    from jobs.trainer.caffe import native
+
+    caffe = native.load()
+    train = caffe.Net(str(folder / "net.prototxt"), caffe.TRAIN)
+    test = caffe.Net(str(folder / "net.prototxt"), caffe.TEST)
+    print(
+        json.dumps(
+            {
+                "blobs": {name: list(blob.shape) for name, blob in test.blobs.items()},
+                "outputs": list(test.outputs),
+                "parameters": sum(blob.count for blobs in train.params.values() for blob in blobs),
+                "cpu_build": native.is_cpu_build(),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

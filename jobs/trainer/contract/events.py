@@ -1,0 +1,214 @@
+"""Events of a job, each with typed fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Dict, List, Optional, Tuple, Type
+
+from jobs.trainer.contract.names import FAILED
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events. `time` is in seconds since the epoch; 0 until the event is written."""
+
+    kind: ClassVar[str] = ""
+    time: float = field(default=0.0, init=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Phase(Event):
+    """A phase begins: start, data, train, score, stop. It lasts until the next one."""
+
+    kind = "phase"
+    phase: str
+
+
+@dataclass(frozen=True)
+class Note(Event):
+    """Something accepted that has no effect, or not the usual one."""
+
+    kind = "note"
+    message: str
+
+
+@dataclass(frozen=True)
+class RankStarted(Event):
+    """A rank's process has started. `address` is its executor's host as Spark names it."""
+
+    kind = "rank"
+    rank: int
+    host: str
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Executors(Event):
+    """All executors have registered: `{executor id: {"host": …, "container": …}}`; container only on YARN."""
+
+    kind = "executors"
+    application: str = ""
+    executors: Dict[str, Dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Data(Event):
+    """Records by phase: `{"TRAIN": 60000, "TEST": 10000}`."""
+
+    kind = "data"
+    records: Dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """Training has reached an iteration. Images are counted on all ranks, seconds since training began."""
+
+    kind = "progress"
+    iteration: int
+    max_iter: int
+    loss: float = 0.0
+    images_per_s: float = 0.0
+    seconds: float = 0.0
+    left_s: Optional[float] = None
+    """Estimated seconds until max_iter; None at the first iteration."""
+
+
+@dataclass(frozen=True)
+class Display(Progress):
+    """The solver's `display`: the loss is the mean over all ranks."""
+
+    kind = "display"
+    lr: float = 0.0
+
+
+@dataclass(frozen=True)
+class Validation(Event):
+    """Means of the TEST net's outputs in an interleaved validation."""
+
+    kind = "validation"
+    iteration: int
+    max_iter: int = 0
+    values: Dict[str, List[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot(Event):
+    """URIs of a snapshot that is complete in storage."""
+
+    kind = "snapshot"
+    iteration: int
+    max_iter: int = 0
+    weights: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class RankFailed(Event):
+    """A rank has failed, by its own account or by that of the process that watches it."""
+
+    kind = "rank-failed"
+    rank: int
+    host: str
+    origin: str
+    """One of `ORIGINS`."""
+    reason: str = ""
+    code: str = ""
+    """Of `contract.failures`, with its `fields`, where the rank's failure is one of these."""
+    fields: Dict[str, Any] = field(default_factory=dict)
+    tail: List[str] = field(default_factory=list)
+    """The last lines of its stderr, where it died."""
+
+
+OWN, NATIVE, SILENT, PEER = "own", "native", "silent", "peer"
+ORIGINS = (OWN, NATIVE, SILENT, PEER)
+"""An exception of its own; a CHECK of Caffe that aborted it; a silent death; the loss of another rank."""
+
+
+@dataclass(frozen=True)
+class Trained(Event):
+    """Training has ended. Images are of all ranks; seconds are the slowest rank's, without validation."""
+
+    kind = "trained"
+    iterations: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    images_per_s: float = 0.0
+    sha256: str = ""
+    """Digest of the weights, the same on all ranks."""
+    hosts: List[str] = field(default_factory=list)
+    model: str = ""
+    """URI of the weights."""
+    ranks: List[Dict[str, Any]] = field(default_factory=list)
+    """By rank: `rank`, `host`, `seconds`, and of these `waited_seconds` for the other ranks."""
+
+
+@dataclass(frozen=True)
+class Means(Event):
+    """Means of the TEST net's outputs over all samples, and the URI that they were written to."""
+
+    kind = "means"
+    values: Dict[str, List[float]] = field(default_factory=dict)
+    samples: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """The job has failed: a code of `contract.failures` with its fields; `message` is for readers of
+    logs."""
+
+    kind = "failed"
+    code: str = ""
+    fields: Dict[str, Any] = field(default_factory=dict)
+    exit_code: int = FAILED
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Done(Event):
+    """The job has ended well."""
+
+    kind = "done"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Application(Event):
+    """YARN's report of the application, each time its state changes."""
+
+    kind = "application"
+    id: str = ""
+    state: str = ""
+    container: str = ""
+    """The driver's container, once there is one, and its node in `host`."""
+    host: str = ""
+    said: str = ""
+    """YARN's diagnostics."""
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    """YARN has accepted the application and does not run it yet."""
+
+    kind = "waiting"
+    why: str = ""
+
+
+EVENTS: Tuple[Type[Event], ...] = (
+    Phase,
+    Note,
+    RankStarted,
+    Executors,
+    Data,
+    Progress,
+    Display,
+    Validation,
+    Snapshot,
+    RankFailed,
+    Trained,
+    Means,
+    Failed,
+    Done,
+    Application,
+    Waiting,
+)

@@ -1,0 +1,37 @@
+"""Names of settings, environment variables and files of a job, and its exit statuses."""
+
+from __future__ import annotations
+
+JOB_ENV = "CAFFE_SPARK_JOB"
+"""Environment variable of every process of a job, with the job's id: none is overlooked when a job ends."""
+EVENTS_ENV = "CAFFE_SPARK_EVENTS"
+"""Environment variable of the driver: the file that it appends its events to."""
+FEED_ENV = "CAFFE_SPARK_FEED"
+"""Environment variable of the driver: a file with `host:port:token` of a program that takes its events."""
+EVENTS_URI_ENV = "CAFFE_SPARK_EVENTS_URI"
+"""Environment variable of the driver: a URI that its events are copied to while it runs."""
+OVERRIDE_ENV = "CAFFE_SPARK_OVERRIDE_"
+"""Prefix of environment variables that override a value of the prototxts; see `OVERRIDES`."""
+OVERRIDES = ("max_iter", "batch", "train_source", "test_source")
+WATCH_ENV = "CAFFE_SPARK_WATCH"
+"""Environment variable of the process that watches a rank: JSON of the rank and of the driver's address."""
+
+TIMEOUT_CONF = "spark.caffespark.timeout"
+"""Spark setting: seconds after which a silent rank counts as lost."""
+TRANSPORT_CONF = "spark.caffespark.transport"
+"""Spark setting: `ethernet` (average gradients) or `none` (ranks train alone, for measurements)."""
+
+PROGRAM_FILE = "main.py"
+TRAINER_FILE = "trainer.zip"
+EVENTS_FILE = "events.jsonl"
+FEED_FILE = "feed"
+"""Files of a job: the program that spark-submit runs, the trainer, the events, the address of the feed."""
+SAMPLE_ID = "SampleID"
+"""Column of the features that holds the record's key, as in CaffeOnSpark."""
+
+DONE, FAILED, REFUSED = 0, 1, 2
+"""REFUSED: the command line, a prototxt or the data cannot be run, and nothing has been changed."""
+KILLED = 143
+"""Ended from outside, by SIGTERM or by the cluster manager."""
+SIGNALLED = 128
+"""Statuses from here on are of processes that a signal ended (128 + its number)."""

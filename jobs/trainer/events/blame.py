@@ -1,0 +1,144 @@
+"""Cause of a failed stage: the rank or executor that failed first, and the snapshot to resume from.
+
+Ranks report through the driver's channel, Spark through its exception and its list of executors, and the
+two race. A rank that lost a peer was alive after the loss, so it is never the cause, whatever becomes of it
+later. An executor that Spark has lost outranks a rank that died without words: Spark itself ends the other
+tasks of a barrier stage.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
+
+from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT, RankFailed
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.events.journal import Journal
+
+_LOST = re.compile(r"\(TID \d+\) \(([^ ]+) executor (\d+)\): ExecutorLostFailure")
+_REASON = re.compile(r"ExecutorLostFailure \(executor (\d+) [^)]*\)(?: Reason: (.+))?")
+_BARRIER_TASK = re.compile(r"barrier task \w+Task\(\d+, (\d+)\) finished unsuccessfully")
+_CALLING = "An error occurred while calling"
+"""First line of py4j; Java's words follow."""
+_PYTHON_ERROR = re.compile(r"[A-Za-z_][\w.]*: \S")
+UNKNOWN = "killed, or its node went down"
+
+
+class LostExecutor(NamedTuple):
+    """An executor that Spark has lost; `host` is Spark's name of it, empty where the text has none."""
+
+    number: str
+    host: str
+    reason: str
+
+
+def settled(error: Exception, journal: Journal, removed: Mapping[str, str]) -> bool:
+    """Return whether more news would not change the cause."""
+    spoken = {failure.rank for failure in journal.failures}
+    return (
+        _first(journal, OWN, NATIVE) is not None
+        or lost_executor(str(error), removed) is not None
+        or (bool(spoken) and spoken >= set(journal.ranks))
+    )
+
+
+def explain(error: Exception, journal: Journal, removed: Optional[Mapping[str, str]] = None) -> TrainerError:
+    """Return the failure of a stage.
+
+    Args:
+        error: as Spark raised it.
+        journal: the reports of the ranks.
+        removed: reasons by executor id, of executors that Spark has lost.
+    """
+    resume = _resume(journal)
+    own = _first(journal, OWN, NATIVE)
+    if own is not None:
+        cause = {"cause": {"code": own.code, "fields": own.fields}} if own.code else {}
+        return TrainerError("rank-failed", rank=own.rank, host=own.host, reason=own.reason, **cause, **resume)
+    lost = lost_executor(str(error), removed or {})
+    if lost is not None:
+        return TrainerError(
+            "executor-lost",
+            executor=lost.number,
+            host=_host(lost, journal),
+            iteration=journal.iteration,
+            reason=lost.reason or UNKNOWN,
+            **resume,
+        )
+    return _without_executor(str(error), journal, resume)
+
+
+def _without_executor(text: str, journal: Journal, resume: Dict[str, Any]) -> TrainerError:
+    peers = {failure.rank for failure in journal.failures if failure.origin == PEER}
+    died = [failure for failure in journal.failures if failure.origin == SILENT and failure.rank not in peers]
+    unheard = sorted(set(journal.ranks) - {failure.rank for failure in journal.failures})
+    named = _BARRIER_TASK.search(text)
+    if named and int(named.group(1)) in unheard:
+        died, unheard = [], [int(named.group(1))]
+    elif named and died:
+        died = [failure for failure in died if failure.rank == int(named.group(1))] or died
+    if died:
+        return TrainerError(
+            "rank-failed", rank=died[0].rank, host=died[0].host, reason=died[0].reason, **resume
+        )
+    if unheard and (journal.failures or named):
+        return TrainerError(
+            "rank-lost", ranks=_listed(unheard, journal), iteration=journal.iteration, **resume
+        )
+    if peers:
+        reason = next(failure.reason for failure in journal.failures if failure.origin == PEER)
+        return TrainerError("ranks-disconnected", ranks=_listed(peers, journal), reason=reason, **resume)
+    return TrainerError("stage-failed", reason=innermost(text), **resume)
+
+
+def lost_executor(text: str, removed: Mapping[str, str]) -> Optional[LostExecutor]:
+    """Return the executor that Spark has lost, by its exception, else by its list; None without one."""
+    reason = _REASON.search(text)
+    place = _LOST.search(text)
+    if reason or place:
+        number = reason.group(1) if reason else place.group(2)  # type: ignore[union-attr]
+        why = (reason.group(2) if reason else "") or removed.get(number, "")
+        return LostExecutor(number, place.group(1) if place else "", " ".join(why.split()))
+    for number, why in sorted(removed.items()):
+        return LostExecutor(number, "", " ".join(why.split()))
+    return None
+
+
+def innermost(text: str) -> str:
+    """Return the error that the first Python traceback in Spark's message ends with, else its first line."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith(_CALLING):
+        lines = [lines[1].lstrip(": "), *lines[2:]]
+    traces = [index for index, line in enumerate(lines) if line.lstrip().startswith("Traceback")]
+    for line in lines[traces[0] + 1 :] if traces else []:
+        # Frames are indented; the error is not.
+        if _PYTHON_ERROR.match(line):
+            return line
+    return lines[0].strip() if lines else "it failed without a message"
+
+
+def _first(journal: Journal, *origins: str) -> Optional[RankFailed]:
+    return next((failure for failure in journal.failures if failure.origin in origins), None)
+
+
+def _host(lost: LostExecutor, journal: Journal) -> str:
+    """Return the node's own name where a rank has told it, else Spark's name of the host."""
+    host = journal.placed.get(lost.number, "") or lost.host
+    names: Set[str] = {rank.host for rank in journal.ranks.values() if host and rank.address == host}
+    return names.pop() if len(names) == 1 else host or "an unknown host"
+
+
+def _listed(ranks: Any, journal: Journal) -> str:  # noqa: ANN401 - any collection of ranks
+    named: List[str] = ["rank {} on {}".format(rank, journal.ranks[rank].host) for rank in sorted(ranks)]
+    return ", ".join(named)
+
+
+def _resume(journal: Journal) -> Dict[str, Any]:
+    if journal.snapshot is None:
+        return {}
+    snapshot = journal.snapshot
+    return {
+        "resume_from": snapshot.iteration,
+        "snapshot": snapshot.state,
+        "weights": snapshot.weights,
+    }

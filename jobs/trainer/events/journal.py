@@ -1,0 +1,100 @@
+"""Journal of a run on the driver: writes every event, shows some, and keeps what explains a failure."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Callable, Dict, List, Mapping, Optional, TextIO, Type
+
+from jobs.trainer import contract
+from jobs.trainer.contract import Event
+from jobs.trainer.events.channel import Sender
+
+
+class Journal:
+    """Events as JSON lines in `path` (None: they are only shown); `feed` gets a copy of each as it comes."""
+
+    def __init__(self, path: Optional[Path], show: TextIO, feed: Optional[Sender] = None) -> None:
+        self._file = path.open("a") if path else None
+        self._feed = feed
+        self._over = False
+        self._show, self._lock = show, threading.Lock()
+        self.ranks: Dict[int, contract.RankStarted] = {}
+        self.placed: Dict[str, str] = {}
+        """Host by executor id."""
+        self.failures: List[contract.RankFailed] = []
+        self.snapshot: Optional[contract.Snapshot] = None
+        self.iteration = 0
+
+    def add(self, event: Event) -> None:
+        """Keep an event, and show it where people want to see it."""
+        with self._lock:
+            self._remember(event)
+            event = contract.stamped(event)
+            if self._file:
+                self._file.write(contract.dump(event) + "\n")
+                self._file.flush()
+            if self._feed:
+                self._feed.send(event)
+            text = shown(event)
+            if text:
+                print(text, file=self._show, flush=True)
+
+    def _remember(self, event: Event) -> None:
+        if isinstance(event, contract.RankStarted):
+            self.ranks[event.rank] = event
+        elif isinstance(event, contract.Executors):
+            self.placed = {number: place["host"] for number, place in event.executors.items()}
+        elif isinstance(event, contract.RankFailed):
+            self.failures.append(event)
+        elif isinstance(event, contract.Snapshot):
+            self.snapshot = event
+        self.iteration = max(self.iteration, getattr(event, "iteration", 0))
+
+    def finish(self, event: Event) -> None:
+        """Add the event that ends the job; the first one counts."""
+        if not self._over:
+            self._over = True
+            self.add(event)
+
+    def phase(self, name: str) -> None:
+        """Begin a phase; it lasts until the next one."""
+        self.add(contract.Phase(name))
+
+    def close(self) -> None:
+        """Close the file and the feed."""
+        if self._file:
+            self._file.close()
+        if self._feed:
+            self._feed.close()
+
+
+def shown(event: Event) -> str:
+    """Return the line that the driver's log shows for an event; empty for most."""
+    show = _SHOWN.get(type(event))
+    return show(event) if show else ""
+
+
+_SHOWN: Mapping[Type[Event], Callable[..., str]] = {
+    contract.Phase: lambda event: "--- " + event.phase,
+    contract.RankStarted: lambda event: "rank {} on {}".format(event.rank, event.host),
+    contract.Display: lambda event: "Iteration {}, loss = {:.6g}, lr = {:.6g}, {:.0f} images/s".format(
+        event.iteration, event.loss, event.lr, event.images_per_s
+    ),
+    contract.Validation: lambda event: "Iteration {}, validation: {}".format(
+        event.iteration, values_text(event.values)
+    ),
+    contract.Snapshot: lambda event: "Iteration {}, snapshot: {}".format(event.iteration, event.state),
+    contract.Note: lambda event: "note: " + event.message,
+    contract.RankFailed: lambda event: "rank {} on {} failed: {}".format(
+        event.rank, event.host, event.reason
+    ),
+}
+
+
+def values_text(values: Mapping[str, List[float]]) -> str:
+    """Return `accuracy = 0.99, loss = 0.03`."""
+    return ", ".join(
+        "{} = {}".format(name, ",".join("{:.6g}".format(one) for one in some))
+        for name, some in values.items()
+    )

@@ -1,0 +1,1 @@
+"""Files in storage, as the driver and as executors reach them."""

@@ -1,0 +1,97 @@
+"""The driver's view of storage: Hadoop's own client in the driver's JVM, so a question costs milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.files import storage
+
+
+class Files:
+    """Any Hadoop URI, a bare path (on the default file system), or `file:`."""
+
+    def __init__(self, spark_context: Any) -> None:  # noqa: ANN401 - pyspark has no types here
+        self._jvm = spark_context._jvm
+        self._conf = spark_context._jsc.hadoopConfiguration()
+
+    def absolute(self, uri: str) -> str:
+        """The URI with scheme and authority.
+
+        Raises:
+            Refused: there is no file system of that scheme.
+        """
+        system, path = self._at(uri)
+        return str(path.makeQualified(system.getUri(), system.getWorkingDirectory()).toString())
+
+    def exists(self, uri: str) -> bool:
+        """Whether there is such a file or folder.
+
+        Raises:
+            TrainerError: the file system does not answer.
+        """
+        system, path = self._at(uri)
+        try:
+            return bool(system.exists(path))
+        except Exception as error:
+            raise self._failed(uri, "looked up", error) from error
+
+    def make_folder(self, uri: str) -> None:
+        """Make a folder; nothing happens when it is there. Proves that the file system takes writes.
+
+        Raises:
+            TrainerError: it does not.
+        """
+        system, path = self._at(uri)
+        try:
+            system.mkdirs(path)
+        except Exception as error:
+            raise self._failed(uri, "created", error) from error
+
+    def write(self, uri: str, text: str) -> None:
+        """Write a small file, replacing what is there.
+
+        Raises:
+            TrainerError: the file system refuses it.
+        """
+        system, path = self._at(uri)
+        try:
+            stream = system.create(path, True)
+            stream.write(bytearray(text.encode()))
+            stream.close()
+        except Exception as error:
+            raise self._failed(uri, "written", error) from error
+
+    def _at(self, uri: str) -> Any:  # noqa: ANN401
+        try:
+            path = self._jvm.org.apache.hadoop.fs.Path(uri)
+            return path.getFileSystem(self._conf), path
+        except Exception as error:
+            raise Refused("path-invalid", uri=uri, reason=java_message(error)) from error
+
+    @staticmethod
+    def _failed(uri: str, action: str, error: Exception) -> TrainerError:
+        words = java_message(error)
+        if "SafeMode" in words or "safe mode" in words:
+            return Refused("hdfs-safe-mode", uri=uri)
+        return TrainerError("storage-failed", uri=uri, action=action, reason=words)
+
+
+def java_message(error: Exception) -> str:
+    """A Java exception's first line, without its stack."""
+    java = getattr(error, "java_exception", None)
+    text = str(java.toString()) if java is not None else str(error)
+    return text.strip().splitlines()[0] if text.strip() else type(error).__name__
+
+
+def on_this_node(uri: str) -> Path:
+    """The path of a `file:` URI.
+
+    Raises:
+        Refused: there is nothing; the URI has to exist on every node.
+    """
+    path = Path(storage.local_path(uri))
+    if not path.exists():
+        raise Refused("path-missing-on-node", uri=uri)
+    return path

@@ -1,0 +1,1 @@
+"""Ranks: the tasks that train and score on executors."""

@@ -1,0 +1,106 @@
+"""Scoring the TEST source: features per sample, and the means of the TEST net's outputs.
+
+Ranges are cut at whole batches, and the last batch is as small as it comes: every sample appears exactly once
+and nothing depends on how many executors share the work. (CaffeOnSpark dropped each partition's tail.)
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Sequence, Tuple
+
+import numpy as np
+
+from jobs.trainer.caffe.prototxt import Job
+from jobs.trainer.contract import SAMPLE_ID
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.ranks.train import locate
+from jobs.trainer.sources.batches import assemble
+from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.shards import batch_shard, batches
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """What each scoring task is given; files as in `train.Plan`."""
+
+    job: Job
+    size: int
+    test: str
+    model: str
+    columns: Tuple[str, ...]
+    """Blobs of each row, in order."""
+
+
+Row = Tuple[Any, ...]
+
+
+def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
+    """The rows of one part: the sample's id, then a list of floats for each column."""
+    from jobs.trainer.caffe import native
+
+    with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
+        net = Path(folder) / "net.prototxt"
+        net.write_text(plan.job.net)
+        scorer = native.Scorer(plan.job.test, net)
+    scorer.net.copy_from(str(locate(plan.model)))
+    random = np.random.RandomState(0)
+    with closing(Lmdb(locate(plan.test), native.protos().Datum)) as source:
+        start, stop = batch_shard(len(source), plan.job.test.batch, plan.size, part)
+        with closing(source.read(start, stop)) as records:
+            for first, last in batches(start, stop, plan.job.test.batch):
+                taken = [next(records) for _ in range(first, last)]
+                batch = assemble(taken, plan.job.test.transform, random)
+                values = scorer.run(batch, plan.columns)
+                lists = [values[name].tolist() for name in plan.columns]
+                yield from zip(batch[2], *lists)
+
+
+def schema(columns: Sequence[str]) -> Any:  # noqa: ANN401
+    """SampleID: string; every column: array<float>; nothing is null."""
+    from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
+
+    floats = ArrayType(FloatType(), containsNull=False)
+    return StructType(
+        [StructField(SAMPLE_ID, StringType(), False), *(StructField(name, floats, False) for name in columns)]
+    )
+
+
+class Sums:
+    """Sums over rows, by column: what the means are made of."""
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns, self.rows = tuple(columns), 0
+        self.totals: Dict[str, np.ndarray] = {}
+
+    def add(self, row: Sequence[Any]) -> "Sums":
+        """Take in one row: values in the order of the columns."""
+        self.rows += 1
+        for name, values in zip(self.columns, row):
+            self.totals[name] = self.totals.get(name, 0.0) + np.asarray(values, np.float64)
+        return self
+
+    def merge(self, other: "Sums") -> "Sums":
+        """Take in the sums of other rows."""
+        self.rows += other.rows
+        for name, values in other.totals.items():
+            self.totals[name] = self.totals.get(name, 0.0) + values
+        return self
+
+    def means(self) -> Dict[str, List[float]]:
+        """The mean of each column over all rows, element by element.
+
+        Raises:
+            TrainerError: there are no rows.
+        """
+        if not self.rows:
+            raise TrainerError("test-source-empty")
+        return {name: (self.totals[name] / self.rows).tolist() for name in self.columns}
+
+
+def means_text(means: Dict[str, List[float]]) -> str:
+    """One line a column, `name: v1,v2`, as CaffeOnSpark writes them."""
+    return "".join("{}: {}\n".format(name, ",".join(map(repr, values))) for name, values in means.items())

@@ -1,0 +1,247 @@
+"""The training stage: one long barrier task per executor, `run_rank` in each.
+
+Every rank reads its own contiguous range of the TRAIN source, over and over. Gradients are averaged over all
+ranks before each update, so every rank holds the same weights; rank 0 writes them.
+
+Departures from CaffeOnSpark: no record is left out (ranges differ by at most one record); a validation's
+batches are shared among the ranks instead of run by each; what is written carries the global gradient.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from jobs.trainer import contract
+from jobs.trainer.caffe.prototxt import Job
+from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.events.channel import Address, Sender
+from jobs.trainer.files import storage
+from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
+from jobs.trainer.ranks.pace import Pace
+from jobs.trainer.ranks.validate import Validation
+from jobs.trainer.sources.batches import training_batches
+from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.shards import shard
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every rank is given. Files are `file:` URIs, or names of files that Spark has brought."""
+
+    job: Job
+    size: int
+    channel: Address
+    train: str
+    test: str
+    weights: Tuple[str, ...]
+    snapshot: str
+    model: str
+    """Absolute URI of the final weights."""
+    timeout_s: float
+    communicate: bool = True
+    """False: every rank trains alone. For measuring what communication costs, and nothing else."""
+
+
+class Place(NamedTuple):
+    """Which rank this is, on which host, and the address that its peers reach it by."""
+
+    rank: int
+    host: str
+    address: str
+
+
+def locate(name: str) -> Path:
+    """Where a file of the plan lies on this node."""
+    path = storage.local_path(name)
+    if path:
+        return Path(path)
+    from pyspark import SparkFiles
+
+    return Path(SparkFiles.get(name))
+
+
+def run_rank(plan: Plan) -> List[Dict[str, Any]]:
+    """The body of a barrier task; returns one record about this rank's run."""
+    import socket
+
+    from pyspark import BarrierTaskContext
+
+    from jobs.trainer.events.watch import watched
+
+    context = BarrierTaskContext.get()
+    rank, host = context.partitionId(), socket.gethostname()
+    address = context.getTaskInfos()[rank].address.rpartition(":")[0] or host
+    sender = Sender(plan.channel)
+    sender.send(contract.RankStarted(rank, host, address))
+    try:
+        with watched(plan.channel, rank, host), tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
+            exchange = Exchange(rank, plan.size, context.allGather)
+            return [_Rank(plan, Place(rank, host, address), exchange, sender, Path(folder)).run()]
+    except BaseException as error:
+        origin = contract.PEER if isinstance(error, PeerLost) else contract.OWN
+        if isinstance(error, TrainerError):
+            told = contract.RankFailed(rank, host, origin, str(error), error.code, error.fields)
+        else:
+            told = contract.RankFailed(rank, host, origin, "{}: {}".format(type(error).__name__, error))
+        sender.send(told)
+        raise
+    finally:
+        sender.close()
+
+
+class _Rank:
+    """One rank's run from start to end."""
+
+    def __init__(self, plan: Plan, place: Place, exchange: Exchange, sender: Sender, folder: Path) -> None:
+        from jobs.trainer.caffe import native
+
+        self.plan, self.job, self.rank, self.host = plan, plan.job, place.rank, place.host
+        self.exchange, self.sender = exchange, sender
+        self.trainer = native.Trainer(self.job, place.rank, folder)
+        self.datum = native.protos().Datum
+        self.address = place.address
+        self.uploads = ThreadPoolExecutor(1)
+        self.pending: List["Future[None]"] = []
+
+    def run(self) -> Dict[str, Any]:
+        """Train to max_iter; returns this rank's figures."""
+        job, trainer = self.job, self.trainer
+        source = Lmdb(locate(self.plan.train), self.datum)
+        if self.plan.snapshot:
+            trainer.restore(locate(self.plan.snapshot), locate(self.plan.weights[0]))
+        elif self.plan.weights:
+            trainer.load_weights([locate(name) for name in self.plan.weights])
+        first = trainer.iteration
+        if first >= job.max_iter:
+            raise Refused("snapshot-past-max-iter", iteration=first, max_iter=job.max_iter)
+        start, stop = shard(len(source), self.plan.size, self.rank)
+        seed = job.seed + self.rank if job.seed >= 0 else int.from_bytes(_entropy(), "little")
+        per_iteration = job.train.batch * job.iter_size
+        feed = training_batches(
+            source,
+            start,
+            stop,
+            job.train.batch,
+            transform=job.train.transform,
+            seed=seed,
+            skip=first * per_iteration,
+        )
+        trainer.start(feed)
+        ranks = self._join()
+        try:
+            self._agree(source)
+            began = time.monotonic()
+            validating = self._loop(ranks, first)
+            seconds = time.monotonic() - began - validating
+            same = digest(trainer.weights())
+            if self.plan.communicate:
+                found = self.exchange.json([self.host, same])
+                require_same("weights-differ", found)
+        finally:
+            waited = ranks.waited_s
+            ranks.close()
+            feed.close()
+            source.close()
+        if self.rank == 0:
+            self._upload([(trainer.save(), self.plan.model)])
+            self._finish_uploads()
+        images = (job.max_iter - first) * per_iteration
+        return {
+            "rank": self.rank,
+            "host": self.host,
+            "sha256": same,
+            "first": first,
+            "seconds": seconds,
+            "images": images,
+            "validation_seconds": validating,
+            "waited_seconds": waited,
+        }
+
+    def _agree(self, source: Lmdb) -> None:
+        """All copies of the source are the same database."""
+        mine = "{} records, {}..{}".format(len(source), *source.ends())
+        found = self.exchange.json([self.host, mine])
+        require_same("source-differs", found, uri=self.job.train.uri)
+
+    def _join(self) -> Ranks:
+        if self.plan.size == 1 or not self.plan.communicate:
+            return Solo()
+        peers = Peers(self.rank, self.plan.size, self.address, self.exchange, self.plan.timeout_s)
+        self.exchange.through(peers.allreduce_mean)
+        peers.broadcast_weights(self.trainer.solver)
+        peers.attach(self.trainer.solver)
+        return peers
+
+    def _loop(self, ranks: Ranks, first: int) -> float:
+        """All iterations; returns the seconds that validation took."""
+        job, trainer = self.job, self.trainer
+        recent: Deque[float] = deque(maxlen=job.average_loss)
+        pace = Pace(first, job.max_iter, job.train.batch * job.iter_size * self.plan.size)
+        validation = None
+        if job.test_interval:
+            source = Lmdb(locate(self.plan.test), self.datum)
+            validation = Validation(job, trainer.validator(), source, ranks)
+        for iteration in range(first, job.max_iter):
+            if validation and iteration > 0 and iteration % job.test_interval == 0:
+                values = validation.run(iteration)
+                self.tell(contract.Validation(iteration, job.max_iter, values))
+            recent.append(together(trainer.step))
+            loss = sum(recent) / len(recent)
+            if job.display and iteration % job.display == 0:
+                loss = float(ranks.allreduce_mean(np.asarray([loss]))[0])
+                rate = job.rate.at(iteration)
+                self.tell(contract.Display(iteration, job.max_iter, loss, *pace.at(iteration), lr=rate))
+            elif pace.due():
+                self.tell(contract.Progress(iteration, job.max_iter, loss, *pace.at(iteration)))
+            if self.rank == 0 and job.snapshot and (iteration + 1) % job.snapshot == 0:
+                self._snapshot(iteration + 1)
+        self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
+        if validation is None:
+            return 0.0
+        validation.close()
+        return validation.seconds
+
+    def tell(self, event: contract.Event) -> None:
+        if self.rank == 0:
+            self.sender.send(event)
+
+    def _snapshot(self, iteration: int) -> None:
+        folder = storage.parent(self.plan.model)
+        kinds = (".caffemodel", ".solverstate")
+        names = [
+            "{}/{}_iter_{}{}{}".format(folder, self.job.snapshot_prefix, iteration, kind, self.job.suffix)
+            for kind in kinds
+        ]
+        self._upload(list(zip(self.trainer.snapshot(), names)), snapshot=(iteration, names))
+
+    def _upload(
+        self, files: List[Tuple[Path, str]], snapshot: Optional[Tuple[int, List[str]]] = None
+    ) -> None:
+        def work() -> None:
+            for file, uri in files:
+                storage.put(file, uri)
+                file.unlink()
+            if snapshot:
+                weights, state = snapshot[1]
+                self.tell(contract.Snapshot(snapshot[0], self.job.max_iter, weights, state))
+
+        self.pending.append(self.uploads.submit(work))
+
+    def _finish_uploads(self) -> None:
+        for upload in self.pending:
+            upload.result()
+        self.uploads.shutdown()
+
+
+def _entropy() -> bytes:
+    import os
+
+    return os.urandom(4)

@@ -1,0 +1,1 @@
+"""Record sources: databases of samples, their shares among ranks, and batches of them."""

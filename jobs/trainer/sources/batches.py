@@ -1,0 +1,39 @@
+"""Batches for one rank: records of its range, transformed, over and over, in one order."""
+
+from __future__ import annotations
+
+from typing import Generator, Iterator, List, Tuple
+
+import numpy as np
+
+from jobs.trainer.sources.lmdb import Lmdb, Record
+from jobs.trainer.sources.transform import Transform
+
+Batch = Tuple[np.ndarray, np.ndarray, List[str]]
+"""Data (n, channels, height, width), labels (n), both float32 and contiguous, and the sample ids."""
+
+
+def assemble(records: List[Record], transform: Transform, random: np.random.RandomState) -> Batch:
+    """Transform and stack records."""
+    data = np.stack([transform.apply(record.pixels, random) for record in records])
+    labels = np.asarray([record.label for record in records], np.float32)
+    return np.ascontiguousarray(data, np.float32), labels, [record.id for record in records]
+
+
+def training_batches(
+    source: Lmdb, start: int, stop: int, batch: int, *, transform: Transform, seed: int, skip: int = 0
+) -> Generator[Batch, None, None]:
+    """Batches without end over the range; they run across epochs, so no record is left out.
+
+    `skip` records were used before: a resumed run reads on where it was, as if it had never stopped.
+    """
+    random = np.random.RandomState(seed)
+    endless = _cycle(source, start, stop, start + skip % (stop - start))
+    while True:
+        yield assemble([next(endless) for _ in range(batch)], transform, random)
+
+
+def _cycle(source: Lmdb, start: int, stop: int, first: int) -> Iterator[Record]:
+    while True:
+        yield from source.read(first, stop)
+        first = start

@@ -1,0 +1,140 @@
+"""Contract between the writers and the readers of a job's events."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.trainer import contract
+from jobs.trainer.contract import EVENTS, Event, dump, load, stamped, start_of
+
+JOBS = Path(contract.__file__).parents[2]
+HERE = JOBS / "trainer" / "contract"
+SAMPLES: list[Event] = [
+    contract.Phase("train"),
+    contract.Note("-persistent has no effect"),
+    contract.RankStarted(1, "w2", "10.9.8.12"),
+    contract.Executors("app-1", {"0": {"host": "w1", "container": ""}}),
+    contract.Data({"TRAIN": 60000}),
+    contract.Progress(7, 100, 0.5, 2000.0, 1.0, None),
+    contract.Display(7, 100, 0.5, 2000.0, 1.0, 12.5, lr=0.01),
+    contract.Validation(100, 200, {"accuracy": [0.9]}),
+    contract.Snapshot(100, 200, "hdfs://h/m.caffemodel", "hdfs://h/m.solverstate"),
+    contract.RankFailed(1, "w2", contract.NATIVE, "Check failed", tail=["a", "b"]),
+    contract.Trained(100, 6400, 2.0, 3200.0, "abc", ["w1"], "hdfs://h/m", [{"rank": 0}]),
+    contract.Means({"loss": [0.1]}, 10000, "hdfs://h/o"),
+    contract.Failed("output-exists", {"uri": "hdfs://h/o"}, contract.REFUSED, "it exists"),
+    contract.Done(12.5),
+    contract.Application("application_1", "RUNNING", "container_1", "w1", "said"),
+    contract.Waiting("the queue is full"),
+]
+
+
+@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: event.kind)
+def test_what_is_written_is_read_back(event: Event) -> None:
+    read = load(dump(stamped(event, 12.5)))
+
+    assert read == event
+    assert read is not None
+    assert read.time == 12.5
+
+
+def test_every_kind_has_a_sample_and_a_name_of_its_own() -> None:
+    assert {type(event) for event in SAMPLES} == set(EVENTS)
+    assert len({event.kind for event in EVENTS}) == len(EVENTS)
+
+
+def test_the_kind_comes_first_so_that_a_line_is_known_by_its_start() -> None:
+    for event in SAMPLES:
+        assert dump(event).startswith(start_of(type(event)))
+
+
+def test_fields_of_a_newer_writer_are_dropped_and_those_of_an_older_one_have_defaults() -> None:
+    newer = json.loads(dump(contract.Waiting("x"))) | {"since": 4}
+
+    assert load(json.dumps(newer)) == contract.Waiting("x")
+    assert load('{"event": "trained", "time": 1.0}') == contract.Trained()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WARN a line of a log",
+        '{"event": cut off',
+        '{"event": "unheard-of"}',
+        '{"event": ["phase"]}',
+        '{"event": "progress", "iteration": 7}',
+        '{"event": "progress", "iteration": "7", "max_iter": 9}',
+        '{"event": "progress", "iteration": true, "max_iter": 9}',
+        '{"event": "executors", "executors": ["w1"]}',
+        '{"event": "phase", "phase": "train", "time": "noon"}',
+        '{"SampleID": "1"}',
+    ],
+)
+def test_a_line_that_does_not_fit_is_not_an_event(line: str) -> None:
+    assert load(line) is None
+
+
+def test_every_event_that_any_code_writes_is_declared() -> None:
+    """Events are made by their classes alone: nobody writes one by hand."""
+    by_hand = [
+        f"{file.relative_to(JOBS)}:{node.lineno}"
+        for file in sorted(JOBS.rglob("*.py"))
+        if HERE not in file.parents
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Dict)
+        and any(isinstance(key, ast.Constant) and key.value == "event" for key in node.keys)
+    ]
+    declared = {event.__name__ for event in EVENTS}
+    subclasses = {
+        kind.__name__ for event in Event.__subclasses__() for kind in (event, *event.__subclasses__())
+    }
+
+    assert by_hand == []
+    assert subclasses == declared
+
+
+def test_every_field_has_a_type_that_readers_check() -> None:
+    checked = {"int", "float", "str", "Optional[float]"}
+    for event in EVENTS:
+        for field in dataclasses.fields(event):
+            assert str(field.type) in checked or str(field.type).startswith(("Dict[", "List[")), (
+                event,
+                field,
+            )
+
+
+@pytest.mark.parametrize("file", sorted(HERE.glob("*.py")), ids=lambda file: file.stem)
+def test_it_is_written_for_python_3_8(file: Path) -> None:
+    ast.parse(file.read_text(), feature_version=(3, 8))
+    checker = [str(Path(sys.executable).with_name("vermin")), "--quiet", "--violations", "-t=3.8-"]
+
+    held = subprocess.run([*checker, str(file)], capture_output=True, check=False)
+
+    assert held.returncode == 0, held.stdout
+
+
+def test_it_runs_with_the_standard_library_alone() -> None:
+    program = f"import sys; sys.path.insert(0, {str(JOBS.parent)!r})"
+    program += "; import jobs.trainer.contract, jobs.trainer.contract.failures"
+    # -S: no site-packages; of the project, only the contract and the packages around it are imported.
+    program += "; print([name for name in sys.modules if name.startswith(('jobs', 'bootstrap', 'infra'))])"
+
+    alone = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert alone.returncode == 0, alone.stderr
+    imported = set(ast.literal_eval(alone.stdout))
+    assert imported == {
+        "jobs",
+        "jobs.trainer",
+        "jobs.trainer.contract",
+        *(f"jobs.trainer.contract.{file.stem}" for file in HERE.glob("[!_]*.py")),
+    }

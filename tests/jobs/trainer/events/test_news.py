@@ -1,0 +1,357 @@
+"""How executors tell the driver what happens, and how a failure finds its cause."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.trainer import contract
+from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT
+from jobs.trainer.events.blame import explain, innermost, lost_executor, settled
+from jobs.trainer.events.channel import Address, Channel, Sender
+from jobs.trainer.events.journal import Journal
+from jobs.trainer.events.watch import last_words
+
+ROOT = Path(__file__).parents[4]
+
+
+class Inbox:
+    """Collects events and lets a test wait for them."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self._news = threading.Condition()
+
+    def add(self, event: contract.Event) -> None:
+        with self._news:
+            self.events.append(event)
+            self._news.notify_all()
+
+    def wait(self, count: int) -> list[Any]:
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.events) >= count, timeout=10)
+            return self.events
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def channel(inbox: Inbox) -> Any:
+    channel = Channel("127.0.0.1", inbox.add)
+    yield channel
+    channel.close()
+
+
+def test_events_arrive_from_several_ranks(channel: Channel, inbox: Inbox) -> None:
+    senders = [Sender(channel.address) for _ in range(3)]
+    for rank, sender in enumerate(senders):
+        for number in range(50):
+            sender.send(contract.Validation(number, rank))
+        sender.close()
+
+    events = inbox.wait(150)
+
+    for rank in range(3):
+        assert [event.iteration for event in events if event.max_iter == rank] == list(range(50))
+
+
+def test_a_stranger_without_the_token_is_not_heard(channel: Channel, inbox: Inbox) -> None:
+    with socket.create_connection((channel.address.host, channel.address.port)) as stranger:
+        stranger.sendall(b'guess\n{"event": "failed"}\n')
+        assert stranger.recv(1) == b""
+
+    assert inbox.events == []
+
+
+def test_a_driver_that_is_gone_does_not_stop_a_rank() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    sender = Sender(Address("127.0.0.1", port, "t"))
+
+    sender.send(contract.Progress(1, 2))
+    sender.close()
+
+
+WORKER = """
+import os, sys
+from jobs.trainer.events.channel import Address
+from jobs.trainer.events.watch import watched
+with watched(Address(sys.argv[1], int(sys.argv[2]), sys.argv[3]), 1, "w2"):
+    {body}
+"""
+FATAL = (
+    "F0131 12:00:00.000001 77 net.cpp:764] Cannot copy param 0 weights\\n"
+    "    *** Check failure stack trace: ***\\n"
+)
+
+
+def worker(channel: Channel, body: str) -> subprocess.CompletedProcess[str]:
+    host, port, token = channel.address
+    return subprocess.run(
+        [sys.executable, "-c", WORKER.format(body=body), host, str(port), token],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_native_check_failure_reaches_the_driver_in_its_own_words(channel: Channel, inbox: Inbox) -> None:
+    done = worker(channel, f'os.write(2, b"I am fine\\n{FATAL}"); os.abort()')
+
+    event = inbox.wait(1)[0]
+
+    assert done.returncode != 0
+    assert (event.rank, event.host, event.origin) == (1, "w2", NATIVE)
+    assert event.reason == "Cannot copy param 0 weights"
+    assert event.tail[0] == "I am fine"
+    assert "Cannot copy param 0 weights" in done.stderr, "the worker's own log has it too"
+
+
+def test_a_killed_worker_is_told_as_one_without_words(channel: Channel, inbox: Inbox) -> None:
+    worker(channel, "os.kill(os.getpid(), 9)")
+
+    event = inbox.wait(1)[0]
+
+    assert event.origin == SILENT
+    assert event.reason == "the worker process died without a word"
+
+
+def test_a_worker_that_ends_well_says_nothing(channel: Channel, inbox: Inbox) -> None:
+    done = worker(channel, 'os.write(2, b"half a line")')
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "half a line"
+    assert inbox.events == []
+
+
+def test_the_line_after_a_fatal_one_belongs_to_it_unless_it_is_the_stack() -> None:
+    lines = [
+        "W0131 1 a.cpp:1] hm",
+        "F0131 1 a.cpp:9] Check failed: a == b (1 vs. 2)",
+        "shapes differ",
+        "*** stack",
+    ]
+
+    assert last_words(lines) == "Check failed: a == b (1 vs. 2) shapes differ"
+    assert last_words(["free(): invalid pointer", ""]).endswith(": free(): invalid pointer")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "events.jsonl", io.StringIO())
+
+
+def test_the_events_file_holds_json_lines_that_begin_with_the_kind(tmp_path: Path, journal: Journal) -> None:
+    journal.phase("train")
+    journal.add(contract.Progress(7, 9, 0.5, 1.0))
+    journal.close()
+
+    lines = (tmp_path / "events.jsonl").read_text().splitlines()
+
+    assert [line.split(", ")[0] for line in lines] == ['{"event": "phase"', '{"event": "progress"']
+    assert json.loads(lines[1])["iteration"] == 7
+    assert json.loads(lines[1])["time"] > 0
+
+
+def test_display_lines_look_like_caffes() -> None:
+    shown = io.StringIO()
+    journal = Journal(None, shown)
+
+    journal.add(contract.Display(100, 200, 0.25, 2000.4, lr=0.01))
+    journal.add(contract.Validation(100, values={"accuracy": [0.5], "loss": [1.0]}))
+
+    assert shown.getvalue().splitlines() == [
+        "Iteration 100, loss = 0.25, lr = 0.01, 2000 images/s",
+        "Iteration 100, validation: accuracy = 0.5, loss = 1",
+    ]
+
+
+def two_ranks(journal: Journal) -> None:
+    executors = {"0": {"host": "10.9.8.11", "container": ""}, "1": {"host": "10.9.8.12", "container": ""}}
+    journal.add(contract.Executors("app-1", executors))
+    journal.add(contract.RankStarted(0, "w1", "10.9.8.11"))
+    journal.add(contract.RankStarted(1, "w2", "10.9.8.12"))
+
+
+def failed(rank: int, origin: str, reason: str) -> contract.RankFailed:
+    return contract.RankFailed(rank, f"w{rank + 1}", origin, reason)
+
+
+ABORTED = Exception("Job aborted")
+
+
+def test_the_cause_goes_before_its_echoes(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(failed(0, PEER, "lost rank 1"))
+    journal.add(failed(0, SILENT, "died"))
+    journal.add(failed(1, NATIVE, "Check failed: x"))
+
+    assert str(explain(ABORTED, journal)).startswith("rank 1 on w2: Check failed: x.")
+
+
+def test_who_says_nothing_while_the_others_miss_him_is_the_lost_one(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(contract.Progress(41, 50))
+    journal.add(failed(0, PEER, "lost rank 1"))
+
+    said = str(explain(ABORTED, journal))
+
+    assert said.startswith("rank 1 on w2: its executor was lost at about iteration 41")
+
+
+def barrier(rank: int, more: str = "") -> Exception:
+    return Exception(
+        "Job aborted due to stage failure: Could not recover from a failed barrier ResultStage. Most recent "
+        f"failure reason: Stage failed because barrier task ResultTask(0, {rank}) finished unsuccessfully.\n"
+        f"{more}"
+    )
+
+
+LOST_1 = "ExecutorLostFailure (executor 1 exited caused by one of the running tasks) Reason: Command exited"
+
+
+@pytest.mark.parametrize("lost_too", [True, False])
+def test_a_killed_executor_is_named_though_spark_ended_the_other_rank_without_words(
+    journal: Journal, lost_too: bool
+) -> None:
+    two_ranks(journal)
+    journal.add(failed(0, SILENT, "the worker process died without a word"))
+    if lost_too:
+        journal.add(failed(1, SILENT, "the worker process died without a word"))
+
+    error = explain(barrier(1, LOST_1), journal)
+
+    assert (error.code, error.given) == ("executor-lost", "executor 1 on w2")
+    assert "iteration 0: Command exited" in error.why
+
+
+def test_an_executor_that_spark_has_removed_is_the_cause_whatever_its_exception_names(
+    journal: Journal,
+) -> None:
+    two_ranks(journal)
+    journal.add(failed(0, SILENT, "the worker process died without a word"))
+
+    error = explain(ABORTED, journal, {"1": "worker lost"})
+
+    assert str(error).startswith("executor 1 on w2: it was lost at about iteration 0: worker lost.")
+
+
+def test_of_two_ranks_without_words_the_one_whose_task_failed_is_the_cause(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(failed(0, SILENT, "the worker process died without a word"))
+    journal.add(failed(1, SILENT, "the worker process died: out of memory"))
+
+    assert explain(barrier(1), journal).given == "rank 1 on w2"
+    assert explain(barrier(0), journal).given == "rank 0 on w1"
+
+
+def test_a_rank_that_lost_a_peer_and_was_ended_afterwards_is_not_the_cause(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(failed(0, PEER, "lost rank 1"))
+    journal.add(failed(0, SILENT, "the worker process died without a word"))
+
+    assert explain(barrier(0), journal).given == "rank 1 on w2"
+    journal.add(failed(1, SILENT, "the worker process died without a word"))
+    assert explain(barrier(0), journal).given == "rank 1 on w2"
+
+
+def test_ranks_that_all_lost_each_other_blame_the_connections_between_them(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(failed(0, PEER, "timed out"))
+    journal.add(failed(1, PEER, "lost rank 0"))
+
+    error = explain(barrier(0), journal)
+
+    assert str(error).startswith("the connections between rank 0 on w1, rank 1 on w2: timed out.")
+
+
+def test_a_task_that_spark_names_and_that_never_spoke_is_the_cause(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(failed(0, SILENT, "the worker process died without a word"))
+
+    assert explain(barrier(1), journal).given == "rank 1 on w2"
+
+
+def test_more_news_is_waited_for_until_it_cannot_change_the_cause(journal: Journal) -> None:
+    two_ranks(journal)
+    assert not settled(ABORTED, journal, {})
+    journal.add(failed(0, SILENT, "died"))
+    assert not settled(ABORTED, journal, {})
+    assert settled(ABORTED, journal, {"1": "lost"})
+    assert settled(barrier(1, LOST_1), journal, {})
+    journal.add(failed(1, OWN, "boom"))
+    assert settled(ABORTED, journal, {})
+
+
+def test_a_snapshot_is_what_to_go_on_from(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(contract.Snapshot(50, 100, "hdfs://h/a.caffemodel", "hdfs://h/a.st"))
+    journal.add(failed(1, OWN, "boom"))
+
+    said = str(explain(ABORTED, journal))
+
+    assert "Go on from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.caffemodel" in said
+
+
+SPARK_LOST = (
+    "org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 3.0 failed 1 times, "
+    "most recent failure: Lost task 0.0 in stage 3.0 (TID 4) (10.9.8.12 executor 1): ExecutorLostFailure (…"
+)
+SPARK_PYTHON = """Job aborted due to stage failure: Task 0 in stage 0.0 failed
+Traceback (most recent call last):
+  File "worker.py", line 1, in main
+    process()
+ValueError: no such thing
+
+	at org.apache.spark.api.python"""
+
+
+def test_without_news_from_ranks_sparks_own_message_is_read(journal: Journal) -> None:
+    assert lost_executor(SPARK_LOST, {}) == ("1", "10.9.8.12", "")
+    assert str(explain(Exception(SPARK_LOST), journal)).startswith("executor 1 on 10.9.8.12: it was lost")
+    assert innermost(SPARK_PYTHON) == "ValueError: no such thing"
+    assert str(explain(Exception(SPARK_PYTHON), journal)).startswith("the stage: ValueError: no such thing")
+    assert innermost("one\ntwo") == "one"
+    assert lost_executor("one", {}) is None
+
+
+KILLED_FOR_MEMORY = (
+    "An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.\n"
+    ": org.apache.spark.SparkException: Job aborted due to stage failure: Could not recover from a failed "
+    "barrier ResultStage. Most recent failure reason: Stage failed because barrier task ResultTask(0, 0) "
+    "finished unsuccessfully.\n"
+    "ExecutorLostFailure (executor 1 exited caused by one of the running tasks) Reason: Container killed by "
+    "YARN for exceeding physical memory limits. 1.3 GB of 1 GB physical memory used. Consider boosting "
+    "spark.executor.memoryOverhead.\n"
+    "\tat org.apache.spark.scheduler.DAGScheduler.failJobAndIndependentStages(DAGScheduler.scala:2898)\n"
+)
+
+
+def test_an_executor_that_yarn_killed_is_named_with_yarns_reason(journal: Journal) -> None:
+    executors = {"1": {"host": "w2", "container": "c"}, "2": {"host": "w1", "container": "d"}}
+    journal.add(contract.Executors("a", executors))
+
+    error = explain(RuntimeError(KILLED_FOR_MEMORY), journal)
+
+    assert error.given == "executor 1 on w2"
+    assert error.why.startswith("it was lost at about iteration 0: Container killed by YARN")
+
+
+def test_javas_words_go_before_py4js() -> None:
+    text = "An error occurred while calling o1.save.\n: java.io.IOException: no\n\tat x"
+    assert innermost(text) == "java.io.IOException: no"

@@ -1,0 +1,90 @@
+"""What executors write: `file:` directly, everything else through `hdfs dfs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.files import storage
+
+HDFS = """#!/bin/sh
+echo "$*" >>{log}
+verb=$2; shift 2
+case $verb in
+-mkdir) mkdir -p "{root}/${{2#hdfs://head}}";;
+-put) cp "$2" "{root}/${{3#hdfs://head}}" || {{ echo "put: no such folder"; exit 1; }};;
+esac
+"""
+
+
+@pytest.fixture
+def hdfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for `hdfs` that keeps its files in a folder; `calls` has its command lines."""
+    program = tmp_path / "hdfs"
+    program.write_text(HDFS.format(log=tmp_path / "calls", root=tmp_path / "root"))
+    program.chmod(0o755)
+    (tmp_path / "root" / "there").mkdir(parents=True)
+    monkeypatch.setattr(storage, "HDFS", str(program))
+    return tmp_path
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "m.caffemodel"
+    path.write_bytes(b"weights")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("file:/a/b", "/a/b"),
+        ("file:///a/b", "/a/b"),
+        ("file://localhost/a", "/a"),
+        ("hdfs://head/a", ""),
+        ("/a/b", ""),
+        ("file://other/a", ""),
+    ],
+)
+def test_one_slash_or_three_make_a_local_path(uri: str, path: str) -> None:
+    assert storage.local_path(uri) == path
+
+
+def test_a_local_file_is_written_with_its_folder(tmp_path: Path, model: Path) -> None:
+    storage.put(model, f"file://{tmp_path}/new/folder/m")
+
+    assert (tmp_path / "new/folder/m").read_bytes() == b"weights"
+    assert [path.name for path in (tmp_path / "new/folder").iterdir()] == ["m"]
+
+
+def test_a_local_file_that_cannot_be_written_is_told(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(TrainerError, match="it cannot be written"):
+        storage.put(model, f"file://{model}/below/a/file")
+
+
+def test_a_file_goes_to_storage_in_one_call_when_its_folder_is_there(hdfs: Path, model: Path) -> None:
+    storage.put(model, "hdfs://head/there/m")
+
+    assert (hdfs / "root/there/m").read_bytes() == b"weights"
+    assert (hdfs / "calls").read_text() == f"dfs -put -f {model} hdfs://head/there/m\n"
+
+
+def test_a_missing_folder_is_made(hdfs: Path, model: Path) -> None:
+    storage.put(model, "hdfs://head/a/b/m")
+
+    assert (hdfs / "root/a/b/m").read_bytes() == b"weights"
+
+
+def test_storages_own_words_are_in_the_message(hdfs: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainerError, match="hdfs://head/x/m: it cannot be written: put: no such folder"):
+        storage.put(tmp_path / "missing", "hdfs://head/x/m")
+
+
+def test_a_node_without_hdfs_is_told(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    monkeypatch.setattr(storage, "HDFS", "/nowhere/hdfs")
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    with pytest.raises(TrainerError, match="`hdfs dfs -put` failed"):
+        storage.put(model, "hdfs://head/x")
