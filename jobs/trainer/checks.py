@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
-from jobs.trainer.caffe.datalayer import Source
+from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.probe import Nets
-from jobs.trainer.caffe.prototxt import Job
+from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.cli import Options
 from jobs.trainer.errors import Refused, TrainerError
 
@@ -38,7 +38,7 @@ def executors(requested: int, actual: int) -> None:
         raise TrainerError("executors-missing", requested=requested, registered=actual)
 
 
-def nets(options: Options, job: Job, found: Nets) -> None:
+def nets(options: Options, job: TrainingJob, found: Nets) -> None:
     """What the command line asks of the nets is in them.
 
     Raises:
@@ -52,7 +52,7 @@ def nets(options: Options, job: Job, found: Nets) -> None:
         raise Refused("blob-missing", blobs=", ".join(missing), valid=valid)
 
 
-def records(source: Source, shape: Optional[Tuple[int, int, int]]) -> None:
+def records(source: DataLayer, shape: Optional[Tuple[int, int, int]]) -> None:
     """The source's first record fits the data layer.
 
     Raises:
@@ -73,7 +73,7 @@ def records(source: Source, shape: Optional[Tuple[int, int, int]]) -> None:
         )
 
 
-def enough(job: Job, size: int, training: int, validation: int) -> None:
+def enough(job: TrainingJob, size: int, training: int, validation: int) -> None:
     """The sources have enough records to train with.
 
     Raises:
@@ -120,7 +120,7 @@ def names(sources: Sequence[str], files: Sequence[str]) -> None:
         seen[name] = uri
 
 
-def model_uri(uri: str, job: Job) -> str:
+def model_uri(uri: str, job: TrainingJob) -> str:
     """-model, its `.h5` added or removed to match the snapshot format."""
     stem = uri[: -len(".h5")] if uri.endswith(".h5") else uri
     return stem + job.suffix

@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, Dict, List, Mapping, Set
 
 from jobs.trainer import checks, contract
-from jobs.trainer.caffe.datalayer import Source
+from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.probe import Nets, Probe
-from jobs.trainer.caffe.prototxt import Job, with_sources
+from jobs.trainer.caffe.prototxt import TrainingJob, with_sources
 from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
 from jobs.trainer.errors import Refused, TrainerError
@@ -21,7 +21,7 @@ from jobs.trainer.files import storage
 from jobs.trainer.files.hadoop import Files, java_message, on_this_node
 from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, schema, score_part
 from jobs.trainer.ranks.train import Plan, locate, run_rank
-from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.registry import marker, open_source
 
 LATE_NEWS = 3.0
 """Seconds to wait for the reason of a failed stage: it comes beside Spark's own message."""
@@ -30,7 +30,7 @@ LATE_NEWS = 3.0
 class Driver:
     """One job on a running Spark context."""
 
-    def __init__(self, spark: Any, options: Options, job: Job, datum: Any, journal: Journal) -> None:  # noqa: ANN401
+    def __init__(self, spark: Any, options: Options, job: TrainingJob, datum: Any, journal: Journal) -> None:  # noqa: ANN401
         self._spark, self._context = spark, spark.sparkContext
         self._options, self._job, self._datum, self._journal = options, job, datum, journal
         self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
@@ -76,14 +76,14 @@ class Driver:
         for source in self._sources():
             if storage.local_path(source.uri):
                 on_this_node(source.uri)
-            elif not files.exists(source.uri + "/data.mdb"):
+            elif not files.exists("{}/{}".format(source.uri, marker(source.source_class))):
                 raise Refused("source-missing", uri=source.uri, phase=source.phase)
         if options.scores and files.exists(options.output):
             raise Refused("output-exists", uri=files.absolute(options.output))
         sources = [source.uri for source in self._sources()]
         checks.names(sources, [*map(files.absolute, inputs), *([self._model] if options.scores else [])])
 
-    def _sources(self) -> List[Source]:
+    def _sources(self) -> List[DataLayer]:
         """The sources that are read: training needs the TEST one only to validate."""
         options, job = self._options, self._job
         test = options.scores or job.test_interval > 0
@@ -121,7 +121,7 @@ class Driver:
         counts = {}
         for source in self._sources():
             path = locate(self._bring(source.uri, recursive=True))
-            with closing(Lmdb(path, self._datum)) as database:
+            with closing(open_source(source.source_class, path, self._datum)) as database:
                 checks.records(source, database.shape())
                 counts[source.phase] = len(database)
         if self._options.train:

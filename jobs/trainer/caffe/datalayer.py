@@ -1,4 +1,4 @@
-"""A net's data layers: found by phase, and refused where their source cannot be read."""
+"""Data layers of a net, found by phase."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any, Tuple
 import numpy as np
 
 from jobs.trainer.errors import Refused
-from jobs.trainer.sources import lmdb as records
+from jobs.trainer.sources.registry import LMDB, check_class
 from jobs.trainer.sources.transform import Transform
 
 
 @dataclass(frozen=True)
-class Source:
-    """What the data layer of one phase says."""
+class DataLayer:
+    """Data layer of one phase."""
 
     phase: str
     layer: str
+    source_class: str
     uri: str
     batch: int
     shape: Tuple[int, int, int]
@@ -55,7 +56,7 @@ def data_layer(net: Any, path: Path, phase: str, pb: Any) -> Any:  # noqa: ANN40
     return found[0]
 
 
-def source_of(layer: Any, phase: str, path: Path, pb: Any) -> Source:  # noqa: ANN401
+def source_of(layer: Any, phase: str, path: Path, pb: Any) -> DataLayer:  # noqa: ANN401
     """What a data layer says.
 
     Raises:
@@ -63,8 +64,8 @@ def source_of(layer: Any, phase: str, path: Path, pb: Any) -> Source:  # noqa: A
     """
     where = '{} layer "{}" in {}'.format(phase, layer.name, path.name)
     if not layer.source_class:
-        raise Refused("source-class-undefined", layer=where, valid=records.PREFIX + "LMDB")
-    records.check_class(layer.source_class)
+        raise Refused("source-class-undefined", layer=where, valid=LMDB)
+    check_class(layer.source_class)
     memory = layer.memory_data_param
     if layer.type != "MemoryData":
         raise Refused("layer-type-unsupported", layer=where, type=layer.type)
@@ -89,9 +90,10 @@ def source_of(layer: Any, phase: str, path: Path, pb: Any) -> Source:  # noqa: A
             height=memory.height,
             width=memory.width,
         )
-    return Source(
+    return DataLayer(
         phase=phase,
         layer=layer.name,
+        source_class=layer.source_class,
         uri=memory.source,
         batch=memory.batch_size,
         shape=(memory.channels, memory.height, memory.width),

@@ -10,8 +10,8 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from jobs.trainer.caffe.datalayer import Source
-from jobs.trainer.caffe.prototxt import Job, native_solver
+from jobs.trainer.caffe.datalayer import DataLayer
+from jobs.trainer.caffe.prototxt import TrainingJob, native_solver
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.sources.batches import Batch
 
@@ -57,7 +57,7 @@ def is_cpu_build() -> bool:
 class Trainer:
     """A native solver for one rank, its files in `folder`."""
 
-    def __init__(self, job: Job, rank: int, folder: Path) -> None:
+    def __init__(self, job: TrainingJob, rank: int, folder: Path) -> None:
         caffe = load()
         self._job, self._folder = job, folder
         net, self._prefix = folder / "net.prototxt", Path(job.snapshot_prefix).name
@@ -165,7 +165,7 @@ def _inside(folder: Path) -> Iterator[None]:
 class Scorer:
     """The TEST net: a batch in, each blob's values per sample out."""
 
-    def __init__(self, source: Source, net: Path) -> None:
+    def __init__(self, source: DataLayer, net: Path) -> None:
         self.net = load().Net(str(net), load().TEST)
         self._source = source
         self.outputs: Tuple[str, ...] = tuple(self.net.outputs)

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Dict, NamedTuple, Tuple
 
-from jobs.trainer.caffe.prototxt import Job
+from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
 
@@ -28,15 +28,13 @@ class Nets(NamedTuple):
     """Shapes of the TEST net's blobs."""
     outputs: Tuple[str, ...]
     """Its output blobs."""
-    parameters: int
-    """Values to train."""
     cpu_build: bool
 
 
 class Probe:
     """A probe under way; it runs beside Spark's start."""
 
-    def __init__(self, job: Job, folder: Path) -> None:
+    def __init__(self, job: TrainingJob, folder: Path) -> None:
         (folder / "net.prototxt").write_text(job.net)
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = subprocess.Popen(
@@ -60,7 +58,7 @@ class Probe:
             raise Refused("net-refused", reason=words)
         found = json.loads(out.decode().splitlines()[-1])
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
-        return Nets(blobs, tuple(found["outputs"]), found["parameters"], found["cpu_build"])
+        return Nets(blobs, tuple(found["outputs"]), found["cpu_build"])
 
 
 def main(folder: Path) -> None:
@@ -68,14 +66,13 @@ def main(folder: Path) -> None:
     from jobs.trainer.caffe import native
 
     caffe = native.load()
-    train = caffe.Net(str(folder / "net.prototxt"), caffe.TRAIN)
+    caffe.Net(str(folder / "net.prototxt"), caffe.TRAIN)
     test = caffe.Net(str(folder / "net.prototxt"), caffe.TEST)
     print(
         json.dumps(
             {
                 "blobs": {name: list(blob.shape) for name, blob in test.blobs.items()},
                 "outputs": list(test.outputs),
-                "parameters": sum(blob.count for blobs in train.params.values() for blob in blobs),
                 "cpu_build": native.is_cpu_build(),
             }
         )

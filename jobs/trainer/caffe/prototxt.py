@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
-from jobs.trainer.caffe.datalayer import Source, data_layer, source_of
+from jobs.trainer.caffe.datalayer import DataLayer, data_layer, source_of
 from jobs.trainer.caffe.schedule import POLICIES, Rate
 from jobs.trainer.errors import Refused
 
@@ -23,15 +23,15 @@ PHASES = ("TRAIN", "TEST")
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """A training job as its prototxts say it; `solver` and `net` are the texts for pycaffe."""
 
     name: str
     """The solver file's stem: names snapshots when the solver does not."""
     solver: str
     net: str
-    train: Source
-    test: Source
+    train: DataLayer
+    test: DataLayer
     rate: Rate
     max_iter: int
     display: int
@@ -53,7 +53,7 @@ class Job:
         return ".h5" if self.hdf5 else ""
 
 
-def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> Job:  # noqa: ANN401
+def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> TrainingJob:  # noqa: ANN401
     """Read a solver and its net, and refuse what cannot run.
 
     Raises:
@@ -86,7 +86,7 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
         stepvalues=tuple(solver.stepvalue),
         max_iter=solver.max_iter,
     )
-    return Job(
+    return TrainingJob(
         name=path.stem,
         solver=_native_solver(solver, pb),
         net=_native_net(net, (train, test), pb),
@@ -107,7 +107,7 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
     )
 
 
-def native_solver(job: Job, pb: Any, *, net: Path, prefix: Path, rank: int) -> str:  # noqa: ANN401
+def native_solver(job: TrainingJob, pb: Any, *, net: Path, prefix: Path, rank: int) -> str:  # noqa: ANN401
     """The solver for one rank: where its net lies, where it may write, and a seed of its own.
 
     Ranks start from rank 0's weights, so their seeds serve dropout and the like, which must differ.
@@ -185,7 +185,7 @@ def _native_solver(solver: Any, pb: Any) -> str:  # noqa: ANN401
     return str(text_format.MessageToString(native))
 
 
-def _native_net(net: Any, sources: Tuple[Source, Source], pb: Any) -> str:  # noqa: ANN401
+def _native_net(net: Any, sources: Tuple[DataLayer, DataLayer], pb: Any) -> str:  # noqa: ANN401
     native = pb.NetParameter()
     native.CopyFrom(net)
     of_phase = {getattr(pb, source.phase): source for source in sources}
@@ -201,6 +201,6 @@ def _native_net(net: Any, sources: Tuple[Source, Source], pb: Any) -> str:  # no
     return str(text_format.MessageToString(native))
 
 
-def with_sources(job: Job, train: str, test: str) -> Job:
+def with_sources(job: TrainingJob, train: str, test: str) -> TrainingJob:
     """The job with its sources' URIs made absolute."""
     return replace(job, train=replace(job.train, uri=train), test=replace(job.test, uri=test))

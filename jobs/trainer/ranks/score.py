@@ -14,12 +14,12 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from jobs.trainer.caffe.prototxt import Job
+from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.contract import SAMPLE_ID
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.ranks.train import locate
 from jobs.trainer.sources.batches import assemble
-from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.registry import open_source
 from jobs.trainer.sources.shards import batch_shard, batches
 
 
@@ -27,7 +27,7 @@ from jobs.trainer.sources.shards import batch_shard, batches
 class ScorePlan:
     """What each scoring task is given; files as in `train.Plan`."""
 
-    job: Job
+    job: TrainingJob
     size: int
     test: str
     model: str
@@ -48,7 +48,8 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
         scorer = native.Scorer(plan.job.test, net)
     scorer.net.copy_from(str(locate(plan.model)))
     random = np.random.RandomState(0)
-    with closing(Lmdb(locate(plan.test), native.protos().Datum)) as source:
+    datum = native.protos().Datum
+    with closing(open_source(plan.job.test.source_class, locate(plan.test), datum)) as source:
         start, stop = batch_shard(len(source), plan.job.test.batch, plan.size, part)
         with closing(source.read(start, stop)) as records:
             for first, last in batches(start, stop, plan.job.test.batch):

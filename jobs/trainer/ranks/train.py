@@ -20,15 +20,16 @@ from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 import numpy as np
 
 from jobs.trainer import contract
-from jobs.trainer.caffe.prototxt import Job
+from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.files import storage
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
 from jobs.trainer.ranks.validate import Validation
+from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.batches import training_batches
-from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.registry import open_source
 from jobs.trainer.sources.shards import shard
 
 
@@ -36,7 +37,7 @@ from jobs.trainer.sources.shards import shard
 class Plan:
     """What every rank is given. Files are `file:` URIs, or names of files that Spark has brought."""
 
-    job: Job
+    job: TrainingJob
     size: int
     channel: Address
     train: str
@@ -50,7 +51,7 @@ class Plan:
     """False: every rank trains alone. For measuring what communication costs, and nothing else."""
 
 
-class Place(NamedTuple):
+class RankHost(NamedTuple):
     """Which rank this is, on which host, and the address that its peers reach it by."""
 
     rank: int
@@ -84,7 +85,7 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
     try:
         with watched(plan.channel, rank, host), tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
             exchange = Exchange(rank, plan.size, context.allGather)
-            return [_Rank(plan, Place(rank, host, address), exchange, sender, Path(folder)).run()]
+            return [_Rank(plan, RankHost(rank, host, address), exchange, sender, Path(folder)).run()]
     except BaseException as error:
         origin = contract.PEER if isinstance(error, PeerLost) else contract.OWN
         if isinstance(error, TrainerError):
@@ -100,7 +101,7 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
 class _Rank:
     """One rank's run from start to end."""
 
-    def __init__(self, plan: Plan, place: Place, exchange: Exchange, sender: Sender, folder: Path) -> None:
+    def __init__(self, plan: Plan, place: RankHost, exchange: Exchange, sender: Sender, folder: Path) -> None:
         from jobs.trainer.caffe import native
 
         self.plan, self.job, self.rank, self.host = plan, plan.job, place.rank, place.host
@@ -114,7 +115,7 @@ class _Rank:
     def run(self) -> Dict[str, Any]:
         """Train to max_iter; returns this rank's figures."""
         job, trainer = self.job, self.trainer
-        source = Lmdb(locate(self.plan.train), self.datum)
+        source = open_source(job.train.source_class, locate(self.plan.train), self.datum)
         if self.plan.snapshot:
             trainer.restore(locate(self.plan.snapshot), locate(self.plan.weights[0]))
         elif self.plan.weights:
@@ -165,7 +166,7 @@ class _Rank:
             "waited_seconds": waited,
         }
 
-    def _agree(self, source: Lmdb) -> None:
+    def _agree(self, source: RecordSource) -> None:
         """All copies of the source are the same database."""
         mine = "{} records, {}..{}".format(len(source), *source.ends())
         found = self.exchange.json([self.host, mine])
@@ -187,7 +188,7 @@ class _Rank:
         pace = Pace(first, job.max_iter, job.train.batch * job.iter_size * self.plan.size)
         validation = None
         if job.test_interval:
-            source = Lmdb(locate(self.plan.test), self.datum)
+            source = open_source(job.test.source_class, locate(self.plan.test), self.datum)
             validation = Validation(job, trainer.validator(), source, ranks)
         for iteration in range(first, job.max_iter):
             if validation and iteration > 0 and iteration % job.test_interval == 0:

@@ -8,17 +8,17 @@ from typing import Dict, List
 import numpy as np
 
 from jobs.trainer.caffe.native import Scorer
-from jobs.trainer.caffe.prototxt import Job
+from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.ranks.group import Ranks
+from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.batches import assemble
-from jobs.trainer.sources.lmdb import Lmdb
 from jobs.trainer.sources.shards import validation_batches
 
 
 class Validation:
     """Validates again and again; each time goes on in the source where the last one stopped."""
 
-    def __init__(self, job: Job, scorer: Scorer, source: Lmdb, ranks: Ranks) -> None:
+    def __init__(self, job: TrainingJob, scorer: Scorer, source: RecordSource, ranks: Ranks) -> None:
         self._job, self._scorer, self._source, self._ranks = job, scorer, source, ranks
         self.seconds = 0.0
 

@@ -6,7 +6,7 @@ from typing import Generator, Iterator, List, Tuple
 
 import numpy as np
 
-from jobs.trainer.sources.lmdb import Lmdb, Record
+from jobs.trainer.sources.base import Record, RecordSource
 from jobs.trainer.sources.transform import Transform
 
 Batch = Tuple[np.ndarray, np.ndarray, List[str]]
@@ -21,7 +21,7 @@ def assemble(records: List[Record], transform: Transform, random: np.random.Rand
 
 
 def training_batches(
-    source: Lmdb, start: int, stop: int, batch: int, *, transform: Transform, seed: int, skip: int = 0
+    source: RecordSource, start: int, stop: int, batch: int, *, transform: Transform, seed: int, skip: int = 0
 ) -> Generator[Batch, None, None]:
     """Batches without end over the range; they run across epochs, so no record is left out.
 
@@ -33,7 +33,7 @@ def training_batches(
         yield assemble([next(endless) for _ in range(batch)], transform, random)
 
 
-def _cycle(source: Lmdb, start: int, stop: int, first: int) -> Iterator[Record]:
+def _cycle(source: RecordSource, start: int, stop: int, first: int) -> Iterator[Record]:
     while True:
         yield from source.read(first, stop)
         first = start

@@ -1,39 +1,16 @@
-"""Records of a data layer's source, by position: LMDB databases of Caffe's Datum."""
+"""LMDB databases of Caffe's Datum as a record source; a record's id is its key."""
 
 from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any, Generator, NamedTuple, Optional, Tuple
+from typing import Any, Generator, Optional, Tuple
 
 import lmdb
 import numpy as np
 
 from jobs.trainer.errors import Refused
-
-PREFIX = "com.yahoo.ml.caffe."
-LATER = ("SeqImageDataSource", "ImageDataFrame", "DataFrameSource")
-
-
-class Record(NamedTuple):
-    """One sample: the database's key, the class number, and pixels (channels, height, width)."""
-
-    id: str
-    label: int
-    pixels: np.ndarray
-
-
-def check_class(name: str) -> None:
-    """Accept a data layer's `source_class`.
-
-    Raises:
-        Refused: it is not CaffeOnSpark's LMDB.
-    """
-    if name == PREFIX + "LMDB":
-        return
-    short = name[len(PREFIX) :] if name.startswith(PREFIX) else name
-    code = "source-class-unsupported" if short in LATER else "source-class-unknown"
-    raise Refused(code, source_class=name, valid=PREFIX + "LMDB")
+from jobs.trainer.sources.base import Record
 
 
 class Lmdb:
@@ -42,8 +19,10 @@ class Lmdb:
     `datum` is caffe_pb2.Datum: the caller has it, and tests bring their own.
     """
 
+    marker = "data.mdb"
+
     def __init__(self, path: Path, datum: Any) -> None:  # noqa: ANN401 - generated classes have no types
-        if not (path / "data.mdb").is_file():
+        if not (path / self.marker).is_file():
             raise Refused("lmdb-missing", path=str(path))
         self._datum, self._path = datum, path
         try:

@@ -11,18 +11,18 @@ import pytest
 
 from jobs.trainer import checks
 from jobs.trainer.caffe.probe import Nets
-from jobs.trainer.caffe.prototxt import Job, load
+from jobs.trainer.caffe.prototxt import TrainingJob, load
 from jobs.trainer.cli import parse
 from jobs.trainer.errors import Refused, TrainerError
 
 TRAIN = parse(
     shlex.split("-train -features accuracy -label label -conf s -model m -clusterSize 3 -connection ethernet")
 )
-NETS = Nets({"accuracy": (), "label": (100,), "x_split_0": (100,)}, ("accuracy",), 431_080, True)
+NETS = Nets({"accuracy": (), "label": (100,), "x_split_0": (100,)}, ("accuracy",), True)
 
 
 @pytest.fixture
-def job(prototxts: Path, pb: Any) -> Job:
+def job(prototxts: Path, pb: Any) -> TrainingJob:
     return load(prototxts, pb)
 
 
@@ -63,19 +63,19 @@ def test_an_executor_missing_is_told_with_both_numbers() -> None:
     assert "actual number of executors is not as expected" in str(refused.value)
 
 
-def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: Job) -> None:
+def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: TrainingJob) -> None:
     checks.nets(TRAIN, job, NETS)
     with pytest.raises(Refused, match=r"label: the TEST net has no such blob. Valid blobs: accuracy\."):
         checks.nets(TRAIN, job, NETS._replace(blobs={"accuracy": ()}))
 
 
-def test_gpu_mode_is_refused_on_a_cpu_build(job: Job) -> None:
+def test_gpu_mode_is_refused_on_a_cpu_build(job: TrainingJob) -> None:
     with pytest.raises(Refused, match="Cannot use GPU in CPU-only Caffe") as refused:
         checks.nets(TRAIN, replace(job, gpu=True), NETS)
     assert refused.value.fix == "Set `solver_mode: CPU` in the solver's prototxt."
 
 
-def test_gpu_mode_is_refused_on_a_build_with_cuda_without_calling_it_cpu_only(job: Job) -> None:
+def test_gpu_mode_is_refused_on_a_build_with_cuda_without_calling_it_cpu_only(job: TrainingJob) -> None:
     with pytest.raises(
         Refused, match="the trainer computes on CPUs, whatever Caffe was built for"
     ) as refused:
@@ -85,7 +85,7 @@ def test_gpu_mode_is_refused_on_a_build_with_cuda_without_calling_it_cpu_only(jo
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (9, True), (10, False)])
-def test_mnist_permits_nine_executors(job: Job, size: int, fits: bool) -> None:
+def test_mnist_permits_nine_executors(job: TrainingJob, size: int, fits: bool) -> None:
     if fits:
         checks.enough(job, size, 60_000, 10_000)
         return
@@ -99,12 +99,12 @@ def test_mnist_permits_nine_executors(job: Job, size: int, fits: bool) -> None:
     assert "Please adjust hyperparameters or increase dataset" in said
 
 
-def test_too_little_to_validate_is_refused_with_the_numbers(job: Job) -> None:
+def test_too_little_to_validate_is_refused_with_the_numbers(job: TrainingJob) -> None:
     with pytest.raises(Refused, match=r"999 validation records: Insufficient validation data: .* needs 1000"):
         checks.enough(job, 1, 60_000, 999)
 
 
-def test_without_validation_one_record_an_executor_is_enough(job: Job) -> None:
+def test_without_validation_one_record_an_executor_is_enough(job: TrainingJob) -> None:
     plain = replace(job, test_iter=0, test_interval=0)
 
     checks.enough(plain, 3, 3, 0)
@@ -112,7 +112,7 @@ def test_without_validation_one_record_an_executor_is_enough(job: Job) -> None:
         checks.enough(plain, 3, 2, 0)
 
 
-def test_records_of_another_shape_are_refused(job: Job) -> None:
+def test_records_of_another_shape_are_refused(job: TrainingJob) -> None:
     checks.records(job.train, (1, 28, 28))
     with pytest.raises(Refused, match="its records are 3x32x32, and the TRAIN layer says 1x28x28"):
         checks.records(job.train, (3, 32, 32))
@@ -120,7 +120,7 @@ def test_records_of_another_shape_are_refused(job: Job) -> None:
         checks.records(job.train, None)
 
 
-def test_records_may_be_larger_than_the_crop(job: Job) -> None:
+def test_records_may_be_larger_than_the_crop(job: TrainingJob) -> None:
     cropped = replace(job.train, transform=replace(job.train.transform, crop=28))
 
     checks.records(cropped, (1, 32, 40))
@@ -153,5 +153,5 @@ def test_files_that_would_have_one_name_on_the_nodes_are_refused_before_training
     ("given", "hdf5", "written"),
     [("m", False, "m"), ("m", True, "m.h5"), ("m.h5", False, "m"), ("m.h5", True, "m.h5")],
 )
-def test_the_models_suffix_follows_the_format(job: Job, given: str, hdf5: bool, written: str) -> None:
+def test_the_models_suffix_follows_the_format(job: TrainingJob, given: str, hdf5: bool, written: str) -> None:
     assert checks.model_uri(given, replace(job, hdf5=hdf5)) == written

@@ -12,7 +12,8 @@ import pytest
 
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.batches import training_batches
-from jobs.trainer.sources.lmdb import Lmdb, check_class
+from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.registry import check_class
 from jobs.trainer.sources.transform import Transform
 
 Make = Callable[..., Path]

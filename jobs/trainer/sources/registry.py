@@ -1,0 +1,51 @@
+"""Record sources by the `source_class` of a data layer.
+
+A new source is a module here that implements `RecordSource`, and one line in `_SOURCES`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Mapping, Type
+
+from jobs.trainer.errors import Refused
+from jobs.trainer.sources.base import RecordSource
+from jobs.trainer.sources.lmdb import Lmdb
+
+PREFIX = "com.yahoo.ml.caffe."
+LMDB = PREFIX + "LMDB"
+_SOURCES: Mapping[str, Type[Lmdb]] = {LMDB: Lmdb}
+LATER = ("SeqImageDataSource", "ImageDataFrame", "DataFrameSource")
+"""CaffeOnSpark's other sources."""
+
+
+def check_class(name: str) -> None:
+    """Accept a data layer's `source_class`.
+
+    Raises:
+        Refused: there is no such source.
+    """
+    if name in _SOURCES:
+        return
+    short = name[len(PREFIX) :] if name.startswith(PREFIX) else name
+    code = "source-class-unsupported" if short in LATER else "source-class-unknown"
+    raise Refused(code, source_class=name, valid=", ".join(_SOURCES))
+
+
+def marker(source_class: str) -> str:
+    """Return the file that a source of that class has in its folder, by which storage is asked for it."""
+    return _SOURCES[source_class].marker
+
+
+def open_source(source_class: str, path: Path, datum: Any) -> RecordSource:  # noqa: ANN401
+    """Open a source that lies at a path of this node.
+
+    Args:
+        source_class: as the data layer names it.
+        path: its file or folder.
+        datum: caffe_pb2.Datum, which tests bring themselves.
+
+    Raises:
+        Refused: it cannot be read.
+    """
+    return _SOURCES[source_class](path, datum)
