@@ -11,16 +11,16 @@ import yaml
 
 from bootstrap.errors import CaffeSparkError, ConfigError, NoCredentials
 from bootstrap.stack import selected_stack
-from infra.aws.config import AwsConfig
-from infra.azure import sizes
-from infra.azure.config import AzureConfig
+from infra.aws.settings.config import AwsConfig
+from infra.azure.settings import sizes
+from infra.azure.settings.config import AzureConfig
 from infra.config import from_file
-from infra.stack_file import read
+from infra.settings.stack_file import read
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from infra.finding import Finding
+    from infra.preflight.finding import Finding
 
 CloudConfig = AwsConfig | AzureConfig
 AWS: Final = "AWS"
@@ -60,15 +60,15 @@ def preflight(config: CloudConfig, stack: str, *, console: Console, env: Mapping
 def cost(config: CloudConfig, *, console: Console, results: Path, refresh: bool) -> None:
     """What an hour of the stack costs; with `refresh`, at the prices of today."""
     if isinstance(config, AwsConfig):
-        from infra.aws import estimate, price_list, prices
+        from infra.aws.cost import estimate, price_list, prices
 
         if refresh:
             _say(console, f"prices   {price_list.refresh(config)}")
         estimate.show(console, config, prices.load(), results=results)
         return
-    from infra.azure import estimate as azure_estimate
-    from infra.azure import price_list as azure_list
-    from infra.azure import prices as azure_prices
+    from infra.azure.cost import estimate as azure_estimate
+    from infra.azure.cost import price_list as azure_list
+    from infra.azure.cost import prices as azure_prices
 
     if refresh:
         _say(console, f"prices   {azure_list.refresh(config)}")

@@ -15,13 +15,13 @@ import yaml
 from pydantic import ValidationError
 
 from bootstrap.errors import ConfigError
-from infra.aws import guide as aws_guide
-from infra.aws.config import AwsConfig
-from infra.azure import guide as azure_guide
-from infra.azure.config import AzureConfig
-from infra.local import config as local
-from infra.local.config import LocalConfig
-from infra.section import ENCRYPTED, one_line
+from infra.aws.settings import guide as aws_guide
+from infra.aws.settings.config import AwsConfig
+from infra.azure.settings import guide as azure_guide
+from infra.azure.settings.config import AzureConfig
+from infra.local.settings import config as local
+from infra.local.settings.config import LocalConfig
+from infra.settings.section import ENCRYPTED, one_line
 from infra.tags import PROJECT
 
 StackConfig = LocalConfig | AwsConfig | AzureConfig

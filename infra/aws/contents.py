@@ -14,8 +14,8 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource
 
 from bootstrap.errors import ServiceDown, StackError
-from infra.contents import forced, summary
 from infra.provider import Props, Provider, replace_if, say
+from infra.settings.force_destroy import forced, summary
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

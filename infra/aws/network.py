@@ -25,7 +25,7 @@ FLOW_LOG_DAYS: Final = 14
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    """`egress`: how private subnets reach the outside (see `infra.aws.config`)."""
+    """`egress`: how private subnets reach the outside (see `infra.aws.settings.config`)."""
 
     stack: str
     region: str

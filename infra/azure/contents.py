@@ -14,8 +14,8 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
 from bootstrap.errors import ConfigError, StackError
 from infra.azure.names import BLOB_HOST
-from infra.contents import forced, summary
 from infra.provider import Props, Provider, changed, replace_if
+from infra.settings.force_destroy import forced, summary
 
 OF_MACHINES: Final = (
     # Ours.

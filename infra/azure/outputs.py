@@ -7,8 +7,8 @@ from functools import partial
 import pulumi
 
 from infra.azure import access
-from infra.azure.config import AzureConfig
 from infra.azure.document import Outputs
+from infra.azure.settings.config import AzureConfig
 
 
 def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str], bill: str) -> Outputs:

@@ -8,36 +8,26 @@ from pathlib import Path
 
 import pulumi
 
-from infra import stack_file
-from infra.azure import (
-    cost,
-    document,
-    examples,
-    names,
-    network_plan,
-    operator_key,
-    place,
-    prices,
-    scripts,
-    security,
-    storage_reference,
-    storage_stack,
-    subscription,
-)
-from infra.azure.cluster_storage import ClusterStorage
-from infra.azure.config import AzureConfig
+from infra.azure import context, document, names, network_plan, operator_key, scripts, security, subscription
+from infra.azure.context import Place
+from infra.azure.cost import hourly, prices
 from infra.azure.document import Outputs
 from infra.azure.hdinsight import HdInsightArgs, HdInsightCluster
 from infra.azure.identity import Identity, IdentityArgs
 from infra.azure.logs import Logs, LogsArgs
 from infra.azure.network import Network, NetworkArgs
 from infra.azure.outputs import closing
-from infra.azure.place import Place
 from infra.azure.private_link import PrivateLink, PrivateLinkArgs
 from infra.azure.secrets import gateway_password, require_encrypted
-from infra.azure.storage import account_key
-from infra.azure.storage_reference import FoundStorage
+from infra.azure.settings import examples
+from infra.azure.settings.config import AzureConfig
+from infra.azure.storage import reference
+from infra.azure.storage import stack as storage_stack
+from infra.azure.storage.account import account_key
+from infra.azure.storage.modes import ClusterStorage
+from infra.azure.storage.reference import FoundStorage
 from infra.keys import Secret, SshKey
+from infra.settings import stack_file
 
 
 def program(config: AzureConfig, stack: str, home: str) -> Outputs:
@@ -53,23 +43,23 @@ def program(config: AzureConfig, stack: str, home: str) -> Outputs:
     """
     require_encrypted(config, stack)
     _refuse_examples(config, stack)
-    bill = cost.hourly(config, prices.load()).total_text
+    bill = hourly.hourly(config, prices.load()).total_text
     theirs = operator_key.public_key(config.public_key_file, stack) if config.public_key_file else None
     chosen = subscription.id_of(config.subscription, stack, os.environ)
     if config.storage_stack:
         file = storage_stack.file_of(config.storage_stack, stack_file.project(Path(home)))
         if file is not None:
             storage_stack.check_file(config, stack, file, chosen)
-    where = place.make(config, stack, chosen)
+    where = context.make(config, stack, chosen)
     if config.part == "storage":
         return _storage(config, where)
     return _cluster(config, where, theirs, bill)
 
 
 def _storage(config: AzureConfig, where: Place) -> Outputs:
-    found = storage_reference.own(config, where, subnet_id=None)
+    found = reference.own(config, where, subnet_id=None)
     return {
-        storage_reference.OUTPUT: storage_reference.document(config, found),
+        reference.OUTPUT: reference.document(config, found),
         "region": config.region,
         "shared_storage": document.uri(config.storage_mode, found.container, found.account),
         "next": f"pulumi config set storageStack {where.stack}, in a cluster's stack",
@@ -101,9 +91,9 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
     )
     # The account lets the subnet in: it comes after it, and goes before it.
     found = (
-        storage_reference.of_stack(config, stack, config.storage_stack, where.subscription)
+        reference.of_stack(config, stack, config.storage_stack, where.subscription)
         if config.storage_stack
-        else storage_reference.own(config, where, subnet_id=network.subnet_id)
+        else reference.own(config, where, subnet_id=network.subnet_id)
     )
     storage, ready = _access(config, where, found, network)
     script = scripts.NodeScript(

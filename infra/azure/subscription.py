@@ -7,8 +7,8 @@ from typing import Final
 
 from bootstrap import azure
 from bootstrap.errors import ConfigError
-from infra.ask import ask
 from infra.azure.arm import SUBSCRIPTIONS, Arm, Document
+from infra.preflight.ask import ask
 
 VARIABLE: Final = "ARM_SUBSCRIPTION_ID"
 """Pulumi's provider reads it, too."""

@@ -13,9 +13,9 @@ from bootstrap.cluster import Cluster
 from infra import tags
 from infra.keys import SshKeyProvider
 from infra.local import image, nodes
-from infra.local.config import DebstrapImage
 from infra.local.engine import Engine
 from infra.local.network import NetworkProvider
+from infra.local.settings.config import DebstrapImage
 from infra.provider import Props
 
 CANDIDATES = list(ip_network("10.96.0.0/12").subnets(new_prefix=24))

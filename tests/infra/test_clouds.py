@@ -13,8 +13,8 @@ from rich.console import Console
 
 from bootstrap.errors import ConfigError, NoCredentials, ServiceDown
 from infra import clouds
-from infra.aws.config import AwsConfig
-from infra.azure.config import AzureConfig
+from infra.aws.settings.config import AwsConfig
+from infra.azure.settings.config import AzureConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = NoCredentials("a cloud", "there are no credentials", "Log in.")

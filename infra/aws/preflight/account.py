@@ -7,7 +7,7 @@ from typing import Final
 from bootstrap import aws
 from bootstrap.errors import ConfigError
 from infra.aws.preflight.cloud import Home
-from infra.finding import Finding
+from infra.preflight.finding import Finding
 
 IDENTITY: Final = "identity"
 REGION: Final = "region"

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap import aws
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.regions import table
-from infra.finding import CloudCheck, Finding
+from infra.aws.settings.regions import table
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 ZONES: Final = "zones"
 TYPES: Final = "instance types"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from bootstrap import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 NAME: Final = "worker group"
 

@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 
 from bootstrap import aws
 from bootstrap.errors import CaffeSparkError, ConfigError
-from infra.aws.config_rules import ARCH
 from infra.aws.machine import ROOT_DEVICES
 from infra.aws.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding, failure
+from infra.aws.settings.rules import ARCH
+from infra.preflight.finding import CloudCheck, Finding, failure
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig, Role
+    from infra.aws.settings.config import AwsConfig, Role
 
 NAME: Final = "images"
 KEYS: Final[dict[Role, str]] = {"head": "headAmi", "worker": "workerAmi"}

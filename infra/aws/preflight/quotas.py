@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 from bootstrap import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.regions import InstanceType, table
-from infra.finding import CloudCheck, Finding
+from infra.aws.settings.regions import InstanceType, table
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import TagTypeDef
 
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 UNKNOWN: Final = "NoSuchResourceException"
 """What Service Quotas says of a quota that was never changed in some accounts; its default applies."""

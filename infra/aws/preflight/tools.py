@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from infra import tools
-from infra.ask import ask
-from infra.finding import Finding, LocalCheck
+from infra.preflight import tools
+from infra.preflight.ask import ask
+from infra.preflight.finding import Finding, LocalCheck
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 CLI: Final = "AWS CLI"
 SESSIONS: Final = "session-manager-plugin"

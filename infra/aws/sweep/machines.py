@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.aws.sweep.kinds import tags_of
 from infra.aws.sweep.place import Finder, Place
-from infra.leak import FREE, Leak, month
+from infra.sweep.leak import FREE, Leak, month
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.aws.sweep.kinds import tags_of
 from infra.aws.sweep.place import Finder, Place
-from infra.leak import FREE, Leak, month
+from infra.sweep.leak import FREE, Leak, month
 from infra.tags import STACK_TAG
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from infra.aws.prices import RegionPrices
+from infra.aws.cost.prices import RegionPrices
 from infra.aws.sweep.kinds import cli, rank
-from infra.leak import Leak
+from infra.sweep.leak import Leak
 from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from rich.console import Console
 
 from bootstrap import aws
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown
-from infra.aws import prices
+from infra.aws.cost import prices
 from infra.aws.sweep import account, machines, network, texts
 from infra.aws.sweep.kinds import NO_PAGER
 from infra.aws.sweep.place import Place
-from infra.leak import GLOBAL, Leak, Results, Unsearched
-from infra.sweep_report import Found, some, tell
+from infra.sweep.leak import GLOBAL, Leak, Results, Unsearched
+from infra.sweep.report import Found, some, tell
 
 HOME: Final = "us-east-1"
 """Who is asked which regions there are, and for what has none, where the operator has named no region."""

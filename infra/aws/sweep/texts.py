@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.aws.sweep.kinds import tags_of
 from infra.aws.sweep.place import Finder, Place
-from infra.leak import FREE, Leak
+from infra.sweep.leak import FREE, Leak
 from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG, is_projects
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from bootstrap import azure
 from infra.azure.arm import PERMISSIONS, Document
 from infra.azure.preflight.cloud import Cloud
 from infra.azure.subscription import NotUsable, in_use
-from infra.finding import CloudCheck, Finding
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 LOGIN: Final = "login"
 RIGHTS: Final = "rights"

@@ -14,7 +14,7 @@ from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.operations import LocationsOperations
 
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
-from infra import stack_file
-from infra.azure import storage_stack
 from infra.azure.arm import STORAGE
 from infra.azure.preflight.cloud import Cloud, ours
-from infra.finding import CloudCheck, Finding
+from infra.azure.storage import stack as storage_stack
+from infra.preflight.finding import CloudCheck, Finding
+from infra.settings import stack_file
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 GROUP: Final = "resource group"
 CLUSTER: Final = "cluster name"

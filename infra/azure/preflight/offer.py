@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
-from infra.azure import sizes
 from infra.azure.hdinsight import COMPONENT_VERSION, VERSION
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
-from infra.section import set_command
+from infra.azure.settings import sizes
+from infra.preflight.finding import CloudCheck, Finding
+from infra.settings.section import set_command
 
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.models import BillingResponseListResult, VmSizeCompatibilityFilterV2
 
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 REGION: Final = "region"
 SIZES: Final = "sizes"

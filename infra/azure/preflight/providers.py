@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from bootstrap import azure
 from infra.azure.arm import RESOURCES
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 REGISTERED: Final = "Registered"
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
-from infra.azure import sizes
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
-from infra.section import set_command
+from infra.azure.settings import sizes
+from infra.preflight.finding import CloudCheck, Finding
+from infra.settings.section import set_command
 
 if TYPE_CHECKING:
     from infra.azure.arm import Document
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 NAME: Final = "quota: cores"
 ALL: Final = "cores"

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.models import ValidationErrorInfo
 
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 NAME: Final = "request"
 CONTENT: Final = "application/json"

@@ -11,12 +11,14 @@ from rich.console import Console
 
 from bootstrap import azure
 from bootstrap.errors import CaffeSparkError, ConfigError
-from infra.azure import prices, sizes, subscription
+from infra.azure import subscription
 from infra.azure.arm import Arm, Document
+from infra.azure.cost import prices
+from infra.azure.settings import sizes
 from infra.azure.sweep.kinds import ACCOUNT, CLUSTER, GROUP
 from infra.azure.sweep.search import Place, find, group_id
-from infra.leak import Leak, Results, Unsearched
-from infra.sweep_report import Found, some, tell
+from infra.sweep.leak import Leak, Results, Unsearched
+from infra.sweep.report import Found, some, tell
 
 AT_ONCE: Final = 4
 KEPT: Final = frozenset({ACCOUNT, GROUP})

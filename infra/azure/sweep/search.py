@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from infra.azure import sizes
 from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document
-from infra.azure.prices import Prices, RegionPrices
+from infra.azure.cost.prices import Prices, RegionPrices
+from infra.azure.settings import sizes
 from infra.azure.sweep.kinds import CLUSTER, FREE_KINDS, GROUP, az, kind_of, rank
-from infra.leak import FREE, GLOBAL, Leak, month
+from infra.sweep.leak import FREE, GLOBAL, Leak, month
 from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG, is_projects, of_azure
 
 OURS: Final = f"tagName eq '{PROJECT_TAG}' and tagValue eq '{PROJECT}'"

@@ -17,7 +17,7 @@ from moto import mock_aws
 from rich.console import Console
 
 from bootstrap import aws
-from infra.aws import prices
+from infra.aws.cost import prices
 from infra.aws.sweep import Found, Leak, sweep
 from tests.offline import no_credentials, offline
 

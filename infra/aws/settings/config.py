@@ -1,0 +1,167 @@
+"""What the stack of a cluster on AWS may say. Pure: everything is checked against the table of regions."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from ipaddress import IPv4Network, ip_network
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from infra.aws import network_plan
+from infra.aws.settings import regions, rules
+from infra.settings.section import MAX_WORKERS, Section
+
+Role = Literal["head", "worker"]
+
+DEFAULT_ZONES: Final = 3
+DEFAULT_TYPES: Final = ("g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge")
+"""One GPU each, two generations, two sizes: what one pool of spot capacity lacks, another may have."""
+MIN_VOLUME_GB: Final = 20
+MAX_VOLUME_GB: Final = 16384
+"""Of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
+MAX_KEY_PAIR: Final = 255
+
+_PRICE: Final = re.compile(r"\d+(\.\d+)?")
+
+
+def _region(name: str) -> str:
+    if name not in regions.table().regions:
+        raise ValueError("the table of regions has none of that name")
+    return name
+
+
+def _vpc_range(cidr: IPv4Network) -> IPv4Network:
+    if not any(cidr.subnet_of(private) for private in rules.PRIVATE):
+        raise ValueError("it is not a private range")
+    if not network_plan.LARGEST <= cidr.prefixlen <= network_plan.SMALLEST:
+        size = "large" if cidr.prefixlen < network_plan.LARGEST else "small"
+        raise ValueError(f"it is too {size} for a VPC with a public and a private subnet in each zone")
+    return cidr
+
+
+def _source(value: object) -> object:
+    """An IPv4 range; what pydantic would say of another is not said in the terms of a firewall."""
+    network = ip_network(str(value))
+    if network.version != 4:  # noqa: PLR2004
+        raise ValueError("the stack's VPC speaks IPv4 only" if network.prefixlen else rules.EVERYBODY)
+    return network
+
+
+def _price(value: object) -> object:
+    """Decimal also takes `1e3`, `NaN` and ` 1`; floats come from callers without an engine."""
+    if not _PRICE.fullmatch(str(value)):
+        raise ValueError("a price is a plain number, in USD for an hour")
+    return str(value)
+
+
+def _unset(value: object) -> object:
+    """A key without a value in the stack file is handed over as an empty text."""
+    return None if value == "" else value
+
+
+def _not_public_half(path: str) -> str:
+    if path.endswith(".pub"):
+        raise ValueError("that is the public half of a key")
+    return path
+
+
+Percentage = Annotated[int, Field(ge=0, le=100)]
+Volume = Annotated[int, Field(ge=MIN_VOLUME_GB, le=MAX_VOLUME_GB)]
+Price = Annotated[Decimal, BeforeValidator(_price), Field(gt=0)]
+Ami = Annotated[str, Field(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
+KeyPair = Annotated[str, Field(max_length=MAX_KEY_PAIR)]
+PrivateKeyFile = Annotated[str, AfterValidator(_not_public_half)]
+Unset = BeforeValidator(_unset)
+
+
+class AwsConfig(Section):
+    """A head and a group of spot workers in one region; see docs/aws.md for each key."""
+
+    provider: Literal["aws"] = "aws"
+
+    # Where
+    region: Annotated[str, AfterValidator(_region)]
+    zones: tuple[str, ...] = Field(
+        default_factory=lambda data: regions.table().regions[data["region"]].zones[:DEFAULT_ZONES]
+    )
+    """The head is in the first one."""
+
+    # Network
+    cidr: Annotated[IPv4Network, AfterValidator(_vpc_range)] = IPv4Network("10.40.0.0/16")
+    egress: Literal["nat", "endpoints"] = "nat"
+    """How private subnets reach the outside: a NAT gateway, or SSM's interface endpoints and nothing else."""
+    flow_logs: bool = False
+    admin_cidrs: tuple[Annotated[IPv4Network, BeforeValidator(_source)], ...] = ()
+    """Who may reach the head's port 22; with none, SSH goes through Session Manager."""
+
+    # Machines
+    distribution: Literal["ubuntu-22.04", "ubuntu-24.04", "debian-12"] = "ubuntu-22.04"
+    """Of head and workers alike: what the head compiles, workers run."""
+    head_type: str = "m6i.xlarge"
+    head_volume_gb: Volume = 50
+    head_ami: Annotated[Ami | None, Unset] = None
+    worker_ami: Annotated[Ami | None, Unset] = None
+    termination_protection: bool = False
+    """Of the head."""
+
+    # Workers
+    workers: int = Field(default=2, ge=1, le=MAX_WORKERS)
+    min_workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
+    max_workers: int = Field(default_factory=lambda data: 2 * data["workers"], ge=1, le=2 * MAX_WORKERS)
+    instance_types: tuple[str, ...] = DEFAULT_TYPES
+    on_demand_base: int = Field(default=0, ge=0)
+    on_demand_percentage: Percentage = 0
+    """Of the workers above the base."""
+    max_price: Annotated[Price | None, Unset] = None
+    """USD for a spot worker's hour; without it a spot worker costs at most what AWS asks on demand."""
+    worker_volume_gb: Volume = 100
+
+    # Storage and access
+    force_destroy: bool = False
+    """Whether the bucket goes with the stack even when something is in it."""
+    key_pair: Annotated[KeyPair | None, Unset] = None
+    """Name of a key pair that the region has; without it, a key is made with the stack."""
+    private_key_file: Annotated[PrivateKeyFile | None, Unset] = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AwsConfig:
+        rules.check(self)
+        return self
+
+    @property
+    def types(self) -> tuple[regions.InstanceType, ...]:
+        """The workers' types, in the stack's order, which is its preference."""
+        return tuple(regions.table().types[name] for name in self.instance_types)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that every worker has at least."""
+        return min(kind.gpus for kind in self.types)
+
+    @property
+    def compute_capabilities(self) -> tuple[str, ...]:
+        """Of the GPUs that a worker may have, ascending, e.g. `("7.5", "8.6")`."""
+        found = {kind.compute_capability for kind in self.types if kind.gpus}
+        return tuple(sorted(found, key=lambda text: tuple(map(int, text.split(".")))))
+
+    @property
+    def vcpus(self) -> int:
+        """VCPUs that every worker has at least."""
+        return min(kind.vcpus for kind in self.types)
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory that every worker has at least."""
+        return min(kind.memory_mib for kind in self.types)
+
+    @property
+    def ssh_user(self) -> str:
+        """The account that the distribution's images have."""
+        return regions.table().users[self.distribution]
+
+    def ami_parameter(self, role: Role) -> str:
+        """The public SSM parameter whose value is the newest image for that role."""
+        kind: regions.Kind = "gpu" if role == "worker" and self.gpus else "plain"
+        return regions.table().images[kind][self.distribution]

@@ -1,0 +1,176 @@
+"""What the stack of a cluster on Azure HDInsight may say. Pure: all is checked against the tables here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Network, ip_network
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from infra.azure import network_plan
+from infra.azure.settings import name_rules, rules, sizes
+from infra.azure.settings.autoscale import Autoscale
+from infra.settings.section import ENCRYPTED, MAX_WORKERS, Section
+
+StorageMode = Literal["wasbs-key", "wasbs-msi", "abfss-msi"]
+
+HEADS: Final = 2
+ZOOKEEPERS: Final = 3
+"""HDInsight takes neither more nor less of these."""
+
+
+@dataclass(frozen=True)
+class Machines:
+    """Those of one role: `size` is the setting `key`'s, and there are `least` to `most` of them."""
+
+    role: sizes.Role
+    words: str
+    """What we call them."""
+    key: str
+    size: str
+    least: int
+    most: int
+
+
+def _region(name: str) -> str:
+    if name not in sizes.table().regions:
+        raise ValueError("the table of regions has none of that name")
+    return name
+
+
+def _vnet_range(cidr: IPv4Network) -> IPv4Network:
+    if not any(cidr.subnet_of(private) for private in rules.PRIVATE):
+        raise ValueError("it is not a private range")
+    if not network_plan.LARGEST <= cidr.prefixlen <= network_plan.SMALLEST:
+        size = "large" if cidr.prefixlen < network_plan.LARGEST else "small"
+        raise ValueError(f"it is too {size} for a network of one cluster")
+    return cidr
+
+
+def _source(value: object) -> object:
+    """An IPv4 range; what pydantic would say of another is not said in the terms of a firewall."""
+    network = ip_network(str(value))
+    if network.version != 4:  # noqa: PLR2004
+        raise ValueError("HDInsight's endpoints speak IPv4 only" if network.prefixlen else rules.EVERYBODY)
+    return network
+
+
+def _unset(value: object) -> object:
+    """A key without a value in the stack file is handed over as an empty text."""
+    return None if value == "" else value
+
+
+def _text(value: object) -> object:
+    """`pulumi config set --path tags.CostCentre 42` writes a number."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _password(value: object) -> object:
+    """What only the engine can read is not judged where there is none."""
+    return value if value in (None, ENCRYPTED) else name_rules.gateway_password(value)
+
+
+def _not_public_half(path: str) -> str:
+    if path.endswith(".pub"):
+        raise ValueError("that is the public half of a key")
+    return path
+
+
+Unset = BeforeValidator(_unset)
+Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
+ClusterName = Annotated[str, AfterValidator(name_rules.cluster_name)]
+StackName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/)?[A-Za-z0-9_.-]{1,100}$")]
+PrivateKeyFile = Annotated[str, AfterValidator(_not_public_half)]
+TagValue = Annotated[str, BeforeValidator(_text)]
+Password = Annotated[SecretStr | None, BeforeValidator(_password), Unset]
+
+
+class AzureConfig(Section):
+    """A Spark cluster of HDInsight 5.1 in one region, or the storage that outlives it; see docs/azure.md."""
+
+    provider: Literal["azure"] = "azure"
+
+    # Where, and what
+    subscription: Annotated[Guid | None, Unset] = None
+    """Without it, `ARM_SUBSCRIPTION_ID`'s, what `az account show` shows, or the only one of the login."""
+    region: Annotated[str, AfterValidator(_region)]
+    part: Literal["cluster", "storage"] = "cluster"
+    """`storage`: a stack that only holds the storage of others (their `storageStack`), and outlives them."""
+    cluster_name: Annotated[ClusterName | None, Unset] = None
+    """Without it, the stack's name and six hexadecimal digits of a digest of its resource group's id: it is
+    unique in the world."""
+
+    # Network
+    cidr: Annotated[IPv4Network, AfterValidator(_vnet_range)] = IPv4Network("10.50.0.0/16")
+    admin_cidrs: tuple[Annotated[IPv4Network, BeforeValidator(_source)], ...] = ()
+    """Who may reach SSH and the gateway's pages; none only with Private Link."""
+    resource_provider_connection: Literal["inbound", "outbound"] = "inbound"
+    """Who opens the connections between HDInsight and the cluster that it manages."""
+    private_link: bool = False
+
+    # Machines
+    workers: int = Field(default=2, ge=1, le=MAX_WORKERS)
+    """Pulumi.yaml has a default for every stack; HDFS wants three here, which the stack file says."""
+    head_size: str = "Standard_E8_V3"
+    worker_size: str = "Standard_E8_V3"
+    zookeeper_size: str = "Standard_A2_v2"
+    autoscale: Annotated[Autoscale | None, Unset] = None
+    encryption_at_host: bool = False
+
+    # Storage
+    storage_mode: StorageMode = "wasbs-key"
+    storage_stack: Annotated[StackName | None, Unset] = None
+    """The stack whose storage this cluster uses; without it, the cluster's stack has its own."""
+    container: Annotated[str, AfterValidator(name_rules.container)] = "cluster"
+    force_destroy: bool = False
+    """Whether the storage goes with the stack even when something is in it."""
+
+    # Access
+    ssh_user: Annotated[str, AfterValidator(name_rules.ssh_user)] = "sshuser"
+    public_key_file: Annotated[str | None, Unset] = None
+    private_key_file: Annotated[PrivateKeyFile | None, Unset] = None
+    """An RSA key pair of the operator's; without it, one is made with the stack."""
+    gateway_user: Annotated[str, AfterValidator(name_rules.gateway_user)] = "admin"
+    gateway_password: Password = None
+    """Without it, one is made with the stack."""
+
+    # What is seen of it
+    log_analytics: bool = False
+    tags: Annotated[Mapping[str, TagValue], AfterValidator(name_rules.tags)] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AzureConfig:
+        rules.check(self)
+        return self
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The fewest and the most workers that there may be."""
+        return self.autoscale.bounds if self.autoscale else (self.workers, self.workers)
+
+    @property
+    def machines(self) -> tuple[Machines, ...]:
+        """What a cluster is made of."""
+        low, high = self.bounds
+        return (
+            Machines("head", "heads", "headSize", self.head_size, HEADS, HEADS),
+            Machines("worker", "workers", "workerSize", self.worker_size, low, high),
+            Machines("zookeeper", "ZooKeepers", "zookeeperSize", self.zookeeper_size, ZOOKEEPERS, ZOOKEEPERS),
+        )
+
+    @property
+    def worker(self) -> sizes.Size:
+        """What a worker is made of."""
+        return sizes.table().sizes[self.worker_size]
+
+    @property
+    def by_identity(self) -> bool:
+        """Whether the cluster reaches its storage as a managed identity, not by the account's key."""
+        return self.storage_mode != "wasbs-key"
+
+    @property
+    def hierarchical(self) -> bool:
+        """Whether the file system is Data Lake Storage Gen2."""
+        return self.storage_mode == "abfss-msi"

@@ -1,0 +1,87 @@
+"""What a sweep says: nothing is left, or each thing with its price and the command that removes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+
+from infra.sweep.leak import Leak, Unsearched, commands
+from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found, what of it is in use by stacks that are up, and what could not be searched.
+
+    `where`: what was searched, in words. `kept` is there to outlive stacks, and no leak.
+    """
+
+    where: str
+    regions: tuple[str, ...]
+    stack: str | None
+    leaks: tuple[Leak, ...]
+    in_use: tuple[Leak, ...]
+    unsearched: tuple[Unsearched, ...]
+    kept: tuple[Leak, ...] = ()
+    first: tuple[str, ...] = ()
+    """What has to be typed before everything that removes something."""
+
+    @property
+    def clean(self) -> bool:
+        """Nothing is left, and everything was searched."""
+        return not self.leaks and not self.unsearched
+
+
+def tell(found: Found, console: Console) -> None:
+    """Print it."""
+    if found.leaks:
+        console.print(_table(found.leaks))
+    for line in _lines(found):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def total(leaks: Iterable[Leak]) -> str:
+    """What they cost by the month, and how many of them have no price."""
+    prices = [leak.usd_month for leak in leaks]
+    known = sum((price for price in prices if price is not None), Decimal(0))
+    unknown = prices.count(None)
+    return f"{known:,.2f} USD a month" + (f" and {unknown} without a price" if unknown else "")
+
+
+def some(count: int, what: str) -> str:
+    """`1 region`, `2 regions`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _table(leaks: Iterable[Leak]) -> Table:
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("region", "kind", "id", "name", "stack"):
+        shown.add_column(name, overflow="fold")
+    shown.add_column("USD/month", justify="right", no_wrap=True)
+    for leak in leaks:
+        price = "?" if leak.usd_month is None else f"{leak.usd_month:,.2f}"
+        name = "" if leak.name == leak.id else leak.name
+        shown.add_row(leak.region, leak.kind, leak.id, name, leak.stack or "?", price)
+    return shown
+
+
+def _lines(found: Found) -> Iterator[str]:
+    for what, leaks in (("in use by stack", found.in_use), ("kept by storage stack", found.kept)):
+        for stack in dict.fromkeys(leak.stack for leak in leaks):
+            own = [leak for leak in leaks if leak.stack == stack]
+            yield f"{what} {stack}: {total(own)} for {some(len(own), 'thing')}"
+    for region, why in dict.fromkeys((gap.region, gap.why) for gap in found.unsearched):
+        kinds = [gap.kind for gap in found.unsearched if (gap.region, gap.why) == (region, why)]
+        yield f"not searched: {region}: {', '.join(kinds)}: {why}"
+    tag = f"{PROJECT_TAG}={PROJECT}" + (f", {STACK_TAG}={found.stack}" if found.stack else "")
+    if found.leaks:
+        yield f"{len(found.leaks)} left ({tag}), {total(found.leaks)}. To remove them, in this order:"
+        yield from commands(found.leaks, found.first)
+    elif found.unsearched:
+        yield f"Nothing was found ({tag}), but not everything was searched."
+    else:
+        yield f"0 left ({tag}) in {found.where}"
