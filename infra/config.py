@@ -15,13 +15,11 @@ import yaml
 from pydantic import ValidationError
 
 from bootstrap.errors import ConfigError
-from infra.aws.settings import guide as aws_guide
 from infra.aws.settings.config import AwsConfig
-from infra.azure.settings import guide as azure_guide
 from infra.azure.settings.config import AzureConfig
-from infra.local.settings import config as local
 from infra.local.settings.config import LocalConfig
-from infra.settings.section import ENCRYPTED, one_line
+from infra.settings.refusal import one_line
+from infra.settings.section import ENCRYPTED
 from infra.tags import PROJECT
 
 StackConfig = LocalConfig | AwsConfig | AzureConfig
@@ -50,10 +48,7 @@ def load(values: Mapping[str, str], stack: str) -> StackConfig:
         if isinstance(provider, str) and provider in PROVIDERS:
             return PROVIDERS[provider].model_validate(given)
     except ValidationError as error:
-        if provider == "local":
-            raise one_line(error, local.GUIDE, stack, local.IMAGE_SOURCES) from None
-        guide = aws_guide.guide() if provider == "aws" else azure_guide.guide()
-        raise one_line(error, guide, stack) from None
+        raise one_line(error, PROVIDERS[provider], stack) from None
     *others, last = PROVIDERS
     raise ConfigError(
         f"{PROJECT}:provider = {provider!r}",

@@ -1,30 +1,25 @@
-"""What the providers' configurations have in common, and how each mistake becomes one line."""
+"""Base of every provider's configuration schema, and the hints on its fields."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Collection, Mapping, Sequence
+import typing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
-from bootstrap.errors import ConfigError
-from infra.tags import PROJECT
+from infra.settings.commands import path, secret_command, set_command
 
 MAX_WORKERS: Final = 200
 ENCRYPTED: Final = "[secret]"
-"""What `pulumi config` shows of a secret, and what stands for one that only the engine can read."""
+"""Shown by `pulumi config` in place of a secret; the value of one that only the engine can decrypt."""
+YES_OR_NO: Final = "true, false"
 
-NO_SUCH_KEY: Final = "there is no such key"
-_OWN_WORDS: Final = {
-    "extra_forbidden": NO_SUCH_KEY,
-    "tuple_type": "a list is wanted",
-    "model_type": "a mapping is wanted",
-    "missing": "it is required",
-    "bool_parsing": "true or false is wanted",
-}
+Loc = Sequence[int | str]
+"""Keys and indexes from the top of a stack's configuration down to a value."""
 
 
 class Section(BaseModel):
@@ -35,68 +30,96 @@ class Section(BaseModel):
 
 @dataclass(frozen=True)
 class Hint:
-    """What may stand under a key, in words where pydantic has none for it, and a command that mends it."""
+    """Metadata of a `Section`'s field: an example value for `pulumi config set`, and the valid values.
 
-    valid: str
-    command: str
-
-
-Guide = Mapping[str, Hint]
-"""By key, in the order in which the keys are told."""
-
-
-class Refusal(ValueError):
-    """What a validator raises where it knows the words better than a `Guide`: value, reason, command."""
-
-    def __init__(self, key: str, given: object, why: str, command: str) -> None:
-        super().__init__(why)
-        self.key, self.given, self.why, self.command = key, given, why, command
-
-
-def set_command(key: str, value: object) -> str:
-    """The command that gives a key a value; that stands there unquoted, and may be for the shell to find."""
-    return f"pulumi config set {_flags(key)} {value}"
-
-
-def rm_command(key: str) -> str:
-    """The command that takes a key away."""
-    return f"pulumi config rm {_flags(key)}"
-
-
-def one_line(error: ValidationError, guide: Guide, stack: str, tags: Collection[str] = ()) -> ConfigError:
-    """The first complaint, with what is valid and the command that mends it.
-
-    `tags` are the names of a union's members, which pydantic puts between keys.
+    `workers: Annotated[int, Hint("2", "1 to 200")] = 2`
     """
-    first = error.errors(include_url=False)[0]
-    refusal = first.get("ctx", {}).get("error")
-    if isinstance(refusal, Refusal):
-        return _error(f"{refusal.key} = {refusal.given}", refusal.why, refusal.command, stack)
-    loc = [part for part in first["loc"] if part not in tags]
-    key, kind = _path(loc), first["type"]
-    if kind == "extra_forbidden" and len(loc) == 1:
-        why = f"{NO_SUCH_KEY}; there are: {', '.join(guide)}"
-        return ConfigError(
-            f"{PROJECT}:{key}", why, f"Run `pulumi config rm {shlex.quote(key)} --stack {stack}`."
-        )
-    hint = guide[str(loc[0])]
-    why = _OWN_WORDS.get(kind, str(first["msg"]).removeprefix("Value error, "))
-    given = key if kind in ("extra_forbidden", "missing") else f"{key} = {first['input']!r}"
-    # The example would set another key, and leave this one where it is.
-    command = rm_command(key) if kind == "extra_forbidden" else hint.command
-    return _error(given, f"{why}; valid: {hint.valid}" if hint.valid else why, command, stack)
+
+    example: str
+    """A valid value; empty for a secret, which is typed at a prompt."""
+    valid: str | Callable[[], str] = ""
+    """Valid values in words, where pydantic's message does not name them; a function, where a table does."""
+    at: tuple[int | str, ...] = ()
+    """Where the example goes, below the field: `(0,)` in a list, `("CostCentre",)` in a mapping."""
+
+    @property
+    def words(self) -> str:
+        """The valid values, or nothing."""
+        return self.valid if isinstance(self.valid, str) else self.valid()
+
+    def command(self, loc: Loc) -> str:
+        """The command that sets the value at `loc` to the example."""
+        key = path(loc)
+        return set_command(key, self.example) if self.example else secret_command(key)
 
 
-def _error(given: str, why: str, command: str, stack: str) -> ConfigError:
-    return ConfigError(f"{PROJECT}:{given}", why, f"For example: `{command} --stack {stack}`.")
+@dataclass(frozen=True)
+class Setting:
+    """A value in a configuration, and the hint of the innermost field around it that has one."""
+
+    loc: Loc
+    """Location, without the tags that pydantic adds for a discriminated union."""
+    hint: Hint
+    field: Loc
+    """Location of the hint's field."""
+
+    @property
+    def command(self) -> str:
+        """The command that sets this value; of a whole list or mapping, its first entry."""
+        below = self.loc[len(self.field) :] or self.hint.at
+        return self.hint.command([*self.field, *below])
 
 
-def _flags(key: str) -> str:
-    """With --path, Pulumi takes dots and brackets for steps into a mapping or a list."""
-    return f"--path {shlex.quote(key)}" if set("[.") & set(key) else key
+def setting(section: type[Section], loc: Loc) -> Setting:
+    """The setting at a location that pydantic reports.
+
+    Raises:
+        LookupError: no field of the section around it has a hint.
+    """
+    names: list[int | str] = []
+    hint, around = None, 0
+    inner: tuple[type[Section], ...] = (section,)
+    for part in loc:
+        if isinstance(part, str) and len(inner) > 1:
+            inner = tuple(one for one in inner if part in _tags(one))
+            continue
+        names.append(part)
+        field = _field(inner, part)
+        if field is not None:
+            inner = sections(field)
+            if own := hint_of(field):
+                hint, around = own, len(names)
+    if hint is None:
+        raise LookupError(f"{section.__name__} has no hint for {path(loc)}")
+    return Setting(tuple(names), hint, tuple(names[:around]))
 
 
-def _path(loc: Sequence[int | str]) -> str:
-    """As `pulumi config set --path` takes it: `zones[0]`."""
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc]
-    return "".join(parts).removeprefix(".")
+def keys(section: type[Section]) -> list[str]:
+    """The section's keys as the stack file has them, in the order of its fields."""
+    return [str(field.alias) for field in section.model_fields.values()]
+
+
+def hint_of(field: FieldInfo) -> Hint | None:
+    """The hint among a field's metadata."""
+    return next((one for one in field.metadata if isinstance(one, Hint)), None)
+
+
+def sections(field: FieldInfo) -> tuple[type[Section], ...]:
+    """The sections that a field's type is made of: of a union each, of a list its entries'."""
+    return tuple(_sections(field.annotation))
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:  # noqa: ANN401 - whatever a field may be
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from _sections(part)
+
+
+def _field(inner: Sequence[type[Section]], key: int | str) -> FieldInfo | None:
+    return next((f for one in inner for f in one.model_fields.values() if f.alias == key), None)
+
+
+def _tags(section: type[Section]) -> set[object]:
+    """Values of the section's literals, one of which is its tag in a discriminated union."""
+    return {value for field in section.model_fields.values() for value in typing.get_args(field.annotation)}

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from infra.aws import network_plan
 from infra.aws.settings import regions, rules
-from infra.settings.section import MAX_WORKERS, Section
+from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, Section
 
 Role = Literal["head", "worker"]
 
@@ -22,6 +22,8 @@ MIN_VOLUME_GB: Final = 20
 MAX_VOLUME_GB: Final = 16384
 """Of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
 MAX_KEY_PAIR: Final = 255
+VOLUME_GB: Final = f"{MIN_VOLUME_GB} to {MAX_VOLUME_GB} (GB)"
+AMI: Final = "ami- and 8 or 17 hexadecimal digits"
 
 _PRICE: Final = re.compile(r"\d+(\.\d+)?")
 
@@ -79,51 +81,76 @@ Unset = BeforeValidator(_unset)
 class AwsConfig(Section):
     """A head and a group of spot workers in one region; see docs/aws.md for each key."""
 
-    provider: Literal["aws"] = "aws"
+    provider: Annotated[Literal["aws"], Hint("aws")] = "aws"
 
     # Where
-    region: Annotated[str, AfterValidator(_region)]
-    zones: tuple[str, ...] = Field(
+    region: Annotated[
+        str, AfterValidator(_region), Hint("eu-west-1", lambda: ", ".join(regions.table().regions))
+    ]
+    zones: Annotated[tuple[str, ...], Hint("eu-west-1a", "a list of zones of the region", at=(0,))] = Field(
         default_factory=lambda data: regions.table().regions[data["region"]].zones[:DEFAULT_ZONES]
     )
     """The head is in the first one."""
 
     # Network
-    cidr: Annotated[IPv4Network, AfterValidator(_vpc_range)] = IPv4Network("10.40.0.0/16")
-    egress: Literal["nat", "endpoints"] = "nat"
+    cidr: Annotated[
+        IPv4Network,
+        AfterValidator(_vpc_range),
+        Hint(
+            "10.40.0.0/16",
+            f"a range /{network_plan.LARGEST} to /{network_plan.SMALLEST} within {rules.PRIVATE_WORDS}",
+        ),
+    ] = IPv4Network("10.40.0.0/16")
+    egress: Annotated[Literal["nat", "endpoints"], Hint("nat", "nat, endpoints")] = "nat"
     """How private subnets reach the outside: a NAT gateway, or SSM's interface endpoints and nothing else."""
-    flow_logs: bool = False
-    admin_cidrs: tuple[Annotated[IPv4Network, BeforeValidator(_source)], ...] = ()
+    flow_logs: Annotated[bool, Hint("true", YES_OR_NO)] = False
+    admin_cidrs: Annotated[
+        tuple[Annotated[IPv4Network, BeforeValidator(_source)], ...],
+        Hint(f"$({rules.SHOW})/32", "a list of public IPv4 ranges, /8 to /32", at=(0,)),
+    ] = ()
     """Who may reach the head's port 22; with none, SSH goes through Session Manager."""
 
     # Machines
-    distribution: Literal["ubuntu-22.04", "ubuntu-24.04", "debian-12"] = "ubuntu-22.04"
+    distribution: Annotated[
+        Literal["ubuntu-22.04", "ubuntu-24.04", "debian-12"],
+        Hint("ubuntu-22.04", "ubuntu-22.04, ubuntu-24.04, debian-12"),
+    ] = "ubuntu-22.04"
     """Of head and workers alike: what the head compiles, workers run."""
-    head_type: str = "m6i.xlarge"
-    head_volume_gb: Volume = 50
-    head_ami: Annotated[Ami | None, Unset] = None
-    worker_ami: Annotated[Ami | None, Unset] = None
-    termination_protection: bool = False
+    head_type: Annotated[str, Hint("m6i.xlarge", "a type of the table without GPUs")] = "m6i.xlarge"
+    head_volume_gb: Annotated[Volume, Hint("50", VOLUME_GB)] = 50
+    head_ami: Annotated[Ami | None, Unset, Hint("ami-0123456789abcdef0", AMI)] = None
+    worker_ami: Annotated[Ami | None, Unset, Hint("ami-0123456789abcdef0", AMI)] = None
+    termination_protection: Annotated[bool, Hint("true", YES_OR_NO)] = False
     """Of the head."""
 
     # Workers
-    workers: int = Field(default=2, ge=1, le=MAX_WORKERS)
-    min_workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
-    max_workers: int = Field(default_factory=lambda data: 2 * data["workers"], ge=1, le=2 * MAX_WORKERS)
-    instance_types: tuple[str, ...] = DEFAULT_TYPES
-    on_demand_base: int = Field(default=0, ge=0)
-    on_demand_percentage: Percentage = 0
+    workers: Annotated[int, Hint("2", f"1 to {MAX_WORKERS}")] = Field(default=2, ge=1, le=MAX_WORKERS)
+    min_workers: Annotated[int, Hint("0", "0 to workers")] = Field(default=0, ge=0, le=MAX_WORKERS)
+    max_workers: Annotated[int, Hint("4", f"workers to {2 * MAX_WORKERS}")] = Field(
+        default_factory=lambda data: 2 * data["workers"], ge=1, le=2 * MAX_WORKERS
+    )
+    instance_types: Annotated[
+        tuple[str, ...], Hint("g4dn.xlarge", "a list of types that the region offers", at=(0,))
+    ] = DEFAULT_TYPES
+    on_demand_base: Annotated[int, Hint("0", "0 to maxWorkers")] = Field(default=0, ge=0)
+    on_demand_percentage: Annotated[Percentage, Hint("0", "0 to 100")] = 0
     """Of the workers above the base."""
-    max_price: Annotated[Price | None, Unset] = None
+    max_price: Annotated[Price | None, Unset, Hint("0.80", "more than 0, e.g. 0.80; or leave it out")] = None
     """USD for a spot worker's hour; without it a spot worker costs at most what AWS asks on demand."""
-    worker_volume_gb: Volume = 100
+    worker_volume_gb: Annotated[Volume, Hint("100", VOLUME_GB)] = 100
 
     # Storage and access
-    force_destroy: bool = False
+    force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False
     """Whether the bucket goes with the stack even when something is in it."""
-    key_pair: Annotated[KeyPair | None, Unset] = None
+    key_pair: Annotated[KeyPair | None, Unset, Hint("NAME", "the name of a key pair that the region has")] = (
+        None
+    )
     """Name of a key pair that the region has; without it, a key is made with the stack."""
-    private_key_file: Annotated[PrivateKeyFile | None, Unset] = None
+    private_key_file: Annotated[
+        PrivateKeyFile | None,
+        Unset,
+        Hint("~/.ssh/KEY.pem", "the path of that pair's private key on this machine"),
+    ] = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> AwsConfig:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from infra.aws import network_plan
 from infra.aws.settings import regions
-from infra.settings.section import Refusal, rm_command, set_command
+from infra.settings.commands import rm_command, set_command
+from infra.settings.refusal import Refusal
 
 if TYPE_CHECKING:
     from infra.aws.settings.config import AwsConfig
 
 PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 """RFC 1918."""
+PRIVATE_WORDS: Final = "10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
 ARCH: Final = "x86_64"
 """Of head and workers: the table has images of no other, and the head compiles what workers run."""
 WIDEST_SOURCE: Final = 8
@@ -27,7 +29,7 @@ WITHOUT_AGENT: Final = ("debian-12",)
 https://docs.aws.amazon.com/systems-manager/latest/userguide/ami-preinstalled-agent.html"""
 EVERYBODY: Final = "that is the whole internet"
 
-_SHOW: Final = "curl -s https://checkip.amazonaws.com"
+SHOW: Final = "curl -s https://checkip.amazonaws.com"
 
 
 def check(config: AwsConfig) -> None:
@@ -64,7 +66,7 @@ def _admin_cidrs(config: AwsConfig) -> None:
         )
     for place, source in enumerate(config.admin_cidrs):
         key = f"adminCidrs[{place}]"
-        mend = set_command(key, f"$({_SHOW})/32")
+        mend = set_command(key, f"$({SHOW})/32")
         if source.prefixlen < WIDEST_SOURCE:
             everybody = EVERYBODY if source.prefixlen == 0 else "that is too much of the internet"
             why = f"{everybody}; valid: /{WIDEST_SOURCE} to /32, or none at all: SSH then goes through SSM"

@@ -10,7 +10,7 @@ from infra.azure.hdinsight import COMPONENT_VERSION, VERSION
 from infra.azure.preflight.cloud import Cloud
 from infra.azure.settings import sizes
 from infra.preflight.finding import CloudCheck, Finding
-from infra.settings.section import set_command
+from infra.settings.commands import set_command
 
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.models import BillingResponseListResult, VmSizeCompatibilityFilterV2

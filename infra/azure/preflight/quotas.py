@@ -11,7 +11,7 @@ from bootstrap import azure
 from infra.azure.preflight.cloud import Cloud
 from infra.azure.settings import sizes
 from infra.preflight.finding import CloudCheck, Finding
-from infra.settings.section import set_command
+from infra.settings.commands import set_command
 
 if TYPE_CHECKING:
     from infra.azure.arm import Document

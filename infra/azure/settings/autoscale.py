@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
-from infra.settings.section import MAX_WORKERS, Refusal, Section, rm_command, set_command
+from infra.settings.commands import rm_command, set_command
+from infra.settings.refusal import Refusal
+from infra.settings.section import MAX_WORKERS, Hint, Section
 
 if TYPE_CHECKING:
     from infra.azure.settings.config import AzureConfig
@@ -17,27 +19,35 @@ Count = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
 LEAST: Final = 3
 """Below three workers HDFS stays in safe mode when one of them goes:
 https://learn.microsoft.com/azure/hdinsight/hdinsight-autoscale-clusters"""
+COUNT: Final = f"{LEAST} to {MAX_WORKERS}"
 
 
 class Slot(Section):
     """From that time on, on these days, there are that many workers."""
 
-    days: tuple[Day, ...] = Field(min_length=1)
-    time: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    days: Annotated[tuple[Day, ...], Hint("Monday", "a list of days, Monday to Sunday", at=(0,))] = Field(
+        min_length=1
+    )
+    time: Annotated[str, Hint("08:00", "HH:MM, 00:00 to 23:59")] = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     """HH:MM in the schedule's time zone."""
-    min: Count
-    max: Count
+    min: Annotated[Count, Hint("3", COUNT)]
+    max: Annotated[Count, Hint("3", COUNT)]
     """HDInsight wants both, and the same in both."""
 
 
 class Autoscale(Section):
     """Either bounds (`min`, `max`) that load moves between, or a `schedule`."""
 
-    min: Count | None = None
-    max: Count | None = None
-    time_zone: str = Field(default="UTC", pattern=r"^[A-Za-z0-9 .()+-]{3,60}$")
+    min: Annotated[Count | None, Hint("3", COUNT)] = None
+    max: Annotated[Count | None, Hint("6", COUNT)] = None
+    time_zone: Annotated[
+        str,
+        Hint("'W. Europe Standard Time'", "a time zone as Windows names it, or UTC"),
+    ] = Field(default="UTC", pattern=r"^[A-Za-z0-9 .()+-]{3,60}$")
     """As Windows calls it: `W. Europe Standard Time`."""
-    schedule: tuple[Slot, ...] = ()
+    schedule: Annotated[
+        tuple[Slot, ...], Hint("08:00", "a list of {days, time, min, max}", at=(0, "time"))
+    ] = ()
 
     @property
     def by_load(self) -> bool:

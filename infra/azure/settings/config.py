@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from infra.azure import network_plan
 from infra.azure.settings import name_rules, rules, sizes
 from infra.azure.settings.autoscale import Autoscale
-from infra.settings.section import ENCRYPTED, MAX_WORKERS, Section
+from infra.settings.section import ENCRYPTED, MAX_WORKERS, YES_OR_NO, Hint, Section
 
 StorageMode = Literal["wasbs-key", "wasbs-msi", "abfss-msi"]
 
@@ -78,6 +78,10 @@ def _not_public_half(path: str) -> str:
     return path
 
 
+def _sizes(role: sizes.Role) -> str:
+    return ", ".join(sizes.table().sizes_for(role))
+
+
 Unset = BeforeValidator(_unset)
 Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 ClusterName = Annotated[str, AfterValidator(name_rules.cluster_name)]
@@ -90,55 +94,112 @@ Password = Annotated[SecretStr | None, BeforeValidator(_password), Unset]
 class AzureConfig(Section):
     """A Spark cluster of HDInsight 5.1 in one region, or the storage that outlives it; see docs/azure.md."""
 
-    provider: Literal["azure"] = "azure"
+    provider: Annotated[Literal["azure"], Hint("azure")] = "azure"
 
     # Where, and what
-    subscription: Annotated[Guid | None, Unset] = None
+    subscription: Annotated[
+        Guid | None,
+        Unset,
+        Hint(
+            "00000000-0000-0000-0000-000000000000",
+            "the id of a subscription, as `az account show` has it",
+        ),
+    ] = None
     """Without it, `ARM_SUBSCRIPTION_ID`'s, what `az account show` shows, or the only one of the login."""
-    region: Annotated[str, AfterValidator(_region)]
-    part: Literal["cluster", "storage"] = "cluster"
+    region: Annotated[
+        str, AfterValidator(_region), Hint("westeurope", lambda: ", ".join(sizes.table().regions))
+    ]
+    part: Annotated[Literal["cluster", "storage"], Hint("cluster", "cluster, storage")] = "cluster"
     """`storage`: a stack that only holds the storage of others (their `storageStack`), and outlives them."""
-    cluster_name: Annotated[ClusterName | None, Unset] = None
+    cluster_name: Annotated[
+        ClusterName | None,
+        Unset,
+        Hint("caffe-spark-0815", f"3 to {name_rules.MAX_CLUSTER_NAME} letters, digits and hyphens"),
+    ] = None
     """Without it, the stack's name and six hexadecimal digits of a digest of its resource group's id: it is
     unique in the world."""
 
     # Network
-    cidr: Annotated[IPv4Network, AfterValidator(_vnet_range)] = IPv4Network("10.50.0.0/16")
-    admin_cidrs: tuple[Annotated[IPv4Network, BeforeValidator(_source)], ...] = ()
+    cidr: Annotated[
+        IPv4Network,
+        AfterValidator(_vnet_range),
+        Hint(
+            "10.50.0.0/16",
+            f"a range /{network_plan.LARGEST} to /{network_plan.SMALLEST} within {rules.PRIVATE_WORDS}",
+        ),
+    ] = IPv4Network("10.50.0.0/16")
+    admin_cidrs: Annotated[
+        tuple[Annotated[IPv4Network, BeforeValidator(_source)], ...],
+        Hint(f"$({rules.SHOW})/32", "a list of public IPv4 ranges, /8 to /32", at=(0,)),
+    ] = ()
     """Who may reach SSH and the gateway's pages; none only with Private Link."""
-    resource_provider_connection: Literal["inbound", "outbound"] = "inbound"
+    resource_provider_connection: Annotated[
+        Literal["inbound", "outbound"], Hint("inbound", "inbound, outbound")
+    ] = "inbound"
     """Who opens the connections between HDInsight and the cluster that it manages."""
-    private_link: bool = False
+    private_link: Annotated[bool, Hint("true", YES_OR_NO)] = False
 
     # Machines
-    workers: int = Field(default=2, ge=1, le=MAX_WORKERS)
+    workers: Annotated[int, Hint("3", f"1 to {MAX_WORKERS}")] = Field(default=2, ge=1, le=MAX_WORKERS)
     """Pulumi.yaml has a default for every stack; HDFS wants three here, which the stack file says."""
-    head_size: str = "Standard_E8_V3"
-    worker_size: str = "Standard_E8_V3"
-    zookeeper_size: str = "Standard_A2_v2"
-    autoscale: Annotated[Autoscale | None, Unset] = None
-    encryption_at_host: bool = False
+    head_size: Annotated[str, Hint("Standard_E8_V3", lambda: _sizes("head"))] = "Standard_E8_V3"
+    worker_size: Annotated[str, Hint("Standard_E8_V3", lambda: _sizes("worker"))] = "Standard_E8_V3"
+    zookeeper_size: Annotated[str, Hint("Standard_A2_v2", lambda: _sizes("zookeeper"))] = "Standard_A2_v2"
+    autoscale: Annotated[
+        Autoscale | None,
+        Unset,
+        Hint(
+            "3",
+            "min and max (by load), or timeZone and schedule: a list of days, time (HH:MM), min and max",
+            at=("min",),
+        ),
+    ] = None
+    encryption_at_host: Annotated[bool, Hint("true", YES_OR_NO)] = False
 
     # Storage
-    storage_mode: StorageMode = "wasbs-key"
-    storage_stack: Annotated[StackName | None, Unset] = None
+    storage_mode: Annotated[StorageMode, Hint("wasbs-key", "wasbs-key, wasbs-msi, abfss-msi")] = "wasbs-key"
+    storage_stack: Annotated[
+        StackName | None,
+        Unset,
+        Hint("azure-storage", "the name of a stack whose part is storage, or organization/project/name"),
+    ] = None
     """The stack whose storage this cluster uses; without it, the cluster's stack has its own."""
-    container: Annotated[str, AfterValidator(name_rules.container)] = "cluster"
-    force_destroy: bool = False
+    container: Annotated[
+        str,
+        AfterValidator(name_rules.container),
+        Hint("cluster", "3 to 63 small letters, digits and hyphens"),
+    ] = "cluster"
+    force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False
     """Whether the storage goes with the stack even when something is in it."""
 
     # Access
-    ssh_user: Annotated[str, AfterValidator(name_rules.ssh_user)] = "sshuser"
-    public_key_file: Annotated[str | None, Unset] = None
-    private_key_file: Annotated[PrivateKeyFile | None, Unset] = None
+    ssh_user: Annotated[
+        str, AfterValidator(name_rules.ssh_user), Hint("sshuser", "2 to 20 small letters, digits and hyphens")
+    ] = "sshuser"
+    public_key_file: Annotated[
+        str | None, Unset, Hint("~/.ssh/id_rsa.pub", "the path of an RSA key pair's public half")
+    ] = None
+    private_key_file: Annotated[
+        PrivateKeyFile | None,
+        Unset,
+        Hint("~/.ssh/id_rsa", "the path of that pair's private half on this machine"),
+    ] = None
     """An RSA key pair of the operator's; without it, one is made with the stack."""
-    gateway_user: Annotated[str, AfterValidator(name_rules.gateway_user)] = "admin"
-    gateway_password: Password = None
+    gateway_user: Annotated[
+        str, AfterValidator(name_rules.gateway_user), Hint("admin", "2 to 20 letters and digits")
+    ] = "admin"
+    gateway_password: Annotated[
+        Password, Hint("", f"{name_rules.MIN_PASSWORD} to {name_rules.MAX_PASSWORD} characters")
+    ] = None
     """Without it, one is made with the stack."""
 
     # What is seen of it
-    log_analytics: bool = False
-    tags: Annotated[Mapping[str, TagValue], AfterValidator(name_rules.tags)] = Field(default_factory=dict)
+    log_analytics: Annotated[bool, Hint("true", YES_OR_NO)] = False
+    tags: Annotated[
+        Mapping[str, TagValue],
+        AfterValidator(name_rules.tags),
+        Hint("42", "names and texts (`--type string` where one is true)", at=("CostCentre",)),
+    ] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_together(self) -> AzureConfig:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap.errors import ConfigError
 from infra.azure.settings.rules import SHOW
-from infra.settings.section import set_command
+from infra.settings.commands import set_command
 from infra.tags import PROJECT
 
 if TYPE_CHECKING:

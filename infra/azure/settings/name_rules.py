@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from infra.settings.section import Refusal, rm_command, set_command
+from infra.settings.commands import rm_command, set_command
+from infra.settings.refusal import Refusal
 
 MAX_CLUSTER_NAME: Final = 45
 MIN_PASSWORD: Final = 10

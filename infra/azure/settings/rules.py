@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from infra.azure import network_plan
 from infra.azure.settings import autoscale, sizes
-from infra.settings.section import Refusal, rm_command, set_command
+from infra.settings.commands import rm_command, set_command
+from infra.settings.refusal import Refusal
 
 if TYPE_CHECKING:
     from infra.azure.settings.config import AzureConfig, Machines
 
 PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 """RFC 1918."""
+PRIVATE_WORDS: Final = "10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
 WIDEST_SOURCE: Final = 8
 """Prefix length of the widest range that may be let in."""
 MAX_SOURCES: Final = 50

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from bootstrap.errors import ConfigError
-from infra.aws.settings import guide
 from infra.aws.settings.config import AwsConfig
 from infra.config import load
 
@@ -118,11 +117,6 @@ def test_head_and_workers_have_images_of_one_distribution(
     assert head in config.ami_parameter("head")
     assert worker in config.ami_parameter("worker")
     assert config.ssh_user == user
-
-
-def test_the_guide_has_every_key() -> None:
-    keys = [field.alias for field in AwsConfig.model_fields.values()]
-    assert list(guide.guide()) == keys
 
 
 def test_importing_it_imports_no_pulumi() -> None:

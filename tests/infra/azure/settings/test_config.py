@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from bootstrap.errors import ConfigError
-from infra.azure.settings import guide
 from infra.azure.settings.config import AzureConfig
 from infra.config import load
 from infra.settings.section import ENCRYPTED
@@ -118,10 +117,6 @@ def test_a_password_that_only_the_engine_can_read_is_left_alone() -> None:
 
 def test_a_password_is_never_shown() -> None:
     assert GOOD not in repr(loaded(gatewayPassword=GOOD))
-
-
-def test_the_guide_has_every_key() -> None:
-    assert list(guide.guide()) == [field.alias for field in AzureConfig.model_fields.values()]
 
 
 def test_importing_it_imports_no_pulumi() -> None:
