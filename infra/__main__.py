@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pulumi
 from pulumi.runtime.config import CONFIG
 
 from bootstrap.errors import CaffeSparkError
 from infra import config
+from infra.registry import PROVIDERS
 
 SAID_ALREADY: Final = 32
 """Tells the language host that the user has read why; with RunError it adds `an unhandled error occurred`."""
@@ -24,8 +24,8 @@ def main() -> None:
         # The whole namespace, not key by key: a misspelt key has to be seen.
         settings = config.load(CONFIG.get(), stack)
         # A cloud's resources take a second to import, and the others' stacks do without them.
-        program = import_module(f"infra.{settings.provider}.program").program
-        outputs: dict[str, Any] = program(settings, stack, str(Path.cwd()))
+        program = PROVIDERS[settings.provider].program
+        outputs = program(settings, stack, str(Path.cwd()))
     except CaffeSparkError as error:
         pulumi.log.error(str(error))
         sys.exit(SAID_ALREADY)

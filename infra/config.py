@@ -9,30 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from bootstrap.errors import ConfigError
-from infra.aws.settings.config import AwsConfig
-from infra.azure.settings.config import AzureConfig
-from infra.local.settings.config import LocalConfig
+from infra.registry import PROVIDERS
 from infra.settings.refusal import one_line
-from infra.settings.section import ENCRYPTED
+from infra.settings.section import ENCRYPTED, StackSettings
 from infra.tags import PROJECT
 
-StackConfig = LocalConfig | AwsConfig | AzureConfig
 
-PROVIDERS: Final[Mapping[str, type[StackConfig]]] = {
-    "local": LocalConfig,
-    "aws": AwsConfig,
-    "azure": AzureConfig,
-}
-"""Name of a provider, and of its folder here → what its stacks may say."""
-
-
-def load(values: Mapping[str, str], stack: str) -> StackConfig:
+def load(values: Mapping[str, str], stack: str) -> StackSettings:
     """The stack's configuration from `namespace:key` → text, as the engine hands it over.
 
     Raises:
@@ -43,21 +32,22 @@ def load(values: Mapping[str, str], stack: str) -> StackConfig:
         namespace, _, key = name.partition(":")
         if namespace == PROJECT:
             given[key] = _value(text)
-    provider = given.get("provider", "local")
-    try:
-        if isinstance(provider, str) and provider in PROVIDERS:
-            return PROVIDERS[provider].model_validate(given)
-    except ValidationError as error:
-        raise one_line(error, PROVIDERS[provider], stack) from None
     *others, last = PROVIDERS
-    raise ConfigError(
-        f"{PROJECT}:provider = {provider!r}",
-        f"there is none of that name; this version has only the providers {', '.join(others)} and {last}",
-        f"Run `pulumi config set provider {others[0]} --stack {stack}`.",
-    )
+    name = given.get("provider", others[0])
+    if not isinstance(name, str) or name not in PROVIDERS:
+        raise ConfigError(
+            f"{PROJECT}:provider = {name!r}",
+            f"there is none of that name; this version has only the providers {', '.join(others)} and {last}",
+            f"Run `pulumi config set provider {others[0]} --stack {stack}`.",
+        )
+    schema = PROVIDERS[name].settings
+    try:
+        return schema.model_validate(given)
+    except ValidationError as error:
+        raise one_line(error, schema, stack) from None
 
 
-def from_file(path: Path, stack: str) -> StackConfig:
+def from_file(path: Path, stack: str) -> StackSettings:
     """The configuration in a stack file `Pulumi.<stack>.yaml`, read without an engine.
 
     Raises:

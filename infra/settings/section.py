@@ -28,6 +28,12 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
+class StackSettings(Section):
+    """Settings of a whole stack; every provider has its own, all told apart by `provider`."""
+
+    provider: str
+
+
 @dataclass(frozen=True)
 class Hint:
     """Metadata of a `Section`'s field: an example value for `pulumi config set`, and the valid values.

@@ -5,6 +5,7 @@ For providers, which run beside the program: the engine hands them the configura
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +42,16 @@ def read(stack: str, start: Path | None = None) -> dict[str, Any]:
         for name, value in found.items()
         if name.startswith(f"{PROJECT}:")
     }
+
+
+def declared(root: Path) -> dict[str, dict[str, Any]]:
+    """Stack → what its file says, unchecked: the stack may be gone, or its file half edited."""
+    found = {}
+    for file in sorted(root.glob("Pulumi.*.yaml")):
+        name = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        with contextlib.suppress(yaml.YAMLError, AttributeError):
+            found[name] = read(name, root)
+    return found
 
 
 def write(stack: str, values: Mapping[str, str], start: Path | None = None) -> None:

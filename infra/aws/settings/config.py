@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from infra.aws import network_plan
 from infra.aws.settings import regions, rules
-from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, Section
+from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, StackSettings
 
 Role = Literal["head", "worker"]
 
@@ -78,7 +78,7 @@ PrivateKeyFile = Annotated[str, AfterValidator(_not_public_half)]
 Unset = BeforeValidator(_unset)
 
 
-class AwsConfig(Section):
+class AwsConfig(StackSettings):
     """A head and a group of spot workers in one region; see docs/aws.md for each key."""
 
     provider: Annotated[Literal["aws"], Hint("aws")] = "aws"

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from infra.azure import network_plan
 from infra.azure.settings import name_rules, rules, sizes
 from infra.azure.settings.autoscale import Autoscale
-from infra.settings.section import ENCRYPTED, MAX_WORKERS, YES_OR_NO, Hint, Section
+from infra.settings.section import ENCRYPTED, MAX_WORKERS, YES_OR_NO, Hint, StackSettings
 
 StorageMode = Literal["wasbs-key", "wasbs-msi", "abfss-msi"]
 
@@ -91,7 +91,7 @@ TagValue = Annotated[str, BeforeValidator(_text)]
 Password = Annotated[SecretStr | None, BeforeValidator(_password), Unset]
 
 
-class AzureConfig(Section):
+class AzureConfig(StackSettings):
     """A Spark cluster of HDInsight 5.1 in one region, or the storage that outlives it; see docs/azure.md."""
 
     provider: Annotated[Literal["azure"], Hint("azure")] = "azure"

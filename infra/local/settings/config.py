@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from infra.settings.refusal import Refusal
-from infra.settings.section import MAX_WORKERS, Hint, Section, setting
+from infra.settings.section import MAX_WORKERS, Hint, Section, StackSettings, setting
 
 MIN_MEMORY_MB: Final = 2048
 """HDFS, Spark's daemons, an executor and a trainer do not fit into less (see `infra.local.program`)."""
@@ -69,7 +69,7 @@ class BlobStorage(Section):
     ] = Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")
 
 
-class LocalConfig(Section):
+class LocalConfig(StackSettings):
     """A cluster of containers on this machine."""
 
     provider: Annotated[Literal["local"], Hint("local")] = "local"

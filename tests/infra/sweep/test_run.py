@@ -12,11 +12,8 @@ import pytest
 from rich.console import Console
 
 from bootstrap.errors import ConfigError, NoCredentials, ServiceDown
-from infra import clouds
-from infra.aws.settings.config import AwsConfig
-from infra.azure.settings.config import AzureConfig
+from infra.sweep import run
 
-ROOT = Path(__file__).resolve().parents[2]
 NOBODY = NoCredentials("a cloud", "there are no credentials", "Log in.")
 
 
@@ -34,14 +31,6 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / f"Pulumi.{name}.yaml").write_text(f"config:\n{text}\n")
     (tmp_path / "Pulumi.broken.yaml").write_text("config: [")
     return tmp_path
-
-
-def test_a_stacks_file_says_what_it_is() -> None:
-    assert isinstance(clouds.configured(ROOT, "aws-eu-west-1", {})[1], AwsConfig)
-    name, config = clouds.configured(ROOT, "azure-west-europe", {})
-    assert (name, type(config)) == ("azure-west-europe", AzureConfig)
-    with pytest.raises(ConfigError, match=r"runs on this machine.*aws-eu-west-1, azure-west-europe"):
-        clouds.configured(ROOT, "dev", {})
 
 
 @pytest.mark.parametrize(
@@ -62,7 +51,7 @@ def test_a_stacks_file_says_what_it_is() -> None:
 def test_the_clouds_that_are_meant(
     root: Path, stack: str | None, regions: list[str] | None, meant: list[str]
 ) -> None:
-    assert clouds.meant(root, stack, regions) == meant
+    assert [provider.title for provider in run.meant(root, stack, regions)] == meant
 
 
 class Sweeps:
@@ -72,7 +61,7 @@ class Sweeps:
         self.asked: dict[str, dict[str, Any]] = {}
         self.ends: dict[str, bool | Exception] = {"aws": True, "azure": True}
         for name in self.ends:
-            monkeypatch.setattr(f"infra.{name}.sweep.sweep", self._of(name))
+            monkeypatch.setattr(f"infra.{name}.sweep.run.sweep", self._of(name))
 
     def _of(self, name: str) -> Callable[..., Any]:
         def search(stack: str | None, regions: list[str] | None, _: Console, **more: Any) -> Any:
@@ -90,14 +79,14 @@ def sweeps(monkeypatch: pytest.MonkeyPatch) -> Sweeps:
     return Sweeps(monkeypatch)
 
 
-def run(root: Path, stack: str | None = None, regions: list[str] | None = None) -> tuple[bool, str]:
+def swept(root: Path, stack: str | None = None, regions: list[str] | None = None) -> tuple[bool, str]:
     said = io.StringIO()
     console = Console(file=said, width=200)
-    return clouds.sweep(root, stack, regions, console=console, alive={"up"}), said.getvalue()
+    return run.sweep(root, stack, regions, console=console, alive={"up"}), said.getvalue()
 
 
 def test_without_a_stack_both_are_searched(root: Path, sweeps: Sweeps) -> None:
-    assert run(root) == (True, "")
+    assert swept(root) == (True, "")
     assert sweeps.asked == {
         "aws": {"stack": None, "regions": None, "alive": {"up"}},
         "azure": {
@@ -111,13 +100,13 @@ def test_without_a_stack_both_are_searched(root: Path, sweeps: Sweeps) -> None:
 
 
 def test_a_stacks_own_subscription_is_the_one_to_search(root: Path, sweeps: Sweeps) -> None:
-    run(root, "in-azure")
+    swept(root, "in-azure")
     assert list(sweeps.asked) == ["azure"]
     assert sweeps.asked["azure"]["subscription_id"] == "abc"
 
 
 def test_each_cloud_gets_its_own_regions(root: Path, sweeps: Sweeps) -> None:
-    run(root, regions=["eu-west-1", "westeurope"])
+    swept(root, regions=["eu-west-1", "westeurope"])
     assert sweeps.asked["aws"]["regions"] == ["eu-west-1"]
     assert sweeps.asked["azure"]["regions"] == ["westeurope"]
 
@@ -127,7 +116,7 @@ def test_one_that_nobody_has_logged_in_to_is_named_and_no_failure(
     closed: str, root: Path, sweeps: Sweeps
 ) -> None:
     sweeps.ends[closed] = NOBODY
-    clean, said = run(root)
+    clean, said = swept(root)
     assert clean
     assert said.lower() == f"not asked: {closed}: there are no credentials\n"
 
@@ -135,12 +124,12 @@ def test_one_that_nobody_has_logged_in_to_is_named_and_no_failure(
 @pytest.mark.parametrize("leaky", ["aws", "azure"])
 def test_a_leak_in_either_is_no_success(leaky: str, root: Path, sweeps: Sweeps) -> None:
     sweeps.ends[leaky] = False
-    assert run(root) == (False, "")
+    assert swept(root) == (False, "")
 
 
 def test_one_that_does_not_answer_is_a_failure_and_the_other_is_searched(root: Path, sweeps: Sweeps) -> None:
     sweeps.ends["aws"] = ServiceDown("AWS", "it cannot be reached", "Look at the network.")
-    clean, said = run(root)
+    clean, said = swept(root)
     assert not clean
     assert said == "not searched: AWS: AWS: it cannot be reached. Look at the network.\n"
     assert "azure" in sweeps.asked
@@ -149,19 +138,19 @@ def test_one_that_does_not_answer_is_a_failure_and_the_other_is_searched(root: P
 def test_where_none_can_be_asked_nothing_is_called_clean(root: Path, sweeps: Sweeps) -> None:
     sweeps.ends = dict.fromkeys(sweeps.ends, NOBODY)
     with pytest.raises(ConfigError, match=r"AWS: there are no credentials; Azure: .*`az login`"):
-        run(root)
+        swept(root)
 
 
 def test_the_only_one_that_is_meant_fails_in_its_own_words(root: Path, sweeps: Sweeps) -> None:
     sweeps.ends["azure"] = NOBODY
     with pytest.raises(NoCredentials):
-        run(root, "in-azure")
+        swept(root, "in-azure")
 
 
 def test_a_cloud_whose_packages_are_not_here_is_one_that_cannot_be_asked(
     root: Path, sweeps: Sweeps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "infra.azure.sweep", None)
-    clean, said = run(root)
+    clean, said = swept(root)
     assert clean
     assert said.startswith("not asked: Azure: its packages are not installed here")
