@@ -130,7 +130,7 @@ class Blobs:
             ConfigError, StackError: no login, no right, a wrong key; there is no such container.
             ServiceDown: storage cannot be reached.
         """
-        with self._in_our_words(f"reading {self.url(path)}"):
+        with self._translate_errors(f"reading {self.url(path)}"):
             try:
                 return self.client.download_blob(path.lstrip("/")).readall()
             except ResourceNotFoundError as error:
@@ -144,7 +144,7 @@ class Blobs:
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
-        with self._in_our_words(f"writing {self.url(path)}"):
+        with self._translate_errors(f"writing {self.url(path)}"):
             self.client.upload_blob(path.lstrip("/"), data, overwrite=True)
 
     def exists(self, path: str) -> bool:
@@ -153,7 +153,7 @@ class Blobs:
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
-        with self._in_our_words(f"looking for {self.url(path)}"):
+        with self._translate_errors(f"looking for {self.url(path)}"):
             blob = self.client.get_blob_client(path.lstrip("/"))
             try:
                 blob.get_blob_properties()
@@ -169,13 +169,13 @@ class Blobs:
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
-        with self._in_our_words(f"listing {self.url(prefix)}"):
+        with self._translate_errors(f"listing {self.url(prefix)}"):
             return sorted(self.client.list_blob_names(name_starts_with=prefix.lstrip("/") or None))
 
     @contextmanager
-    def _in_our_words(self, doing: str) -> Iterator[None]:
+    def _translate_errors(self, doing: str) -> Iterator[None]:
         """What storage says in its own way; the rest is said as for any other service of Azure."""
-        with azure.in_our_words(doing, self.stack):
+        with azure.translate_errors(doing, self.stack):
             try:
                 yield
             except (HttpResponseError, ServiceRequestError) as error:

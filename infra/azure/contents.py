@@ -127,8 +127,8 @@ def blobs(url: str, container: str, key: str, stack: str) -> Iterator[tuple[str,
     from bootstrap import azure
 
     looking = f"looking into container {container} of {url}"
-    client = ContainerClient(url, container, credential=key, **azure.HASTY)
-    with azure.in_our_words(looking, stack), client:
+    client = ContainerClient(url, container, credential=key, **azure.FAIL_FAST)
+    with azure.translate_errors(looking, stack), client:
         try:
             for blob in client.list_blobs():
                 yield blob.name, blob.size

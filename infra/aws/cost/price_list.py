@@ -65,11 +65,11 @@ def refresh(config: AwsConfig) -> Path:
     document = BOOK.current()
     names = list(dict.fromkeys([config.head_type, *config.instance_types]))
     session = aws.session()
-    with aws.in_our_words("asking for spot prices"):
-        ec2 = session.client("ec2", region_name=config.region, config=aws.PATIENT)
+    with aws.translate_errors("asking for spot prices"):
+        ec2 = session.client("ec2", region_name=config.region, config=aws.RETRY)
         spot = spot_prices(ec2, names)
-    with aws.in_our_words("asking for list prices"):
-        pricing = session.client("pricing", region_name=PRICING_REGION, config=aws.PATIENT)
+    with aws.translate_errors("asking for list prices"):
+        pricing = session.client("pricing", region_name=PRICING_REGION, config=aws.RETRY)
         types = {name: _machine(pricing, config.region, name) for name in names}
         services = {key: _service(pricing, config.region, product) for key, product in PRODUCTS.items()}
     found = {

@@ -35,7 +35,7 @@ def local_checks(config: AwsConfig, stack: str) -> list[LocalCheck]:
 
 def _pair(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
     name = str(config.key_pair)
-    with aws.in_our_words(f"looking for key pair {name}"):
+    with aws.translate_errors(f"looking for key pair {name}"):
         try:
             found = cloud.ec2.describe_key_pairs(KeyNames=[name], IncludePublicKey=True)["KeyPairs"][0]
         except ClientError as error:

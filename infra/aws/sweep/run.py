@@ -48,8 +48,8 @@ def sweep(
         ServiceDown: AWS cannot be reached at all.
     """
     session = aws.session()
-    with aws.in_our_words("asking who we are"):
-        sts = session.client("sts", region_name=session.region_name or HOME, config=aws.PATIENT)
+    with aws.translate_errors("asking who we are"):
+        sts = session.client("sts", region_name=session.region_name or HOME, config=aws.RETRY)
         number = sts.get_caller_identity()["Account"]
     enabled, disabled = _regions(session, regions)
     where = f"{some(len(enabled), 'region')} of account {number}"
@@ -83,8 +83,8 @@ def _regions(
     session: boto3.session.Session, wanted: Sequence[str] | None
 ) -> tuple[list[str], list[Unsearched]]:
     """The regions to search, and those of `wanted` that the account has not enabled."""
-    with aws.in_our_words("listing regions"):
-        ec2 = session.client("ec2", region_name=session.region_name or HOME, config=aws.PATIENT)
+    with aws.translate_errors("listing regions"):
+        ec2 = session.client("ec2", region_name=session.region_name or HOME, config=aws.RETRY)
         known = ec2.describe_regions(AllRegions=True)["Regions"]
     enabled = {one["RegionName"]: one.get("OptInStatus") != "not-opted-in" for one in known}
     if wanted is None:
@@ -106,10 +106,10 @@ def _regions(
 def _place(session: boto3.session.Session, region: str, stack: str | None, table: prices.Prices) -> Place:
     return Place(
         region=region,
-        ec2=session.client("ec2", region_name=region, config=aws.PATIENT),
-        autoscaling=session.client("autoscaling", region_name=region, config=aws.PATIENT),
-        logs=session.client("logs", region_name=region, config=aws.PATIENT),
-        ssm=session.client("ssm", region_name=region, config=aws.PATIENT),
+        ec2=session.client("ec2", region_name=region, config=aws.RETRY),
+        autoscaling=session.client("autoscaling", region_name=region, config=aws.RETRY),
+        logs=session.client("logs", region_name=region, config=aws.RETRY),
+        ssm=session.client("ssm", region_name=region, config=aws.RETRY),
         stack=stack,
         prices=table.of(region),
     )
@@ -124,8 +124,8 @@ def _account_job(
 ) -> Callable[[], Results]:
     home = session.region_name or HOME
     asked = account.Account(
-        s3=session.client("s3", region_name=home, config=aws.PATIENT),
-        iam=session.client("iam", region_name=home, config=aws.PATIENT),
+        s3=session.client("s3", region_name=home, config=aws.RETRY),
+        iam=session.client("iam", region_name=home, config=aws.RETRY),
         stack=stack,
         prices=table,
         regions=regions,
@@ -142,7 +142,7 @@ def _search(where: str, finders: Mapping[str, Callable[[Asked], Iterator[Leak]]]
             results.unsearched.append(Unsearched(where, kind, unreachable))
             continue
         try:
-            with aws.in_our_words(f"listing {kind}s"):
+            with aws.translate_errors(f"listing {kind}s"):
                 results.leaks += find(asked)
         except CaffeSparkError as error:
             results.unsearched.append(Unsearched(where, kind, error.why))

@@ -74,9 +74,9 @@ def refresh(config: AzureConfig, *, url: str = URL) -> Path:
     document = BOOK.current()
     names = list(dict.fromkeys(one.size for one in config.machines))
     client: PipelineClient[Any, Any] = PipelineClient(
-        url, policies=[UserAgentPolicy(**azure.PATIENT), RetryPolicy(**azure.PATIENT)], **azure.PATIENT
+        url, policies=[UserAgentPolicy(**azure.RETRY), RetryPolicy(**azure.RETRY)], **azure.RETRY
     )
-    with client, _in_our_words():
+    with client, _translate_errors():
         nodes = list(_items(client, url, "HDInsight", config.region))
         listed = {
             (one.service, one.product): list(_items(client, url, one.service, "", one.product))
@@ -127,14 +127,14 @@ def price(items: Iterable[Item], meter: Meter, region: str) -> Decimal | None:
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Failures in one line. No login and no stack is in a request: none is what it is refused for.
 
     Raises:
         ServiceDown: the list refuses to answer, or cannot be reached.
     """
     doing = "asking for list prices"
-    with azure.in_our_words(doing, ""):
+    with azure.translate_errors(doing, ""):
         try:
             yield
         except HttpResponseError as error:

@@ -79,7 +79,7 @@ def _matches(action: str, patterns: Iterable[str]) -> bool:
 
 def _rights(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
     scope = f"/subscriptions/{cloud.subscription}"
-    with azure.in_our_words("asking for this login's rights", stack):
+    with azure.translate_errors("asking for this login's rights", stack):
         found = list(cloud.arm.every(f"{scope}/providers/Microsoft.Authorization/permissions", PERMISSIONS))
     missing = lacking(needed(config), found)
     if not missing:

@@ -46,7 +46,7 @@ class Cloud:
         subscription = str(found["subscriptionId"])
         known = names_of(config, stack, subscription)
         group = cluster = None
-        with azure.in_our_words(f"looking for resource group {known['group']}", stack):
+        with azure.translate_errors(f"looking for resource group {known['group']}", stack):
             group = arm.find(known["group_id"], RESOURCES)
             if group is not None and ours(group, stack):
                 provider = f"{known['group_id']}/providers/Microsoft.HDInsight"

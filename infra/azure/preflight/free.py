@@ -56,7 +56,7 @@ def _cluster(cloud: Cloud, stack: str) -> Finding:
         return Finding(CLUSTER, "holds", f"{name} is this stack's")
     from azure.mgmt.hdinsight.models import NameAvailabilityCheckRequestParameters
 
-    with azure.in_our_words(f"asking whether the name {name} is free", stack):
+    with azure.translate_errors(f"asking whether the name {name} is free", stack):
         asked = NameAvailabilityCheckRequestParameters(name=name, type="clusters")
         answer = cloud.locations.check_name_availability(cloud.region, asked)
     if answer.name_available:
@@ -83,7 +83,7 @@ def _kept(cloud: Cloud, config: AzureConfig, name: str, stack: str) -> Finding:
 def _account(cloud: Cloud, part: str, stack: str) -> Finding:
     name = cloud.names[part]
     path = f"/subscriptions/{cloud.subscription}/providers/Microsoft.Storage/checkNameAvailability"
-    with azure.in_our_words(f"asking whether the name {name} is free", stack):
+    with azure.translate_errors(f"asking whether the name {name} is free", stack):
         body = {"name": name, "type": "Microsoft.Storage/storageAccounts"}
         answer = cloud.arm.post(path, STORAGE, body)
         if answer.get("nameAvailable"):

@@ -46,7 +46,7 @@ def _by_table(name: str, config: AzureConfig) -> Finding:
 
 
 def _region(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
-    with azure.in_our_words(f"asking what HDInsight has in {config.region}", stack):
+    with azure.translate_errors(f"asking what HDInsight has in {config.region}", stack):
         found = cloud.locations.get_capabilities(config.region)
     title = sizes.table().regions[config.region].title
     places = {place.upper() for part in (found.regions or {}).values() for place in part.available or []}
@@ -89,7 +89,7 @@ def _is(version: str, wanted: str) -> bool:
 
 
 def _sizes(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
-    with azure.in_our_words(f"asking which sizes HDInsight has in {config.region}", stack):
+    with azure.translate_errors(f"asking which sizes HDInsight has in {config.region}", stack):
         found = cloud.locations.list_billing_specs(config.region)
     for one in config.machines:
         node = NODES[one.role]

@@ -35,7 +35,7 @@ def _check(name: str, stack: str) -> CloudCheck[Cloud]:
 
 
 def _registered(cloud: Cloud, name: str, stack: str) -> Finding:
-    with azure.in_our_words(f"looking at resource provider {name}", stack):
+    with azure.translate_errors(f"looking at resource provider {name}", stack):
         path = f"/subscriptions/{cloud.subscription}/providers/{name}"
         state = cloud.arm.get(path, RESOURCES).get("registrationState", "unknown")
     if state == REGISTERED:

@@ -60,7 +60,7 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 
 def _quotas(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
-    with azure.in_our_words(f"asking for HDInsight's quota in {config.region}", stack):
+    with azure.translate_errors(f"asking for HDInsight's quota in {config.region}", stack):
         usages = cloud.locations.list_usages(config.region).value or []
     wanted, mine = demand(config), own(cloud.cluster)
     found = []

@@ -51,13 +51,13 @@ def plan(
 def _who(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Introduced[Cloud]:
     """Who asks, for which subscription, and what of the stack is there."""
     try:
-        arm = Arm.of(azure.HASTY)
+        arm = Arm.of(azure.FAIL_FAST)
         found = subscription.found(arm, config.subscription, stack, env)
         first = [account.login(found)]
     except CaffeSparkError as error:
         return Introduced([failure(account.LOGIN, error)], None, _why(error))
     try:
-        return Introduced(first, Cloud.of(arm, found, config, stack, azure.PATIENT))
+        return Introduced(first, Cloud.of(arm, found, config, stack, azure.RETRY))
     except CaffeSparkError as error:
         return Introduced([*first, failure(free.GROUP, error)], None, error.why)
 

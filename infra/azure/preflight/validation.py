@@ -31,7 +31,7 @@ def _validate(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
     from infra.azure.preflight.body import body, stand_ins
 
     request = json.dumps(body(config, stack, cloud.names, cloud.tenant)).encode()
-    with azure.in_our_words("having the request checked", stack):
+    with azure.translate_errors("having the request checked", stack):
         answer = cloud.locations.validate_cluster_create_request(
             config.region, io.BytesIO(request), content_type=CONTENT
         )

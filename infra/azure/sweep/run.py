@@ -49,7 +49,7 @@ def sweep(
         ServiceDown: Azure cannot be reached at all.
     """
     _check(regions)
-    arm, named = Arm.of(azure.HASTY), stack or ""
+    arm, named = Arm.of(azure.FAIL_FAST), stack or ""
     there = (
         [subscription.found(arm, subscription_id, named, {})]
         if subscription_id
@@ -59,7 +59,7 @@ def sweep(
         raise ConfigError("Azure (listing subscriptions)", "this login sees none", "Run `az login`.")
     where = f"{some(len(there), 'subscription')} of Azure"
     console.print(f"searching {where}", soft_wrap=True, highlight=False, markup=False)
-    table, patient = prices.load(), Arm.of(azure.PATIENT)
+    table, patient = prices.load(), Arm.of(azure.RETRY)
     wanted = None if regions is None else frozenset(regions)
     places = [Place(str(one["subscriptionId"]), patient, table, stack, wanted) for one in there]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -118,7 +118,7 @@ def _search(place: Place, found: Document, stack: str) -> Results:
     results = Results()
     name = str(found.get("displayName") or place.subscription)
     try:
-        with azure.in_our_words(f"searching subscription {name}", stack):
+        with azure.translate_errors(f"searching subscription {name}", stack):
             results.leaks += find(place)
     except CaffeSparkError as error:
         results.unsearched.append(Unsearched(f"subscription {name}", "everything", error.why))

@@ -131,7 +131,7 @@ def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PriceLis
     thread.start()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv(prices.VARIABLE, raising=False)
-    monkeypatch.setattr(azure, "PATIENT", {**azure.PATIENT, "retry_backoff_factor": 0.01})
+    monkeypatch.setattr(azure, "RETRY", {**azure.RETRY, "retry_backoff_factor": 0.01})
     yield made
     server.shutdown()
     thread.join()
