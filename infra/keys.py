@@ -20,6 +20,17 @@ RSA_BITS: Final = 3072
 """As strong as Ed25519's; only for clouds that take no other kind."""
 
 
+_LOAD: Final = (
+    "pulumi stack output cluster --show-secrets --stack {stack} | "
+    """python3 -c 'import json, sys; print(json.load(sys.stdin)["ssh"]["private_key"])' | ssh-add -q - && """
+)
+
+
+def ssh_command(stack: str, key_file: str | None) -> str:
+    """`ssh` with the operator's key file; else after loading the stack's key, which is never a file."""
+    return f"ssh -i {key_file}" if key_file else f"{_LOAD.format(stack=stack)}ssh"
+
+
 class SshKeyProvider(Provider):
     """Makes a key; it changes only when it is replaced by hand."""
 

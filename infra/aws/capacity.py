@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
 SIZES: Final = {"least": "MinSize", "most": "MaxSize", "desired": "DesiredCapacity"}
-"""All three in one call: one by one, a new maximum may lie below the old minimum."""
+"""Property, as stacks have it in their state → AWS's parameter.
+
+All three go in one call: one by one, a new maximum may lie below the old minimum."""
 
 
 class CapacityProvider(Provider):
@@ -63,12 +65,12 @@ class Capacity(Resource, module="aws", name="Capacity"):
         region: str,
         group: pulumi.Input[str],
         arn: pulumi.Input[str],
-        least: int,
-        most: int,
-        desired: int,
+        min_size: int,
+        max_size: int,
+        desired_capacity: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        sizes = {"least": least, "most": most, "desired": desired}
+        sizes = {"least": min_size, "most": max_size, "desired": desired_capacity}
         super().__init__(
             CapacityProvider(), name, {"region": region, "group": group, "arn": arn, **sizes}, opts
         )

@@ -15,7 +15,7 @@ from infra.azure.settings.config import AzureConfig
 
 
 @dataclass(frozen=True)
-class Place:
+class StackContext:
     """`here` are the options that every component gets."""
 
     stack: str
@@ -28,7 +28,7 @@ class Place:
     here: pulumi.ResourceOptions
 
 
-def make(config: AzureConfig, stack: str, subscription: str) -> Place:
+def make_context(config: AzureConfig, stack: str, subscription: str) -> StackContext:
     """The stack's own provider, and its resource group."""
     provider = azure_native.Provider(
         "azure",
@@ -49,4 +49,4 @@ def make(config: AzureConfig, stack: str, subscription: str) -> Place:
         tags=labels,
         opts=here,
     )
-    return Place(stack, subscription, config.region, named(group, name), group.id, labels, here)
+    return StackContext(stack, subscription, config.region, named(group, name), group.id, labels, here)

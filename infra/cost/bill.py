@@ -19,7 +19,7 @@ EXACT: Final = Decimal("0.0001")
 class Line:
     """So many of a thing, each for so many USD an hour; where there is one price, `low` and `high` are it.
 
-    There are `count` of them, or where `most` is given up to so many.
+    There are `count` of them, or where `max_count` is given up to so many.
     """
 
     what: str
@@ -29,17 +29,17 @@ class Line:
     note: str = ""
     worker: bool = False
     """Whether it would be another price if every worker were on demand."""
-    most: int | None = None
+    max_count: int | None = None
 
     @property
     def range(self) -> tuple[Decimal, Decimal]:
         """USD an hour for all of them."""
-        return self.count * self.low, (self.most or self.count) * self.high
+        return self.count * self.low, (self.max_count or self.count) * self.high
 
     @property
     def count_text(self) -> str:
         """`3`, or `3 to 6`."""
-        return str(self.count) if self.most is None else f"{self.count} to {self.most}"
+        return str(self.count) if self.max_count is None else f"{self.count} to {self.max_count}"
 
 
 @dataclass(frozen=True)
@@ -99,12 +99,14 @@ class Parts:
         self.lines: list[Line] = []
         self.missing: list[str] = []
 
-    def add(self, what: str, count: int, unit: Decimal | None, most: int | None = None) -> None:
+    def add(self, what: str, count: int, unit: Decimal | None, max_count: int | None = None) -> None:
         """So many of a thing with one price."""
         if unit is None:
             self.missing.append(what)
         else:
-            self.lines.append(Line(what, count, unit, unit, most=None if most == count else most))
+            self.lines.append(
+                Line(what, count, unit, unit, max_count=None if max_count == count else max_count)
+            )
 
 
 def usd(amount: Decimal, to: Decimal = CENT) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
+from bootstrap.console import print_line
 from infra.cost.bill import Bill, span, usd
 
 MILLION: Final = 1_000_000
@@ -86,7 +87,7 @@ def show(
     else:
         lines += [f"a job    {again(bill, before)}", f"         {job(bill, before.images_per_s, images)}"]
     for line in lines:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(console, line)
     return bill
 
 

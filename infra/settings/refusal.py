@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from typing import Final
 
 from pydantic import ValidationError
@@ -28,6 +29,11 @@ class Refusal(ValueError):
     def __init__(self, key: str, given: object, why: str, command: str) -> None:
         super().__init__(why)
         self.key, self.given, self.why, self.command = key, given, why, command
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a message lists them."""
+    return ", ".join(names)
 
 
 def one_line(error: ValidationError, section: type[Section], stack: str) -> ConfigError:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
+from bootstrap.console import print_line
 from infra.sweep.leak import Leak, Unsearched, commands
 from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG
 
@@ -41,7 +42,7 @@ def tell(found: Found, console: Console) -> None:
     if found.leaks:
         console.print(_table(found.leaks))
     for line in _lines(found):
-        console.print(line, soft_wrap=True, highlight=False, markup=False)
+        print_line(console, line)
 
 
 def total(leaks: Iterable[Leak]) -> str:

@@ -60,7 +60,13 @@ BucketContents("bucket-contents", stack="x", region="eu-west-1", bucket="caffe-s
 Upload("script", region="eu-west-1", bucket="caffe-spark-x-1", key="1.sh", content=secret.value)
 ImagePins("images", stack="x", head="ami-0123456789abcdef0", worker="ami-0123456789abcdef1")
 Capacity(
-    "capacity", region="eu-west-1", group="caffe-spark-x-workers", arn="arn:1", least=0, most=4, desired=2
+    "capacity",
+    region="eu-west-1",
+    group="caffe-spark-x-workers",
+    arn="arn:1",
+    min_size=0,
+    max_size=4,
+    desired_capacity=2,
 )
 StorageContents(
     "storage-contents",

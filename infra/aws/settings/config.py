@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from ipaddress import IPv4Network, ip_network
+from functools import partial
+from ipaddress import IPv4Network
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from infra.aws import network_plan
 from infra.aws.settings import regions, rules
+from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
+from infra.settings.network import SOURCES, private_range, range_hint
 from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, StackSettings
 
 Role = Literal["head", "worker"]
@@ -29,26 +32,12 @@ _PRICE: Final = re.compile(r"\d+(\.\d+)?")
 
 
 def _region(name: str) -> str:
-    if name not in regions.table().regions:
-        raise ValueError("the table of regions has none of that name")
-    return name
+    return known_region(name, regions.table().regions)
 
 
 def _vpc_range(cidr: IPv4Network) -> IPv4Network:
-    if not any(cidr.subnet_of(private) for private in rules.PRIVATE):
-        raise ValueError("it is not a private range")
-    if not network_plan.LARGEST <= cidr.prefixlen <= network_plan.SMALLEST:
-        size = "large" if cidr.prefixlen < network_plan.LARGEST else "small"
-        raise ValueError(f"it is too {size} for a VPC with a public and a private subnet in each zone")
-    return cidr
-
-
-def _source(value: object) -> object:
-    """An IPv4 range; what pydantic would say of another is not said in the terms of a firewall."""
-    network = ip_network(str(value))
-    if network.version != 4:  # noqa: PLR2004
-        raise ValueError("the stack's VPC speaks IPv4 only" if network.prefixlen else rules.EVERYBODY)
-    return network
+    what = "a VPC with a public and a private subnet in each zone"
+    return private_range(cidr, network_plan.LARGEST, network_plan.SMALLEST, what)
 
 
 def _price(value: object) -> object:
@@ -58,24 +47,14 @@ def _price(value: object) -> object:
     return str(value)
 
 
-def _unset(value: object) -> object:
-    """A key without a value in the stack file is handed over as an empty text."""
-    return None if value == "" else value
-
-
-def _not_public_half(path: str) -> str:
-    if path.endswith(".pub"):
-        raise ValueError("that is the public half of a key")
-    return path
-
-
 Percentage = Annotated[int, Field(ge=0, le=100)]
 Volume = Annotated[int, Field(ge=MIN_VOLUME_GB, le=MAX_VOLUME_GB)]
 Price = Annotated[Decimal, BeforeValidator(_price), Field(gt=0)]
 Ami = Annotated[str, Field(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
 KeyPair = Annotated[str, Field(max_length=MAX_KEY_PAIR)]
-PrivateKeyFile = Annotated[str, AfterValidator(_not_public_half)]
-Unset = BeforeValidator(_unset)
+Source = Annotated[
+    IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="the stack's VPC speaks IPv4 only"))
+]
 
 
 class AwsConfig(StackSettings):
@@ -96,18 +75,12 @@ class AwsConfig(StackSettings):
     cidr: Annotated[
         IPv4Network,
         AfterValidator(_vpc_range),
-        Hint(
-            "10.40.0.0/16",
-            f"a range /{network_plan.LARGEST} to /{network_plan.SMALLEST} within {rules.PRIVATE_WORDS}",
-        ),
+        range_hint("10.40.0.0/16", network_plan.LARGEST, network_plan.SMALLEST),
     ] = IPv4Network("10.40.0.0/16")
     egress: Annotated[Literal["nat", "endpoints"], Hint("nat", "nat, endpoints")] = "nat"
     """How private subnets reach the outside: a NAT gateway, or SSM's interface endpoints and nothing else."""
     flow_logs: Annotated[bool, Hint("true", YES_OR_NO)] = False
-    admin_cidrs: Annotated[
-        tuple[Annotated[IPv4Network, BeforeValidator(_source)], ...],
-        Hint(f"$({rules.SHOW})/32", "a list of public IPv4 ranges, /8 to /32", at=(0,)),
-    ] = ()
+    admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
     """Who may reach the head's port 22; with none, SSH goes through Session Manager."""
 
     # Machines

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from infra.aws import network_plan
 from infra.aws.settings import regions
 from infra.settings.commands import rm_command, set_command
-from infra.settings.refusal import Refusal
+from infra.settings.network import Firewall
+from infra.settings.refusal import Refusal, listed
 
 if TYPE_CHECKING:
     from infra.aws.settings.config import AwsConfig
 
-PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
-"""RFC 1918."""
-PRIVATE_WORDS: Final = "10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
 ARCH: Final = "x86_64"
 """Of head and workers: the table has images of no other, and the head compiles what workers run."""
-WIDEST_SOURCE: Final = 8
-"""Prefix length of the widest range that may be let in."""
 MAX_SOURCES: Final = 50
 """The head's group has rules of its own beside these, and 60 is AWS's limit:
 https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
 WITHOUT_AGENT: Final = ("debian-12",)
 """Distributions whose images bring no SSM agent:
 https://docs.aws.amazon.com/systems-manager/latest/userguide/ami-preinstalled-agent.html"""
-EVERYBODY: Final = "that is the whole internet"
-
-SHOW: Final = "curl -s https://checkip.amazonaws.com"
+FIREWALL: Final = Firewall(
+    cloud="AWS",
+    network="the VPC",
+    max_ranges=MAX_SOURCES,
+    limit="a security group takes no more than 60 rules",
+    otherwise=", or none at all: SSH then goes through SSM",
+)
 
 
 def check(config: AwsConfig) -> None:
     """Raise the first `Refusal`, in the order of the stack file."""
     _zones(config)
-    _admin_cidrs(config)
+    FIREWALL.check(config.admin_cidrs, config.cidr)
     _instance_types(config)
     _every_zone_is_of_use(config)
     _head_type(config)
@@ -48,46 +47,21 @@ def _zones(config: AwsConfig) -> None:
     zones = regions.table().regions[config.region].zones
     if not config.zones:
         raise Refusal(
-            "zones", "[]", f"there is none; valid: {_list(zones)}", set_command("zones[0]", zones[0])
+            "zones", "[]", f"there is none; valid: {listed(zones)}", set_command("zones[0]", zones[0])
         )
     for place, zone in enumerate(config.zones):
         if zone not in zones:
             spare = [valid for valid in zones if valid not in config.zones] or zones
-            why = f"{config.region} has no such zone with any of the table's types; valid: {_list(zones)}"
+            why = f"{config.region} has no such zone with any of the table's types; valid: {listed(zones)}"
             raise Refusal(f"zones[{place}]", zone, why, set_command(f"zones[{place}]", spare[0]))
     _no_twins("zones", config.zones)
-
-
-def _admin_cidrs(config: AwsConfig) -> None:
-    if len(config.admin_cidrs) > MAX_SOURCES:
-        why = f"a security group takes no more than 60 rules; valid: {MAX_SOURCES} ranges at most"
-        raise Refusal(
-            "adminCidrs", f"{len(config.admin_cidrs)} ranges", why, rm_command(f"adminCidrs[{MAX_SOURCES}]")
-        )
-    for place, source in enumerate(config.admin_cidrs):
-        key = f"adminCidrs[{place}]"
-        mend = set_command(key, f"$({SHOW})/32")
-        if source.prefixlen < WIDEST_SOURCE:
-            everybody = EVERYBODY if source.prefixlen == 0 else "that is too much of the internet"
-            why = f"{everybody}; valid: /{WIDEST_SOURCE} to /32, or none at all: SSH then goes through SSM"
-            raise Refusal(key, source, why, mend)
-        if source.overlaps(config.cidr):
-            why = f"it overlaps {config.cidr}, the VPC's own range (cidr); valid: public addresses of yours"
-            raise Refusal(key, source, why, mend)
-        if any(source.overlaps(private) for private in PRIVATE):
-            why = "that is a private range, which AWS never sees; valid: your public address as a /32"
-            raise Refusal(key, source, why, mend)
-        for other in config.admin_cidrs[:place]:
-            if source.overlaps(other):
-                why = f"it overlaps {other}, which is let in too; valid: ranges that are apart"
-                raise Refusal(key, source, why, rm_command(key))
 
 
 def _instance_types(config: AwsConfig) -> None:
     region = regions.table().regions[config.region]
     valid = _offered(region, config.zones)
     if not config.instance_types:
-        why = f"there is none; valid: {_list(valid)}"
+        why = f"there is none; valid: {listed(valid)}"
         raise Refusal("instanceTypes", "[]", why, set_command("instanceTypes[0]", valid[-1]))
     _no_twins("instanceTypes", config.instance_types)
     # Where the list is the default one, `--path` makes a list of one.
@@ -101,23 +75,23 @@ def _instance_types(config: AwsConfig) -> None:
             unknown = "; the table of types has none of that name" if kind is None else ""
             why = f"{region.name} does not offer it{unknown}"
         elif not region.offered(name, config.zones):
-            why = f"it is offered in {_list(region.offerings[name])}, not in {_list(config.zones)} (zones)"
+            why = f"it is offered in {listed(region.offerings[name])}, not in {listed(config.zones)} (zones)"
         else:
             continue
         alike = _alike(name, valid)
         spare = [other for other in alike if other not in config.instance_types] or alike
-        raise Refusal(key, name, f"{why}; valid: {_list(alike)}", set_command(key, _nearest(name, spare)))
+        raise Refusal(key, name, f"{why}; valid: {listed(alike)}", set_command(key, _nearest(name, spare)))
     gpu = [kind.name for kind in config.types if kind.gpus]
     plain = [kind.name for kind in config.types if not kind.gpus]
     if gpu and plain:
         why = (
-            f"{_list(gpu)} have GPUs and {_list(plain)} have none, and one Caffe runs on all of them; "
+            f"{listed(gpu)} have GPUs and {listed(plain)} have none, and one Caffe runs on all of them; "
             "valid: all with GPUs, or all without"
         )
         fewer = min(plain, gpu, key=len)
         place = config.instance_types.index(fewer[0])
         raise Refusal(
-            "instanceTypes", _list(config.instance_types), why, rm_command(f"instanceTypes[{place}]")
+            "instanceTypes", listed(config.instance_types), why, rm_command(f"instanceTypes[{place}]")
         )
 
 
@@ -127,8 +101,8 @@ def _every_zone_is_of_use(config: AwsConfig) -> None:
         if not any(region.offered(name, [zone]) for name in config.instance_types):
             useful = [z for z in region.zones if any(region.offered(t, [z]) for t in config.instance_types)]
             why = (
-                f"it offers none of {_list(config.instance_types)} (instanceTypes), and workers that are "
-                f"tried there fail; valid: {_list(useful)}"
+                f"it offers none of {listed(config.instance_types)} (instanceTypes), and workers that are "
+                f"tried there fail; valid: {listed(useful)}"
             )
             raise Refusal(f"zones[{place}]", zone, why, rm_command(f"zones[{place}]"))
 
@@ -149,17 +123,17 @@ def _head_type(config: AwsConfig) -> None:
     else:
         why = f"{zone}, where the head is (zones[0]), does not offer it"
     raise Refusal(
-        "headType", config.head_type, f"{why}; valid: {_list(valid)}", set_command("headType", valid[0])
+        "headType", config.head_type, f"{why}; valid: {listed(valid)}", set_command("headType", valid[0])
     )
 
 
 def _distribution(config: AwsConfig) -> None:
     images = regions.table().images["gpu"]
     if config.gpus and config.distribution not in images:
-        kinds = _list(kind.name for kind in config.types)
+        kinds = listed(kind.name for kind in config.types)
         why = (
             f"no image of it has NVIDIA's driver, which {kinds} (instanceTypes) need, and head and workers "
-            f"are of one distribution; valid: {_list(images)}, or types without GPUs"
+            f"are of one distribution; valid: {listed(images)}, or types without GPUs"
         )
         raise Refusal(
             "distribution", config.distribution, why, set_command("distribution", next(iter(images)))
@@ -169,7 +143,7 @@ def _distribution(config: AwsConfig) -> None:
         others = [name for name in regions.table().users if name not in WITHOUT_AGENT]
         why = (
             "its images bring no SSM agent, and without adminCidrs Session Manager is the only way in; "
-            f"valid: {_list(others)}, or adminCidrs"
+            f"valid: {listed(others)}, or adminCidrs"
         )
         raise Refusal("distribution", config.distribution, why, set_command("distribution", others[0]))
 
@@ -186,10 +160,10 @@ def _counts(config: AwsConfig) -> None:
         why = f"that is more than maxWorkers ({high}); valid: 0 to {high}"
         raise Refusal("onDemandBase", config.on_demand_base, why, set_command("onDemandBase", 0))
     taken = len(network_plan.ENDPOINTS) if config.egress == "endpoints" else 0
-    room = network_plan.plan(config.cidr, config.zones).room - taken
-    if high > room:
+    capacity = network_plan.plan(config.cidr, config.zones).capacity - taken
+    if high > capacity:
         why = (
-            f"private subnets in {_list(config.zones)} have room for {room} workers, not for {high} "
+            f"private subnets in {listed(config.zones)} have room for {capacity} workers, not for {high} "
             "(maxWorkers); valid: a larger range, up to /16"
         )
         raise Refusal("cidr", config.cidr, why, set_command("cidr", "10.40.0.0/16"))
@@ -230,7 +204,3 @@ def _no_twins(key: str, values: Sequence[str]) -> None:
             path = f"{key}[{place}]"
             why = f"it is {key}[{values.index(value)}] already; valid: each one once"
             raise Refusal(path, value, why, rm_command(path))
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -11,11 +11,12 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from bootstrap import aws
+from bootstrap.console import print_line
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown
 from infra.aws.cost import prices
 from infra.aws.sweep import account, machines, network, texts
 from infra.aws.sweep.kinds import NO_PAGER
-from infra.aws.sweep.place import Place
+from infra.aws.sweep.region import RegionSearch
 from infra.sweep.leak import GLOBAL, Leak, Results, Unsearched
 from infra.sweep.report import Found, some, tell
 
@@ -25,7 +26,7 @@ SIDE_BY_SIDE: Final = 12
 """Regions at a time; each waits for AWS, hardly for this machine."""
 REGIONAL: Final = {**machines.FINDERS, **network.FINDERS, **texts.FINDERS}
 
-Asked = TypeVar("Asked", Place, account.Account)
+Asked = TypeVar("Asked", RegionSearch, account.Account)
 
 
 def sweep(
@@ -53,16 +54,11 @@ def sweep(
         number = sts.get_caller_identity()["Account"]
     enabled, disabled = _regions(session, regions)
     where = f"{some(len(enabled), 'region')} of account {number}"
-    console.print(
-        f"searching {where}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+    print_line(console, f"searching {where}")
     table = prices.load()
     jobs: list[Callable[[], Results]] = [_account_job(session, stack, table, regions)]
     # A session is not for several threads; clients are.
-    jobs += [_region_job(_place(session, region, stack, table)) for region in enabled]
+    jobs += [_region_job(_region_search(session, region, stack, table)) for region in enabled]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         results = list(pool.map(lambda search: search(), jobs))
     leaks = sorted((leak for one in results for leak in one.leaks), key=lambda leak: leak.order)
@@ -103,8 +99,10 @@ def _regions(
     return [name for name in named if enabled[name]], off
 
 
-def _place(session: boto3.session.Session, region: str, stack: str | None, table: prices.Prices) -> Place:
-    return Place(
+def _region_search(
+    session: boto3.session.Session, region: str, stack: str | None, table: prices.Prices
+) -> RegionSearch:
+    return RegionSearch(
         region=region,
         ec2=session.client("ec2", region_name=region, config=aws.RETRY),
         autoscaling=session.client("autoscaling", region_name=region, config=aws.RETRY),
@@ -115,8 +113,8 @@ def _place(session: boto3.session.Session, region: str, stack: str | None, table
     )
 
 
-def _region_job(place: Place) -> Callable[[], Results]:
-    return lambda: _search(place.region, REGIONAL, place)
+def _region_job(search: RegionSearch) -> Callable[[], Results]:
+    return lambda: _search(search.region, REGIONAL, search)
 
 
 def _account_job(

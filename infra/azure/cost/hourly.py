@@ -48,7 +48,7 @@ def daily(bill: Bill) -> str:
 
 def _machines(parts: Parts, config: AzureConfig, here: RegionPrices) -> None:
     for one in config.machines:
-        parts.add(f"{one.words}, {one.size}", one.least, here.node(one.size), one.most)
+        parts.add(f"{one.words}, {one.size}", one.min_count, here.node(one.size), one.max_count)
 
 
 def _notes(config: AzureConfig, here: RegionPrices) -> Iterator[str]:

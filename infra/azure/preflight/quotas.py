@@ -37,8 +37,8 @@ def demand(config: AzureConfig) -> Demand:
     table = sizes.table().sizes
     families: Counter[str] = Counter()
     for one in config.machines:
-        families[table[one.size].family] += one.most * table[one.size].vcpus
-    words = ", ".join(f"{one.most} {one.words} as {one.size}" for one in config.machines)
+        families[table[one.size].family] += one.max_count * table[one.size].vcpus
+    words = ", ".join(f"{one.max_count} {one.words} as {one.size}" for one in config.machines)
     return Demand(sum(families.values()), families, words)
 
 
@@ -88,10 +88,10 @@ def _fewer(config: AzureConfig, short: int, stack: str) -> str:
     """The command that takes so few workers that they fit; empty where the other settings forbid it. Pure."""
     scale = config.autoscale
     if scale is None:
-        key, least = "workers", 1
+        key, minimum = "workers", 1
     elif scale.by_load:
-        key, least = "autoscale.max", max(scale.bounds[0] + 1, config.workers)
+        key, minimum = "autoscale.max", max(scale.bounds[0] + 1, config.workers)
     else:
         return ""
     fitting = config.bounds[1] - -(-short // config.worker.vcpus)
-    return f", or take fewer: `{set_command(key, fitting)} --stack {stack}`" if fitting >= least else ""
+    return f", or take fewer: `{set_command(key, fitting)} --stack {stack}`" if fitting >= minimum else ""

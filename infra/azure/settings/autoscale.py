@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 Day = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 Count = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
 
-LEAST: Final = 3
+MIN_WORKERS: Final = 3
 """Below three workers HDFS stays in safe mode when one of them goes:
 https://learn.microsoft.com/azure/hdinsight/hdinsight-autoscale-clusters"""
-COUNT: Final = f"{LEAST} to {MAX_WORKERS}"
+COUNT: Final = f"{MIN_WORKERS} to {MAX_WORKERS}"
 
 
 class Slot(Section):
@@ -60,7 +60,7 @@ class Autoscale(Section):
         if self.schedule:
             counts = [slot.min for slot in self.schedule]
             return min(counts), max(counts)
-        return self.min or LEAST, self.max or LEAST
+        return self.min or MIN_WORKERS, self.max or MIN_WORKERS
 
 
 def check(config: AzureConfig) -> None:
@@ -73,7 +73,9 @@ def check(config: AzureConfig) -> None:
         why = "load and schedule exclude each other; valid: min and max, or a schedule"
         raise Refusal("autoscale", "min, max and a schedule", why, rm_command("autoscale.schedule"))
     if not scale.schedule and None in bounds:
-        which, wanted = ("min", LEAST) if scale.min is None else ("max", _above(scale.min, config.workers))
+        which, wanted = (
+            ("min", MIN_WORKERS) if scale.min is None else ("max", _above(scale.min, config.workers))
+        )
         why = f"{which} is missing; valid: both min and max, or a schedule"
         raise Refusal("autoscale", _said(scale), why, set_command(f"autoscale.{which}", wanted))
     if scale.schedule:
@@ -85,12 +87,14 @@ def check(config: AzureConfig) -> None:
 
 def _load(scale: Autoscale) -> None:
     low, high = scale.bounds
-    if low < LEAST:
-        why = f"HDFS needs {LEAST} workers to leave safe mode; valid: {LEAST} to {MAX_WORKERS - 1}"
-        raise Refusal("autoscale.min", low, why, set_command("autoscale.min", LEAST))
+    if low < MIN_WORKERS:
+        why = (
+            f"HDFS needs {MIN_WORKERS} workers to leave safe mode; valid: {MIN_WORKERS} to {MAX_WORKERS - 1}"
+        )
+        raise Refusal("autoscale.min", low, why, set_command("autoscale.min", MIN_WORKERS))
     if low == MAX_WORKERS:
-        why = f"that leaves nothing to scale above it; valid: {LEAST} to {MAX_WORKERS - 1}"
-        raise Refusal("autoscale.min", low, why, set_command("autoscale.min", LEAST))
+        why = f"that leaves nothing to scale above it; valid: {MIN_WORKERS} to {MAX_WORKERS - 1}"
+        raise Refusal("autoscale.min", low, why, set_command("autoscale.min", MIN_WORKERS))
     if high <= low:
         why = f"that leaves nothing to scale above min ({low}); valid: more than {low}, up to {MAX_WORKERS}"
         raise Refusal("autoscale.max", high, why, set_command("autoscale.max", _above(low, 2 * low)))
@@ -98,7 +102,7 @@ def _load(scale: Autoscale) -> None:
 
 def _above(low: int, wanted: int) -> int:
     """A most number of workers that is not refused next, and is `wanted` where that can be."""
-    return min(max(low + 1, LEAST + 1, wanted), MAX_WORKERS)
+    return min(max(low + 1, MIN_WORKERS + 1, wanted), MAX_WORKERS)
 
 
 def _slots(scale: Autoscale) -> None:
@@ -108,9 +112,11 @@ def _slots(scale: Autoscale) -> None:
         if slot.min != slot.max:
             why = f"at a time there is one number of workers; valid: max = min ({slot.min}), or min = max"
             raise Refusal(f"{key}.max", slot.max, why, set_command(f"{key}.max", slot.min))
-        if slot.min < LEAST:
-            why = f"HDFS needs {LEAST} workers to leave safe mode; valid: {LEAST} to {MAX_WORKERS}"
-            raise Refusal(f"{key}.min", slot.min, why, set_command(f"{key}.min", LEAST))
+        if slot.min < MIN_WORKERS:
+            why = (
+                f"HDFS needs {MIN_WORKERS} workers to leave safe mode; valid: {MIN_WORKERS} to {MAX_WORKERS}"
+            )
+            raise Refusal(f"{key}.min", slot.min, why, set_command(f"{key}.min", MIN_WORKERS))
         for day in slot.days:
             other = taken.setdefault((day, slot.time), place)
             if other != place:

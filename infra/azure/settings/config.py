@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, ip_network
+from functools import partial
+from ipaddress import IPv4Network
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
@@ -12,6 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 from infra.azure import network_plan
 from infra.azure.settings import name_rules, rules, sizes
 from infra.azure.settings.autoscale import Autoscale
+from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
+from infra.settings.network import SOURCES, private_range, range_hint
 from infra.settings.section import ENCRYPTED, MAX_WORKERS, YES_OR_NO, Hint, StackSettings
 
 StorageMode = Literal["wasbs-key", "wasbs-msi", "abfss-msi"]
@@ -23,43 +26,23 @@ ZOOKEEPERS: Final = 3
 
 @dataclass(frozen=True)
 class Machines:
-    """Those of one role: `size` is the setting `key`'s, and there are `least` to `most` of them."""
+    """Those of one role: `size` is the setting `key`'s, and there are `min_count` to `max_count` of them."""
 
     role: sizes.Role
     words: str
     """What we call them."""
     key: str
     size: str
-    least: int
-    most: int
+    min_count: int
+    max_count: int
 
 
 def _region(name: str) -> str:
-    if name not in sizes.table().regions:
-        raise ValueError("the table of regions has none of that name")
-    return name
+    return known_region(name, sizes.table().regions)
 
 
 def _vnet_range(cidr: IPv4Network) -> IPv4Network:
-    if not any(cidr.subnet_of(private) for private in rules.PRIVATE):
-        raise ValueError("it is not a private range")
-    if not network_plan.LARGEST <= cidr.prefixlen <= network_plan.SMALLEST:
-        size = "large" if cidr.prefixlen < network_plan.LARGEST else "small"
-        raise ValueError(f"it is too {size} for a network of one cluster")
-    return cidr
-
-
-def _source(value: object) -> object:
-    """An IPv4 range; what pydantic would say of another is not said in the terms of a firewall."""
-    network = ip_network(str(value))
-    if network.version != 4:  # noqa: PLR2004
-        raise ValueError("HDInsight's endpoints speak IPv4 only" if network.prefixlen else rules.EVERYBODY)
-    return network
-
-
-def _unset(value: object) -> object:
-    """A key without a value in the stack file is handed over as an empty text."""
-    return None if value == "" else value
+    return private_range(cidr, network_plan.LARGEST, network_plan.SMALLEST, "a network of one cluster")
 
 
 def _text(value: object) -> object:
@@ -72,21 +55,16 @@ def _password(value: object) -> object:
     return value if value in (None, ENCRYPTED) else name_rules.gateway_password(value)
 
 
-def _not_public_half(path: str) -> str:
-    if path.endswith(".pub"):
-        raise ValueError("that is the public half of a key")
-    return path
-
-
 def _sizes(role: sizes.Role) -> str:
     return ", ".join(sizes.table().sizes_for(role))
 
 
-Unset = BeforeValidator(_unset)
 Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 ClusterName = Annotated[str, AfterValidator(name_rules.cluster_name)]
 StackName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/)?[A-Za-z0-9_.-]{1,100}$")]
-PrivateKeyFile = Annotated[str, AfterValidator(_not_public_half)]
+Source = Annotated[
+    IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="HDInsight's endpoints speak IPv4 only"))
+]
 TagValue = Annotated[str, BeforeValidator(_text)]
 Password = Annotated[SecretStr | None, BeforeValidator(_password), Unset]
 
@@ -123,15 +101,9 @@ class AzureConfig(StackSettings):
     cidr: Annotated[
         IPv4Network,
         AfterValidator(_vnet_range),
-        Hint(
-            "10.50.0.0/16",
-            f"a range /{network_plan.LARGEST} to /{network_plan.SMALLEST} within {rules.PRIVATE_WORDS}",
-        ),
+        range_hint("10.50.0.0/16", network_plan.LARGEST, network_plan.SMALLEST),
     ] = IPv4Network("10.50.0.0/16")
-    admin_cidrs: Annotated[
-        tuple[Annotated[IPv4Network, BeforeValidator(_source)], ...],
-        Hint(f"$({rules.SHOW})/32", "a list of public IPv4 ranges, /8 to /32", at=(0,)),
-    ] = ()
+    admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
     """Who may reach SSH and the gateway's pages; none only with Private Link."""
     resource_provider_connection: Annotated[
         Literal["inbound", "outbound"], Hint("inbound", "inbound, outbound")

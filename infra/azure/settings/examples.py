@@ -6,8 +6,8 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
 from bootstrap.errors import ConfigError
-from infra.azure.settings.rules import SHOW
 from infra.settings.commands import set_command
+from infra.settings.network import OWN_ADDRESS
 from infra.tags import PROJECT
 
 if TYPE_CHECKING:
@@ -35,6 +35,6 @@ def fault(config: AzureConfig, stack: str) -> ConfigError | None:
                 f"{PROJECT}:adminCidrs[{place}] = {cidr}",
                 f"that is an example's range, from which nobody comes: {harm}; valid: your public address as "
                 "a /32",
-                f"Run `{set_command(f'adminCidrs[{place}]', f'$({SHOW})/32')} --stack {stack}`.",
+                f"Run `{set_command(f'adminCidrs[{place}]', OWN_ADDRESS)} --stack {stack}`.",
             )
     return None

@@ -11,7 +11,7 @@ import pulumi
 
 from bootstrap.errors import StackError
 from infra.azure import names
-from infra.azure.context import Place
+from infra.azure.context import StackContext
 from infra.azure.settings.config import AzureConfig
 from infra.azure.storage import stack as storage_stack
 from infra.azure.storage.account import SharedStorage, SharedStorageArgs
@@ -36,26 +36,26 @@ class FoundStorage:
     ready: list[pulumi.Resource]
 
 
-def own(config: AzureConfig, place: Place, *, subnet_id: pulumi.Input[str] | None) -> FoundStorage:
+def own(config: AzureConfig, context: StackContext, *, subnet_id: pulumi.Input[str] | None) -> FoundStorage:
     """The stack's own; `subnet_id`: of the one cluster that uses it, None where clusters come and go."""
     storage = SharedStorage(
         "storage",
         SharedStorageArgs(
-            stack=place.stack,
+            stack=context.stack,
             part=config.part,
-            group=place.group,
-            group_id=place.group_id,
-            region=place.region,
+            group=context.group,
+            group_id=context.group_id,
+            region=context.region,
             container=config.container,
-            tags=place.tags,
+            tags=context.tags,
             hierarchical=config.hierarchical,
             subnet_id=subnet_id,
             admin_cidrs=config.admin_cidrs,
         ),
-        place.here,
+        context.here,
     )
     return FoundStorage(
-        place.group,
+        context.group,
         storage.account,
         storage.account_id,
         storage.scripts_account,

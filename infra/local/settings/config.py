@@ -130,12 +130,12 @@ class LocalConfig(StackSettings):
     @model_validator(mode="after")
     def _nodes_fit(self) -> LocalConfig:
         # The last address is the broadcast address.
-        room = self.subnet.num_addresses - 2 - FIRST_NODE
-        if self.workers > room:
+        capacity = self.subnet.num_addresses - 2 - FIRST_NODE
+        if self.workers > capacity:
             raise Refusal(
                 "subnet",
                 self.subnet,
-                f"it has room for {max(room, 0)} workers, not for {self.workers}",
+                f"it has room for {max(capacity, 0)} workers, not for {self.workers}",
                 setting(LocalConfig, ["subnet"]).command,
             )
         return self

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from infra.config import PROVIDERS
+from infra.registry import PROVIDERS
 from infra.settings.section import Hint, Section, hint_of, keys, sections
 
 SUBSTITUTION = "$(curl -s https://checkip.amazonaws.com)"
@@ -31,7 +31,7 @@ def fields(section: type[Section], path: str) -> Iterator[tuple[str, type[Sectio
             yield from fields(inner, f"{path}.{field.alias}")
 
 
-FIELDS = [one for name, section in PROVIDERS.items() for one in fields(section, name)]
+FIELDS = [one for name, provider in PROVIDERS.items() for one in fields(provider.settings, name)]
 
 
 def value(hint: Hint) -> Any:
@@ -63,6 +63,7 @@ def test_a_field_has_a_hint_and_takes_its_example(
 
 def test_an_address_to_let_in_is_ones_own_and_not_one_from_a_document() -> None:
     for name in ("aws", "azure"):
-        (hint,) = [hint_of(f) for f in PROVIDERS[name].model_fields.values() if f.alias == "adminCidrs"]
+        fields = PROVIDERS[name].settings.model_fields
+        hint = hint_of(fields["admin_cidrs"])
         assert hint is not None
         assert hint.example == f"{SUBSTITUTION}/32"

@@ -75,7 +75,7 @@ def test_everything_else_may_be_said_too() -> None:
     assert config.admin_cidrs == (IPv4Network("203.0.113.7/32"), IPv4Network("198.51.100.0/24"))
     assert config.autoscale is not None
     assert config.autoscale.bounds == (3, 8)
-    assert [(one.role, one.size, one.least, one.most) for one in config.machines] == [
+    assert [(one.role, one.size, one.min_count, one.max_count) for one in config.machines] == [
         ("head", "Standard_D12_v2", 2, 2),
         ("worker", "Standard_D14_v2", 3, 8),
         ("zookeeper", "Standard_A4_v2", 3, 3),

@@ -84,7 +84,7 @@ def test_a_network_has_two_parts_that_are_apart(cidr: str) -> None:
     assert plan.endpoints.subnet_of(plan.cidr)
     assert not plan.nodes.overlaps(plan.endpoints)
     assert plan.endpoints.prefixlen == 28
-    assert plan.room == plan.nodes.num_addresses - 21
+    assert plan.capacity == plan.nodes.num_addresses - 21
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Place:
+class RegionSearch:
     """A region to search: its clients, the stack to look for (None: any), and what things cost there."""
 
     region: str
@@ -67,5 +67,5 @@ class Place:
         return id_ in self.seen.get(kind, ())
 
 
-Finder = Callable[[Place], Iterator[Leak]]
+Finder = Callable[[RegionSearch], Iterator[Leak]]
 """Finds the things of one kind; remembers them in the place."""
