@@ -1,7 +1,7 @@
-"""The providers that a stack can run on: for each a folder of `infra/`, and a line here.
+"""Registry of providers: each is a folder of `infra/` and a line here.
 
-Nothing of a provider is imported before it is used: a cloud's resources and its SDK take a second to import,
-and the SDK of a cloud that nobody uses need not be installed.
+A provider's modules are imported on first use: a cloud's resources and SDK take a second to import, and the
+SDK of an unused cloud need not be installed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Config = Any
 
 
 class Program(Protocol):
-    """Registers a stack's resources and returns its outputs; `home` is the program's folder."""
+    """Register a stack's resources and return its outputs; `home` is the program's folder."""
 
     def __call__(self, config: Config, stack: str, home: str, /) -> dict[str, Any]:
-        """Register them."""
+        """Run the program."""
         ...
 
 
 class Preflight(Protocol):
-    """Checks what would stop a stack before its first resource, and prints each finding."""
+    """Check what would make a stack fail, before its first resource, and print the findings."""
 
     def __call__(
         self, config: Config, stack: str, /, *, root: Path, console: Console, env: Mapping[str, str]
@@ -42,7 +42,7 @@ class Preflight(Protocol):
 
 
 class Cost(Protocol):
-    """Prints what an hour of a stack costs; with `refresh`, at today's prices."""
+    """Print the hourly cost of a stack; with `refresh`, at current prices."""
 
     def __call__(
         self, config: Config, stack: str, /, *, root: Path, console: Console, results: Path, refresh: bool
@@ -52,7 +52,7 @@ class Cost(Protocol):
 
 
 class Sweep(Protocol):
-    """Searches the cloud for what stacks have left, and prints it. True: nothing is left."""
+    """Search a cloud for leftover resources and print them. Returns True if there are none."""
 
     def __call__(
         self,
@@ -70,49 +70,49 @@ class Sweep(Protocol):
 
 @dataclass(frozen=True)
 class Provider:
-    """A provider's package `infra.NAME`, and what it exports."""
+    """A provider's package `infra.NAME` and its exports."""
 
     name: str
-    """Value of the setting `provider`, name of the folder, and of the extra that installs its SDK."""
+    """Value of the `provider` setting, name of the folder, and name of the extra that installs the SDK."""
     title: str
     in_cloud: bool = True
-    """Its stacks cost money, and may leave something behind."""
+    """Whether its stacks cost money and can leave resources behind."""
     lists_regions: bool = False
-    """The cloud itself is asked which regions there are: it gets those that no provider's table has."""
+    """Whether the cloud itself can list its regions; it is asked about regions that no table has."""
 
     @property
     def settings(self) -> type[StackSettings]:
-        """The configuration schema of its stacks."""
+        """Configuration schema of its stacks."""
         schema: type[StackSettings] = self._module("settings").Settings
         return schema
 
     @property
     def regions(self) -> Collection[str]:
-        """Names of the regions in its table; none without regions."""
+        """Names of the regions in its table; empty without regions."""
         names: Collection[str] = self._module("settings").region_names()
         return names
 
     @property
     def program(self) -> Program:
-        """The Pulumi program."""
+        """Pulumi program of its stacks."""
         function: Program = self._module("program").program
         return function
 
     @property
     def preflight(self) -> Preflight:
-        """The checks of `fab preflight`."""
+        """Checks of `fab preflight`."""
         function: Preflight = self._module("preflight").preflight
         return function
 
     @property
     def cost(self) -> Cost:
-        """The estimate of `fab cost`."""
+        """Estimate of `fab cost`."""
         function: Cost = self._module("cost").cost
         return function
 
     @property
     def sweep(self) -> Sweep:
-        """The search of `fab sweep`."""
+        """Search of `fab sweep`."""
         function: Sweep = self._module("sweep").sweep
         return function
 
@@ -128,9 +128,9 @@ PROVIDERS: Final = {
         Provider("azure", "Azure"),
     )
 }
-"""By name; the first one is the default."""
+"""Name → provider; the first one is the default."""
 
 
 def clouds() -> list[Provider]:
-    """The providers whose stacks cost money."""
+    """Return the providers whose stacks cost money."""
     return [provider for provider in PROVIDERS.values() if provider.in_cloud]

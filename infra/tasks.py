@@ -1,4 +1,4 @@
-"""`fab preflight`, `fab cost` and `fab sweep`."""
+"""Fabric tasks of `infra`: preflight, cost, sweep."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ RESULTS: Final = ROOT / "results"
 
 
 def configured(root: Path, stack: str | None, env: Mapping[str, str]) -> tuple[str, StackSettings]:
-    """Name and configuration of a stack, from its file: it need not be up, nor have been created.
+    """Return the name and configuration of a stack, from its file; the stack need not exist.
 
     Raises:
-        ConfigError: there is no such file, or a value in it is refused.
+        ConfigError: the file does not exist or is not valid.
     """
     name = stack or selected_stack(root, env)
     return name, from_file(root / f"Pulumi.{name}.yaml", name)
@@ -34,7 +34,8 @@ def configured(root: Path, stack: str | None, env: Mapping[str, str]) -> tuple[s
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def preflight(_: Context, stack: str | None = None) -> None:
-    """Before `pulumi up` in a cloud: login, quotas, offers, names, keys, tools; one line to mend each."""
+    """Before `pulumi up` in a cloud: check login, quotas, offers, names, keys, tools; one line to fix
+    each."""
     env = environment(ROOT, os.environ)
     name, config = configured(ROOT, stack, env)
     check = PROVIDERS[config.provider].preflight
@@ -46,7 +47,7 @@ def preflight(_: Context, stack: str | None = None) -> None:
 @task(help={"stack": STACK_HELP, "refresh": "ask the cloud for today's prices first"})
 @expected_errors_in_one_line
 def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
-    """What an hour of the stack costs as configured, and a job at the speed that was measured."""
+    """Hourly cost of the stack as configured, and of a job at the measured speed."""
     name, config = configured(ROOT, stack, environment(ROOT, os.environ))
     estimate = PROVIDERS[config.provider].cost
     estimate(config, name, root=ROOT, console=console, results=RESULTS, refresh=refresh)
@@ -61,7 +62,7 @@ def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
 )
 @expected_errors_in_one_line
 def sweep(_: Context, stack: str | None = None, region: list[str] | None = None) -> None:
-    """After `pulumi destroy` in a cloud: search all of it for what is left, and say how to remove it."""
+    """After `pulumi destroy` in a cloud: list leftover resources and the commands that delete them."""
     from infra.sweep.run import sweep as search
 
     up = stacks_up(ROOT, environment(ROOT, os.environ))

@@ -1,4 +1,4 @@
-"""What a stack costs by the hour, line by line, whatever cloud it is in. Pure."""
+"""Hourly bill of a stack, in any cloud. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from rich.table import Table
 
 HOURS: Final = Decimal(730)
-"""Of a month, as the clouds' own calculators count them."""
+"""Hours of a month, as the clouds' own calculators count them."""
 WHOLE: Final = Decimal(1)
 CENT: Final = Decimal("0.01")
 EXACT: Final = Decimal("0.0001")
@@ -17,9 +17,10 @@ EXACT: Final = Decimal("0.0001")
 
 @dataclass(frozen=True)
 class Line:
-    """So many of a thing, each for so many USD an hour; where there is one price, `low` and `high` are it.
+    """A line of a bill: `count` items at `low` to `high` USD an hour each; with a single price, both are
+    equal.
 
-    There are `count` of them, or where `max_count` is given up to so many.
+    With `max_count`, there are `count` to `max_count` items.
     """
 
     what: str
@@ -28,25 +29,26 @@ class Line:
     high: Decimal
     note: str = ""
     worker: bool = False
-    """Whether it would be another price if every worker were on demand."""
+    """Whether the price would differ if every worker were on demand."""
     max_count: int | None = None
 
     @property
     def range(self) -> tuple[Decimal, Decimal]:
-        """USD an hour for all of them."""
+        """USD an hour for all items."""
         return self.count * self.low, (self.max_count or self.count) * self.high
 
     @property
     def count_text(self) -> str:
-        """`3`, or `3 to 6`."""
+        """Number of items: `3`, or `3 to 6`."""
         return str(self.count) if self.max_count is None else f"{self.count} to {self.max_count}"
 
 
 @dataclass(frozen=True)
 class Bill:
-    """What a stack costs by the hour. `missing` has no price and is in no sum; `notes`: paid by the gigabyte.
+    """Hourly cost of a stack. `missing` items have no price and are in no sum; `notes` are paid by the
+    gigabyte.
 
-    `on_demand` is the sum with every worker on demand; None where their price is not known.
+    `on_demand` is the total with every worker on demand, or None if that price is not known.
     """
 
     lines: tuple[Line, ...]
@@ -57,22 +59,22 @@ class Bill:
 
     @property
     def low(self) -> Decimal:
-        """USD an hour at the least: the lowest spot prices, the fewest workers."""
+        """Minimum in USD an hour: lowest spot prices, fewest workers."""
         return sum((line.range[0] for line in self.lines), Decimal(0))
 
     @property
     def high(self) -> Decimal:
-        """USD an hour at the most: the highest spot prices, the most workers."""
+        """Maximum in USD an hour: highest spot prices, most workers."""
         return sum((line.range[1] for line in self.lines), Decimal(0))
 
     @property
     def monthly(self) -> tuple[Decimal, Decimal]:
-        """USD for 730 hours."""
+        """USD for 730 hours, minimum and maximum."""
         return self.low * HOURS, self.high * HOURS
 
     @property
     def total_text(self) -> str:
-        """The total in one line, with whose prices they are and what has none."""
+        """Total in one line, with the source of the prices and the items without one."""
         total = f"{span(self.low, self.high)} USD/h ({span(*self.monthly, WHOLE)} USD a month)"
         if self.on_demand is not None:
             total += f", {usd(self.on_demand)} USD/h with every worker on demand"
@@ -80,7 +82,7 @@ class Bill:
         return f"{total}{without}; by {self.origin}"
 
     def table(self) -> Table:
-        """Line by line, as people see it."""
+        """Return the bill as a table."""
         shown = Table(box=None, pad_edge=False, header_style="dim")
         for name in ("what", "count", "USD/h each", "USD/h"):
             shown.add_column(name, justify="left" if name == "what" else "right")
@@ -93,14 +95,14 @@ class Bill:
 
 
 class Parts:
-    """Collects lines, and what has no price."""
+    """Collects the lines of a bill, and the items without a price."""
 
     def __init__(self) -> None:
         self.lines: list[Line] = []
         self.missing: list[str] = []
 
     def add(self, what: str, count: int, unit: Decimal | None, max_count: int | None = None) -> None:
-        """So many of a thing with one price."""
+        """Add `count` items at a single price."""
         if unit is None:
             self.missing.append(what)
         else:
@@ -110,11 +112,11 @@ class Parts:
 
 
 def usd(amount: Decimal, to: Decimal = CENT) -> str:
-    """An amount, rounded to a cent, or to what else `to` says."""
+    """Format an amount, rounded to a cent or to `to`."""
     return f"{amount.quantize(to):,f}"
 
 
 def span(low: Decimal, high: Decimal, to: Decimal = CENT) -> str:
-    """`LOW to HIGH`, or one amount where both are the same when they are rounded so."""
+    """Format a range as `LOW to HIGH`, or as one amount if both round to the same."""
     first, last = usd(low, to), usd(high, to)
     return first if first == last else f"{first} to {last}"

@@ -1,4 +1,4 @@
-"""`fab cost`: the bill of a stack, and what a job on it costs at the speed that has been measured."""
+"""Output of `fab cost`: the bill of a stack, and the cost of a job at the measured speed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MILLION: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Measured:
-    """A job that ran: the speed of all its executors together, and its time from start to end."""
+    """A finished job: the speed of all its executors together, and its total duration."""
 
     job: str
     images_per_s: float
@@ -29,7 +29,7 @@ class Measured:
 
 
 def measured(results: Path) -> Measured | None:
-    """The newest job below `results` whose summary has a speed; None where there is none."""
+    """Return the newest job below `results` whose summary has a speed, or None."""
     summaries = sorted(results.glob("*/summary.json"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in summaries:
         try:
@@ -44,15 +44,15 @@ def measured(results: Path) -> Measured | None:
                     seconds=sum(map(float, summary["seconds"].values())),
                 )
         except (ValueError, KeyError, TypeError, AttributeError):
-            continue  # half written, or of another version
+            continue  # incomplete, or written by another version
     return None
 
 
 def job(bill: Bill, images_per_s: float, images: int) -> str:
-    """What training on `images` images (iterations × batch × executors) costs at that speed, in words.
+    """Describe the cost of training on `images` images (iterations × batch × executors) at that speed.
 
     Raises:
-        ValueError: a speed or a number of images that is not positive.
+        ValueError: the speed or the number of images is not positive.
     """
     if images_per_s <= 0 or images <= 0:
         raise ValueError(f"{images} images at {images_per_s} images/s: both have to be positive")
@@ -61,7 +61,7 @@ def job(bill: Bill, images_per_s: float, images: int) -> str:
 
 
 def again(bill: Bill, before: Measured) -> str:
-    """What a job that ran costs where its executors are as fast as they were then, in words."""
+    """Describe the cost of running a job again, with executors as fast as before."""
     what = f"{before.iterations:,} iterations by {before.executors} executors"
     return f"{before.job} again ({what}): {_for(bill, Decimal(str(before.seconds)))}"
 
@@ -74,9 +74,9 @@ def show(
     results: Path | None = None,
     images: int = MILLION,
 ) -> Bill:
-    """Print the bill, what is paid by the gigabyte, and what a job costs at the speed of the newest one.
+    """Print the bill, the prices by the gigabyte, and the cost of a job at the newest measured speed.
 
-    `remarks`: a word and what it is about, of a cloud's own.
+    `remarks` are (word, text) pairs that only one cloud has.
     """
     console.print(bill.table())
     lines = [f"total    {bill.total_text}", *(f"plus     {note}" for note in bill.notes)]

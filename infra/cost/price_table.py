@@ -1,4 +1,4 @@
-"""A cloud's prices: our dated table, and over it the operator's own file."""
+"""Price table of a cloud: the project's dated table, overridden by the operator's file."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ Usd = Annotated[Decimal, Field(gt=0)]
 
 
 class Part(BaseModel):
-    """A part of a table: what is not known of it is refused."""
+    """A part of a price table; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RegionTable(Part):
-    """A region's prices, and the day on which they were put together."""
+    """Prices of a region, and their date."""
 
     date: datetime.date | None = None
 
 
 class PriceTable(Part):
-    """A whole table; `sources` says what each `source` means."""
+    """A whole table; `sources` explains each `source`."""
 
     sources: dict[str, str]
     regions: Mapping[str, RegionTable]
     overridden: dict[str, str] = Field(default_factory=dict)
-    """Region → the operator's file that has something to say of it."""
+    """Region → the operator's file that overrides it."""
 
     def origin(self, region: str) -> str:
-        """In words, whose prices these are, and of which day."""
+        """Describe the source and date of a region's prices."""
         day = self.regions[region].date if region in self.regions else None
         of = f" of {day.isoformat()}" if day else ""
         file = self.overridden.get(region)
@@ -54,33 +54,33 @@ Table = TypeVar("Table", bound=PriceTable)
 
 @dataclass(frozen=True)
 class Book(Generic[Table]):
-    """Where a cloud's prices are, and what may stand there."""
+    """Location and schema of a cloud's price tables."""
 
     model: type[Table]
     table: Path
     variable: str
-    """Environment variable that names the operator's file, where it is not in the configuration folder."""
+    """Environment variable with the path of the operator's file, if it is not in the configuration folder."""
     name: str
-    """Of that file there."""
+    """Name of the operator's file in the configuration folder."""
     keys: Mapping[int, str]
-    """Keys that there may be, by how deep they are: regions.REGION.types.TYPE.on_demand is the fifth."""
+    """Valid keys by depth: regions.REGION.types.TYPE.on_demand is the fifth."""
     check: Callable[[Table, Path], None]
-    """Refuses what fits the model and can be nobody's."""
+    """Check what the model cannot: that regions, types or sizes exist."""
 
     @property
     def path(self) -> Path:
-        """Where the operator's own prices are, or would be."""
+        """Path of the operator's file, whether it exists or not."""
         given = os.environ.get(self.variable)
         if given:
             return Path(given).expanduser()
         return platformdirs.user_config_path("caffe-spark") / self.name
 
     def load(self) -> Table:
-        """Our table, with the operator's figures instead of ours where there are any.
+        """Load the project's table, overridden by the operator's file if there is one.
 
         Raises:
-            ConfigError: the operator's file is named by the variable and not there, cannot be read, or has a
-                key or a figure that is not one.
+            ConfigError: the operator's file is named by the variable and does not exist, cannot be read, or
+                has an invalid key or figure.
         """
         ours = yaml.safe_load(self.table.read_text())
         path = self.path
@@ -101,10 +101,10 @@ class Book(Generic[Table]):
         return merged
 
     def read(self, path: Path) -> dict[str, Any]:
-        """An operator's file as it stands; an empty one says nothing.
+        """Read an operator's file; an empty file is an empty mapping.
 
         Raises:
-            ConfigError: it is not YAML, or not a mapping.
+            ConfigError: it is not valid YAML, or not a mapping.
         """
         try:
             document = yaml.safe_load(path.read_text()) or {}
@@ -118,10 +118,10 @@ class Book(Generic[Table]):
         return document
 
     def current(self) -> dict[str, Any]:
-        """The operator's file, to be added to; one that is not valid is mended first, not written over.
+        """Return the operator's file for an update; an invalid file is not overwritten.
 
         Raises:
-            ConfigError: as `load`.
+            ConfigError: as for `load`.
         """
         if not self.path.exists():
             return {}
@@ -131,10 +131,10 @@ class Book(Generic[Table]):
     def write(
         self, document: dict[str, Any], region: str, found: Mapping[str, Any], answers: Answers
     ) -> Path:
-        """Put what was found of a region into the operator's file; what it does not name stays there.
+        """Write a region's new prices to the operator's file; its other entries are kept.
 
         Raises:
-            ServiceDown: nothing was found at all.
+            ServiceDown: the cloud returned no price at all.
         """
         if not answers.known:
             raise ServiceDown(
@@ -163,7 +163,7 @@ class Book(Generic[Table]):
 
 @dataclass(frozen=True)
 class Answers:
-    """What a cloud said of its prices: how many it knew, and the names of what it did not."""
+    """Result of a query for prices: how many are known, and the names of those that are not."""
 
     who: str
     known: int
@@ -171,17 +171,17 @@ class Answers:
 
     @classmethod
     def of(cls, who: str, *asked: Mapping[str, Decimal | None]) -> Answers:
-        """By name, None where there was no answer."""
+        """Count answers by name; None is no answer."""
         found = {name: usd for part in asked for name, usd in part.items()}
         unknown = tuple(name for name, usd in found.items() if usd is None)
         return cls(who, len(found) - len(unknown), unknown)
 
 
 def refuse_unknown(given: str, names: Iterable[str], known: Iterable[str], what: str) -> None:
-    """A region or a size that no stack can have is a slip of the pen, which would go unnoticed.
+    """Refuse names of regions or sizes that do not exist, which would otherwise be ignored.
 
     Raises:
-        ConfigError: one of `names` is not among those that are known.
+        ConfigError: one of `names` is not in `known`.
     """
     valid = list(known)
     for name in names:
@@ -193,7 +193,7 @@ def refuse_unknown(given: str, names: Iterable[str], known: Iterable[str], what:
 
 MEND: Final = "Mend that line; or remove the file, and `fab cost --refresh` writes another."
 _FIGURES: Final = 4
-"""From here on a mapping without mappings in it holds figures."""
+"""From this depth on, a mapping without nested mappings holds figures."""
 
 
 def _shown(table: Path) -> str:
@@ -201,7 +201,7 @@ def _shown(table: Path) -> str:
 
 
 def _over(ours: Mapping[str, Any], theirs: Mapping[str, Any], depth: int = 1) -> dict[str, Any]:
-    """`theirs` over `ours`, key by key; figures that name no source of their own are the operator's."""
+    """Merge `theirs` over `ours`, key by key; figures without a source of their own are the operator's."""
     merged = dict(ours)
     for key, value in theirs.items():
         if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""How a tool on this machine is asked for something that it prints at once."""
+"""Query of a command-line tool on this machine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Final
 from bootstrap.errors import ConfigError
 
 TIMEOUT: Final = 30.0
-"""Some take seconds to start, such as Azure's CLI."""
+"""Seconds; some tools, such as Azure's CLI, take several to start."""
 
 
 def ask(command: list[str], mend: str, env: Mapping[str, str]) -> str:
-    """What a command prints.
+    """Run a command and return its output.
 
     Raises:
-        ConfigError: it is not on PATH, does not end, or fails.
+        ConfigError: it is not on PATH, times out, or fails.
     """
     program = shutil.which(command[0], path=env.get("PATH"))
     if program is None:

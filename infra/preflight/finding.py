@@ -1,4 +1,4 @@
-"""What a check of a cloud or of this machine is, what it finds, and how people see it."""
+"""Checks of a cloud or of this machine, and their findings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["holds", "fails", "skipped", "note"]
 Cloud = TypeVar("Cloud")
-"""Whom a check asks: the clients of one cloud."""
+"""Clients of one cloud, which a check uses."""
 
 _MARKS: Final[dict[Verdict, tuple[str, str]]] = {
     "holds": ("✓", "green"),
@@ -27,9 +27,9 @@ _MARKS: Final[dict[Verdict, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """The answer of one check: what was seen, and what to type where it is not right.
+    """Result of a check: what was found, and the command that fixes it.
 
-    A `note` is worth knowing and stops nothing; what was `skipped` is unknown, and `detail` says why.
+    A `note` does not stop a stack; for a `skipped` check, `detail` says why it could not run.
     """
 
     name: str
@@ -45,35 +45,35 @@ class Finding:
 
 @dataclass(frozen=True)
 class CloudCheck(Generic[Cloud]):
-    """A question to a cloud; `table` is what we know without asking, where that is something."""
+    """A check of a cloud; `table` answers from the project's own tables, without asking the cloud."""
 
     name: str
     look: Callable[[Cloud], Sequence[Finding]]
     table: Callable[[], Finding] | None = None
 
     def ask(self, cloud: Cloud) -> list[Finding]:
-        """The answer; an expected failure is one too."""
+        """Run the check; an expected error becomes a finding."""
         return guarded(self.name, lambda: self.look(cloud))
 
     def without(self, why: str) -> list[Finding]:
-        """What can be said where the cloud cannot be asked."""
+        """Return the finding without asking the cloud."""
         return [self.table() if self.table else Finding(self.name, "skipped", why)]
 
 
 @dataclass(frozen=True)
 class LocalCheck:
-    """A question to this machine."""
+    """A check of this machine."""
 
     name: str
     look: Callable[[], Finding]
 
     def ask(self) -> list[Finding]:
-        """The answer; an expected failure is one too."""
+        """Run the check; an expected error becomes a finding."""
         return guarded(self.name, lambda: [self.look()])
 
 
 def guarded(name: str, look: Callable[[], Sequence[Finding]]) -> list[Finding]:
-    """What `look` finds; where it fails as expected, that is the finding. Bugs keep their traceback."""
+    """Return the findings of `look`, or its expected error as one; a bug keeps its traceback."""
     try:
         return list(look())
     except CaffeSparkError as error:
@@ -81,14 +81,14 @@ def guarded(name: str, look: Callable[[], Sequence[Finding]]) -> list[Finding]:
 
 
 def failure(name: str, error: CaffeSparkError) -> Finding:
-    """An expected failure as a finding. A right that only a preflight wants does not stop a stack."""
-    # Each cloud's own `Denied` says so; no other failure does.
+    """Convert an expected error to a finding; a missing right that only preflight needs is skipped."""
+    # Set only by each cloud's `Denied`.
     optional = bool(getattr(error, "optional", False))
     return Finding(name, "skipped" if optional else "fails", error.why, error.fix)
 
 
 def show(findings: Sequence[Finding], console: Console) -> None:
-    """A line for each check, under it what to type where something is to be done, and a line that counts."""
+    """Print a line for each finding, with its fix, and a line that counts them."""
     width = max(len(finding.name) for finding in findings)
     for finding in findings:
         mark, style = _MARKS[finding.verdict]

@@ -1,4 +1,4 @@
-"""The operator's private key file: whether it is one, and whether only its owner may read it."""
+"""Checks of the operator's private key file: its format and permissions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ FILE: Final = "private key"
 
 
 def checks(given: str | None, stack: str, without: str) -> list[LocalCheck]:
-    """The file, or that none is needed. `without`: the command after which the stack makes its own key."""
+    """Return the check of the file, or a finding that none is needed; `without` makes the stack generate a
+    key."""
     if given is None:
         return [LocalCheck(PAIR, lambda: Finding(PAIR, "holds", "made with the stack, kept in its state"))]
     path = Path(given).expanduser()
@@ -25,10 +26,10 @@ def checks(given: str | None, stack: str, without: str) -> list[LocalCheck]:
 
 
 def public_half(path: Path, stack: str, without: str) -> str:
-    """The public key of a private key file: OpenSSH's two fields, type and base64.
+    """Return the public key of a private key file as OpenSSH's two fields, type and base64.
 
     Raises:
-        ConfigError: there is no such file, it holds something else, or it wants a passphrase.
+        ConfigError: the file does not exist, is not a private key, or is protected by a passphrase.
     """
     from cryptography.hazmat.primitives import serialization as form
 
@@ -47,7 +48,7 @@ def _load(path: Path, stack: str, without: str) -> PrivateKeyTypes:
     for load in (form.load_ssh_private_key, form.load_pem_private_key):
         try:
             return load(data, None)
-        except TypeError as error:  # its way to say that a passphrase is wanted
+        except TypeError as error:  # raised for a key that needs a passphrase
             raise ConfigError(
                 given,
                 f"{path} is protected by a passphrase, which nothing here asks for",

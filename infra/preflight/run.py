@@ -1,4 +1,4 @@
-"""All checks of a preflight, side by side: first who is asking, then everything that this lets us ask."""
+"""Preflight run: authenticates, then runs all checks in parallel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT_ONCE: Final = 8
 
 @dataclass(frozen=True)
 class Introduced(Generic[Cloud]):
-    """What is known of who asks; then whom to ask further, or `why` nobody can be."""
+    """Result of authentication: the cloud's clients, or `why` the cloud cannot be asked."""
 
     findings: Sequence[Finding]
     cloud: Cloud | None
@@ -32,9 +32,9 @@ def run(
     console: Console,
     doing: str,
 ) -> list[Finding]:
-    """Ask the cloud and this machine, and print each answer, in the order of the checks.
+    """Run all checks and print their findings in order.
 
-    What cannot be asked (no credentials, no right, no network) is said, and the rest is asked all the same.
+    A check that cannot run (no credentials, no permission, no network) is skipped; the others still run.
     """
     with console.status(doing), ThreadPoolExecutor(AT_ONCE) as pool:
         local = [pool.submit(one.ask) for one in here]

@@ -1,4 +1,4 @@
-"""What this machine needs beside Python, whatever the cloud: Pulumi, and its plugin for that cloud."""
+"""Checks of tools that every cloud needs: Pulumi and its plugin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ PULUMI: Final = "Pulumi"
 
 
 def checks(plugin: str, package: str, env: Mapping[str, str]) -> list[LocalCheck]:
-    """Pulumi, and its plugin of that name in the version of the Python package; `env` has the PATH."""
+    """Return the checks of Pulumi and of its plugin, in the version of the Python package; `env` has the
+    PATH."""
     name = f"Pulumi's {plugin} plugin"
     return [
         LocalCheck(PULUMI, lambda: _pulumi(env)),

@@ -1,4 +1,4 @@
-"""`pulumi config` commands that set or remove a setting."""
+"""`pulumi config` commands, as error messages suggest them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _PLAIN: Final = re.compile(r"[\w-]+")
 
 
 def set_command(key: str, value: object) -> str:
-    """The command that sets a key; the value is unquoted, so that it may be a shell substitution."""
+    """Return the command that sets a key; the value is not quoted, so that it may be a shell substitution."""
     return f"pulumi config set {_flags(key)} {value}"
 
 
 def secret_command(key: str) -> str:
-    """The command that prompts for a key's value and encrypts it."""
+    """Return the command that prompts for a secret value and encrypts it."""
     return f"pulumi config set --secret {_flags(key)}"
 
 
 def rm_command(key: str) -> str:
-    """The command that removes a key."""
+    """Return the command that removes a key."""
     return f"pulumi config rm {_flags(key)}"
 
 
 def path(loc: Sequence[int | str]) -> str:
-    """A location as `pulumi config set --path` takes it: `zones[0]`, `tags["a.b"]`."""
+    """Format a location for `pulumi config set --path`: `zones[0]`, `tags["a.b"]`."""
     first, *below = loc
     return "".join([str(first), *map(_step, below)])
 
@@ -38,5 +38,5 @@ def _step(part: int | str) -> str:
 
 
 def _flags(key: str) -> str:
-    """With --path, Pulumi takes dots and brackets for steps into a mapping or a list."""
+    """Quote a key; with --path, Pulumi takes dots and brackets for steps into a mapping or a list."""
     return f"--path {shlex.quote(key)}" if set("[.") & set(key) else key

@@ -1,4 +1,4 @@
-"""Field types of settings that every cloud has."""
+"""Field types that the settings of every cloud share."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from infra.settings.network import EVERYBODY
 
 
 def known_region(name: str, regions: Collection[str]) -> str:
-    """A region of the cloud's table.
+    """Validate the name of a region.
 
     Raises:
-        ValueError: the table does not have it.
+        ValueError: the table of regions does not have it.
     """
     if name not in regions:
         raise ValueError("the table of regions has none of that name")
@@ -23,20 +23,20 @@ def known_region(name: str, regions: Collection[str]) -> str:
 
 
 def ipv4_range(value: object, *, ipv4_only: str) -> IPv4Network:
-    """A range of IPv4 addresses; a single address is a /32.
+    """Parse an IPv4 range; a single address is a /32.
 
     Raises:
-        ValueError: the value is not a range, or one of IPv6, which `ipv4_only` says.
+        ValueError: it is not a range, or an IPv6 range (`ipv4_only` says why that is refused).
     """
     network = ip_network(str(value))
     if isinstance(network, IPv4Network):
         return network
-    # What pydantic says of IPv6 is not said in the terms of a firewall.
+    # Pydantic's own message about IPv6 does not mention firewalls.
     raise ValueError(ipv4_only if network.prefixlen else EVERYBODY)
 
 
 def _unset(value: object) -> object:
-    """A key without a value in the stack file is handed over as an empty text."""
+    """Map the empty text, which the engine passes for a key without a value, to None."""
     return None if value == "" else value
 
 
@@ -47,5 +47,5 @@ def _not_public_half(path: str) -> str:
 
 
 Unset = BeforeValidator(_unset)
-"""Of an optional field: an empty value is none."""
+"""For an optional field: an empty value is None."""
 PrivateKeyFile = Annotated[str, AfterValidator(_not_public_half)]

@@ -1,4 +1,4 @@
-"""What destroying a stack would take along: how it is told, and whether it may go, in every cloud."""
+"""Protection of a stack's data against `pulumi destroy`: the `forceDestroy` setting, in every cloud."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from infra.settings import stack_file
 
 GIB: Final = 2**30
 SHOWN: Final = 6
-"""Folders that a line names; it counts all."""
+"""Folders that a message names; it counts all objects."""
 
 
 def summary(kept: Sequence[tuple[str, int]], noun: str) -> str:
-    """How much there is of what is given as (name, bytes), and in which folders. Pure."""
+    """Summarize objects given as (name, bytes): their number, size and folders. Pure."""
     folders = sorted({f"{name.partition('/')[0]}/" if "/" in name else name for name, _ in kept})
     size = sum(size for _, size in kept) / GIB
     one = f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
@@ -22,6 +22,7 @@ def summary(kept: Sequence[tuple[str, int]], noun: str) -> str:
 
 
 def forced(stack: str) -> bool:
-    """Whether the stack's file says so now: the engine knows what it said when the storage was made."""
+    """Return whether the stack file says `forceDestroy` now; the state has the value from when the storage
+    was created."""
     # YAML's own true, or the text that `pulumi config set` writes.
     return str(stack_file.read(stack).get("forceDestroy")).lower() == "true"

@@ -1,4 +1,4 @@
-"""Rules of network ranges that hold in every cloud: private ones inside, public ones for operators. Pure."""
+"""Rules for network ranges in every cloud: private ones inside, public ones for operators. Pure."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from infra.settings.section import Hint
 PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 """RFC 1918."""
 WIDEST_SOURCE: Final = 8
-"""Prefix length of the widest range that may be let in."""
+"""Prefix length of the widest range that `adminCidrs` may contain."""
 EVERYBODY: Final = "that is the whole internet"
 OWN_ADDRESS: Final = "$(curl -s https://checkip.amazonaws.com)/32"
-"""For a shell: one's own address, as the internet sees it."""
+"""Shell expression for the operator's own public address."""
 SOURCES: Final = Hint(OWN_ADDRESS, f"a list of public IPv4 ranges, /{WIDEST_SOURCE} to /32", at=(0,))
 
 
 def range_hint(example: str, largest: int, smallest: int) -> Hint:
-    """The hint of a network's own range, by the prefix lengths that it may have."""
+    """Return the hint of a network's own range, given the valid prefix lengths."""
     return Hint(
         example, f"a range /{largest} to /{smallest} within 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16"
     )
 
 
 def private_range(cidr: IPv4Network, largest: int, smallest: int, what: str) -> IPv4Network:
-    """A private range of a size that `what` can be planned in.
+    """Validate a private range of a size that `what` fits in.
 
     Raises:
         ValueError: it is public, too large or too small.
@@ -43,23 +43,23 @@ def private_range(cidr: IPv4Network, largest: int, smallest: int, what: str) -> 
 
 @dataclass(frozen=True)
 class Firewall:
-    """A cloud's firewall, in the words of its refusals of `adminCidrs`."""
+    """Limits of a cloud's firewall on `adminCidrs`, in the terms of its error messages."""
 
     cloud: str
     network: str
-    """The network that the range in `cidr` is of."""
+    """The network that `cidr` is the range of."""
     max_ranges: int
-    """Ranges that it takes."""
+    """Maximum number of ranges."""
     limit: str
-    """Why it takes no more."""
+    """Reason for the maximum."""
     otherwise: str = ""
-    """What there is beside ranges, if anything."""
+    """Alternative to a range, if there is one."""
 
     def check(self, sources: Sequence[IPv4Network], cidr: IPv4Network) -> None:
-        """Check the ranges that are let in, beside the network's own.
+        """Validate `adminCidrs` against each other and against the network's own range.
 
         Raises:
-            Refusal: there are too many; or one is too wide, private, or overlaps another.
+            Refusal: too many ranges, or one that is too wide, private, or overlaps another.
         """
         if len(sources) > self.max_ranges:
             why = f"{self.limit}; valid: {self.max_ranges} ranges at most"

@@ -1,4 +1,4 @@
-"""Invalid settings as one line: what was given, why it is refused, and the command that fixes it."""
+"""Validation errors in one line: what was given, why it is refused, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OWN_WORDS: Final = {
 
 
 class Refusal(ValueError):
-    """Raised by a validator that knows more than the field's hint: key, value, reason, command."""
+    """Validation error with a message more specific than the field's hint: key, value, reason, command."""
 
     def __init__(self, key: str, given: object, why: str, command: str) -> None:
         super().__init__(why)
@@ -32,12 +32,12 @@ class Refusal(ValueError):
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names as a message lists them."""
+    """Join names for a message."""
     return ", ".join(names)
 
 
 def one_line(error: ValidationError, section: type[Section], stack: str) -> ConfigError:
-    """The first complaint, with the valid values and the command that fixes it."""
+    """Convert the first validation error, with the valid values and the command that fixes it."""
     first = error.errors(include_url=False)[0]
     refusal = first.get("ctx", {}).get("error")
     if isinstance(refusal, Refusal):
@@ -51,7 +51,7 @@ def one_line(error: ValidationError, section: type[Section], stack: str) -> Conf
     key, hint = path(wrong.loc), wrong.hint
     why = _OWN_WORDS.get(kind, str(first["msg"]).removeprefix("Value error, "))
     given = key if kind in ("extra_forbidden", "missing") else f"{key} = {first['input']!r}"
-    # The example would set another key, and leave this one where it is.
+    # The example sets another key and leaves this one in place.
     command = rm_command(key) if kind == "extra_forbidden" else wrong.command
     return _error(given, f"{why}; valid: {hint.words}" if hint.words else why, command, stack)
 

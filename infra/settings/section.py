@@ -1,4 +1,4 @@
-"""Base of every provider's configuration schema, and the hints on its fields."""
+"""Base classes of configuration schemas, and hints on their fields."""
 
 from __future__ import annotations
 
@@ -15,72 +15,72 @@ from infra.settings.commands import path, secret_command, set_command
 
 MAX_WORKERS: Final = 200
 ENCRYPTED: Final = "[secret]"
-"""Shown by `pulumi config` in place of a secret; the value of one that only the engine can decrypt."""
+"""Placeholder for a secret in the output of `pulumi config`, and for one that only the engine can decrypt."""
 YES_OR_NO: Final = "true, false"
 
 Loc = Sequence[int | str]
-"""Keys and indexes from the top of a stack's configuration down to a value."""
+"""Keys and indexes from the top of a configuration down to a value."""
 
 
 class Section(BaseModel):
-    """A frozen part of a stack file, whose keys are camelCase there."""
+    """A frozen section of a stack file, whose keys are camelCase there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
 
 class StackSettings(Section):
-    """Settings of a whole stack; every provider has its own, all told apart by `provider`."""
+    """Settings of a whole stack; each provider has its own subclass, selected by `provider`."""
 
     provider: str
 
 
 @dataclass(frozen=True)
 class Hint:
-    """Metadata of a `Section`'s field: an example value for `pulumi config set`, and the valid values.
+    """Metadata of a `Section` field: an example for `pulumi config set`, and the valid values.
 
     `workers: Annotated[int, Hint("2", "1 to 200")] = 2`
     """
 
     example: str
-    """A valid value; empty for a secret, which is typed at a prompt."""
+    """A valid value; empty for a secret, which `pulumi config` prompts for."""
     valid: str | Callable[[], str] = ""
-    """Valid values in words, where pydantic's message does not name them; a function, where a table does."""
+    """Valid values in words, where pydantic's message does not name them; a function if a table has them."""
     at: tuple[int | str, ...] = ()
-    """Where the example goes, below the field: `(0,)` in a list, `("CostCentre",)` in a mapping."""
+    """Location of the example below the field: `(0,)` in a list, `("CostCentre",)` in a mapping."""
 
     @property
     def words(self) -> str:
-        """The valid values, or nothing."""
+        """Valid values in words, or empty."""
         return self.valid if isinstance(self.valid, str) else self.valid()
 
     def command(self, loc: Loc) -> str:
-        """The command that sets the value at `loc` to the example."""
+        """Return the command that sets the value at `loc` to the example."""
         key = path(loc)
         return set_command(key, self.example) if self.example else secret_command(key)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A value in a configuration, and the hint of the innermost field around it that has one."""
+    """A location in a configuration, and the hint of the innermost field that has one."""
 
     loc: Loc
-    """Location, without the tags that pydantic adds for a discriminated union."""
+    """Location of the value, without the tags that pydantic adds for a discriminated union."""
     hint: Hint
     field: Loc
-    """Location of the hint's field."""
+    """Location of the field that has the hint."""
 
     @property
     def command(self) -> str:
-        """The command that sets this value; of a whole list or mapping, its first entry."""
+        """Command that sets this value; of a whole list or mapping, its first entry."""
         below = self.loc[len(self.field) :] or self.hint.at
         return self.hint.command([*self.field, *below])
 
 
 def setting(section: type[Section], loc: Loc) -> Setting:
-    """The setting at a location that pydantic reports.
+    """Return the setting at a location that pydantic reports.
 
     Raises:
-        LookupError: no field of the section around it has a hint.
+        LookupError: no field at or above the location has a hint.
     """
     names: list[int | str] = []
     hint, around = None, 0
@@ -101,17 +101,17 @@ def setting(section: type[Section], loc: Loc) -> Setting:
 
 
 def keys(section: type[Section]) -> list[str]:
-    """The section's keys as the stack file has them, in the order of its fields."""
+    """Return the section's keys as in the stack file, in the order of its fields."""
     return [str(field.alias) for field in section.model_fields.values()]
 
 
 def hint_of(field: FieldInfo) -> Hint | None:
-    """The hint among a field's metadata."""
+    """Return the hint in a field's metadata."""
     return next((one for one in field.metadata if isinstance(one, Hint)), None)
 
 
 def sections(field: FieldInfo) -> tuple[type[Section], ...]:
-    """The sections that a field's type is made of: of a union each, of a list its entries'."""
+    """Return the sections in a field's type: the members of a union, the entries of a list."""
     return tuple(_sections(field.annotation))
 
 
@@ -127,5 +127,5 @@ def _field(inner: Sequence[type[Section]], key: int | str) -> FieldInfo | None:
 
 
 def _tags(section: type[Section]) -> set[object]:
-    """Values of the section's literals, one of which is its tag in a discriminated union."""
+    """Return the values of the section's literals, one of which is its tag in a discriminated union."""
     return {value for field in section.model_fields.values() for value in typing.get_args(field.annotation)}

@@ -1,6 +1,6 @@
-"""Pulumi.STACK.yaml: read as it lies there, written by Pulumi's own CLI, which keeps its comments.
+"""Access to Pulumi.STACK.yaml: read directly, written by Pulumi's CLI, which keeps comments.
 
-For providers, which run beside the program: the engine hands them the configuration of an earlier run.
+Used by dynamic providers, which the engine gives the configuration of an earlier run.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ TIMEOUT: Final = 60.0
 
 
 def project(start: Path | None = None) -> Path:
-    """The folder of Pulumi.yaml, at or above `start` (where this process runs: Pulumi starts it in infra/).
+    """Return the folder of Pulumi.yaml, at or above `start` (default: the working directory; Pulumi's is
+    infra/).
 
     Raises:
-        StackError: there is none.
+        StackError: there is no Pulumi.yaml.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
@@ -33,7 +34,7 @@ def project(start: Path | None = None) -> Path:
 
 
 def read(stack: str, start: Path | None = None) -> dict[str, Any]:
-    """The project's own plain settings, as YAML has them; nothing where the stack has no file yet."""
+    """Return the project's plain settings, as parsed by YAML; empty if the stack has no file yet."""
     file = project(start) / f"Pulumi.{stack}.yaml"
     document = yaml.safe_load(file.read_text()) if file.is_file() else None
     found = (document or {}).get("config") or {}
@@ -45,7 +46,7 @@ def read(stack: str, start: Path | None = None) -> dict[str, Any]:
 
 
 def declared(root: Path) -> dict[str, dict[str, Any]]:
-    """Stack → what its file says, unchecked: the stack may be gone, or its file half edited."""
+    """Return the settings of every stack file, unchecked: a stack may be gone, or its file half edited."""
     found = {}
     for file in sorted(root.glob("Pulumi.*.yaml")):
         name = file.name.removeprefix("Pulumi.").removesuffix(".yaml")
@@ -55,10 +56,10 @@ def declared(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def write(stack: str, values: Mapping[str, str], start: Path | None = None) -> None:
-    """Set plain values with `pulumi config`; an `up` that runs meanwhile does not notice.
+    """Set plain values with `pulumi config`; a running `up` does not notice.
 
     Raises:
-        StackError: pulumi is not on PATH, or refuses.
+        StackError: pulumi is not on PATH, or fails.
     """
     pairs = [part for key, value in values.items() for part in ("--plaintext", f"{PROJECT}:{key}={value}")]
     shown = "; ".join(f"pulumi config set {key} {value} --stack {stack}" for key, value in values.items())

@@ -1,4 +1,4 @@
-"""What a sweep finds: a thing that bears our tags, what it costs, and the command that removes it. Pure."""
+"""Leftover resources, their cost, and the commands that delete them. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 from infra.cost.bill import HOURS
 
 GLOBAL: Final = "global"
-"""Where things are that have no region."""
+"""Region of resources that have none."""
 FREE: Final = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A thing of ours. `usd_month`: 0 where it costs nothing by itself, None where its price is not known."""
+    """A leftover resource. `usd_month` is 0 if it is free by itself, None if its price is not known."""
 
     region: str
     kind: str
@@ -25,21 +25,21 @@ class Leak:
     stack: str
     usd_month: Decimal | None
     command: str
-    """For a POSIX shell; a comment, where it goes with something else that is found too."""
+    """For a POSIX shell; a comment if the resource is deleted with another one."""
     rank: int
-    """When it can be removed, among the things of its region."""
+    """Order of deletion among the resources of a region."""
     before: str = ""
-    """What has to be typed for every thing of this kind before the first one's `command`."""
+    """Command to run for all resources of this kind before the first `command`."""
 
     @property
     def order(self) -> tuple[bool, str, int, str]:
-        """By region, and there in the order in which things can be removed; what has no region comes last."""
+        """Sort key: by region, then in the order of deletion; global resources come last."""
         return self.region == GLOBAL, self.region, self.rank, self.id
 
 
 @dataclass(frozen=True)
 class Unsearched:
-    """A kind of thing that could not be looked for in a region, and why."""
+    """A kind of resource that could not be searched in a region, and why."""
 
     region: str
     kind: str
@@ -48,19 +48,19 @@ class Unsearched:
 
 @dataclass
 class Results:
-    """What one place was found to have, and what could not be looked for there."""
+    """Leftovers found in one place, and what could not be searched there."""
 
     leaks: list[Leak] = field(default_factory=list)
     unsearched: list[Unsearched] = field(default_factory=list)
 
 
 def month(hourly: Decimal | None) -> Decimal | None:
-    """USD for a month from USD for an hour; None stays None."""
+    """Convert USD an hour to USD a month; None stays None."""
     return None if hourly is None else hourly * HOURS
 
 
 def commands(leaks: Iterable[Leak], first: Sequence[str] = ()) -> list[str]:
-    """What removes them all, to be typed in this order after `first`; each line once."""
+    """Return the commands that delete all leftovers, in order, after `first`; each line once."""
     lines = [*first]
     ordered = sorted(leaks, key=lambda leak: leak.order)
     for region, kind in dict.fromkeys((leak.region, leak.kind) for leak in ordered):

@@ -1,4 +1,4 @@
-"""What a sweep says: nothing is left, or each thing with its price and the command that removes it."""
+"""Report of `fab sweep`: leftover resources with their cost, and the commands that delete them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG
 
 @dataclass(frozen=True)
 class Found:
-    """What was found, what of it is in use by stacks that are up, and what could not be searched.
+    """Result of a sweep: leftovers, resources in use by existing stacks, and what could not be searched.
 
-    `where`: what was searched, in words. `kept` is there to outlive stacks, and no leak.
+    `where` describes what was searched. `kept` resources outlive stacks on purpose.
     """
 
     where: str
@@ -29,16 +29,16 @@ class Found:
     unsearched: tuple[Unsearched, ...]
     kept: tuple[Leak, ...] = ()
     first: tuple[str, ...] = ()
-    """What has to be typed before everything that removes something."""
+    """Commands to run before any that deletes something."""
 
     @property
     def clean(self) -> bool:
-        """Nothing is left, and everything was searched."""
+        """Whether nothing is left and everything was searched."""
         return not self.leaks and not self.unsearched
 
 
 def tell(found: Found, console: Console) -> None:
-    """Print it."""
+    """Print the report."""
     if found.leaks:
         console.print(_table(found.leaks))
     for line in _lines(found):
@@ -46,7 +46,7 @@ def tell(found: Found, console: Console) -> None:
 
 
 def total(leaks: Iterable[Leak]) -> str:
-    """What they cost by the month, and how many of them have no price."""
+    """Sum up the monthly cost, and count resources without a price."""
     prices = [leak.usd_month for leak in leaks]
     known = sum((price for price in prices if price is not None), Decimal(0))
     unknown = prices.count(None)
@@ -54,7 +54,7 @@ def total(leaks: Iterable[Leak]) -> str:
 
 
 def some(count: int, what: str) -> str:
-    """`1 region`, `2 regions`."""
+    """Format a count: `1 region`, `2 regions`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 

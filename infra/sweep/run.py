@@ -1,4 +1,4 @@
-"""Search of one cloud or of several for what stacks have left."""
+"""Search of one cloud or several for leftover resources."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def sweep(
     console: Console,
     alive: Collection[str],
 ) -> bool:
-    """Search the stack's cloud; without one, each cloud that is meant. True: nothing is left in any of them.
+    """Search the stack's cloud, or every cloud that applies. Returns True if nothing is left in any of them.
 
-    Where several are meant, one that nobody has logged in to on this machine is named, and is no failure
-    beside another that was searched; one that cannot be searched for any other reason is.
+    Of several clouds, one without a login on this machine is reported and does not fail the sweep, as long as
+    another was searched; any other error does.
 
     Raises:
-        ConfigError: no cloud could be asked, or the only one that was meant could not.
-        ServiceDown: the only one that was meant does not answer.
+        ConfigError: no cloud could be asked, or not the only one that applies.
+        ServiceDown: the only cloud that applies does not answer.
     """
     chosen = meant(root, stack, regions)
 
@@ -57,7 +57,8 @@ def sweep(
 
 
 def meant(root: Path, stack: str | None, regions: Sequence[str] | None) -> list[Provider]:
-    """The clouds to search: the stack's own, by its file; else those that have the regions; else all."""
+    """Return the clouds to search: the stack's own, by its file; else those that have the regions; else
+    all."""
     named = declared(root).get(stack, {}).get("provider") if stack is not None else None
     own = PROVIDERS.get(str(named))
     if own is not None and own.in_cloud:
@@ -66,7 +67,7 @@ def meant(root: Path, stack: str | None, regions: Sequence[str] | None) -> list[
 
 
 def _of(provider: Provider, regions: Sequence[str] | None) -> list[str] | None:
-    """Those of the regions that are a cloud's; one that no table has goes to clouds that list theirs."""
+    """Return those of the regions that a cloud has; one in no table goes to clouds that can list theirs."""
     if regions is None:
         return None
     known = {region for one in clouds() for region in one.regions}
@@ -77,7 +78,7 @@ def _of(provider: Provider, regions: Sequence[str] | None) -> list[str] | None:
 
 @contextlib.contextmanager
 def _installed(provider: Provider) -> Iterator[None]:
-    """A cloud whose packages are not here has nothing of ours that this machine made."""
+    """Treat a cloud whose SDK is not installed as one without a login: this machine created nothing there."""
     try:
         yield
     except ModuleNotFoundError as error:
