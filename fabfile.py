@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 from fabric import task
 from invoke.context import Context
 from invoke.exceptions import Exit
-from rich.console import Console
-from rich.table import Table
 
 from bootstrap import script_actions
 from bootstrap.cluster import AutoScalingGroup, Cluster
+from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line, print_whole
 from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
-from bootstrap.errors import CaffeSparkError, ConfigError
+from bootstrap.errors import ConfigError
 from bootstrap.execute import apply
 from bootstrap.framework import (
     Recipe,
@@ -29,7 +25,8 @@ from bootstrap.framework import (
     require_persisted,
 )
 from bootstrap.script_actions.report import report
-from bootstrap.stack import load_cluster, stacks_up
+from bootstrap.stack import load_cluster
+from infra.tasks import cost, preflight, sweep
 from jobs import capacity
 from jobs.backends.registry import LIVY, Backends
 from jobs.datasets.prepare import ensure_data
@@ -41,30 +38,11 @@ from jobs.run.status import status as job_status
 from jobs.spec import JobSpec
 from tools.environment import environment
 
+__all__ = ["cost", "preflight", "sweep"]
+
 ROOT = Path(__file__).resolve().parent
 RESULTS = ROOT / "results"
-STACK_HELP = "stack to work on; else the selected one, else dev"
-WHOLE = 250
-"""Columns that a table of ids and URIs may take."""
 RECIPE_HELP = "a file name in bootstrap/recipes, without .yaml; else the one that fabric.yaml names"
-
-Body = TypeVar("Body", bound=Callable[..., Any])
-console = Console(highlight=False)
-
-
-def expected_errors_in_one_line(body: Body) -> Body:
-    """Expected failures become one line and exit 1; a bug keeps its traceback."""
-
-    @functools.wraps(body)
-    def run(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the task takes
-        try:
-            return body(*arguments, **options)
-        except CaffeSparkError as error:
-            raise Exit(str(error), code=1) from error
-        except KeyboardInterrupt as error:
-            raise Exit("Interrupted. The same command goes on from here.", code=130) from error
-
-    return run  # type: ignore[return-value]
 
 
 def cluster_of(stack: str | None, *, wait: bool = True) -> Cluster:
@@ -84,11 +62,6 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
     recipe = load_recipe(name or settings.recipe, {"opencv": bool(settings.opencv)})
     require_devices(recipe, cluster)
     return for_cluster(recipe, cluster)
-
-
-def print_whole(table: Table) -> None:
-    """Cut no id and no URI, which people copy: where a terminal is too narrow, it wraps lines itself."""
-    Console(width=max(console.width, WHOLE)).print(table)
 
 
 def _same(stack: str | None) -> str:
@@ -233,46 +206,6 @@ def workers(_: Context, stack: str | None = None) -> None:
     print_whole(table(fleet))
     for line in fleet.news:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-@task(help={"stack": STACK_HELP})
-@expected_errors_in_one_line
-def preflight(_: Context, stack: str | None = None) -> None:
-    """Before `pulumi up` in a cloud: login, quotas, offers, names, keys, tools; one line to mend each."""
-    from infra import clouds
-
-    env = environment(ROOT, os.environ)
-    name, config = clouds.configured(ROOT, stack, env)
-    findings = clouds.preflight(config, name, console=console, env=env)
-    if any(finding.verdict == "fails" for finding in findings):
-        raise Exit(code=1)
-
-
-@task(help={"stack": STACK_HELP, "refresh": "ask the cloud for today's prices first"})
-@expected_errors_in_one_line
-def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
-    """What an hour of the stack costs as configured, and a job at the speed that was measured."""
-    from infra import clouds
-
-    _name, config = clouds.configured(ROOT, stack, environment(ROOT, os.environ))
-    clouds.cost(config, console=console, results=RESULTS, refresh=refresh)
-
-
-@task(
-    help={
-        "stack": "only this stack's things; else everything of this project",
-        "region": "only there; can be given several times; else every region of the cloud",
-    },
-    iterable=["region"],
-)
-@expected_errors_in_one_line
-def sweep(_: Context, stack: str | None = None, region: list[str] | None = None) -> None:
-    """After `pulumi destroy` in a cloud: search all of it for what is left, and say how to remove it."""
-    from infra import clouds
-
-    up = stacks_up(ROOT, environment(ROOT, os.environ))
-    if not clouds.sweep(ROOT, stack, region or None, console=console, alive=up):
-        raise Exit(code=1)
 
 
 @task(help={"stack": STACK_HELP})

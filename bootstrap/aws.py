@@ -1,6 +1,6 @@
 """AWS's own client as our commands use it: patient with throttling, and its failures in our words.
 
-Callers make typed clients: `aws.session().client("ec2", region_name=region, config=aws.PATIENT)`.
+Callers make typed clients: `aws.session().client("ec2", region_name=region, config=aws.RETRY)`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from botocore.exceptions import (
 
 from bootstrap.errors import ConfigError, NoCredentials, ServiceDown
 
-PATIENT: Final = Config(
+RETRY: Final = Config(
     retries={"mode": "adaptive", "max_attempts": 8},
     connect_timeout=5,
     read_timeout=30,
     user_agent_extra="caffe-spark",
 )
 """Adaptive: slows down where AWS throttles, instead of failing."""
-HASTY: Final = PATIENT.merge(Config(retries={"mode": "standard", "max_attempts": 3}))
+FAIL_FAST: Final = RETRY.merge(Config(retries={"mode": "standard", "max_attempts": 3}))
 """For a first question, which may find that there is no way to AWS at all."""
 
 _THROTTLED: Final = frozenset(
@@ -94,7 +94,7 @@ def session() -> boto3.session.Session:
     Raises:
         ConfigError: AWS_PROFILE names a profile that is not there, or there is half a pair of credentials.
     """
-    with in_our_words("reading the AWS configuration"):
+    with translate_errors("reading the AWS configuration"):
         made = boto3.session.Session()
         # Else making a client is what fails of half a pair. None at all is the first call's to say.
         made.get_credentials()
@@ -107,7 +107,7 @@ def code_of(error: BaseException) -> str:
 
 
 @contextmanager
-def in_our_words(doing: str) -> Iterator[None]:
+def translate_errors(doing: str) -> Iterator[None]:
     """Turn the client's expected failures into one line. `doing`: what was asked, e.g. `listing instances`.
 
     Raises:

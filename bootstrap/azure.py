@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.mgmt.hdinsight import HDInsightManagementClient
 
-PATIENT: Final[Mapping[str, Any]] = {
+RETRY: Final[Mapping[str, Any]] = {
     "retry_total": 6,
     "retry_connect": 2,
     "retry_backoff_max": 20,
@@ -48,7 +48,7 @@ PATIENT: Final[Mapping[str, Any]] = {
     "user_agent": "caffe-spark",
 }
 """Azure says how long a throttled caller shall wait, and the client does."""
-HASTY: Final[Mapping[str, Any]] = {**PATIENT, "retry_total": 2, "retry_connect": 1, "read_timeout": 20}
+FAIL_FAST: Final[Mapping[str, Any]] = {**RETRY, "retry_total": 2, "retry_connect": 1, "read_timeout": 20}
 """For a first question, which may find that there is no way to Azure at all."""
 PUBLIC: Final = "https://management.azure.com"
 """The management interface of Azure's public cloud."""
@@ -144,7 +144,7 @@ def credential() -> TokenCredential:
 
 
 def management(
-    given: HdInsight | str, patience: Mapping[str, Any] = PATIENT, *, poll: float = 10
+    given: HdInsight | str, patience: Mapping[str, Any] = RETRY, *, poll: float = 10
 ) -> HDInsightManagementClient:
     """A client of HDInsight's management interface for a subscription, or a cluster's; nothing is asked yet.
 
@@ -166,7 +166,7 @@ def management(
     return HDInsightManagementClient(credential(), subscription, polling_interval=poll, **patience)
 
 
-def resource_manager(patience: Mapping[str, Any] = PATIENT) -> PipelineClient[Any, Any]:
+def resource_manager(patience: Mapping[str, Any] = RETRY) -> PipelineClient[Any, Any]:
     """A client of Azure's management interface itself, for plain requests; nothing is asked yet."""
     endpoint = os.environ.get(ENDPOINT)
     login = _NoToken() if endpoint else BearerTokenCredentialPolicy(credential(), f"{PUBLIC}/.default")
@@ -199,7 +199,7 @@ def words_of(error: AzureError) -> str:
 
 
 @contextmanager
-def in_our_words(doing: str, stack: str) -> Iterator[None]:
+def translate_errors(doing: str, stack: str) -> Iterator[None]:
     """Turn the client's expected failures into one line. `doing`: what was asked, e.g. `listing hosts`.
 
     Raises:

@@ -136,7 +136,7 @@ class Blobs:
             ConfigError, StackError: no login, no right, a wrong key; there is no such container.
             ServiceDown: storage cannot be reached.
         """
-        with self._in_our_words(f"reading {self.url(path)}"):
+        with self._translate_errors(f"reading {self.url(path)}"):
             return self._read(path)[0]
 
     def write(self, path: str, data: bytes) -> None:
@@ -145,7 +145,7 @@ class Blobs:
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
-        with self._in_our_words(f"writing {self.url(path)}"):
+        with self._translate_errors(f"writing {self.url(path)}"):
             self.client.upload_blob(path.lstrip("/"), data, overwrite=True)
 
     def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
@@ -156,7 +156,7 @@ class Blobs:
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
-        with self._in_our_words(f"writing {self.url(path)}"):
+        with self._translate_errors(f"writing {self.url(path)}"):
             for left in reversed(range(TRIES)):
                 before, unless_changed = self._read(path)
                 after = change(before)
@@ -186,7 +186,7 @@ class Blobs:
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
-        with self._in_our_words(f"looking for {self.url(path)}"):
+        with self._translate_errors(f"looking for {self.url(path)}"):
             blob = self.client.get_blob_client(path.lstrip("/"))
             try:
                 blob.get_blob_properties()
@@ -202,13 +202,13 @@ class Blobs:
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
-        with self._in_our_words(f"listing {self.url(prefix)}"):
+        with self._translate_errors(f"listing {self.url(prefix)}"):
             return sorted(self.client.list_blob_names(name_starts_with=prefix.lstrip("/") or None))
 
     @contextmanager
-    def _in_our_words(self, doing: str) -> Iterator[None]:
+    def _translate_errors(self, doing: str) -> Iterator[None]:
         """What storage says in its own way; the rest is said as for any other service of Azure."""
-        with azure.in_our_words(doing, self.stack):
+        with azure.translate_errors(doing, self.stack):
             try:
                 yield
             except (HttpResponseError, ServiceRequestError) as error:

@@ -112,8 +112,8 @@ def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
         ConfigError, ServiceDown: AWS refuses, or cannot be reached.
     """
     session, region = aws.session(), group.region
-    with aws.in_our_words(f"looking at the Auto Scaling group {group.name}"):
-        scaling = session.client("autoscaling", region_name=region, config=aws.PATIENT)
+    with aws.translate_errors(f"looking at the Auto Scaling group {group.name}"):
+        scaling = session.client("autoscaling", region_name=region, config=aws.RETRY)
         found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])["AutoScalingGroups"]
         if not found:
             raise StackError(
@@ -123,10 +123,10 @@ def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
             )
         activities = scaling.describe_scaling_activities(AutoScalingGroupName=group.name, MaxRecords=RECENT)
         ids = [member["InstanceId"] for member in found[0]["Instances"]]
-        instances = _instances(session.client("ec2", region_name=region, config=aws.PATIENT), ids)
+        instances = _instances(session.client("ec2", region_name=region, config=aws.RETRY), ids)
     bucket = cluster.shared_storage.removeprefix("s3a://")
-    with aws.in_our_words(f"reading s3://{bucket}/{paths.NODES}/"):
-        client = session.client("s3", region_name=region, config=aws.PATIENT)
+    with aws.translate_errors(f"reading s3://{bucket}/{paths.NODES}/"):
+        client = session.client("s3", region_name=region, config=aws.RETRY)
         reports = _reports(client, bucket, {cluster.head.instance, *ids})
     return Fleet(
         head=reports.get(cluster.head.instance),

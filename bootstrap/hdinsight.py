@@ -87,8 +87,8 @@ def resolve_hosts(cluster: ClusterDocument, say: Callable[[str], None] = lambda 
         ConfigError, ServiceDown: Azure or its storage refuses, or cannot be reached.
     """
     given = service(cluster)
-    with azure.in_our_words(f"listing the hosts of HDInsight cluster {given.name}", cluster.stack):
-        found = hosts(azure.management(given, azure.HASTY), given, ("headnode", "workernode"))
+    with azure.translate_errors(f"listing the hosts of HDInsight cluster {given.name}", cluster.stack):
+        found = hosts(azure.management(given, azure.FAIL_FAST), given, ("headnode", "workernode"))
     said = reports(Blobs.of(cluster), found)
     whole = completed(cluster, found, said)
     silent = [host.name for host in found if host.role == "workernode" and host.name not in said]

@@ -236,9 +236,9 @@ def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
         ConfigError: the operator's private key cannot be read.
     """
     connection = _connection(cluster, node)
-    with _in_our_words(cluster, node, connection):
+    with _translate_errors(cluster, node, connection):
         if isinstance(connection.gateway, Connection):
-            with _in_our_words(cluster, cluster.head, connection.gateway):
+            with _translate_errors(cluster, cluster.head, connection.gateway):
                 connection.gateway.open()
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE)
@@ -314,7 +314,7 @@ def _parsed(text: str, stack: str) -> paramiko.PKey:
 
 
 @contextmanager
-def _in_our_words(cluster: Cluster, node: Node, connection: Connection) -> Iterator[None]:
+def _translate_errors(cluster: Cluster, node: Node, connection: Connection) -> Iterator[None]:
     """What opening a connection may fail with, in one line; whatever is open is closed then."""
     again = f"Run {cluster.members.repair(cluster.stack)}; then this again."
     where = f"{node.name} ({node.address})"

@@ -1,8 +1,8 @@
-"""Stacks as Pulumi programs.
+"""Pulumi programs that provision a stack: the cluster and everything around it.
 
-Pulumi runs the program in this folder, and its dynamic providers with this folder as the current one: both
-put it on `sys.path`. Then `azure` is not the SDK but the folder beside this file, and `config` a second copy
-of `infra.config`. Nothing needs that entry, since the project is installed; whoever imports `infra` loses it.
+Pulumi starts the program, and its server of dynamic providers, with this folder on `sys.path`. There `azure`
+would shadow the SDK, and `config` would be a second copy of `infra.config`. The project is installed, so
+nothing needs that entry: importing `infra` removes it.
 """
 
 from __future__ import annotations

@@ -1,31 +1,34 @@
-"""The Pulumi program: configuration → the provider's program → the stack's outputs."""
+"""Entry point of the Pulumi program: load the configuration, run the provider's program, export its
+outputs."""
 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pulumi
 from pulumi.runtime.config import CONFIG
 
 from bootstrap.errors import CaffeSparkError
 from infra import config
+from infra.registry import PROVIDERS
 
 SAID_ALREADY: Final = 32
-"""Tells the language host that the user has read why; with RunError it adds `an unhandled error occurred`."""
+"""Exit status that tells the language host that the error has been reported; a `RunError` would add `an
+unhandled error occurred`."""
 
 
 def main() -> None:
-    """Register the stack; an expected failure is one line, and comes before the first resource."""
+    """Run the stack's program; an expected error is logged in one line, before the first resource is
+    registered."""
     stack = pulumi.get_stack()
     try:
-        # The whole namespace, not key by key: a misspelt key has to be seen.
+        # The whole namespace instead of single keys, so that a misspelt key is found.
         settings = config.load(CONFIG.get(), stack)
-        # A cloud's resources take a second to import, and the others' stacks do without them.
-        program = import_module(f"infra.{settings.provider}.program").program
-        outputs: dict[str, Any] = program(settings, stack, str(Path.cwd()))
+        # Importing a cloud's resources takes a second: import those of this provider only.
+        program = PROVIDERS[settings.provider].program
+        outputs = program(settings, stack, str(Path.cwd()))
     except CaffeSparkError as error:
         pulumi.log.error(str(error))
         sys.exit(SAID_ALREADY)

@@ -1,7 +1,7 @@
-"""What a stack may say: its configuration, typed and checked before the first resource exists.
+"""Configuration of a stack: parsed and validated before the first resource is registered.
 
-A section for each provider, told apart by `provider`. Values arrive as the strings of `PULUMI_CONFIG`, which
-already holds the defaults of Pulumi.yaml; the sections' defaults are the same, for callers without an engine.
+Each provider has its own schema, selected by `provider`. Values arrive as the strings of `PULUMI_CONFIG`,
+which include the defaults of Pulumi.yaml; the schemas repeat these defaults for callers without an engine.
 """
 
 from __future__ import annotations
@@ -9,84 +9,69 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from bootstrap.errors import ConfigError
-from infra.aws import guide as aws_guide
-from infra.aws.config import AwsConfig
-from infra.azure import guide as azure_guide
-from infra.azure.config import AzureConfig
-from infra.local import config as local
-from infra.local.config import LocalConfig
-from infra.section import ENCRYPTED, one_line
+from infra.registry import PROVIDERS
+from infra.settings.refusal import one_line
+from infra.settings.section import ENCRYPTED, StackSettings
 from infra.tags import PROJECT
 
-StackConfig = LocalConfig | AwsConfig | AzureConfig
 
-PROVIDERS: Final[Mapping[str, type[StackConfig]]] = {
-    "local": LocalConfig,
-    "aws": AwsConfig,
-    "azure": AzureConfig,
-}
-"""Name of a provider, and of its folder here → what its stacks may say."""
-
-
-def load(values: Mapping[str, str], stack: str) -> StackConfig:
-    """The stack's configuration from `namespace:key` → text, as the engine hands it over.
+def load(values: Mapping[str, str], stack: str) -> StackSettings:
+    """Validate the configuration that the engine passes as `namespace:key` → text.
 
     Raises:
-        ConfigError: an unknown key, a value of the wrong shape, or a provider that is not there.
+        ConfigError: an unknown key, an invalid value, or an unknown provider.
     """
     given: dict[str, Any] = {}
     for name, text in values.items():
         namespace, _, key = name.partition(":")
         if namespace == PROJECT:
             given[key] = _value(text)
-    provider = given.get("provider", "local")
-    try:
-        if isinstance(provider, str) and provider in PROVIDERS:
-            return PROVIDERS[provider].model_validate(given)
-    except ValidationError as error:
-        if provider == "local":
-            raise one_line(error, local.GUIDE, stack, local.IMAGE_SOURCES) from None
-        guide = aws_guide.guide() if provider == "aws" else azure_guide.guide()
-        raise one_line(error, guide, stack) from None
     *others, last = PROVIDERS
-    raise ConfigError(
-        f"{PROJECT}:provider = {provider!r}",
-        f"there is none of that name; this version has only the providers {', '.join(others)} and {last}",
-        f"Run `pulumi config set provider {others[0]} --stack {stack}`.",
-    )
+    name = given.get("provider", others[0])
+    if not isinstance(name, str) or name not in PROVIDERS:
+        raise ConfigError(
+            f"{PROJECT}:provider = {name!r}",
+            f"there is none of that name; this version has only the providers {', '.join(others)} and {last}",
+            f"Run `pulumi config set provider {others[0]} --stack {stack}`.",
+        )
+    schema = PROVIDERS[name].settings
+    try:
+        return schema.model_validate(given)
+    except ValidationError as error:
+        raise one_line(error, schema, stack) from None
 
 
-def from_file(path: Path, stack: str) -> StackConfig:
-    """The configuration in a stack file `Pulumi.<stack>.yaml`, read without an engine.
+def from_file(path: Path, stack: str) -> StackSettings:
+    """Load the configuration from a stack file `Pulumi.<stack>.yaml`, without an engine.
 
     Raises:
-        ConfigError: as `load` does; or there is no such file, or it is no YAML.
+        ConfigError: as for `load`; or the file does not exist or is not valid YAML.
     """
     declared = _config(path.with_name("Pulumi.yaml"))
     values = {f"{PROJECT}:{key}": entry["default"] for key, entry in declared if "default" in entry}
     for key, value in _config(path):
-        # The engine takes a key without namespace for the project's.
+        # The engine takes a key without a namespace for the project's.
         values[key if ":" in key else f"{PROJECT}:{key}"] = value
     return load({key: _handed_over(value) for key, value in values.items()}, stack)
 
 
 def _config(path: Path) -> list[tuple[str, Any]]:
-    """The entries of a file's `config` block.
+    """Return the entries of a file's `config` block.
 
     Raises:
-        ConfigError: there is no such file, or it holds something else.
+        ConfigError: the file does not exist, or is not a stack file.
     """
     try:
         document = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         there = sorted(file.name for file in path.parent.glob("Pulumi.*.yaml"))
-        # A cloud's begin with its name: Pulumi.azure-west-europe.yaml.
+        # Stack files of a cloud begin with its name: Pulumi.azure-west-europe.yaml.
         kind = path.name.partition("-")[0]
         alike = next((name for name in there if name.partition("-")[0] == kind), there[0] if there else "")
         raise ConfigError(
@@ -107,9 +92,10 @@ def _config(path: Path) -> list[tuple[str, Any]]:
 
 
 def _handed_over(value: Any) -> str:  # noqa: ANN401 - whatever YAML held
-    """The text that the engine makes of a value: JSON, without quotes around text, and nothing for null.
+    """Convert a value to the text that the engine passes: JSON, without quotes around strings, and empty for
+    null.
 
-    Seen with `pulumi config --json` of pulumi 3.272: `0.80` is handed over as `0.8`, and `true` as `true`.
+    As observed with `pulumi config --json` of pulumi 3.272: `0.80` is passed as `0.8`, and `true` as `true`.
     """
     if isinstance(value, dict) and set(value) == {"secure"}:
         return ENCRYPTED

@@ -1,4 +1,4 @@
-"""Keys and secrets that belong to the stack: made once, kept encrypted in its state."""
+"""SSH keys and secrets of a stack: generated once, stored encrypted in its state."""
 
 from __future__ import annotations
 
@@ -17,15 +17,27 @@ Kind = Literal["ed25519", "rsa"]
 
 SECRET_BYTES: Final = 32
 RSA_BITS: Final = 3072
-"""As strong as Ed25519's; only for clouds that take no other kind."""
+"""As strong as Ed25519, for clouds that accept no other type."""
+
+
+_LOAD: Final = (
+    "pulumi stack output cluster --show-secrets --stack {stack} | "
+    """python3 -c 'import json, sys; print(json.load(sys.stdin)["ssh"]["private_key"])' | ssh-add -q - && """
+)
+
+
+def ssh_command(stack: str, key_file: str | None) -> str:
+    """Return `ssh` with the operator's key file, or with the stack's key loaded into ssh-agent; it is never
+    written to a file."""
+    return f"ssh -i {key_file}" if key_file else f"{_LOAD.format(stack=stack)}ssh"
 
 
 class SshKeyProvider(Provider):
-    """Makes a key; it changes only when it is replaced by hand."""
+    """Generates a key pair, which changes only when the resource is replaced by hand."""
 
     def create(self, props: Props) -> CreateResult:
-        """A new key, in OpenSSH's formats."""
-        # heavy imports that only a first `up` needs
+        """Generate a key pair in OpenSSH's formats."""
+        # heavy imports that only the first `up` needs
         from cryptography.hazmat.primitives import serialization as form
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
@@ -41,12 +53,12 @@ class SshKeyProvider(Provider):
         return CreateResult(id_=str(props["purpose"]), outs=outs)
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Never: a key has no settings."""
+        """Report no changes: a key pair has no settings."""
         return replace_if([])
 
 
 class SshKey(Resource, module="embedded", name="SshKey"):
-    """A key pair, Ed25519 or RSA; `public_key` is an OpenSSH line without comment."""
+    """An SSH key pair, Ed25519 or RSA; `public_key` is an OpenSSH line without a comment."""
 
     private_key: pulumi.Output[str]
     public_key: pulumi.Output[str]
@@ -57,27 +69,27 @@ class SshKey(Resource, module="embedded", name="SshKey"):
         opts = pulumi.ResourceOptions.merge(
             opts, pulumi.ResourceOptions(additional_secret_outputs=["private_key"])
         )
-        # Stacks that were made when there was one kind keep what they have in their state.
+        # Stacks from when Ed25519 was the only kind have no `kind` in their state.
         chosen = {} if kind == "ed25519" else {"kind": kind}
         props = {"purpose": name, **chosen, "private_key": None, "public_key": None}
         super().__init__(SshKeyProvider(), name, props, opts)
 
 
 class SecretProvider(Provider):
-    """Makes a random text."""
+    """Generates a random secret."""
 
     def create(self, props: Props) -> CreateResult:
-        """A new secret of 256 bits."""
+        """Generate a secret of 256 bits."""
         outs = {**props, "value": secrets.token_urlsafe(SECRET_BYTES)}
         return CreateResult(id_=str(props["purpose"]), outs=outs)
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Never: a secret has no settings."""
+        """Report no changes: a secret has no settings."""
         return replace_if([])
 
 
 class Secret(Resource, module="embedded", name="Secret"):
-    """A random text that several machines share."""
+    """A random secret that several machines share."""
 
     value: pulumi.Output[str]
 

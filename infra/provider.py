@@ -1,8 +1,8 @@
-"""What our dynamic providers share.
+"""Base class and helpers of the project's dynamic providers.
 
-Pulumi keeps each provider pickled in the state, by module and class name: keep the classes where they are
-and free of attributes, so that the same text is stored on every run. They are then found again because the
-project is installed in the environment that runs them.
+Pulumi stores each provider pickled in the state, by module and class name: leave the classes where they are,
+and without attributes, so that every run stores the same text. They can be unpickled because the project is
+installed in the environment that runs them.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ Props = dict[str, Any]
 
 
 class Provider(ResourceProvider):
-    """A provider whose expected failures are one line, and whose stored form holds no secret."""
+    """A dynamic provider that reports expected errors in one line and is not stored as a secret."""
 
     serialize_as_secret_always = False
 
     def configure(self, req: ConfigureRequest) -> None:
-        """Called once per process, before anything else."""
+        """Set up the provider process; called once per process, before any other method."""
         _print_expected_failures_in_one_line()
         if len(sys.argv) > 1:
             threading.Thread(target=_end_with, args=(sys.argv[1],), daemon=True).start()
 
 
 def changed(olds: Mapping[str, Any], news: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
-    """The keys whose values differ; a value not known yet differs from every other."""
+    """Return the keys whose values differ; a value that is not known yet differs from every other."""
     return [key for key in keys if olds.get(key) != news.get(key)]
 
 
 def replace_if(replaces: list[str], updates: list[str] | None = None) -> DiffResult:
-    """A diff in which `replaces` make a new resource and `updates` change it in place.
+    """Return a diff in which `replaces` replace the resource and `updates` change it in place.
 
-    The old one goes first: it holds the name, the address or the subnet that the new one wants.
+    The old resource is deleted first: it holds the name, the address or the subnet that its replacement
+    needs.
     """
     return DiffResult(
         changes=bool(replaces or updates),
@@ -55,13 +56,13 @@ def replace_if(replaces: list[str], updates: list[str] | None = None) -> DiffRes
 
 
 def say(text: str) -> None:
-    """One line for the person who runs pulumi; it shows what a provider writes to stderr."""
+    """Print a line for the operator; Pulumi shows what a provider writes to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
 def _end_with(engine: str) -> None:
-    # A killed pulumi leaves this process behind. It must not go on making things that nobody records, and
-    # that the next run takes away under its hands.
+    # When pulumi is killed, this process survives it. It must not go on creating resources that nobody
+    # records and that the next run removes.
     host, _, port = engine.rpartition(":")
     while True:
         time.sleep(1)
@@ -70,13 +71,14 @@ def _end_with(engine: str) -> None:
         except ConnectionRefusedError:
             os._exit(1)
         except OSError:
-            # Busy, not gone.
+            # The engine is busy, not gone.
             continue
 
 
 def _print_expected_failures_in_one_line() -> None:
-    # Pulumi's server for dynamic providers answers every exception with `traceback.format_exc()`. Ours say
-    # what was given, why it fails and what to type; twenty lines of frames above that would hide it.
+    # Pulumi's server of dynamic providers reports every exception with `traceback.format_exc()`. The
+    # project's own errors say what was given, why it fails and what to type; twenty lines of frames would
+    # hide that.
     server = sys.modules.get("__main__")
     if getattr(server, "DynamicResourceProviderServicer", None) is not None:
         server.traceback = SimpleNamespace(format_exc=_format_exc)  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Names and labels of everything that a stack makes. Pure."""
+"""Names, labels and tags of a stack's resources. Pure."""
 
 from __future__ import annotations
 
@@ -19,55 +19,56 @@ _HOME_LABEL: Final = "caffe-spark.home"
 
 
 def full_name(stack: str, part: str = "") -> str:
-    """What the engine calls a thing of this stack: `caffe-spark-dev`, `caffe-spark-dev-w1`."""
+    """Return the container engine's name of a resource: `caffe-spark-dev`, `caffe-spark-dev-w1`."""
     return "-".join(filter(None, (PROJECT, stack, part)))
 
 
 def worker_names(count: int) -> list[str]:
-    """Host names of the workers; a name never moves to another worker when their number changes."""
+    """Return the workers' host names; a worker keeps its name when the number of workers changes."""
     return [f"w{number}" for number in range(1, count + 1)]
 
 
 def labels(stack: str, home: str) -> dict[str, str]:
-    """Labels of everything the stack makes.
+    """Return the labels of a local stack's containers and networks.
 
-    `home` is the program's folder: two clones of the project may both have a stack `dev`, and neither
-    may take the other's containers for its own.
+    `home` is the program's folder: two clones of the project may both have a stack `dev`, and must not take
+    each other's containers for their own.
     """
     return {_PROJECT_LABEL: PROJECT, _STACK_LABEL: stack, _HOME_LABEL: home}
 
 
 def cloud_tags(stack: str) -> dict[str, str]:
-    """Tags of everything the stack makes in a cloud, by which `fab sweep` finds what is left."""
+    """Return the tags of a stack's cloud resources, by which `fab sweep` finds leftovers."""
     return {PROJECT_TAG: PROJECT, STACK_TAG: stack, _MANAGER_TAG: _MANAGER}
 
 
 def azure_tags(stack: str, further: Mapping[str, str]) -> dict[str, str]:
-    """Tags of everything the stack makes on Azure; `further` are the operator's."""
+    """Return the tags of a stack's resources on Azure; `further` are the operator's."""
     return {**further, **cloud_tags(stack)}
 
 
 def of_azure(found: Mapping[str, str] | None) -> dict[str, str]:
-    """Tags as Azure answers, ours under the names that we gave them.
+    """Normalize tags that Azure returns: the project's own get their original spelling.
 
-    Azure tells names apart without regard to case, and changes it here and there.
+    Azure compares tag names without regard to case, and sometimes changes their case.
     """
     ours = {name.lower(): name for name in cloud_tags("")}
     return {ours.get(name.lower(), name): value for name, value in (found or {}).items()}
 
 
 def is_projects(found: Mapping[str, str], stack: str | None) -> bool:
-    """Whether these are tags of the project, and of the stack where one is named."""
+    """Return whether these tags are the project's, and those of `stack` if given."""
     return found.get(PROJECT_TAG) == PROJECT and stack in (None, found.get(STACK_TAG))
 
 
 def owner(found: dict[str, str]) -> str:
-    """In words, whose thing carries these labels."""
+    """Describe the owner of a container or network by its labels."""
     if found.get(_PROJECT_LABEL) != PROJECT:
         return "something else"
     return f"stack {found.get(_STACK_LABEL)!r} of {found.get(_HOME_LABEL)}"
 
 
 def is_ours(found: Mapping[str, str], ours: Mapping[str, str]) -> bool:
-    """True when a thing with labels or tags `found` was made by the stack that gives it `ours`."""
+    """Return whether a resource with labels or tags `found` belongs to the stack with labels or tags
+    `ours`."""
     return all(found.get(key) == value for key, value in ours.items())

@@ -11,6 +11,7 @@ from invoke.exceptions import Exit
 from rich.table import Table
 
 import fabfile
+from bootstrap import console
 from bootstrap.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,7 +58,7 @@ def test_a_recipe_that_livy_would_ignore_is_refused_before_the_stack_is_asked() 
 
 
 def test_an_expected_failure_is_one_line_and_status_1() -> None:
-    @fabfile.expected_errors_in_one_line
+    @console.expected_errors_in_one_line
     def body() -> None:
         raise ConfigError("workers: 0", "at least one is needed", "Run `pulumi config set workers 2`.")
 
@@ -73,12 +74,12 @@ def test_ids_and_uris_in_a_table_are_whole_on_a_narrow_terminal(capsys: pytest.C
     for name in ("id", "script"):
         shown.add_column(name, no_wrap=True)
     shown.add_row("20261128T175753-42aa", uri)
-    fabfile.print_whole(shown)
+    console.print_whole(shown)
     assert uri in capsys.readouterr().out
 
 
 def test_a_bug_keeps_its_traceback() -> None:
-    @fabfile.expected_errors_in_one_line
+    @console.expected_errors_in_one_line
     def body() -> None:
         raise KeyError("bug")
 
@@ -87,7 +88,7 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 
 def test_ctrl_c_leaves_with_the_shells_status() -> None:
-    @fabfile.expected_errors_in_one_line
+    @console.expected_errors_in_one_line
     def body() -> None:
         raise KeyboardInterrupt
 
@@ -170,8 +171,8 @@ def test_leaks_end_a_sweep_with_status_1(clean: bool, code: int, monkeypatch: py
         asked.update(stack=stack, regions=regions, alive=alive)
         return type("Found", (), {"clean": clean})
 
-    monkeypatch.setattr("infra.aws.sweep.sweep", search)
-    monkeypatch.setattr(fabfile, "stacks_up", lambda *_: {"prod"})
+    monkeypatch.setattr("infra.aws.sweep.run.sweep", search)
+    monkeypatch.setattr("infra.tasks.stacks_up", lambda *_: {"prod"})
     if code:
         with pytest.raises(Exit) as raised:
             fabfile.sweep.body(None, stack="aws-eu-west-1")

@@ -77,8 +77,8 @@ def history(cluster: ClusterDocument) -> list[Record]:
         StackError, ConfigError, ServiceDown: as for `run`.
     """
     given = service(cluster)
-    with azure.in_our_words(f"reading the script actions of {given.name}", cluster.stack):
-        return list_history(azure.management(given, azure.HASTY), given)
+    with azure.translate_errors(f"reading the script actions of {given.name}", cluster.stack):
+        return list_history(azure.management(given, azure.FAIL_FAST), given)
 
 
 def persisted(cluster: ClusterDocument) -> list[Persisted]:
@@ -88,8 +88,8 @@ def persisted(cluster: ClusterDocument) -> list[Persisted]:
         StackError, ConfigError, ServiceDown: as for `run`.
     """
     given = service(cluster)
-    with azure.in_our_words(f"reading the script actions of {given.name}", cluster.stack):
-        return list_persisted(azure.management(given, azure.HASTY), given)
+    with azure.translate_errors(f"reading the script actions of {given.name}", cluster.stack):
+        return list_persisted(azure.management(given, azure.FAIL_FAST), given)
 
 
 def catch_up(cluster: Cluster, console: Console) -> None:
@@ -112,13 +112,13 @@ class _Run:
         self._action, self._uri, self._console = action, uri, console
         self._what = f"script action {action.name!r} on HDInsight cluster {self._given.name}"
         self._logs = f"{cluster.shared_storage}/{LOGS}/{self._given.name}/"
-        self._client = azure.management(self._given, azure.PATIENT, poll=POLL)
+        self._client = azure.management(self._given, azure.RETRY, poll=POLL)
         self._begun, self._told = time.monotonic(), ""
 
     def go(self) -> Execution:
         """See `run`."""
         given, client = self._given, self._client
-        with azure.in_our_words(f"{self._what}: beginning", self._stack):
+        with azure.translate_errors(f"{self._what}: beginning", self._stack):
             self._wait_until_running()
             there = next(
                 (one for one in list_persisted(client, given) if one.name == self._action.name), None
@@ -133,7 +133,7 @@ class _Run:
             if there:
                 client.script_actions.delete(given.resource_group, given.name, there.name)
             poller = self._begin()
-        with azure.in_our_words(f"{self._what}: waiting; it goes on there", self._stack):
+        with azure.translate_errors(f"{self._what}: waiting; it goes on there", self._stack):
             said = self._wait(poller)
             ran = [one for one in list_history(client, given) if one.name == self._action.name]
             new = [one for one in ran if one.id not in {old.id for old in before}]

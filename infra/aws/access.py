@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from infra.keys import ssh_command
+
 SPARK_UI: Final = 8080
 """Spark's pages: on the head, at its cluster address and nowhere else."""
-
-_LOAD_KEY: Final = (
-    "pulumi stack output cluster --show-secrets --stack {stack} | "
-    """python3 -c 'import json, sys; print(json.load(sys.stdin)["ssh"]["private_key"])' | ssh-add -q - && """
-)
-"""The stack's own key, from its state into the agent: it is never a file."""
 
 
 @dataclass(frozen=True)
@@ -42,5 +38,5 @@ def by_session(region: str, instance: str, address: str) -> Commands:
 
 def by_ssh(stack: str, account: str, address: str, key_file: str | None) -> Commands:
     """Over SSH; `account` is USER@PUBLIC_ADDRESS, `key_file` the operator's where the key is theirs."""
-    ssh = f"ssh -i {key_file}" if key_file else f"{_LOAD_KEY.format(stack=stack)}ssh"
+    ssh = ssh_command(stack, key_file)
     return Commands(f"{ssh} {account}", f"{ssh} -N -L {SPARK_UI}:{address}:{SPARK_UI} {account}")

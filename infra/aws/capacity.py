@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
 SIZES: Final = {"least": "MinSize", "most": "MaxSize", "desired": "DesiredCapacity"}
-"""All three in one call: one by one, a new maximum may lie below the old minimum."""
+"""Property, as stacks have it in their state → AWS's parameter.
+
+All three go in one call: one by one, a new maximum may lie below the old minimum."""
 
 
 class CapacityProvider(Provider):
@@ -34,7 +36,7 @@ class CapacityProvider(Provider):
         """What the group has been told meanwhile, by whomever; gone when the group is."""
         from bootstrap import aws
 
-        with aws.in_our_words(f"looking at the Auto Scaling group {id_}"):
+        with aws.translate_errors(f"looking at the Auto Scaling group {id_}"):
             answer = _client(props).describe_auto_scaling_groups(AutoScalingGroupNames=[id_])
         found = answer["AutoScalingGroups"]
         if not found:
@@ -63,12 +65,12 @@ class Capacity(Resource, module="aws", name="Capacity"):
         region: str,
         group: pulumi.Input[str],
         arn: pulumi.Input[str],
-        least: int,
-        most: int,
-        desired: int,
+        min_size: int,
+        max_size: int,
+        desired_capacity: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        sizes = {"least": least, "most": most, "desired": desired}
+        sizes = {"least": min_size, "most": max_size, "desired": desired_capacity}
         super().__init__(
             CapacityProvider(), name, {"region": region, "group": group, "arn": arn, **sizes}, opts
         )
@@ -77,7 +79,7 @@ class Capacity(Resource, module="aws", name="Capacity"):
 def _set(props: Props) -> None:
     from bootstrap import aws
 
-    with aws.in_our_words(f"telling the Auto Scaling group {props['group']} its size"):
+    with aws.translate_errors(f"telling the Auto Scaling group {props['group']} its size"):
         _client(props).update_auto_scaling_group(
             AutoScalingGroupName=props["group"],
             # Numbers travel as floating-point ones.
@@ -90,4 +92,4 @@ def _set(props: Props) -> None:
 def _client(props: Props) -> AutoScalingClient:
     from bootstrap import aws
 
-    return aws.session().client("autoscaling", region_name=props["region"], config=aws.PATIENT)
+    return aws.session().client("autoscaling", region_name=props["region"], config=aws.RETRY)

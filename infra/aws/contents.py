@@ -14,8 +14,8 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource
 
 from bootstrap.errors import ServiceDown, StackError
-from infra.contents import forced, summary
 from infra.provider import Props, Provider, replace_if, say
+from infra.settings.force_destroy import forced, summary
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,8 +43,8 @@ class BucketContentsProvider(Provider):
         from bootstrap import aws
 
         bucket, stack = str(props["bucket"]), str(props["stack"])
-        with aws.in_our_words(f"emptying s3://{bucket}"):
-            client = aws.session().client("s3", region_name=props["region"], config=aws.PATIENT)
+        with aws.translate_errors(f"emptying s3://{bucket}"):
+            client = aws.session().client("s3", region_name=props["region"], config=aws.RETRY)
             if not forced(stack):
                 refuse(bucket, stack, _current(client, bucket))
             _empty(client, bucket)

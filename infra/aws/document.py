@@ -9,7 +9,7 @@ import pulumi
 from bootstrap.cluster import VERSION
 from infra import tags
 from infra.aws import access, network_plan
-from infra.aws.config import AwsConfig
+from infra.aws.settings.config import AwsConfig
 
 Outputs = dict[str, Any]
 

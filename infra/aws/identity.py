@@ -18,8 +18,8 @@ from infra.aws.names import prefix
 
 Statement = dict[str, Any]
 
-ROLE_PREFIX_MOST: Final = 38
-PROFILE_PREFIX_MOST: Final = 102
+MAX_ROLE_PREFIX: Final = 38
+MAX_PROFILE_PREFIX: Final = 102
 READ: Final = ("s3:GetObject",)
 WRITE: Final = ("s3:PutObject",)
 CHANGE: Final = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
@@ -73,7 +73,7 @@ class Identity(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         made = aws.iam.Role(
             name,
-            name_prefix=prefix(args.stack, role, ROLE_PREFIX_MOST),
+            name_prefix=prefix(args.stack, role, MAX_ROLE_PREFIX),
             description=f"caffe-spark: the {role} of stack {args.stack}",
             assume_role_policy=json.dumps(ASSUME),
             opts=child,
@@ -87,7 +87,7 @@ class Identity(pulumi.ComponentResource):
         )
         profile = aws.iam.InstanceProfile(
             f"{name}-profile",
-            name_prefix=prefix(args.stack, role, PROFILE_PREFIX_MOST),
+            name_prefix=prefix(args.stack, role, MAX_PROFILE_PREFIX),
             role=made.name,
             opts=child,
         )

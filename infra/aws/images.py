@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
-from infra import stack_file
 from infra.provider import Props, Provider, changed, say
+from infra.settings import stack_file
 
 if TYPE_CHECKING:
     # Providers run in a process of their own, on every `up`; these would make each start slower.
     import pulumi_aws as aws
 
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 KEYS: Final = {"head": "headAmi", "worker": "workerAmi"}
 """Role → key of the stack's configuration."""

@@ -18,14 +18,14 @@ Kind = Literal["public", "private"]
 
 ANYWHERE: Final = "0.0.0.0/0"
 HTTPS: Final = 443
-ROLE_PREFIX_MOST: Final = 38
+MAX_ROLE_PREFIX: Final = 38
 FLOW_LOG_DAYS: Final = 14
 """CloudWatch asks for storage by the month; flow logs are for looking at what has just happened."""
 
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    """`egress`: how private subnets reach the outside (see `infra.aws.config`)."""
+    """`egress`: how private subnets reach the outside (see `infra.aws.settings.config`)."""
 
     stack: str
     region: str
@@ -189,7 +189,7 @@ class Network(pulumi.ComponentResource):
         )
         role = aws.iam.Role(
             f"{self._name}-flows",
-            name_prefix=prefix(self._args.stack, "flows", ROLE_PREFIX_MOST),
+            name_prefix=prefix(self._args.stack, "flows", MAX_ROLE_PREFIX),
             description="Lets VPC flow logs write to their log group",
             assume_role_policy=self._vpc.arn.apply(flow_logs_trust),
             opts=self._child,

@@ -49,7 +49,7 @@ class NetworkPlan:
         return self.subnets[0].public[HEAD]
 
     @property
-    def room(self) -> int:
+    def capacity(self) -> int:
         """How many machines the private subnets hold together."""
         return sum(subnet.private.num_addresses - RESERVED for subnet in self.subnets)
 

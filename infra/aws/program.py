@@ -6,8 +6,8 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import tags
-from infra.aws import access, cost, document, images, network_plan, prices
-from infra.aws.config import AwsConfig
+from infra.aws import access, document, images, network_plan
+from infra.aws.cost import hourly, prices
 from infra.aws.document import Outputs
 from infra.aws.head import HeadNode, HeadNodeArgs
 from infra.aws.identity import Identity, IdentityArgs
@@ -15,6 +15,7 @@ from infra.aws.machine import ROOT_DEVICES
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.scripts import BootScripts
 from infra.aws.security import SecurityGroups, SecurityGroupsArgs
+from infra.aws.settings.config import AwsConfig
 from infra.aws.storage import SharedStorage, SharedStorageArgs
 from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
 from infra.keys import Secret, SshKey
@@ -26,7 +27,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     Raises:
         ConfigError: the operator's own prices cannot be read; nothing is registered then.
     """
-    bill = cost.hourly(config, prices.load()).total_text
+    bill = hourly.hourly(config, prices.load()).total_text
     labels = tags.cloud_tags(stack)
     provider = aws.Provider(
         "aws", region=config.region, default_tags=aws.ProviderDefaultTagsArgs(tags=labels)
@@ -87,9 +88,9 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             stack=stack,
             region=config.region,
             group=group,
-            workers=config.workers,
-            least=config.min_workers,
-            most=config.max_workers,
+            min_size=config.min_workers,
+            max_size=config.max_workers,
+            desired_capacity=config.workers,
             instance_types=config.instance_types,
             image=found.worker,
             root_device=ROOT_DEVICES[config.distribution],
@@ -124,7 +125,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         "worker_group": workers.group,
         "images": found.pins.images,
         "cost": bill,
-        "egress": cost.egress_text(config, prices.load()),
+        "egress": hourly.egress_text(config, prices.load()),
         **_closing(config, stack, head),
     }
 

@@ -11,9 +11,9 @@ import pulumi
 
 from bootstrap import boot
 from bootstrap.cluster import ClusterDocument
-from infra.aws.config import AwsConfig
 from infra.aws.document import document, group_name
 from infra.aws.identity import Machine
+from infra.aws.settings.config import AwsConfig
 from infra.aws.storage import SharedStorage
 from infra.aws.upload import Upload
 from infra.keys import Secret, SshKey

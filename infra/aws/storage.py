@@ -16,7 +16,7 @@ from bootstrap import paths
 from infra.aws.contents import BucketContents
 from infra.aws.names import prefix
 
-PREFIX_MOST: Final = 37
+MAX_PREFIX: Final = 37
 UNFINISHED_DAYS: Final = 3
 """Until a multipart upload that nobody finished goes; the largest ones take an hour."""
 SCRATCH_DAYS: Final = 7
@@ -49,7 +49,7 @@ class SharedStorage(pulumi.ComponentResource):
         # Not protected: that would make `pulumi destroy` refuse to stop the machines, which cost by the hour.
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
-            bucket_prefix=prefix(args.stack, "", PREFIX_MOST),
+            bucket_prefix=prefix(args.stack, "", MAX_PREFIX),
             force_destroy=args.force_destroy,
             opts=child,
         )

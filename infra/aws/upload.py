@@ -27,7 +27,7 @@ class UploadProvider(Provider):
         """Put it; one of that key is the same one."""
         from bootstrap import aws
 
-        with aws.in_our_words(f"writing s3://{props['bucket']}/{props['key']}"):
+        with aws.translate_errors(f"writing s3://{props['bucket']}/{props['key']}"):
             _client(props).put_object(
                 Bucket=props["bucket"],
                 Key=props["key"],
@@ -40,7 +40,7 @@ class UploadProvider(Provider):
         """Gone when somebody removed it."""
         from bootstrap import aws
 
-        with aws.in_our_words(f"looking for {id_}"):
+        with aws.translate_errors(f"looking for {id_}"):
             found = _client(props).list_objects_v2(Bucket=props["bucket"], Prefix=props["key"], MaxKeys=1)
         return ReadResult(id_=id_, outs=props) if found["KeyCount"] else ReadResult(id_="", outs={})
 
@@ -74,4 +74,4 @@ class Upload(Resource, module="aws", name="Upload"):
 def _client(props: Props) -> S3Client:
     from bootstrap import aws
 
-    return aws.session().client("s3", region_name=props["region"], config=aws.PATIENT)
+    return aws.session().client("s3", region_name=props["region"], config=aws.RETRY)

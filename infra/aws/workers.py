@@ -23,7 +23,7 @@ from infra.aws.machine import METADATA, VOLUME
 from infra.aws.names import prefix
 from infra.tags import full_name
 
-TEMPLATE_PREFIX_MOST: Final = 99
+MAX_TEMPLATE_PREFIX: Final = 99
 JOINING_S: Final = 1800
 """Until a machine that has not said that it is up is replaced: it takes three to eight minutes."""
 LEAVING_S: Final = 110
@@ -42,9 +42,9 @@ class GpuSpotWorkersArgs:
     group: str
     """Name of the Auto Scaling group, which machines are told before it is there."""
     # size
-    workers: int
-    least: int
-    most: int
+    min_size: int
+    max_size: int
+    desired_capacity: int
     # machines
     instance_types: Sequence[str]
     image: pulumi.Input[str]
@@ -85,7 +85,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
         tags = {**args.tags, "Name": full_name(args.stack, "worker"), "Role": "worker"}
         template = aws.ec2.LaunchTemplate(
             f"{name}-template",
-            name_prefix=prefix(args.stack, "worker", TEMPLATE_PREFIX_MOST),
+            name_prefix=prefix(args.stack, "worker", MAX_TEMPLATE_PREFIX),
             description=f"caffe-spark: a worker of stack {args.stack}",
             image_id=args.image,
             # The group's list overrides it; a template is whole only with one.
@@ -121,7 +121,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             name=args.group,
             # None yet: machines come when the hooks are there (see `infra.aws.capacity`).
             min_size=0,
-            max_size=args.most,
+            max_size=args.max_size,
             vpc_zone_identifiers=list(args.subnet_ids),
             mixed_instances_policy=_mixed(args, template),
             capacity_rebalance=True,
@@ -161,9 +161,9 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             region=args.region,
             group=group.name,
             arn=group.arn,
-            least=args.least,
-            most=args.most,
-            desired=args.workers,
+            min_size=args.min_size,
+            max_size=args.max_size,
+            desired_capacity=args.desired_capacity,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*self._hooks(name, group), allowed]),
         )
         self.group = group.name
@@ -201,7 +201,7 @@ def _base64(text: str) -> str:
 def _launched(args: GpuSpotWorkersArgs) -> list[str]:
     """What a launch makes that bears tags; asked for what it does not make, EC2 refuses the launch."""
     kinds = ["instance", "volume", "network-interface"]
-    spot = args.on_demand_percentage < ALL and args.on_demand_base < args.most
+    spot = args.on_demand_percentage < ALL and args.on_demand_base < args.max_size
     return [*kinds, "spot-instances-request"] if spot else kinds
 
 

@@ -27,7 +27,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Arm:
-    """Requests and their answers. Failures are the SDK's own: `azure.in_our_words` around them."""
+    """Requests and their answers. Failures are the SDK's own: `azure.translate_errors` around them."""
 
     client: PipelineClient[Any, Any]
 

@@ -14,8 +14,8 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 
 from bootstrap.errors import ConfigError, StackError
 from infra.azure.names import BLOB_HOST
-from infra.contents import forced, summary
 from infra.provider import Props, Provider, changed, replace_if
+from infra.settings.force_destroy import forced, summary
 
 OF_MACHINES: Final = (
     # Ours.
@@ -127,8 +127,8 @@ def blobs(url: str, container: str, key: str, stack: str) -> Iterator[tuple[str,
     from bootstrap import azure
 
     looking = f"looking into container {container} of {url}"
-    client = ContainerClient(url, container, credential=key, **azure.HASTY)
-    with azure.in_our_words(looking, stack), client:
+    client = ContainerClient(url, container, credential=key, **azure.FAIL_FAST)
+    with azure.translate_errors(looking, stack), client:
         try:
             for blob in client.list_blobs():
                 yield blob.name, blob.size

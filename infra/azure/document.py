@@ -9,9 +9,9 @@ import pulumi
 
 from bootstrap.cluster import VERSION
 from infra.azure import names
-from infra.azure.config import AzureConfig, StorageMode
-from infra.azure.name_rules import ARTIFACTS
-from infra.azure.sizes import Size
+from infra.azure.settings.config import AzureConfig, StorageMode
+from infra.azure.settings.name_rules import ARTIFACTS
+from infra.azure.settings.sizes import Size
 
 Outputs = dict[str, Any]
 Text = str | pulumi.Output[str]

@@ -9,10 +9,10 @@ from typing import Any, Final
 import pulumi
 from pulumi_azure_native import hdinsight
 
-from infra.azure.autoscale import Autoscale
-from infra.azure.cluster_storage import ClusterStorage, accounts, identity
-from infra.azure.config import HEADS, ZOOKEEPERS, AzureConfig
 from infra.azure.named import named
+from infra.azure.settings.autoscale import Autoscale
+from infra.azure.settings.config import HEADS, ZOOKEEPERS, AzureConfig
+from infra.azure.storage.modes import ClusterStorage, accounts, identity
 
 VERSION: Final = "5.1"
 """The only one that can still be made."""

@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import Final
 
-from infra.azure.name_rules import MAX_CLUSTER_NAME
+from infra.azure.settings.name_rules import MAX_CLUSTER_NAME
 from infra.tags import full_name
 
 MAX_GROUP: Final = 90

@@ -22,11 +22,11 @@ class NetworkPlan:
     cidr: IPv4Network
     nodes: IPv4Network
     endpoints: IPv4Network
-    room: int
+    capacity: int
 
 
 def plan(cidr: IPv4Network) -> NetworkPlan:
     """The plan of a range between /16 and /25."""
     first, second = cidr.subnets(prefixlen_diff=1)
     endpoints = list(second.subnets(new_prefix=ENDPOINTS_PREFIX))[-1]
-    return NetworkPlan(cidr, first, endpoints, room=first.num_addresses - RESERVED - BESIDE_WORKERS)
+    return NetworkPlan(cidr, first, endpoints, capacity=first.num_addresses - RESERVED - BESIDE_WORKERS)

@@ -11,7 +11,7 @@ from bootstrap.errors import ConfigError
 from infra.tags import PROJECT
 
 KIND: Final = "ssh-rsa"
-LEAST_BITS: Final = 2048
+MIN_BITS: Final = 2048
 PAIR: Final = "~/.ssh/caffe-spark"
 """Where a pair of one's own may be: without a passphrase, which nothing here asks for."""
 
@@ -40,8 +40,8 @@ def public_key(path: str, stack: str) -> str:
         found = words[0] if words and words[0].startswith(("ssh-", "ecdsa-", "sk-")) else "no OpenSSH key"
         raise ConfigError(given, f"it is {found}, and HDInsight takes RSA keys only; valid: {KIND}", fix)
     bits = _bits(words[1])
-    if bits < LEAST_BITS:
-        raise ConfigError(given, f"it is too short: {bits} bits; valid: {LEAST_BITS} and more", fix)
+    if bits < MIN_BITS:
+        raise ConfigError(given, f"it is too short: {bits} bits; valid: {MIN_BITS} and more", fix)
     return f"{KIND} {words[1]}"
 
 

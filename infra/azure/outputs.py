@@ -7,8 +7,8 @@ from functools import partial
 import pulumi
 
 from infra.azure import access
-from infra.azure.config import AzureConfig
 from infra.azure.document import Outputs
+from infra.azure.settings.config import AzureConfig
 
 
 def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str], bill: str) -> Outputs:
@@ -33,7 +33,7 @@ def nodes(config: AzureConfig) -> dict[str, str]:
     by = "" if scale is None else f" ({low} to {high}, by {'load' if scale.by_load else 'schedule'})"
     heads, workers, zookeepers = config.machines
     return {
-        "heads": f"{heads.least} {heads.size}",
+        "heads": f"{heads.min_count} {heads.size}",
         "workers": f"{config.workers}{by} {workers.size}",
-        "zookeepers": f"{zookeepers.least} {zookeepers.size}",
+        "zookeepers": f"{zookeepers.min_count} {zookeepers.size}",
     }

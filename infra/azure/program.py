@@ -8,36 +8,26 @@ from pathlib import Path
 
 import pulumi
 
-from infra import stack_file
-from infra.azure import (
-    cost,
-    document,
-    examples,
-    names,
-    network_plan,
-    operator_key,
-    place,
-    prices,
-    scripts,
-    security,
-    storage_reference,
-    storage_stack,
-    subscription,
-)
-from infra.azure.cluster_storage import ClusterStorage
-from infra.azure.config import AzureConfig
+from infra.azure import document, names, network_plan, operator_key, scripts, security, subscription
+from infra.azure.context import StackContext, make_context
+from infra.azure.cost import hourly, prices
 from infra.azure.document import Outputs
 from infra.azure.hdinsight import HdInsightArgs, HdInsightCluster
 from infra.azure.identity import Identity, IdentityArgs
 from infra.azure.logs import Logs, LogsArgs
 from infra.azure.network import Network, NetworkArgs
 from infra.azure.outputs import closing
-from infra.azure.place import Place
 from infra.azure.private_link import PrivateLink, PrivateLinkArgs
 from infra.azure.secrets import gateway_password, require_encrypted
-from infra.azure.storage import account_key
-from infra.azure.storage_reference import FoundStorage
+from infra.azure.settings import examples
+from infra.azure.settings.config import AzureConfig
+from infra.azure.storage import reference
+from infra.azure.storage import stack as storage_stack
+from infra.azure.storage.account import account_key
+from infra.azure.storage.modes import ClusterStorage
+from infra.azure.storage.reference import FoundStorage
 from infra.keys import Secret, SshKey
+from infra.settings import stack_file
 
 
 def program(config: AzureConfig, stack: str, home: str) -> Outputs:
@@ -53,66 +43,66 @@ def program(config: AzureConfig, stack: str, home: str) -> Outputs:
     """
     require_encrypted(config, stack)
     _refuse_examples(config, stack)
-    bill = cost.hourly(config, prices.load()).total_text
+    bill = hourly.hourly(config, prices.load()).total_text
     theirs = operator_key.public_key(config.public_key_file, stack) if config.public_key_file else None
     chosen = subscription.id_of(config.subscription, stack, os.environ)
     if config.storage_stack:
         file = storage_stack.file_of(config.storage_stack, stack_file.project(Path(home)))
         if file is not None:
             storage_stack.check_file(config, stack, file, chosen)
-    where = place.make(config, stack, chosen)
+    context = make_context(config, stack, chosen)
     if config.part == "storage":
-        return _storage(config, where)
-    return _cluster(config, where, theirs, bill)
+        return _storage(config, context)
+    return _cluster(config, context, theirs, bill)
 
 
-def _storage(config: AzureConfig, where: Place) -> Outputs:
-    found = storage_reference.own(config, where, subnet_id=None)
+def _storage(config: AzureConfig, context: StackContext) -> Outputs:
+    found = reference.own(config, context, subnet_id=None)
     return {
-        storage_reference.OUTPUT: storage_reference.document(config, found),
+        reference.OUTPUT: reference.document(config, found),
         "region": config.region,
         "shared_storage": document.uri(config.storage_mode, found.container, found.account),
-        "next": f"pulumi config set storageStack {where.stack}, in a cluster's stack",
-        "destroy": f"pulumi destroy --stack {where.stack}, when no cluster uses it any more",
+        "next": f"pulumi config set storageStack {context.stack}, in a cluster's stack",
+        "destroy": f"pulumi destroy --stack {context.stack}, when no cluster uses it any more",
     }
 
 
-def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -> Outputs:
-    stack, here = where.stack, where.here
+def _cluster(config: AzureConfig, context: StackContext, theirs: str | None, bill: str) -> Outputs:
+    stack, here = context.stack, context.here
     operator = None if theirs else SshKey("operator-key", kind="rsa")
     password, spark_secret = gateway_password(config), Secret("spark-secret")
     name = (
         pulumi.Output.from_input(config.cluster_name)
         if config.cluster_name
-        else where.group_id.apply(partial(names.cluster, stack))
+        else context.group_id.apply(partial(names.cluster, stack))
     )
 
     network = Network(
         "network",
         NetworkArgs(
-            where.group,
+            context.group,
             config.region,
             network_plan.plan(config.cidr),
             security.rules(config),
-            where.tags,
+            context.tags,
             private_link=config.private_link,
         ),
         here,
     )
     # The account lets the subnet in: it comes after it, and goes before it.
     found = (
-        storage_reference.of_stack(config, stack, config.storage_stack, where.subscription)
+        reference.of_stack(config, stack, config.storage_stack, context.subscription)
         if config.storage_stack
-        else storage_reference.own(config, where, subnet_id=network.subnet_id)
+        else reference.own(config, context, subnet_id=network.subnet_id)
     )
-    storage, ready = _access(config, where, found, network)
+    storage, ready = _access(config, context, found, network)
     script = scripts.NodeScript(
         "node-script",
         scripts.rendered(
             config,
             stack,
-            group_id=where.group_id,
-            group=where.group,
+            group_id=context.group_id,
+            group=context.group,
             cluster=name,
             account=found.account,
             scripts_account=found.scripts_account,
@@ -127,7 +117,7 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
         "cluster",
         HdInsightArgs(
             config=config,
-            group=where.group,
+            group=context.group,
             name=name,
             storage=storage,
             vnet_id=network.vnet_id,
@@ -136,7 +126,7 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
             password=password,
             script_name=scripts.NAME,
             script=script.uri,
-            tags=where.tags,
+            tags=context.tags,
             after=[network, script.blob, *ready],
         ),
         here,
@@ -145,23 +135,23 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
         PrivateLink(
             "private-link",
             PrivateLinkArgs(
-                where.group,
+                context.group,
                 config.region,
                 cluster.id,
                 network.vnet_id,
                 network.endpoints_subnet_id,
-                where.tags,
+                context.tags,
             ),
             here,
         )
     if config.log_analytics:
-        Logs("logs", LogsArgs(where.group, config.region, cluster.name, where.tags), here)
+        Logs("logs", LogsArgs(context.group, config.region, cluster.name, context.tags), here)
     return {
         "cluster": document.document(
             config,
             stack,
-            group_id=where.group_id,
-            group=where.group,
+            group_id=context.group_id,
+            group=context.group,
             cluster=cluster.name,
             account=found.account,
             scripts_account=found.scripts_account,
@@ -173,7 +163,7 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
             gateway_password=password,
         ),
         "region": config.region,
-        "resource_group": where.group,
+        "resource_group": context.group,
         "shared_storage": document.uri(config.storage_mode, found.container, found.account),
         "gateway_user": config.gateway_user,
         "gateway_password": password,
@@ -182,14 +172,14 @@ def _cluster(config: AzureConfig, where: Place, theirs: str | None, bill: str) -
 
 
 def _access(
-    config: AzureConfig, where: Place, found: FoundStorage, network: Network
+    config: AzureConfig, context: StackContext, found: FoundStorage, network: Network
 ) -> tuple[ClusterStorage, list[pulumi.Resource]]:
     """How the cluster comes to its storage, and what has to be there before."""
     identity = (
         Identity(
             "identity",
-            IdentityArgs(where.group, where.group_id, config.region, found.account_id, where.tags),
-            where.here,
+            IdentityArgs(context.group, context.group_id, config.region, found.account_id, context.tags),
+            context.here,
         )
         if config.by_identity
         else None

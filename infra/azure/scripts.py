@@ -16,9 +16,9 @@ from pulumi_azure_native import storage
 from bootstrap import boot
 from bootstrap.cluster import ClusterDocument
 from bootstrap.script_actions.action import ScriptAction
-from infra.azure.config import AzureConfig
 from infra.azure.document import artifacts, document
-from infra.azure.name_rules import ARTIFACTS
+from infra.azure.settings.config import AzureConfig
+from infra.azure.settings.name_rules import ARTIFACTS
 
 NAME: Final = "caffe-spark-node"
 """Of the action: each has another one on its cluster."""

@@ -11,8 +11,8 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource
 from pulumi.runtime.config import is_config_secret
 
 from bootstrap.errors import ConfigError
-from infra.azure.config import AzureConfig
-from infra.azure.name_rules import PASSWORD_SPECIALS, password_faults
+from infra.azure.settings.config import AzureConfig
+from infra.azure.settings.name_rules import PASSWORD_SPECIALS, password_faults
 from infra.provider import Props, Provider, replace_if
 from infra.tags import PROJECT
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from pulumi_azure_native import network
 
-from infra.azure.config import AzureConfig
-from infra.azure.sizes import Region, table
+from infra.azure.settings.config import AzureConfig
+from infra.azure.settings.sizes import Region, table
 
 HTTPS: Final = 443
 SSH: Final = "22-23"

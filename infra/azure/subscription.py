@@ -7,8 +7,8 @@ from typing import Final
 
 from bootstrap import azure
 from bootstrap.errors import ConfigError
-from infra.ask import ask
 from infra.azure.arm import SUBSCRIPTIONS, Arm, Document
+from infra.preflight.ask import ask
 
 VARIABLE: Final = "ARM_SUBSCRIPTION_ID"
 """Pulumi's provider reads it, too."""
@@ -37,7 +37,7 @@ def found(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> D
     choose = f"`pulumi config set subscription ID --stack {stack}`"
     if chosen:
         doing = f"looking at subscription {chosen}"
-        with azure.in_our_words(doing, stack):
+        with azure.translate_errors(doing, stack):
             known = arm.find(f"/subscriptions/{chosen}", SUBSCRIPTIONS)
         if known is None:
             why = f"this login sees no subscription {chosen}"
@@ -70,7 +70,7 @@ def id_of(wanted: str | None, stack: str, env: Mapping[str, str]) -> str:
     Raises:
         ConfigError, ServiceDown: as `found` does.
     """
-    return _named(wanted, env) or str(found(Arm.of(azure.HASTY), None, stack, env)["subscriptionId"])
+    return _named(wanted, env) or str(found(Arm.of(azure.FAIL_FAST), None, stack, env)["subscriptionId"])
 
 
 def every(arm: Arm, stack: str) -> list[Document]:
@@ -80,7 +80,7 @@ def every(arm: Arm, stack: str) -> list[Document]:
         ConfigError: nobody is logged in.
         ServiceDown: Azure does not answer.
     """
-    with azure.in_our_words("listing subscriptions", stack):
+    with azure.translate_errors("listing subscriptions", stack):
         known = list(arm.every("/subscriptions", SUBSCRIPTIONS))
     return [one for one in known if one.get("state", ENABLED) != DELETED]
 

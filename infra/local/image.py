@@ -22,7 +22,7 @@ from infra.provider import Props, Provider, changed, replace_if, say
 
 if TYPE_CHECKING:
     # Providers run in a process of their own, on every `up`; pydantic would make each start slower.
-    from infra.local.config import Image
+    from infra.local.settings.config import Image
 
 REPOSITORY: Final = "localhost/caffe-spark-node"
 PACKAGES: Final = (

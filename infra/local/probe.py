@@ -23,7 +23,7 @@ from infra.provider import say
 
 UNLIMITED: Final = 1048576
 """What `unlimited` becomes where the engine wants a number: the kernel's own ceiling for open files."""
-LEAST: Final = 1024
+MIN_LIMIT: Final = 1024
 """Below that many open files or processes a node is of no use."""
 HELD: Final = ("--memory=512m", "--cpus=1")
 # crun names the limit, runc gives its number in Linux
@@ -72,7 +72,7 @@ def search(attempt: Attempt, limit: Callable[[int], int], runc: str | None) -> F
                 reasons.append("no CPU and memory limits (the host's control groups refuse them)")
             return Findings(tuple(arguments), tuple(reasons), limits)
         refused = next((entry for entry in _LIMITS if re.search(entry[0], refusal)), None)
-        if refused and values.get(refused[1], LEAST + 1) > LEAST:
+        if refused and values.get(refused[1], MIN_LIMIT + 1) > MIN_LIMIT:
             _, name, number = refused
             # An engine may have lowered its own hard limit below ours: then half of it, and so on.
             values[name] = values[name] // 2 if name in values else limit(number)
@@ -129,8 +129,8 @@ def _attempt(engine: Engine, image: str, flags: Sequence[str]) -> str | None:
 
 
 def _hard_limit(which: int) -> int:
-    most = resource.getrlimit(which)[1]
-    return UNLIMITED if most == resource.RLIM_INFINITY else most
+    hard = resource.getrlimit(which)[1]
+    return UNLIMITED if hard == resource.RLIM_INFINITY else hard
 
 
 def _key(engine: Engine) -> str:

@@ -11,9 +11,10 @@ import pulumi
 from bootstrap.cluster import VERSION
 from infra import tags
 from infra.keys import Secret, SshKey
-from infra.local import image, nodes, preflight
-from infra.local.config import LocalConfig
+from infra.local import image, nodes
 from infra.local.network import EmbeddedNetwork, Leftovers
+from infra.local.preflight import machine
+from infra.local.settings.config import LocalConfig
 
 Outputs = dict[str, Any]
 
@@ -62,7 +63,7 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
         ConfigError, StackError: this machine cannot carry the stack; nothing is registered then.
     """
     labels = tags.labels(stack, home)
-    engine = preflight.check(config, stack, labels).kind
+    engine = machine.check(config, stack, labels).kind
     network_name = tags.full_name(stack)
     image_tag, recipe = image.describe(config.image)
 

@@ -114,14 +114,14 @@ class Livy:
         )
 
     def _ask(self, method: str, path: str, **rest: Any) -> dict[str, Any]:  # noqa: ANN401 - requests'
-        with self._in_our_words():
+        with self._translate_errors():
             answer = self._session.request(method, self._url + path, timeout=ANSWER_S, **rest)
             _refuse(answer, self._given)
             found: dict[str, Any] = answer.json() if answer.content else {}
             return found
 
     @contextmanager
-    def _in_our_words(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         import requests
         from urllib3.exceptions import MaxRetryError
 

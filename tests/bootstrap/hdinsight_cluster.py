@@ -47,6 +47,6 @@ def arm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Arm]:
     with cloud.arm_server() as server:
         monkeypatch.setenv(azure.ENDPOINT, server.url)
         # the clients' own pauses between tries, for programs that have all day
-        monkeypatch.setattr(azure, "PATIENT", {**azure.PATIENT, "retry_backoff_factor": 0.01})
-        monkeypatch.setattr(azure, "HASTY", {**azure.HASTY, "retry_backoff_factor": 0.01})
+        monkeypatch.setattr(azure, "RETRY", {**azure.RETRY, "retry_backoff_factor": 0.01})
+        monkeypatch.setattr(azure, "FAIL_FAST", {**azure.FAIL_FAST, "retry_backoff_factor": 0.01})
         yield server

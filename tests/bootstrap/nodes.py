@@ -13,9 +13,9 @@ from bootstrap.cluster import Cluster
 from infra import tags
 from infra.keys import SshKeyProvider
 from infra.local import image, nodes
-from infra.local.config import DebstrapImage
 from infra.local.engine import Engine
 from infra.local.network import NetworkProvider
+from infra.local.settings.config import DebstrapImage
 from infra.provider import Props
 from tests.conftest import cluster_of
 

@@ -29,14 +29,14 @@ def refusal(code: str, message: str, operation: str = "DescribeInstances") -> Cl
 
 
 def said_of(error: Exception) -> ConfigError | ServiceDown:
-    with pytest.raises((ConfigError, ServiceDown)) as caught, aws.in_our_words("listing instances"):
+    with pytest.raises((ConfigError, ServiceDown)) as caught, aws.translate_errors("listing instances"):
         raise error
     return caught.value
 
 
 def who_am_i() -> None:
-    with aws.in_our_words("asking who this is"):
-        client = aws.session().client("sts", region_name="us-east-1", config=aws.PATIENT)
+    with aws.translate_errors("asking who this is"):
+        client = aws.session().client("sts", region_name="us-east-1", config=aws.RETRY)
         client.get_caller_identity()
 
 
@@ -171,7 +171,7 @@ def test_no_way_to_aws_is_told_from_a_slow_answer() -> None:
 
 
 def test_a_bug_keeps_its_traceback() -> None:
-    with pytest.raises(KeyError), aws.in_our_words("listing instances"):
+    with pytest.raises(KeyError), aws.translate_errors("listing instances"):
         {}["Reservations"]
 
 

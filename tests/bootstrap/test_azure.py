@@ -31,8 +31,8 @@ def ask(cluster: ClusterDocument, name: str = NAME) -> str:
     """One question to Azure; the state of a cluster."""
     given = cluster.members
     assert isinstance(given, HdInsight)
-    with azure.in_our_words(f"looking at {name}", cluster.stack):
-        found = azure.management(given, azure.HASTY).clusters.get(given.resource_group, name)
+    with azure.translate_errors(f"looking at {name}", cluster.stack):
+        found = azure.management(given, azure.FAIL_FAST).clusters.get(given.resource_group, name)
         assert found.properties is not None
         return found.properties.cluster_state or ""
 
@@ -45,7 +45,7 @@ def said_of(cluster: ClusterDocument, name: str = NAME) -> CaffeSparkError:
 
 
 def words_for(error: Exception) -> CaffeSparkError:
-    with pytest.raises(CaffeSparkError) as caught, azure.in_our_words("listing hosts", STACK):
+    with pytest.raises(CaffeSparkError) as caught, azure.translate_errors("listing hosts", STACK):
         raise error
     return caught.value
 
@@ -132,7 +132,7 @@ def test_throttling_beyond_our_patience_asks_for_a_minute(arm: Arm, hdinsight: C
     assert isinstance(error, ServiceDown)
     assert "throttles" in error.why
     assert "Wait a minute" in error.fix
-    assert len(arm.asked) == 1 + azure.HASTY["retry_total"]
+    assert len(arm.asked) == 1 + azure.FAIL_FAST["retry_total"]
 
 
 def test_no_way_to_azure_is_said_within_seconds(
@@ -161,7 +161,7 @@ def test_no_answer_is_told_from_no_way() -> None:
 
 
 def test_a_bug_keeps_its_traceback() -> None:
-    with pytest.raises(KeyError), azure.in_our_words("listing hosts", STACK):
+    with pytest.raises(KeyError), azure.translate_errors("listing hosts", STACK):
         {}["hosts"]
 
 
@@ -174,7 +174,7 @@ def test_a_code_is_read_from_azures_refusals_only() -> None:
 
 
 def log_in() -> None:
-    with azure.in_our_words("looking at the cluster", STACK):
+    with azure.translate_errors("looking at the cluster", STACK):
         azure.credential().get_token("https://management.azure.com/.default")
 
 

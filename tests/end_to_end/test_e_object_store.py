@@ -23,7 +23,7 @@ from bootstrap.role import load_role
 from infra import tags
 from infra.keys import SshKeyProvider
 from infra.local import image, nodes
-from infra.local.config import DebstrapImage
+from infra.local.settings.config import DebstrapImage
 from tests.cloud.machine import Machine
 from tests.cloud.servers import ACCESS_KEY, REGION, SECRET_KEY, ObjectStore, object_store, scaling_service
 from tests.end_to_end.conftest import TEST_IMAGES, Said, Stack, results_of

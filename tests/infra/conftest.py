@@ -180,7 +180,7 @@ async def _resolved(value: Any) -> Any:
 @pytest.fixture
 def program(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Program:
     """The program on a machine with podman, nothing made yet, and no other network."""
-    monkeypatch.setattr("infra.local.preflight.routes", list)
+    monkeypatch.setattr("infra.local.preflight.machine.routes", list)
     said: list[str] = []
     monkeypatch.setattr("pulumi.log.error", said.append)
     return Program(Recorder(), said)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import ConfigError
-from infra.aws.config import AwsConfig
+from infra.aws.settings.config import AwsConfig
 from infra.config import from_file, load
-from infra.local.config import LocalConfig
+from infra.local.settings.config import LocalConfig
 
 
 def loaded(**values: str) -> LocalConfig:

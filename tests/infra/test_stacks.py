@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.aws.config import AwsConfig
-from infra.azure.config import AzureConfig
+from infra.aws.settings.config import AwsConfig
+from infra.azure.settings.config import AzureConfig
 from infra.config import from_file
-from infra.local.config import LocalConfig
-from infra.section import Section
+from infra.local.settings.config import LocalConfig
+from infra.settings.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted(ROOT.glob("Pulumi.*.yaml"))

@@ -7,7 +7,7 @@ from typing import Final
 from bootstrap import aws
 from bootstrap.errors import ConfigError
 from infra.aws.preflight.cloud import Home
-from infra.finding import Finding
+from infra.preflight.finding import Finding
 
 IDENTITY: Final = "identity"
 REGION: Final = "region"
@@ -24,7 +24,7 @@ def identity(home: Home) -> Finding:
         ConfigError: the credentials are missing, partial, wrong or expired.
         ServiceDown: AWS does not answer.
     """
-    with aws.in_our_words("asking who this is"):
+    with aws.translate_errors("asking who this is"):
         caller = home.sts.get_caller_identity()
     return Finding(IDENTITY, "holds", f"account {caller['Account']}, {caller['Arn']}")
 
@@ -37,7 +37,7 @@ def region(home: Home, name: str) -> Finding:
         Denied: without ec2:DescribeRegions.
         ServiceDown: AWS does not answer, or has no such region.
     """
-    with aws.in_our_words(f"looking for region {name}"):
+    with aws.translate_errors(f"looking for region {name}"):
         found = home.ec2.describe_regions(RegionNames=[name], AllRegions=True)["Regions"]
     status = found[0].get("OptInStatus", "") if found else "unknown"
     if status in ("opted-in", "opt-in-not-required"):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap import aws
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.regions import table
-from infra.finding import CloudCheck, Finding
+from infra.aws.settings.regions import table
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 ZONES: Final = "zones"
 TYPES: Final = "instance types"
@@ -41,7 +41,7 @@ def offerings(cloud: Cloud, names: Sequence[str], zones: Sequence[str]) -> dict[
         ServiceDown: AWS does not answer.
     """
     found: dict[str, list[str]] = {name: [] for name in names}
-    with aws.in_our_words("asking which zones offer which types"):
+    with aws.translate_errors("asking which zones offer which types"):
         pages = cloud.ec2.get_paginator("describe_instance_type_offerings").paginate(
             LocationType="availability-zone",
             Filters=[
@@ -65,7 +65,7 @@ def spot_prices(cloud: Cloud, names: Sequence[str], zones: Sequence[str]) -> dic
         ServiceDown: AWS does not answer.
     """
     found: dict[str, tuple[Decimal, str]] = {}
-    with aws.in_our_words("asking for spot prices"):
+    with aws.translate_errors("asking for spot prices"):
         pages = cloud.ec2.get_paginator("describe_spot_price_history").paginate(
             InstanceTypes=list(names),  # type: ignore[arg-type]
             ProductDescriptions=[PRODUCT],
@@ -82,7 +82,7 @@ def spot_prices(cloud: Cloud, names: Sequence[str], zones: Sequence[str]) -> dic
 
 
 def _zones(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
-    with aws.in_our_words("looking at the zones"):
+    with aws.translate_errors("looking at the zones"):
         found = cloud.ec2.describe_availability_zones(
             Filters=[{"Name": "region-name", "Values": [config.region]}]
         )["AvailabilityZones"]

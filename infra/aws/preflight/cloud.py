@@ -34,10 +34,10 @@ class Cloud:
         """With the session's credentials, which are not looked for before the first call."""
         return cls(
             region,
-            session.client("ec2", region_name=region, config=aws.PATIENT),
-            session.client("ssm", region_name=region, config=aws.PATIENT),
-            session.client("autoscaling", region_name=region, config=aws.PATIENT),
-            session.client("service-quotas", region_name=region, config=aws.PATIENT),
+            session.client("ec2", region_name=region, config=aws.RETRY),
+            session.client("ssm", region_name=region, config=aws.RETRY),
+            session.client("autoscaling", region_name=region, config=aws.RETRY),
+            session.client("service-quotas", region_name=region, config=aws.RETRY),
         )
 
 
@@ -52,6 +52,6 @@ class Home:
     def of(cls, session: Session) -> Home:
         """As `Cloud.of`; where there is no way to AWS, that shows within seconds."""
         return cls(
-            session.client("ec2", region_name=HOME, config=aws.HASTY),
-            session.client("sts", region_name=HOME, config=aws.HASTY),
+            session.client("ec2", region_name=HOME, config=aws.FAIL_FAST),
+            session.client("sts", region_name=HOME, config=aws.FAIL_FAST),
         )

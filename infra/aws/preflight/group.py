@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from bootstrap import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 NAME: Final = "worker group"
 
@@ -22,7 +22,7 @@ def checks(_config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 def _group(cloud: Cloud, stack: str) -> Finding:
     name = tags.full_name(stack, "workers")
-    with aws.in_our_words(f"looking for the Auto Scaling group {name}"):
+    with aws.translate_errors(f"looking for the Auto Scaling group {name}"):
         found = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
     groups = found["AutoScalingGroups"]
     if not groups:

@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 
 from bootstrap import aws
 from bootstrap.errors import CaffeSparkError, ConfigError
-from infra.aws.config_rules import ARCH
 from infra.aws.machine import ROOT_DEVICES
 from infra.aws.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding, failure
+from infra.aws.settings.rules import ARCH
+from infra.preflight.finding import CloudCheck, Finding, failure
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig, Role
+    from infra.aws.settings.config import AwsConfig, Role
 
 NAME: Final = "images"
 KEYS: Final[dict[Role, str]] = {"head": "headAmi", "worker": "workerAmi"}
@@ -94,7 +94,7 @@ def _find(cloud: Cloud, config: AwsConfig, role: Role, stack: str) -> Image:
         f"{image} is not in {cloud.region}; ids of images differ from region to region",
         f"Run `pulumi config rm {KEYS[role]} --stack {stack}`: the next `pulumi up` takes the newest one.",
     )
-    with aws.in_our_words(f"looking for image {image}"):
+    with aws.translate_errors(f"looking for image {image}"):
         try:
             answer = cloud.ec2.describe_images(ImageIds=[image])["Images"]
         except ClientError as error:
@@ -118,7 +118,7 @@ def _find(cloud: Cloud, config: AwsConfig, role: Role, stack: str) -> Image:
 
 
 def _newest(cloud: Cloud, parameter: str, role: Role, stack: str) -> str:
-    with aws.in_our_words(f"reading {parameter}"):
+    with aws.translate_errors(f"reading {parameter}"):
         try:
             return cloud.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]
         except ClientError as error:

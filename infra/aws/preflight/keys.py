@@ -9,13 +9,13 @@ from botocore.exceptions import ClientError
 
 from bootstrap import aws
 from bootstrap.errors import ConfigError
-from infra import key_file
 from infra.aws.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding, LocalCheck
-from infra.key_file import PAIR, public_half
+from infra.preflight import key_file
+from infra.preflight.finding import CloudCheck, Finding, LocalCheck
+from infra.preflight.key_file import PAIR, public_half
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 WITHOUT: Final = "pulumi config rm-all keyPair privateKeyFile"
 """After this the stack makes a key of its own."""
@@ -35,7 +35,7 @@ def local_checks(config: AwsConfig, stack: str) -> list[LocalCheck]:
 
 def _pair(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
     name = str(config.key_pair)
-    with aws.in_our_words(f"looking for key pair {name}"):
+    with aws.translate_errors(f"looking for key pair {name}"):
         try:
             found = cloud.ec2.describe_key_pairs(KeyNames=[name], IncludePublicKey=True)["KeyPairs"][0]
         except ClientError as error:

@@ -11,13 +11,13 @@ from botocore.exceptions import ClientError
 from bootstrap import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.regions import InstanceType, table
-from infra.finding import CloudCheck, Finding
+from infra.aws.settings.regions import InstanceType, table
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import TagTypeDef
 
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 UNKNOWN: Final = "NoSuchResourceException"
 """What Service Quotas says of a quota that was never changed in some accounts; its default applies."""
@@ -98,7 +98,7 @@ def granted(cloud: Cloud, quota: Quota) -> int:
         ServiceDown: AWS does not answer.
     """
     which = {"ServiceCode": quota.service, "QuotaCode": quota.code}
-    with aws.in_our_words(f"reading the quota {quota.name}"):
+    with aws.translate_errors(f"reading the quota {quota.name}"):
         try:
             answer: Any = cloud.quotas.get_service_quota(**which)
         except ClientError as error:
@@ -141,7 +141,7 @@ def _one_more(
     cloud: Cloud, stack: str, quota: Quota, there: Callable[[Cloud], list[Sequence[TagTypeDef]]]
 ) -> Finding:
     """Room for one more thing of that kind, unless the stack has its own already."""
-    with aws.in_our_words(f"counting {quota.name}"):
+    with aws.translate_errors(f"counting {quota.name}"):
         found = there(cloud)
     ours = tags.cloud_tags(stack)
     theirs = sum(1 for one in found if not tags.is_ours({tag["Key"]: tag["Value"] for tag in one}, ours))

@@ -10,13 +10,13 @@ from bootstrap import aws
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.aws.preflight import account, capacity, group, images, keys, quotas, tools
 from infra.aws.preflight.cloud import Cloud, Home
-from infra.finding import CloudCheck, Finding, LocalCheck, failure
-from infra.preflight import Introduced, run
+from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
+from infra.preflight.run import Introduced, run
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 
 def check(

@@ -6,18 +6,19 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from infra import tools
-from infra.ask import ask
-from infra.finding import Finding, LocalCheck
+from infra.preflight import tools
+from infra.preflight.ask import ask
+from infra.preflight.finding import Finding, LocalCheck
+from infra.settings.network import OWN_ADDRESS
 
 if TYPE_CHECKING:
-    from infra.aws.config import AwsConfig
+    from infra.aws.settings.config import AwsConfig
 
 CLI: Final = "AWS CLI"
 SESSIONS: Final = "session-manager-plugin"
 
-LEAST_CLI: Final = (1, 16, 12)
-LEAST_SESSIONS: Final = (1, 1, 23)
+MIN_CLI: Final = (1, 16, 12)
+MIN_SESSIONS: Final = (1, 1, 23)
 """Of https://docs.aws.amazon.com/systems-manager/latest/userguide/, session-manager-prerequisites.html and
 session-manager-getting-started-enable-ssh-connections.html."""
 _INSTALL: Final = {
@@ -33,24 +34,24 @@ def checks(config: AwsConfig, stack: str, env: Mapping[str, str]) -> list[LocalC
     asked = tools.checks("aws", "pulumi-aws", env)
     if not config.admin_cidrs:
         asked += [
-            LocalCheck(CLI, lambda: _for_sessions(CLI, "aws", LEAST_CLI, stack, env)),
-            LocalCheck(SESSIONS, lambda: _for_sessions(SESSIONS, SESSIONS, LEAST_SESSIONS, stack, env)),
+            LocalCheck(CLI, lambda: _for_sessions(CLI, "aws", MIN_CLI, stack, env)),
+            LocalCheck(SESSIONS, lambda: _for_sessions(SESSIONS, SESSIONS, MIN_SESSIONS, stack, env)),
         ]
     return asked
 
 
 def _for_sessions(
-    name: str, command: str, least: tuple[int, int, int], stack: str, env: Mapping[str, str]
+    name: str, command: str, minimum: tuple[int, int, int], stack: str, env: Mapping[str, str]
 ) -> Finding:
     """A tool that SSH through Session Manager takes; with adminCidrs it would not be needed."""
     mend = (
         f"Install it ({_INSTALL[name]}), or open the head's port 22 to yourself: `pulumi config set --path "
-        f"'adminCidrs[0]' $(curl -s https://checkip.amazonaws.com)/32 --stack {stack}`."
+        f"'adminCidrs[0]' {OWN_ADDRESS} --stack {stack}`."
     )
     said = ask([command, "--version"], mend, env)
     found = _VERSION.search(said)
-    version = tuple(map(int, found.groups())) if found else least
-    if version < least:
-        wanted = ".".join(map(str, least))
+    version = tuple(map(int, found.groups())) if found else minimum
+    if version < minimum:
+        wanted = ".".join(map(str, minimum))
         return Finding(name, "fails", f"{found[0] if found else said}: SSH takes {wanted} or later", mend)
     return Finding(name, "holds", found[0] if found else said)

@@ -1,7 +1,22 @@
-"""`fab sweep`: what is left of the project in an AWS account, what it costs, and how to remove it."""
+"""Search of an AWS account for what stacks have left, for `fab sweep`."""
 
-from infra.aws.sweep.run import sweep
-from infra.leak import Leak, Unsearched
-from infra.sweep_report import Found
+from __future__ import annotations
 
-__all__ = ["Found", "Leak", "Unsearched", "sweep"]
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from infra.aws.sweep import run
+
+
+def sweep(
+    stack: str | None,
+    regions: Sequence[str] | None,
+    *,
+    root: Path,
+    console: Console,
+    alive: Collection[str],
+) -> bool:
+    """Search the account; True: nothing is left."""
+    return run.sweep(stack, regions, console, alive=alive).clean

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from bootstrap.aws import code_of
-from infra.aws.prices import Prices
+from infra.aws.cost.prices import Prices
 from infra.aws.sweep.kinds import cli, rank, tags_of
-from infra.leak import FREE, GLOBAL, Leak
+from infra.sweep.leak import FREE, GLOBAL, Leak
 from infra.tags import PROJECT, STACK_TAG, is_projects
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from infra.aws.sweep.kinds import tags_of
-from infra.aws.sweep.place import Finder, Place
-from infra.leak import FREE, Leak, month
+from infra.aws.sweep.region import Finder, RegionSearch
+from infra.sweep.leak import FREE, Leak, month
 from infra.tags import STACK_TAG
 
 if TYPE_CHECKING:
@@ -18,108 +18,108 @@ THERE: Final = "pending|available|deleting"
 """States of an endpoint that is not gone yet, in whatever letters."""
 
 
-def _nat_gateways(place: Place) -> Iterator[Leak]:
-    pages = place.ec2.get_paginator("describe_nat_gateways").paginate(Filters=place.filters)
+def _nat_gateways(search: RegionSearch) -> Iterator[Leak]:
+    pages = search.ec2.get_paginator("describe_nat_gateways").paginate(Filters=search.filters)
     for page in pages:
         for gateway in page["NatGateways"]:
             if gateway["State"] not in ("pending", "available"):
                 continue
-            id_, usd = gateway["NatGatewayId"], month(place.prices.services.nat_hour)
-            ends = place.cli("ec2", "delete-nat-gateway", "--nat-gateway-id", id_)
-            waits = place.cli("ec2", "wait", "nat-gateway-deleted", "--nat-gateway-ids", id_)
+            id_, usd = gateway["NatGatewayId"], month(search.prices.services.nat_hour)
+            ends = search.cli("ec2", "delete-nat-gateway", "--nat-gateway-id", id_)
+            waits = search.cli("ec2", "wait", "nat-gateway-deleted", "--nat-gateway-ids", id_)
             tags = tags_of(gateway.get("Tags"))
-            yield place.leak("NAT gateway", id_, tags, usd, f"{ends} && {waits}")
+            yield search.leak("NAT gateway", id_, tags, usd, f"{ends} && {waits}")
 
 
-def _endpoints(place: Place) -> Iterator[Leak]:
-    hour = place.prices.services.endpoint_hour
-    pages = place.ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=place.filters)
+def _endpoints(search: RegionSearch) -> Iterator[Leak]:
+    hour = search.prices.services.endpoint_hour
+    pages = search.ec2.get_paginator("describe_vpc_endpoints").paginate(Filters=search.filters)
     for page in pages:
         for endpoint in page["VpcEndpoints"]:
             if endpoint.get("State", "").lower() in ("deleting", "deleted"):
                 continue
             id_, tags = endpoint["VpcEndpointId"], tags_of(endpoint.get("Tags"))
-            command = place.cli("ec2", "delete-vpc-endpoints", "--vpc-endpoint-ids", id_)
+            command = search.cli("ec2", "delete-vpc-endpoints", "--vpc-endpoint-ids", id_)
             usd: Decimal | None = FREE
             if endpoint.get("VpcEndpointType") == "Interface":
                 usd = None if hour is None else month(hour * len(endpoint.get("SubnetIds", [])))
                 # The CLI has no waiter for these, and their subnets cannot go before them.
                 asked = ("ec2", "describe-vpc-endpoints", "--vpc-endpoint-ids", id_, "--output", "text")
-                states = f"{place.cli(*asked, '--query', 'VpcEndpoints[].State')} 2>/dev/null"
+                states = f"{search.cli(*asked, '--query', 'VpcEndpoints[].State')} 2>/dev/null"
                 command += f" && while {states} | grep -qiE '{THERE}'; do sleep 5; done"
             name = endpoint.get("ServiceName", "")
-            yield place.leak("VPC endpoint", id_, tags, usd, command, name=name)
+            yield search.leak("VPC endpoint", id_, tags, usd, command, name=name)
 
 
-def _addresses(place: Place) -> Iterator[Leak]:
-    usd = month(place.prices.services.ipv4_hour)
-    for address in place.ec2.describe_addresses(Filters=place.filters)["Addresses"]:
+def _addresses(search: RegionSearch) -> Iterator[Leak]:
+    usd = month(search.prices.services.ipv4_hour)
+    for address in search.ec2.describe_addresses(Filters=search.filters)["Addresses"]:
         id_, tags = address["AllocationId"], tags_of(address.get("Tags"))
-        command = place.cli("ec2", "release-address", "--allocation-id", id_)
-        yield place.leak("elastic address", id_, tags, usd, command, name=address.get("PublicIp", ""))
+        command = search.cli("ec2", "release-address", "--allocation-id", id_)
+        yield search.leak("elastic address", id_, tags, usd, command, name=address.get("PublicIp", ""))
 
 
-def _vpcs(place: Place) -> Iterator[Leak]:
-    pages = place.ec2.get_paginator("describe_vpcs").paginate(Filters=place.filters)
+def _vpcs(search: RegionSearch) -> Iterator[Leak]:
+    pages = search.ec2.get_paginator("describe_vpcs").paginate(Filters=search.filters)
     for page in pages:
         for vpc in page["Vpcs"]:
             id_ = vpc["VpcId"]
-            command = place.cli("ec2", "delete-vpc", "--vpc-id", id_)
-            yield place.leak("VPC", id_, tags_of(vpc.get("Tags")), FREE, command)
+            command = search.cli("ec2", "delete-vpc", "--vpc-id", id_)
+            yield search.leak("VPC", id_, tags_of(vpc.get("Tags")), FREE, command)
 
 
-def _interfaces(place: Place) -> Iterator[Leak]:
+def _interfaces(search: RegionSearch) -> Iterator[Leak]:
     """Those with our tags, and those without any in a VPC of ours, which they would keep from going."""
-    asked = [place.filters]
-    vpcs = place.seen.get("VPC", {})
+    asked = [search.filters]
+    vpcs = search.seen.get("VPC", {})
     if vpcs:
         asked.append([{"Name": "vpc-id", "Values": sorted(vpcs)}])
     for filters in asked:
-        pages = place.ec2.get_paginator("describe_network_interfaces").paginate(Filters=filters)
+        pages = search.ec2.get_paginator("describe_network_interfaces").paginate(Filters=filters)
         for page in pages:
             for one in page["NetworkInterfaces"]:
                 id_ = one["NetworkInterfaceId"]
-                if not place.has("network interface", id_) and not _goes_with_another(place, one):
+                if not search.has("network interface", id_) and not _goes_with_another(search, one):
                     # One without tags is of the stack that has the VPC.
                     tags = {STACK_TAG: vpcs.get(one.get("VpcId", ""), ""), **tags_of(one.get("TagSet"))}
-                    command, name = _remove(place, one), one.get("Description", "")
-                    yield place.leak("network interface", id_, tags, FREE, command, name=name)
+                    command, name = _remove(search, one), one.get("Description", "")
+                    yield search.leak("network interface", id_, tags, FREE, command, name=name)
 
 
-def _goes_with_another(place: Place, one: NetworkInterfaceTypeDef) -> bool:
+def _goes_with_another(search: RegionSearch, one: NetworkInterfaceTypeDef) -> bool:
     """It is of a machine that was found, or of an endpoint or a gateway, which made it and takes it away."""
-    return one.get("RequesterManaged", False) or place.has(
+    return one.get("RequesterManaged", False) or search.has(
         "instance", one.get("Attachment", {}).get("InstanceId")
     )
 
 
-def _remove(place: Place, one: NetworkInterfaceTypeDef) -> str:
+def _remove(search: RegionSearch, one: NetworkInterfaceTypeDef) -> str:
     id_, held = one["NetworkInterfaceId"], one.get("Attachment", {})
-    delete = place.cli("ec2", "delete-network-interface", "--network-interface-id", id_)
+    delete = search.cli("ec2", "delete-network-interface", "--network-interface-id", id_)
     if "AttachmentId" not in held:
         return delete
     if held.get("DeviceIndex") == 0 and "InstanceId" in held:
         # A machine's first interface cannot be taken from it: the machine is what lost its tags.
-        return place.cli("ec2", "terminate-instances", "--instance-ids", held["InstanceId"])
+        return search.cli("ec2", "terminate-instances", "--instance-ids", held["InstanceId"])
     detach = ("ec2", "detach-network-interface", "--force", "--attachment-id", held["AttachmentId"])
-    return f"{place.cli(*detach)} && {delete}"
+    return f"{search.cli(*detach)} && {delete}"
 
 
-def _security_groups(place: Place) -> Iterator[Leak]:
-    pages = place.ec2.get_paginator("describe_security_groups").paginate(Filters=place.filters)
+def _security_groups(search: RegionSearch) -> Iterator[Leak]:
+    pages = search.ec2.get_paginator("describe_security_groups").paginate(Filters=search.filters)
     for page in pages:
         for group in page["SecurityGroups"]:
             id_, name = group["GroupId"], group["GroupName"]
             if name == "default":
                 continue  # goes with its VPC, and not before
-            command = place.cli("ec2", "delete-security-group", "--group-id", id_)
-            tags, before = tags_of(group.get("Tags")), _revoke(place, id_)
-            yield place.leak("security group", id_, tags, FREE, command, name=name, before=before)
+            command = search.cli("ec2", "delete-security-group", "--group-id", id_)
+            tags, before = tags_of(group.get("Tags")), _revoke(search, id_)
+            yield search.leak("security group", id_, tags, FREE, command, name=name, before=before)
 
 
-def _revoke(place: Place, group: str) -> str:
+def _revoke(search: RegionSearch, group: str) -> str:
     """A group that another one's rule names cannot be deleted; so such rules go first."""
-    pages = place.ec2.get_paginator("describe_security_group_rules").paginate(
+    pages = search.ec2.get_paginator("describe_security_group_rules").paginate(
         Filters=[{"Name": "group-id", "Values": [group]}]
     )
     lines = []
@@ -128,42 +128,42 @@ def _revoke(place: Place, group: str) -> str:
         ids = sorted(rule["SecurityGroupRuleId"] for rule in rules if rule["IsEgress"] == egress)
         if ids:
             words = ("ec2", f"revoke-security-group-{verb}", "--group-id", group)
-            lines.append(place.cli(*words, "--security-group-rule-ids", *ids))
+            lines.append(search.cli(*words, "--security-group-rule-ids", *ids))
     return " && ".join(lines)
 
 
-def _subnets(place: Place) -> Iterator[Leak]:
-    pages = place.ec2.get_paginator("describe_subnets").paginate(Filters=place.filters)
+def _subnets(search: RegionSearch) -> Iterator[Leak]:
+    pages = search.ec2.get_paginator("describe_subnets").paginate(Filters=search.filters)
     for page in pages:
         for subnet in page["Subnets"]:
             id_ = subnet["SubnetId"]
-            command = place.cli("ec2", "delete-subnet", "--subnet-id", id_)
-            yield place.leak("subnet", id_, tags_of(subnet.get("Tags")), FREE, command)
+            command = search.cli("ec2", "delete-subnet", "--subnet-id", id_)
+            yield search.leak("subnet", id_, tags_of(subnet.get("Tags")), FREE, command)
 
 
-def _route_tables(place: Place) -> Iterator[Leak]:
-    pages = place.ec2.get_paginator("describe_route_tables").paginate(Filters=place.filters)
+def _route_tables(search: RegionSearch) -> Iterator[Leak]:
+    pages = search.ec2.get_paginator("describe_route_tables").paginate(Filters=search.filters)
     for page in pages:
         for table in page["RouteTables"]:
             if any(one.get("Main") for one in table.get("Associations", [])):
                 continue  # goes with its VPC, and not before
             id_ = table["RouteTableId"]
-            command = place.cli("ec2", "delete-route-table", "--route-table-id", id_)
-            yield place.leak("route table", id_, tags_of(table.get("Tags")), FREE, command)
+            command = search.cli("ec2", "delete-route-table", "--route-table-id", id_)
+            yield search.leak("route table", id_, tags_of(table.get("Tags")), FREE, command)
 
 
-def _internet_gateways(place: Place) -> Iterator[Leak]:
-    pages = place.ec2.get_paginator("describe_internet_gateways").paginate(Filters=place.filters)
+def _internet_gateways(search: RegionSearch) -> Iterator[Leak]:
+    pages = search.ec2.get_paginator("describe_internet_gateways").paginate(Filters=search.filters)
     for page in pages:
         for gateway in page["InternetGateways"]:
             id_ = gateway["InternetGatewayId"]
             named = ("--internet-gateway-id", id_)
             steps = [
-                place.cli("ec2", "detach-internet-gateway", *named, "--vpc-id", held["VpcId"])
+                search.cli("ec2", "detach-internet-gateway", *named, "--vpc-id", held["VpcId"])
                 for held in gateway.get("Attachments", [])
             ]
-            command = " && ".join([*steps, place.cli("ec2", "delete-internet-gateway", *named)])
-            yield place.leak("internet gateway", id_, tags_of(gateway.get("Tags")), FREE, command)
+            command = " && ".join([*steps, search.cli("ec2", "delete-internet-gateway", *named)])
+            yield search.leak("internet gateway", id_, tags_of(gateway.get("Tags")), FREE, command)
 
 
 FINDERS: Final[dict[str, Finder]] = {

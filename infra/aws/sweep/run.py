@@ -11,13 +11,14 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from bootstrap import aws
+from bootstrap.console import print_line
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown
-from infra.aws import prices
+from infra.aws.cost import prices
 from infra.aws.sweep import account, machines, network, texts
 from infra.aws.sweep.kinds import NO_PAGER
-from infra.aws.sweep.place import Place
-from infra.leak import GLOBAL, Leak, Results, Unsearched
-from infra.sweep_report import Found, some, tell
+from infra.aws.sweep.region import RegionSearch
+from infra.sweep.leak import GLOBAL, Leak, Results, Unsearched
+from infra.sweep.report import Found, some, tell
 
 HOME: Final = "us-east-1"
 """Who is asked which regions there are, and for what has none, where the operator has named no region."""
@@ -25,7 +26,7 @@ SIDE_BY_SIDE: Final = 12
 """Regions at a time; each waits for AWS, hardly for this machine."""
 REGIONAL: Final = {**machines.FINDERS, **network.FINDERS, **texts.FINDERS}
 
-Asked = TypeVar("Asked", Place, account.Account)
+Asked = TypeVar("Asked", RegionSearch, account.Account)
 
 
 def sweep(
@@ -48,21 +49,16 @@ def sweep(
         ServiceDown: AWS cannot be reached at all.
     """
     session = aws.session()
-    with aws.in_our_words("asking who we are"):
-        sts = session.client("sts", region_name=session.region_name or HOME, config=aws.PATIENT)
+    with aws.translate_errors("asking who we are"):
+        sts = session.client("sts", region_name=session.region_name or HOME, config=aws.RETRY)
         number = sts.get_caller_identity()["Account"]
     enabled, disabled = _regions(session, regions)
     where = f"{some(len(enabled), 'region')} of account {number}"
-    console.print(
-        f"searching {where}",
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
-    )
+    print_line(console, f"searching {where}")
     table = prices.load()
     jobs: list[Callable[[], Results]] = [_account_job(session, stack, table, regions)]
     # A session is not for several threads; clients are.
-    jobs += [_region_job(_place(session, region, stack, table)) for region in enabled]
+    jobs += [_region_job(_region_search(session, region, stack, table)) for region in enabled]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         results = list(pool.map(lambda search: search(), jobs))
     leaks = sorted((leak for one in results for leak in one.leaks), key=lambda leak: leak.order)
@@ -83,8 +79,8 @@ def _regions(
     session: boto3.session.Session, wanted: Sequence[str] | None
 ) -> tuple[list[str], list[Unsearched]]:
     """The regions to search, and those of `wanted` that the account has not enabled."""
-    with aws.in_our_words("listing regions"):
-        ec2 = session.client("ec2", region_name=session.region_name or HOME, config=aws.PATIENT)
+    with aws.translate_errors("listing regions"):
+        ec2 = session.client("ec2", region_name=session.region_name or HOME, config=aws.RETRY)
         known = ec2.describe_regions(AllRegions=True)["Regions"]
     enabled = {one["RegionName"]: one.get("OptInStatus") != "not-opted-in" for one in known}
     if wanted is None:
@@ -103,20 +99,22 @@ def _regions(
     return [name for name in named if enabled[name]], off
 
 
-def _place(session: boto3.session.Session, region: str, stack: str | None, table: prices.Prices) -> Place:
-    return Place(
+def _region_search(
+    session: boto3.session.Session, region: str, stack: str | None, table: prices.Prices
+) -> RegionSearch:
+    return RegionSearch(
         region=region,
-        ec2=session.client("ec2", region_name=region, config=aws.PATIENT),
-        autoscaling=session.client("autoscaling", region_name=region, config=aws.PATIENT),
-        logs=session.client("logs", region_name=region, config=aws.PATIENT),
-        ssm=session.client("ssm", region_name=region, config=aws.PATIENT),
+        ec2=session.client("ec2", region_name=region, config=aws.RETRY),
+        autoscaling=session.client("autoscaling", region_name=region, config=aws.RETRY),
+        logs=session.client("logs", region_name=region, config=aws.RETRY),
+        ssm=session.client("ssm", region_name=region, config=aws.RETRY),
         stack=stack,
         prices=table.of(region),
     )
 
 
-def _region_job(place: Place) -> Callable[[], Results]:
-    return lambda: _search(place.region, REGIONAL, place)
+def _region_job(search: RegionSearch) -> Callable[[], Results]:
+    return lambda: _search(search.region, REGIONAL, search)
 
 
 def _account_job(
@@ -124,8 +122,8 @@ def _account_job(
 ) -> Callable[[], Results]:
     home = session.region_name or HOME
     asked = account.Account(
-        s3=session.client("s3", region_name=home, config=aws.PATIENT),
-        iam=session.client("iam", region_name=home, config=aws.PATIENT),
+        s3=session.client("s3", region_name=home, config=aws.RETRY),
+        iam=session.client("iam", region_name=home, config=aws.RETRY),
         stack=stack,
         prices=table,
         regions=regions,
@@ -142,7 +140,7 @@ def _search(where: str, finders: Mapping[str, Callable[[Asked], Iterator[Leak]]]
             results.unsearched.append(Unsearched(where, kind, unreachable))
             continue
         try:
-            with aws.in_our_words(f"listing {kind}s"):
+            with aws.translate_errors(f"listing {kind}s"):
                 results.leaks += find(asked)
         except CaffeSparkError as error:
             results.unsearched.append(Unsearched(where, kind, error.why))

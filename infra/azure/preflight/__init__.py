@@ -1,5 +1,21 @@
-"""`fab preflight`: what would stop a stack on Azure, before its first resource, each with what to type."""
+"""Checks of a stack on Azure before its first resource, for `fab preflight`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
 
 from infra.azure.preflight.run import check
+from infra.azure.settings.config import AzureConfig
+from infra.preflight.finding import Finding
 
-__all__ = ["check"]
+__all__ = ["check", "preflight"]
+
+
+def preflight(
+    config: AzureConfig, stack: str, *, root: Path, console: Console, env: Mapping[str, str]
+) -> list[Finding]:
+    """Check the stack and print each finding."""
+    return check(config, stack, console=console, env=env)

@@ -10,10 +10,10 @@ from bootstrap import azure
 from infra.azure.arm import PERMISSIONS, Document
 from infra.azure.preflight.cloud import Cloud
 from infra.azure.subscription import NotUsable, in_use
-from infra.finding import CloudCheck, Finding
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 LOGIN: Final = "login"
 RIGHTS: Final = "rights"
@@ -79,7 +79,7 @@ def _matches(action: str, patterns: Iterable[str]) -> bool:
 
 def _rights(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
     scope = f"/subscriptions/{cloud.subscription}"
-    with azure.in_our_words("asking for this login's rights", stack):
+    with azure.translate_errors("asking for this login's rights", stack):
         found = list(cloud.arm.every(f"{scope}/providers/Microsoft.Authorization/permissions", PERMISSIONS))
     missing = lacking(needed(config), found)
     if not missing:

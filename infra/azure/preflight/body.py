@@ -16,13 +16,14 @@ import pulumi
 # ours to keep in step. The lock file pins the version, and a test compares the result with the program's own.
 from pulumi._types import input_type_to_dict, is_input_type
 
-from infra.azure import cluster_storage, hdinsight, operator_key, scripts, secrets
+from infra.azure import hdinsight, operator_key, scripts, secrets
 from infra.azure.document import artifacts
+from infra.azure.storage import modes
 from infra.keys import SshKeyProvider
 from infra.tags import PROJECT
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 RENAMED: Final = {"autoscaleConfiguration": "autoscale"}
 """Pulumi's name of a property → Azure's."""
@@ -61,7 +62,7 @@ async def _resolved(config: AzureConfig, stack: str, names: Mapping[str, str]) -
     account_id = f"{names['group_id']}/providers/Microsoft.Storage/storageAccounts/{names['account']}"
     scripts_account = names["scripts_account"] if config.hierarchical else names["account"]
     known = pulumi.Output.from_input
-    storage = cluster_storage.ClusterStorage(
+    storage = modes.ClusterStorage(
         config.storage_mode,
         known(names["account"]),
         known(account_id),
@@ -97,7 +98,7 @@ async def _resolved(config: AzureConfig, stack: str, names: Mapping[str, str]) -
         tags={},
         after=[],
     )
-    who = cluster_storage.identity(storage)
+    who = modes.identity(storage)
     found = {"properties": await _plain(hdinsight.properties(arguments))}
     return found if who is None else {**found, "identity": await _plain(who)}
 

@@ -14,7 +14,7 @@ from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.operations import LocationsOperations
 
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Cloud:
         subscription = str(found["subscriptionId"])
         known = names_of(config, stack, subscription)
         group = cluster = None
-        with azure.in_our_words(f"looking for resource group {known['group']}", stack):
+        with azure.translate_errors(f"looking for resource group {known['group']}", stack):
             group = arm.find(known["group_id"], RESOURCES)
             if group is not None and ours(group, stack):
                 provider = f"{known['group_id']}/providers/Microsoft.HDInsight"

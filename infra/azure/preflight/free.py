@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
-from infra import stack_file
-from infra.azure import storage_stack
 from infra.azure.arm import STORAGE
 from infra.azure.preflight.cloud import Cloud, ours
-from infra.finding import CloudCheck, Finding
+from infra.azure.storage import stack as storage_stack
+from infra.preflight.finding import CloudCheck, Finding
+from infra.settings import stack_file
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 GROUP: Final = "resource group"
 CLUSTER: Final = "cluster name"
@@ -56,7 +56,7 @@ def _cluster(cloud: Cloud, stack: str) -> Finding:
         return Finding(CLUSTER, "holds", f"{name} is this stack's")
     from azure.mgmt.hdinsight.models import NameAvailabilityCheckRequestParameters
 
-    with azure.in_our_words(f"asking whether the name {name} is free", stack):
+    with azure.translate_errors(f"asking whether the name {name} is free", stack):
         asked = NameAvailabilityCheckRequestParameters(name=name, type="clusters")
         answer = cloud.locations.check_name_availability(cloud.region, asked)
     if answer.name_available:
@@ -83,7 +83,7 @@ def _kept(cloud: Cloud, config: AzureConfig, name: str, stack: str) -> Finding:
 def _account(cloud: Cloud, part: str, stack: str) -> Finding:
     name = cloud.names[part]
     path = f"/subscriptions/{cloud.subscription}/providers/Microsoft.Storage/checkNameAvailability"
-    with azure.in_our_words(f"asking whether the name {name} is free", stack):
+    with azure.translate_errors(f"asking whether the name {name} is free", stack):
         body = {"name": name, "type": "Microsoft.Storage/storageAccounts"}
         answer = cloud.arm.post(path, STORAGE, body)
         if answer.get("nameAvailable"):

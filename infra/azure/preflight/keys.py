@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from infra import key_file
 from infra.azure import operator_key
-from infra.finding import Finding, LocalCheck
-from infra.key_file import PAIR, public_half
+from infra.preflight import key_file
+from infra.preflight.finding import Finding, LocalCheck
+from infra.preflight.key_file import PAIR, public_half
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 WITHOUT: Final = "pulumi config rm-all publicKeyFile privateKeyFile"
 """After this the stack makes a key of its own."""

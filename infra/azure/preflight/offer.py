@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
-from infra.azure import sizes
 from infra.azure.hdinsight import COMPONENT_VERSION, VERSION
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
-from infra.section import set_command
+from infra.azure.settings import sizes
+from infra.preflight.finding import CloudCheck, Finding
+from infra.settings.commands import set_command
 
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.models import BillingResponseListResult, VmSizeCompatibilityFilterV2
 
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 REGION: Final = "region"
 SIZES: Final = "sizes"
@@ -46,7 +46,7 @@ def _by_table(name: str, config: AzureConfig) -> Finding:
 
 
 def _region(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
-    with azure.in_our_words(f"asking what HDInsight has in {config.region}", stack):
+    with azure.translate_errors(f"asking what HDInsight has in {config.region}", stack):
         found = cloud.locations.get_capabilities(config.region)
     title = sizes.table().regions[config.region].title
     places = {place.upper() for part in (found.regions or {}).values() for place in part.available or []}
@@ -89,7 +89,7 @@ def _is(version: str, wanted: str) -> bool:
 
 
 def _sizes(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
-    with azure.in_our_words(f"asking which sizes HDInsight has in {config.region}", stack):
+    with azure.translate_errors(f"asking which sizes HDInsight has in {config.region}", stack):
         found = cloud.locations.list_billing_specs(config.region)
     for one in config.machines:
         node = NODES[one.role]

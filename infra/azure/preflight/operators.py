@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from infra.azure import examples
-from infra.finding import Finding, LocalCheck, failure
+from infra.azure.settings import examples
+from infra.preflight.finding import Finding, LocalCheck, failure
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 NAME: Final = "adminCidrs"
 

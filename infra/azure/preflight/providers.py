@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from bootstrap import azure
 from infra.azure.arm import RESOURCES
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 REGISTERED: Final = "Registered"
 
@@ -35,7 +35,7 @@ def _check(name: str, stack: str) -> CloudCheck[Cloud]:
 
 
 def _registered(cloud: Cloud, name: str, stack: str) -> Finding:
-    with azure.in_our_words(f"looking at resource provider {name}", stack):
+    with azure.translate_errors(f"looking at resource provider {name}", stack):
         path = f"/subscriptions/{cloud.subscription}/providers/{name}"
         state = cloud.arm.get(path, RESOURCES).get("registrationState", "unknown")
     if state == REGISTERED:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
-from infra.azure import sizes
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
-from infra.section import set_command
+from infra.azure.settings import sizes
+from infra.preflight.finding import CloudCheck, Finding
+from infra.settings.commands import set_command
 
 if TYPE_CHECKING:
     from infra.azure.arm import Document
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 NAME: Final = "quota: cores"
 ALL: Final = "cores"
@@ -37,8 +37,8 @@ def demand(config: AzureConfig) -> Demand:
     table = sizes.table().sizes
     families: Counter[str] = Counter()
     for one in config.machines:
-        families[table[one.size].family] += one.most * table[one.size].vcpus
-    words = ", ".join(f"{one.most} {one.words} as {one.size}" for one in config.machines)
+        families[table[one.size].family] += one.max_count * table[one.size].vcpus
+    words = ", ".join(f"{one.max_count} {one.words} as {one.size}" for one in config.machines)
     return Demand(sum(families.values()), families, words)
 
 
@@ -60,7 +60,7 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 
 def _quotas(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
-    with azure.in_our_words(f"asking for HDInsight's quota in {config.region}", stack):
+    with azure.translate_errors(f"asking for HDInsight's quota in {config.region}", stack):
         usages = cloud.locations.list_usages(config.region).value or []
     wanted, mine = demand(config), own(cloud.cluster)
     found = []
@@ -88,10 +88,10 @@ def _fewer(config: AzureConfig, short: int, stack: str) -> str:
     """The command that takes so few workers that they fit; empty where the other settings forbid it. Pure."""
     scale = config.autoscale
     if scale is None:
-        key, least = "workers", 1
+        key, minimum = "workers", 1
     elif scale.by_load:
-        key, least = "autoscale.max", max(scale.bounds[0] + 1, config.workers)
+        key, minimum = "autoscale.max", max(scale.bounds[0] + 1, config.workers)
     else:
         return ""
     fitting = config.bounds[1] - -(-short // config.worker.vcpus)
-    return f", or take fewer: `{set_command(key, fitting)} --stack {stack}`" if fitting >= least else ""
+    return f", or take fewer: `{set_command(key, fitting)} --stack {stack}`" if fitting >= minimum else ""

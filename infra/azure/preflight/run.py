@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 from bootstrap import azure
 from bootstrap.errors import CaffeSparkError, ConfigError
-from infra import preflight
 from infra.azure import subscription
 from infra.azure.arm import Arm
 from infra.azure.preflight import account, free, keys, offer, operators, providers, quotas, tools, validation
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding, LocalCheck, failure
-from infra.preflight import Introduced
+from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
+from infra.preflight.run import Introduced, run
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 
 def check(
@@ -33,7 +32,7 @@ def check(
     env = os.environ if env is None else env
     there, local = plan(config, stack, env)
     doing = f"Asking Azure about {config.region}, and this machine …"
-    return preflight.run(lambda: _who(config, stack, env), there, local, console=console, doing=doing)
+    return run(lambda: _who(config, stack, env), there, local, console=console, doing=doing)
 
 
 def plan(
@@ -52,13 +51,13 @@ def plan(
 def _who(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Introduced[Cloud]:
     """Who asks, for which subscription, and what of the stack is there."""
     try:
-        arm = Arm.of(azure.HASTY)
+        arm = Arm.of(azure.FAIL_FAST)
         found = subscription.found(arm, config.subscription, stack, env)
         first = [account.login(found)]
     except CaffeSparkError as error:
         return Introduced([failure(account.LOGIN, error)], None, _why(error))
     try:
-        return Introduced(first, Cloud.of(arm, found, config, stack, azure.PATIENT))
+        return Introduced(first, Cloud.of(arm, found, config, stack, azure.RETRY))
     except CaffeSparkError as error:
         return Introduced([*first, failure(free.GROUP, error)], None, error.why)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from infra import tools
-from infra.ask import ask
-from infra.finding import Finding, LocalCheck
+from infra.preflight import tools
+from infra.preflight.ask import ask
+from infra.preflight.finding import Finding, LocalCheck
 
 if TYPE_CHECKING:
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 SSH: Final = "ssh"
 

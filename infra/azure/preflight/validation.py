@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap import azure
 from infra.azure.preflight.cloud import Cloud
-from infra.finding import CloudCheck, Finding
+from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight.models import ValidationErrorInfo
 
-    from infra.azure.config import AzureConfig
+    from infra.azure.settings.config import AzureConfig
 
 NAME: Final = "request"
 CONTENT: Final = "application/json"
@@ -31,7 +31,7 @@ def _validate(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
     from infra.azure.preflight.body import body, stand_ins
 
     request = json.dumps(body(config, stack, cloud.names, cloud.tenant)).encode()
-    with azure.in_our_words("having the request checked", stack):
+    with azure.translate_errors("having the request checked", stack):
         answer = cloud.locations.validate_cluster_create_request(
             config.region, io.BytesIO(request), content_type=CONTENT
         )

@@ -10,13 +10,16 @@ from typing import Final
 from rich.console import Console
 
 from bootstrap import azure
+from bootstrap.console import print_line
 from bootstrap.errors import CaffeSparkError, ConfigError
-from infra.azure import prices, sizes, subscription
+from infra.azure import subscription
 from infra.azure.arm import Arm, Document
+from infra.azure.cost import prices
+from infra.azure.settings import sizes
 from infra.azure.sweep.kinds import ACCOUNT, CLUSTER, GROUP
-from infra.azure.sweep.search import Place, find, group_id
-from infra.leak import Leak, Results, Unsearched
-from infra.sweep_report import Found, some, tell
+from infra.azure.sweep.search import SubscriptionSearch, find, group_id
+from infra.sweep.leak import Leak, Results, Unsearched
+from infra.sweep.report import Found, some, tell
 
 AT_ONCE: Final = 4
 KEPT: Final = frozenset({ACCOUNT, GROUP})
@@ -47,7 +50,7 @@ def sweep(
         ServiceDown: Azure cannot be reached at all.
     """
     _check(regions)
-    arm, named = Arm.of(azure.HASTY), stack or ""
+    arm, named = Arm.of(azure.FAIL_FAST), stack or ""
     there = (
         [subscription.found(arm, subscription_id, named, {})]
         if subscription_id
@@ -56,13 +59,15 @@ def sweep(
     if not there:
         raise ConfigError("Azure (listing subscriptions)", "this login sees none", "Run `az login`.")
     where = f"{some(len(there), 'subscription')} of Azure"
-    console.print(f"searching {where}", soft_wrap=True, highlight=False, markup=False)
-    table, patient = prices.load(), Arm.of(azure.PATIENT)
+    print_line(console, f"searching {where}")
+    table, patient = prices.load(), Arm.of(azure.RETRY)
     wanted = None if regions is None else frozenset(regions)
-    places = [Place(str(one["subscriptionId"]), patient, table, stack, wanted) for one in there]
+    searches = [
+        SubscriptionSearch(str(one["subscriptionId"]), patient, table, stack, wanted) for one in there
+    ]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         results = list(
-            pool.map(lambda both: _search(both[0], both[1], named), zip(places, there, strict=True))
+            pool.map(lambda both: _search(both[0], both[1], named), zip(searches, there, strict=True))
         )
     leaks = sorted((leak for one in results for leak in one.leaks), key=lambda leak: leak.order)
     in_use = [leak for leak in leaks if leak.stack and leak.stack in alive and leak.stack not in storage]
@@ -111,13 +116,13 @@ def _kept(leak: Leak, stack: str | None, alive: Collection[str], storage: Collec
     return leak.stack in alive or stack is None
 
 
-def _search(place: Place, found: Document, stack: str) -> Results:
+def _search(search: SubscriptionSearch, found: Document, stack: str) -> Results:
     """A subscription that cannot be searched does not keep us from the others."""
     results = Results()
-    name = str(found.get("displayName") or place.subscription)
+    name = str(found.get("displayName") or search.subscription)
     try:
-        with azure.in_our_words(f"searching subscription {name}", stack):
-            results.leaks += find(place)
+        with azure.translate_errors(f"searching subscription {name}", stack):
+            results.leaks += find(search)
     except CaffeSparkError as error:
         results.unsearched.append(Unsearched(f"subscription {name}", "everything", error.why))
     return results

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from infra.azure import sizes
 from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document
-from infra.azure.prices import Prices, RegionPrices
+from infra.azure.cost.prices import Prices, RegionPrices
+from infra.azure.settings import sizes
 from infra.azure.sweep.kinds import CLUSTER, FREE_KINDS, GROUP, az, kind_of, rank
-from infra.leak import FREE, GLOBAL, Leak, month
+from infra.sweep.leak import FREE, GLOBAL, Leak, month
 from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG, is_projects, of_azure
 
 OURS: Final = f"tagName eq '{PROJECT_TAG}' and tagValue eq '{PROJECT}'"
@@ -26,7 +26,7 @@ HOURLY: Final = {
 
 
 @dataclass(frozen=True)
-class Place:
+class SubscriptionSearch:
     """A subscription to search, for a stack (None: any) and in regions (None: all)."""
 
     subscription: str
@@ -41,46 +41,46 @@ class Place:
         return f"/subscriptions/{self.subscription}"
 
 
-def find(place: Place) -> list[Leak]:
+def find(search: SubscriptionSearch) -> list[Leak]:
     """Resource groups with our tags and all that is in them, and what bears our tags elsewhere.
 
     Failures are the SDK's own.
     """
-    groups = list(place.arm.every(f"{place.scope}/resourcegroups", RESOURCES, **{"$filter": OURS}))
-    tagged = list(place.arm.every(f"{place.scope}/resources", RESOURCES, **{"$filter": OURS}))
+    groups = list(search.arm.every(f"{search.scope}/resourcegroups", RESOURCES, **{"$filter": OURS}))
+    tagged = list(search.arm.every(f"{search.scope}/resources", RESOURCES, **{"$filter": OURS}))
     found = []
-    ours = {str(group["id"]).lower(): group for group in groups if _wanted(place, group.get("tags"))}
+    ours = {str(group["id"]).lower(): group for group in groups if _wanted(search, group.get("tags"))}
     for group in ours.values():
         if group.get("properties", {}).get("provisioningState") == DELETING:
             continue
-        path = f"{place.scope}/resourceGroups/{group['name']}/resources"
+        path = f"{search.scope}/resourceGroups/{group['name']}/resources"
         # HDInsight lays things beside a cluster that have no tags.
-        inside = place.arm.every(path, RESOURCES)
-        found += [_leak(place, one, group) for one in inside if _here(place, one)]
-        if _here(place, group):
-            found.append(_group(place, group))
+        inside = search.arm.every(path, RESOURCES)
+        found += [_leak(search, one, group) for one in inside if _here(search, one)]
+        if _here(search, group):
+            found.append(_group(search, group))
     known = {leak.id.lower() for leak in found}
     found += [
-        _leak(place, one, None)
+        _leak(search, one, None)
         for one in tagged
-        if _wanted(place, one.get("tags"))
-        and _here(place, one)
+        if _wanted(search, one.get("tags"))
+        and _here(search, one)
         and str(one["id"]).lower() not in known
         and group_id(str(one["id"])) not in ours
     ]
     return found
 
 
-def _wanted(place: Place, tags: Mapping[str, str] | None) -> bool:
-    return is_projects(of_azure(tags), place.stack)
+def _wanted(search: SubscriptionSearch, tags: Mapping[str, str] | None) -> bool:
+    return is_projects(of_azure(tags), search.stack)
 
 
 def _stack(one: Document | None) -> str:
     return of_azure((one or {}).get("tags")).get(STACK_TAG, "")
 
 
-def _here(place: Place, one: Document) -> bool:
-    return place.regions is None or str(one.get("location", "")).lower() in place.regions
+def _here(search: SubscriptionSearch, one: Document) -> bool:
+    return search.regions is None or str(one.get("location", "")).lower() in search.regions
 
 
 def group_id(id_: str) -> str:
@@ -89,25 +89,25 @@ def group_id(id_: str) -> str:
     return f"{before}{between}{after.partition('/')[0]}"
 
 
-def _group(place: Place, group: Document) -> Leak:
+def _group(search: SubscriptionSearch, group: Document) -> Leak:
     name = str(group["name"])
-    command = az("group", "delete", "--name", name, "--yes", subscription=place.subscription)
+    command = az("group", "delete", "--name", name, "--yes", subscription=search.subscription)
     return Leak(
         str(group["location"]), GROUP, str(group["id"]), name, _stack(group), FREE, command, rank(GROUP)
     )
 
 
-def _leak(place: Place, one: Document, group: Document | None) -> Leak:
+def _leak(search: SubscriptionSearch, one: Document, group: Document | None) -> Leak:
     """A thing, by itself; one without tags is of the stack that its group is of."""
     kind, name, location = kind_of(str(one["type"])), str(one["name"]), str(one.get("location", ""))
     stack = _stack(one) or _stack(group)
     if kind == CLUSTER:
         words = ("hdinsight", "delete", "--name", name, "--resource-group", _group_name(one), "--yes")
-        command = az(*words, subscription=place.subscription)
+        command = az(*words, subscription=search.subscription)
     else:
-        command = az("resource", "delete", "--ids", str(one["id"]), subscription=place.subscription)
+        command = az("resource", "delete", "--ids", str(one["id"]), subscription=search.subscription)
     region = GLOBAL if location.lower() in ("", "global") else location
-    return Leak(region, kind, str(one["id"]), name, stack, _price(place, kind, one), command, rank(kind))
+    return Leak(region, kind, str(one["id"]), name, stack, _price(search, kind, one), command, rank(kind))
 
 
 def _group_name(one: Document) -> str:
@@ -115,13 +115,13 @@ def _group_name(one: Document) -> str:
     return parts[[part.lower() for part in parts].index("resourcegroups") + 1]
 
 
-def _price(place: Place, kind: str, one: Document) -> Decimal | None:
+def _price(search: SubscriptionSearch, kind: str, one: Document) -> Decimal | None:
     """USD a month; None: it is paid by the gigabyte, or nobody knows."""
     if kind in FREE_KINDS:
         return FREE
-    here = place.prices.of(str(one.get("location", "")).lower().replace(" ", ""))
+    here = search.prices.of(str(one.get("location", "")).lower().replace(" ", ""))
     if kind == CLUSTER:
-        cluster = place.arm.find(str(one["id"]), HDINSIGHT)
+        cluster = search.arm.find(str(one["id"]), HDINSIGHT)
         roles = (cluster or {}).get("properties", {}).get("computeProfile", {}).get("roles", [])
         return _sum(month(_nodes(here, role)) for role in roles) if roles else None
     key = HOURLY.get(kind)

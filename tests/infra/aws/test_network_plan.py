@@ -60,8 +60,8 @@ def test_the_heads_address_does_not_depend_on_the_other_zones() -> None:
 
 
 def test_room_leaves_out_the_five_addresses_that_aws_keeps_in_each_subnet() -> None:
-    assert plan(IPv4Network("10.40.0.0/22"), ZONES[:1]).room == 128 - 5
-    assert plan(IPv4Network("10.40.0.0/22"), ZONES).room == 3 * (128 - 5)
+    assert plan(IPv4Network("10.40.0.0/22"), ZONES[:1]).capacity == 128 - 5
+    assert plan(IPv4Network("10.40.0.0/22"), ZONES).capacity == 3 * (128 - 5)
 
 
 @pytest.mark.parametrize(

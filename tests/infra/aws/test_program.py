@@ -20,7 +20,7 @@ import yaml
 
 from bootstrap import boot
 from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument, DeclaredNode
-from infra.aws import regions
+from infra.aws.settings import regions
 from tests.infra.aws.conftest import REGION, ROOT, AwsProgram, Recording, Registration
 
 SECRETS = ("value of spark-secret", "private operator-key")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import azure
-from infra.azure import prices
+from infra.azure.cost import prices
 from tests.cloud.arm import arm_server
 from tests.cloud.azure_account import Account
 
@@ -24,6 +24,6 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Account
         monkeypatch.delenv(prices.VARIABLE, raising=False)
         monkeypatch.delenv("ARM_SUBSCRIPTION_ID", raising=False)
         # the clients' own pauses between tries, for programs that have all day
-        for name in ("PATIENT", "HASTY"):
+        for name in ("RETRY", "FAIL_FAST"):
             monkeypatch.setattr(azure, name, {**getattr(azure, name), "retry_backoff_factor": 0.01})
         yield made

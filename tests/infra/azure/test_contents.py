@@ -154,7 +154,7 @@ def test_an_account_that_does_not_answer_is_told(project: Path, monkeypatch: pyt
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setattr(contents, "_url", lambda _: f"http://127.0.0.1:{port}/{ACCOUNT}")
-    monkeypatch.setattr(azure, "HASTY", {**azure.HASTY, "retry_total": 0, "retry_connect": 0})
+    monkeypatch.setattr(azure, "FAIL_FAST", {**azure.FAIL_FAST, "retry_total": 0, "retry_connect": 0})
     with pytest.raises(ServiceDown, match="cannot be reached"):
         StorageContentsProvider().delete("id", dict(PROPS))
 

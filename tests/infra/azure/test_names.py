@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from infra.azure import name_rules, names
+from infra.azure import names
 from infra.azure.secrets import GatewayPasswordProvider, generate
+from infra.azure.settings import name_rules
 
 GROUP = "/subscriptions/00000000-1111-2222-3333-444444444444/resourceGroups/caffe-spark-az"
 STACKS = ["az", "azure-west-europe", "A_stack.of-mine", "x" * 100, "a" * 31 + "-" * 9 + "b"]

@@ -19,8 +19,8 @@ import yaml
 from pulumi import StringAsset
 
 from bootstrap.cluster import Blob, ClusterDocument, DeclaredNode, HdInsight, Yarn
-from infra.azure import sizes
 from infra.azure.identity import BLOB_DATA_OWNER
+from infra.azure.settings import sizes
 from tests.infra.azure.conftest import (
     REGION,
     SUBSCRIPTION,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from infra.local import image
-from infra.local.config import DebstrapImage, Image, RegistryImage
 from infra.local.image import BaseImageProvider, bundle, certificates, recipe, tag
+from infra.local.settings.config import DebstrapImage, Image, RegistryImage
 from tests.infra.conftest import FakeEngine
 
 BOOKWORM = DebstrapImage(source="mmdebstrap", suite="bookworm")

@@ -22,10 +22,10 @@ from moto.ssm.models import Parameter, ssm_backends
 from rich.console import Console
 
 from bootstrap import aws
-from infra.aws.config import AwsConfig
-from infra.aws.preflight import Finding, check
 from infra.aws.preflight.cloud import Cloud
-from infra.finding import CloudCheck
+from infra.aws.preflight.run import check
+from infra.aws.settings.config import AwsConfig
+from infra.preflight.finding import CloudCheck, Finding
 from tests.offline import no_credentials, offline
 
 __all__ = ["no_credentials", "offline"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from infra.aws.preflight.capacity import checks, offerings, spot_prices
 from infra.aws.preflight.cloud import Cloud
-from infra.finding import Finding
+from infra.preflight.finding import Finding
 from tests.infra.aws.preflight.conftest import STACK, Account, answers, config
 
 

@@ -7,7 +7,7 @@ import pytest
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.preflight.group import checks
-from infra.finding import Finding
+from infra.preflight.finding import Finding
 from tests.infra.aws.preflight.conftest import REGION, STACK, Account, answers, config
 
 GROUP = "caffe-spark-test-workers"

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from infra.aws.config import AwsConfig
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.preflight.images import Image, checks
-from infra.finding import Finding
+from infra.aws.settings.config import AwsConfig
+from infra.preflight.finding import Finding
 from tests.infra.aws.preflight.conftest import STACK, Account, answers, config
 
 HEAD, WORKERS = "image of the head", "image of workers"

@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bootstrap.errors import ConfigError
-from infra.aws.config import AwsConfig
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.preflight.keys import WITHOUT, cloud_checks, local_checks
-from infra.finding import Finding
-from infra.key_file import public_half
+from infra.aws.settings.config import AwsConfig
+from infra.preflight.finding import Finding
+from infra.preflight.key_file import public_half
 from tests.infra.aws.preflight.conftest import STACK, Account, answers, config
 
 MINE = Ed25519PrivateKey.generate()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from infra import tools as looking
 from infra.aws.preflight.tools import checks
-from infra.finding import Finding
+from infra.preflight import tools as looking
+from infra.preflight.finding import Finding
 from tests.infra.aws.preflight.conftest import PLUGINS, STACK, Tools, config
 
 WANTED = version("pulumi-aws")
@@ -86,7 +86,7 @@ def test_a_tool_that_fails_is_quoted(tools: Tools) -> None:
 
 
 def test_a_tool_that_hangs_is_given_up(tools: Tools, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.ask.TIMEOUT", 0.2)
+    monkeypatch.setattr("infra.preflight.ask.TIMEOUT", 0.2)
     tools.has_all()
     (tools.folder / "aws").write_text("#!/bin/sh\nexec /bin/sleep 60\n")
     assert asked(tools)["AWS CLI"].detail == "`aws --version`: no answer within 0 s"

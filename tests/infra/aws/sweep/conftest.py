@@ -17,8 +17,10 @@ from moto import mock_aws
 from rich.console import Console
 
 from bootstrap import aws
-from infra.aws import prices
-from infra.aws.sweep import Found, Leak, sweep
+from infra.aws.cost import prices
+from infra.aws.sweep.run import sweep
+from infra.sweep.leak import Leak
+from infra.sweep.report import Found
 from tests.offline import no_credentials, offline
 
 __all__ = ["no_credentials", "offline"]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from infra.azure.config import AzureConfig
-from infra.azure.preflight import check
-from infra.finding import Finding
+from infra.azure.preflight.run import check
+from infra.azure.settings.config import AzureConfig
+from infra.preflight.finding import Finding
 from tests.infra.azure.account import account
 from tests.offline import no_login
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from infra.azure.sweep import sweep
-from infra.leak import Leak
-from infra.sweep_report import Found
+from infra.azure.sweep.run import sweep
+from infra.sweep.leak import Leak
+from infra.sweep.report import Found
 from tests.infra.azure.account import account
 from tests.offline import no_login
 

@@ -1,0 +1,31 @@
+"""Cost of a stack on AWS: the bill by the hour, from a table of prices that can be refreshed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from infra.aws.settings.config import AwsConfig
+
+
+def cost(
+    config: AwsConfig, stack: str, *, root: Path, console: Console, results: Path, refresh: bool
+) -> None:
+    """Print the bill; with `refresh`, ask AWS for today's prices first.
+
+    Raises:
+        ConfigError: the operator's price file is not valid, or AWS refuses to answer.
+        ServiceDown: AWS does not answer.
+    """
+    from infra.aws.cost import estimate, prices
+
+    if refresh:
+        # its SDK takes a second to import
+        from bootstrap.console import print_line
+        from infra.aws.cost import price_list
+
+        print_line(console, f"prices   {price_list.refresh(config)}")
+    estimate.show(console, config, prices.load(), results=results)

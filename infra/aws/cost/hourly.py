@@ -1,0 +1,147 @@
+"""What a stack costs by the hour as it is configured. Pure.
+
+Left out: traffic to the internet and between zones, requests to S3, taxes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from infra.aws.cost.prices import Prices, RegionPrices
+from infra.aws.network_plan import ENDPOINTS
+from infra.aws.settings.config import AwsConfig
+from infra.cost.bill import HOURS, Bill, Line, Parts, usd
+
+HUNDRED: Final = Decimal(100)
+
+
+def hourly(config: AwsConfig, prices: Prices) -> Bill:
+    """The bill of a stack whose group has the workers that it wants.
+
+    Spot workers are a range over their types and zones. A type whose spot price is not known counts with its
+    on-demand price, which is spot's limit; one that `maxPrice` excludes does not count.
+    """
+    here, parts = prices.of(config.region), _Parts()
+    parts.machine("head", config.head_type, 1, here)
+    on_demand, spot = split(config)
+    if on_demand:
+        parts.machine("workers on demand", config.instance_types[0], on_demand, here, worker=True)
+    if spot:
+        parts.spot(config, spot, here)
+    for what, count, size in (
+        ("disk of the head", 1, config.head_volume_gb),
+        ("disks of the workers", config.workers, config.worker_volume_gb),
+    ):
+        unit = here.services.gp3_gb_month
+        parts.add(f"{what}, gp3 {size} GB", count, None if unit is None else size * unit / HOURS)
+    for what, count, unit in _egress(config, here):
+        parts.add(what, count, unit)
+    parts.add("public IPv4 addresses", 2 if config.egress == "nat" else 1, here.services.ipv4_hour)
+    return Bill(
+        lines=tuple(parts.lines),
+        missing=tuple(parts.missing),
+        notes=tuple(_notes(config, here)),
+        on_demand=_all_on_demand(config, here, parts),
+        origin=prices.origin(config.region),
+    )
+
+
+def split(config: AwsConfig) -> tuple[int, int]:
+    """How many of the workers are on demand, and how many on spot; a part of a machine counts as on demand.
+
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-mixed-instances-groups.html
+    """
+    base = min(config.on_demand_base, config.workers)
+    above = math.ceil((config.workers - base) * config.on_demand_percentage / HUNDRED)
+    return base + above, config.workers - base - above
+
+
+def egress_text(config: AwsConfig, prices: Prices) -> str:
+    """What the way out of private subnets costs by the month, the configured one first, then the other."""
+    other = "endpoints" if config.egress == "nat" else "nat"
+    texts = []
+    for egress in (config.egress, other):
+        variant = config.model_copy(update={"egress": egress})
+        here = prices.of(config.region)
+        address = here.services.ipv4_hour if egress == "nat" else Decimal(0)
+        units = _egress(variant, here)
+        if address is None or any(unit is None for _, _, unit in units):
+            texts.append(f"{egress}: no price")
+            continue
+        month = sum(((count * unit) for _, count, unit in units if unit is not None), address) * HOURS
+        per_gb = here.services.nat_gb if egress == "nat" else here.services.endpoint_gb
+        through = f" and {per_gb} USD per GB" if per_gb is not None else ""
+        kind = (
+            "a NAT gateway with its address" if egress == "nat" else f"{len(ENDPOINTS)} interface endpoints"
+        )
+        texts.append(f"{egress}: {kind}, {usd(month)} USD a month{through}")
+    return f"{texts[0]} (instead of it {texts[1]})"
+
+
+class _Parts(Parts):
+    """And machines, on demand or from the spot market."""
+
+    def machine(self, what: str, kind: str, count: int, here: RegionPrices, *, worker: bool = False) -> None:
+        price = here.types.get(kind)
+        if price is None:
+            self.missing.append(f"{what}, {kind}")
+        else:
+            unit = price.on_demand
+            self.lines.append(Line(f"{what}, {kind}", count, unit, unit, worker=worker))
+
+    def spot(self, config: AwsConfig, count: int, here: RegionPrices) -> None:
+        """Spot workers, as a range over the types that have a price and may be had for it."""
+        ranges, unknown, dear = [], [], []
+        for kind in config.instance_types:
+            price = here.types.get(kind)
+            if price is None:
+                self.missing.append(f"{kind} on spot")
+                continue
+            low, high = price.spot or (price.on_demand, price.on_demand)
+            if price.spot is None:
+                unknown.append(kind)
+            if config.max_price is not None and price.spot and low > config.max_price:
+                dear.append(kind)
+                continue
+            cap = price.on_demand if config.max_price is None else config.max_price
+            ranges.append((min(low, cap), min(high, cap)))
+        notes = []
+        if unknown:
+            notes.append(f"no spot price of {', '.join(unknown)}: its limit taken")
+        if dear:
+            notes.append(f"maxPrice {config.max_price} excludes {', '.join(dear)}")
+        if not ranges and not dear:
+            return
+        if not ranges:
+            notes.insert(0, "none comes")
+            count, ranges = 0, [(Decimal(0), Decimal(0))]
+        low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+        self.lines.append(Line("workers on spot", count, low, high, "; ".join(notes), worker=True))
+
+
+def _egress(config: AwsConfig, here: RegionPrices) -> list[tuple[str, int, Decimal | None]]:
+    """(what, how many, USD an hour for each): the endpoints are in one zone (see `network_plan`)."""
+    if config.egress == "nat":
+        return [("NAT gateway", 1, here.services.nat_hour)]
+    return [("interface endpoints", len(ENDPOINTS), here.services.endpoint_hour)]
+
+
+def _notes(config: AwsConfig, here: RegionPrices) -> Iterator[str]:
+    services = here.services
+    if services.s3_gb_month is not None:
+        yield f"the bucket: {services.s3_gb_month} USD per GB and month"
+    through = services.nat_gb if config.egress == "nat" else services.endpoint_gb
+    if through is not None:
+        way = "the NAT gateway" if config.egress == "nat" else "the interface endpoints"
+        yield f"through {way}: {through} USD per GB"
+
+
+def _all_on_demand(config: AwsConfig, here: RegionPrices, parts: _Parts) -> Decimal | None:
+    price = here.types.get(config.instance_types[0])
+    if price is None:
+        return None
+    others = sum((line.range[0] for line in parts.lines if not line.worker), Decimal(0))
+    return others + config.workers * price.on_demand

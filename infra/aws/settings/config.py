@@ -1,0 +1,167 @@
+"""What the stack of a cluster on AWS may say. Pure: everything is checked against the table of regions."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from functools import partial
+from ipaddress import IPv4Network
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from infra.aws import network_plan
+from infra.aws.settings import regions, rules
+from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
+from infra.settings.network import SOURCES, private_range, range_hint
+from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, StackSettings
+
+Role = Literal["head", "worker"]
+
+DEFAULT_ZONES: Final = 3
+DEFAULT_TYPES: Final = ("g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge")
+"""One GPU each, two generations, two sizes: what one pool of spot capacity lacks, another may have."""
+MIN_VOLUME_GB: Final = 20
+MAX_VOLUME_GB: Final = 16384
+"""Of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
+MAX_KEY_PAIR: Final = 255
+VOLUME_GB: Final = f"{MIN_VOLUME_GB} to {MAX_VOLUME_GB} (GB)"
+AMI: Final = "ami- and 8 or 17 hexadecimal digits"
+
+_PRICE: Final = re.compile(r"\d+(\.\d+)?")
+
+
+def _region(name: str) -> str:
+    return known_region(name, regions.table().regions)
+
+
+def _vpc_range(cidr: IPv4Network) -> IPv4Network:
+    what = "a VPC with a public and a private subnet in each zone"
+    return private_range(cidr, network_plan.LARGEST, network_plan.SMALLEST, what)
+
+
+def _price(value: object) -> object:
+    """Decimal also takes `1e3`, `NaN` and ` 1`; floats come from callers without an engine."""
+    if not _PRICE.fullmatch(str(value)):
+        raise ValueError("a price is a plain number, in USD for an hour")
+    return str(value)
+
+
+Percentage = Annotated[int, Field(ge=0, le=100)]
+Volume = Annotated[int, Field(ge=MIN_VOLUME_GB, le=MAX_VOLUME_GB)]
+Price = Annotated[Decimal, BeforeValidator(_price), Field(gt=0)]
+Ami = Annotated[str, Field(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
+KeyPair = Annotated[str, Field(max_length=MAX_KEY_PAIR)]
+Source = Annotated[
+    IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="the stack's VPC speaks IPv4 only"))
+]
+
+
+class AwsConfig(StackSettings):
+    """A head and a group of spot workers in one region; see docs/aws.md for each key."""
+
+    provider: Annotated[Literal["aws"], Hint("aws")] = "aws"
+
+    # Where
+    region: Annotated[
+        str, AfterValidator(_region), Hint("eu-west-1", lambda: ", ".join(regions.table().regions))
+    ]
+    zones: Annotated[tuple[str, ...], Hint("eu-west-1a", "a list of zones of the region", at=(0,))] = Field(
+        default_factory=lambda data: regions.table().regions[data["region"]].zones[:DEFAULT_ZONES]
+    )
+    """The head is in the first one."""
+
+    # Network
+    cidr: Annotated[
+        IPv4Network,
+        AfterValidator(_vpc_range),
+        range_hint("10.40.0.0/16", network_plan.LARGEST, network_plan.SMALLEST),
+    ] = IPv4Network("10.40.0.0/16")
+    egress: Annotated[Literal["nat", "endpoints"], Hint("nat", "nat, endpoints")] = "nat"
+    """How private subnets reach the outside: a NAT gateway, or SSM's interface endpoints and nothing else."""
+    flow_logs: Annotated[bool, Hint("true", YES_OR_NO)] = False
+    admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
+    """Who may reach the head's port 22; with none, SSH goes through Session Manager."""
+
+    # Machines
+    distribution: Annotated[
+        Literal["ubuntu-22.04", "ubuntu-24.04", "debian-12"],
+        Hint("ubuntu-22.04", "ubuntu-22.04, ubuntu-24.04, debian-12"),
+    ] = "ubuntu-22.04"
+    """Of head and workers alike: what the head compiles, workers run."""
+    head_type: Annotated[str, Hint("m6i.xlarge", "a type of the table without GPUs")] = "m6i.xlarge"
+    head_volume_gb: Annotated[Volume, Hint("50", VOLUME_GB)] = 50
+    head_ami: Annotated[Ami | None, Unset, Hint("ami-0123456789abcdef0", AMI)] = None
+    worker_ami: Annotated[Ami | None, Unset, Hint("ami-0123456789abcdef0", AMI)] = None
+    termination_protection: Annotated[bool, Hint("true", YES_OR_NO)] = False
+    """Of the head."""
+
+    # Workers
+    workers: Annotated[int, Hint("2", f"1 to {MAX_WORKERS}")] = Field(default=2, ge=1, le=MAX_WORKERS)
+    min_workers: Annotated[int, Hint("0", "0 to workers")] = Field(default=0, ge=0, le=MAX_WORKERS)
+    max_workers: Annotated[int, Hint("4", f"workers to {2 * MAX_WORKERS}")] = Field(
+        default_factory=lambda data: 2 * data["workers"], ge=1, le=2 * MAX_WORKERS
+    )
+    instance_types: Annotated[
+        tuple[str, ...], Hint("g4dn.xlarge", "a list of types that the region offers", at=(0,))
+    ] = DEFAULT_TYPES
+    on_demand_base: Annotated[int, Hint("0", "0 to maxWorkers")] = Field(default=0, ge=0)
+    on_demand_percentage: Annotated[Percentage, Hint("0", "0 to 100")] = 0
+    """Of the workers above the base."""
+    max_price: Annotated[Price | None, Unset, Hint("0.80", "more than 0, e.g. 0.80; or leave it out")] = None
+    """USD for a spot worker's hour; without it a spot worker costs at most what AWS asks on demand."""
+    worker_volume_gb: Annotated[Volume, Hint("100", VOLUME_GB)] = 100
+
+    # Storage and access
+    force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False
+    """Whether the bucket goes with the stack even when something is in it."""
+    key_pair: Annotated[KeyPair | None, Unset, Hint("NAME", "the name of a key pair that the region has")] = (
+        None
+    )
+    """Name of a key pair that the region has; without it, a key is made with the stack."""
+    private_key_file: Annotated[
+        PrivateKeyFile | None,
+        Unset,
+        Hint("~/.ssh/KEY.pem", "the path of that pair's private key on this machine"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AwsConfig:
+        rules.check(self)
+        return self
+
+    @property
+    def types(self) -> tuple[regions.InstanceType, ...]:
+        """The workers' types, in the stack's order, which is its preference."""
+        return tuple(regions.table().types[name] for name in self.instance_types)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that every worker has at least."""
+        return min(kind.gpus for kind in self.types)
+
+    @property
+    def compute_capabilities(self) -> tuple[str, ...]:
+        """Of the GPUs that a worker may have, ascending, e.g. `("7.5", "8.6")`."""
+        found = {kind.compute_capability for kind in self.types if kind.gpus}
+        return tuple(sorted(found, key=lambda text: tuple(map(int, text.split(".")))))
+
+    @property
+    def vcpus(self) -> int:
+        """VCPUs that every worker has at least."""
+        return min(kind.vcpus for kind in self.types)
+
+    @property
+    def memory_mib(self) -> int:
+        """Memory that every worker has at least."""
+        return min(kind.memory_mib for kind in self.types)
+
+    @property
+    def ssh_user(self) -> str:
+        """The account that the distribution's images have."""
+        return regions.table().users[self.distribution]
+
+    def ami_parameter(self, role: Role) -> str:
+        """The public SSM parameter whose value is the newest image for that role."""
+        kind: regions.Kind = "gpu" if role == "worker" and self.gpus else "plain"
+        return regions.table().images[kind][self.distribution]

@@ -1,0 +1,206 @@
+"""How the settings of a stack on AWS have to fit together, and the words for what does not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from infra.aws import network_plan
+from infra.aws.settings import regions
+from infra.settings.commands import rm_command, set_command
+from infra.settings.network import Firewall
+from infra.settings.refusal import Refusal, listed
+
+if TYPE_CHECKING:
+    from infra.aws.settings.config import AwsConfig
+
+ARCH: Final = "x86_64"
+"""Of head and workers: the table has images of no other, and the head compiles what workers run."""
+MAX_SOURCES: Final = 50
+"""The head's group has rules of its own beside these, and 60 is AWS's limit:
+https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
+WITHOUT_AGENT: Final = ("debian-12",)
+"""Distributions whose images bring no SSM agent:
+https://docs.aws.amazon.com/systems-manager/latest/userguide/ami-preinstalled-agent.html"""
+FIREWALL: Final = Firewall(
+    cloud="AWS",
+    network="the VPC",
+    max_ranges=MAX_SOURCES,
+    limit="a security group takes no more than 60 rules",
+    otherwise=", or none at all: SSH then goes through SSM",
+)
+
+
+def check(config: AwsConfig) -> None:
+    """Raise the first `Refusal`, in the order of the stack file."""
+    _zones(config)
+    FIREWALL.check(config.admin_cidrs, config.cidr)
+    _instance_types(config)
+    _every_zone_is_of_use(config)
+    _head_type(config)
+    _distribution(config)
+    _counts(config)
+    _keys(config)
+
+
+def _zones(config: AwsConfig) -> None:
+    zones = regions.table().regions[config.region].zones
+    if not config.zones:
+        raise Refusal(
+            "zones", "[]", f"there is none; valid: {listed(zones)}", set_command("zones[0]", zones[0])
+        )
+    for place, zone in enumerate(config.zones):
+        if zone not in zones:
+            spare = [valid for valid in zones if valid not in config.zones] or zones
+            why = f"{config.region} has no such zone with any of the table's types; valid: {listed(zones)}"
+            raise Refusal(f"zones[{place}]", zone, why, set_command(f"zones[{place}]", spare[0]))
+    _no_twins("zones", config.zones)
+
+
+def _instance_types(config: AwsConfig) -> None:
+    region = regions.table().regions[config.region]
+    valid = _offered(region, config.zones)
+    if not config.instance_types:
+        why = f"there is none; valid: {listed(valid)}"
+        raise Refusal("instanceTypes", "[]", why, set_command("instanceTypes[0]", valid[-1]))
+    _no_twins("instanceTypes", config.instance_types)
+    # Where the list is the default one, `--path` makes a list of one.
+    ours = "instance_types" in config.model_fields_set
+    for place, name in enumerate(config.instance_types):
+        kind = regions.table().types.get(name)
+        key = f"instanceTypes[{place if ours else 0}]"
+        if kind is not None and kind.arch != ARCH:
+            why = f"it is {kind.arch}, and the images and the head are {ARCH}"
+        elif not region.offerings.get(name):
+            unknown = "; the table of types has none of that name" if kind is None else ""
+            why = f"{region.name} does not offer it{unknown}"
+        elif not region.offered(name, config.zones):
+            why = f"it is offered in {listed(region.offerings[name])}, not in {listed(config.zones)} (zones)"
+        else:
+            continue
+        alike = _alike(name, valid)
+        spare = [other for other in alike if other not in config.instance_types] or alike
+        raise Refusal(key, name, f"{why}; valid: {listed(alike)}", set_command(key, _nearest(name, spare)))
+    gpu = [kind.name for kind in config.types if kind.gpus]
+    plain = [kind.name for kind in config.types if not kind.gpus]
+    if gpu and plain:
+        why = (
+            f"{listed(gpu)} have GPUs and {listed(plain)} have none, and one Caffe runs on all of them; "
+            "valid: all with GPUs, or all without"
+        )
+        fewer = min(plain, gpu, key=len)
+        place = config.instance_types.index(fewer[0])
+        raise Refusal(
+            "instanceTypes", listed(config.instance_types), why, rm_command(f"instanceTypes[{place}]")
+        )
+
+
+def _every_zone_is_of_use(config: AwsConfig) -> None:
+    region = regions.table().regions[config.region]
+    for place, zone in enumerate(config.zones):
+        if not any(region.offered(name, [zone]) for name in config.instance_types):
+            useful = [z for z in region.zones if any(region.offered(t, [z]) for t in config.instance_types)]
+            why = (
+                f"it offers none of {listed(config.instance_types)} (instanceTypes), and workers that are "
+                f"tried there fail; valid: {listed(useful)}"
+            )
+            raise Refusal(f"zones[{place}]", zone, why, rm_command(f"zones[{place}]"))
+
+
+def _head_type(config: AwsConfig) -> None:
+    region = regions.table().regions[config.region]
+    types, zone = regions.table().types, config.zones[0]
+    valid = [name for name in _offered(region, [zone]) if not types[name].gpus]
+    if config.head_type in valid:
+        return
+    kind = types.get(config.head_type)
+    if kind is None:
+        why = "the table of types has none of that name"
+    elif kind.gpus:
+        why = f"it has {kind.gpus} {kind.gpu}, which a head, that compiles and coordinates, leaves idle"
+    elif kind.arch != ARCH:
+        why = f"it is {kind.arch}, and the images and the workers are {ARCH}"
+    else:
+        why = f"{zone}, where the head is (zones[0]), does not offer it"
+    raise Refusal(
+        "headType", config.head_type, f"{why}; valid: {listed(valid)}", set_command("headType", valid[0])
+    )
+
+
+def _distribution(config: AwsConfig) -> None:
+    images = regions.table().images["gpu"]
+    if config.gpus and config.distribution not in images:
+        kinds = listed(kind.name for kind in config.types)
+        why = (
+            f"no image of it has NVIDIA's driver, which {kinds} (instanceTypes) need, and head and workers "
+            f"are of one distribution; valid: {listed(images)}, or types without GPUs"
+        )
+        raise Refusal(
+            "distribution", config.distribution, why, set_command("distribution", next(iter(images)))
+        )
+
+    if config.distribution in WITHOUT_AGENT and not config.admin_cidrs:
+        others = [name for name in regions.table().users if name not in WITHOUT_AGENT]
+        why = (
+            "its images bring no SSM agent, and without adminCidrs Session Manager is the only way in; "
+            f"valid: {listed(others)}, or adminCidrs"
+        )
+        raise Refusal("distribution", config.distribution, why, set_command("distribution", others[0]))
+
+
+def _counts(config: AwsConfig) -> None:
+    low, wanted, high = config.min_workers, config.workers, config.max_workers
+    if low > wanted:
+        why = f"that is more than workers ({wanted}); valid: 0 to {wanted}"
+        raise Refusal("minWorkers", low, why, set_command("minWorkers", 0))
+    if high < wanted:
+        why = f"that is less than workers ({wanted}); valid: {wanted} and more"
+        raise Refusal("maxWorkers", high, why, set_command("maxWorkers", 2 * wanted))
+    if config.on_demand_base > high:
+        why = f"that is more than maxWorkers ({high}); valid: 0 to {high}"
+        raise Refusal("onDemandBase", config.on_demand_base, why, set_command("onDemandBase", 0))
+    taken = len(network_plan.ENDPOINTS) if config.egress == "endpoints" else 0
+    capacity = network_plan.plan(config.cidr, config.zones).capacity - taken
+    if high > capacity:
+        why = (
+            f"private subnets in {listed(config.zones)} have room for {capacity} workers, not for {high} "
+            "(maxWorkers); valid: a larger range, up to /16"
+        )
+        raise Refusal("cidr", config.cidr, why, set_command("cidr", "10.40.0.0/16"))
+
+
+def _keys(config: AwsConfig) -> None:
+    name, file = config.key_pair, config.private_key_file
+    if name and not file:
+        why = "the private key of that pair is needed; valid: both keyPair and privateKeyFile, or neither"
+        raise Refusal("keyPair", name, why, set_command("privateKeyFile", "~/.ssh/KEY.pem"))
+    if file and not name:
+        why = f"which key pair of {config.region} is it? valid: both keyPair and privateKeyFile, or neither"
+        raise Refusal("privateKeyFile", file, why, set_command("keyPair", "NAME"))
+
+
+def _offered(region: regions.Region, zones: Sequence[str]) -> list[str]:
+    """Types of our architecture that any of these zones offers."""
+    types = regions.table().types
+    return [name for name in types if types[name].arch == ARCH and region.offered(name, zones)]
+
+
+def _alike(name: str, choices: Sequence[str]) -> list[str]:
+    """Those with GPUs where a name of AWS's g or p families was given, else those without."""
+    types = regions.table().types
+    wants_gpus = name[:1] in ("g", "p")
+    return [choice for choice in choices if bool(types[choice].gpus) == wants_gpus] or list(choices)
+
+
+def _nearest(name: str, choices: Sequence[str]) -> str:
+    """One of the same size, if there is one."""
+    size = name.partition(".")[2]
+    return next((choice for choice in choices if choice.endswith(f".{size}")), choices[0])
+
+
+def _no_twins(key: str, values: Sequence[str]) -> None:
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            path = f"{key}[{place}]"
+            why = f"it is {key}[{values.index(value)}] already; valid: each one once"
+            raise Refusal(path, value, why, rm_command(path))

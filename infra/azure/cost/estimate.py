@@ -1,0 +1,22 @@
+"""`fab cost` of a stack on Azure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from infra.azure.cost.hourly import PAUSE, daily, hourly
+from infra.azure.cost.prices import Prices
+from infra.azure.settings.config import AzureConfig
+from infra.cost import estimate
+from infra.cost.bill import Bill
+
+
+def show(console: Console, config: AzureConfig, prices: Prices, *, results: Path | None = None) -> Bill:
+    """Print the bill, what a day is, and what a job costs."""
+    bill = hourly(config, prices)
+    remarks = [("a day", f"{daily(bill)}; {PAUSE}")] if config.part == "cluster" else []
+    if bill.missing:
+        remarks.append(("missing", "`fab cost --refresh` asks Azure's public price list; no login is needed"))
+    return estimate.show(console, bill, remarks, results=results)

@@ -1,0 +1,174 @@
+"""What Azure and HDInsight take as names, passwords and tags. Pure.
+
+Each rule is a function that returns the value, or raises what the line to the user is made of. Sources:
+Microsoft's documents of HDInsight (names, passwords) and of Azure Resource Manager (tags), as of 2026-11-21.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from infra.settings.commands import rm_command, set_command
+from infra.settings.refusal import Refusal
+
+MAX_CLUSTER_NAME: Final = 45
+MIN_PASSWORD: Final = 10
+MAX_PASSWORD: Final = 72
+PASSWORD_SPECIALS: Final = "!%*-_=+"  # noqa: S105 - which characters may be in one
+"""What we put into passwords: none of these means anything to a shell, a URL or JSON."""
+PASSWORD_FORBIDDEN: Final = "'\"`\\#"  # noqa: S105 - which characters may not be in one
+HIDDEN: Final = "***"
+ARTIFACTS: Final = "artifacts"
+"""The container of scripts, beside the file system's."""
+MAX_TAGS: Final = 47
+"""Azure takes 50 tags; the stack's own are three."""
+MAX_TAG_NAME: Final = 128
+MAX_TAG_VALUE: Final = 256
+OWN_TAGS: Final = ("project", "stack", "managedby")
+"""In small letters: Azure tells tags apart by their names without regard to case."""
+
+_RESERVED: Final = """
+    admin administrator root user user1 test guest owner console azureuser sys sync daemon bin mail nobody
+    sshd syslog ubuntu ambari ambari-qa hdfs yarn mapred hive hcat spark livy zookeeper tez oozie sqoop storm
+    hbase kafka zeppelin ams infra-solr hdinsight hdiuser omsagent caffe-spark
+"""
+RESERVED_USERS: Final = frozenset(_RESERVED.split())
+"""Accounts that the system, Azure's agents or Hadoop's services have on the image, or that Azure refuses.
+
+No authoritative list was found: these are refused here rather than after twenty minutes."""
+
+_CLUSTER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]")
+_SSH_USER: Final = re.compile(r"[a-z][a-z0-9-]{1,19}")
+_GATEWAY_USER: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{1,19}")
+_CONTAINER: Final = re.compile(r"(?=.{3,63}\Z)[a-z0-9]+(-[a-z0-9]+)*")
+_TAG_FORBIDDEN: Final = re.compile(r"[<>%&\\?/]")
+_TAG_RESERVED: Final = ("microsoft", "azure", "windows")
+
+
+def cluster_name(name: str) -> str:
+    """A cluster's name: it is a host name's first word, the same all over the world.
+
+    Raises:
+        Refusal: it is too short or too long, or has other characters.
+    """
+    mend = set_command("clusterName", "caffe-spark-0815")
+    if not 3 <= len(name) <= MAX_CLUSTER_NAME:  # noqa: PLR2004 - said in the line below
+        why = f"it has {len(name)} characters; valid: 3 to {MAX_CLUSTER_NAME} letters, digits and hyphens"
+        raise Refusal("clusterName", name, why, mend)
+    if not _CLUSTER.fullmatch(name):
+        why = "a cluster's name is part of a host name; valid: letters, digits and hyphens between them"
+        raise Refusal("clusterName", name, why, mend)
+    return name
+
+
+def ssh_user(name: str) -> str:
+    """The account that SSH logs in to.
+
+    Raises:
+        Refusal: it has other characters, or belongs to somebody already.
+    """
+    if name in RESERVED_USERS:
+        why = "the image has or reserves that account; valid: a name of its own, e.g. sshuser"
+        raise Refusal("sshUser", name, why, set_command("sshUser", "sshuser"))
+    if not _SSH_USER.fullmatch(name):
+        why = "valid: 2 to 20 small letters, digits and hyphens, a letter first"
+        raise Refusal("sshUser", name, why, set_command("sshUser", "sshuser"))
+    return name
+
+
+def gateway_user(name: str) -> str:
+    """Who logs in to the cluster's gateway (Ambari, Livy, YARN's pages).
+
+    Raises:
+        Refusal: it has other characters, or too many.
+    """
+    if not _GATEWAY_USER.fullmatch(name):
+        why = "valid: 2 to 20 letters and digits, a letter first"
+        raise Refusal("gatewayUser", name, why, set_command("gatewayUser", "admin"))
+    return name
+
+
+def gateway_password(password: object) -> str:
+    """The gateway user's password; what is told of a refused one is never the password.
+
+    Raises:
+        Refusal: HDInsight would refuse it.
+    """
+    faults = password_faults(password) if isinstance(password, str) else ["it is no text"]
+    if faults:
+        why = (
+            f"{', '.join(faults)}; valid: {MIN_PASSWORD} to {MAX_PASSWORD} characters, with a digit, a small "
+            f"and a capital letter and a special character ({PASSWORD_SPECIALS} are good); or none: the "
+            "stack then makes one"
+        )
+        raise Refusal("gatewayPassword", HIDDEN, why, "pulumi config set --secret gatewayPassword")
+    return str(password)
+
+
+def password_faults(password: str) -> list[str]:
+    """What HDInsight has against it, in words; nothing where it is good."""
+    wanted = {
+        "a digit": str.isdigit,
+        "a small letter": str.islower,
+        "a capital letter": str.isupper,
+    }
+    lacks = [what for what, test in wanted.items() if not any(map(test, password))]
+    if all(char.isalnum() for char in password):
+        lacks.append("a special character")
+    found = []
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        found.append(f"it has {len(password)} characters")
+    if lacks:
+        found.append(f"it lacks {' and '.join(lacks)}")
+    if any(char in PASSWORD_FORBIDDEN for char in password):
+        found.append("it has a quotation mark, a backslash or #")
+    if not password.isascii() or any(char.isspace() or not char.isprintable() for char in password):
+        found.append("it has blanks or letters that are not ASCII")
+    return found
+
+
+def container(name: str) -> str:
+    """A blob container.
+
+    Raises:
+        Refusal: Azure does not take the name, or the stack needs it itself.
+    """
+    if name == ARTIFACTS:
+        why = "the container of scripts has that name; valid: another one, e.g. cluster"
+        raise Refusal("container", name, why, set_command("container", "cluster"))
+    if not _CONTAINER.fullmatch(name):
+        why = "valid: 3 to 63 small letters and digits, single hyphens between them"
+        raise Refusal("container", name, why, set_command("container", "cluster"))
+    return name
+
+
+def tags(given: Mapping[str, str]) -> Mapping[str, str]:
+    """The stack's further tags.
+
+    Raises:
+        Refusal: one is the stack's own, or Azure takes none of that kind.
+    """
+    if len(given) > MAX_TAGS:
+        why = f"Azure takes 50 tags, and three are the stack's own; valid: {MAX_TAGS} at most"
+        raise Refusal("tags", f"{len(given)} tags", why, _without(list(given)[-1]))
+    for name, value in given.items():
+        mend = _without(name)
+        if name.lower() in OWN_TAGS:
+            why = "the stack sets that tag itself, and is found by it; valid: any other name"
+        elif not name or len(name) > MAX_TAG_NAME or _TAG_FORBIDDEN.search(name):
+            why = f"Azure takes no such name; valid: 1 to {MAX_TAG_NAME} characters, none of <>%&\\?/"
+        elif name.lower().startswith(_TAG_RESERVED):
+            why = f"Azure keeps names that begin with {', '.join(_TAG_RESERVED)}; valid: another name"
+        elif len(value) > MAX_TAG_VALUE:
+            why = f"it has {len(value)} characters; valid: {MAX_TAG_VALUE} at most"
+            value = f"{value[:20]}…"  # noqa: PLW2901 - for the line only
+        else:
+            continue
+        raise Refusal(f"tags.{name}", value, why, mend)
+    return given
+
+
+def _without(tag: str) -> str:
+    return rm_command(f'tags["{tag}"]')

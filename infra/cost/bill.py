@@ -1,0 +1,122 @@
+"""Hourly bill of a stack, in any cloud. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from rich.table import Table
+
+HOURS: Final = Decimal(730)
+"""Hours of a month, as the clouds' own calculators count them."""
+WHOLE: Final = Decimal(1)
+CENT: Final = Decimal("0.01")
+EXACT: Final = Decimal("0.0001")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a bill: `count` items at `low` to `high` USD an hour each; with a single price, both are
+    equal.
+
+    With `max_count`, there are `count` to `max_count` items.
+    """
+
+    what: str
+    count: int
+    low: Decimal
+    high: Decimal
+    note: str = ""
+    worker: bool = False
+    """Whether the price would differ if every worker were on demand."""
+    max_count: int | None = None
+
+    @property
+    def range(self) -> tuple[Decimal, Decimal]:
+        """USD an hour for all items."""
+        return self.count * self.low, (self.max_count or self.count) * self.high
+
+    @property
+    def count_text(self) -> str:
+        """Number of items: `3`, or `3 to 6`."""
+        return str(self.count) if self.max_count is None else f"{self.count} to {self.max_count}"
+
+
+@dataclass(frozen=True)
+class Bill:
+    """Hourly cost of a stack. `missing` items have no price and are in no sum; `notes` are paid by the
+    gigabyte.
+
+    `on_demand` is the total with every worker on demand, or None if that price is not known.
+    """
+
+    lines: tuple[Line, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+    on_demand: Decimal | None
+    origin: str
+
+    @property
+    def low(self) -> Decimal:
+        """Minimum in USD an hour: lowest spot prices, fewest workers."""
+        return sum((line.range[0] for line in self.lines), Decimal(0))
+
+    @property
+    def high(self) -> Decimal:
+        """Maximum in USD an hour: highest spot prices, most workers."""
+        return sum((line.range[1] for line in self.lines), Decimal(0))
+
+    @property
+    def monthly(self) -> tuple[Decimal, Decimal]:
+        """USD for 730 hours, minimum and maximum."""
+        return self.low * HOURS, self.high * HOURS
+
+    @property
+    def total_text(self) -> str:
+        """Total in one line, with the source of the prices and the items without one."""
+        total = f"{span(self.low, self.high)} USD/h ({span(*self.monthly, WHOLE)} USD a month)"
+        if self.on_demand is not None:
+            total += f", {usd(self.on_demand)} USD/h with every worker on demand"
+        without = f"; without {', '.join(self.missing)}: no price" if self.missing else ""
+        return f"{total}{without}; by {self.origin}"
+
+    def table(self) -> Table:
+        """Return the bill as a table."""
+        shown = Table(box=None, pad_edge=False, header_style="dim")
+        for name in ("what", "count", "USD/h each", "USD/h"):
+            shown.add_column(name, justify="left" if name == "what" else "right")
+        for line in self.lines:
+            what = f"{line.what} ({line.note})" if line.note else line.what
+            shown.add_row(what, line.count_text, span(line.low, line.high, EXACT), span(*line.range, EXACT))
+        shown.add_section()
+        shown.add_row("total", "", "", span(self.low, self.high, EXACT), style="bold")
+        return shown
+
+
+class Parts:
+    """Collects the lines of a bill, and the items without a price."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+        self.missing: list[str] = []
+
+    def add(self, what: str, count: int, unit: Decimal | None, max_count: int | None = None) -> None:
+        """Add `count` items at a single price."""
+        if unit is None:
+            self.missing.append(what)
+        else:
+            self.lines.append(
+                Line(what, count, unit, unit, max_count=None if max_count == count else max_count)
+            )
+
+
+def usd(amount: Decimal, to: Decimal = CENT) -> str:
+    """Format an amount, rounded to a cent or to `to`."""
+    return f"{amount.quantize(to):,f}"
+
+
+def span(low: Decimal, high: Decimal, to: Decimal = CENT) -> str:
+    """Format a range as `LOW to HIGH`, or as one amount if both round to the same."""
+    first, last = usd(low, to), usd(high, to)
+    return first if first == last else f"{first} to {last}"

@@ -1,0 +1,145 @@
+"""What the stack of a cluster on this machine may say."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from infra.settings.refusal import Refusal
+from infra.settings.section import MAX_WORKERS, Hint, Section, StackSettings, setting
+
+MIN_MEMORY_MB: Final = 2048
+"""HDFS, Spark's daemons, an executor and a trainer do not fit into less (see `infra.local.program`)."""
+FIRST_NODE: Final = 10
+"""The head's number in the subnet; worker N has this plus N."""
+
+
+def _private(subnet: IPv4Network) -> IPv4Network:
+    if not subnet.is_private:
+        raise ValueError(f"{subnet} is not a private network; take one such as 10.89.77.0/24")
+    return subnet
+
+
+class DebstrapImage(Section):
+    """A base image made here from the distribution's packages."""
+
+    source: Annotated[Literal["mmdebstrap"], Hint("mmdebstrap")]
+    suite: Annotated[str, Hint("bookworm", "a release of Debian or Ubuntu")] = Field(
+        default="bookworm", pattern=r"^[a-z]+$"
+    )
+
+
+class RegistryImage(Section):
+    """A base image on top of a stock Debian or Ubuntu one, e.g. `docker.io/library/debian:12`."""
+
+    source: Annotated[Literal["registry"], Hint("registry")]
+    ref: Annotated[
+        str, Hint("docker.io/library/debian:12", "a reference such as docker.io/library/debian:12")
+    ] = Field(pattern=r"^[a-z0-9][a-zA-Z0-9._:/@-]+$")
+
+
+Image = Annotated[DebstrapImage | RegistryImage, Field(discriminator="source")]
+
+
+class S3Storage(Section):
+    """A bucket that is there already, on any S3 server that the nodes reach; its secret key stands apart."""
+
+    endpoint: Annotated[str, Hint("http://10.89.77.1:9000", "http://HOST:PORT or https://HOST")] = Field(
+        pattern=r"^https?://[A-Za-z0-9.-]+(:\d+)?$"
+    )
+    bucket: Annotated[str, Hint("caffe-spark", "3 to 63 small letters, digits and hyphens")] = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
+    )
+    access_key: Annotated[str, Hint("KEY")] = Field(min_length=1)
+    region: Annotated[str, Hint("us-east-1", "a name such as us-east-1")] = Field(
+        default="us-east-1", pattern=r"^[a-z0-9-]+$"
+    )
+
+
+class BlobStorage(Section):
+    """A storage account that the head serves itself, by the name that it would have in Azure."""
+
+    account: Annotated[str, Hint("caffesparkdev", "3 to 24 small letters and digits")] = Field(
+        pattern=r"^[a-z0-9]{3,24}$"
+    )
+    container: Annotated[
+        str, Hint("cluster", "3 to 63 small letters and digits, single hyphens between them")
+    ] = Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")
+
+
+class LocalConfig(StackSettings):
+    """A cluster of containers on this machine."""
+
+    provider: Annotated[Literal["local"], Hint("local")] = "local"
+    workers: Annotated[int, Hint("2")] = Field(default=2, ge=1, le=MAX_WORKERS)
+    vcpu: Annotated[int, Hint("2")] = Field(default=2, ge=1)
+    """CPUs of each node."""
+    memory_mb: Annotated[int, Hint("3072")] = Field(default=3072, ge=MIN_MEMORY_MB)
+    """Memory of each node."""
+    subnet: Annotated[IPv4Network, AfterValidator(_private), Hint("10.89.77.0/24")] = IPv4Network(
+        "10.89.77.0/24"
+    )
+    image: Annotated[
+        Image,
+        Hint(
+            "mmdebstrap",
+            "{source: mmdebstrap, suite: bookworm} or {source: registry, ref: IMAGE}",
+            at=("source",),
+        ),
+    ] = DebstrapImage(source="mmdebstrap")
+    engine: Annotated[Literal["auto", "podman", "docker"], Hint("auto")] = "auto"
+    scheduler: Annotated[Literal["standalone", "yarn"], Hint("standalone")] = "standalone"
+    """Who hands out executors: Spark's own master, or Hadoop's YARN as on HDInsight."""
+    blobs: Annotated[
+        BlobStorage | None, Hint("caffesparkdev", "{account: NAME, container: NAME}", at=("account",))
+    ] = None
+    """Blobs as shared storage, as on HDInsight, instead of the nodes' own HDFS."""
+    s3: Annotated[
+        S3Storage | None,
+        Hint(
+            "http://10.89.77.1:9000",
+            "{endpoint: URL, bucket: NAME, accessKey: KEY, region: us-east-1}",
+            at=("endpoint",),
+        ),
+    ] = None
+    """Shared storage instead of the nodes' own HDFS."""
+    s3_secret_key: Annotated[SecretStr | None, Hint("")] = None
+
+    @model_validator(mode="after")
+    def _keys_belong_together(self) -> LocalConfig:
+        if (self.s3 is None) != (self.s3_secret_key is None):
+            there, missing = ("s3", "s3SecretKey") if self.s3 else ("s3SecretKey", "s3")
+            raise Refusal(
+                there, "…", f"it needs {missing} beside it", setting(LocalConfig, [missing]).command
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_storage(self) -> LocalConfig:
+        if self.blobs and self.s3:
+            raise Refusal(
+                "blobs", "…", "there is s3 as well, and shared storage is one", "pulumi config rm s3"
+            )
+        if self.blobs and self.scheduler != "yarn":
+            why = "only nodes with YARN have Hadoop's client for blobs"
+            raise Refusal("blobs", "…", why, "pulumi config set scheduler yarn")
+        return self
+
+    @model_validator(mode="after")
+    def _nodes_fit(self) -> LocalConfig:
+        # The last address is the broadcast address.
+        capacity = self.subnet.num_addresses - 2 - FIRST_NODE
+        if self.workers > capacity:
+            raise Refusal(
+                "subnet",
+                self.subnet,
+                f"it has room for {max(capacity, 0)} workers, not for {self.workers}",
+                setting(LocalConfig, ["subnet"]).command,
+            )
+        return self
+
+    def address(self, number: int) -> IPv4Address:
+        """Address of the head (0) or of worker `number`; it stays when the number of workers changes."""
+        return self.subnet[FIRST_NODE + number]

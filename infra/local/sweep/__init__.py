@@ -1,0 +1,22 @@
+"""Leftovers of stacks on this machine: none that `pulumi destroy` leaves (see `infra.local.network`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def sweep(
+    stack: str | None,
+    regions: Sequence[str] | None,
+    *,
+    root: Path,
+    console: Console,
+    alive: Collection[str],
+) -> bool:
+    """Search nothing: containers and networks go with the stack, recorded in its state or not."""
+    return True

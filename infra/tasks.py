@@ -1,0 +1,70 @@
+"""Fabric tasks of `infra`: preflight, cost, sweep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from fabric import task
+from invoke.context import Context
+from invoke.exceptions import Exit
+
+from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line
+from bootstrap.stack import selected_stack, stacks_up
+from infra.config import from_file
+from infra.registry import PROVIDERS
+from infra.settings.section import StackSettings
+from tools.environment import ROOT, environment
+
+RESULTS: Final = ROOT / "results"
+
+
+def configured(root: Path, stack: str | None, env: Mapping[str, str]) -> tuple[str, StackSettings]:
+    """Return the name and configuration of a stack, from its file; the stack need not exist.
+
+    Raises:
+        ConfigError: the file does not exist or is not valid.
+    """
+    name = stack or selected_stack(root, env)
+    return name, from_file(root / f"Pulumi.{name}.yaml", name)
+
+
+@task(help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def preflight(_: Context, stack: str | None = None) -> None:
+    """Before `pulumi up` in a cloud: check login, quotas, offers, names, keys, tools; one line to fix
+    each."""
+    env = environment(ROOT, os.environ)
+    name, config = configured(ROOT, stack, env)
+    check = PROVIDERS[config.provider].preflight
+    findings = check(config, name, root=ROOT, console=console, env=env)
+    if any(finding.verdict == "fails" for finding in findings):
+        raise Exit(code=1)
+
+
+@task(help={"stack": STACK_HELP, "refresh": "ask the cloud for today's prices first"})
+@expected_errors_in_one_line
+def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
+    """Hourly cost of the stack as configured, and of a job at the measured speed."""
+    name, config = configured(ROOT, stack, environment(ROOT, os.environ))
+    estimate = PROVIDERS[config.provider].cost
+    estimate(config, name, root=ROOT, console=console, results=RESULTS, refresh=refresh)
+
+
+@task(
+    help={
+        "stack": "only this stack's things; else everything of this project",
+        "region": "only there; can be given several times; else every region of the cloud",
+    },
+    iterable=["region"],
+)
+@expected_errors_in_one_line
+def sweep(_: Context, stack: str | None = None, region: list[str] | None = None) -> None:
+    """After `pulumi destroy` in a cloud: list leftover resources and the commands that delete them."""
+    from infra.sweep.run import sweep as search
+
+    up = stacks_up(ROOT, environment(ROOT, os.environ))
+    if not search(ROOT, stack, region or None, console=console, alive=up):
+        raise Exit(code=1)

@@ -1,0 +1,364 @@
+"""What a stack on AWS may say, and how each mistake is told: always before the first resource."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from ipaddress import IPv4Network
+from typing import Any
+
+import pytest
+
+from bootstrap.errors import ConfigError
+from infra.aws.settings.config import AwsConfig
+from infra.config import load
+
+REGION = "eu-west-1"
+GPU = ["g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge"]
+CPU = ["c6i.2xlarge", "c5.2xlarge"]
+
+
+def loaded(region: str | None = REGION, **values: Any) -> AwsConfig:
+    """From values as YAML has them, which the engine hands over as text."""
+    given = {"provider": "aws", **({"region": region} if region is not None else {}), **values}
+    texts = {
+        f"caffe-spark:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in given.items()
+    }
+    config = load(texts, "aws")
+    assert isinstance(config, AwsConfig)
+    return config
+
+
+def test_a_region_is_enough() -> None:
+    config = loaded()
+    assert config.zones == ("eu-west-1a", "eu-west-1b", "eu-west-1c")
+    assert (config.workers, config.min_workers, config.max_workers) == (2, 0, 4)
+    assert (config.egress, config.distribution, config.head_type) == ("nat", "ubuntu-22.04", "m6i.xlarge")
+    assert (config.on_demand_base, config.on_demand_percentage, config.max_price) == (0, 0, None)
+    assert (config.admin_cidrs, config.key_pair, config.head_ami) == ((), None, None)
+
+
+def test_everything_else_may_be_said_too() -> None:
+    config = loaded(
+        zones=["eu-west-1b"],
+        cidr="172.20.0.0/20",
+        egress="endpoints",
+        flowLogs=True,
+        adminCidrs=["203.0.113.7", "198.51.100.0/24"],
+        distribution="ubuntu-24.04",
+        headType="m7i.2xlarge",
+        headVolumeGb=80,
+        headAmi="ami-0123456789abcdef0",
+        workerAmi="ami-01234567",
+        terminationProtection=True,
+        workers=3,
+        minWorkers=1,
+        maxWorkers=5,
+        onDemandBase=1,
+        onDemandPercentage=25,
+        maxPrice="0.80",
+        workerVolumeGb=120,
+        forceDestroy=True,
+        keyPair="theirs",
+        privateKeyFile="~/.ssh/theirs.pem",
+    )
+    assert config.admin_cidrs == (IPv4Network("203.0.113.7/32"), IPv4Network("198.51.100.0/24"))
+    assert config.max_price == Decimal("0.80")
+    assert (config.flow_logs, config.termination_protection, config.force_destroy) == (True, True, True)
+    assert (config.on_demand_percentage, config.max_workers, config.worker_volume_gb) == (25, 5, 120)
+
+
+def test_a_price_may_be_a_number() -> None:
+    assert loaded(maxPrice=0.8).max_price == Decimal("0.8")
+
+
+@pytest.mark.parametrize("key", ["maxPrice", "headAmi", "workerAmi", "keyPair", "privateKeyFile"])
+def test_a_key_without_a_value_is_as_if_it_were_not_there(key: str) -> None:
+    assert loaded(**{key: ""}) == loaded()
+
+
+def test_more_workers_raise_the_most_that_there_may_be() -> None:
+    assert loaded(workers=7).max_workers == 14
+    assert loaded(workers=200).max_workers == 400
+
+
+def test_what_every_worker_has_is_what_the_smallest_type_has() -> None:
+    config = loaded(instanceTypes=["g4dn.12xlarge", "g5.2xlarge"])
+    assert (config.gpus, config.vcpus, config.memory_mib) == (1, 8, 32768)
+    assert [kind.name for kind in config.types] == ["g4dn.12xlarge", "g5.2xlarge"]
+
+
+def test_caffe_is_compiled_for_each_gpu_once_and_for_none_without() -> None:
+    assert loaded("us-east-1", instanceTypes=["g6.xlarge", *GPU]).compute_capabilities == (
+        "7.5",
+        "8.6",
+        "8.9",
+    )
+    assert loaded(instanceTypes=CPU).compute_capabilities == ()
+
+
+@pytest.mark.parametrize(
+    ("distribution", "types", "head", "worker", "user"),
+    [
+        ("ubuntu-22.04", GPU, "canonical/ubuntu/server/22.04", "nvidia-driver-gpu-ubuntu-22.04", "ubuntu"),
+        ("ubuntu-24.04", GPU, "canonical/ubuntu/server/24.04", "nvidia-driver-gpu-ubuntu-24.04", "ubuntu"),
+        ("ubuntu-22.04", CPU, "hvm/ebs-gp2", "hvm/ebs-gp2", "ubuntu"),
+        ("ubuntu-24.04", CPU, "hvm/ebs-gp3", "hvm/ebs-gp3", "ubuntu"),
+        ("debian-12", CPU, "debian/release/12/latest/amd64", "debian/release/12/latest/amd64", "admin"),
+    ],
+)
+def test_head_and_workers_have_images_of_one_distribution(
+    distribution: str, types: list[str], head: str, worker: str, user: str
+) -> None:
+    config = loaded(distribution=distribution, instanceTypes=types, adminCidrs=["203.0.113.7/32"])
+    assert head in config.ami_parameter("head")
+    assert worker in config.ami_parameter("worker")
+    assert config.ssh_user == user
+
+
+def test_importing_it_imports_no_pulumi() -> None:
+    program = "import sys, infra.config; print([name for name in sys.modules if 'pulumi' in name])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    # where
+    ("no region", {"region": None}, ("region: it is required", "us-west-2", "set region eu-west-1")),
+    ("region", {"region": "eu-west-9"}, ("region = 'eu-west-9'", "none of that name", "eu-central-1")),
+    ("a zone for a region", {"region": "eu-west-1a"}, ("'eu-west-1a'", "valid: eu-west-1, eu-central-1")),
+    ("provider", {"provider": "gcp"}, ("provider = 'gcp'", "local, aws and azure", "set provider local")),
+    (
+        "zone of another region",
+        {"zones": ["eu-west-1b", "us-east-1a"]},
+        (
+            "zones[1] = us-east-1a",
+            "valid: eu-west-1a, eu-west-1b, eu-west-1c",
+            "--path 'zones[1]' eu-west-1a",
+        ),
+    ),
+    (
+        "zone that is not",
+        {"zones": ["eu-west-1d"]},
+        ("zones[0] = eu-west-1d", "--path 'zones[0]' eu-west-1a"),
+    ),
+    ("no zones", {"zones": []}, ("zones = []", "there is none", "valid: eu-west-1a", "--path 'zones[0]'")),
+    (
+        "zones as text",
+        {"zones": "eu-west-1a"},
+        ("zones = 'eu-west-1a'", "a list is wanted", "--path 'zones[0]'"),
+    ),
+    ("zones as object", {"zones": {"a": 1}}, ("zones = {'a': 1}", "a list is wanted")),
+    (
+        "twice the same zone",
+        {"zones": ["eu-west-1a", "eu-west-1b", "eu-west-1a"]},
+        ("zones[2] = eu-west-1a", "it is zones[0] already", "config rm --path 'zones[2]'"),
+    ),
+    (
+        "zone without the types",
+        {"region": "us-west-2", "zones": ["us-west-2a", "us-west-2d"]},
+        ("zones[1] = us-west-2d", "offers none of g4dn.xlarge", "valid: us-west-2a, us-west-2b, us-west-2c"),
+    ),
+    # network
+    ("cidr too small", {"cidr": "10.40.0.0/24"}, ("cidr = '10.40.0.0/24'", "too small", "/16 to /22")),
+    ("cidr too large", {"cidr": "10.0.0.0/8"}, ("cidr = '10.0.0.0/8'", "too large", "cidr 10.40.0.0/16")),
+    ("public cidr", {"cidr": "8.8.0.0/16"}, ("cidr = '8.8.0.0/16'", "not a private range", "192.168.0.0/16")),
+    (
+        "cidr with host bits",
+        {"cidr": "10.40.1.0/16"},
+        ("cidr = '10.40.1.0/16'", "IPv4", "valid: a range /16"),
+    ),
+    ("cidr text", {"cidr": "large"}, ("cidr = 'large'", "valid: a range /16 to /22 within 10.0.0.0/8")),
+    (
+        "cidr without room",
+        {"cidr": "10.40.0.0/22", "workers": 190},
+        ("cidr = 10.40.0.0/22", "room for 369 workers, not for 380", "up to /16", "cidr 10.40.0.0/16"),
+    ),
+    (
+        "endpoints take room too",
+        {"cidr": "10.40.0.0/22", "workers": 184, "egress": "endpoints"},
+        ("room for 365 workers, not for 368",),
+    ),
+    ("egress", {"egress": "none"}, ("egress = 'none'", "valid: nat, endpoints", "config set egress nat")),
+    ("flow logs", {"flowLogs": "maybe"}, ("flowLogs = 'maybe'", "true or false", "config set flowLogs true")),
+    ("everybody", {"adminCidrs": ["0.0.0.0/0"]}, ("adminCidrs[0] = 0.0.0.0/0", "whole internet", "SSM")),
+    ("everybody, IPv6", {"adminCidrs": ["::/0"]}, ("adminCidrs[0] = '::/0'", "whole internet", "/8 to /32")),
+    ("IPv6", {"adminCidrs": ["2001:db8::/64"]}, ("adminCidrs[0] = '2001:db8::/64'", "IPv4 only")),
+    ("half the internet", {"adminCidrs": ["128.0.0.0/1"]}, ("128.0.0.0/1", "too much", "valid: /8 to /32")),
+    ("second source", {"adminCidrs": ["203.0.113.7", "0.0.0.0/0"]}, ("adminCidrs[1]", "checkip", "/32")),
+    (
+        "the VPC's own range",
+        {"adminCidrs": ["10.40.0.0/17"]},
+        ("adminCidrs[0] = 10.40.0.0/17", "overlaps 10.40.0.0/16, the VPC's own range", "public addresses"),
+    ),
+    ("private source", {"adminCidrs": ["192.168.1.20"]}, ("192.168.1.20/32", "private range", "checkip")),
+    (
+        "sources that overlap",
+        {"adminCidrs": ["203.0.113.0/24", "203.0.113.7/32"]},
+        ("adminCidrs[1] = 203.0.113.7/32", "overlaps 203.0.113.0/24", "rm --path 'adminCidrs[1]'"),
+    ),
+    ("source text", {"adminCidrs": ["home"]}, ("adminCidrs[0] = 'home'", "valid: a list of public IPv4")),
+    (
+        "source with host bits",
+        {"adminCidrs": ["203.0.113.7/24"]},
+        ("203.0.113.7/24", "host bits", "/8 to /32"),
+    ),
+    ("source without list", {"adminCidrs": "203.0.113.7/32"}, ("a list is wanted", "--path 'adminCidrs[0]'")),
+    (
+        "more sources than a group takes",
+        {"adminCidrs": [f"203.0.113.{number}" for number in range(51)]},
+        ("adminCidrs = 51 ranges", "50 ranges at most"),
+    ),
+    # machines
+    (
+        "distribution",
+        {"distribution": "debian-13"},
+        ("distribution = 'debian-13'", "valid: ubuntu-22.04, ubuntu-24.04, debian-12", "set distribution"),
+    ),
+    (
+        "nobody to let the operator in",
+        {"distribution": "debian-12", "instanceTypes": CPU},
+        ("distribution = debian-12", "no SSM agent", "adminCidrs", "set distribution ubuntu-22.04"),
+    ),
+    (
+        "GPU types on Debian",
+        {"distribution": "debian-12"},
+        ("distribution = debian-12", "g4dn.xlarge", "NVIDIA's driver", "valid: ubuntu-22.04, ubuntu-24.04"),
+    ),
+    (
+        "head with a GPU",
+        {"headType": "g4dn.xlarge"},
+        ("headType = g4dn.xlarge", "1 T4", "leaves idle", "valid: m5.large", "m6i.xlarge"),
+    ),
+    ("head of ARM", {"headType": "m6g.xlarge"}, ("headType = m6g.xlarge", "arm64", "x86_64", "m6i.xlarge")),
+    (
+        "head unknown",
+        {"headType": "t3.micro"},
+        ("headType = t3.micro", "none of that name", "valid: m5.large"),
+    ),
+    (
+        "small head volume",
+        {"headVolumeGb": 8},
+        ("headVolumeGb = '8'", "valid: 20 to 16384", "headVolumeGb 50"),
+    ),
+    (
+        "volume in words",
+        {"workerVolumeGb": "100 GB"},
+        ("workerVolumeGb = '100 GB'", "integer", "20 to 16384"),
+    ),
+    ("AMI", {"headAmi": "ubuntu"}, ("headAmi = 'ubuntu'", "valid: ami- and 8 or 17", "set headAmi ami-")),
+    ("AMI of worker", {"workerAmi": "ami-12345"}, ("workerAmi = 'ami-12345'", "8 or 17 hexadecimal digits")),
+    ("protection", {"terminationProtection": 2}, ("terminationProtection = '2'", "valid: true, false")),
+    # workers
+    ("no workers", {"workers": 0}, ("workers = '0'", "valid: 1 to 200", "config set workers 2")),
+    ("too many workers", {"workers": 201}, ("workers = '201'", "valid: 1 to 200")),
+    ("workers in words", {"workers": "two"}, ("workers = 'two'", "integer", "valid: 1 to 200")),
+    ("workers as list", {"workers": [2]}, ("workers = [2]", "integer", "config set workers 2")),
+    (
+        "max below min",
+        {"minWorkers": 3, "maxWorkers": 1},
+        ("minWorkers = 3", "more than workers (2)", "valid: 0 to 2", "config set minWorkers 0"),
+    ),
+    ("max below workers", {"maxWorkers": 1}, ("maxWorkers = 1", "less than workers (2)", "set maxWorkers 4")),
+    ("negative min", {"minWorkers": -1}, ("minWorkers = '-1'", "valid: 0 to workers")),
+    (
+        "type that the region lacks",
+        {"instanceTypes": ["g4dn.xlarge", "g6.xlarge"]},
+        (
+            *(
+                "instanceTypes[1] = g6.xlarge",
+                "eu-west-1 does not offer it",
+                "valid: g4dn.xlarge",
+                "g5.xlarge",
+            ),
+            "--path 'instanceTypes[1]' g5.xlarge",
+        ),
+    ),
+    (
+        "type unknown",
+        {"instanceTypes": ["g2.2xlarge"]},
+        ("none of that name", "'instanceTypes[0]' g4dn.2xlarge"),
+    ),
+    (
+        "type not in these zones",
+        {"region": "us-west-2", "zones": ["us-west-2d"], "instanceTypes": ["g5.xlarge"]},
+        ("offered in us-west-2a, us-west-2b, us-west-2c, not in us-west-2d (zones)", "valid:", "g6.xlarge"),
+    ),
+    (
+        "ARM among x86_64",
+        {"region": "us-east-1", "instanceTypes": ["g4dn.xlarge", "g5g.xlarge"]},
+        ("instanceTypes[1] = g5g.xlarge", "arm64", "x86_64", "valid:", "'instanceTypes[1]' g5.xlarge"),
+    ),
+    (
+        "GPUs and none",
+        {"instanceTypes": ["g4dn.xlarge", "g5.xlarge", "c6i.xlarge"]},
+        ("g4dn.xlarge, g5.xlarge have GPUs", "c6i.xlarge have none", "valid: all with", "'instanceTypes[2]'"),
+    ),
+    (
+        "twice the same type",
+        {"instanceTypes": ["g5.xlarge", "g5.xlarge"]},
+        ("instanceTypes[1] = g5.xlarge", "instanceTypes[0] already", "rm --path 'instanceTypes[1]'"),
+    ),
+    (
+        "no types",
+        {"instanceTypes": []},
+        ("instanceTypes = []", "valid: m5.large", "--path 'instanceTypes[0]'"),
+    ),
+    ("types as text", {"instanceTypes": "g5.xlarge"}, ("a list is wanted", "--path 'instanceTypes[0]'")),
+    ("type as number", {"instanceTypes": [5]}, ("instanceTypes[0] = 5", "string", "valid: a list of types")),
+    ("base", {"onDemandBase": 5}, ("onDemandBase = 5", "more than maxWorkers (4)", "valid: 0 to 4")),
+    ("percentage", {"onDemandPercentage": 101}, ("onDemandPercentage = '101'", "valid: 0 to 100")),
+    ("price in words", {"maxPrice": "cheap"}, ("maxPrice = 'cheap'", "plain number", "set maxPrice 0.80")),
+    ("price with a currency", {"maxPrice": "$0.80"}, ("maxPrice = '$0.80'", "plain number, in USD")),
+    ("price with a comma", {"maxPrice": "0,80"}, ("maxPrice = '0,80'", "plain number")),
+    ("price as float", {"maxPrice": "8e-1"}, ("maxPrice = '8e-1'", "plain number")),
+    ("no price", {"maxPrice": "NaN"}, ("maxPrice = 'NaN'", "valid: more than 0, e.g. 0.80")),
+    ("negative price", {"maxPrice": "-0.80"}, ("maxPrice = '-0.80'", "plain number", "more than 0")),
+    ("price of nothing", {"maxPrice": "0.00"}, ("maxPrice", "greater than 0", "valid: more than 0")),
+    # storage and access
+    ("force", {"forceDestroy": "yess"}, ("forceDestroy = 'yess'", "valid: true, false")),
+    (
+        "key pair alone",
+        {"keyPair": "mine"},
+        ("keyPair = mine", "private key", "or neither", "privateKeyFile ~"),
+    ),
+    (
+        "key file alone",
+        {"privateKeyFile": "~/k.pem"},
+        ("privateKeyFile = ~/k.pem", "of eu-west-1", "keyPair NAME"),
+    ),
+    (
+        "public half",
+        {"keyPair": "mine", "privateKeyFile": "~/.ssh/id.pub"},
+        ("privateKeyFile = '~/.ssh/id.pub'", "public half", "~/.ssh/KEY.pem"),
+    ),
+    # keys
+    (
+        "misspelt key",
+        {"instanceType": ["g5.xlarge"]},
+        ("instanceType: there is no such key", "instanceTypes,"),
+    ),
+    (
+        "snake case",
+        {"max_price": "1"},
+        ("max_price: there is no such key", "maxPrice", "config rm max_price"),
+    ),
+    ("key of another provider", {"vcpu": 2}, ("vcpu: there is no such key; there are: provider, region",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"), [case[1:] for case in MISTAKES], ids=[case[0] for case in MISTAKES]
+)
+def test_a_mistake_is_named_with_what_is_valid(values: dict[str, Any], words: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(**values)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith("caffe-spark:")
+    for word in (*words, "pulumi config", "--stack aws"):
+        assert word in line, line
+    assert any(word in line for word in ("valid: ", "there are: ", "only the providers")), line

@@ -1,0 +1,401 @@
+"""What a stack on Azure may say, and how each mistake is told: always before the first resource."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from ipaddress import IPv4Network
+from typing import Any
+
+import pytest
+
+from bootstrap.errors import ConfigError
+from infra.azure.settings.config import AzureConfig
+from infra.config import load
+from infra.settings.section import ENCRYPTED
+
+ADMIN = ["203.0.113.7/32"]
+GOOD = "Tr0ub4dor+and-3"
+SLOT = {"days": ["Monday", "Tuesday"], "time": "08:00", "min": 6, "max": 6}
+NIGHT = {**SLOT, "time": "20:00", "min": 3, "max": 3}
+PRIVATE = {"privateLink": True, "resourceProviderConnection": "outbound"}
+
+
+def loaded(**values: Any) -> AzureConfig:
+    """From values as YAML has them, which the engine hands over as text; None leaves one out."""
+    given = {"provider": "azure", "region": "westeurope", "workers": 3, "adminCidrs": ADMIN, **values}
+    texts = {
+        f"caffe-spark:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in given.items()
+        if value is not None
+    }
+    config = load(texts, "az")
+    assert isinstance(config, AzureConfig)
+    return config
+
+
+def test_a_region_and_an_operator_are_enough() -> None:
+    config = loaded(workers=None)
+    assert (config.workers, config.part, config.storage_mode) == (2, "cluster", "wasbs-key")
+    assert (config.head_size, config.worker_size, config.zookeeper_size) == (
+        "Standard_E8_V3",
+        "Standard_E8_V3",
+        "Standard_A2_v2",
+    )
+    assert (config.ssh_user, config.gateway_user, config.container) == ("sshuser", "admin", "cluster")
+    assert (config.cluster_name, config.gateway_password, config.autoscale) == (None, None, None)
+    assert not (config.private_link or config.encryption_at_host or config.log_analytics)
+
+
+def test_everything_else_may_be_said_too() -> None:
+    config = loaded(
+        subscription="00000000-1111-2222-3333-444444444444",
+        clusterName="my-cluster-7",
+        cidr="172.20.0.0/22",
+        adminCidrs=["203.0.113.7", "198.51.100.0/24"],
+        **PRIVATE,
+        workers=4,
+        headSize="Standard_D12_v2",
+        workerSize="Standard_D14_v2",
+        zookeeperSize="Standard_A4_v2",
+        autoscale={"min": 3, "max": 8},
+        encryptionAtHost=True,
+        storageMode="abfss-msi",
+        container="data-lake",
+        forceDestroy=True,
+        sshUser="operator",
+        publicKeyFile="~/.ssh/id_rsa.pub",
+        privateKeyFile="~/.ssh/id_rsa",
+        gatewayUser="gate",
+        gatewayPassword=GOOD,
+        logAnalytics=True,
+        tags={"CostCentre": "42"},
+    )
+    assert config.admin_cidrs == (IPv4Network("203.0.113.7/32"), IPv4Network("198.51.100.0/24"))
+    assert config.autoscale is not None
+    assert config.autoscale.bounds == (3, 8)
+    assert [(one.role, one.size, one.min_count, one.max_count) for one in config.machines] == [
+        ("head", "Standard_D12_v2", 2, 2),
+        ("worker", "Standard_D14_v2", 3, 8),
+        ("zookeeper", "Standard_A4_v2", 3, 3),
+    ]
+    assert config.gateway_password is not None
+    assert config.gateway_password.get_secret_value() == GOOD
+    assert dict(config.tags) == {"CostCentre": "42"}
+
+
+@pytest.mark.parametrize(
+    "key", "subscription clusterName autoscale storageStack publicKeyFile gatewayPassword".split()
+)
+def test_a_key_without_a_value_is_as_if_it_were_not_there(key: str) -> None:
+    assert loaded(**{key: ""}) == loaded()
+
+
+def test_a_tag_that_pulumi_wrote_as_a_number_is_its_text() -> None:
+    """`pulumi config set --path tags.CostCentre 42`, the guide's own example, writes one."""
+    assert dict(loaded(tags={"CostCentre": 42, "Share": 0.5}).tags) == {"CostCentre": "42", "Share": "0.5"}
+
+
+def test_with_private_link_nobody_need_come_from_outside() -> None:
+    assert loaded(adminCidrs=[], **PRIVATE).admin_cidrs == ()
+
+
+def test_a_schedule_is_read_as_it_is_meant() -> None:
+    scale = loaded(autoscale={"timeZone": "W. Europe Standard Time", "schedule": [SLOT, NIGHT]}).autoscale
+    assert scale is not None
+    assert (scale.bounds, scale.by_load, scale.time_zone) == ((3, 6), False, "W. Europe Standard Time")
+
+
+def test_a_storage_needs_no_operators_range() -> None:
+    assert loaded(part="storage", adminCidrs=None).part == "storage"
+
+
+def test_a_password_that_only_the_engine_can_read_is_left_alone() -> None:
+    assert loaded(gatewayPassword=ENCRYPTED).gateway_password is not None
+
+
+def test_a_password_is_never_shown() -> None:
+    assert GOOD not in repr(loaded(gatewayPassword=GOOD))
+
+
+def test_importing_it_imports_no_pulumi() -> None:
+    program = "import sys, infra.config; print([name for name in sys.modules if 'pulumi' in name])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    # where
+    ("no region", {"region": None}, ("region: it is required", "westeurope", "set region westeurope")),
+    ("region", {"region": "westerneurope"}, ("region = 'westerneurope'", "none of that name", "westeurope")),
+    ("region as people say it", {"region": "West Europe"}, ("'West Europe'", "westeurope")),
+    ("region of a sovereign cloud", {"region": "chinanorth2"}, ("'chinanorth2'", "none of that name")),
+    ("subscription", {"subscription": "mine"}, ("subscription = 'mine'", "az account show")),
+    ("part", {"part": "both"}, ("part = 'both'", "valid: cluster, storage", "set part cluster")),
+    ("name too long", {"clusterName": "c" * 46}, ("it has 46 characters", "3 to 45", "set clusterName")),
+    ("name too short", {"clusterName": "ab"}, ("clusterName = ab", "it has 2 characters", "3 to 45")),
+    ("name with a dot", {"clusterName": "my.cluster"}, ("clusterName = my.cluster", "host name", "hyphens")),
+    (
+        "name that ends in a hyphen",
+        {"clusterName": "cluster-"},
+        ("clusterName = cluster-", "hyphens between"),
+    ),
+    ("name in other letters", {"clusterName": "häuschen"}, ("clusterName = häuschen", "letters, digits")),
+    # network
+    ("cidr too small", {"cidr": "10.50.0.0/26"}, ("cidr = '10.50.0.0/26'", "too small", "/16 to /25")),
+    ("cidr too large", {"cidr": "10.0.0.0/8"}, ("cidr = '10.0.0.0/8'", "too large", "set cidr 10.50.0.0/16")),
+    ("public cidr", {"cidr": "8.8.0.0/16"}, ("cidr = '8.8.0.0/16'", "not a private range", "192.168.0.0/16")),
+    (
+        "cidr without room",
+        {"cidr": "10.50.0.0/25", "workers": 50},
+        ("cidr = 10.50.0.0/25", "room for 43 workers, not for 50", "up to /16"),
+    ),
+    (
+        "cidr without room for autoscale",
+        {"cidr": "10.50.0.0/25", "autoscale": {"min": 3, "max": 60}},
+        ("room for 43 workers, not for 60",),
+    ),
+    ("nobody", {"adminCidrs": []}, ("adminCidrs = []", "nobody could reach SSH", "privateLink", "checkip")),
+    ("nobody at all", {"adminCidrs": None}, ("adminCidrs = []", "/32", "--path 'adminCidrs[0]'")),
+    (
+        "everybody",
+        {"adminCidrs": ["0.0.0.0/0"]},
+        ("adminCidrs[0] = 0.0.0.0/0", "whole internet", "/8 to /32"),
+    ),
+    ("everybody, IPv6", {"adminCidrs": ["::/0"]}, ("adminCidrs[0] = '::/0'", "whole internet")),
+    ("half the internet", {"adminCidrs": ["128.0.0.0/1"]}, ("128.0.0.0/1", "too much", "/8 to /32")),
+    ("IPv6", {"adminCidrs": ["2001:db8::/64"]}, ("adminCidrs[0] = '2001:db8::/64'", "IPv4 only")),
+    ("private source", {"adminCidrs": ["192.168.1.20"]}, ("192.168.1.20/32", "private range", "checkip")),
+    ("own range", {"adminCidrs": ["10.50.0.0/17"]}, ("overlaps 10.50.0.0/16, the network's own", "cidr")),
+    (
+        "sources that overlap",
+        {"adminCidrs": ["203.0.113.0/24", "203.0.113.7/32"]},
+        ("adminCidrs[1] = 203.0.113.7/32", "overlaps 203.0.113.0/24", "rm --path 'adminCidrs[1]'"),
+    ),
+    ("source in words", {"adminCidrs": ["home"]}, ("adminCidrs[0] = 'home'", "valid: a list of public IPv4")),
+    ("source without list", {"adminCidrs": "203.0.113.7"}, ("a list is wanted", "--path 'adminCidrs[0]'")),
+    (
+        "more sources than a firewall takes",
+        {"adminCidrs": [f"203.0.113.{number}" for number in range(51)]},
+        ("adminCidrs = 51 ranges", "50 ranges at most"),
+    ),
+    (
+        "everybody into a storage",
+        {"part": "storage", "adminCidrs": ["0.0.0.0/0"]},
+        ("adminCidrs[0] = 0.0.0.0/0", "whole internet"),
+    ),
+    (
+        "connection",
+        {"resourceProviderConnection": "both"},
+        ("resourceProviderConnection = 'both'", "valid: inbound, outbound"),
+    ),
+    (
+        "private link with inbound",
+        {"privateLink": True},
+        ("resourceProviderConnection = inbound", "Private Link", "set resourceProviderConnection outbound"),
+    ),
+    # machines
+    ("no workers", {"workers": 0}, ("workers = '0'", "valid: 1 to 200", "set workers 3")),
+    ("too many workers", {"workers": 201}, ("workers = '201'", "valid: 1 to 200")),
+    ("workers in words", {"workers": "three"}, ("workers = 'three'", "integer")),
+    (
+        "size without an entry",
+        {"workerSize": "Standard_F8s_v2"},
+        (
+            "workerSize = Standard_F8s_v2",
+            "none of that name",
+            "2026-11-21",
+            "Standard_D13_v2",
+            "set workerSize",
+        ),
+    ),
+    ("size with a GPU", {"workerSize": "Standard_NC6"}, ("workerSize = Standard_NC6", "no sizes with GPUs")),
+    (
+        "size spelt otherwise",
+        {"headSize": "standard_e8_v3"},
+        ("it is written Standard_E8_V3", "set headSize"),
+    ),
+    (
+        "size of another role",
+        {"headSize": "Standard_A2_v2"},
+        ("headSize = Standard_A2_v2", "suits zookeepers, not heads", "Standard_E8_V3"),
+    ),
+    (
+        "zookeeper too large",
+        {"zookeeperSize": "Standard_E8_V3"},
+        ("zookeeperSize = Standard_E8_V3", "not zookeepers", "valid: Standard_A2_v2"),
+    ),
+    (
+        "head too small for so many",
+        {"headSize": "Standard_D12_v2", "workers": 33},
+        ("headSize = Standard_D12_v2", "too few cores for 33 workers", "Standard_E8_V3"),
+    ),
+    (
+        "two workers with an autoscale minimum of three",
+        {"workers": 2, "autoscale": {"min": 3, "max": 6}},
+        ("workers = 2", "fewer than autoscale's least (3)", "valid: 3 to 6", "set workers 3"),
+    ),
+    (
+        "more workers than autoscale's most",
+        {"workers": 9, "autoscale": {"min": 3, "max": 6}},
+        ("workers = 9", "more than its most (6)", "set workers 6"),
+    ),
+    (
+        "autoscale minimum of one",
+        {"autoscale": {"min": 1, "max": 6}},
+        ("autoscale.min = 1", "safe mode", "valid: 3 to 199", "--path autoscale.min 3"),
+    ),
+    (
+        "autoscale upside down",
+        {"autoscale": {"min": 6, "max": 3}},
+        ("autoscale.max = 3", "above min (6)", "--path autoscale.max 12"),
+    ),
+    (
+        "autoscale upside down with many",
+        {"autoscale": {"min": 150, "max": 100}},
+        ("autoscale.max = 100", "up to 200", "--path autoscale.max 200"),
+    ),
+    (
+        "autoscale minimum of all that there may be",
+        {"autoscale": {"min": 200, "max": 200}},
+        ("autoscale.min = 200", "nothing to scale", "valid: 3 to 199", "--path autoscale.min 3"),
+    ),
+    (
+        "autoscale without max",
+        {"autoscale": {"min": 6}},
+        ("autoscale = min 6", "max is missing", "--path autoscale.max 7"),
+    ),
+    (
+        "autoscale with a minimum of one and no max",
+        {"autoscale": {"min": 1}},
+        ("autoscale = min 1", "max is missing", "--path autoscale.max 4"),
+    ),
+    (
+        "autoscale without min",
+        {"workers": 9, "autoscale": {"max": 6}},
+        ("autoscale = max 6", "min is missing", "--path autoscale.min 3"),
+    ),
+    ("autoscale of nothing", {"autoscale": {}}, ("autoscale = {}", "min is missing", "autoscale.min")),
+    (
+        "autoscale as number",
+        {"autoscale": 5},
+        ("autoscale = '5'", "a mapping is wanted", "valid: min and max"),
+    ),
+    (
+        "load and schedule",
+        {"autoscale": {"min": 3, "max": 6, "schedule": [SLOT]}},
+        ("exclude each other", "rm --path autoscale.schedule"),
+    ),
+    (
+        "a slot with two numbers",
+        {"autoscale": {"schedule": [{**SLOT, "max": 9}]}},
+        ("autoscale.schedule[0].max = 9", "one number", "'autoscale.schedule[0].max' 6"),
+    ),
+    (
+        "a slot with two workers",
+        {"autoscale": {"schedule": [SLOT, {**NIGHT, "min": 2, "max": 2}]}},
+        ("autoscale.schedule[1].min = 2", "safe mode"),
+    ),
+    (
+        "the same time twice",
+        {"autoscale": {"schedule": [SLOT, {**SLOT, "days": ["Tuesday"]}]}},
+        ("autoscale.schedule[1] = Tuesday 08:00", "schedule[0]", "each day and time once"),
+    ),
+    (
+        "a time of day",
+        {"autoscale": {"schedule": [{**SLOT, "time": "8am"}]}},
+        ("autoscale.schedule[0].time = '8am'", "HH:MM"),
+    ),
+    (
+        "a day of the week",
+        {"autoscale": {"schedule": [{**SLOT, "days": ["Mon"]}]}},
+        ("autoscale.schedule[0].days[0] = 'Mon'", "'Monday'"),
+    ),
+    (
+        "autoscale's misspelt key",
+        {"autoscale": {"least": 3}},
+        ("autoscale.least", "no such key", "min and max", "config rm --path autoscale.least"),
+    ),
+    # storage
+    ("mode", {"storageMode": "wasb"}, ("storageMode = 'wasb'", "valid: wasbs-key, wasbs-msi, abfss-msi")),
+    (
+        "container",
+        {"container": "My_Files"},
+        ("container = My_Files", "small letters", "set container cluster"),
+    ),
+    ("container with two hyphens", {"container": "a--b"}, ("container = a--b", "single hyphens")),
+    ("container of scripts", {"container": "artifacts"}, ("container = artifacts", "container of scripts")),
+    (
+        "a storage of a storage",
+        {"part": "storage", "storageStack": "other"},
+        ("storageStack = other", "a storage itself", "rm storageStack"),
+    ),
+    (
+        "container of another stack",
+        {"storageStack": "other", "container": "mine"},
+        ("container = mine", "other (storageStack) names the container", "rm container"),
+    ),
+    (
+        "force for another's storage",
+        {"storageStack": "other", "forceDestroy": True},
+        ("forceDestroy = true", "other's (storageStack)", "rm forceDestroy"),
+    ),
+    ("stack's name", {"storageStack": "a/b"}, ("storageStack = 'a/b'", "organization/project/name")),
+    ("force", {"forceDestroy": "yess"}, ("forceDestroy = 'yess'", "valid: true, false")),
+    # access
+    ("reserved user", {"sshUser": "root"}, ("sshUser = root", "has or reserves", "set sshUser sshuser")),
+    ("Hadoop's user", {"sshUser": "spark"}, ("sshUser = spark", "has or reserves")),
+    ("user with capitals", {"sshUser": "Operator"}, ("sshUser = Operator", "small letters")),
+    ("one user for both", {"sshUser": "gate", "gatewayUser": "gate"}, ("sshUser = gate", "gatewayUser")),
+    ("gateway's user", {"gatewayUser": "the admin"}, ("gatewayUser = the admin", "letters and digits")),
+    (
+        "short password",
+        {"gatewayPassword": "Ab1+"},
+        ("gatewayPassword = ***", "it has 4 characters", "10 to"),
+    ),
+    ("plain password", {"gatewayPassword": "Passw0rdPassw0rd"}, ("***", "lacks a special character")),
+    ("password that lacks all", {"gatewayPassword": "++++++++++"}, ("***", "a digit and a small", "special")),
+    ("small password", {"gatewayPassword": "passw0rd+word"}, ("***", "lacks a capital letter")),
+    ("quoted password", {"gatewayPassword": "Passw0rd+'word"}, ("***", "quotation mark", "--secret")),
+    ("password with #", {"gatewayPassword": "Passw0rd#+word"}, ("***", "quotation mark, a backslash or #")),
+    ("password with blanks", {"gatewayPassword": "Passw0rd+ word"}, ("***", "blanks")),
+    ("password as list", {"gatewayPassword": ["Passw0rd+word"]}, ("***", "it is no text")),
+    ("public key alone", {"publicKeyFile": "~/k.pub"}, ("publicKeyFile = ~/k.pub", "privateKeyFile ~/k")),
+    ("private key alone", {"privateKeyFile": "~/k"}, ("privateKeyFile = ~/k", "publicKeyFile ~/k.pub")),
+    (
+        "public half",
+        {"publicKeyFile": "~/k.pub", "privateKeyFile": "~/k.pub"},
+        ("privateKeyFile = '~/k.pub'", "public half"),
+    ),
+    # tags
+    (
+        "our tag",
+        {"tags": {"stack": "mine"}},
+        ("tags.stack = mine", "the stack sets that", """'tags["stack"]'"""),
+    ),
+    ("tag's name", {"tags": {"a/b": "c"}}, ("tags.a/b = c", "none of <>%&")),
+    ("Azure's tag", {"tags": {"microsoft-x": "c"}}, ("tags.microsoft-x = c", "Azure keeps names")),
+    ("long tag", {"tags": {"a": "b" * 257}}, ("tags.a = bbb", "257 characters", "256 at most")),
+    ("many tags", {"tags": {f"t{n}": "x" for n in range(48)}}, ("tags = 48 tags", "47 at most")),
+    ("tag as yes or no", {"tags": {"a": True}}, ("tags.a = True", "string")),
+    # keys
+    ("misspelt key", {"headsize": "x"}, ("headsize: there is no such key", "headSize,", "rm headsize")),
+    ("snake case", {"head_size": "x"}, ("head_size: there is no such key", "rm head_size")),
+    ("key of AWS", {"zones": ["a"]}, ("zones: there is no such key; there are: provider, subscription",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"), [case[1:] for case in MISTAKES], ids=[case[0] for case in MISTAKES]
+)
+def test_a_mistake_is_named_with_what_is_valid(values: dict[str, Any], words: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        loaded(**values)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith("caffe-spark:")
+    for word in (*words, "pulumi config", "--stack az"):
+        assert word in line, line
+    assert any(word in line for word in ("valid: ", "there are: ")), line
+    assert "assw0rd" not in line
