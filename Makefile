@@ -25,7 +25,7 @@ test: setup ## static checks, then every test
 	ruff format --check . && \
 	mypy && \
 	lint-imports && \
-	vermin --quiet --violations -t=3.8- jobs/trainer jobs/backends/on_head bootstrap/on_node && \
+	vermin --quiet --violations -t=3.8- jobs/trainer jobs/backends/on_head bootstrap/join/on_node && \
 	python -m tools.s3_server && \
 	python -m tools.azurite && \
 	pytest

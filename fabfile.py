@@ -12,10 +12,9 @@ from invoke.exceptions import Exit
 from bootstrap import script_actions
 from bootstrap.cluster import AutoScalingGroup, Cluster
 from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line, print_whole
-from bootstrap.discover import resolve, table
 from bootstrap.doctor import diagnose
+from bootstrap.engine.execute import apply
 from bootstrap.errors import ConfigError
-from bootstrap.execute import apply
 from bootstrap.framework import (
     Recipe,
     ensure_framework,
@@ -24,8 +23,9 @@ from bootstrap.framework import (
     require_devices,
     require_persisted,
 )
+from bootstrap.inventory.resolve import resolve, table
+from bootstrap.inventory.stack import load_cluster
 from bootstrap.script_actions.report import report
-from bootstrap.stack import load_cluster
 from infra.tasks import cost, preflight, sweep
 from jobs import capacity
 from jobs.backends.registry import LIVY, Backends
@@ -200,7 +200,7 @@ def workers(_: Context, stack: str | None = None) -> None:
         for node in cluster.nodes:
             console.print(f"{node.name:<8} {node.address}")
         return
-    from bootstrap.fleet import look
+    from bootstrap.inventory.autoscaling import look
 
     fleet = look(cluster, cluster.members)
     print_whole(table(fleet))

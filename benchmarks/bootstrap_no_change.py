@@ -22,8 +22,8 @@ from pathlib import Path
 from rich.console import Console
 
 from bootstrap.cluster import Cluster
-from bootstrap.discover import resolve
-from bootstrap.stack import load_cluster
+from bootstrap.inventory.resolve import resolve
+from bootstrap.inventory.stack import load_cluster
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +33,7 @@ OURS = """
 import sys
 from pathlib import Path
 from bootstrap.cluster import Cluster
-from bootstrap.execute import apply
+from bootstrap.engine.execute import apply
 apply(Cluster.model_validate_json(Path(sys.argv[1]).read_text()), ["role"], folder=Path(sys.argv[2]))
 """
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from rich.console import Console
 
 from bootstrap import paths
-from bootstrap.discover import resolve
 from bootstrap.errors import BuildError
 from bootstrap.framework import load_recipe
 from bootstrap.framework.manifest import MANIFEST, Manifest
-from bootstrap.remote import connect
-from bootstrap.stack import load_cluster
-from bootstrap.storage import SharedStorage
+from bootstrap.inventory.resolve import resolve
+from bootstrap.inventory.stack import load_cluster
+from bootstrap.ssh.remote import connect
+from bootstrap.storage.hadoop import SharedStorage
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -25,10 +25,10 @@ from rich.console import Console
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Hdfs, Standalone
-from bootstrap.discover import resolve
-from bootstrap.execute import apply
-from bootstrap.remote import connect
-from bootstrap.stack import load_cluster
+from bootstrap.engine.execute import apply
+from bootstrap.inventory.resolve import resolve
+from bootstrap.inventory.stack import load_cluster
+from bootstrap.ssh.remote import connect
 from jobs.backends.registry import Backends
 from jobs.datasets.prepare import ensure_data
 from jobs.run.run import run_job

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bootstrap.discover import resolve
-from bootstrap.stack import load_cluster
+from bootstrap.inventory.resolve import resolve
+from bootstrap.inventory.stack import load_cluster
 from jobs.backends.registry import Backends
 from jobs.run.run import run_job
 from jobs.spec import JobSpec

@@ -16,15 +16,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bootstrap import paths
-from bootstrap import remote as ssh
 from bootstrap.cluster import OPTIONAL_ROLES, Blob, Cluster, Hdfs, Node, Standalone, Yarn
-from bootstrap.command import Check
+from bootstrap.engine.command import Check
+from bootstrap.engine.execute import Connect
+from bootstrap.engine.operations.shell import bounded, quote
+from bootstrap.engine.plan import compile_checks, order
+from bootstrap.engine.role import ROLES, load_role
+from bootstrap.engine.script import ENVIRONMENT
 from bootstrap.errors import CaffeSparkError
-from bootstrap.execute import Connect
-from bootstrap.operations.shell import bounded, quote
-from bootstrap.plan import compile_checks, order
-from bootstrap.role import ROLES, load_role
-from bootstrap.script import ENVIRONMENT
+from bootstrap.ssh import remote as ssh
 
 MIN_DISK_MB = 2048
 """A job's snapshots and executors' spills need this much."""

@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line
-from bootstrap.stack import selected_stack, stacks_up
+from bootstrap.inventory.stack import selected_stack, stacks_up
 from infra.config import from_file
 from infra.registry import PROVIDERS
 from infra.settings.section import StackSettings

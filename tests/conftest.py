@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bootstrap.cluster import Cluster, ClusterDocument
-from bootstrap.discover import resolve
+from bootstrap.inventory.resolve import resolve
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell gives that to what it starts in the background, and every child inherits it: Ctrl-C could not

@@ -12,16 +12,16 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).resolve().parents[1]
 
 INFRA_TAKES: Final = {
-    "bootstrap.aws": "AWS's SDK with retries and translated errors, for preflight, prices, sweep and storage",
-    "bootstrap.azure": "Azure's SDK with retries and translated errors, likewise",
-    "bootstrap.boot": "what a machine runs at its first boot: user data and the script of its role",
+    "bootstrap.clouds.aws": "AWS's SDK with retries and translated errors: preflight, prices, sweep, storage",
+    "bootstrap.clouds.azure": "Azure's SDK with retries and translated errors, likewise",
+    "bootstrap.join.user_data": "what a machine runs at its first boot: user data and the script of its role",
     "bootstrap.cluster": "the cluster document, which infra writes",
     "bootstrap.console": "terminal output and exit codes of tasks",
     "bootstrap.errors": "the tree of expected errors",
     "bootstrap.operator_cache": "the operator's cache folder, where base images are made",
     "bootstrap.paths": "folders of shared storage, for policies, and the depot's port, for firewalls",
     "bootstrap.script_actions.action": "the script that HDInsight runs on each node",
-    "bootstrap.stack": "the selected stack and the stacks that are up, for tasks",
+    "bootstrap.inventory.stack": "the selected stack and the stacks that are up, for tasks",
 }
 """All that infra may import of bootstrap, and why; of jobs it takes nothing."""
 

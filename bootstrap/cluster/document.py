@@ -38,7 +38,7 @@ OPTIONAL_ROLES: Final = frozenset(
 
 
 class ClusterDocument(Model):
-    """A cluster as its stack declares it. `bootstrap.discover.resolve` makes a `Cluster` of it."""
+    """A cluster as its stack declares it. `bootstrap.inventory.resolve.resolve` makes a `Cluster` of it."""
 
     version: Literal[2] = VERSION
     stack: str

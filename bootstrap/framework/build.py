@@ -11,19 +11,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
-from bootstrap import runlog
 from bootstrap.diagnosis import diagnose
+from bootstrap.engine import runlog
+from bootstrap.engine.operations.debian_source import BAD_SUM
+from bootstrap.engine.operations.shell import quote
+from bootstrap.engine.render import render
 from bootstrap.errors import BuildError, IntegrityError
 from bootstrap.framework import cache, from_source, steps
 from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import ARCHIVE, Manifest, built_now
 from bootstrap.framework.progress import BuildBar, BuildLog
 from bootstrap.framework.recipe import Recipe
-from bootstrap.operations.debian_source import BAD_SUM
-from bootstrap.operations.shell import quote
-from bootstrap.remote import Remote
-from bootstrap.render import render
-from bootstrap.unit import LOST, Unit
+from bootstrap.ssh.remote import Remote
+from bootstrap.ssh.unit import LOST, Unit
 
 PACKAGES_SECONDS = 120.0
 """Expected time of everything but compiling, where no build is remembered."""

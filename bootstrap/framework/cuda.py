@@ -15,8 +15,8 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bootstrap import paths
-from bootstrap.operations.shell import quote
-from bootstrap.role import Shell, Step
+from bootstrap.engine.operations.shell import quote
+from bootstrap.engine.role import Shell, Step
 
 INSTALL = "Install the CUDA toolkit"
 

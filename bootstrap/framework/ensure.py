@@ -12,12 +12,10 @@ from typing import Any, Literal
 from rich.console import Console
 
 from bootstrap import paths, script_actions
-from bootstrap import remote as ssh
 from bootstrap.aside import token
-from bootstrap.boot import framework_script
 from bootstrap.cluster import S3, Cluster, ClusterDocument, Node
+from bootstrap.engine.execute import apply
 from bootstrap.errors import CaffeSparkError, ConfigError, IntegrityError, StepFailed
-from bootstrap.execute import apply
 from bootstrap.framework import cache, store
 from bootstrap.framework.build import compile_on_head
 from bootstrap.framework.key import (
@@ -30,9 +28,11 @@ from bootstrap.framework.key import (
 from bootstrap.framework.manifest import ARCHIVE, Manifest
 from bootstrap.framework.recipe import Recipe, load_recipe, require_devices
 from bootstrap.framework.steps import folder_of
-from bootstrap.remote import Remote
+from bootstrap.join.user_data import framework_script
 from bootstrap.script_actions import ScriptAction
-from bootstrap.storage import SharedStorage
+from bootstrap.ssh import remote as ssh
+from bootstrap.ssh.remote import Remote
+from bootstrap.storage.hadoop import SharedStorage
 
 Origin = Literal["present", "cache", "compiled"]
 

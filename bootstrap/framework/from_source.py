@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bootstrap.engine.operations.shell import quote
+from bootstrap.engine.role import Archive, Build, Git, Shell, Step
 from bootstrap.framework.distribution import Distribution, FromSource
-from bootstrap.operations.shell import quote
-from bootstrap.role import Archive, Build, Git, Shell, Step
 
 FOLDER = "from-source"
 """In the build's folder: sources and prefix, removed once the artefact is there."""

@@ -13,7 +13,7 @@ from bootstrap.errors import BuildError, ConfigError
 from bootstrap.framework import steps
 from bootstrap.framework.cuda import Toolkit
 from bootstrap.framework.recipe import Recipe
-from bootstrap.remote import Remote
+from bootstrap.ssh.remote import Remote
 
 LENGTH = 20
 """Hexadecimal digits of a key: 80 bits."""

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bootstrap import paths
-from bootstrap.command import Command
+from bootstrap.engine.command import Command
+from bootstrap.engine.operations import compile_step
+from bootstrap.engine.operations.shell import quote
+from bootstrap.engine.role import Build, DebianSource, Git, Shell, Step
 from bootstrap.framework import from_source
 from bootstrap.framework.cuda import Toolkit
 from bootstrap.framework.distribution import Distribution
 from bootstrap.framework.recipe import DebianPackage, Recipe
-from bootstrap.operations import compile_step
-from bootstrap.operations.shell import quote
-from bootstrap.role import Build, DebianSource, Git, Shell, Step
 
 ON_HEAD = Path(__file__).parent / "on_head"
 COMPILE = "Compile"

@@ -11,8 +11,8 @@ from bootstrap import paths
 from bootstrap.aside import token
 from bootstrap.errors import CaffeSparkError, IntegrityError
 from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
-from bootstrap.remote import Remote
-from bootstrap.storage import SharedStorage
+from bootstrap.ssh.remote import Remote
+from bootstrap.storage.hadoop import SharedStorage
 
 
 def folder(key: str) -> str:

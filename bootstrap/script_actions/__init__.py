@@ -55,7 +55,7 @@ def run(cluster: Cluster, action: ScriptAction, console: Console) -> Execution:
         ScriptActionFailed: it failed on a host, did not reach one, or did not end in time.
         ConfigError, StackError, ServiceDown: storage or Azure refuses, or cannot be reached.
     """
-    from bootstrap import blob
+    from bootstrap.storage import blob
 
     return runner_of(cluster).run(cluster, action, blob.upload(cluster, action), console)
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.cluster import Cluster, ClusterDocument
 from bootstrap.errors import ServiceDown, StackError
 from bootstrap.framework.progress import clock
-from bootstrap.hdinsight import hosts, service
+from bootstrap.inventory.hdinsight import hosts, service
 from bootstrap.script_actions import probe
 from bootstrap.script_actions.action import LIMIT_S, Execution, HostOutcome, ScriptAction
 from bootstrap.script_actions.executions import (

@@ -21,16 +21,16 @@ from typing import Final
 from rich.console import Console
 
 from bootstrap import paths
-from bootstrap.blob import Blobs
 from bootstrap.cluster import Cluster, ClusterDocument, Node
+from bootstrap.engine.script import LOCK_BUSY, LOCK_WAIT, RUN
 from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
-from bootstrap.remote import Remote, connect
-from bootstrap.script import LOCK_BUSY, LOCK_WAIT, RUN
 from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, Role, ScriptAction
 from bootstrap.script_actions.executions import DONE, FAILED, LINES, SHOWN, Persisted, Record
 from bootstrap.script_actions.failure import failure
-from bootstrap.unit import LOST, Unit
+from bootstrap.ssh.remote import Remote, connect
+from bootstrap.ssh.unit import LOST, Unit
+from bootstrap.storage.blob import Blobs
 
 ON_NODE: Final = f"{paths.STATE}/script-actions"
 PERSISTED: Final = f"{FOLDER}/persisted.json"

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import CaffeSparkError
-from bootstrap.remote import TIMED_OUT, connect
 from bootstrap.script_actions.action import ScriptAction
+from bootstrap.ssh.remote import TIMED_OUT, connect
 
 
 def lacking(cluster: Cluster, action: ScriptAction) -> list[str]:

@@ -34,7 +34,7 @@ class CapacityProvider(Provider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """What the group has been told meanwhile, by whomever; gone when the group is."""
-        from bootstrap import aws
+        from bootstrap.clouds import aws
 
         with aws.translate_errors(f"looking at the Auto Scaling group {id_}"):
             answer = _client(props).describe_auto_scaling_groups(AutoScalingGroupNames=[id_])
@@ -77,7 +77,7 @@ class Capacity(Resource, module="aws", name="Capacity"):
 
 
 def _set(props: Props) -> None:
-    from bootstrap import aws
+    from bootstrap.clouds import aws
 
     with aws.translate_errors(f"telling the Auto Scaling group {props['group']} its size"):
         _client(props).update_auto_scaling_group(
@@ -90,6 +90,6 @@ def _set(props: Props) -> None:
 
 
 def _client(props: Props) -> AutoScalingClient:
-    from bootstrap import aws
+    from bootstrap.clouds import aws
 
     return aws.session().client("autoscaling", region_name=props["region"], config=aws.RETRY)

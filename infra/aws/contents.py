@@ -40,7 +40,7 @@ class BucketContentsProvider(Provider):
 
     def delete(self, _id: str, props: Props) -> None:
         """Empty the bucket, unless it holds what people may want."""
-        from bootstrap import aws
+        from bootstrap.clouds import aws
 
         bucket, stack = str(props["bucket"]), str(props["stack"])
         with aws.translate_errors(f"emptying s3://{bucket}"):

@@ -9,8 +9,8 @@ from typing import Final
 
 import pulumi
 
-from bootstrap import boot
 from bootstrap.cluster import ClusterDocument
+from bootstrap.join import user_data as boot
 from infra.aws.document import document, group_name
 from infra.aws.identity import Machine
 from infra.aws.settings.config import AwsConfig

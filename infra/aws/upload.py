@@ -25,7 +25,7 @@ class UploadProvider(Provider):
 
     def create(self, props: Props) -> CreateResult:
         """Put it; one of that key is the same one."""
-        from bootstrap import aws
+        from bootstrap.clouds import aws
 
         with aws.translate_errors(f"writing s3://{props['bucket']}/{props['key']}"):
             _client(props).put_object(
@@ -38,7 +38,7 @@ class UploadProvider(Provider):
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Gone when somebody removed it."""
-        from bootstrap import aws
+        from bootstrap.clouds import aws
 
         with aws.translate_errors(f"looking for {id_}"):
             found = _client(props).list_objects_v2(Bucket=props["bucket"], Prefix=props["key"], MaxKeys=1)
@@ -72,6 +72,6 @@ class Upload(Resource, module="aws", name="Upload"):
 
 
 def _client(props: Props) -> S3Client:
-    from bootstrap import aws
+    from bootstrap.clouds import aws
 
     return aws.session().client("s3", region_name=props["region"], config=aws.RETRY)

@@ -1,7 +1,7 @@
 """Workers: an Auto Scaling group of spot instances of several types, in every zone of the stack.
 
 It replaces what the cloud takes back, with nobody's help: a machine that comes brings itself up (see
-`bootstrap.boot`), and only then counts as in service.
+`bootstrap.join.user_data`), and only then counts as in service.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from bootstrap import boot
+from bootstrap.join import user_data as boot
 from infra.aws.capacity import Capacity
 from infra.aws.identity import Machine, lifecycle_policy
 from infra.aws.machine import METADATA, VOLUME

@@ -13,7 +13,7 @@ from azure.core import PipelineClient
 from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.core.rest import HttpRequest
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 
 SUBSCRIPTIONS: Final = "2022-12-01"
 RESOURCES: Final = "2021-04-01"

@@ -124,7 +124,7 @@ def blobs(url: str, container: str, key: str, stack: str) -> Iterator[tuple[str,
     from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
     from azure.storage.blob import ContainerClient
 
-    from bootstrap import azure
+    from bootstrap.clouds import azure
 
     looking = f"looking into container {container} of {url}"
     client = ContainerClient(url, container, credential=key, **azure.FAIL_FAST)

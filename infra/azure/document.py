@@ -94,7 +94,7 @@ def document(
             "step_mb": STEP_MB,
         },
         "storage": {"kind": "blob", "uri": uri(mode, container, account), "key": key},
-        # No machine has a list of the others: Azure and their own reports have (`bootstrap.discover`).
+        # No machine lists the others: Azure and their own reports do (`bootstrap.inventory.resolve`).
         "members": {
             "kind": "hdinsight",
             "subscription": _of(group_id, names.subscription),

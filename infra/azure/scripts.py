@@ -13,8 +13,8 @@ from typing import Final
 import pulumi
 from pulumi_azure_native import storage
 
-from bootstrap import boot
 from bootstrap.cluster import ClusterDocument
+from bootstrap.join import user_data as boot
 from bootstrap.script_actions.action import ScriptAction
 from infra.azure.document import artifacts, document
 from infra.azure.settings.config import AzureConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.errors import ConfigError
 from infra.azure.arm import SUBSCRIPTIONS, Arm, Document
 from infra.preflight.ask import ask

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from bootstrap import unit
 from bootstrap.cluster import ClusterDocument
+from bootstrap.ssh import unit
 from jobs.job import JobRecord, SubmittedJob
 from jobs.spec import JobSpec
 from jobs.trainer.contract import Failed

@@ -16,16 +16,16 @@ from pathlib import Path
 from bootstrap import paths
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, JobError, Unreachable
-from bootstrap.remote import Remote, connect
-from bootstrap.storage import SharedStorage
-from bootstrap.unit import Unit
+from bootstrap.ssh.reconnect import Link
+from bootstrap.ssh.remote import Remote, connect
+from bootstrap.ssh.unit import Unit
+from bootstrap.storage.hadoop import SharedStorage
 from jobs import capacity
 from jobs.backends import head_records, nodes, processes
 from jobs.backends.base import Foreign, Log, OnLine
 from jobs.backends.head_records import UNIT
 from jobs.backends.node_logs import LogPlace, read
 from jobs.job import JobPlace, JobRecord, SubmittedJob
-from jobs.link import Link
 from jobs.signals import uninterrupted
 from jobs.spec import JobSpec
 from jobs.submission.package import new_name, upload

@@ -9,7 +9,7 @@ from typing import Any
 
 from bootstrap import paths
 from bootstrap.errors import JobError
-from bootstrap.remote import Remote
+from bootstrap.ssh.remote import Remote
 from jobs.job import RECORD_FILE, JobRecord, SubmittedJob
 from jobs.report.history import History
 from jobs.trainer import contract

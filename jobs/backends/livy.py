@@ -35,7 +35,7 @@ from jobs.trainer import contract
 from jobs.trainer.contract import EVENTS_FILE, EVENTS_URI_ENV, PROGRAM_FILE, TRAINER_FILE, Failed
 
 if TYPE_CHECKING:
-    from bootstrap.blob import Blobs
+    from bootstrap.storage.blob import Blobs
 
 POLL_S: Final = 3.0
 ENDED: Final = {
@@ -62,7 +62,7 @@ class LivyBackend:
     @cached_property
     def _blobs(self) -> Blobs:
         # Azure's clients take a second, which other clusters need not pay
-        from bootstrap.blob import Blobs
+        from bootstrap.storage.blob import Blobs
 
         return Blobs.of(self.document)
 

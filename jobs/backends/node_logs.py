@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError
-from bootstrap.remote import Remote
+from bootstrap.ssh.remote import Remote
 from jobs.backends.base import OnLine
 from jobs.backends.processes import alive
 from jobs.job import JobRecord

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError
-from bootstrap.remote import connect
+from bootstrap.ssh.remote import connect
 
 _FRAMEWORK = f"readlink -f {paths.CAFFE_HOME}; test -d {paths.CAFFE_HOME}/python"
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError, Unreachable
-from bootstrap.remote import connect
+from bootstrap.ssh.remote import connect
 from jobs.trainer.contract import JOB_ENV
 
 GRACE = 10

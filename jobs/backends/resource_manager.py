@@ -11,7 +11,7 @@ from typing import Any
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Yarn
 from bootstrap.errors import JobError, ServiceDown
-from bootstrap.remote import Remote
+from bootstrap.ssh.remote import Remote
 from jobs.backends.base import Foreign
 from jobs.backends.node_logs import short
 from jobs.capacity import DRIVER_MB, Size, driver, executor, fitting

@@ -12,7 +12,7 @@ from contextlib import suppress
 from bootstrap import paths
 from bootstrap.cluster import Cluster
 from bootstrap.errors import JobError, ServiceDown
-from bootstrap.remote import Remote
+from bootstrap.ssh.remote import Remote
 from jobs.backends import resource_manager
 from jobs.backends.base import LOST, Foreign, OnLine
 from jobs.backends.head import HeadBackend

@@ -17,8 +17,8 @@ from bootstrap import paths
 from bootstrap.aside import token
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, JobError, Unreachable
-from bootstrap.remote import Remote, connect
-from bootstrap.storage import SharedStorage
+from bootstrap.ssh.remote import Remote, connect
+from bootstrap.storage.hadoop import SharedStorage
 from jobs.datasets.mnist import FILES, ensure_files
 from jobs.spec import JobSpec
 

@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 
 from bootstrap import paths
-from bootstrap.remote import Remote
+from bootstrap.ssh.remote import Remote
 from jobs.job import RECORD_FILE, SubmittedJob
 from jobs.trainer.contract import PROGRAM_FILE, TRAINER_FILE
 

@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from bootstrap.cluster import Cluster
-from bootstrap.role import Role, load_role
+from bootstrap.engine.role import Role, load_role
 from infra.keys import SshKeyProvider
 from tests.bootstrap.nodes import bare_nodes
 from tests.bootstrap.sandbox import Sandboxes

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.cluster import Blob, ClusterDocument, HdInsight, Yarn
 from tests.cloud import arm as cloud
 from tests.cloud.arm import Arm

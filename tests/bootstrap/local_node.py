@@ -10,7 +10,7 @@ from pathlib import Path
 from bootstrap import paths
 from bootstrap.cluster import Node
 from bootstrap.errors import CommandFailed
-from bootstrap.remote import OnLine, Result
+from bootstrap.ssh.remote import OnLine, Result
 
 # A transient unit is a session of its own here: its id is the process group.
 _FAKES = {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import CommandFailed, Unreachable
-from bootstrap.remote import TIMED_OUT, OnLine, Result
+from bootstrap.ssh.remote import TIMED_OUT, OnLine, Result
 
 MOVED = ("/run/caffe-spark", "/var/lib/caffe-spark", "/etc/systemd/system", "/etc/apt", "/etc/os-release")
 """Paths that scripts name themselves; in a sandbox they lie below its folder."""

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from bootstrap import doctor
 from bootstrap.cluster import Cluster
-from bootstrap.command import Check
 from bootstrap.doctor import Finding, checks_for, diagnose, parse
-from bootstrap.remote import connect
-from bootstrap.role import ROLES
+from bootstrap.engine.command import Check
+from bootstrap.engine.role import ROLES
+from bootstrap.ssh.remote import connect
 from tests.bootstrap.conftest import MakeRole
 from tests.bootstrap.local_node import HDFS, LocalNode
 from tests.bootstrap.sandbox import Sandboxes

@@ -19,8 +19,8 @@ import pytest
 from rich.console import Console
 
 from bootstrap.cluster import Cluster
-from bootstrap.discover import resolve
-from bootstrap.stack import load_cluster
+from bootstrap.inventory.resolve import resolve
+from bootstrap.inventory.stack import load_cluster
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[2]

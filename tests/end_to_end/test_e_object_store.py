@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from bootstrap import boot, facts, paths
+from bootstrap import paths
 from bootstrap.cluster import AutoScalingGroup, Cluster, Node
-from bootstrap.fleet import Report
-from bootstrap.plan import order, plan_node
-from bootstrap.remote import connect
-from bootstrap.role import load_role
+from bootstrap.engine import facts
+from bootstrap.engine.plan import order, plan_node
+from bootstrap.engine.role import load_role
+from bootstrap.inventory.autoscaling import Report
+from bootstrap.join import user_data as boot
+from bootstrap.ssh.remote import connect
 from infra import tags
 from infra.keys import SshKeyProvider
 from infra.local import image, nodes

@@ -16,10 +16,10 @@ import pytest
 from rich.console import Console
 
 from bootstrap import script_actions
-from bootstrap.blob import Blobs
 from bootstrap.cluster import Blob
 from bootstrap.script_actions import ScriptAction
 from bootstrap.script_actions.failure import ScriptActionFailed
+from bootstrap.storage.blob import Blobs
 from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, eventually, long_job, results_of
 from tests.end_to_end.test_b_refusals import assert_refused, unit_stopped
 
@@ -178,7 +178,7 @@ def test_a_refusal_of_the_driver_is_told_in_its_own_words(
 
 
 def test_a_resource_manager_that_is_down_is_told_in_seconds(yarn_stack: Stack, trained_on_yarn: Said) -> None:
-    from bootstrap.remote import connect
+    from bootstrap.ssh.remote import connect
     from jobs import preflight
     from jobs.spec import JobSpec
 
@@ -195,7 +195,7 @@ def test_a_resource_manager_that_is_down_is_told_in_seconds(yarn_stack: Stack, t
 def test_a_dead_node_manager_is_named_before_anything_is_submitted(
     yarn_stack: Stack, trained_on_yarn: Said
 ) -> None:
-    from bootstrap.remote import connect
+    from bootstrap.ssh.remote import connect
     from jobs import preflight
     from jobs.spec import JobSpec
 
@@ -255,8 +255,8 @@ def test_a_script_that_fails_on_one_node_is_told_with_its_words(yarn_stack: Stac
 
 
 def test_a_script_is_ended_at_the_limit(yarn_stack: Stack, console: Console) -> None:
-    from bootstrap import blob
     from bootstrap.script_actions import nodes
+    from bootstrap.storage.hadoop import blob
 
     endless = action("endless", "echo working; sleep 600", roles=("headnode",))
     cluster = yarn_stack.cluster()
@@ -301,8 +301,8 @@ def test_a_wrong_account_key_is_told_in_one_line(yarn_stack: Stack, trained_on_y
     yarn_stack.on("head", f"cp -p {file} /root/key.xml; sed -i 's#<value>...#<value>AAA#' {file}")
     try:
         from bootstrap.errors import ServiceDown
-        from bootstrap.remote import connect
-        from bootstrap.storage import SharedStorage
+        from bootstrap.ssh.remote import connect
+        from bootstrap.storage.hadoop import SharedStorage
 
         cluster = yarn_stack.cluster()
         with connect(cluster, cluster.head) as head, pytest.raises(ServiceDown, match="key"):

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from bootstrap.cluster import Blob, ClusterDocument, Yarn
-from bootstrap.discover import resolve
+from bootstrap.inventory.resolve import resolve
 from tests.infra.conftest import FakeEngine, Program
 
 

@@ -19,8 +19,8 @@ import pytest
 from rich.console import Console
 
 from bootstrap.cluster import Cluster, ClusterDocument
-from bootstrap.discover import resolve
-from bootstrap.remote import connect
+from bootstrap.inventory.resolve import resolve
+from bootstrap.ssh.remote import connect
 
 pytestmark = pytest.mark.cluster
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from infra.aws.cost.prices import BOOK
 from infra.aws.settings.config import AwsConfig
 from infra.cost.price_table import Answers

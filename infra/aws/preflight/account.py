@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from bootstrap.errors import ConfigError
 from infra.aws.preflight.cloud import Home
 from infra.preflight.finding import Finding

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.settings.regions import table
 from infra.preflight.finding import CloudCheck, Finding

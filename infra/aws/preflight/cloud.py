@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 
 if TYPE_CHECKING:
     from boto3.session import Session

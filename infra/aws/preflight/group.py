@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
 from infra.preflight.finding import CloudCheck, Finding

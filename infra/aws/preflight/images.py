@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.aws.machine import ROOT_DEVICES
 from infra.aws.preflight.cloud import Cloud

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from bootstrap.errors import ConfigError
 from infra.aws.preflight.cloud import Cloud
 from infra.preflight import key_file

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.settings.regions import InstanceType, table

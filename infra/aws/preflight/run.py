@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.aws.preflight import account, capacity, group, images, keys, quotas, tools
 from infra.aws.preflight.cloud import Cloud, Home

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from bootstrap.aws import code_of
+from bootstrap.clouds.aws import code_of
 from infra.aws.cost.prices import Prices
 from infra.aws.sweep.kinds import cli, rank, tags_of
 from infra.sweep.leak import FREE, GLOBAL, Leak

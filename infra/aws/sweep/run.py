@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from bootstrap.console import print_line
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown
 from infra.aws.cost import prices

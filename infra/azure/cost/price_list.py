@@ -18,7 +18,7 @@ from azure.core.exceptions import DecodeError, HttpResponseError
 from azure.core.pipeline.policies import RetryPolicy, UserAgentPolicy
 from azure.core.rest import HttpRequest
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.errors import ServiceDown
 from infra.azure.cost.prices import BOOK
 from infra.azure.settings.config import AzureConfig

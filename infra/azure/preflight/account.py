@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from infra.azure.arm import PERMISSIONS, Document
 from infra.azure.preflight.cloud import Cloud
 from infra.azure.subscription import NotUsable, in_use

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from infra import tags
 from infra.azure import names
 from infra.azure.arm import HDINSIGHT, RESOURCES, Arm, Document

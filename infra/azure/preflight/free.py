@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from infra.azure.arm import STORAGE
 from infra.azure.preflight.cloud import Cloud, ours
 from infra.azure.storage import stack as storage_stack

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from infra.azure.hdinsight import COMPONENT_VERSION, VERSION
 from infra.azure.preflight.cloud import Cloud
 from infra.azure.settings import sizes

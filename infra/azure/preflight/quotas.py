@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from infra.azure.preflight.cloud import Cloud
 from infra.azure.settings import sizes
 from infra.preflight.finding import CloudCheck, Finding

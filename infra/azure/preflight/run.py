@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.azure import subscription
 from infra.azure.arm import Arm

@@ -6,7 +6,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Final
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from infra.azure.preflight.cloud import Cloud
 from infra.preflight.finding import CloudCheck, Finding
 

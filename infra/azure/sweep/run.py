@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.console import print_line
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.azure import subscription

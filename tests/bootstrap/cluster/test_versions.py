@@ -21,8 +21,8 @@ from bootstrap.cluster import (
     Standalone,
     Yarn,
 )
-from bootstrap.discover import resolve
 from bootstrap.errors import StackError
+from bootstrap.inventory.resolve import resolve
 
 RECORDED = {
     file.stem: json.loads(file.read_text()) for file in (Path(__file__).parent / "documents/v1").iterdir()

@@ -21,7 +21,7 @@ from bootstrap.framework.build import compile_on_head, expected_seconds
 from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import Manifest
 from bootstrap.framework.recipe import Recipe
-from bootstrap.unit import Unit
+from bootstrap.ssh.unit import Unit
 from tests.bootstrap.framework.conftest import CUDA, FACTS
 from tests.bootstrap.framework.test_from_source import COMMIT, TARBALL, lacking
 from tests.bootstrap.local_node import LocalNode

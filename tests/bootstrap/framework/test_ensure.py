@@ -19,7 +19,7 @@ from bootstrap.framework import Framework, cache, ensure, ensure_framework, stor
 from bootstrap.framework.key import inputs_of, key_of
 from bootstrap.framework.manifest import Manifest, built_now
 from bootstrap.framework.recipe import Recipe
-from bootstrap.storage import SharedStorage
+from bootstrap.storage.hadoop import SharedStorage
 from tests.at_once import at_once
 from tests.bootstrap.framework.conftest import FACTS
 from tests.bootstrap.local_node import HDFS, LocalNode

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
-from bootstrap.command import Check, Command
-from bootstrap.plan import _environment, compile_checks, compile_role, variables_for
-from bootstrap.role import load_role
+from bootstrap.engine.command import Check, Command
+from bootstrap.engine.plan import _environment, compile_checks, compile_role, variables_for
+from bootstrap.engine.role import load_role
 
 ROLES = ("common", "hadoop", "hdfs", "storage", "spark", "spark_standalone", "blob_server", "yarn")
 OF_YARN = ("blob_server", "yarn")

@@ -9,9 +9,9 @@ import subprocess
 import pytest
 
 from bootstrap.cluster import Cluster
-from bootstrap.plan import make_plan
-from bootstrap.render import render
-from bootstrap.role import load_role
+from bootstrap.engine.plan import make_plan
+from bootstrap.engine.render import render
+from bootstrap.engine.role import load_role
 from tests.bootstrap.roles.conftest import ROLES, Compile, Compiled
 
 NODES = ("head", "w1")

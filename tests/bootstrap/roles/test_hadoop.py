@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from bootstrap.cluster import S3, Cluster
-from bootstrap.role import load_role
+from bootstrap.engine.role import load_role
 from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import boot, paths
+from bootstrap import paths
 from bootstrap.cluster import ClusterDocument
-from bootstrap.role import load_role
+from bootstrap.engine.role import load_role
+from bootstrap.join import user_data as boot
 from bootstrap.script_actions.action import ScriptAction
 from tests.bootstrap.hdinsight_cluster import STORAGE, hdinsight
 from tests.bootstrap.roles.conftest import Compiled, sh

@@ -7,7 +7,7 @@ import pytest
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster
-from bootstrap.role import load_role
+from bootstrap.engine.role import load_role
 from tests.bootstrap.roles.conftest import Compile, Compiled, sh
 
 

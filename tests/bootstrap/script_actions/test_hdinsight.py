@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown, StackError, Unreachable
-from bootstrap.remote import Result
 from bootstrap.script_actions import hdinsight as actions
 from bootstrap.script_actions import probe
 from bootstrap.script_actions.action import Execution, ScriptAction
 from bootstrap.script_actions.executions import parse_debug_information
 from bootstrap.script_actions.failure import ScriptActionFailed
 from bootstrap.script_actions.hdinsight import LIMIT_S, MARGIN_S, READY_S
+from bootstrap.ssh.remote import Result
 from tests.bootstrap.hdinsight_cluster import ACCOUNT, arm, hdinsight
 from tests.cloud.arm import NAME, Arm, Task, closed_port
 

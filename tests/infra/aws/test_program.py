@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bootstrap import boot
 from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument, DeclaredNode
+from bootstrap.join import user_data as boot
 from infra.aws.settings import regions
 from tests.infra.aws.conftest import REGION, ROOT, AwsProgram, Recording, Registration
 

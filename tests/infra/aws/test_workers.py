@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from bootstrap import boot
+from bootstrap.join import user_data as boot
 from infra.aws.identity import Machine
 from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
 from tests.infra.aws.conftest import REGION, STACK, Recording, record

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from infra.azure.cost import prices
 from tests.cloud.arm import arm_server
 from tests.cloud.azure_account import Account

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.errors import ConfigError, ServiceDown, StackError
 from infra.azure import contents
 from infra.azure.contents import StorageContentsProvider

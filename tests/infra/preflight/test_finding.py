@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from bootstrap import aws, azure
+from bootstrap.clouds import aws, azure
 from bootstrap.errors import ServiceDown
 from infra.preflight.finding import CloudCheck, Finding, failure, guarded, show
 

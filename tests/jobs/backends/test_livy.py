@@ -196,7 +196,7 @@ def world(tmp_path: Path, yarn_document: dict[str, Any], monkeypatch: pytest.Mon
         def of(_: ClusterDocument) -> Memory:
             return storage
 
-    monkeypatch.setattr("bootstrap.blob.Blobs", Blobs)
+    monkeypatch.setattr("bootstrap.storage.blob.Blobs", Blobs)
     yield World(tmp_path, ClusterDocument.model_validate(document), storage, livy)
     livy.server.shutdown()
 

@@ -8,7 +8,7 @@ import pytest
 
 from bootstrap.cluster import Cluster, HdInsight, Yarn
 from bootstrap.errors import JobError, ServiceDown
-from bootstrap.remote import Result
+from bootstrap.ssh.remote import Result
 from jobs.backends import resource_manager as yarn
 from jobs.spec import JobSpec
 from tests.jobs.conftest import SPECS

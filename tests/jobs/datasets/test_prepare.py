@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError
-from bootstrap.storage import SharedStorage
+from bootstrap.storage.hadoop import SharedStorage
 from jobs.datasets import prepare as data
 from jobs.datasets.mnist import FILES
 from jobs.spec import JobSpec

@@ -17,8 +17,8 @@ from rich.console import Console
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import ConfigError, JobError, ServiceDown, Unreachable
-from bootstrap.storage import SharedStorage
-from jobs import link
+from bootstrap.ssh import reconnect as link
+from bootstrap.storage.hadoop import SharedStorage
 from jobs.backends import head, nodes, processes, resource_manager
 from jobs.backends.processes import reap_script
 from jobs.backends.registry import Backends

@@ -21,7 +21,7 @@ from moto.ec2.models import amis, ec2_backends
 from moto.ssm.models import Parameter, ssm_backends
 from rich.console import Console
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.preflight.run import check
 from infra.aws.settings.config import AwsConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from bootstrap.errors import ConfigError
 from infra.aws.preflight import account as asking
 from infra.aws.preflight.cloud import Home

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from rich.console import Console
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from infra.aws.cost import prices
 from infra.aws.sweep.run import sweep
 from infra.sweep.leak import Leak

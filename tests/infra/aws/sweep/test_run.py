@@ -6,7 +6,7 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from bootstrap import aws
+from bootstrap.clouds import aws
 from bootstrap.errors import ConfigError
 from infra.aws.sweep import account
 from infra.aws.sweep.kinds import KINDS

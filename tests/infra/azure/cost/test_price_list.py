@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 import yaml
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.errors import ConfigError, ServiceDown
 from infra.azure.cost import price_list, prices
 from infra.azure.settings.config import AzureConfig

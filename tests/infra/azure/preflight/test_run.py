@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from tests.cloud.arm import SUBSCRIPTION, closed_port
 from tests.cloud.azure_account import CONTRIBUTOR, READER, Account
 from tests.infra.azure.preflight.conftest import Preflight, config

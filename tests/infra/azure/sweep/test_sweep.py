@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from bootstrap import azure
+from bootstrap.clouds import azure
 from bootstrap.errors import ConfigError, NoCredentials, ServiceDown
 from infra.azure.sweep.kinds import KINDS, kind_of, rank
 from tests.cloud.arm import SUBSCRIPTION, closed_port

@@ -1,0 +1,1 @@
+"""Clients of the clouds' own interfaces, with retries; errors translated."""

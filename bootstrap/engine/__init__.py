@@ -1,0 +1,1 @@
+"""Engine of roles: read, planned, then executed over SSH or rendered to scripts."""

@@ -1,0 +1,87 @@
+"""What a node is and what already holds on it: everything in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bootstrap.engine.command import Command
+from bootstrap.engine.operations.shell import bounded
+from bootstrap.engine.script import ENVIRONMENT
+from bootstrap.errors import Unreachable
+from bootstrap.ssh.remote import Remote
+
+GUARD_TIMEOUT = 20
+"""Seconds; a guard that takes longer does not hold."""
+_FACT = "@fact"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a node is: distribution (`debian-12`), architecture (`amd64`), MiB; and which guards held."""
+
+    distribution: str
+    arch: str
+    disk_free_mb: int
+    memory_mb: int
+    held: tuple[bool, ...]
+
+
+def script(commands: Sequence[Command]) -> str:
+    """A script without side effects that prints the facts; guards run side by side."""
+    lines = [
+        ENVIRONMENT,
+        ". /etc/os-release",
+        f'echo "{_FACT} distribution $ID-$VERSION_ID"',
+        f'echo "{_FACT} arch $(dpkg --print-architecture)"',
+        f"echo \"{_FACT} disk_free_mb $(df -Pm / | awk 'NR == 2 {{ print $4 }}')\"",
+        f"echo \"{_FACT} memory_mb $(awk '/^MemTotal/ {{ print int($2 / 1024) }}' /proc/meminfo)\"",
+    ]
+    for index, command in enumerate(commands):
+        guard = bounded(command.guard, GUARD_TIMEOUT, tag=f"GUARD_{index}")
+        # Redirections of the group, not of the command: the time-out speaks on stderr, too.
+        lines.append(f'{{ {{ {guard}\n}} >/dev/null 2>&1; echo "{_FACT} guard {index} $?"; }} &')
+    return "\n".join([*lines, "wait", ""])
+
+
+def parse(output: str, count: int) -> Facts:
+    """Read what `script` printed for `count` commands.
+
+    Raises:
+        ValueError: a fact is missing.
+    """
+    facts: dict[str, str] = {}
+    held: dict[int, bool] = {}
+    for line in output.splitlines():
+        match line.split():
+            case [tag, "guard", index, status] if tag == _FACT:
+                held[int(index)] = status == "0"
+            case [tag, name, value] if tag == _FACT:
+                facts[name] = value
+    missing = {"distribution", "arch", "disk_free_mb", "memory_mb"} - facts.keys()
+    if missing or held.keys() != set(range(count)):
+        raise ValueError(f"missing: {sorted(missing)}, {count - len(held)} guards")
+    return Facts(
+        distribution=facts["distribution"],
+        arch=facts["arch"],
+        disk_free_mb=int(facts["disk_free_mb"]),
+        memory_mb=int(facts["memory_mb"]),
+        held=tuple(held[index] for index in range(count)),
+    )
+
+
+def read(remote: Remote, commands: Sequence[Command]) -> Facts:
+    """The facts of a node, and which of these commands' guards hold on it.
+
+    Raises:
+        Unreachable: the connection broke, or the node is not one that roles know how to read.
+    """
+    result = remote.run(script(commands), check=False, timeout=GUARD_TIMEOUT * 2 + 10)
+    try:
+        return parse(result.stdout, len(commands))
+    except ValueError as error:
+        raise Unreachable(
+            f"{remote.node.name} ({remote.node.address})",
+            f"its facts cannot be read ({error}): {result.tail or 'no output'}",
+            "Log in: it has to be a Debian or Ubuntu with sudo that asks for no password.",
+        ) from error

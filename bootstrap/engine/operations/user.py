@@ -1,0 +1,29 @@
+"""A system user with a group of the same name, a home folder and further groups."""
+
+from __future__ import annotations
+
+from bootstrap.engine.operations.shell import Scripts, comment, quote
+from bootstrap.engine.role import User
+
+
+def scripts(spec: User) -> Scripts:
+    """Make the user, or change home and groups of the one that is there."""
+    name, home = quote(spec.name), quote(spec.home)
+    guard = [f'[ "$(getent passwd {name} | cut -d: -f6)" = {home} ]', f"[ -d {home} ]"]
+    guard += [f"id -nG {name} | tr ' ' '\\n' | grep -qxF -e {quote(group)}" for group in spec.groups]
+    run = [
+        comment(f"useradd {spec.name}"),
+        f"if getent passwd {name} >/dev/null; then",
+        f'  if [ "$(getent passwd {name} | cut -d: -f6)" != {home} ]; then usermod --home {home} {name}; fi',
+        f"elif getent group {name} >/dev/null; then",
+        f"  useradd --system --create-home --home-dir {home} --shell /bin/bash --gid {name} {name}",
+        "else",
+        f"  useradd --system --create-home --home-dir {home} --shell /bin/bash --user-group {name}",
+        "fi",
+        # useradd leaves a home alone that is there, whoever owns it.
+        f'if [ ! -d {home} ]; then install -d -m 0755 -o {name} -g "$(id -gn {name})" {home}; fi',
+    ]
+    for group in spec.groups:
+        run += [f"getent group {quote(group)} >/dev/null || groupadd --system {quote(group)}"]
+        run += [f"usermod --append --groups {quote(group)} {name}"]
+    return Scripts("\n".join(guard), "\n".join(run))

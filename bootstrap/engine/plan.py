@@ -1,0 +1,244 @@
+"""Role and cluster to guarded commands: pure, the same for execution and rendering."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from pydantic import ValidationError
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
+from bootstrap.engine.command import Check, Command
+from bootstrap.engine.operations import compile_step
+from bootstrap.engine.role import File, Role, Service, Step, Where
+from bootstrap.errors import ConfigError
+
+ASSUMED = {"distribution": "debian-12", "arch": "amd64"}
+"""What a node is taken to be until its facts are read (see `bootstrap.engine.execute`)."""
+
+Plan = dict[str, list[Command]]
+"""Commands by node name, in the order in which the node runs them."""
+
+
+def variables_for(
+    role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The names that the strings and templates of a role see on this node.
+
+    Defaults (they may use the names below, and defaults above them), overridden by `given`; then `cluster`,
+    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `storage_secret`.
+    `distribution` (`debian-12`) and `arch` (`amd64`) come from the node's facts through `given`.
+
+    Raises:
+        ConfigError: a default uses a name that is not defined.
+    """
+    fixed: dict[str, Any] = {
+        "cluster": cluster,
+        "head": cluster.head,
+        "workers": cluster.nodes[1:],
+        "nodes": cluster.nodes,
+        "node": node,
+        "is_head": node.name == cluster.head.name,
+        "paths": paths,
+        "spark_secret": cluster.spark_secret.get_secret_value(),
+        "storage_secret": next((secret.get_secret_value() for secret in cluster.storage.secrets), ""),
+    }
+    variables = {**ASSUMED, **given, **fixed}
+    for name, default in role.defaults.items():
+        if name not in variables or (name in ASSUMED and name not in given):
+            variables[name] = _fill(default, variables, f"role {role.name!r}, default {name!r}")
+    return variables
+
+
+def compile_role(
+    role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+) -> list[Command]:
+    """The role's commands for this node, in order.
+
+    Raises:
+        ConfigError: an undefined variable, a missing template or a value refused; role and step are named.
+    """
+    variables = variables_for(role, cluster, node, given)
+    secrets = cluster.secrets
+    commands: list[Command] = []
+    for raw in role.steps:
+        if not _applies(raw.on, cluster, node):
+            continue
+        where = f"role {role.name!r}, step {raw.name!r}"
+        filled = _fill(raw.model_dump(exclude_none=True), variables, where)
+        try:
+            step = Step.model_validate(filled)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(where, f"{field}: {first['msg']}", f"Mend {role.folder}/role.yaml.") from error
+        if any(step.name == other.name for other in commands):
+            raise ConfigError(where, "another step has that name", "Give each step a name of its own.")
+        scripts = compile_step(step, _content(role, step, variables, where))
+        needs = None
+        if step.after is not None and node.name != cluster.head.name:
+            needs = (step.after.role or role.name, step.after.step)
+        commands.append(
+            Command(role.name, step.name, scripts.guard, scripts.run, step.timeout, needs, secrets)
+        )
+    return commands
+
+
+def compile_checks(
+    role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+) -> list[Check]:
+    """The role's proofs that its service works on this node.
+
+    Raises:
+        ConfigError: an undefined variable; role and check are named.
+    """
+    if not any(_applies(spec.on, cluster, node) for spec in role.check):
+        return []
+    variables = variables_for(role, cluster, node, given)
+    checks = []
+    for spec in role.check:
+        if _applies(spec.on, cluster, node):
+            where = f"role {role.name!r}, check {spec.name!r}"
+            name, run, fix = (_fill(text, variables, where) for text in (spec.name, spec.run, spec.fix))
+            checks.append(Check(role.name, name, run, fix))
+    return checks
+
+
+def order(roles: Sequence[Role]) -> list[Role]:
+    """The roles with each one behind those that it requires; else as given.
+
+    A required role that is not among them is taken as applied before.
+
+    Raises:
+        ConfigError: roles require each other in a circle.
+    """
+    by_name = {role.name: role for role in roles}
+    ordered: dict[str, Role] = {}
+
+    def visit(role: Role, path: tuple[str, ...]) -> None:
+        if role.name in path:
+            circle = " → ".join([*path[path.index(role.name) :], role.name])
+            raise ConfigError(
+                f"role {role.name!r}", f"roles require each other: {circle}", "Break the circle."
+            )
+        for name in role.requires:
+            if name in by_name:
+                visit(by_name[name], (*path, role.name))
+        ordered.setdefault(role.name, role)
+
+    for role in by_name.values():
+        visit(role, ())
+    return list(ordered.values())
+
+
+def plan_node(
+    roles: Sequence[Role], cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+) -> list[Command]:
+    """All commands of these roles (already in order) for one node."""
+    return [command for role in roles for command in compile_role(role, cluster, node, given)]
+
+
+def make_plan(roles: Sequence[Role], cluster: Cluster, given: Mapping[str, Any]) -> Plan:
+    """The commands of every node, and proof that no worker would wait for a step that the head lacks.
+
+    Raises:
+        ConfigError: a role cannot be compiled, or a step is `after` one that the head does not have.
+    """
+    ordered = order(roles)
+    plan = {node.name: plan_node(ordered, cluster, node, given) for node in cluster.nodes}
+    on_head = {(command.role, command.name) for command in plan[cluster.head.name]}
+    for commands in plan.values():
+        for command in commands:
+            if command.needs is not None and command.needs not in on_head:
+                role, name = command.needs
+                raise ConfigError(
+                    f"role {command.role!r}, step {command.name!r}",
+                    f"it comes after step {name!r} of role {role!r}, which the head does not run here",
+                    f"Name a step of the head, and apply the role {role!r} together with this one.",
+                )
+    return plan
+
+
+def first_pending(commands: Sequence[Command], held: Iterable[bool], unsettled: Iterable[bool] = ()) -> int:
+    """Index of the first command to look at again: its guard did not hold, or what it needs may change."""
+    doubts = list(unsettled) or [False] * len(commands)
+    for index, (holds, doubt) in enumerate(zip(held, doubts, strict=True)):
+        if not holds or doubt:
+            return index
+    return len(commands)
+
+
+def _applies(on: Where, cluster: ClusterDocument, node: DeclaredNode) -> bool:
+    return on == "all" or (on == "head") == (node.name == cluster.head.name)
+
+
+def _content(role: Role, step: Step, variables: Mapping[str, Any], where: str) -> str | None:
+    spec = step.file or step.service
+    template = spec.template if isinstance(spec, File | Service) else None
+    if template is None:
+        return None
+    try:
+        return _environment(role.folder).get_template(template).render(variables)
+    except jinja2.TemplateNotFound as error:
+        raise ConfigError(
+            where, f"there is no template {error.name!r}", f"Put it into {role.folder}/templates/."
+        ) from error
+    except jinja2.TemplateError as error:
+        raise _refused(f"{where}, template {template!r}", error, variables) from error
+
+
+def _fill(value: Any, variables: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - YAML is any
+    """`value` with the variables in all its strings filled."""
+    match value:
+        case str() if "{{" in value or "{%" in value or "{#" in value:
+            try:
+                return _template(value).render(variables)
+            except jinja2.TemplateError as error:
+                raise _refused(where, error, variables) from error
+        case dict():
+            return {key: _fill(item, variables, where) for key, item in value.items()}
+        case list() | tuple():
+            return [_fill(item, variables, where) for item in value]
+        case _:
+            return value
+
+
+def _refused(where: str, error: jinja2.TemplateError, variables: Mapping[str, Any]) -> ConfigError:
+    undefined = re.match(r"'(\w+)' is undefined", str(error))
+    if isinstance(error, jinja2.UndefinedError) and undefined:
+        known = ", ".join(sorted(variables))
+        return ConfigError(
+            where,
+            f"variable {undefined[1]!r} is not defined; there are: {known}",
+            "Give it in the role's defaults.yaml, or correct its name.",
+        )
+    return ConfigError(where, f"its template is refused: {error}", "Mend the template.")
+
+
+def _jinja(loader: jinja2.BaseLoader | None) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=loader,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - unit files and shell, no HTML
+    )
+
+
+@lru_cache(maxsize=32)
+def _environment(folder: Path) -> jinja2.Environment:
+    return _jinja(jinja2.FileSystemLoader([folder / "templates", folder]))
+
+
+@lru_cache(maxsize=1024)
+def _template(text: str) -> jinja2.Template:
+    return _STRINGS.from_string(text)
+
+
+_STRINGS = _jinja(None)

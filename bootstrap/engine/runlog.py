@@ -1,0 +1,69 @@
+"""Where the full log of a run lies on the operator's machine, and what is written there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+from bootstrap.engine.command import Command
+
+TAIL = 15
+"""Lines of a step's output that a failure shows."""
+
+
+def default_folder(now: float | None = None, kind: str = "bootstrap") -> Path:
+    """A folder for this run: below `.state` of the project one stands in, else where the user's logs lie."""
+    moment = time.time() if now is None else now
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(moment)) + f"-{int(moment * 1000) % 1000:03d}"
+    state = Path.cwd() / ".state"
+    base = state / "log" if state.is_dir() else platformdirs.user_log_path("caffe-spark")
+    return base / f"{kind}-{stamp}"
+
+
+def new_folder(kind: str, now: float | None = None) -> Path:
+    """That folder, made now: of two runs in one moment each has its own."""
+    first = default_folder(now, kind)
+    for number in itertools.count(1):
+        folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True, mode=0o700)
+            break
+    return folder
+
+
+class NodeLog:
+    """One node's log file (mode 0600), made with its first line; secrets are masked before they get here."""
+
+    def __init__(self, folder: Path, node: str) -> None:
+        self.path = folder / f"{node}.log"
+        self.tail: deque[str] = deque(maxlen=TAIL)
+        self._lock = threading.Lock()
+
+    def begin(self, command: Command) -> None:
+        """A step starts: its script, masked."""
+        self.tail.clear()
+        moment = time.strftime("%H:%M:%S")
+        self._append(f"==== {moment} {command.role}: {command.name}\n{command.masked(command.run)}\n----\n")
+
+    def line(self, text: str) -> None:
+        """One line of the step's output."""
+        self.tail.append(text)
+        self._append(text + "\n")
+
+    def end(self, outcome: str, seconds: float) -> None:
+        """How the step ended."""
+        self._append(f"==== {outcome} after {seconds:.1f} s\n\n")
+
+    def _append(self, text: str) -> None:
+        with self._lock:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)

@@ -1,0 +1,91 @@
+"""One guarded command as shell text: what execution sends and what rendering prints agree here."""
+
+from __future__ import annotations
+
+from bootstrap.engine.command import Command
+
+HELD = "@caffe-spark@ held"
+CHANGED = "@caffe-spark@ changed"
+"""Last line of a step's output; anything else means that it did not end well."""
+NOT_REACHED = 76
+"""Exit status when `run` succeeded and the guard still does not hold."""
+KILLED = 137
+TERMINATED = 143
+RUN = "/run/caffe-spark"
+"""On the node: the step that runs now, its process id, and the lock that keeps a second one out."""
+LOCK_WAIT = 900
+LOCK_BUSY = 75
+"""Exit status when another run kept the lock for LOCK_WAIT seconds."""
+KILL_GRACE = 10
+"""Seconds between a step's TERM, when its time is over, and its KILL."""
+
+ENVIRONMENT = """\
+umask 022
+# Neither the operator's locale nor a bare environment, such as cloud-init's, decides what steps do.
+export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+"""
+
+_STEP = "CAFFE_SPARK_STEP"
+
+
+def functions(command: Command, suffix: str = "") -> str:
+    """`guard` and `run` as shell functions, to be called as `( set -eu; guard )`.
+
+    Never call them inside `if`, `&&` or `||`: there the shell ignores `set -e`, even in a subshell.
+    """
+    return f"guard{suffix}() {{\n{command.guard}\n}}\nrun{suffix}() {{\n{command.run}\n}}"
+
+
+def step(command: Command, token: str) -> str:
+    """A script that brings one command's state about and says what it found, for `Remote.run`.
+
+    Whoever starts a step while another one runs on the node (a run that lost its connection, a second
+    operator) waits for it. `token`, a word of its own for each start, is what `kill` takes to end it.
+    """
+    body = f"""\
+echo "$PPID" >{RUN}/{token}.step
+{functions(command)}
+( set -eu; guard ) >/dev/null 2>&1
+if [ $? -eq 0 ]; then echo '{HELD}'; exit 0; fi
+( set -eu; run )
+code=$?
+if [ $code -ne 0 ]; then exit $code; fi
+( set -eu; guard )
+if [ $? -ne 0 ]; then
+  echo 'the step ran, and the node is still not as the step wants it' >&2
+  exit {NOT_REACHED}
+fi
+echo '{CHANGED}'
+"""
+    return f"""\
+{ENVIRONMENT}mkdir -p -m 0700 {RUN}
+trap 'rm -f {RUN}/{token}.sh {RUN}/{token}.lock' EXIT
+(umask 077; cat >{RUN}/{token}.sh) <<'{_STEP}'
+{body}{_STEP}
+flock -n {RUN}/lock true || echo 'another run is busy on this node; waiting for it'
+# -o: what the step leaves running, such as a daemon, does not keep the lock.
+flock -o -E {LOCK_BUSY} -w {LOCK_WAIT} {RUN}/lock \\
+  timeout -k {KILL_GRACE} {command.timeout:g} sh {RUN}/{token}.sh </dev/null &
+echo $! >{RUN}/{token}.lock
+wait $!
+code=$?
+# Only `kill` ends flock by a signal; it still wants to know what to end after that.
+if [ $code -ne {TERMINATED} ]; then rm -f {RUN}/{token}.step; fi
+exit $code
+"""
+
+
+def kill(token: str) -> str:
+    """A script that ends the step with this token, whether it runs or still waits for the lock."""
+    return f"""\
+if [ -s {RUN}/{token}.lock ]; then
+  # First what would start it, then what runs: `timeout`, which hands the signal on to its whole group.
+  if [ ! -s {RUN}/{token}.step ]; then
+    kill -TERM "$(cat {RUN}/{token}.lock)" 2>/dev/null
+    sleep 0.2
+  fi
+  if [ -s {RUN}/{token}.step ]; then kill -TERM "$(cat {RUN}/{token}.step)" 2>/dev/null; fi
+  rm -f {RUN}/{token}.step
+fi
+exit 0
+"""

@@ -1,0 +1,1 @@
+"""Inventory: the cluster of a stack, with the nodes of this moment."""

@@ -1,0 +1,269 @@
+"""Brings a machine into its cluster with nobody's help. Runs as root from user data; standard library only.
+
+    boot.py join    fetch this machine's script, check its sha256, run it; then the framework; report
+    boot.py watch   leave in order when the cloud is about to take this machine away
+
+Settings are in /etc/caffe-spark/boot.json (see bootstrap.join.user_data.Boot). Credentials are those of the
+machine's own role, asked of the instance metadata service (IMDSv2) each time: in no file and in no argument
+list.
+"""
+
+import datetime
+import hashlib
+import hmac
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Dict, Optional
+
+SETTINGS = "/etc/caffe-spark/boot.json"
+IDENTITY = "/etc/caffe-spark/node"
+HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
+LOG = "/var/log/caffe-spark-boot.log"
+LOCK = "/run/caffe-spark/lock"
+CURRENT = "cluster/framework/current.json"
+TRIES, PAUSE = 3, 20
+PATIENCE = 900
+"""Seconds to wait for what `pulumi up` is still putting into the bucket."""
+POLL = 5
+LEAVING = 80
+"""Seconds that executors get to end: two minutes' notice, less what reporting takes."""
+
+
+def metadata(path: str, method: str = "GET", headers: Optional[Dict[str, str]] = None) -> Optional[str]:
+    """The instance metadata service's answer; None where it has none (404)."""
+    url = "{}/latest/{}".format(setting("metadata"), path)
+    # Never through a proxy: it would answer with a role of its own.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, method=method, headers=headers or {})
+    try:
+        return str(opener.open(request, timeout=5).read().decode())
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def instance(path: str) -> str:
+    """An entry of the instance's metadata, by IMDSv2; empty where there is none."""
+    token = metadata("api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "300"})
+    return metadata("meta-data/" + path, headers={"X-aws-ec2-metadata-token": token or ""}) or ""
+
+
+def setting(name: str, _read: Dict[str, str] = {}) -> str:  # read once
+    if not _read:
+        with open(SETTINGS) as file:
+            _read.update(json.load(file))
+    return _read[name]
+
+
+def credentials() -> Dict[str, str]:
+    role = instance("iam/security-credentials/").split()[0]
+    found: Dict[str, str] = json.loads(instance("iam/security-credentials/" + role))
+    return found
+
+
+def call(service: str, url: str, method: str = "GET", body: bytes = b"") -> Optional[bytes]:
+    """A request signed by Signature Version 4; the answer's bytes, None for what is not there (404).
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+    """
+    keys, parts = credentials(), urllib.parse.urlsplit(url)
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    digest = hashlib.sha256(body).hexdigest()
+    headers = {"host": parts.netloc, "x-amz-content-sha256": digest, "x-amz-date": now}
+    if keys.get("Token"):
+        headers["x-amz-security-token"] = keys["Token"]
+    path = urllib.parse.quote(urllib.parse.unquote(parts.path) or "/", safe="/-_.~")
+    query = "&".join(sorted(parts.query.split("&"))) if parts.query else ""
+    names = ";".join(sorted(headers))
+    listed = "".join("{}:{}\n".format(name, headers[name]) for name in sorted(headers))
+    canonical = "\n".join([method, path, query, listed, names, digest])
+    scope = "/".join([now[:8], setting("region"), service, "aws4_request"])
+    text = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + keys["SecretAccessKey"]).encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    headers["authorization"] = "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={}, Signature={}".format(
+        keys["AccessKeyId"], scope, names, hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    )
+    address = urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+    request = urllib.request.Request(
+        address, data=body if method == "PUT" else None, method=method, headers=headers
+    )
+    try:
+        return bytes(urllib.request.urlopen(request, timeout=60).read())
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise RuntimeError(
+            "{} {}: {} {}".format(method, url, error.code, error.read().decode()[:400])
+        ) from error
+
+
+def stored(key: str) -> str:
+    return "{}/{}".format(setting("bucket_url"), key)
+
+
+def fetch(key: str, sha256: str, patience: int = PATIENCE) -> bytes:
+    """A file of the bucket, whose sha256 is known from elsewhere."""
+    end = time.time() + patience
+    while True:
+        found = call("s3", stored(key))
+        if found is not None:
+            break
+        if time.time() > end:
+            raise RuntimeError("{} is not in the bucket after {} s".format(key, patience))
+        time.sleep(POLL)
+    got = hashlib.sha256(found).hexdigest()
+    if got != sha256:
+        raise RuntimeError("{} has sha256 {}, expected {}: it is not run".format(key, got, sha256))
+    return found
+
+
+def run(script: bytes, title: str) -> None:
+    """Run a script that may be run again; its last line where it fails in spite of that."""
+    os.makedirs(os.path.dirname(LOCK), mode=0o700, exist_ok=True)
+    with tempfile.NamedTemporaryFile(suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        for attempt in range(TRIES):
+            say("{}, attempt {} of {}".format(title, attempt + 1, TRIES))
+            start = os.path.getsize(LOG) if os.path.exists(LOG) else 0
+            # The lock that the operator's own commands wait for.
+            with open(LOG, "ab") as log:
+                code = subprocess.call(
+                    ["flock", "-o", LOCK, "sh", file.name], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
+            if code == 0:
+                return
+            if attempt + 1 < TRIES:
+                time.sleep(PAUSE)
+    with open(LOG, "rb") as log:
+        log.seek(start)
+        lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    raise RuntimeError("{}: {}".format(title, " | ".join(lines[-3:]) or "status {}".format(code)))
+
+
+def say(text: str) -> None:
+    with open(LOG, "a") as log:
+        log.write("{} boot: {}\n".format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text))
+
+
+def report(state: str, said: str = "", framework: str = "") -> None:
+    """Tell the cluster who this machine is and how far it has come; only it may write there."""
+    found = {"NODE_NAME": os.uname().nodename, "NODE_ADDRESS": instance("local-ipv4")}
+    if os.path.exists(IDENTITY):
+        with open(IDENTITY) as file:
+            found.update(dict(line.strip().split("=", 1) for line in file if "=" in line))
+    with open(HOST_KEY) as file:
+        host_key = " ".join(file.read().split()[:2])
+    identifier = instance("instance-id")
+    document = {
+        "version": 1,
+        "instance": identifier,
+        "name": found["NODE_NAME"],
+        "address": found["NODE_ADDRESS"],
+        "host_key": host_key,
+        "state": state,
+        "said": said[-2000:],
+        "framework": framework,
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    key = "cluster/nodes/{}:{}/node.json".format(setting("role_id"), identifier)
+    call("s3", stored(key), "PUT", json.dumps(document).encode())
+    say("reported: " + state)
+
+
+def complete(hook: str, result: str) -> None:
+    """End a lifecycle action of the Auto Scaling group; nothing where there is none to end."""
+    group = setting("autoscaling_group")
+    if not group:
+        return
+    query = urllib.parse.urlencode(
+        {
+            "Action": "CompleteLifecycleAction",
+            "AutoScalingGroupName": group,
+            "InstanceId": instance("instance-id"),
+            "LifecycleActionResult": result,
+            "LifecycleHookName": hook,
+            "Version": "2011-01-01",
+        },
+        quote_via=urllib.parse.quote,
+    )
+    try:
+        call("autoscaling", "{}/?{}".format(setting("autoscaling_url"), query))
+        say("lifecycle action {}: {}".format(hook, result))
+    except (RuntimeError, OSError) as error:
+        # After a reboot there is none any more.
+        say("lifecycle action {}: {}".format(hook, error))
+
+
+def join() -> int:
+    report("booting")
+    try:
+        run(fetch(setting("script_key"), setting("sha256")), "bringing this machine up")
+        current = call("s3", stored(CURRENT))
+        framework = ""
+        if current is not None and setting("role") == "worker":
+            wanted = json.loads(current)
+            run(fetch(wanted["script_key"], wanted["sha256"]), "framework " + wanted["key"])
+            framework = wanted["key"]
+    except (RuntimeError, OSError, ValueError, KeyError) as error:
+        say("failed: {}".format(error))
+        report("failed", str(error))
+        # The hook is left open: systemd tries again, people may look; when it times out, another one comes.
+        return 1
+    report("ready", framework=framework)
+    complete(setting("launch_hook"), "CONTINUE")
+    return 0
+
+
+def notice() -> str:
+    """Why this machine has to go, or nothing."""
+    action = instance("spot/instance-action")
+    if action:
+        return "the cloud takes this spot instance back: " + re.sub(r"\s+", " ", action)
+    if instance("autoscaling/target-lifecycle-state") == "Terminated":
+        return "the Auto Scaling group takes this machine away"
+    return ""
+
+
+def watch() -> int:
+    while True:
+        try:
+            why = notice()
+        except OSError as error:
+            say("metadata: {}".format(error))
+            why = ""
+        if why:
+            return leave(why)
+        time.sleep(POLL)
+
+
+def leave(why: str) -> int:
+    say("leaving: " + why)
+    report("leaving", why)
+    # With spark.decommission.enabled, Spark's worker hands on what it holds and takes nothing new.
+    subprocess.call(["systemctl", "kill", "--kill-who=main", "-s", "PWR", "spark-worker"])
+    end = time.time() + LEAVING
+    while (
+        time.time() < end
+        and subprocess.call(["pgrep", "-f", "CoarseGrainedExecutorBackend"], stdout=subprocess.DEVNULL) == 0
+    ):
+        time.sleep(1)
+    subprocess.call(["systemctl", "stop", "spark-worker"])
+    report("left", why)
+    complete(setting("terminate_hook"), "CONTINUE")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit({"join": join, "watch": watch}[sys.argv[1]]())

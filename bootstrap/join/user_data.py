@@ -1,0 +1,170 @@
+"""What machines bring themselves up with: rendered scripts, and the user data that fetches them. Pure.
+
+`pulumi up` puts the scripts into the bucket and their sha256 into the user data, so a machine that nobody
+has named yet becomes a node by itself, and so does its replacement. On the machine:
+`bootstrap.join.on_node.boot`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from bootstrap import paths
+from bootstrap.cluster import ClusterDocument, DeclaredNode
+from bootstrap.engine.operations.shell import quote
+from bootstrap.engine.plan import order, plan_node
+from bootstrap.engine.render import render
+from bootstrap.engine.role import load_role
+
+Kind = Literal["head", "worker"]
+
+LIMIT: Final = 16384
+"""Bytes of user data that EC2 takes, before base64."""
+LAUNCH_HOOK: Final = "joining"
+TERMINATE_HOOK: Final = "leaving"
+"""The Auto Scaling group's lifecycle hooks, which machines complete themselves."""
+METADATA: Final = "http://169.254.169.254"
+"""The instance metadata service, IMDSv2:
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html"""
+
+_ON_NODE: Final = Path(__file__).parent / "on_node" / "boot.py"
+_PROGRAM: Final = "/usr/local/lib/caffe-spark/boot.py"
+_SETTINGS: Final = "/etc/caffe-spark/boot.json"
+_ANY_WORKER: Final = DeclaredNode(name="any-worker", address="192.0.2.1")
+"""Stands for machines that are not there yet: roles ask each one who it is (`paths.IDENTITY`)."""
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a machine has to know to bring itself into its cluster; none of it is secret."""
+
+    role: Kind
+    region: str
+    bucket: str
+    script_key: str
+    sha256: str
+    """Of the script: what has another one is not run."""
+    ssh_user: str
+    authorized_key: str
+    """The operator's public key; empty where the cloud puts one there."""
+    role_id: str
+    """Unique id of the machine's IAM role (AROA…): with the instance's own id it is `aws:userid`."""
+    autoscaling_group: str = ""
+    endpoint: str = ""
+    """URL of an S3 server that is not AWS's own."""
+    autoscaling_url: str = ""
+    """URL of the Auto Scaling service where it is not AWS's own."""
+    metadata: str = METADATA
+
+    def settings(self) -> dict[str, str]:
+        """The file that `boot.py` reads."""
+        own = f"https://{self.bucket}.s3.{self.region}.amazonaws.com"
+        return {
+            "role": self.role,
+            "region": self.region,
+            "bucket_url": f"{self.endpoint}/{self.bucket}" if self.endpoint else own,
+            "script_key": self.script_key,
+            "sha256": self.sha256,
+            "role_id": self.role_id,
+            "autoscaling_group": self.autoscaling_group,
+            "autoscaling_url": self.autoscaling_url or f"https://autoscaling.{self.region}.amazonaws.com",
+            "launch_hook": LAUNCH_HOOK,
+            "terminate_hook": TERMINATE_HOOK,
+            "metadata": self.metadata,
+        }
+
+
+def script_key(role: str, sha256: str) -> str:
+    """Where a script lies in the bucket; another script has another name."""
+    return f"{paths.BOOT_SCRIPTS}/{role}-{sha256[:16]}.sh"
+
+
+def rendered(cluster: ClusterDocument, role: Kind, given: Mapping[str, Any]) -> str:
+    """Everything that makes a machine the head, or any worker, of this cluster: one script with its secrets.
+
+    `given` overrides the roles' defaults, as in `bootstrap.engine.execute.apply`.
+
+    Raises:
+        ConfigError: a role cannot be read, compiled or rendered.
+    """
+    return _script(cluster, role, cluster.roles, given)
+
+
+def framework_script(cluster: ClusterDocument, given: Mapping[str, Any]) -> str:
+    """What puts a framework that has been compiled onto any worker; `given` is role `caffe`'s.
+
+    Raises:
+        ConfigError: the role cannot be compiled or rendered.
+    """
+    return _script(cluster, "worker", ("caffe",), given)
+
+
+def _script(cluster: ClusterDocument, kind: Kind, roles: tuple[str, ...], given: Mapping[str, Any]) -> str:
+    node = cluster.head if kind == "head" else _ANY_WORKER
+    return render(plan_node(order([load_role(name) for name in roles]), cluster, node, given))
+
+
+def user_data(boot: Boot) -> str:
+    """User data: a shell script that leaves `boot.py`, its settings and its units, and starts them."""
+    watching = boot.role == "worker" and bool(boot.autoscaling_group)
+    units = "caffe-spark-boot.service" + (" caffe-spark-watch.service" if watching else "")
+    parts = [
+        "#!/bin/sh",
+        "# caffe-spark: this machine fetches its script from the bucket, checks its sha256 and joins.",
+        "# What it does: journalctl -u caffe-spark-boot, and /var/log/caffe-spark-boot.log.",
+        "set -eu",
+        "umask 022",
+        _authorize(boot.ssh_user, boot.authorized_key) if boot.authorized_key else "",
+        f"mkdir -p {Path(_PROGRAM).parent} {Path(_SETTINGS).parent}",
+        _file(_SETTINGS, json.dumps(boot.settings(), indent=1), "JSON"),
+        _file(_PROGRAM, _ON_NODE.read_text().rstrip(), "BOOT"),
+        _file("/etc/systemd/system/caffe-spark-boot.service", _unit("join"), "UNIT"),
+        _file("/etc/systemd/system/caffe-spark-watch.service", _unit("watch"), "UNIT") if watching else "",
+        "systemctl daemon-reload",
+        f"systemctl enable --quiet {units}",
+        # Not waited for: cloud-init has more to do, and its own limit.
+        f"systemctl start --no-block {units}",
+    ]
+    return "\n".join(filter(None, parts)) + "\n"
+
+
+def _authorize(user: str, key: str) -> str:
+    name = quote(user)
+    return "\n".join(
+        [
+            f"home=$(getent passwd {name} | cut -d: -f6)",
+            f'install -d -m 0700 -o {name} -g {name} "$home/.ssh"',
+            f"printf '%s\\n' {quote(key)} >\"$home/.ssh/authorized_keys\"",
+            f'chown {name}:{name} "$home/.ssh/authorized_keys"',
+            'chmod 0600 "$home/.ssh/authorized_keys"',
+        ]
+    )
+
+
+def _file(path: str, content: str, tag: str) -> str:
+    return f"cat >{path} <<'{tag}'\n{content}\n{tag}"
+
+
+def _unit(verb: Literal["join", "watch"]) -> str:
+    joins = verb == "join"
+    return "\n".join(
+        [
+            "[Unit]",
+            f"Description={'Joins the cluster' if joins else 'Leaves the cluster in order'}",
+            "After=network-online.target",
+            "Wants=network-online.target",
+            "StartLimitIntervalSec=3600",
+            "StartLimitBurst=5",
+            "[Service]",
+            f"Type={'oneshot' if joins else 'simple'}",
+            f"ExecStart=/usr/bin/python3 -u {_PROGRAM} {verb}",
+            "Restart=on-failure",
+            "RestartSec=60",
+            "[Install]",
+            "WantedBy=multi-user.target",
+        ]
+    )

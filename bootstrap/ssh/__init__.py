@@ -1,0 +1,1 @@
+"""SSH: connections to nodes, and long scripts that outlive them."""

@@ -1,0 +1,1 @@
+"""Shared storage: HDFS and object stores through a node, blobs from the operator's machine."""

@@ -1,0 +1,314 @@
+"""Shared storage through the head's `hdfs dfs`: HDFS, S3A and WASB by the same words.
+
+A call starts a JVM on the head and takes one to two seconds, so each method is one round trip.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections.abc import Sequence
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from bootstrap import paths
+from bootstrap.aside import token
+from bootstrap.errors import CommandFailed, ServiceDown
+from bootstrap.ssh.remote import Remote, Result
+from bootstrap.storage.refusals import refusal
+
+TIMEOUT = 600.0
+"""Seconds; a gigabyte on a slow disk."""
+NAMENODE_HTTP = 9870
+YOUNG_S = 30
+"""A NameNode that started less than so many seconds ago is waited for: its DataNodes have yet to report."""
+_LOCK = "/run/lock/caffe-spark-storage"
+_KEPT = 9
+"""Exit status of a script that leaves storage as it is."""
+_MISSING = "No such file or directory"
+
+_STATE = """
+import json, socket, sys, time, urllib.request
+host, port, http, young = sys.argv[1], *map(int, sys.argv[2:])
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+def bean(name):
+    query = "http://%s:%d/jmx?qry=Hadoop:service=NameNode,name=%s" % (host, http, name)
+    return json.load(opener.open(query, timeout=5))["beans"][0]
+try:
+    socket.create_connection((host, port), 3).close()
+except OSError as error:
+    print("down", error); sys.exit()
+try:
+    while True:
+        state = bean("FSNamesystemState")
+        usable = state["FSState"] == "Operational" and state["NumLiveDataNodes"] > 0
+        if usable or time.time() - bean("NameNodeInfo").get("NNStartedTimeInMillis", 0) / 1000 > young:
+            break
+        time.sleep(0.5)
+    print(state["FSState"], state["NumLiveDataNodes"], state["CapacityRemaining"])
+except Exception as error:
+    print("silent", error)
+"""
+
+_SPLIT = """
+import base64, hashlib, json, sys
+data = open(sys.argv[1], "rb").read()
+text = data.decode("utf-8", "surrogateescape")
+try:
+    end = len(text[: json.JSONDecoder().raw_decode(text)[1]].encode("utf-8", "surrogateescape"))
+    end += data[end : end + 1] == b"\\n"
+except ValueError:
+    end = len(data)  # not JSON: whoever reads it says so
+print(base64.b64encode(data[:end]).decode(), hashlib.sha256(data[end:]).hexdigest())
+"""
+
+
+class SharedStorage:
+    """The cluster's shared storage at `uri`, seen from its head as `user`."""
+
+    def __init__(self, head: Remote, uri: str, *, user: str = paths.JOB_USER) -> None:
+        self._head, self._uri, self._user = head, uri.rstrip("/"), user
+
+    def url(self, path: str) -> str:
+        """The full URL of a path, e.g. `/data/x` → `hdfs://head:9000/data/x`."""
+        return f"{self._uri}/{path.lstrip('/')}"
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file or folder.
+
+        Raises:
+            ServiceDown: the storage does not answer.
+        """
+        result = self._run(f"dfs -test -e {self._quoted(path)}")
+        if not result.ok and (result.exit_code != 1 or _said(result)):
+            self._explain(path, result)
+        return result.ok
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; None when there is no such file. For small files: it comes over SSH.
+
+        Raises:
+            ServiceDown: the storage does not answer.
+            CommandFailed: the file cannot be read.
+        """
+        script = f'f=$(mktemp); trap "rm -f $f" EXIT; {self._command(f"dfs -cat {self._quoted(path)}")} >$f'
+        result = self._head.run(f"{script} || exit $?; base64 -w0 $f", check=False, timeout=TIMEOUT)
+        if not result.ok:
+            if _MISSING in result.stderr:
+                return None
+            self._explain(path, result)
+        return base64.b64decode(result.stdout)
+
+    def read_and_sum(self, document: str, file: str) -> tuple[bytes | None, str | None]:
+        """The bytes of a small file and the sha256 of another, in one call; None for what is not there.
+
+        Raises:
+            ServiceDown: the storage does not answer.
+        """
+        # One JVM prints both, one behind the other; the first is JSON, and so says where it ends.
+        both = self._command(f"dfs -cat {self._quoted(document)} {self._quoted(file)}")
+        result = self._head.run(
+            f"f=$(mktemp); trap 'rm -f $f' EXIT; {both} >$f; code=$?\n"
+            f"{paths.ANY_PYTHON} - $f <<'SPLIT' && exit $code\n{_SPLIT}\nSPLIT\n",
+            check=False,
+            timeout=TIMEOUT,
+        )
+        first, second = (self._missing(path, result) for path in (document, file))
+        if not result.ok and not (first or second):
+            self._explain(document, result)
+        text, _, digest = result.stdout.strip().partition(" ")
+        return None if first else base64.b64decode(text), None if first or second else digest
+
+    def put(self, on_head: str, path: str, *, same: str = "") -> bool:
+        """Copy a file or folder of the head to storage, replacing what is there, visible at once.
+
+        A folder must be readable by the storage's user. `same` names a small file in it: where storage has
+        the same bytes under that name already, the folder there is left alone, since others may read it.
+
+        Returns:
+            Whether it was written.
+
+        Raises:
+            CommandFailed: there is no such file on the head, or storage refused it.
+            ServiceDown: the storage does not answer.
+        """
+        source, target = shlex.quote(on_head), self._quoted(path)
+        aside = self._quoted(f"{path.rstrip('/')}._UPLOADING_{token()}")
+        remove = "dfs -rm -r -f -skipTrash"
+        keep = ""
+        if same:
+            there = self._command(f"dfs -cat {self._quoted(f'{path}/{same}')}")
+            keep = f"! {there} 2>/dev/null | cmp -s - {shlex.quote(f'{on_head}/{same}')} || exit {_KEPT}"
+        return self._put(
+            path,
+            f"""{self._required(on_head)}
+if [ -d {source} ]; then
+    {keep}
+    drop() {{ {self._command(f"{remove} {aside}")} >/dev/null 2>&1; }}
+    trap drop EXIT
+    {self._command(f"dfs -mkdir -p {aside}")}
+    {self._command(f"dfs -put {source}/* {aside}/", glob=True)}
+    {self._command(f"{remove} {target}")} >/dev/null
+    {self._command(f"dfs -mv {aside} {target}")}
+    trap - EXIT
+else
+    {self._file(on_head, path)}
+fi
+""",
+        )
+
+    def put_new(self, files: Sequence[tuple[str, str]]) -> bool:
+        """Copy files of the head to storage, in this order, unless the last of them is there already.
+
+        Returns:
+            Whether they were written: of several callers at once, by the first.
+
+        Raises:
+            CommandFailed, ServiceDown: as for `put`.
+        """
+        last = files[-1][1]
+        lines = [f"! {self._command(f'dfs -test -e {self._quoted(last)}')} || exit {_KEPT}"]
+        for on_head, path in files:
+            lines += [self._required(on_head), self._file(on_head, path)]
+        return self._put(last, "\n".join(lines))
+
+    def _put(self, path: str, script: str) -> bool:
+        """Run a script that writes; it ends with `_KEPT` where it finds that nothing is to be written."""
+        # Two at once would take each other's file aside away, and all of them start on this head.
+        result = self._head.run(f"set -e\nexec 9>{_LOCK}; flock 9\n{script}", check=False, timeout=TIMEOUT)
+        if not result.ok and result.exit_code != _KEPT:
+            self._explain(path, result)
+        return result.ok
+
+    def _required(self, on_head: str) -> str:
+        source = shlex.quote(on_head)
+        return f"[ -e {source} ] || {{ echo {source}': {_MISSING} on the head' >&2; exit 1; }}"
+
+    def _file(self, on_head: str, path: str) -> str:
+        """Lines that copy one file; root opens it, so that its mode does not matter."""
+        # `-put` writes aside and renames by itself.
+        parent = self._quoted(path.rstrip("/").rpartition("/")[0])
+        write = f"{self._command(f'dfs -put -f - {self._quoted(path)}')} <{shlex.quote(on_head)}"
+        return f"{self._command(f'dfs -mkdir -p {parent}')}\n{write}"
+
+    def fetch(self, path: str, on_head: str) -> None:
+        """Copy a file or folder of storage to the head, owned by root, at once.
+
+        Raises:
+            CommandFailed: there is no such file, or the head's disk is full.
+            ServiceDown: the storage does not answer.
+        """
+        target = shlex.quote(on_head)
+        result = self._head.run(
+            f"""set -e
+mkdir -p "$(dirname {target})"
+aside=$(mktemp -d "$(dirname {target})/.fetch-XXXXXX"); trap 'rm -rf "$aside"' EXIT
+chown {self._user} "$aside"
+{self._command(f'dfs -get {self._quoted(path)} "$aside/got"')}
+chown -R root:root "$aside/got"
+# Somebody else may put theirs there at any moment: it is moved aside until this one stands there.
+tries=0
+until mv -T "$aside/got" {target} 2>/dev/null; do
+    tries=$((tries + 1)); [ $tries -lt 10 ] || exec mv -T "$aside/got" {target}
+    mv -T {target} "$aside/old-$tries" 2>/dev/null || true
+done
+""",
+            check=False,
+            timeout=TIMEOUT,
+        )
+        if not result.ok:
+            self._explain(path, result)
+
+    def remove(self, path: str) -> None:
+        """Remove a file or folder; nothing happens when there is none.
+
+        Raises:
+            CommandFailed: storage refused it.
+            ServiceDown: the storage does not answer.
+        """
+        result = self._run(f"dfs -rm -r -f -skipTrash {self._quoted(path)}")
+        if not result.ok:
+            self._explain(path, result)
+
+    def require_writable(self) -> None:
+        """Refuse a storage that cannot be written to; well under a second, unless its NameNode just started.
+
+        Raises:
+            ServiceDown: the NameNode is down or in safe mode, or no DataNode is alive.
+        """
+        where = urlsplit(self._uri)
+        if where.scheme != "hdfs":
+            return  # object stores have no such state; a refused write explains itself
+        host, port = where.hostname or "head", where.port or 8020
+        result = self._head.run(
+            f"{paths.ANY_PYTHON} - {shlex.quote(host)} {port} {NAMENODE_HTTP} {YOUNG_S} <<'STATE'\n"
+            f"{_STATE}\nSTATE\n",
+            timeout=YOUNG_S + 30,
+        )
+        state, _, rest = result.stdout.strip().partition(" ")
+        again = "then the same command again"
+        if state == "down":
+            raise ServiceDown(
+                self._uri,
+                f"its NameNode does not answer ({rest})",
+                f"Run `fab bootstrap`, which starts it, {again}; `fab doctor` says more.",
+            )
+        if state == "silent":
+            raise ServiceDown(
+                self._uri,
+                f"its NameNode does not say its state on port {NAMENODE_HTTP} ({rest})",
+                f"Run `fab doctor`, {again}.",
+            )
+        live, _, free = rest.partition(" ")
+        if live == "0":
+            raise ServiceDown(
+                self._uri,
+                "no DataNode is alive",
+                f"Run `fab bootstrap`, which starts them, {again}; `fab doctor` says more.",
+            )
+        if state.lower() == "safemode":
+            raise ServiceDown(
+                self._uri,
+                "HDFS is in safe mode and takes no writes",
+                "Wait for its DataNodes to report, or run on the head: "
+                f"sudo -u {paths.HDFS_USER} {paths.HDFS} dfsadmin -safemode leave",
+            )
+        if int(free or 0) <= 0:
+            raise ServiceDown(self._uri, "its disks are full", "Free space on the workers.")
+
+    def _missing(self, path: str, result: Result) -> bool:
+        """Whether the command said that there is no such file."""
+        return any(_MISSING in line and self.url(path) in line for line in _said(result))
+
+    def _quoted(self, path: str) -> str:
+        return shlex.quote(self.url(path))
+
+    def _command(self, words: str, *, glob: bool = False) -> str:
+        """`hdfs WORDS` as the storage's user; with `glob` the user's own shell expands the words."""
+        env = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}"
+        if glob:
+            return f"({env}; runuser -u {self._user} -- sh -c {shlex.quote(f'{paths.HDFS} {words}')})"
+        return f"({env}; exec runuser -u {self._user} -- {paths.HDFS} {words})"
+
+    def _run(self, words: str) -> Result:
+        return self._head.run(f"{self._command(words)} </dev/null", check=False, timeout=TIMEOUT)
+
+    def _explain(self, path: str, result: Result) -> NoReturn:
+        """Raise what the failure means: a storage that is down, a full disk, or the command's own words."""
+        self.require_writable()
+        meant = refusal(self._uri, result.stderr)
+        if meant is not None:
+            raise meant
+        why = (_said(result) or [f"status {result.exit_code}"])[-1]
+        fix = "Run `fab doctor`."
+        if "No space left on device" in result.stderr:
+            why, fix = "No space left on device", f"Free space on {self._head.node.name}."
+        raise CommandFailed(self.url(path), why, fix, exit_code=result.exit_code, output=result.tail)
+
+
+def _said(result: Result) -> list[str]:
+    """What a Hadoop command wrote to stderr, less its own warnings."""
+    return [
+        line for line in result.stderr.splitlines() if line.strip() and not re.search(r"(^|\s)WARN\s", line)
+    ]

@@ -1,0 +1,187 @@
+"""AWS's failures in our words: one line, and what to type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+    UnauthorizedSSOTokenError,
+)
+from moto import mock_aws
+from moto.core.authorization import enable_iam_authentication
+
+from bootstrap.clouds import aws
+from bootstrap.errors import ConfigError, ServiceDown
+from tests.offline import ReachedOut, no_credentials, offline
+
+__all__ = ["no_credentials", "offline"]
+
+pytestmark = pytest.mark.usefixtures("no_credentials")
+
+
+def refusal(code: str, message: str, operation: str = "DescribeInstances") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
+def said_of(error: Exception) -> ConfigError | ServiceDown:
+    with pytest.raises((ConfigError, ServiceDown)) as caught, aws.translate_errors("listing instances"):
+        raise error
+    return caught.value
+
+
+def who_am_i() -> None:
+    with aws.translate_errors("asking who this is"):
+        client = aws.session().client("sts", region_name="us-east-1", config=aws.RETRY)
+        client.get_caller_identity()
+
+
+def test_without_credentials_both_variables_are_named() -> None:
+    with pytest.raises(
+        ConfigError, match="neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY nor AWS_PROFILE"
+    ):
+        who_am_i()
+
+
+@pytest.mark.parametrize(
+    ("there", "missing"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    ],
+)
+def test_half_a_pair_in_the_environment_names_the_other_half(
+    there: str, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(there, "half")
+    with pytest.raises(ConfigError, match=rf"{missing} is not set.*`export {missing}=…`"):
+        who_am_i()
+
+
+def test_half_a_pair_is_said_before_any_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half")
+    with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY is not set"):
+        aws.session()
+
+
+def test_half_a_pair_in_a_profile_names_the_other_half(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "credentials").write_text("[default]\naws_access_key_id = AKIDEXAMPLE\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY is not set"):
+        who_am_i()
+
+
+def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(ConfigError, match=r"AWS_PROFILE: .*nobody.*list-profiles"):
+        aws.session()
+
+
+def test_an_unknown_access_key_and_a_wrong_secret_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_aws():
+        iam = boto3.client("iam", aws_access_key_id="root", aws_secret_access_key="root")
+        iam.create_user(UserName="ops")
+        key = iam.create_access_key(UserName="ops")["AccessKey"]["AccessKeyId"]
+        with enable_iam_authentication():
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANOBODYHASTHIS")
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+            with pytest.raises(ConfigError, match=r"does not know this access key \(AWS_ACCESS_KEY_ID"):
+                who_am_i()
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+            with pytest.raises(
+                ConfigError, match=r"the secret \(AWS_SECRET_ACCESS_KEY.*is not this access key's"
+            ):
+                who_am_i()
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "words"),
+    [
+        ("ExpiredToken", "The security token included in the request is expired", "have expired"),
+        ("RequestExpired", "Request has expired.", "have expired"),
+        ("AuthFailure", "AWS was not able to validate them", "has not enabled this region"),
+        ("SignatureDoesNotMatch", "Signature expired: 1 is now earlier than 2", "clock is wrong"),
+        ("RequestTimeTooSkewed", "The difference is too large", "clock is wrong"),
+    ],
+)
+def test_credentials_that_do_not_count_any_more_say_why(code: str, message: str, words: str) -> None:
+    error = said_of(refusal(code, message))
+    assert isinstance(error, ConfigError)
+    assert words in str(error)
+
+
+def test_a_session_that_is_over_is_begun_again_with_one_command() -> None:
+    assert "`aws sso login`" in said_of(UnauthorizedSSOTokenError()).fix
+
+
+@pytest.mark.parametrize(
+    ("message", "action"),
+    [
+        (
+            "You are not authorized to perform this operation. User: arn:aws:iam::1:user/ops is not "
+            "authorized to perform: ec2:DescribeImages because no identity-based policy allows the "
+            "ec2:DescribeImages action",
+            "ec2:DescribeImages (no identity-based policy allows the ec2:DescribeImages action)",
+        ),
+        (
+            "User: arn:aws:iam::1:user/ops is not authorized to perform: s3:PutObject on resource: "
+            '"arn:aws:s3:::b/k" with an explicit deny in a service control policy',
+            "s3:PutObject (with an explicit deny in a service control policy)",
+        ),
+        ("User: a is not authorized to perform: service-quotas:X.", "service-quotas:X"),
+        (
+            "You are not authorized to perform this operation. Encoded authorization failure message: 4GIOHl",
+            "DescribeInstances",
+        ),
+        ("", "DescribeInstances"),
+    ],
+)
+def test_a_lacking_right_is_named_as_policies_name_it(message: str, action: str) -> None:
+    error = said_of(refusal("UnauthorizedOperation", message))
+    assert isinstance(error, aws.Denied)
+    assert error.operation == "DescribeInstances"
+    assert error.why == f"these credentials may not {action}"
+    assert error.fix == f"Let an administrator allow `{action.split(maxsplit=1)[0]}`."
+
+
+def test_throttling_beyond_our_patience_asks_for_a_minute() -> None:
+    error = said_of(refusal("RequestLimitExceeded", "Request limit exceeded."))
+    assert isinstance(error, ServiceDown)
+    assert "throttles" in error.why
+    assert "Wait a minute" in error.fix
+
+
+def test_any_other_refusal_is_one_line_in_awss_words() -> None:
+    error = said_of(refusal("InvalidGroup.NotFound", "The group\n 'x' does not exist"))
+    assert isinstance(error, ServiceDown)
+    assert error.why == "DescribeInstances failed: The group 'x' does not exist (InvalidGroup.NotFound)"
+
+
+def test_no_way_to_aws_is_told_from_a_slow_answer() -> None:
+    assert isinstance(said_of(EndpointConnectionError(endpoint_url="https://ec2.nowhere")), aws.Offline)
+    slow = said_of(ReadTimeoutError(endpoint_url="https://ec2.slow"))
+    assert isinstance(slow, ServiceDown)
+    assert not isinstance(slow, aws.Offline)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(KeyError), aws.translate_errors("listing instances"):
+        {}["Reservations"]
+
+
+def test_no_test_can_reach_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    with pytest.raises(ReachedOut):
+        who_am_i()
+
+
+def test_a_code_is_read_from_awss_refusals_only() -> None:
+    assert aws.code_of(refusal("Throttling", "slow down")) == "Throttling"
+    assert aws.code_of(ValueError("Throttling")) == ""

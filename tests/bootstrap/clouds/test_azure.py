@@ -1,0 +1,236 @@
+"""Azure's failures in our words: one line, and what to type. The real client, and a stand-in on loopback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseTimeoutError,
+)
+
+from bootstrap.clouds import azure
+from bootstrap.cluster import ClusterDocument, HdInsight
+from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown, StackError
+from tests.bootstrap.hdinsight_cluster import arm, hdinsight
+from tests.cloud.arm import NAME, SUBSCRIPTION, Arm, closed_port
+from tests.offline import no_login
+from tools.environment import ROOT
+
+__all__ = ["arm", "hdinsight", "no_login"]
+
+STACK = "azure-west-europe"
+
+
+def ask(cluster: ClusterDocument, name: str = NAME) -> str:
+    """One question to Azure; the state of a cluster."""
+    given = cluster.members
+    assert isinstance(given, HdInsight)
+    with azure.translate_errors(f"looking at {name}", cluster.stack):
+        found = azure.management(given, azure.FAIL_FAST).clusters.get(given.resource_group, name)
+        assert found.properties is not None
+        return found.properties.cluster_state or ""
+
+
+def said_of(cluster: ClusterDocument, name: str = NAME) -> CaffeSparkError:
+    with pytest.raises(CaffeSparkError) as caught:
+        ask(cluster, name)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def words_for(error: Exception) -> CaffeSparkError:
+    with pytest.raises(CaffeSparkError) as caught, azure.translate_errors("listing hosts", STACK):
+        raise error
+    return caught.value
+
+
+def test_a_cluster_answers_and_no_token_is_sent_to_a_stand_in(arm: Arm, hdinsight: ClusterDocument) -> None:
+    assert ask(hdinsight) == "Running"
+    assert arm.asked == [("GET", f"/clusters/{NAME}")]
+    assert arm.tokens == []
+
+
+def test_a_cluster_that_is_gone_is_made_again_with_one_command(arm: Arm, hdinsight: ClusterDocument) -> None:
+    error = said_of(hdinsight, "caffe-gone")
+    assert isinstance(error, StackError)
+    assert "clusters/caffe-gone' under resource group" in error.why
+    assert f"`pulumi up --refresh --stack {STACK}`" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text", "kind", "words"),
+    [
+        (401, "ExpiredAuthenticationToken", "The access token expiry has passed.", ConfigError, "`az login`"),
+        (401, "InvalidAuthenticationTokenTenant", "Wrong issuer", ConfigError, "of another tenant"),
+        (404, "SubscriptionNotFound", "Subscription x was not found.", ConfigError, "`az account list`"),
+        (404, "ResourceGroupNotFound", "Resource group 'g' could not be found.", StackError, "pulumi up"),
+        (409, "MissingSubscriptionRegistration", "not registered", ConfigError, "az provider register"),
+        (400, "BadRequest", "The\nrequest is bad", ServiceDown, "it is refused: The request is bad (Bad"),
+        (500, "InternalServerError", "An error", ServiceDown, "it is refused: An error (InternalServer"),
+    ],
+)
+def test_each_refusal_says_what_to_type(
+    arm: Arm,
+    hdinsight: ClusterDocument,
+    status: int,
+    code: str,
+    text: str,
+    kind: type[CaffeSparkError],
+    words: str,
+) -> None:
+    arm.always = (status, code, text)
+    error = said_of(hdinsight)
+    assert type(error) is kind
+    assert words in str(error)
+
+
+@pytest.mark.parametrize(
+    ("action", "role"),
+    [
+        ("Microsoft.HDInsight/clusters/read", "Reader"),
+        ("Microsoft.HDInsight/clusters/executeScriptActions/action", "Contributor"),
+    ],
+)
+def test_a_lacking_right_names_the_role_the_login_and_where_it_is_given(
+    arm: Arm, hdinsight: ClusterDocument, action: str, role: str
+) -> None:
+    scope = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g"
+    arm.always = (
+        *(403, "AuthorizationFailed"),
+        f"The client 'ops@example.com' with object id '1-2-3' does not have authorization to perform action "
+        f"'{action}' over scope '{scope}' or the scope is invalid.",
+    )
+    error = said_of(hdinsight)
+    assert isinstance(error, azure.Denied)
+    assert error.operation == action
+    assert error.why == f"this login may not {action}"
+    assert f"`az role assignment create --assignee 1-2-3 --role {role} --scope {scope}`" in error.fix
+
+
+def test_a_refusal_without_the_usual_words_is_passed_on(arm: Arm, hdinsight: ClusterDocument) -> None:
+    arm.always = (403, "RequestDisallowedByPolicy", "A policy of the company says no.")
+    error = said_of(hdinsight)
+    assert isinstance(error, azure.Denied)
+    assert "A policy of the company says no" in error.why
+
+
+def test_a_throttled_question_is_asked_again(arm: Arm, hdinsight: ClusterDocument) -> None:
+    arm.refusals = [(429, "TooManyRequests", "slow down")]
+    assert ask(hdinsight) == "Running"
+    assert len(arm.asked) == 2
+
+
+def test_throttling_beyond_our_patience_asks_for_a_minute(arm: Arm, hdinsight: ClusterDocument) -> None:
+    arm.always = (429, "TooManyRequests", "slow down")
+    error = said_of(hdinsight)
+    assert isinstance(error, ServiceDown)
+    assert "throttles" in error.why
+    assert "Wait a minute" in error.fix
+    assert len(arm.asked) == 1 + azure.FAIL_FAST["retry_total"]
+
+
+def test_no_way_to_azure_is_said_within_seconds(
+    arm: Arm, hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(azure.ENDPOINT, f"http://127.0.0.1:{closed_port()}")
+    begun = time.monotonic()
+    error = said_of(hdinsight)
+    assert isinstance(error, azure.Offline)
+    assert "Connection refused" in error.why
+    assert time.monotonic() - begun < 5
+
+
+def test_a_sign_in_page_is_not_taken_for_azure(arm: Arm, hdinsight: ClusterDocument) -> None:
+    arm.sign_in_page = True
+    error = said_of(hdinsight)
+    assert isinstance(error, ServiceDown)
+    assert "what answers is not Azure" in error.why
+
+
+def test_no_answer_is_told_from_no_way() -> None:
+    slow = words_for(ServiceResponseTimeoutError("Read timed out. (read timeout=60)"))
+    assert isinstance(slow, ServiceDown)
+    assert not isinstance(slow, azure.Offline)
+    assert isinstance(words_for(ServiceRequestError("no route")), azure.Offline)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(KeyError), azure.translate_errors("listing hosts", STACK):
+        {}["hosts"]
+
+
+def test_a_code_is_read_from_azures_refusals_only() -> None:
+    assert azure.code_of(ValueError("ResourceNotFound")) == ""
+    assert azure.code_of(HttpResponseError("no answer")) == ""
+
+
+# ---- who is logged in: the real DefaultAzureCredential on a machine of nobody's
+
+
+def log_in() -> None:
+    with azure.translate_errors("looking at the cluster", STACK):
+        azure.credential().get_token("https://management.azure.com/.default")
+
+
+def test_nobody_logged_in_is_one_line_with_az_login(no_login: None) -> None:
+    with pytest.raises(ConfigError, match=r"nobody is logged in.*AZURE_CLIENT_SECRET.*Run `az login`\.$"):
+        log_in()
+
+
+def test_what_the_client_logs_of_it_is_not_printed_as_well(no_login: None) -> None:
+    program = "from bootstrap import azure; azure.credential().get_token('https://x/.default')"
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.stderr.startswith("Traceback")
+
+
+def test_half_of_a_service_principal_names_the_other_half(
+    no_login: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_CLIENT_ID", "1-2-3")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "half")
+    with pytest.raises(ConfigError, match=r"AZURE_TENANT_ID not set, and AZURE_CLIENT_SECRET is.*export"):
+        log_in()
+
+
+def test_a_login_that_is_over_says_why() -> None:
+    error = words_for(
+        ClientAuthenticationError(
+            "DefaultAzureCredential failed to retrieve a token.\nAttempted credentials:\n\t"
+            "AzureCliCredential: ERROR: AADSTS700082: The refresh token is too old. It was issued"
+        )
+    )
+    assert isinstance(error, ConfigError)
+    assert error.why.endswith("AADSTS700082: The refresh token is too old")
+    assert error.fix == "Run `az login`."
+
+
+def test_without_a_stand_in_the_client_asks_azure_itself(no_login: None) -> None:
+    given = HdInsight(
+        subscription=SUBSCRIPTION,
+        resource_group="g",
+        name=NAME,
+        region="r",
+        artifacts="wasbs://a@b",
+        worker_count=1,
+    )
+    client = azure.management(given)
+    assert client._client._base_url == "https://management.azure.com/"
+
+
+def test_what_preflight_asks_is_answered_too(arm: Arm, hdinsight: ClusterDocument) -> None:
+    given = hdinsight.members
+    assert isinstance(given, HdInsight)
+    locations = azure.management(given).locations
+    assert locations.check_name_availability(given.region, {"name": "free"}).name_available
+    assert locations.list_billing_specs(given.region).vm_sizes == ["Standard_E8_V3"]
+    (usage,) = locations.list_usages(given.region).value or []
+    assert (usage.current_value, usage.limit) == (8, 60)
+    assert locations.validate_cluster_create_request(given.region, {"name": "x"}).validation_errors == []

@@ -1,0 +1,205 @@
+"""Who is in a worker group: against moto's AWS in this process, and as pure functions."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from rich.console import Console
+
+from bootstrap.cluster import S3, AutoScalingGroup, Cluster, ClusterDocument
+from bootstrap.errors import StackError
+from bootstrap.inventory import autoscaling as fleet
+from bootstrap.inventory import resolve as discover
+from bootstrap.inventory.autoscaling import Fleet, Member, Report
+from tests.conftest import HOST_KEY
+
+REGION = "eu-west-1"
+BUCKET = "bucket"
+GROUP = AutoScalingGroup(name="caffe-spark-aws-workers", region=REGION, desired_capacity=2)
+
+
+@pytest.fixture
+def group(cluster_document: dict[str, object]) -> ClusterDocument:
+    """A cluster on AWS as its stack describes it: no worker is named, no host key known."""
+    head = {"name": "head", "address": "10.9.8.10", "ssh_target": "i-head", "instance": "i-head"}
+    storage = S3(uri=f"s3a://{BUCKET}", region=REGION)
+    return ClusterDocument.model_validate(
+        {**cluster_document, "head": head, "members": GROUP, "storage": storage}
+    )
+
+
+def report(instance: str, state: str = "ready", **changes: Any) -> Report:
+    given = {
+        "version": 1,
+        "instance": instance,
+        "name": f"ip-{instance}",
+        "address": "10.40.0.77",
+        "host_key": HOST_KEY,
+        "state": state,
+        "said": "",
+        "framework": "",
+        "at": datetime(2026, 11, 24, tzinfo=timezone.utc),
+    }
+    return Report.model_validate({**given, **changes})
+
+
+def member(instance: str, state: str | None = "ready", lifecycle: str = "InService", **said: Any) -> Member:
+    found = report(instance, state, **said) if state else None
+    return Member(instance, "g4dn.xlarge", "eu-west-1a", "spot", lifecycle, found)
+
+
+def seen(*members: Member, head: str = "ready", desired: int = 2, refusals: tuple[str, ...] = ()) -> Fleet:
+    return Fleet(report("i-head", head, name="head"), members, desired, refusals)
+
+
+# ---- pure
+
+
+def test_ready_members_become_the_clusters_workers(group: ClusterDocument) -> None:
+    found = discover.completed(group, seen(member("i-2"), member("i-1"), member("i-3", "booting")))
+    assert [node.name for node in found.workers] == ["ip-i-1", "ip-i-2"]
+    assert found.head.host_key == HOST_KEY
+    assert found.head.address == group.head.address, "what the head says of itself does not move it"
+
+
+def test_a_head_that_failed_is_told_with_its_own_reason(group: ClusterDocument) -> None:
+    fleet = Fleet(report("i-head", "failed", said="no mirror answers"), (), 2, ())
+    with pytest.raises(StackError, match=r"no mirror answers\. .*aws ssm start-session --target i-head"):
+        discover.completed(group, fleet)
+
+
+def test_without_workers_the_clouds_own_reason_is_given(group: ClusterDocument) -> None:
+    refusal = "12:00 UTC: Could not launch Spot Instances. UnfulfillableCapacity"
+    with pytest.raises(StackError, match=r"UnfulfillableCapacity.*fab workers"):
+        discover.completed(group, seen(refusals=(refusal,)))
+
+
+def test_a_worker_that_could_not_come_up_is_told_with_its_own_reason(group: ClusterDocument) -> None:
+    with pytest.raises(StackError, match="sha256 differs"):
+        discover.completed(group, seen(member("i-1", "failed", said="sha256 differs")))
+
+
+@pytest.mark.parametrize(
+    ("fleet", "settled"),
+    [
+        (seen(member("i-1"), member("i-2")), True),
+        (seen(member("i-1"), member("i-2", None, "Pending:Wait")), False),
+        (seen(member("i-1"), member("i-2", "booting")), False),
+        (seen(member("i-1"), member("i-2"), head="booting"), False),
+        (seen(member("i-1")), False),
+        (seen(member("i-1"), refusals=("no capacity",)), True),
+        (seen(member("i-1"), member("i-2", "failed")), True),
+    ],
+)
+def test_what_is_on_its_way_is_waited_for_and_nothing_else(fleet: Fleet, settled: bool) -> None:
+    assert fleet.settled is settled
+
+
+def test_members_that_the_group_takes_away_are_not_used() -> None:
+    assert seen(member("i-1", lifecycle="Terminating:Wait"), member("i-2", "left")).ready == ()
+
+
+def test_fixed_nodes_need_no_look(cluster: Cluster, cluster_document: dict[str, object]) -> None:
+    found = discover.resolve(ClusterDocument.model_validate(cluster_document), Console())
+    assert found == cluster == discover.resolve(cluster, Console())
+    assert [node.name for node in found.workers] == ["w1", "w2"]
+
+
+def test_changes_are_told_once_and_missing_capacity_is_not_waited_for(
+    group: ClusterDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = iter(
+        [
+            seen(member("i-1", "booting"), head="booting"),
+            seen(member("i-1", "booting"), head="booting"),
+            seen(member("i-1"), refusals=("12:00 UTC: no Spot capacity in eu-west-1a",)),
+        ]
+    )
+    monkeypatch.setattr(fleet, "look", lambda *_: next(looks))
+    monkeypatch.setattr(discover, "POLL", 0)
+    console = Console(file=io.StringIO(), width=200)
+    found = discover.resolve(group, console)
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(found.workers) == 1
+    assert said[0] == "workers  head booting; 1 booting of 2"
+    assert said[1] == "workers  head ready; 1 ready of 2"
+    assert said[2:] == ["capacity 12:00 UTC: no Spot capacity in eu-west-1a"]
+
+
+# ---- against moto
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty account, and credentials that are nobody's."""
+    for name in ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def instances(aws: None) -> list[str]:
+    """A group of two instances, and a bucket."""
+    boto3.client("s3", region_name=REGION).create_bucket(
+        Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    ec2 = boto3.client("ec2", region_name=REGION)
+    subnet = ec2.describe_subnets()["Subnets"][0]
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    template = ec2.create_launch_template(
+        LaunchTemplateName="t", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.micro"}
+    )["LaunchTemplate"]
+    scaling = boto3.client("autoscaling", region_name=REGION)
+    scaling.create_auto_scaling_group(
+        AutoScalingGroupName=GROUP.name,
+        LaunchTemplate={"LaunchTemplateId": template["LaunchTemplateId"]},
+        MinSize=0,
+        MaxSize=2,
+        DesiredCapacity=2,
+        VPCZoneIdentifier=subnet["SubnetId"],
+    )
+    found = scaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]["Instances"]
+    return sorted(one["InstanceId"] for one in found)
+
+
+def says(key: str, document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    boto3.client("s3", region_name=REGION).put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+def test_reports_are_matched_to_instances_by_the_clouds_own_id(
+    group: ClusterDocument, instances: list[str]
+) -> None:
+    first, second = instances
+    says(f"cluster/nodes/AROA1:{first}/node.json", report(first).model_dump(mode="json"))
+    # Somebody else's report under its own key: what it claims to be counts for nothing.
+    says(f"cluster/nodes/AROA1:{second}/node.json", report(first, name="head").model_dump(mode="json"))
+    says("cluster/nodes/AROA2:i-head/node.json", report("i-head", name="head").model_dump(mode="json"))
+    says("cluster/nodes/AROA1:i-gone/node.json", report("i-gone").model_dump(mode="json"))
+    found = fleet.look(group, GROUP)
+    assert found.head is not None
+    assert found.head.instance == "i-head"
+    states = {member.instance: member.state for member in found.members}
+    assert states == {first: "ready", second: "starting"}
+    assert (found.desired_capacity, found.refusals) == (2, ())
+    assert discover.completed(group, found).workers[0].name == f"ip-{first}"
+
+
+def test_a_report_of_another_version_counts_as_none(group: ClusterDocument, instances: list[str]) -> None:
+    says(f"cluster/nodes/AROA1:{instances[0]}/node.json", {"version": 2})
+    assert {member.report for member in fleet.look(group, GROUP).members} == {None}
+
+
+def test_a_group_that_is_gone_is_named(group: ClusterDocument, aws: None) -> None:
+    with pytest.raises(StackError, match=r"no Auto Scaling group caffe-spark-aws-workers.*pulumi up"):
+        fleet.look(group, GROUP)

@@ -1,0 +1,121 @@
+"""Scripts and user data that machines bring themselves up with. That they do is proven end to end."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import subprocess
+from typing import Any
+
+import pytest
+
+from bootstrap import paths
+from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument
+from bootstrap.engine.plan import order, plan_node
+from bootstrap.engine.render import render
+from bootstrap.engine.role import load_role
+from bootstrap.join import user_data as boot
+from bootstrap.join.user_data import Boot
+
+
+@pytest.fixture
+def group(cluster_document: dict[str, object]) -> ClusterDocument:
+    """A cluster whose workers come and go, on S3."""
+    return ClusterDocument.model_validate(
+        {
+            **cluster_document,
+            "head": {"name": "head", "address": "10.9.8.10"},
+            "members": AutoScalingGroup(name="workers", region="eu-west-1", desired_capacity=2),
+            "storage": S3(uri="s3a://bucket", region="eu-west-1"),
+        }
+    )
+
+
+def settings(**changes: Any) -> Boot:
+    given: dict[str, Any] = {
+        "role": "worker",
+        "region": "eu-west-1",
+        "bucket": "bucket",
+        "script_key": "cluster/bootstrap/worker-0123.sh",
+        "sha256": "0" * 64,
+        "ssh_user": "ubuntu",
+        "authorized_key": "ssh-ed25519 AAAA",
+        "role_id": "AROA1",
+        "autoscaling_group": "workers",
+    }
+    return Boot(**{**given, **changes})
+
+
+def test_one_script_serves_every_worker(group: ClusterDocument) -> None:
+    script = boot.rendered(group, "worker", {})
+    for node in ("w7", "w8"):
+        other = group.head.model_copy(update={"name": node, "address": f"10.1.1.{node[1]}"})
+        roles = order([load_role(name) for name in group.roles])
+        assert render(plan_node(roles, group, other, {})) == script
+    assert "any-worker" not in script
+    assert "192.0.2.1" not in script
+
+
+def test_the_script_of_a_worker_is_none_for_the_head(group: ClusterDocument) -> None:
+    head, worker = (boot.rendered(group, role, {}) for role in ("head", "worker"))
+    assert "spark-master" in head
+    assert "spark-master.service" not in worker
+    assert "10.9.8.10 head" in worker
+
+
+def test_a_worker_without_a_way_out_takes_packages_through_the_head(group: ClusterDocument) -> None:
+    walled = group.model_copy(update={"package_proxy": True})
+    script = boot.rendered(walled, "worker", {})
+    assert script.index("10.9.8.10:3142") < script.index("openjdk-17-jre-headless")
+    assert "3142" not in boot.rendered(group, "worker", {})
+
+
+def test_a_script_is_named_by_its_content() -> None:
+    assert boot.script_key("head", "ab" * 32) == f"{paths.BOOT_SCRIPTS}/head-abababababababab.sh"
+
+
+def test_the_framework_script_unpacks_what_the_manifest_says(group: ClusterDocument) -> None:
+    given = {
+        "framework_key": "k" * 20,
+        "framework_sha256": "5" * 64,
+        "framework_uri": "s3a://bucket/frameworks/caffe/k/caffe.tar.gz",
+        "framework_packages": ["libgloo0"],
+        "framework_distribution": "debian-12",
+    }
+    script = boot.framework_script(group, given)
+    assert "5" * 64 in script
+    assert "s3a://bucket/frameworks/caffe/k/caffe.tar.gz" in script
+    assert "libgloo0" in script
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_user_data_is_shell_that_ec2_takes(role: boot.Kind) -> None:
+    text = boot.user_data(settings(role=role))
+    assert len(text.encode()) < boot.LIMIT
+    assert text.startswith("#!/bin/sh\n")
+    parsed = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, check=False)
+    assert parsed.returncode == 0, parsed.stderr
+    program = text.split("<<'BOOT'\n")[1].split("\nBOOT\n")[0]
+    ast.parse(program, feature_version=(3, 8))
+
+
+def test_user_data_holds_no_secret(group: ClusterDocument) -> None:
+    script = boot.rendered(group, "worker", {})
+    assert group.spark_secret.get_secret_value() in script
+    text = boot.user_data(settings(sha256=hashlib.sha256(script.encode()).hexdigest()))
+    assert group.spark_secret.get_secret_value() not in text
+
+
+def test_only_members_of_a_group_watch_for_a_notice() -> None:
+    assert "caffe-spark-watch.service" in boot.user_data(settings())
+    assert "caffe-spark-watch.service" not in boot.user_data(settings(role="head", autoscaling_group=""))
+
+
+def test_without_a_key_of_ours_nobodys_authorized_keys_are_touched() -> None:
+    assert "authorized_keys" not in boot.user_data(settings(authorized_key=""))
+
+
+def test_buckets_of_aws_are_part_of_the_host_name_and_others_of_the_path() -> None:
+    assert settings().settings()["bucket_url"] == "https://bucket.s3.eu-west-1.amazonaws.com"
+    own = settings(endpoint="http://10.0.0.1:7070").settings()
+    assert own["bucket_url"] == "http://10.0.0.1:7070/bucket"

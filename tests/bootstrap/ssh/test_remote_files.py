@@ -1,0 +1,97 @@
+"""Files over SSH, against a server in this process: two operators send, or fetch, the same one at once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from bootstrap.cluster import Cluster
+from bootstrap.errors import CommandFailed
+from bootstrap.ssh import remote as remote_module
+from bootstrap.ssh.remote import SshRemote, connect
+from infra.keys import SshKeyProvider
+from tests.at_once import at_once
+from tests.bootstrap.ssh_server import Door, Server
+
+ROUNDS = 4
+# A moment between a command's start and its effect, in which the other operator's runs.
+SLOW = '#!/bin/sh\nsleep 0.0$(($$ % 5))\nexec {program} "$@"\n'
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What stands for the node's /tmp."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(remote_module, "SCRATCH", str(folder))
+    return folder
+
+
+@pytest.fixture
+def operators(tmp_path: Path, scratch: Path, cluster: Cluster) -> Iterator[list[SshRemote]]:
+    """Two connections to one node; its `chown` succeeds whoever runs the tests, and `mv` takes its time."""
+    pair = SshKeyProvider().create({"purpose": "operator"}).outs
+    fakes = tmp_path / "bin"
+    fakes.mkdir()
+    for name, script in (
+        ("chown", "#!/bin/sh\n"),
+        ("mv", SLOW.format(program=shutil.which("mv"))),
+        ("install", '#!/bin/sh\nfor last; do file=$before; before=$last; done; exec cp "$file" "$last"\n'),
+    ):
+        (fakes / name).write_text(script)
+        (fakes / name).chmod(0o755)
+    server = Server()
+    server.door = Door(pair["public_key"], {"PATH": f"{fakes}:/usr/bin:/bin"})
+    there = server.holds(cluster, pair["private_key"], server.host_key)
+    with ExitStack() as stack:
+        stack.callback(server.close)
+        yield [stack.enter_context(connect(there, there.head)) for _ in range(2)]
+
+
+def test_a_file_that_two_send_at_once_is_one_of_theirs_and_nothing_is_left_beside_it(
+    operators: list[SshRemote], scratch: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "over there" / "a file"
+    texts = [name * 50_000 for name in (b"a", b"b")]
+    for _ in range(ROUNDS):
+        at_once(
+            *(
+                lambda remote=remote, text=text: remote.put(text, str(target))
+                for remote, text in zip(operators, texts, strict=True)
+            )
+        )
+        assert target.read_bytes() in texts
+        assert [*target.parent.iterdir(), *scratch.iterdir()] == [target]
+
+
+def test_a_file_that_two_fetch_to_one_place_at_once_is_whole(
+    operators: list[SshRemote], scratch: Path, tmp_path: Path
+) -> None:
+    source, here = tmp_path / "source", tmp_path / "here" / "file"
+    source.write_bytes(b"x" * 300_000)
+    for _ in range(ROUNDS):
+        at_once(*(lambda remote=remote: remote.get(str(source), here) for remote in operators))
+        assert here.read_bytes() == source.read_bytes()
+        assert [*here.parent.iterdir(), *scratch.iterdir()] == [here]
+
+
+def test_a_file_that_cannot_be_put_leaves_nothing_behind(
+    operators: list[SshRemote], scratch: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "over there" / "a target"
+    (target / "in the way").mkdir(parents=True)
+    with pytest.raises(CommandFailed):
+        operators[0].put(b"text", str(target))
+    assert [*target.parent.iterdir(), *scratch.iterdir()] == [target]
+
+
+def test_a_file_that_cannot_be_fetched_leaves_nothing_behind(
+    operators: list[SshRemote], scratch: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CommandFailed):
+        operators[0].get(str(tmp_path / "none"), tmp_path / "here" / "file")
+    assert [*(tmp_path / "here").glob("*"), *scratch.iterdir()] == []

@@ -1,0 +1,327 @@
+"""Blob storage from the operator's machine: azure-storage-blob against a real blob server (Azurite)."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import itertools
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob import ContainerClient
+from pydantic import SecretStr
+
+from bootstrap.clouds import azure
+from bootstrap.cluster import Blob, Cluster, ClusterDocument
+from bootstrap.errors import CaffeSparkError, ConfigError, StackError
+from bootstrap.script_actions.action import ScriptAction
+from bootstrap.storage.blob import Blobs, upload
+from bootstrap.storage.hadoop import blob
+from tests.at_once import at_once
+from tests.bootstrap.hdinsight_cluster import ACCOUNT as HDINSIGHT_ACCOUNT
+from tests.bootstrap.hdinsight_cluster import hdinsight
+from tests.cloud.arm import closed_port
+from tests.cloud.servers import ACCOUNT, ACCOUNT_KEY, BlobServer, azurite
+
+__all__ = ["azurite", "hdinsight"]
+
+NAMES = itertools.count(1)
+OTHER_KEY = base64.b64encode(b"another").decode()
+SCRIPT = ScriptAction("framework", "#!/bin/sh\necho hello\n")
+
+
+def with_blobs(cluster: Cluster, container: str, server: str, key: str | None = ACCOUNT_KEY) -> Cluster:
+    uri = f"wasb://{container}@{ACCOUNT}.blob.core.windows.net"
+    access = Blob(uri=uri, key=SecretStr(key) if key is not None else None, server=server)
+    return cluster.model_copy(update={"storage": access})
+
+
+@pytest.fixture
+def served(cluster: Cluster, azurite: BlobServer) -> Cluster:
+    """A cluster whose storage is an empty container of a server of our own."""
+    container = f"files-{next(NAMES)}"
+    azurite.container(container)
+    return with_blobs(cluster, container, azurite.server)
+
+
+@pytest.fixture
+def blobs(served: Cluster) -> Blobs:
+    return Blobs.of(served)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the client's tries."""
+    none = {"initial_backoff": 0, "increment_base": 0, "random_jitter_range": 0}
+    monkeypatch.setattr(blob, "_OPTIONS", {**blob._OPTIONS, **none})
+
+
+def said_of(blobs: Blobs) -> set[CaffeSparkError]:
+    """What every way of asking raises; the same for all."""
+    caught = []
+    for ask in (
+        lambda: blobs.read("x"),
+        lambda: blobs.exists("x"),
+        blobs.list,
+        lambda: blobs.write("x", b""),
+        lambda: blobs.update("x", lambda _: b""),
+    ):
+        with pytest.raises(CaffeSparkError) as info:
+            ask()
+        assert "\n" not in str(info.value)
+        caught.append(info.value)
+    assert len({str(one) for one in caught}) == 1
+    return set(caught)
+
+
+# ---- what is there
+
+
+def test_a_file_written_is_read_back_byte_for_byte(blobs: Blobs) -> None:
+    data = bytes(range(256)) * 40
+    blobs.write("cluster/with space.json", data)
+    assert blobs.read("/cluster/with space.json") == data
+    assert blobs.exists("cluster/with space.json")
+
+
+def test_what_is_not_there_reads_as_none(blobs: Blobs) -> None:
+    assert blobs.read("nothing") is None
+    assert not blobs.exists("nothing")
+    assert blobs.list("nothing") == []
+
+
+def test_a_file_written_twice_is_the_second_one(blobs: Blobs) -> None:
+    blobs.write("x", b"first")
+    blobs.write("x", b"2nd")
+    assert blobs.read("x") == b"2nd"
+
+
+def test_of_what_several_add_to_one_file_at_once_nothing_is_lost(blobs: Blobs) -> None:
+    def add(number: int) -> None:
+        blobs.update("list", lambda before: (before or b"") + b"%d\n" % number)
+
+    at_once(*(functools.partial(add, number) for number in range(6)))
+    assert sorted((blobs.read("list") or b"").split()) == [b"%d" % number for number in range(6)]
+
+
+def test_a_file_that_needs_no_change_is_not_written(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs.write("x", b"first")
+    monkeypatch.setattr(ContainerClient, "upload_blob", lambda *_, **__: pytest.fail("it was written"))
+    blobs.update("x", lambda before: None if before == b"first" else b"")
+    blobs.update("nothing", lambda before: before)
+
+
+def test_files_below_a_prefix_are_listed_in_order(blobs: Blobs) -> None:
+    for path in ("nodes/b.json", "nodes/a.json", "nodes-not/c.json", "d.json"):
+        blobs.write(path, b"")
+    assert blobs.list("/nodes/") == ["nodes/a.json", "nodes/b.json"]
+    assert len(blobs.list()) == 4
+
+
+def test_a_path_has_a_uri_that_hadoop_knows(served: Cluster) -> None:
+    assert Blobs.of(served).url("/cluster/x") == f"{served.shared_storage}/cluster/x"
+
+
+# ---- scripts
+
+
+def test_a_script_lies_where_its_uri_says(served: Cluster, blobs: Blobs) -> None:
+    uri = upload(served, SCRIPT)
+    assert uri == f"{served.shared_storage}/{SCRIPT.path}"
+    assert blobs.read(SCRIPT.path) == SCRIPT.script.encode()
+
+
+def test_the_same_script_is_put_once(served: Cluster, blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = upload(served, SCRIPT)
+    monkeypatch.setattr(Blobs, "write", lambda *_: pytest.fail("it was put again"))
+    assert upload(served, SCRIPT) == uri
+
+
+def test_another_text_that_lies_there_under_its_name_is_replaced(served: Cluster, blobs: Blobs) -> None:
+    blobs.write(SCRIPT.path, b"#!/bin/sh\necho evil\n")
+    upload(served, SCRIPT)
+    assert blobs.read(SCRIPT.path) == SCRIPT.script.encode()
+
+
+def test_another_text_of_the_same_action_has_a_uri_of_its_own(served: Cluster) -> None:
+    assert upload(served, SCRIPT) != upload(served, ScriptAction("framework", "#!/bin/sh\n"))
+
+
+def test_hdinsights_scripts_lie_in_the_container_of_artefacts(
+    hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(Blobs, "read", lambda blobs, _: asked.append(blobs.client) or SCRIPT.script.encode())
+    monkeypatch.setattr(azure, "credential", Token)
+    uri = upload(hdinsight, SCRIPT)
+    assert uri == f"wasbs://artifacts@{HDINSIGHT_ACCOUNT}.blob.core.windows.net/{SCRIPT.path}"
+    assert asked[0].url == f"https://{HDINSIGHT_ACCOUNT}.blob.core.windows.net/artifacts"
+
+
+# ---- refusals, from a real server
+
+
+def test_a_wrong_account_key_is_said_whatever_is_asked(served: Cluster, azurite: BlobServer) -> None:
+    container = served.shared_storage[7:].partition("@")[0]
+    for error in said_of(Blobs.of(with_blobs(served, container, azurite.server, OTHER_KEY))):
+        assert isinstance(error, ConfigError)
+        assert "does not take the stack's key for it" in error.why
+        assert error.fix.startswith("Run `fab bootstrap --stack dev`")
+
+
+def test_a_container_that_is_missing_is_no_missing_file(served: Cluster, azurite: BlobServer) -> None:
+    for error in said_of(Blobs.of(with_blobs(served, "nowhere", azurite.server))):
+        assert isinstance(error, StackError)
+        assert str(error).startswith(f"wasb://nowhere@{ACCOUNT}.blob.core.windows.net: there is no such")
+
+
+def test_a_server_that_is_down_is_said_at_once(cluster: Cluster, no_pauses: None) -> None:
+    down = Blobs.of(with_blobs(cluster, "files", f"127.0.0.1:{closed_port()}"))
+    with pytest.raises(azure.Offline, match=r"it does not answer: .*Connection refused.*`fab doctor`"):
+        down.read("x")
+
+
+# ---- refusals that only Azure has
+
+
+class Token:
+    """Nobody's credential."""
+
+    def get_token(self, *_: str, **__: Any) -> None:
+        raise AssertionError("not to be asked")
+
+
+class Refused:
+    """A failure as azure-storage-blob raises it."""
+
+    def __init__(self, status: int, code: str, message: str = "") -> None:
+        kind = ResourceNotFoundError if status == 404 else HttpResponseError
+        self.error = kind(message or code)
+        self.error.status_code, self.error.error_code = status, code  # type: ignore[attr-defined]
+
+    def list_blob_names(self, **_: Any) -> list[str]:
+        raise self.error
+
+    primary_hostname = f"{HDINSIGHT_ACCOUNT}.blob.core.windows.net"
+
+
+def refused(keyed: bool, status: int, code: str, message: str = "") -> CaffeSparkError:
+    mend = "`pulumi up --refresh --stack s`"
+    client: Any = Refused(status, code, message)
+    with pytest.raises(CaffeSparkError) as caught:
+        Blobs("wasbs://c@caffewest.blob.core.windows.net", "s", client, mend, keyed=keyed).list()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("keyed", "status", "code", "kind", "words"),
+    [
+        (
+            True,
+            403,
+            "AuthenticationFailed",
+            ConfigError,
+            "Run `pulumi up --refresh --stack s`, which reads it",
+        ),
+        (
+            False,
+            403,
+            "AuthorizationPermissionMismatch",
+            azure.Denied,
+            "`Storage Blob Data Contributor` on the",
+        ),
+        (True, 403, "AuthorizationFailure", ConfigError, "network rules keep this machine out"),
+        (True, 403, "KeyBasedAuthenticationNotPermitted", ConfigError, "the storage account takes no keys"),
+        (True, 404, "ContainerNotFound", StackError, "there is no such container"),
+        (True, 503, "ServerBusy", CaffeSparkError, "Wait a minute"),
+    ],
+)
+def test_each_of_azures_refusals_says_what_to_type(
+    keyed: bool, status: int, code: str, kind: type[CaffeSparkError], words: str
+) -> None:
+    error = refused(keyed, status, code)
+    assert isinstance(error, kind)
+    assert words in str(error)
+
+
+def test_who_is_kept_out_by_network_rules_is_told_which_setting_lets_them_in() -> None:
+    error = refused(True, 403, "AuthorizationFailure")
+    assert "`adminCidrs`, then run `pulumi up --refresh --stack s`" in error.fix
+
+
+def test_a_renewed_key_does_not_cost_a_cluster_of_hdinsight_unawares() -> None:
+    assert "look at `pulumi preview --stack s` first" in refused(True, 403, "AuthenticationFailed").fix
+
+
+def test_a_clock_that_is_wrong_is_not_taken_for_a_wrong_key() -> None:
+    error = refused(True, 403, "AuthenticationFailed", "Request date header too old: 'Tue, 24 Nov 2026'")
+    assert "this machine's clock is wrong" in str(error)
+
+
+def test_an_account_that_no_name_server_knows_is_named(
+    hdinsight: ClusterDocument, no_pauses: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    access = hdinsight.storage.model_copy(update={"key": SecretStr(ACCOUNT_KEY)})
+    with pytest.raises(azure.Offline, match=r"no name server knows caffewest\.blob\.core\.windows\.net"):
+        Blobs.of(hdinsight.model_copy(update={"storage": access})).read("x")
+
+
+# ---- which account, which way in
+
+
+def client_of(cluster: ClusterDocument, uri: str | None = None) -> ContainerClient:
+    return Blobs.of(cluster, uri).client
+
+
+def test_without_a_key_the_operators_own_login_is_used(
+    hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = Token()
+    monkeypatch.setattr(azure, "credential", lambda: token)
+    assert client_of(hdinsight).credential is token
+    assert not Blobs.of(hdinsight).keyed
+
+
+def test_the_key_of_one_account_is_not_given_to_another(
+    hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(azure, "credential", Token)
+    access = hdinsight.storage.model_copy(update={"key": SecretStr(ACCOUNT_KEY)})
+    keyed = hdinsight.model_copy(update={"storage": access})
+    assert Blobs.of(keyed).keyed
+    assert not Blobs.of(keyed, "wasbs://scripts@another.blob.core.windows.net").keyed
+
+
+def test_an_account_with_a_name_space_answers_by_its_blob_name(
+    hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(azure, "credential", Token)
+    url = client_of(hdinsight, "abfss://files@lake.dfs.core.windows.net").url
+    assert url == "https://lake.blob.core.windows.net/files"
+
+
+@pytest.mark.parametrize(
+    "uri", ["hdfs://head:9000", "wasbs://account.blob.core.windows.net", "https://c@a", "wasb://c@", "x"]
+)
+def test_what_is_no_uri_of_blob_storage_is_refused(cluster: Cluster, uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"no URI of blob storage \(wasbs://CONTAINER@ACCOUNT"):
+        Blobs.of(cluster, uri)
+
+
+@pytest.mark.parametrize("key", ["", "no key!", None])
+def test_a_key_that_is_none_is_said_before_anything_is_asked(cluster: Cluster, key: str | None) -> None:
+    with pytest.raises(ConfigError, match="the account's key in the stack is no key"):
+        Blobs.of(with_blobs(cluster, "files", "127.0.0.1:1", key))
+
+
+def test_a_key_is_in_no_message(served: Cluster, azurite: BlobServer, tmp_path: Path) -> None:
+    for error in said_of(Blobs.of(with_blobs(served, "nowhere", azurite.server, OTHER_KEY))):
+        assert OTHER_KEY not in str(error)
+        assert OTHER_KEY not in repr(error)
