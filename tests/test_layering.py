@@ -55,3 +55,14 @@ def test_infra_takes_of_bootstrap_what_is_listed_and_nothing_else() -> None:
     unlisted = {module: files for module, files in takes.items() if module not in INFRA_TAKES}
     assert unlisted == {}, "add the module to INFRA_TAKES with its reason, or do without it"
     assert set(INFRA_TAKES) - set(takes) == set(), "no longer needed: take it off the list"
+
+
+def test_everything_in_jobs_but_its_tasks_is_held_away_from_provisioning() -> None:
+    declared = (ROOT / "pyproject.toml").read_text()
+    parts = {
+        path.stem
+        for path in (ROOT / "jobs").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    for part in parts - {"__init__", "tasks"}:
+        assert f'"jobs.{part}",' in declared, "add it to the contract in pyproject.toml"

@@ -33,8 +33,8 @@ def make_context(config: AzureConfig, stack: str, subscription: str) -> StackCon
     provider = azure_native.Provider(
         "azure",
         location=config.region,
-        # The login of `bootstrap.clouds.azure`: else the provider would read ARM_CLIENT_ID and its like in place
-        # of AZURE_CLIENT_ID's, and see no managed identity. It then needs a subscription named.
+        # The login of `bootstrap.clouds.azure`: else the provider would read ARM_CLIENT_ID and its like in
+        # place of AZURE_CLIENT_ID's, and see no managed identity. It then needs a subscription named.
         use_default_azure_credential=True,
         subscription_id=subscription,
         disable_pulumi_partner_id=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import paths
-from bootstrap.storage.hadoop import hadoop as storage
+from bootstrap.storage import hadoop as storage
 from jobs.backends import head_records as records
 
 PROGRAMS = {"state": storage._STATE, "split": storage._SPLIT, "list": records._LIST}

@@ -256,7 +256,7 @@ def test_a_script_that_fails_on_one_node_is_told_with_its_words(yarn_stack: Stac
 
 def test_a_script_is_ended_at_the_limit(yarn_stack: Stack, console: Console) -> None:
     from bootstrap.script_actions import nodes
-    from bootstrap.storage.hadoop import blob
+    from bootstrap.storage import blob
 
     endless = action("endless", "echo working; sleep 600", roles=("headnode",))
     cluster = yarn_stack.cluster()

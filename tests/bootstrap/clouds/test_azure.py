@@ -184,7 +184,7 @@ def test_nobody_logged_in_is_one_line_with_az_login(no_login: None) -> None:
 
 
 def test_what_the_client_logs_of_it_is_not_printed_as_well(no_login: None) -> None:
-    program = "from bootstrap import azure; azure.credential().get_token('https://x/.default')"
+    program = "from bootstrap.clouds import azure; azure.credential().get_token('https://x/.default')"
     ran = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -18,8 +18,8 @@ from bootstrap.clouds import azure
 from bootstrap.cluster import Blob, Cluster, ClusterDocument
 from bootstrap.errors import CaffeSparkError, ConfigError, StackError
 from bootstrap.script_actions.action import ScriptAction
+from bootstrap.storage import blob
 from bootstrap.storage.blob import Blobs, upload
-from bootstrap.storage.hadoop import blob
 from tests.at_once import at_once
 from tests.bootstrap.hdinsight_cluster import ACCOUNT as HDINSIGHT_ACCOUNT
 from tests.bootstrap.hdinsight_cluster import hdinsight

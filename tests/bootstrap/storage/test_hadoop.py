@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import CommandFailed, ServiceDown
+from bootstrap.storage import hadoop as storage_module
 from bootstrap.storage.hadoop import SharedStorage
-from bootstrap.storage.hadoop import hadoop as storage_module
 from tests.at_once import at_once
 from tests.bootstrap.local_node import HDFS, LocalNode
 

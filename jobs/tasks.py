@@ -1,0 +1,122 @@
+"""Fabric tasks of `jobs`: submit, attach, status, logs, kill."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fabric import task
+from invoke.context import Context
+
+from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line, print_whole
+from bootstrap.errors import ConfigError
+from bootstrap.framework import require_persisted
+from bootstrap.inventory.resolve import resolve
+from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, document_of, provision, same_stack
+from jobs import capacity
+from jobs.backends.registry import LIVY, Backends
+from jobs.datasets.prepare import ensure_data
+from jobs.run.logs import show
+from jobs.run.run import attach as attach_to
+from jobs.run.run import kill as kill_job
+from jobs.run.run import run_job
+from jobs.run.status import status as status_table
+from jobs.spec import JobSpec
+from tools.environment import ROOT
+
+RESULTS = ROOT / "results"
+JOB_HELP = "job id, as submit-mnist printed it"
+
+
+def backends_of(stack: str | None) -> Backends:
+    """Return the backends of a stack's cluster; its nodes are resolved when a backend needs them."""
+    document = document_of(stack)
+    return Backends(document, lambda: resolve(document, console, wait=False))
+
+
+@task(
+    help={
+        "stack": STACK_HELP,
+        "spec": "job specification to run",
+        "executors": "instead of the specification's",
+        "iterations": "instead of the solver's max_iter",
+        "recipe": RECIPE_HELP,
+        "livy": "on HDInsight: through its job server, by HTTPS alone, with the framework that is there",
+    }
+)
+@expected_errors_in_one_line
+def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
+    context: Context,
+    stack: str | None = None,
+    spec: str = "jobs/specs/mnist.yaml",
+    executors: int | None = None,
+    iterations: int | None = None,
+    recipe: str | None = None,
+    livy: bool = False,
+) -> None:
+    """Train on Spark, stream progress, bring back accuracy and features."""
+    job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
+    job = job.with_overrides(executors=executors, iterations=iterations)
+    same = same_stack(stack)
+    if livy and recipe:
+        raise ConfigError(
+            f"--livy --recipe {recipe}",
+            "Livy's jobs run on the framework that the cluster has",
+            f"Run `fab build-headnode --recipe {recipe}{same}`, then this without --recipe.",
+        )
+    if livy:
+        with backends_of(stack) as backends:
+            backend = backends.get(LIVY)
+            run_job(backend, job, require_persisted(backends.document), console, RESULTS)
+        return
+    cluster = cluster_of(stack)
+    capacity.check(job, cluster)
+    framework = provision(cluster, chosen_recipe(context, cluster, recipe))
+    ensure_data(cluster, job, console)
+    with Backends.of(cluster) as backends:
+        run_job(backends.default, job, framework.key, console, RESULTS)
+    console.print(
+        f"Next: `fab doctor{same}`, another `fab submit-mnist{same}`, or `pulumi destroy{same}`",
+        soft_wrap=True,
+    )
+
+
+@task(positional=["job"], help={"job": JOB_HELP, "stack": STACK_HELP})
+@expected_errors_in_one_line
+def attach(_: Context, job: str, stack: str | None = None) -> None:
+    """Follow a job that was left running, and bring back its results."""
+    with backends_of(stack) as backends:
+        attach_to(backends, job, console, RESULTS)
+
+
+@task(help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def status(_: Context, stack: str | None = None) -> None:
+    """List the jobs that the cluster runs and has run, with their progress."""
+    with backends_of(stack) as backends:
+        print_whole(status_table(backends))
+
+
+@task(
+    positional=["job"],
+    help={
+        "job": JOB_HELP,
+        "executor": "that executor's log; else the driver's",
+        "follow": "go on until the job ends",
+        "stack": STACK_HELP,
+    },
+)
+@expected_errors_in_one_line
+def logs(
+    _: Context, job: str, executor: int | None = None, follow: bool = False, stack: str | None = None
+) -> None:
+    """Show the log of a job's driver, or of one of its executors, while it runs and after its end."""
+    with backends_of(stack) as backends:
+        show(backends, job, print, executor=executor, follow=follow)
+
+
+@task(positional=["job"], help={"job": JOB_HELP, "stack": STACK_HELP})
+@expected_errors_in_one_line
+def kill(_: Context, job: str, stack: str | None = None) -> None:
+    """End a job that runs, with everything that it has started anywhere."""
+    with backends_of(stack) as backends:
+        kill_job(backends, job, console)
