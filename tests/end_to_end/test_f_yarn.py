@@ -10,6 +10,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -178,16 +179,17 @@ def test_a_refusal_of_the_driver_is_told_in_its_own_words(
 
 
 def test_a_resource_manager_that_is_down_is_told_in_seconds(yarn_stack: Stack, trained_on_yarn: Said) -> None:
-    from bootstrap.ssh.remote import connect
-    from jobs import preflight
+    from jobs.backends.yarn import YarnBackend
     from jobs.spec import JobSpec
 
     spec = JobSpec.from_file(ROOT / "jobs" / "specs" / "mnist.yaml")
-    cluster = yarn_stack.cluster()
-    with unit_stopped(yarn_stack, "head", "yarn-resourcemanager"), connect(cluster, cluster.head) as head:
+    with (
+        unit_stopped(yarn_stack, "head", "yarn-resourcemanager"),
+        closing(YarnBackend(yarn_stack.cluster())) as backend,
+    ):
         began = time.monotonic()
         with pytest.raises(Exception, match=r"ResourceManager does not answer.*fab bootstrap"):
-            preflight.spark(head, cluster, spec)
+            backend.require_capacity(spec)
         assert time.monotonic() - began < 30
     eventually(lambda: running_nodes(yarn_stack) == {"w1", "w2"}, "both nodes are back")
 
@@ -195,16 +197,17 @@ def test_a_resource_manager_that_is_down_is_told_in_seconds(yarn_stack: Stack, t
 def test_a_dead_node_manager_is_named_before_anything_is_submitted(
     yarn_stack: Stack, trained_on_yarn: Said
 ) -> None:
-    from bootstrap.ssh.remote import connect
-    from jobs import preflight
+    from jobs.backends.yarn import YarnBackend
     from jobs.spec import JobSpec
 
     spec = JobSpec.from_file(ROOT / "jobs" / "specs" / "mnist.yaml")
-    cluster = yarn_stack.cluster()
-    with unit_stopped(yarn_stack, "w2", "yarn-nodemanager"), connect(cluster, cluster.head) as head:
+    with (
+        unit_stopped(yarn_stack, "w2", "yarn-nodemanager"),
+        closing(YarnBackend(yarn_stack.cluster())) as backend,
+    ):
         eventually(lambda: "w2" not in str(manager(yarn_stack, "nodes?states=RUNNING")), "YARN misses w2", 90)
         with pytest.raises(Exception, match=r"executors: 2.*NodeManager on w2 is .*fab bootstrap"):
-            preflight.spark(head, cluster, spec)
+            backend.require_capacity(spec)
     eventually(lambda: running_nodes(yarn_stack) == {"w1", "w2"}, "both nodes are back")
 
 
