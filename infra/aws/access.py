@@ -1,4 +1,4 @@
-"""How the operator reaches the head: by Session Manager, or by SSH where `adminCidrs` let it in. Pure."""
+"""Commands that connect the operator to the head: Session Manager, or SSH if `adminCidrs` allow it. Pure."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Final
 from infra.keys import ssh_command
 
 SPARK_UI: Final = 8080
-"""Spark's pages: on the head, at its cluster address and nowhere else."""
+"""Port of Spark's web UI, which listens on the head's cluster address only."""
 
 
 @dataclass(frozen=True)
 class Commands:
-    """What to type: `shell` for one on the head, `spark_ui` for a tunnel to http://localhost:8080."""
+    """Commands to type: `shell` opens a shell on the head, `spark_ui` a tunnel to http://localhost:8080."""
 
     shell: str
     spark_ui: str
 
 
 def proxy_command(region: str) -> str:
-    """What SSH runs to reach an instance's id (`%h`) and port (`%p`).
+    """Return SSH's ProxyCommand for an instance id (`%h`) and port (`%p`).
 
     https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-getting-started-enable-ssh-connections.html
     """
@@ -29,7 +29,7 @@ def proxy_command(region: str) -> str:
 
 
 def by_session(region: str, instance: str, address: str) -> Commands:
-    """Through Session Manager; needs no key, since AWS itself asks who is calling."""
+    """Return the commands through Session Manager; they need no key, since AWS authenticates the caller."""
     shell = f"aws ssm start-session --target {instance} --region {region}"
     tunnel = "--document-name AWS-StartPortForwardingSessionToRemoteHost"
     ports = f"host={address},portNumber={SPARK_UI},localPortNumber={SPARK_UI}"
@@ -37,6 +37,7 @@ def by_session(region: str, instance: str, address: str) -> Commands:
 
 
 def by_ssh(stack: str, account: str, address: str, key_file: str | None) -> Commands:
-    """Over SSH; `account` is USER@PUBLIC_ADDRESS, `key_file` the operator's where the key is theirs."""
+    """Return the commands over SSH; `account` is USER@PUBLIC_ADDRESS, `key_file` the operator's own key, if
+    any."""
     ssh = ssh_command(stack, key_file)
     return Commands(f"{ssh} {account}", f"{ssh} -N -L {SPARK_UI}:{address}:{SPARK_UI} {account}")

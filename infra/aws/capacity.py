@@ -1,8 +1,9 @@
-"""How many workers the group has, said to it once its lifecycle hooks are there.
+"""Size of the workers' Auto Scaling group, set once its lifecycle hooks exist.
 
-A group that is made with a number launches machines at once, and those of the first seconds would have no
-hooks: nobody would replace one that does not come up. Pulumi's `initial_lifecycle_hooks` are for that, but
-the service that the cross-check (docs/aws.md) runs against forgets a group's types on the way.
+A group that is created with a desired capacity launches instances at once, and the first ones would have no
+hooks: an instance that does not come up would not be replaced. Pulumi's `initial_lifecycle_hooks` are meant
+for this, but the service that the cross-check (docs/aws.md) runs against then loses the group's instance
+types.
 """
 
 from __future__ import annotations
@@ -19,21 +20,22 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
 SIZES: Final = {"least": "MinSize", "most": "MaxSize", "desired": "DesiredCapacity"}
-"""Property, as stacks have it in their state → AWS's parameter.
+"""Property, as named in the state of existing stacks → AWS's parameter.
 
-All three go in one call: one by one, a new maximum may lie below the old minimum."""
+All three are set in one call: one by one, a new maximum may be below the old minimum.
+"""
 
 
 class CapacityProvider(Provider):
-    """The least, the greatest and the desired number of an Auto Scaling group's machines."""
+    """Minimum, maximum and desired size of an Auto Scaling group."""
 
     def create(self, props: Props) -> CreateResult:
-        """Say them; the group acts on it in its own time."""
+        """Set the sizes; the group scales in its own time."""
         _set(props)
         return CreateResult(id_=str(props["group"]), outs=dict(props))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """What the group has been told meanwhile, by whomever; gone when the group is."""
+        """Read the group's current sizes, whoever set them; an empty id if the group does not exist."""
         from bootstrap.clouds import aws
 
         with aws.translate_errors(f"looking at the Auto Scaling group {id_}"):
@@ -45,18 +47,19 @@ class CapacityProvider(Provider):
         return ReadResult(id_=id_, outs={**props, **{size: group[key] for size, key in SIZES.items()}})
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Other numbers, or another group of the same name."""
+        """Compare the sizes, and the ARN: another group may have the same name."""
         differs = changed(olds, news, (*SIZES, "arn"))
         return DiffResult(changes=bool(differs), replaces=[], stables=[], delete_before_replace=False)
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
-        """As at first."""
+        """Apply the new sizes."""
         _set(news)
         return UpdateResult(outs=dict(news))
 
 
 class Capacity(Resource, module="aws", name="Capacity"):
-    """Let it depend on the group's hooks. `arn` is the group's: it tells one from its successor."""
+    """Size of an Auto Scaling group; depend on the group's hooks. `arn` tells the group from its
+    replacement."""
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ def _set(props: Props) -> None:
     with aws.translate_errors(f"telling the Auto Scaling group {props['group']} its size"):
         _client(props).update_auto_scaling_group(
             AutoScalingGroupName=props["group"],
-            # Numbers travel as floating-point ones.
+            # Pulumi passes numbers as floats.
             MinSize=int(props["least"]),
             MaxSize=int(props["most"]),
             DesiredCapacity=int(props["desired"]),

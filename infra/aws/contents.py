@@ -1,8 +1,8 @@
-"""What becomes of a bucket's content when its stack is destroyed.
+"""Contents of the stack's bucket, and their deletion with the stack.
 
-AWS removes no bucket that holds anything, and says so in words that help nobody. Here the last step of
-`pulumi destroy` empties the bucket of what only machines needed, and refuses to take along what people may
-want, unless the stack's file says `forceDestroy: true` at that moment: not when the bucket was made.
+AWS does not delete a bucket with objects in it, and its error does not help. This resource is the last step
+of `pulumi destroy`: it deletes what only machines needed, and refuses to delete what people may want, unless
+the stack file says `forceDestroy: true` at that moment, whatever it said when the bucket was created.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 OF_MACHINES: Final = ("cluster/", "tmp/")
-"""What is worth nothing once the machines are gone: their scripts, their reports, their scratch files."""
+"""Folders that are worthless without the machines: their scripts, reports and scratch files."""
 BATCH: Final = 1000
-"""Keys that S3 lists, and removes, at once."""
+"""Maximum number of keys that S3 lists or deletes in one call."""
 
 
 class BucketContentsProvider(Provider):
-    """Everything in a bucket; nothing to make, something to take away."""
+    """Contents of a bucket: nothing to create, but objects to delete."""
 
     def create(self, props: Props) -> CreateResult:
-        """Nothing: machines and jobs fill the bucket."""
+        """Create nothing: machines and jobs fill the bucket."""
         return CreateResult(id_=str(props["bucket"]), outs=dict(props))
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Another bucket has another content; that of the old one is judged when it goes."""
+        """Replace the resource for another bucket; the old bucket's contents are checked when it is
+        deleted."""
         return replace_if(["bucket"] if olds["bucket"] != news["bucket"] else [])
 
     def delete(self, _id: str, props: Props) -> None:
@@ -51,7 +52,8 @@ class BucketContentsProvider(Provider):
 
 
 class BucketContents(Resource, module="aws", name="BucketContents"):
-    """A bucket's content. What depends on it is deleted before: let all that bills by the hour do so."""
+    """Contents of a bucket. Resources that depend on it are deleted first: make those that bill by the hour
+    depend on it."""
 
     def __init__(
         self,
@@ -67,10 +69,10 @@ class BucketContents(Resource, module="aws", name="BucketContents"):
 
 
 def refuse(bucket: str, stack: str, objects: Iterable[tuple[str, int]]) -> None:
-    """Refuse to remove objects, given as (key, bytes), that people may want. Pure.
+    """Refuse to delete objects, given as (key, bytes), that people may want. Pure.
 
     Raises:
-        StackError: there are some; with what they are and how to remove them.
+        StackError: there are such objects; the error lists them and says how to delete them.
     """
     kept = [(key, size) for key, size in objects if not key.startswith(OF_MACHINES)]
     if not kept:
@@ -90,14 +92,14 @@ def _current(client: S3Client, bucket: str) -> Iterator[tuple[str, int]]:
             for entry in page.get("Contents", ()):
                 yield entry["Key"], entry["Size"]
     except client.exceptions.NoSuchBucket:
-        return  # removed by hand
+        return  # deleted by hand
 
 
 def _empty(client: S3Client, bucket: str) -> None:
-    """Remove every object, every older version and every marker of what was deleted."""
+    """Delete every object, every old version and every delete marker."""
     removed = 0
     try:
-        # Always the first page: what was on it is gone when the next one is asked for.
+        # Always the first page: its entries are gone when the next one is requested.
         while batch := _versions(client, bucket):
             done = client.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
             for error in done.get("Errors", ()):

@@ -1,4 +1,4 @@
-"""The head: one machine on demand, at a fixed private address that workers know before it is there."""
+"""Head node: one on-demand instance with a fixed private address that workers know in advance."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from infra.aws.machine import METADATA, VOLUME
 
 @dataclass(frozen=True)
 class HeadNodeArgs:
-    """What the head is made from."""
+    """Arguments of the head node."""
 
     name: str
-    """What consoles show."""
+    """Name tag, as shown in the console."""
     # machine
     instance_type: str
     image: pulumi.Input[str]
@@ -26,23 +26,25 @@ class HeadNodeArgs:
     user_data: pulumi.Input[str]
     key_pair: str | None
     protect: bool
-    """Refuse to terminate it, also for `pulumi destroy`."""
+    """Enable termination protection, which `pulumi destroy` does not override."""
     # network
     subnet_id: pulumi.Input[str]
     address: str
     security_group_id: pulumi.Input[str]
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Of the machine and of its volume, which the provider's own do not reach in every version."""
+    """Tags of the instance and its volume; the provider's default tags do not reach the volume in every
+    version."""
     after: Sequence[pulumi.Resource] = ()
-    """What has to be there when it boots."""
+    """Resources that must exist when the instance boots."""
 
 
 class HeadNode(pulumi.ComponentResource):
-    """The head. It has a public address for its way out; what may come in is the security group's matter.
+    """The head node. Its public address is for outgoing traffic; the security group decides what comes in.
 
-    Another image or subnet makes another head. The old one has the address, so it goes first, and with it
-    what lies on its disk alone; the framework and all data are in shared storage, and workers find the new
-    one by themselves. Another type or volume size changes it in place; a new type restarts it.
+    Another image or subnet replaces the instance. The old one is deleted first, since it has the address, and
+    everything that is only on its disk is lost; the framework and all data are in shared storage, and workers
+    find the new head by themselves. Another instance type or volume size changes it in place; a new type
+    restarts it.
     """
 
     instance_id: pulumi.Output[str]
@@ -78,9 +80,9 @@ class HeadNode(pulumi.ComponentResource):
                 parent=self,
                 depends_on=[*args.after, *args.identity.ready],
                 delete_before_replace=True,
-                # AWS takes new user data only from a machine that is stopped, and cloud-init runs it at the
-                # first boot only: every change of a role would restart the head for nothing. `fab bootstrap`
-                # brings changes to it; its first script stays in the bucket for its next boot.
+                # AWS changes user data of stopped instances only, and cloud-init runs it at the first boot
+                # only: every change of a role would restart the head for nothing. `fab bootstrap` applies
+                # such changes; the first script stays in the bucket for the next boot.
                 ignore_changes=["user_data"],
             ),
         )

@@ -1,7 +1,7 @@
-"""Who machines are: a role for the head and one for workers, each with what its own work needs.
+"""IAM roles of the head and the workers, each with the permissions that its own work needs.
 
-Nodes hold no keys: the instance metadata service gives them an hour's credentials of their role. The policies
-are pure functions, so that tests can ask them what they allow and what not.
+Nodes store no keys: the instance metadata service issues temporary credentials of their role. The policies
+are pure functions, so that tests can check what they allow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ READ: Final = ("s3:GetObject",)
 WRITE: Final = ("s3:PutObject",)
 CHANGE: Final = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
 OWN_REPORT: Final = f"{paths.NODES}/${{aws:userid}}/*"
-"""`aws:userid` of an EC2 role is ROLE_ID:INSTANCE_ID, so no machine can speak for another one."""
+"""`aws:userid` of an EC2 role is ROLE_ID:INSTANCE_ID, so that an instance cannot write another one's
+report."""
 
 ASSUME: Final = {
     "Version": "2012-10-17",
@@ -36,7 +37,7 @@ ASSUME: Final = {
 
 @dataclass(frozen=True)
 class IdentityArgs:
-    """`bucket_arn`: of the stack's shared storage."""
+    """`bucket_arn` is that of the stack's shared storage."""
 
     stack: str
     bucket_arn: pulumi.Input[str]
@@ -44,18 +45,18 @@ class IdentityArgs:
 
 @dataclass(frozen=True)
 class Machine:
-    """A role as instances use it; `role_id` is the first half of their `aws:userid`."""
+    """A role as instances use it; `role_id` is the first part of their `aws:userid`."""
 
     profile_name: pulumi.Output[str]
     profile_arn: pulumi.Output[str]
     role_name: pulumi.Output[str]
     role_id: pulumi.Output[str]
     ready: tuple[pulumi.Resource, ...]
-    """What has to be there before a machine asks for credentials."""
+    """Resources that must exist before an instance requests credentials."""
 
 
 class Identity(pulumi.ComponentResource):
-    """Both roles, their policies and their instance profiles."""
+    """Both roles with their policies and instance profiles."""
 
     head: Machine
     worker: Machine
@@ -97,7 +98,7 @@ class Identity(pulumi.ComponentResource):
 
 
 def head_policy(bucket_arn: str) -> dict[str, Any]:
-    """The head: fills shared storage, publishes frameworks, submits jobs."""
+    """Return the head's policy: it fills shared storage, publishes frameworks and submits jobs."""
     folders = ("frameworks", "data", "jobs", "tmp", "user", paths.FRAMEWORK_SCRIPTS)
     return _document(
         _list(bucket_arn),
@@ -110,7 +111,7 @@ def head_policy(bucket_arn: str) -> dict[str, Any]:
 
 
 def worker_policy(bucket_arn: str) -> dict[str, Any]:
-    """A worker: reads frameworks and data, writes results."""
+    """Return a worker's policy: it reads frameworks and data, and writes results."""
     read, written = ("frameworks", "data", paths.FRAMEWORK_SCRIPTS), ("jobs", "tmp")
     return _document(
         _list(bucket_arn),
@@ -124,7 +125,7 @@ def worker_policy(bucket_arn: str) -> dict[str, Any]:
 
 
 def lifecycle_policy(group_arn: str) -> dict[str, Any]:
-    """A worker, once its Auto Scaling group is there: says to it that it has come, or that it may go."""
+    """Return a worker's policy for its Auto Scaling group: it completes lifecycle actions."""
     return _document(
         {
             "Sid": "ComeAndGo",
@@ -136,9 +137,9 @@ def lifecycle_policy(group_arn: str) -> dict[str, Any]:
 
 
 def session_manager() -> Statement:
-    """What the SSM agent needs for sessions, and no more.
+    """Return the permissions that the SSM agent needs for sessions, and no more.
 
-    AWS's own AmazonSSMManagedInstanceCore would let machines read every parameter of the account besides.
+    AWS's own AmazonSSMManagedInstanceCore would also let instances read every parameter of the account.
     https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html
     """
     return {
@@ -151,13 +152,13 @@ def session_manager() -> Statement:
             "ssmmessages:OpenControlChannel",
             "ssmmessages:OpenDataChannel",
         ],
-        # These actions know no resources.
+        # These actions do not support resources.
         "Resource": "*",
     }
 
 
-# "Folders": S3A asks whether a folder is a file (HEAD on its bare name). S3 answers 403, not 404, to who may
-# not read such a key, and `hdfs dfs -mkdir` would fail in an empty bucket.
+# "Folders": S3A checks whether a folder is a file (HEAD on its bare name). S3 answers 403 instead of 404 to a
+# caller that may not read such a key, and `hdfs dfs -mkdir` would fail in an empty bucket.
 def _document(*statements: Statement) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": list(statements)}
 

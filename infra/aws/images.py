@@ -1,8 +1,8 @@
-"""Which machine images the stack runs: the newest ones when it is made, and the same ones ever after.
+"""Machine images of the stack: the newest ones at the first `pulumi up`, pinned from then on.
 
-AWS's public parameters move with every release. An `up` that followed them would replace the head, so the ids
-found by the first `up` are pinned in Pulumi.STACK.yaml, and every later `up` reads them there. A newer image
-is asked for by `pulumi config rm workerAmi` (or headAmi), then `pulumi up`.
+AWS's public parameters change with every release. An `up` that followed them would replace the head, so the
+ids found by the first `up` are pinned in Pulumi.STACK.yaml, and every later `up` reads them there. To
+upgrade, run `pulumi config rm workerAmi` (or headAmi), then `pulumi up`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from infra.provider import Props, Provider, changed, say
 from infra.settings import stack_file
 
 if TYPE_CHECKING:
-    # Providers run in a process of their own, on every `up`; these would make each start slower.
+    # Every `up` starts provider processes; these imports would slow them down.
     import pulumi_aws as aws
 
     from infra.aws.settings.config import AwsConfig
@@ -28,24 +28,25 @@ KEYS: Final = {"head": "headAmi", "worker": "workerAmi"}
 
 
 class ImagePinsProvider(Provider):
-    """Two lines of the stack's configuration."""
+    """Image pins: two settings in the stack file."""
 
     def create(self, props: Props) -> CreateResult:
-        """Write what the file does not say yet."""
+        """Write the pins that the file does not have yet."""
         return CreateResult(id_=str(props["stack"]), outs=_pin(props))
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Another image was asked for, or the file lost a pin, and the newest image is still the same."""
+        """Report a change if another image is requested, or the file lost a pin while the newest image is
+        still the same."""
         differs = changed(olds, news, KEYS) or unpinned(news)
         return DiffResult(changes=bool(differs), replaces=[], stables=[], delete_before_replace=False)
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
-        """As at first."""
+        """Write the changed pins."""
         return UpdateResult(outs=_pin(news))
 
 
 class ImagePins(Resource, module="aws", name="ImagePins"):
-    """The pins of a stack; they stay in its file when it is destroyed. `images`: role → id, once pinned."""
+    """Image pins of a stack; they stay in its file when it is destroyed. `images` maps role → pinned id."""
 
     images: pulumi.Output[dict[str, str]]
 
@@ -64,7 +65,7 @@ class ImagePins(Resource, module="aws", name="ImagePins"):
 
 @dataclass(frozen=True)
 class Images:
-    """Image ids of both roles; machines wait for `pins`: none exists whose image is not written down."""
+    """Image ids of both roles; instances depend on `pins`, so that none runs an image that is not pinned."""
 
     head: pulumi.Output[str]
     worker: pulumi.Output[str]
@@ -72,14 +73,14 @@ class Images:
 
 
 def resolve(config: AwsConfig, stack: str, provider: aws.Provider) -> Images:
-    """The configured images, or the newest ones of the distribution in the region."""
+    """Return the configured images, or the newest ones of the distribution in the region."""
     head = _image("head", config.head_ami, config, provider)
     worker = _image("worker", config.worker_ami, config, provider)
     return Images(head, worker, ImagePins("images", stack=stack, head=head, worker=worker))
 
 
 def unpinned(wanted: Mapping[str, Any]) -> dict[str, str]:
-    """The keys that the stack's file lacks or has other values for, with the values that they should have."""
+    """Return the pins that the stack file lacks or has with other values."""
     said = stack_file.read(wanted["stack"])
     return {key: wanted[role] for role, key in KEYS.items() if said.get(key) != wanted[role]}
 

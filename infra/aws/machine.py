@@ -1,4 +1,4 @@
-"""What every machine of the stack has: instance metadata by tokens only, an encrypted root volume. Pure."""
+"""Options of every instance: IMDSv2 only, an encrypted root volume. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, TypedDict
 
 
 class Metadata(TypedDict):
-    """Keywords of the instance's and of the launch template's options."""
+    """Keyword arguments shared by the instance's and the launch template's metadata options."""
 
     http_endpoint: str
     http_tokens: str
@@ -17,7 +17,7 @@ class Metadata(TypedDict):
 METADATA: Final[Metadata] = {
     "http_endpoint": "enabled",
     "http_tokens": "required",
-    # A container on the machine must not take the machine's role.
+    # A container on the instance must not get the instance's role.
     "http_put_response_hop_limit": 1,
     "instance_metadata_tags": "enabled",
 }
@@ -30,4 +30,4 @@ ROOT_DEVICES: Final = {
     "ubuntu-24.04": "/dev/sda1",
     "debian-12": "/dev/xvda",
 }
-"""Distribution → root device of its images: under another name a launch template adds an empty disk."""
+"""Distribution → root device of its images; under another name a launch template adds an empty disk."""

@@ -1,4 +1,5 @@
-"""The stack's network: a VPC over the region's zones, public subnets for a head, private ones for workers."""
+"""Network of the stack: a VPC with a public subnet for the head and private ones for workers, in several
+zones."""
 
 from __future__ import annotations
 
@@ -20,12 +21,12 @@ ANYWHERE: Final = "0.0.0.0/0"
 HTTPS: Final = 443
 MAX_ROLE_PREFIX: Final = 38
 FLOW_LOG_DAYS: Final = 14
-"""CloudWatch asks for storage by the month; flow logs are for looking at what has just happened."""
+"""CloudWatch bills storage by the month; flow logs serve to look at recent traffic."""
 
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    """`egress`: how private subnets reach the outside (see `infra.aws.settings.config`)."""
+    """`egress` is how private subnets reach the internet (see `infra.aws.settings.config`)."""
 
     stack: str
     region: str
@@ -35,11 +36,12 @@ class NetworkArgs:
 
 
 class Network(pulumi.ComponentResource):
-    """VPC, subnets, routes, endpoints. Machines depend on all of it: who boots before finds no way out."""
+    """VPC, subnets, routes, endpoints. Instances depend on all of it: one that boots earlier has no way
+    out."""
 
     vpc_id: pulumi.Output[str]
     public_subnet_ids: list[pulumi.Output[str]]
-    """In the plan's order; the head's address is of the first one."""
+    """In the plan's order; the first one has the head's address."""
     private_subnet_ids: list[pulumi.Output[str]]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -49,14 +51,14 @@ class Network(pulumi.ComponentResource):
         self._vpc = aws.ec2.Vpc(
             f"{name}-vpc",
             cidr_block=str(args.plan.cidr),
-            # Interface endpoints answer under the services' own names only with both.
+            # Private DNS of interface endpoints requires both.
             enable_dns_support=True,
             enable_dns_hostnames=True,
             tags=self._named("vpc"),
             opts=self._child,
         )
         self.vpc_id = self._vpc.id
-        # Whatever is made in this VPC without a group of its own can then talk to nobody.
+        # Resources without a security group of their own can then communicate with nothing.
         aws.ec2.DefaultSecurityGroup(
             f"{name}-default-group", vpc_id=self.vpc_id, tags=self._named("unused"), opts=self._child
         )
@@ -73,7 +75,7 @@ class Network(pulumi.ComponentResource):
             gateway_id=gateway.id,
             opts=self._child,
         )
-        # Free of charge, and frameworks, data and snapshots do not pay a NAT gateway for each byte.
+        # Free of charge; otherwise frameworks, data and snapshots would pay a NAT gateway for each byte.
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
             vpc_id=self.vpc_id,
@@ -98,11 +100,12 @@ class Network(pulumi.ComponentResource):
         )
 
     def _named(self, part: str) -> dict[str, str]:
-        """For people who look at the console; whose a thing is, the provider's default tags say."""
+        """Return the Name tag, for the console; the provider's default tags identify the stack."""
         return {"Name": full_name(self._args.stack, part)}
 
     def _subnets(self, kind: Kind) -> tuple[aws.ec2.RouteTable, list[pulumi.Output[str]]]:
-        """A subnet of that kind in each zone, and their route table, which has no way out yet."""
+        """Create a subnet of that kind in each zone, and their route table, which has no default route
+        yet."""
         table = aws.ec2.RouteTable(
             f"{self._name}-{kind}", vpc_id=self.vpc_id, tags=self._named(kind), opts=self._child
         )
@@ -113,7 +116,7 @@ class Network(pulumi.ComponentResource):
                 vpc_id=self.vpc_id,
                 availability_zone=planned.zone,
                 cidr_block=str(getattr(planned, kind)),
-                # A machine that wants a public address asks for it itself.
+                # An instance that needs a public address requests it itself.
                 map_public_ip_on_launch=False,
                 tags=self._named(f"{kind}-{planned.zone}"),
                 opts=self._child,
@@ -128,7 +131,8 @@ class Network(pulumi.ComponentResource):
         return table, made
 
     def _nat(self, private: aws.ec2.RouteTable, gateway: aws.ec2.InternetGateway) -> None:
-        """One NAT gateway for all zones: each costs by the hour, and workers are spot machines anyway."""
+        """Create one NAT gateway for all zones: each costs by the hour, and workers are spot instances
+        anyway."""
         address = aws.ec2.Eip(f"{self._name}-nat", domain="vpc", tags=self._named("nat"), opts=self._child)
         nat = aws.ec2.NatGateway(
             f"{self._name}-nat",
@@ -146,7 +150,8 @@ class Network(pulumi.ComponentResource):
         )
 
     def _endpoints(self) -> None:
-        """In one zone, since each costs by the hour and zone; private names lead there from every zone."""
+        """Create interface endpoints in one zone, since each costs by the hour and zone; private DNS resolves
+        them in all."""
         cidr = str(self._args.plan.cidr)
         group = aws.ec2.SecurityGroup(
             f"{self._name}-endpoints",
@@ -180,7 +185,7 @@ class Network(pulumi.ComponentResource):
             )
 
     def _flow_logs(self) -> None:
-        """Who talked to whom, for two weeks; encrypted by CloudWatch's own key."""
+        """Enable flow logs, kept for two weeks and encrypted with CloudWatch's own key."""
         group = aws.cloudwatch.LogGroup(
             f"{self._name}-flows",
             name_prefix=f"{full_name(self._args.stack, 'flows')}-",
@@ -210,7 +215,7 @@ class Network(pulumi.ComponentResource):
 
 
 def flow_logs_trust(vpc_arn: str) -> str:
-    """Who may take the role: the flow logs of the VPC's own account."""
+    """Return the trust policy: flow logs of the VPC's own account may assume the role."""
     account = vpc_arn.split(":")[4]
     return _policy(
         {
@@ -222,13 +227,14 @@ def flow_logs_trust(vpc_arn: str) -> str:
 
 
 def flow_logs_policy(group_arn: str) -> str:
-    """To write into one log group."""
+    """Return the policy that allows writing to one log group."""
     return _policy(
         {
             "Action": ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
             "Resource": [group_arn, f"{group_arn}:*"],
         },
-        # Knows no resources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
+        # Supports no resources:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html
         {"Action": "logs:DescribeLogGroups", "Resource": "*"},
     )
 

@@ -1,8 +1,8 @@
-"""Which addresses a VPC's subnets get: CIDR arithmetic. Pure.
+"""Address plan of a VPC: CIDR arithmetic. Pure.
 
 A range is cut into eighths. A zone's private subnet is an eighth; its public one, for a head and a NAT
-gateway, is an eighth of the last eighth. So a zone's subnets depend on its place in the list alone, and
-a zone more, at the end, moves nobody.
+gateway, is an eighth of the last eighth. A zone's subnets thus depend only on its place in the list, and
+appending a zone changes no other.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Final
 
 LARGEST: Final = 16
-"""Prefix lengths of a range that can be planned: AWS takes none larger …"""
+"""Prefix length of the largest range: AWS allows no larger VPC."""
 SMALLEST: Final = 22
-"""… and with less than this a public subnet would be smaller than AWS's smallest, a /28.
+"""Prefix length of the smallest range: below, a public subnet would be smaller than AWS's minimum, a /28.
 https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
 MAX_ZONES: Final = 7
 ENDPOINTS: Final = ("ssm", "ssmmessages", "ec2messages", "autoscaling")
-"""Interface endpoints that stand in for a NAT gateway; each takes an address of the first private subnet."""
+"""Interface endpoints that replace a NAT gateway; each takes an address of the first private subnet."""
 RESERVED: Final = 5
-"""Addresses of every subnet that AWS keeps: the first four and the last."""
+"""Addresses that AWS reserves in every subnet: the first four and the last."""
 HEAD: Final = 10
-"""The head's number in the public subnet of the first zone."""
+"""Index of the head's address in the public subnet of the first zone."""
 _CUT: Final = 3
 
 
@@ -45,20 +45,21 @@ class NetworkPlan:
 
     @property
     def head_address(self) -> IPv4Address:
-        """The head's fixed private address."""
+        """Fixed private address of the head."""
         return self.subnets[0].public[HEAD]
 
     @property
     def capacity(self) -> int:
-        """How many machines the private subnets hold together."""
+        """Number of instances that the private subnets hold together."""
         return sum(subnet.private.num_addresses - RESERVED for subnet in self.subnets)
 
 
 def plan(cidr: IPv4Network, zones: Sequence[str]) -> NetworkPlan:
-    """The subnets of `zones` in the range `cidr`.
+    """Plan the subnets of `zones` in the range `cidr`.
 
     Raises:
-        ValueError: the range is too small or too large, or there are no zones, or more than `MAX_ZONES`.
+        ValueError: the range is too small or too large, or the number of zones is not between 1 and
+            `MAX_ZONES`.
     """
     if not LARGEST <= cidr.prefixlen <= SMALLEST:
         raise ValueError(f"{cidr}: prefix /{LARGEST} to /{SMALLEST} can be planned")
@@ -66,6 +67,6 @@ def plan(cidr: IPv4Network, zones: Sequence[str]) -> NetworkPlan:
         raise ValueError(f"{len(zones)} zones: 1 to {MAX_ZONES} can be planned")
     *private, last = cidr.subnets(prefixlen_diff=_CUT)
     public = last.subnets(prefixlen_diff=_CUT)
-    # Both lists may be longer than there are zones: what comes later takes the rest.
+    # Both lists may be longer than the list of zones: later zones take the rest.
     triples = zip(zones, public, private, strict=False)
     return NetworkPlan(cidr, tuple(SubnetPlan(*triple) for triple in triples))

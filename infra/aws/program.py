@@ -1,4 +1,4 @@
-"""The cluster on AWS, as a bill of materials."""
+"""Pulumi program of a cluster on AWS, as a bill of materials."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from infra.keys import Secret, SshKey
 
 
 def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
-    """Register the stack's resources and return its outputs; the configuration has been checked already.
+    """Register the stack's resources and return its outputs; the configuration has been validated.
 
     Raises:
-        ConfigError: the operator's own prices cannot be read; nothing is registered then.
+        ConfigError: the operator's price file cannot be read; nothing has been registered then.
     """
     bill = hourly.hourly(config, prices.load()).total_text
     labels = tags.cloud_tags(stack)
@@ -38,7 +38,8 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     storage = SharedStorage(
         "storage", SharedStorageArgs(stack, config.region, force_destroy=config.force_destroy), here
     )
-    # Destroyed in the opposite order: a bucket that must not be emptied leaves no NAT gateway behind.
+    # Resources are destroyed in reverse order: a bucket that must not be emptied leaves no NAT gateway
+    # behind.
     network = Network(
         "network",
         NetworkArgs(
@@ -131,7 +132,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
 
 
 def _closing(config: AwsConfig, stack: str, head: HeadNode) -> Outputs:
-    """What `pulumi up` ends with: who is there, what it may cost, how to get in, what to type next."""
+    """Return the outputs for people: nodes, maximum cost, how to connect, what to run next."""
     commands = _commands(config, stack, head)
     limit = "the on-demand price" if config.max_price is None else f"{config.max_price} USD/h"
     return {
@@ -153,7 +154,7 @@ def _commands(config: AwsConfig, stack: str, head: HeadNode) -> pulumi.Output[ac
 
 
 def nodes(config: AwsConfig) -> dict[str, str]:
-    """Who is there, in words. Pure."""
+    """Describe the nodes. Pure."""
     base = f", {config.on_demand_base} of them on demand" if config.on_demand_base else ""
     above = (
         f", {config.on_demand_percentage} % of the others on demand" if config.on_demand_percentage else ""

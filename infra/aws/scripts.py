@@ -1,4 +1,4 @@
-"""What machines start with: their script in the bucket, and the user data that asks for it."""
+"""Boot scripts of the instances, stored in the bucket, and the user data that fetches them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ ROLES: Final[tuple[boot.Kind, ...]] = ("head", "worker")
 
 
 class BootScripts:
-    """A script for each role. It holds the Spark secret; in the private bucket only its role may read it."""
+    """A boot script for each role. It contains the Spark secret; only the role itself may read it from the
+    private bucket."""
 
     def __init__(
         self,
@@ -37,10 +38,10 @@ class BootScripts:
         known = pulumi.Output.all(bucket=storage.bucket, secret=spark_secret.value.apply(str))
         self._sums: dict[boot.Kind, pulumi.Output[str]] = {}
         self.objects: dict[boot.Kind, pulumi.Resource] = {}
-        """By role; a machine that boots before its script is there waits for it."""
+        """Role → uploaded script; an instance that boots earlier waits for it."""
         for role in ROLES:
             script = known.apply(partial(script_of, config, stack, role))
-            # What tells scripts apart tells nothing of a secret of 256 bits.
+            # A digest does not reveal a secret of 256 bits.
             digest = pulumi.Output.unsecret(script.apply(_sha256))
             key = digest.apply(partial(boot.script_key, role))
             self._sums[role] = digest
@@ -54,7 +55,7 @@ class BootScripts:
             )
 
     def user_data(self, role: boot.Kind, machine: Machine) -> pulumi.Output[str]:
-        """Plain text, without a secret: whoever may describe instances can read it."""
+        """Return the user data, which contains no secret: anyone who may describe instances can read it."""
         return pulumi.Output.all(
             bucket=self._storage.bucket,
             sha256=self._sums[role],
@@ -64,20 +65,20 @@ class BootScripts:
 
 
 def script_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[str, str]) -> str:
-    """The script of a role, from the bucket's name and the Spark secret. Pure but for the roles' files."""
+    """Render the boot script of a role. Pure except for reading the roles' files."""
     cluster = document(
         config,
         stack,
         shared_storage=f"s3a://{values['bucket']}",
         spark_secret=values["secret"],
-        # No machine has a use for the operator's key.
+        # No instance needs the operator's key.
         private_key=None if config.key_pair else "",
     )
     return boot.rendered(ClusterDocument.model_validate(cluster), role, {})
 
 
 def user_data_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[str, str]) -> str:
-    """The user data of a role. Pure."""
+    """Render the user data of a role. Pure."""
     group = group_name(stack)
     text = boot.user_data(
         boot.Boot(
@@ -92,8 +93,8 @@ def user_data_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping
             autoscaling_group=group if role == "worker" else "",
         )
     )
-    # The settings are JSON, and this is its escape for a hyphen. A checker that finds references by their
-    # text takes the planned name for one, and sees a circle: group, its launch template, and again group.
+    # The settings are JSON, and this is JSON's escape for a hyphen. A checker that finds references by their
+    # text takes the planned name for one, and reports a cycle: group, launch template, group.
     return text.replace(f'"{group}"', f'"{_escaped(group)}"')
 
 

@@ -1,8 +1,8 @@
-"""Who may talk to whom: the rules as data, and the component that makes security groups of them.
+"""Firewall of the cluster: rules as data, and the component that turns them into security groups.
 
-Nothing comes in from the internet but SSH to the head, from ranges that the stack file names. Security groups
-do not see what goes to the VPC's own resolver, clock and metadata service (169.254.0.0/16), so no rule lets
-machines ask these: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
+From the internet, only SSH to the head is allowed, from the ranges in the stack file. Security groups do not
+filter traffic to the VPC's own resolver, clock and metadata service (169.254.0.0/16), so these need no rule:
+https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SPARK_MASTER_PAGE: Final = 8080
 SPARK_WORKER_PAGE: Final = 8081
 PACKAGE_PROXY: Final = 3142
 EPHEMERAL: Final[Ports] = (32768, 60999)
-"""Linux's net.ipv4.ip_local_port_range: where a program listens that does not care on which port. Here these
-are drivers, executors, their block transfer, Spark's worker daemon, the trainer's progress channel, gloo."""
+"""Linux's net.ipv4.ip_local_port_range, from which programs without a fixed port get one: drivers, executors,
+their block transfer, Spark's worker daemon, the trainer's progress channel, gloo."""
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Connections that are opened from one group to the other: a rule on either side."""
+    """Connections opened from one group to another; each becomes a rule on either side."""
 
     source: Group
     target: Group
@@ -45,7 +45,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of a security group; `peer` is a group of the stack, or a range."""
+    """A security group rule; `peer` is a group of the stack, or a range."""
 
     group: Group
     direction: Literal["in", "out"]
@@ -55,7 +55,7 @@ class Rule:
 
     @property
     def key(self) -> str:
-        """Names the rule by what it says, so that another one before it moves nothing."""
+        """Resource name derived from the rule itself, so that adding a rule renames no other."""
         first, last = self.ports
         ports = str(first) if first == last else f"{first}-{last}"
         peer = str(self.peer).replace("/", "-")
@@ -76,14 +76,14 @@ FLOWS: Final = (
     Flow("head", "worker", EPHEMERAL, "Spark: master and driver call workers and executors on random ports"),
     Flow("worker", "worker", EPHEMERAL, "Spark block transfer and the all-reduce, on random ports"),
 )
-"""Within the cluster. HDFS does not run on this stack: S3 is the shared storage."""
+"""Flows within the cluster. There is no HDFS: S3 is the shared storage."""
 PROXY_FLOW: Final = Flow(
     "worker", "head", _one(PACKAGE_PROXY), "Packages of the distribution, through the proxy on the head"
 )
 
 
 def rules(admin_cidrs: Sequence[IPv4Network], *, package_proxy: bool) -> list[Rule]:
-    """All rules of a stack; with `package_proxy`, workers have no way out but AWS's own endpoints."""
+    """Return all rules of a stack; with `package_proxy`, workers reach only AWS's own endpoints."""
     flows = (*FLOWS, PROXY_FLOW) if package_proxy else FLOWS
     return [*_both_sides(flows), *_from_operators(admin_cidrs), *_to_the_outside(package_proxy)]
 
@@ -100,7 +100,7 @@ def _from_operators(cidrs: Iterable[IPv4Network]) -> Iterator[Rule]:
 
 
 def _to_the_outside(package_proxy: bool) -> Iterator[Rule]:
-    """Everywhere, since neither AWS's services nor mirrors have fixed addresses; but on two ports only."""
+    """Allow two ports to every address, since neither AWS's services nor mirrors have fixed ones."""
     anywhere = IPv4Network(ANYWHERE)
     mirrors = "Mirrors of the distribution, whose packages are signed"
     aws_services = "AWS services (S3, Systems Manager, Auto Scaling)"
@@ -115,7 +115,7 @@ def _to_the_outside(package_proxy: bool) -> Iterator[Rule]:
 
 @dataclass(frozen=True)
 class SecurityGroupsArgs:
-    """`package_proxy`: the head runs one for the workers (egress: endpoints)."""
+    """`package_proxy`: the head runs a package proxy for the workers (egress: endpoints)."""
 
     stack: str
     vpc_id: pulumi.Input[str]
@@ -131,7 +131,7 @@ _KINDS: Final[dict[str, _RuleType]] = {
 
 
 class SecurityGroups(pulumi.ComponentResource):
-    """A group for the head and one for the workers, with the rules of `rules`."""
+    """Security groups of the head and of the workers, with the rules of `rules`."""
 
     head_id: pulumi.Output[str]
     worker_id: pulumi.Output[str]
@@ -146,7 +146,8 @@ class SecurityGroups(pulumi.ComponentResource):
             group: aws.ec2.SecurityGroup(
                 f"{name}-{group}",
                 vpc_id=args.vpc_id,
-                # A description cannot be changed in place; with a name of its own a successor can be made.
+                # A description cannot be changed in place; a name prefix lets the replacement be created
+                # first.
                 name_prefix=f"{full_name(args.stack, group)}-",
                 description=description,
                 tags={"Name": full_name(args.stack, group)},

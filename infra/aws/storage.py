@@ -1,6 +1,6 @@
-"""Shared storage: one private bucket for frameworks, data, jobs, and the scripts that machines start with.
+"""Shared storage: one private bucket for frameworks, data, jobs and boot scripts.
 
-It is versioned, so that a mistake can be taken back for OLD_DAYS; what is current stays, but for tmp/.
+It is versioned, so that a mistake can be undone for OLD_DAYS; current objects are kept, except below tmp/.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from infra.aws.names import prefix
 
 MAX_PREFIX: Final = 37
 UNFINISHED_DAYS: Final = 3
-"""Until a multipart upload that nobody finished goes; the largest ones take an hour."""
+"""Days after which an unfinished multipart upload is deleted; the largest take an hour."""
 SCRATCH_DAYS: Final = 7
 OLD_DAYS: Final = 30
 OLD_LOG_DAYS: Final = 7
-"""Of what machines wrote over: their scripts, their reports."""
+"""For objects that machines overwrite: their scripts and reports."""
 
 
 @dataclass(frozen=True)
 class SharedStorageArgs:
-    """`force_destroy`: let the bucket go with everything in it (see `infra.aws.contents`)."""
+    """`force_destroy`: delete the bucket with everything in it (see `infra.aws.contents`)."""
 
     stack: str
     region: str
@@ -35,7 +35,8 @@ class SharedStorageArgs:
 
 
 class SharedStorage(pulumi.ComponentResource):
-    """The bucket and its rules. What depends on `contents` is destroyed before the bucket is emptied."""
+    """The bucket and its rules. Resources that depend on `contents` are destroyed before the bucket is
+    emptied."""
 
     bucket: pulumi.Output[str]
     arn: pulumi.Output[str]
@@ -46,7 +47,7 @@ class SharedStorage(pulumi.ComponentResource):
     ) -> None:
         super().__init__("caffe-spark:aws:SharedStorage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # Not protected: that would make `pulumi destroy` refuse to stop the machines, which cost by the hour.
+        # Not protected: `pulumi destroy` would then refuse to delete the instances, which cost by the hour.
         bucket = aws.s3.Bucket(
             f"{name}-bucket",
             bucket_prefix=prefix(args.stack, "", MAX_PREFIX),
@@ -97,21 +98,21 @@ class SharedStorage(pulumi.ComponentResource):
             f"{name}-lifecycle",
             bucket=bucket.id,
             rules=lifecycle_rules(),
-            # AWS takes rules for old versions only where versions are kept.
+            # AWS accepts rules for old versions only once versioning is enabled.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
         aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=bucket.id,
             policy=bucket.arn.apply(tls_only).apply(json.dumps),
-            # S3 refuses two changes of these at once.
+            # S3 refuses to change both at the same time.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
         )
         self.register_outputs({"bucket": self.bucket})
 
 
 def lifecycle_rules() -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
-    """What goes by itself: never what is current, but in tmp/."""
+    """Return the lifecycle rules: no current object expires, except below tmp/."""
     return [
         _rule(
             "unfinished-uploads",
@@ -143,7 +144,7 @@ def lifecycle_rules() -> list[aws.s3.BucketLifecycleConfigurationRuleArgs]:
 
 
 def tls_only(arn: str) -> dict[str, Any]:
-    """A bucket policy that denies everybody everything over plain HTTP, and over TLS before 1.2."""
+    """Return a bucket policy that denies plain HTTP and TLS before 1.2 to everyone."""
     everything = {
         "Effect": "Deny",
         "Principal": "*",

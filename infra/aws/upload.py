@@ -1,8 +1,8 @@
-"""A script in the bucket, put there by AWS's own client.
+"""Upload of a script to the bucket, by AWS's own SDK.
 
-Not by pulumi-aws: its objects go when others take their place, and a machine that was made with a script asks
-for it at each boot. And the cross-check (docs/aws.md) could not follow: the S3 that it runs against takes the
-bucket's rule "TLS only" for a rule against everybody.
+Not by pulumi-aws: it deletes an object that another one replaces, and an instance fetches the script it was
+created with at each boot. Also, the cross-check (docs/aws.md) runs against an S3 that would take the bucket's
+policy "TLS only" for one against everybody.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ PLACE = ("bucket", "key")
 
 
 class UploadProvider(Provider):
-    """An object whose key says what is in it, so that it never changes."""
+    """An object whose key contains the digest of its content, so that it never changes."""
 
     def create(self, props: Props) -> CreateResult:
-        """Put it; one of that key is the same one."""
+        """Upload the object; an existing one of that key has the same content."""
         from bootstrap.clouds import aws
 
         with aws.translate_errors(f"writing s3://{props['bucket']}/{props['key']}"):
@@ -37,7 +37,7 @@ class UploadProvider(Provider):
         return CreateResult(id_=f"s3://{props['bucket']}/{props['key']}", outs=dict(props))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Gone when somebody removed it."""
+        """Check that the object exists; an empty id if somebody deleted it."""
         from bootstrap.clouds import aws
 
         with aws.translate_errors(f"looking for {id_}"):
@@ -45,12 +45,12 @@ class UploadProvider(Provider):
         return ReadResult(id_=id_, outs=props) if found["KeyCount"] else ReadResult(id_="", outs={})
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Another place is another object; the old one stays (see `infra.aws.contents`)."""
+        """Replace the resource for another bucket or key; the old object stays (see `infra.aws.contents`)."""
         return replace_if(changed(olds, news, PLACE))
 
 
 class Upload(Resource, module="aws", name="Upload"):
-    """A script; what it says is a secret. Deleting it leaves it there."""
+    """A script, whose content is secret. Deleting the resource leaves the object in place."""
 
     def __init__(
         self,

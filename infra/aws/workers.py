@@ -1,7 +1,7 @@
 """Workers: an Auto Scaling group of spot instances of several types, in every zone of the stack.
 
-It replaces what the cloud takes back, with nobody's help: a machine that comes brings itself up (see
-`bootstrap.join.user_data`), and only then counts as in service.
+The group replaces interrupted instances by itself: a new instance configures itself (see
+`bootstrap.join.user_data`), and is in service only then.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ from infra.tags import full_name
 
 MAX_TEMPLATE_PREFIX: Final = 99
 JOINING_S: Final = 1800
-"""Until a machine that has not said that it is up is replaced: it takes three to eight minutes."""
+"""Seconds until an instance that has not reported itself as up is replaced; it takes three to eight
+minutes."""
 LEAVING_S: Final = 110
-"""Within the two minutes' notice that a spot instance gets; the hook cannot lengthen those."""
+"""Seconds, within the two minutes' notice of a spot interruption, which the hook cannot extend."""
 WARM_UP_S: Final = 60
-"""The joining hook has held the machine until it was a node; this is for its numbers to settle."""
+"""Seconds for metrics to settle; the launch hook has already waited for the instance to be a node."""
 ALL: Final = 100
 
 
 @dataclass(frozen=True)
 class GpuSpotWorkersArgs:
-    """What the group and its machines are made from."""
+    """Arguments of the group and its instances."""
 
     stack: str
     region: str
     group: str
-    """Name of the Auto Scaling group, which machines are told before it is there."""
+    """Name of the Auto Scaling group, which instances are told before the group exists."""
     # size
     min_size: int
     max_size: int
@@ -62,18 +63,19 @@ class GpuSpotWorkersArgs:
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_id: pulumi.Input[str]
     tags: Mapping[str, str] = field(default_factory=dict)
-    """Of the group and of everything it launches: the provider's default tags do not reach that."""
+    """Tags of the group and everything it launches, which the provider's default tags do not reach."""
     after: Sequence[pulumi.Resource] = ()
-    """What has to be there when a machine boots."""
+    """Resources that must exist when an instance boots."""
 
 
 class GpuSpotWorkers(pulumi.ComponentResource):
     """Launch template, Auto Scaling group, and its lifecycle hooks.
 
-    A new template (roles, image, disk) is for machines that come from now on: there is no instance refresh,
-    because that would end jobs which run. `fab bootstrap` brings new roles to those that are there.
+    A new template (roles, image, disk) applies to instances launched from then on: there is no instance
+    refresh, because that would interrupt running jobs. `fab bootstrap` applies new roles to running
+    instances.
 
-    The number of workers is the stack's word, and `pulumi up` sets it: nothing else scales this group.
+    `pulumi up` sets the number of workers to the stack's; nothing else scales this group.
     """
 
     group: pulumi.Output[str]
@@ -88,7 +90,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             name_prefix=prefix(args.stack, "worker", MAX_TEMPLATE_PREFIX),
             description=f"caffe-spark: a worker of stack {args.stack}",
             image_id=args.image,
-            # The group's list overrides it; a template is whole only with one.
+            # The group's list overrides it; a template without one is incomplete.
             instance_type=args.instance_types[0],
             key_name=args.key_pair,
             user_data=pulumi.Output.from_input(args.user_data).apply(_base64),
@@ -103,7 +105,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
                     ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
                         volume_type=VOLUME,
                         volume_size=args.volume_gb,
-                        # Strings: a launch template knows a third state, unset.
+                        # Strings: a launch template has a third state, unset.
                         encrypted="true",
                         delete_on_termination="true",
                     ),
@@ -119,7 +121,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
         group = aws.autoscaling.Group(
             f"{name}-group",
             name=args.group,
-            # None yet: machines come when the hooks are there (see `infra.aws.capacity`).
+            # Instances are launched once the hooks exist (see `infra.aws.capacity`).
             min_size=0,
             max_size=args.max_size,
             vpc_zone_identifiers=list(args.subnet_ids),
@@ -128,12 +130,12 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             default_instance_warmup=WARM_UP_S,
             health_check_type="EC2",
             health_check_grace_period=WARM_UP_S,
-            # Capacity that the cloud does not have is not waited for: `fab` says so, in the cloud's words.
+            # Do not wait for capacity that the cloud does not have: `fab` reports it, in the cloud's words.
             wait_for_capacity_timeout="0",
-            # Evening out the zones would end workers that work.
+            # Rebalancing zones would terminate working instances.
             suspended_processes=["AZRebalance"],
-            # A machine that still waits for its joining hook would keep `pulumi destroy` for half an hour;
-            # what workers have made is in shared storage.
+            # An instance that waits for its launch hook would block `pulumi destroy` for half an hour;
+            # results are in shared storage.
             force_delete=True,
             tags=[
                 aws.autoscaling.GroupTagArgs(key=key, value=value, propagate_at_launch=True)
@@ -142,13 +144,13 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*args.after, *args.identity.ready],
-                # It has a fixed name, which the old group must give up first.
+                # The name is fixed, so the old group must be deleted first.
                 delete_before_replace=True,
-                # Told to the group by `Capacity`; what `refresh` finds must not be taken back here.
+                # Set by `Capacity`; what `refresh` finds must not be reverted here.
                 ignore_changes=["min_size", "max_size", "desired_capacity"],
             ),
         )
-        # After the group, whose ARN only AWS knows.
+        # Depends on the group, whose ARN only AWS knows.
         allowed = aws.iam.RolePolicy(
             f"{name}-lifecycle",
             name="lifecycle",
@@ -177,7 +179,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
                 name=boot.LAUNCH_HOOK,
                 autoscaling_group_name=group.name,
                 lifecycle_transition="autoscaling:EC2_INSTANCE_LAUNCHING",
-                # A machine that cannot bring itself up is of no use: another one is tried.
+                # An instance that does not come up is of no use: another one is launched.
                 default_result="ABANDON",
                 heartbeat_timeout=JOINING_S,
                 opts=child,
@@ -199,7 +201,7 @@ def _base64(text: str) -> str:
 
 
 def _launched(args: GpuSpotWorkersArgs) -> list[str]:
-    """What a launch makes that bears tags; asked for what it does not make, EC2 refuses the launch."""
+    """Return the resource types that a launch creates; EC2 refuses a launch with tags for any other."""
     kinds = ["instance", "volume", "network-interface"]
     spot = args.on_demand_percentage < ALL and args.on_demand_base < args.max_size
     return [*kinds, "spot-instances-request"] if spot else kinds
@@ -212,7 +214,8 @@ def _mixed(
         instances_distribution=aws.autoscaling.GroupMixedInstancesPolicyInstancesDistributionArgs(
             on_demand_base_capacity=args.on_demand_base,
             on_demand_percentage_above_base_capacity=args.on_demand_percentage,
-            # On demand: the stack's order. Spot: pools that are unlikely to be taken back, cheapest first.
+            # On demand: the order in the stack file. Spot: pools that are unlikely to be interrupted,
+            # cheapest first.
             on_demand_allocation_strategy="prioritized",
             spot_allocation_strategy="price-capacity-optimized",
             spot_max_price=None if args.max_price is None else str(args.max_price),
@@ -232,5 +235,5 @@ def _mixed(
 
 
 def _number(version: float) -> str:
-    # It travels as a floating-point number.
+    # Pulumi passes numbers as floats.
     return str(int(version)) if version is not None else ""

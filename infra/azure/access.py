@@ -1,4 +1,5 @@
-"""How the operator reaches the cluster: SSH to its heads, its pages through the gateway. Pure."""
+"""Commands and URLs that connect the operator to the cluster: SSH to the heads, web pages through the
+gateway. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from infra.keys import ssh_command
 
 @dataclass(frozen=True)
 class Commands:
-    """What to type: `ssh` to the active head; and where to look: `gateway`, `yarn_ui`."""
+    """Commands and URLs: `ssh` connects to the active head, `gateway` and `yarn_ui` are pages, `password`
+    prints the gateway's."""
 
     ssh: str
     gateway: str
@@ -19,7 +21,7 @@ class Commands:
 
 
 def commands(stack: str, user: str, key_file: str | None, cluster: str) -> Commands:
-    """For a cluster of that name; `key_file` is the operator's where the key is theirs."""
+    """Return them for a cluster of that name; `key_file` is the operator's own key, if any."""
     gateway = names.gateway_url(cluster)
     return Commands(
         ssh=f"{ssh_command(stack, key_file)} {user}@{names.ssh_host(cluster)}",

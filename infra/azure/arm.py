@@ -1,4 +1,4 @@
-"""Azure's management interface by plain requests: what the SDKs that we have do not know.
+"""Client of Azure Resource Manager's REST interface, for calls that the installed SDKs lack.
 
 https://learn.microsoft.com/rest/api/resources
 """
@@ -20,28 +20,28 @@ RESOURCES: Final = "2021-04-01"
 STORAGE: Final = "2023-01-01"
 PERMISSIONS: Final = "2022-04-01"
 HDINSIGHT: Final = "2021-06-01"
-"""Versions of the interfaces, each with what is asked of it here."""
+"""API versions, by what is requested."""
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Requests and their answers. Failures are the SDK's own: `azure.translate_errors` around them."""
+    """Requests to Azure Resource Manager. Errors are the SDK's own: use within `azure.translate_errors`."""
 
     client: PipelineClient[Any, Any]
 
     @classmethod
     def of(cls, patience: Mapping[str, Any]) -> Arm:
-        """With the operator's own login, which is not looked for before the first request."""
+        """Create a client with the operator's own login, which is not resolved before the first request."""
         return cls(azure.resource_manager(patience))
 
     def get(self, path: str, version: str, **query: str) -> Document:
-        """One document."""
+        """Return a document."""
         return self._send("GET", path, {**query, "api-version": version})
 
     def find(self, path: str, version: str) -> Document | None:
-        """One document, or None where there is no such thing."""
+        """Return a document, or None if it does not exist."""
         try:
             return self.get(path, version)
         except HttpResponseError as error:
@@ -50,11 +50,11 @@ class Arm:
             raise
 
     def post(self, path: str, version: str, body: Document) -> Document:
-        """What is answered to a question that has a body."""
+        """Send a request with a body, and return the answer."""
         return self._send("POST", path, {"api-version": version}, body)
 
     def every(self, path: str, version: str, **query: str) -> Iterator[Document]:
-        """The entries of a list, page by page."""
+        """Yield the entries of a list, page by page."""
         page = self.get(path, version, **query)
         while True:
             yield from page.get("value", [])
@@ -66,7 +66,7 @@ class Arm:
     def _send(
         self, method: str, path: str, query: Mapping[str, str], body: Document | None = None
     ) -> Document:
-        # The token goes where the client was made for, and nowhere else.
+        # Send the token only to the endpoint that the client was created for.
         below = path.partition("/subscriptions")
         url = self.client.format_url(f"{below[1]}{below[2]}")
         request = HttpRequest(method, url, params=dict(query) or None, json=body)

@@ -1,7 +1,7 @@
-"""What becomes of the storage's content when its stack is destroyed.
+"""Contents of the stack's storage, and their protection when the stack is destroyed.
 
-Azure removes an account with everything in it, without a question. Here a step of `pulumi destroy` comes
-before, and refuses to let go what people may want, unless the stack's file says `forceDestroy: true` then.
+Azure deletes a storage account with everything in it, without a question. This resource is deleted first, and
+refuses if it holds what people may want, unless the stack file says `forceDestroy: true` at that moment.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from infra.provider import Props, Provider, changed, replace_if
 from infra.settings.force_destroy import forced, summary
 
 OF_MACHINES: Final = (
-    # Ours.
+    # This project's.
     *("cluster/", "tmp/"),
-    # What HDInsight and its services lay into a cluster's file system by themselves.
+    # Created by HDInsight and its services in a cluster's file system.
     *("hdp/", "apps/", "app-logs/", "ams/", "amshbase/", "ats/", "atshistory/", "mapred/"),
     *("mapreducestaging/", "mr-history/", "yarn/", "custom-scriptaction-logs/", "cluster-info/"),
-    # Its samples. What people make beside them (notebooks, tables) is theirs.
+    # Samples of HDInsight. What people create beside them (notebooks, tables) is theirs.
     *("HdiSamples/", "example/", "HdiNotebooks/PySpark/", "HdiNotebooks/Scala/"),
     "hive/warehouse/hivesampletable/",
     "hive/warehouse/managed/hivesampletable/",
     "hive/warehouse/external/hivesampletable/",
 )
-"""What is worth nothing once the machines are gone. Anything that is not here is kept: rather too much.
+"""Folders that are worthless without the machines. Anything else is kept, in doubt too much.
 
-The list is from Microsoft's documents, and has not been seen in a live cluster's container.
+The list is from Microsoft's documentation, and has not been compared with a live cluster's container.
 """
 TABLES: Final = "apps/spark/warehouse/"
-"""What Spark's `saveAsTable` writes, below a folder of the machines' own."""
+"""Folder of tables written by Spark's `saveAsTable`, below one of the machines' own folders."""
 _LEFT: Final = {
     "cluster": "the cluster is gone; its network may still be there, whose NAT gateway costs about a dollar "
     "a day",
@@ -44,26 +44,26 @@ _INSTEAD: Final = {
     "cluster": "To keep data without a cluster, give them a stack of their own (storageStack).",
     "storage": "To keep the data, leave this stack as it is: it costs what they weigh.",
 }
-"""By the stack's part: what a refused destroy has left, and what else there is to do."""
+"""By the stack's part: what remains after a refused destroy, and the alternative to deleting the data."""
 
 
 class StorageContentsProvider(Provider):
-    """Everything in a container; nothing to make, something to look at before it goes."""
+    """Contents of a container: nothing to create, but something to check before deletion."""
 
     def create(self, props: Props) -> CreateResult:
-        """Nothing: machines and jobs fill the container."""
+        """Create nothing: machines and jobs fill the container."""
         return CreateResult(id_=f"{props['account']}/{props['container']}", outs=dict(props))
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Another container has another content; a key or a part that was changed is noted."""
+        """Replace the resource for another container; update a changed key or part."""
         return replace_if(changed(olds, news, ("account", "container")), changed(olds, news, ("key", "part")))
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
-        """Note the key and the part."""
+        """Store the new key and part."""
         return UpdateResult(outs=dict(news))
 
     def delete(self, _id: str, props: Props) -> None:
-        """Refuse where there is what people may want."""
+        """Refuse deletion if the container holds what people may want."""
         stack = str(props["stack"])
         if not forced(stack):
             place = f"{props['container']}@{props['account']}"
@@ -72,7 +72,8 @@ class StorageContentsProvider(Provider):
 
 
 class StorageContents(Resource, module="azure", name="StorageContents"):
-    """A container's content. What depends on it is deleted before: let all that bills by the hour do so."""
+    """Contents of a container. Resources that depend on it are deleted first: make those that bill by the
+    hour depend on it."""
 
     def __init__(
         self,
@@ -96,12 +97,12 @@ class StorageContents(Resource, module="azure", name="StorageContents"):
 
 
 def refuse(place: str, stack: str, part: str, found: Iterable[tuple[str, int]]) -> None:
-    """Refuse to remove blobs, given as (name, bytes), that people may want. Pure.
+    """Refuse to delete blobs, given as (name, bytes), that people may want. Pure.
 
     Raises:
-        StackError: there are some; with what they are and how to remove them.
+        StackError: there are such blobs; the error lists them and says how to delete them.
     """
-    # Blobs of no bytes are what Hadoop has for folders.
+    # Hadoop stores folders as empty blobs.
     kept = [(name, size) for name, size in found if size and _of_people(name)]
     if not kept:
         return
@@ -114,13 +115,13 @@ def refuse(place: str, stack: str, part: str, found: Iterable[tuple[str, int]]) 
 
 
 def blobs(url: str, container: str, key: str, stack: str) -> Iterator[tuple[str, int]]:
-    """Names and bytes of what is in a container; nothing where it, or its account, was removed by hand.
+    """Yield names and sizes of a container's blobs; none if the container or its account does not exist.
 
     Raises:
         ConfigError: the account refuses the key, or this machine's address.
         ServiceDown: it does not answer.
     """
-    # the SDK takes a third of a second to import, which only a destroy need pay
+    # the SDK takes a third of a second to import, which only a destroy needs
     from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
     from azure.storage.blob import ContainerClient
 

@@ -1,4 +1,4 @@
-"""Where everything of a stack goes: its resource group, region, provider and tags."""
+"""Context of a stack's resources: resource group, region, provider and tags."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from infra.azure.settings.config import AzureConfig
 
 @dataclass(frozen=True)
 class StackContext:
-    """`here` are the options that every component gets."""
+    """Context shared by a stack's resources; `here` are the options of every component."""
 
     stack: str
     subscription: str
     region: str
     group: pulumi.Output[str]
-    """The resource group's name."""
+    """Name of the resource group."""
     group_id: pulumi.Output[str]
     tags: Mapping[str, str]
     here: pulumi.ResourceOptions
 
 
 def make_context(config: AzureConfig, stack: str, subscription: str) -> StackContext:
-    """The stack's own provider, and its resource group."""
+    """Create the stack's own provider, and its resource group."""
     provider = azure_native.Provider(
         "azure",
         location=config.region,
-        # The login of `bootstrap.clouds.azure`: else the provider would read ARM_CLIENT_ID and its like in
-        # place of AZURE_CLIENT_ID's, and see no managed identity. It then needs a subscription named.
+        # Use the same login as the SDK clients (`bootstrap.clouds.azure`): otherwise the provider would read
+        # ARM_CLIENT_ID and the like instead of AZURE_CLIENT_ID, and ignore managed identities. It then
+        # requires a subscription id.
         use_default_azure_credential=True,
         subscription_id=subscription,
         disable_pulumi_partner_id=True,

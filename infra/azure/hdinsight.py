@@ -1,4 +1,4 @@
-"""The cluster. To Azure it is immutable: other sizes, scripts or passwords are another cluster."""
+"""HDInsight cluster. It is immutable in Azure: other sizes, scripts or passwords replace it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from infra.azure.settings.config import HEADS, ZOOKEEPERS, AzureConfig
 from infra.azure.storage.modes import ClusterStorage, accounts, identity
 
 VERSION: Final = "5.1"
-"""The only one that can still be made."""
+"""The only version that can still be created."""
 COMPONENT_VERSION: Final = "3.3"
-"""Of Spark, which is 3.3.1 there; Azure takes two numbers and no third:
+"""Version of Spark, which is 3.3.1 there; Azure accepts two numbers only:
 https://learn.microsoft.com/azure/hdinsight/component-version-validation-error-arm-templates"""
 TLS: Final = "1.2"
 CREATE: Final = "90m"
-"""Usually a quarter of an hour, and each script action may take another hour."""
+"""Creation usually takes a quarter of an hour, and each script action may take another hour."""
 DELETE: Final = "60m"
 WORKER_ROLE: Final = 1
-"""Its place among the roles."""
+"""Index of the worker role."""
 
 
 @dataclass(frozen=True)
 class HdInsightArgs:
-    """`script` is the URI of what every head and worker runs first; `after`: what has to be there before."""
+    """Arguments of the cluster: `script` is the URI of the script action on every head and worker, `after`
+    what the cluster depends on."""
 
     config: AzureConfig
     group: pulumi.Input[str]
@@ -46,7 +47,7 @@ class HdInsightArgs:
 
 
 class HdInsightCluster(pulumi.ComponentResource):
-    """A Spark cluster of HDInsight."""
+    """A Spark cluster on HDInsight."""
 
     id: pulumi.Output[str]
     name: pulumi.Output[str]
@@ -64,9 +65,9 @@ class HdInsightCluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=list(args.after),
-                # Azure changes nothing of this in place: what the engine would send, it would refuse.
+                # Azure changes none of this in place, and would refuse an update.
                 replace_on_changes=["properties", "identity", "location", "clusterName"],
-                # The successor wants the name, and the container.
+                # The replacement needs the same name and container.
                 delete_before_replace=True,
                 ignore_changes=ignored(args.config),
                 custom_timeouts=pulumi.CustomTimeouts(create=CREATE, delete=DELETE),
@@ -77,7 +78,7 @@ class HdInsightCluster(pulumi.ComponentResource):
 
 
 def properties(args: HdInsightArgs) -> hdinsight.ClusterCreatePropertiesArgs:
-    """The cluster as Azure takes it."""
+    """Return the properties of the cluster, as in Azure's API."""
     config = args.config
     return hdinsight.ClusterCreatePropertiesArgs(
         cluster_version=VERSION,
@@ -97,7 +98,7 @@ def properties(args: HdInsightArgs) -> hdinsight.ClusterCreatePropertiesArgs:
         ),
         compute_profile=hdinsight.ComputeProfileArgs(roles=roles(args)),
         storage_profile=hdinsight.StorageProfileArgs(storageaccounts=accounts(args.storage)),
-        # Between the machines; to storage and gateway it is TLS anyway.
+        # Between the machines; traffic to storage and the gateway uses TLS anyway.
         encryption_in_transit_properties=hdinsight.EncryptionInTransitPropertiesArgs(
             is_encryption_in_transit_enabled=True
         ),
@@ -116,7 +117,7 @@ def properties(args: HdInsightArgs) -> hdinsight.ClusterCreatePropertiesArgs:
 
 
 def roles(args: HdInsightArgs) -> list[hdinsight.RoleArgs]:
-    """Heads, workers, ZooKeepers: the script runs on the first two."""
+    """Return the roles: heads, workers, ZooKeepers. The script action runs on the first two."""
     config = args.config
     script = hdinsight.ScriptActionArgs(name=args.script_name, uri=args.script, parameters="")
     scale = autoscale(config.autoscale) if config.autoscale else None
@@ -134,7 +135,7 @@ def roles(args: HdInsightArgs) -> list[hdinsight.RoleArgs]:
                     ),
                 )
             ),
-            # `subnet` is documented as a name, and has to be the whole id.
+            # `subnet` is documented as a name, but must be the full id.
             virtual_network_profile=hdinsight.VirtualNetworkProfileArgs(
                 id=args.vnet_id, subnet=args.subnet_id
             ),
@@ -155,12 +156,11 @@ def roles(args: HdInsightArgs) -> list[hdinsight.RoleArgs]:
 
 
 def ignored(config: AzureConfig) -> list[str]:
-    """What may differ from the stack file without making another cluster of it.
+    """Return the properties that may change without replacing the cluster.
 
-    A changed script is not run again by Azure: `fab bootstrap` does that. The number of workers is Azure's to
-    change where it scales. Other tags would be sent with the whole cluster, by the request that makes one.
-    Whether HDInsight takes that of a cluster that is there is not known: it keeps the tags that it was made
-    with.
+    Azure does not rerun a changed script: `fab bootstrap` does. With autoscale, Azure itself changes the
+    number of workers. Changed tags would be sent with the whole cluster, by the request that creates one;
+    whether HDInsight accepts that for an existing cluster is not known, so that it keeps its original tags.
     """
     role = "properties.computeProfile.roles"
     scripts = [f"{role}[{place}].scriptActions" for place in (0, WORKER_ROLE)]
@@ -169,7 +169,7 @@ def ignored(config: AzureConfig) -> list[str]:
 
 
 def autoscale(scale: Autoscale) -> hdinsight.AutoscaleArgs:
-    """By load, or by the clock."""
+    """Return the autoscale configuration, by load or by schedule."""
     if scale.by_load:
         low, high = scale.bounds
         return hdinsight.AutoscaleArgs(

@@ -1,4 +1,4 @@
-"""Who the cluster is towards its storage, where it comes without the account's key."""
+"""Managed identity that the cluster uses to access storage without the account's key."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pulumi_azure_native import authorization, managedidentity
 from infra.azure.names import subscription
 
 BLOB_DATA_OWNER: Final = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"
-"""Azure's role `Storage Blob Data Owner`; with Contributor, HDInsight refuses to make the cluster:
+"""Id of the role `Storage Blob Data Owner`; with Contributor, HDInsight refuses to create the cluster:
 https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage"""
 
 
 @dataclass(frozen=True)
 class IdentityArgs:
-    """`account_id`: the storage account that the identity may do everything in, and nothing elsewhere."""
+    """`account_id`: the storage account that the identity has full access to; it has none elsewhere."""
 
     group: pulumi.Input[str]
     group_id: pulumi.Input[str]
@@ -28,11 +28,11 @@ class IdentityArgs:
 
 
 class Identity(pulumi.ComponentResource):
-    """A user-assigned identity and its one right."""
+    """A user-assigned identity and its role assignment."""
 
     id: pulumi.Output[str]
     ready: pulumi.Resource
-    """What has to be there before the cluster asks for its storage."""
+    """Resource that must exist before the cluster accesses its storage."""
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("caffe-spark:azure:Identity", name, None, opts)
@@ -49,7 +49,7 @@ class Identity(pulumi.ComponentResource):
             f"{name}-storage",
             scope=args.account_id,
             principal_id=made.principal_id,
-            # A new identity is not known everywhere at once; with its type, Azure does not look it up.
+            # A new identity takes time to propagate; with its type given, Azure does not look it up.
             principal_type=authorization.PrincipalType.SERVICE_PRINCIPAL,
             role_definition_id=pulumi.Output.from_input(args.group_id).apply(role_definition),
             opts=child,
@@ -58,6 +58,6 @@ class Identity(pulumi.ComponentResource):
 
 
 def role_definition(group_id: str) -> str:
-    """The role's id, as the subscription of a resource group has it. Pure."""
+    """Return the role's id in the subscription of a resource group. Pure."""
     where = f"/subscriptions/{subscription(group_id)}/providers/Microsoft.Authorization"
     return f"{where}/roleDefinitions/{BLOB_DATA_OWNER}"

@@ -1,4 +1,5 @@
-"""Logs and metrics of the cluster in a Log Analytics workspace; by setting: it costs by the gigabyte."""
+"""Log Analytics workspace for the cluster's logs and metrics; optional, since it is billed by the
+gigabyte."""
 
 from __future__ import annotations
 
@@ -10,12 +11,12 @@ import pulumi
 from pulumi_azure_native import hdinsight, operationalinsights
 
 DAYS: Final = 30
-"""Included in the price of what is written; more is not."""
+"""Retention that is included in the price of ingestion."""
 
 
 @dataclass(frozen=True)
 class LogsArgs:
-    """`cluster`: the name of a cluster that is there."""
+    """`cluster`: name of an existing cluster."""
 
     group: pulumi.Input[str]
     region: str
@@ -24,7 +25,7 @@ class LogsArgs:
 
 
 class Logs(pulumi.ComponentResource):
-    """A workspace, and Azure Monitor's agent on the cluster's machines, which writes into it.
+    """A workspace, and Azure Monitor's agent on the cluster's machines, which writes to it.
 
     The agent, not the older integrations: https://learn.microsoft.com/azure/hdinsight/azure-monitor-agent
     """
@@ -52,7 +53,7 @@ class Logs(pulumi.ComponentResource):
             f"{name}-agent",
             resource_group_name=args.group,
             cluster_name=args.cluster,
-            # The workspace's own id, not Azure's of the resource.
+            # The workspace's own id, not its resource id.
             workspace_id=workspace.customer_id,
             primary_key=pulumi.Output.secret(keys.primary_shared_key),
             opts=child,

@@ -1,4 +1,4 @@
-"""Names that the stack itself has given, as outputs of what bears them."""
+"""Names chosen by the stack, as outputs that carry a dependency."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import pulumi
 
 
 def named(resource: pulumi.CustomResource, name: pulumi.Input[str]) -> pulumi.Output[str]:
-    """The name it was given, once it is there: what uses it comes after it, and goes before it."""
+    """Return the name of a resource as an output: what uses it is created after it, and deleted before it."""
     return pulumi.Output.all(resource.id, name).apply(lambda both: str(both[1]))

@@ -1,7 +1,7 @@
-"""Physical names on Azure: whose the thing is, and what makes it unlike any other in the world. Pure.
+"""Names of Azure resources, unique where Azure requires it. Pure.
 
-What has to be unique is so by a digest of its resource group's id, which holds the subscription: the same
-stack gets the same names again, and a stack of that name elsewhere gets others.
+Unique names contain a digest of the resource group's id, which includes the subscription: the same stack gets
+the same names again, and a stack of that name elsewhere gets others.
 """
 
 from __future__ import annotations
@@ -16,45 +16,47 @@ from infra.tags import full_name
 MAX_GROUP: Final = 90
 CLUSTER_DIGEST: Final = 6
 ACCOUNT_DIGEST: Final = 13
-"""Hexadecimal digits; with the words before them an account's name has 24 characters, Azure's limit."""
+"""Hexadecimal digits; with its prefix an account's name has 24 characters, Azure's limit."""
 BLOB_HOST: Final = "blob.core.windows.net"
 DFS_HOST: Final = "dfs.core.windows.net"
 CLUSTER_HOST: Final = "azurehdinsight.net"
 
 
 def resource_group(stack: str) -> str:
-    """The stack's resource group."""
+    """Return the name of the stack's resource group."""
     return _plain(full_name(stack))[:MAX_GROUP].rstrip("-")
 
 
 def cluster(stack: str, group_id: str) -> str:
-    """The cluster's name, where the stack gives none."""
+    """Return the default name of the cluster."""
     room = MAX_CLUSTER_NAME - CLUSTER_DIGEST - 1
     return f"{_plain(full_name(stack))[:room].rstrip('-')}-{_digest(group_id)[:CLUSTER_DIGEST]}"
 
 
 def account(group_id: str) -> str:
-    """The storage account of the file system, and of scripts where these have none of their own."""
+    """Return the name of the storage account of the file system; of scripts, too, unless they need their
+    own."""
     return f"caffespark{_digest(group_id)[:ACCOUNT_DIGEST]}"
 
 
 def scripts_account(group_id: str) -> str:
-    """The storage account of scripts beside one that HDInsight reads no scripts from."""
+    """Return the name of the scripts' own storage account, if HDInsight cannot read scripts from the other
+    one."""
     return f"caffesparka{_digest(group_id)[:ACCOUNT_DIGEST]}"
 
 
 def subscription(group_id: str) -> str:
-    """The subscription that a resource group is in, from its id `/subscriptions/ID/resourceGroups/NAME`."""
+    """Return the subscription in a resource group's id `/subscriptions/ID/resourceGroups/NAME`."""
     return group_id.partition("/resourceGroups/")[0].removeprefix("/subscriptions/")
 
 
 def ssh_host(cluster_name: str) -> str:
-    """Port 22 there is the active head's, 23 the other one's."""
+    """Return the SSH endpoint: port 22 is the active head, 23 the other one."""
     return f"{cluster_name}-ssh.{CLUSTER_HOST}"
 
 
 def gateway_url(cluster_name: str) -> str:
-    """Ambari, Livy and YARN's pages."""
+    """Return the URL of the gateway to Ambari, Livy and YARN's pages."""
     return f"https://{cluster_name}.{CLUSTER_HOST}"
 
 
@@ -63,5 +65,5 @@ def _plain(name: str) -> str:
 
 
 def _digest(text: str) -> str:
-    # Azure's ids differ in their letters' case, depending on who answers.
+    # The case of Azure's ids depends on the service that returns them.
     return hashlib.sha256(text.lower().encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""The stack's network: one subnet for the cluster's machines, with a firewall and one way out.
+"""Network of the stack: one subnet for the cluster's machines, with a security group and a NAT gateway.
 
-HDInsight refuses a subnet of one's own that lacks either: its load balancers bring no way out with them.
+HDInsight requires both in a custom subnet: its load balancers provide no outbound access.
 https://learn.microsoft.com/azure/hdinsight/load-balancer-migration-guidelines
 """
 
@@ -18,7 +18,7 @@ from infra.azure.security import Rule, arguments
 
 @dataclass(frozen=True)
 class NetworkArgs:
-    """`private_link`: the subnet serves Private Link, and another one has room for its endpoints."""
+    """`private_link`: enable Private Link on the subnet, and add a subnet for private endpoints."""
 
     group: pulumi.Input[str]
     region: str
@@ -54,7 +54,7 @@ class Network(pulumi.ComponentResource):
             location=args.region,
             address_space=network.AddressSpaceArgs(address_prefixes=[str(args.plan.cidr)]),
             tags=args.tags,
-            # The subnets are resources of their own; Azure shows them here as well.
+            # Subnets are resources of their own; Azure lists them here as well.
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["subnets"]),
         )
         nat = self._nat()
@@ -65,7 +65,7 @@ class Network(pulumi.ComponentResource):
             address_prefix=str(args.plan.nodes),
             network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
             nat_gateway=network.SubResourceArgs(id=nat.id),
-            # To storage by Azure's own network: the account's firewall then knows the subnet.
+            # Route to storage through Azure's network, so that the account's firewall can allow the subnet.
             service_endpoints=[network.ServiceEndpointPropertiesFormatArgs(service="Microsoft.Storage")],
             default_outbound_access=False,
             private_link_service_network_policies="Disabled" if args.private_link else "Enabled",
@@ -99,7 +99,7 @@ class Network(pulumi.ComponentResource):
     def _endpoints(
         self, vnet: network.VirtualNetwork, firewall: network.NetworkSecurityGroup, nodes: network.Subnet
     ) -> pulumi.Output[str]:
-        """A subnet for private endpoints: they take addresses of it, and nothing else is in it."""
+        """Create a subnet for private endpoints only."""
         return network.Subnet(
             f"{self._name}-endpoints",
             resource_group_name=self._args.group,
@@ -108,6 +108,6 @@ class Network(pulumi.ComponentResource):
             network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
             default_outbound_access=False,
             private_endpoint_network_policies="Enabled",
-            # Azure refuses two changes of one network at once.
+            # Azure refuses concurrent changes of one network.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[nodes]),
         ).id

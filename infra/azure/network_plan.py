@@ -1,4 +1,4 @@
-"""How the virtual network's range is cut: machines in its first half, private endpoints at its end. Pure."""
+"""Address plan of the virtual network: machines in its first half, private endpoints at its end. Pure."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Final
 LARGEST: Final = 16
 SMALLEST: Final = 25
 RESERVED: Final = 5
-"""Addresses of each subnet that Azure keeps: https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq"""
+"""Addresses that Azure reserves in each subnet:
+https://learn.microsoft.com/azure/virtual-network/virtual-networks-faq"""
 BESIDE_WORKERS: Final = 16
-"""Two heads, three ZooKeepers, two gateways, load balancers, Private Link, and what is replaced meanwhile."""
+"""Two heads, three ZooKeepers, two gateways, load balancers, Private Link, and replacements in progress."""
 ENDPOINTS_PREFIX: Final = 28
 
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """The ranges, and how many workers the machines' subnet has room for."""
+    """Subnet ranges, and the number of workers that the machines' subnet holds."""
 
     cidr: IPv4Network
     nodes: IPv4Network
@@ -26,7 +27,7 @@ class NetworkPlan:
 
 
 def plan(cidr: IPv4Network) -> NetworkPlan:
-    """The plan of a range between /16 and /25."""
+    """Plan the subnets of a range between /16 and /25."""
     first, second = cidr.subnets(prefixlen_diff=1)
     endpoints = list(second.subnets(new_prefix=ENDPOINTS_PREFIX))[-1]
     return NetworkPlan(cidr, first, endpoints, capacity=first.num_addresses - RESERVED - BESIDE_WORKERS)

@@ -1,4 +1,4 @@
-"""The operator's own key pair: its public half is read before anything is made."""
+"""The operator's own RSA public key, validated before anything is created."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from infra.tags import PROJECT
 KIND: Final = "ssh-rsa"
 MIN_BITS: Final = 2048
 PAIR: Final = "~/.ssh/caffe-spark"
-"""Where a pair of one's own may be: without a passphrase, which nothing here asks for."""
+"""Suggested path of a key pair; it must have no passphrase."""
 
 
 def public_key(path: str, stack: str) -> str:
-    """The key in that file as HDInsight takes it: an RSA key's OpenSSH line, without its comment.
+    """Read the public key as HDInsight accepts it: an RSA key's OpenSSH line, without its comment.
 
     Raises:
-        ConfigError: there is no such file, or it holds something else.
+        ConfigError: the file does not exist, or is not an RSA public key.
     """
     given = f"{PROJECT}:publicKeyFile = {path}"
     fix = (
@@ -46,7 +46,8 @@ def public_key(path: str, stack: str) -> str:
 
 
 def _bits(text: str) -> int:
-    """Length of an RSA key's modulus; 0 where the text is no key. RFC 4253, 6.6: kind, exponent, modulus."""
+    """Return the length of an RSA key's modulus, or 0 if it is not valid. RFC 4253, 6.6: kind, exponent,
+    modulus."""
     try:
         data = base64.b64decode(text, validate=True)
     except binascii.Error:

@@ -1,4 +1,4 @@
-"""What `pulumi up` ends with: who is there, how to get in, what to type next."""
+"""Stack outputs for people: nodes, cost, how to connect, what to run next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.azure.settings.config import AzureConfig
 
 
 def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str], bill: str) -> Outputs:
-    """Of a stack whose cluster has that name; `bill`: what it costs, in words."""
+    """Return the outputs; `cluster` is the cluster's name, `bill` its cost in words."""
     typed = cluster.apply(partial(access.commands, stack, config.ssh_user, config.private_key_file))
     return {
         "nodes": nodes(config),
@@ -27,7 +27,7 @@ def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str], bill: 
 
 
 def nodes(config: AzureConfig) -> dict[str, str]:
-    """Who is there, in words. Pure."""
+    """Describe the nodes. Pure."""
     low, high = config.bounds
     scale = config.autoscale
     by = "" if scale is None else f" ({low} to {high}, by {'load' if scale.by_load else 'schedule'})"

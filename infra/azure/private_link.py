@@ -1,12 +1,13 @@
-"""How operators reach a cluster that has no public endpoints: addresses of the stack's own network.
+"""Private endpoints of a cluster without public ones: addresses in the stack's own network.
 
-The cluster's public names lead to `privatelink.azurehdinsight.net`, which this zone answers within the
-network, and within those that are peered with it and ask it.
+The cluster's public names are aliases in `privatelink.azurehdinsight.net`, which this zone resolves within
+the network, and in peered networks that use it.
 https://learn.microsoft.com/azure/hdinsight/hdinsight-private-link
 
-That page connects endpoints to the Private Link services that HDInsight makes beside its load balancers
-(`gateway-*`, `headnode-*`), and writes the records by hand. Here it is Azure's general way: to the cluster
-itself by group, with records by zone groups. Whether HDInsight takes it so was never seen.
+That page connects endpoints to the Private Link services that HDInsight creates beside its load balancers
+(`gateway-*`, `headnode-*`), and creates the records by hand. This module uses Azure's general method:
+endpoints to the cluster itself by group id, with records by zone groups. It has not been tried on a live
+HDInsight cluster.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PARTS: Final = ("gateway", "headnode")
 
 @dataclass(frozen=True)
 class PrivateLinkArgs:
-    """`subnet_id`: of the endpoints, not of the machines."""
+    """`subnet_id`: of the endpoints' subnet, not the machines'."""
 
     group: pulumi.Input[str]
     region: str
@@ -38,7 +39,7 @@ class PrivateLinkArgs:
 
 
 class PrivateLink(pulumi.ComponentResource):
-    """An endpoint for the gateway and one for the heads, and the names that lead to them."""
+    """Private endpoints of the gateway and the heads, and their DNS records."""
 
     def __init__(self, name: str, args: PrivateLinkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("caffe-spark:azure:PrivateLink", name, None, opts)
@@ -47,7 +48,7 @@ class PrivateLink(pulumi.ComponentResource):
             f"{name}-zone",
             private_zone_name=ZONE,
             resource_group_name=args.group,
-            # Zones are everywhere.
+            # Private DNS zones are global.
             location="Global",
             tags=args.tags,
             opts=child,

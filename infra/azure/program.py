@@ -1,4 +1,5 @@
-"""The cluster on Azure HDInsight, or the storage that outlives it, as a bill of materials."""
+"""Pulumi program of a cluster on Azure HDInsight, or of storage that outlives clusters, as a bill of
+materials."""
 
 from __future__ import annotations
 
@@ -31,15 +32,15 @@ from infra.settings import stack_file
 
 
 def program(config: AzureConfig, stack: str, home: str) -> Outputs:
-    """Register the stack's resources and return its outputs; the configuration has been checked already.
+    """Register the stack's resources and return its outputs; the configuration has been validated.
 
-    Nothing is registered where it raises.
+    If it raises, nothing has been registered.
 
     Raises:
-        ConfigError: the operator's public key is none, the password can be read by everybody, an address is
-            an example's, the operator's price file is not valid, or no subscription is named or found.
-        StackError: the storage's stack cannot be used by this one, as its file says.
-        ServiceDown: Azure had to be asked for the subscription, and does not answer.
+        ConfigError: the operator's public key is not valid, the password is plain text, an address is from
+            documentation, the operator's price file is not valid, or no subscription is selected.
+        StackError: by its file, the storage's stack cannot be used by this one.
+        ServiceDown: Azure does not answer when asked for the subscription.
     """
     require_encrypted(config, stack)
     _refuse_examples(config, stack)
@@ -89,7 +90,7 @@ def _cluster(config: AzureConfig, context: StackContext, theirs: str | None, bil
         ),
         here,
     )
-    # The account lets the subnet in: it comes after it, and goes before it.
+    # The account's firewall allows the subnet, so it is created after it, and deleted before it.
     found = (
         reference.of_stack(config, stack, config.storage_stack, context.subscription)
         if config.storage_stack
@@ -157,7 +158,7 @@ def _cluster(config: AzureConfig, context: StackContext, theirs: str | None, bil
             scripts_account=found.scripts_account,
             container=found.container,
             spark_secret=spark_secret.value,
-            # By identity, people come with their own login, as the cluster does.
+            # In identity modes, people use their own login, as the cluster uses its identity.
             key=None if config.by_identity else storage.key,
             private_key=operator.private_key if operator else None,
             gateway_password=password,
@@ -174,7 +175,7 @@ def _cluster(config: AzureConfig, context: StackContext, theirs: str | None, bil
 def _access(
     config: AzureConfig, context: StackContext, found: FoundStorage, network: Network
 ) -> tuple[ClusterStorage, list[pulumi.Resource]]:
-    """How the cluster comes to its storage, and what has to be there before."""
+    """Return how the cluster accesses its storage, and what it depends on."""
     identity = (
         Identity(
             "identity",
@@ -184,7 +185,7 @@ def _access(
         if config.by_identity
         else None
     )
-    # Where scripts have an account of their own, the cluster comes there by its key.
+    # The cluster accesses a separate account of scripts by its key.
     by_key = config.storage_mode != "wasbs-msi"
     storage = ClusterStorage(
         config.storage_mode,

@@ -1,7 +1,7 @@
-"""What heads and workers run when the cluster is made: role `hdinsight` as a script action.
+"""Script action that heads and workers run when the cluster is created: role `hdinsight`.
 
-It is short. Azure gives a script an hour, and takes the whole cluster down with one that fails; what takes
-long (compiling) is done later, on a cluster that is there.
+It is short: Azure allows a script action one hour, and deletes the whole cluster if one fails. Long work such
+as compiling is done later, on the running cluster.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from infra.azure.settings.config import AzureConfig
 from infra.azure.settings.name_rules import ARTIFACTS
 
 NAME: Final = "caffe-spark-node"
-"""Of the action: each has another one on its cluster."""
+"""Name of the script action, unique on its cluster."""
 
 
 class NodeScript(pulumi.ComponentResource):
-    """The script in the container of scripts; another text is another blob, and the old one stays.
+    """The script in the container of scripts; a changed script is a new blob, and the old one stays.
 
-    Azure keeps the URI that a cluster was made with, and machines that join later ask for it.
+    Azure keeps the URI from the cluster's creation, and machines that join later fetch it.
     """
 
     uri: pulumi.Output[str]
@@ -61,7 +61,8 @@ class NodeScript(pulumi.ComponentResource):
 
 
 def script_of(config: AzureConfig, stack: str, values: Mapping[str, str]) -> str:
-    """The script, from names that Azure has given; no secret is in it. Pure but for the role's files."""
+    """Render the script from names that Azure has assigned; it contains no secret. Pure except for reading
+    the role's files."""
     cluster = document(
         config,
         stack,
@@ -71,7 +72,7 @@ def script_of(config: AzureConfig, stack: str, values: Mapping[str, str]) -> str
         account=values["account"],
         scripts_account=values["scripts_account"],
         container=values["container"],
-        # No machine needs any of these from a script: HDInsight gives them their keys.
+        # Machines need none of these from a script: HDInsight gives them their keys.
         spark_secret="",
         key=None,
         private_key=None if config.private_key_file else "",
@@ -81,14 +82,14 @@ def script_of(config: AzureConfig, stack: str, values: Mapping[str, str]) -> str
 
 
 def rendered(config: AzureConfig, stack: str, **values: pulumi.Input[str]) -> pulumi.Output[str]:
-    """`script_of`, once the names are known."""
+    """Render the script once the names are known."""
     return pulumi.Output.all(**values).apply(partial(script_of, config, stack))
 
 
 def path_of(script: str) -> str:
-    """Where the script lies below its container.
+    """Return the script's path in its container.
 
     Raises:
-        ConfigError: HDInsight would refuse it.
+        ConfigError: HDInsight would refuse the script.
     """
     return ScriptAction(NAME, script).path

@@ -1,4 +1,4 @@
-"""The gateway's password: the stack file's, or one that the stack makes and keeps encrypted in its state."""
+"""Password of the gateway: the stack file's, or one that is generated and stored encrypted in the state."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from infra.provider import Props, Provider, replace_if
 from infra.tags import PROJECT
 
 LENGTH: Final = 24
-"""140 bits and more."""
+"""More than 140 bits."""
 KEY: Final = f"{PROJECT}:gatewayPassword"
 
 
 class GatewayPasswordProvider(Provider):
-    """Makes a password that HDInsight takes."""
+    """Generates a password that HDInsight accepts."""
 
     def create(self, props: Props) -> CreateResult:
-        """A new one."""
+        """Generate a password."""
         return CreateResult(id_=str(props["purpose"]), outs={**props, "value": generate()})
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Never: HDInsight's script actions break when the password changes."""
+        """Report no changes: HDInsight's script actions fail after the password changes."""
         return replace_if([])
 
 
 class GatewayPassword(Resource, module="azure", name="GatewayPassword"):
-    """A password for the gateway's user."""
+    """Password of the gateway's user."""
 
     value: pulumi.Output[str]
 
@@ -44,7 +44,8 @@ class GatewayPassword(Resource, module="azure", name="GatewayPassword"):
 
 
 def generate() -> str:
-    """A password with every kind of character, a letter first: it is no option of any command line."""
+    """Generate a password with every kind of character; it begins with a letter, so that no command takes it
+    for an option."""
     alphabet = string.ascii_letters + string.digits + PASSWORD_SPECIALS
     while True:
         first, rest = (
@@ -57,7 +58,7 @@ def generate() -> str:
 
 
 def require_encrypted(config: AzureConfig, stack: str) -> None:
-    """Refuse a password of the stack file that everybody can read there.
+    """Refuse a plain-text password in the stack file.
 
     Raises:
         ConfigError: it is plain text.
@@ -71,7 +72,7 @@ def require_encrypted(config: AzureConfig, stack: str) -> None:
 
 
 def gateway_password(config: AzureConfig) -> pulumi.Output[str]:
-    """The password, secret whichever it is."""
+    """Return the password as a secret output."""
     if config.gateway_password is not None:
         return pulumi.Output.secret(config.gateway_password.get_secret_value())
     return pulumi.Output.secret(GatewayPassword("gateway-password").value.apply(str))

@@ -1,7 +1,7 @@
-"""Who may talk to whom: the rules as data, and the network security group that is made of them.
+"""Firewall of the cluster: rules as data, and as arguments of a network security group.
 
-What is not here, Azure's own rules say: within the network everything, to the outside everything (the heads
-talk to dozens of Azure's services), from its load balancers their probes, and nothing else from outside.
+Azure's default rules allow everything within the network, everything outbound (the heads use dozens of
+Azure's services) and probes of its load balancers, and deny everything else inbound.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from infra.azure.settings.sizes import Region, table
 
 HTTPS: Final = 443
 SSH: Final = "22-23"
-"""The active head's and the other one's."""
+"""Port of the active head, and of the other one."""
 FIRST_PRIORITY: Final = 300
 STEP: Final = 10
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One thing that may come in; `sources` are a service tag, or ranges."""
+    """An inbound rule; `sources` are a service tag, or ranges."""
 
     name: str
     sources: tuple[str, ...]
@@ -34,7 +34,7 @@ class Rule:
 
 
 def rules(config: AzureConfig) -> list[Rule]:
-    """All rules of a stack, in their order."""
+    """Return all rules of a stack, in order."""
     region = table().regions[config.region]
     inbound = config.resource_provider_connection == "inbound"
     return [*(_from_hdinsight(region) if inbound else ()), *_from_operators(config.admin_cidrs)]
@@ -56,7 +56,7 @@ def _from_operators(cidrs: Sequence[IPv4Network]) -> Iterator[Rule]:
 
 
 def arguments(found: Sequence[Rule]) -> list[network.SecurityRuleArgs]:
-    """The rules as Azure takes them."""
+    """Convert the rules to Azure's arguments."""
     return [
         network.SecurityRuleArgs(
             name=rule.name,
@@ -66,7 +66,7 @@ def arguments(found: Sequence[Rule]) -> list[network.SecurityRuleArgs]:
             protocol="Tcp",
             priority=FIRST_PRIORITY + STEP * place,
             source_port_range="*",
-            # A tag, or several ranges: the two have properties of their own.
+            # A single tag and several ranges are different properties.
             source_address_prefix=rule.sources[0] if len(rule.sources) == 1 else None,
             source_address_prefixes=list(rule.sources) if len(rule.sources) > 1 else None,
             destination_port_range=rule.ports,

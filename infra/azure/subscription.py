@@ -1,4 +1,4 @@
-"""Which subscription a stack is in: its own setting, or the one that its provider would take."""
+"""Selection of the stack's subscription: its own setting, or the login's default."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from infra.azure.arm import SUBSCRIPTIONS, Arm, Document
 from infra.preflight.ask import ask
 
 VARIABLE: Final = "ARM_SUBSCRIPTION_ID"
-"""Pulumi's provider reads it, too."""
+"""Also read by Pulumi's provider."""
 ENABLED: Final = "Enabled"
 USABLE: Final = (ENABLED, "PastDue")
 DELETED: Final = "Deleted"
-"""States: in the usable ones things can be made, in all but deleted ones looked at and removed.
-https://learn.microsoft.com/azure/cost-management-billing/manage/subscription-states"""
+"""States of subscriptions: usable ones allow creating resources, all but deleted ones reading and deleting
+them. https://learn.microsoft.com/azure/cost-management-billing/manage/subscription-states"""
 
 
 class NotUsable(ConfigError):
-    """The login counts, and sees no subscription in which it could make something."""
+    """The login is valid, but no subscription is usable."""
 
 
 def found(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> Document:
-    """The subscription as Azure describes it.
+    """Return the subscription, as described by Azure.
 
-    `wanted` is the stack's setting; without it: the environment's, `az account show`'s, or the only one.
+    `wanted` is the stack's setting; without it: the environment's, that of `az account show`, or the only
+    one.
 
     Raises:
-        NotUsable: there is no such subscription; none is in use; or there are several, and none is chosen.
+        NotUsable: the subscription does not exist, none is usable, or there are several and none is selected.
         ConfigError: nobody is logged in.
         ServiceDown: Azure does not answer.
     """
@@ -60,15 +61,16 @@ def found(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> D
 
 
 def in_use(known: Document) -> bool:
-    """Whether something may be made in it. In others there may still be something, and it may bill."""
+    """Return whether resources may be created in it; existing ones in a disabled subscription may still be
+    billed."""
     return known.get("state", ENABLED) in USABLE
 
 
 def id_of(wanted: str | None, stack: str, env: Mapping[str, str]) -> str:
-    """Its id, for the stack's provider, which finds none; Azure is asked only where nobody names one.
+    """Return the subscription's id for the stack's provider; Azure is asked only if no setting has it.
 
     Raises:
-        ConfigError, ServiceDown: as `found` does.
+        ConfigError, ServiceDown: as for `found`.
     """
     return _named(wanted, env) or str(found(Arm.of(azure.FAIL_FAST), None, stack, env)["subscriptionId"])
 

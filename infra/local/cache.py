@@ -1,4 +1,4 @@
-"""The user's cache folder: what outlives every stack."""
+"""The operator's cache folder, which outlives every stack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bootstrap.operator_cache import operator_cache
 
 
 def cache_folder() -> Path:
-    """The folder, made when it is not there."""
+    """Return the folder, created if it does not exist."""
     folder = operator_cache()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -19,7 +19,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold a lock among all processes and threads of this user; it is freed when its holder dies."""
+    """Hold a lock among all processes and threads of this user; it is released when its holder dies."""
     with (cache_folder() / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

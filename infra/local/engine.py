@@ -1,7 +1,7 @@
-"""The container engine on this machine: every podman or docker command goes through here.
+"""Container engine of this machine: runs podman or docker.
 
-Commands are argument lists; secrets travel on stdin. Podman and docker answer the few questions that we
-ask in different shapes, and these are made one here.
+Commands are argument lists; secrets are passed on stdin. Differences between the output of podman and docker
+are hidden here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TIMEOUT: Final = 120.0
 
 
 class EngineError(CaffeSparkError):
-    """The engine refused a command; `output` is what it said."""
+    """The engine failed; `output` is its error output."""
 
     def __init__(self, given: str, why: str, fix: str, *, output: str = "") -> None:
         super().__init__(given, why, fix)
@@ -34,12 +34,12 @@ class EngineError(CaffeSparkError):
 
 @dataclass(frozen=True)
 class Network:
-    """A network that the engine knows."""
+    """A network of the engine."""
 
     name: str
     subnets: tuple[IPv4Network, ...] = ()
     interface: str = ""
-    """The bridge on this machine."""
+    """Name of the bridge on this machine."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -53,7 +53,7 @@ class Container:
     labels: Mapping[str, str]
 
 
-# what the engine says -> (why, what to type)
+# error output -> (why, fix)
 _KNOWN: Final = (
     (
         re.compile(r"password is required|no new privileges", re.IGNORECASE),
@@ -82,13 +82,13 @@ _KNOWN: Final = (
 
 @dataclass(frozen=True)
 class Engine:
-    """Podman or docker, run as root (through `sudo -n` where we are not)."""
+    """Podman or docker, run as root (with `sudo -n` unless already root)."""
 
     kind: Kind
 
     @property
     def podman(self) -> bool:
-        """True for podman."""
+        """Whether the engine is podman."""
         return self.kind == "podman"
 
     def run(self, *arguments: str, stdin: bytes | None = None, timeout: float = TIMEOUT) -> str:
@@ -100,17 +100,17 @@ class Engine:
         return run_as_root([self.kind, *arguments], stdin=stdin, timeout=timeout)
 
     def version(self) -> str:
-        """E.g. `4.3.1`. Fails where docker's daemon does not run."""
+        """Return the version, e.g. `4.3.1`; fails if docker's daemon is not running."""
         if self.podman:
             return self.run("--version").split()[-1]
         return self.run("version", "--format", "{{.Server.Version}}").strip()
 
     def storage(self) -> str:
-        """The folder that holds images and containers."""
+        """Return the folder that holds images and containers."""
         return self.run("info", "-f", "{{.Store.GraphRoot}}" if self.podman else "{{.DockerRootDir}}").strip()
 
     def networks(self) -> list[Network]:
-        """All networks, the engine's own ones too."""
+        """Return all networks, including the engine's default ones."""
         if self.podman:
             found = json.loads(self.run("network", "ls", "--format", "json") or "[]")
             return [_podman_network(entry) for entry in found or []]
@@ -119,11 +119,11 @@ class Engine:
         return [_docker_network(entry) for entry in found]
 
     def network(self, name: str) -> Network | None:
-        """The network of that name, if there is one."""
+        """Return the network of that name, or None."""
         return next((network for network in self.networks() if network.name == name), None)
 
     def container(self, name: str) -> Container | None:
-        """The container of that name or id, if there is one."""
+        """Return the container of that name or id, or None."""
         try:
             found = json.loads(self.run("container", "inspect", name))
         except EngineError as error:
@@ -133,23 +133,23 @@ class Engine:
         return _container(found[0])
 
     def containers(self, labels: Mapping[str, str]) -> list[str]:
-        """Names of all containers that carry these labels, stopped ones too."""
+        """Return the names of all containers with these labels, stopped ones included."""
         filters = [f"--filter=label={key}={value}" for key, value in labels.items()]
         return self.run("ps", "-a", *filters, "--format", "{{.Names}}").split()
 
     def remove_containers(self, *names: str) -> None:
-        """Remove containers with their anonymous volumes; one that is gone is no error."""
+        """Remove containers with their anonymous volumes; missing ones are ignored."""
         if not names:
             return
         try:
-            # Killed at once: a node keeps nothing that an orderly shutdown would save.
+            # Killed at once: a node has nothing that an orderly shutdown would save.
             self.run("rm", "-f", "-v", *(("-t", "0") if self.podman else ()), *names)
         except EngineError as error:
             if "no such container" not in error.output.lower():
                 raise
 
     def image_exists(self, ref: str) -> bool:
-        """True when the image lies in the engine's storage."""
+        """Return whether the image exists in the engine's storage."""
         try:
             self.run("image", "inspect", "--format", "{{.Id}}", ref)
         except EngineError as error:
@@ -160,12 +160,12 @@ class Engine:
 
 
 def typed(kind: str) -> str:
-    """How this user types the engine's command."""
+    """Return the engine's command as this user types it."""
     return kind if os.geteuid() == 0 else f"sudo {kind}"
 
 
 def find_engine(setting: Literal["auto", "podman", "docker"], stack: str) -> Engine:
-    """The engine that the setting asks for; `auto` prefers podman.
+    """Return the configured engine; `auto` prefers podman.
 
     Raises:
         ConfigError: it is not installed.
@@ -194,7 +194,7 @@ def run_as_root(command: Sequence[str], *, stdin: bytes | None = None, timeout: 
     Raises:
         EngineError: it failed or took longer than `timeout` seconds.
     """
-    # -n: a question for a password would wait unseen behind pulumi's display.
+    # -n: a password prompt would be hidden by pulumi's display.
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
     shown = shlex.join(command[:2])
     try:
@@ -204,7 +204,7 @@ def run_as_root(command: Sequence[str], *, stdin: bytes | None = None, timeout: 
             capture_output=True,
             timeout=timeout,
             check=False,
-            # The working folder may be one that root must not enter, or that is gone.
+            # The working directory may be inaccessible to root, or deleted.
             cwd="/",
         )
     except FileNotFoundError as error:
@@ -223,7 +223,7 @@ def run_as_root(command: Sequence[str], *, stdin: bytes | None = None, timeout: 
 
 
 def _explained(shown: str, stderr: str, code: int) -> EngineError:
-    # podman warns about other people's CNI files on every call
+    # podman warns about unrelated CNI files on every call
     lines = [line for line in stderr.splitlines() if line.strip() and "level=warning" not in line]
     output = "\n".join(lines)
     for pattern, why, fix in _KNOWN:

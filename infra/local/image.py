@@ -1,4 +1,4 @@
-"""The nodes' base image: made once from what decides its content, and kept when stacks go."""
+"""Base image of the nodes: built once per recipe, and kept when stacks are destroyed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from infra.local.mirror import mirror_lines
 from infra.provider import Props, Provider, changed, replace_if, say
 
 if TYPE_CHECKING:
-    # Providers run in a process of their own, on every `up`; pydantic would make each start slower.
+    # Every `up` starts provider processes; pydantic would slow them down.
     from infra.local.settings.config import Image
 
 REPOSITORY: Final = "localhost/caffe-spark-node"
@@ -29,24 +29,25 @@ PACKAGES: Final = (
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo"),
     *("python3", "ca-certificates", "curl", "iproute2", "procps"),
 )
-"""What a host has before roles are applied to it; everything else is a role's."""
+"""Packages of the base image; all others are installed by roles."""
 SETUP: Final = Path(__file__).with_name("setup-node.sh")
 CERTIFICATES: Final = Path("/usr/local/share/ca-certificates")
 BUILD_TIMEOUT: Final = 1800.0
-# An init that is asked to stop with SIGTERM would only re-execute itself.
+# systemd re-executes itself on SIGTERM instead of stopping.
 IMPORT_CHANGES: Final = ('--change=CMD ["/sbin/init"]', "--change=STOPSIGNAL SIGRTMIN+3")
 
 
 def certificates(folder: Path = CERTIFICATES) -> dict[str, bytes]:
-    """The certificate authorities added to this machine: path below the folder → content.
+    """Return the certificate authorities added to this machine: path below the folder → content.
 
-    Without them pip, Maven and curl fail in the nodes wherever a proxy inspects TLS.
+    Without them pip, Maven and curl fail in the nodes behind a proxy that inspects TLS.
     """
     return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*.crt"))}
 
 
 def recipe(image: Image, authorities: Mapping[str, bytes], mirrors: list[str]) -> dict[str, Any]:
-    """Everything that decides the image's content, as plain data. Pure but for our own script."""
+    """Return everything that determines the image's content, as plain data. Pure except for reading the
+    set-up script."""
     return {
         "source": image.model_dump(),
         "packages": list(PACKAGES),
@@ -58,20 +59,20 @@ def recipe(image: Image, authorities: Mapping[str, bytes], mirrors: list[str]) -
 
 
 def tag(decides: Mapping[str, Any]) -> str:
-    """The image's name: equal recipes have equal names."""
+    """Return the image's name; equal recipes have equal names."""
     digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     return f"{REPOSITORY}:{digest[:16]}"
 
 
 def describe(image: Image) -> tuple[str, dict[str, Any]]:
-    """Name and recipe of the image that this configuration asks for on this machine."""
+    """Return the name and recipe of the configured image on this machine."""
     mirrors = mirror_lines(image.suite) if image.source == "mmdebstrap" else []
     decides = recipe(image, certificates(), mirrors)
     return tag(decides), decides
 
 
 def bundle(authorities: Mapping[str, bytes]) -> bytes:
-    """A tar archive, to be unpacked at /, of the authorities and the set-up script."""
+    """Return a tar archive, to be unpacked at /, with the authorities and the set-up script."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, data in {
@@ -88,7 +89,7 @@ class BaseImageProvider(Provider):
     """An image in the engine's storage."""
 
     def create(self, props: Props) -> CreateResult:
-        """Make it unless some stack has made it already."""
+        """Build the image, unless another stack has built it."""
         engine, name, source = Engine(props["engine"]), props["tag"], props["recipe"]["source"]
         with locked("base-image"):
             if not engine.image_exists(name):
@@ -101,22 +102,22 @@ class BaseImageProvider(Provider):
         return CreateResult(id_=name, outs=dict(props))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Gone when somebody removed it; the nodes that run keep its layers."""
+        """Check that the image exists; an empty id if somebody removed it. Running nodes keep its layers."""
         if not Engine(props["engine"]).image_exists(props["tag"]):
             return ReadResult(id_="", outs={})
         return ReadResult(id_=id_, outs=props)
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Another recipe is another image."""
+        """Replace the resource for another recipe."""
         return replace_if(changed(olds, news, ("tag", "engine")))
 
     def delete(self, _id: str, props: Props) -> None:
-        """Keep it: making it takes a minute, and the next stack wants the same one."""
+        """Keep the image: building it takes a minute, and the next stack needs the same one."""
         say(kept(props["engine"], props["tag"]))
 
 
 def kept(engine: str, name: str) -> str:
-    """What stays behind a destroyed stack, where, and how to remove it."""
+    """Describe what remains of a destroyed stack, and how to remove it."""
     return f"Kept: base image {name} (`{typed(engine)} rmi {name}`) and build cache {cache_folder()}."
 
 
@@ -130,7 +131,7 @@ def _from_packages(engine: Engine, name: str, suite: str, mirrors: list[str]) ->
                 "--quiet",
                 "--variant=minbase",
                 f"--include={','.join(PACKAGES)}",
-                # Nodes are made anew, not repaired: nobody needs dpkg to survive a power cut.
+                # Nodes are replaced, not repaired: dpkg need not survive a power failure.
                 "--dpkgopt=force-unsafe-io",
                 f"--customize-hook=tar-in {files} /",
                 '--customize-hook=chroot "$1" sh /setup-node.sh',

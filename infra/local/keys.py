@@ -1,4 +1,4 @@
-"""Where `infra.keys` was: the state of stacks made before names its providers by this module."""
+"""Former location of `infra.keys`, by which the state of older stacks names its providers."""
 
 from infra.keys import Secret, SecretProvider, SshKey, SshKeyProvider
 

@@ -1,4 +1,4 @@
-"""Which package mirror this machine itself uses: the base image and the nodes get the same one."""
+"""Package mirror of this machine, used for the base image and the nodes as well."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _OURS: Final = ("", "-updates", "-security")
 
 
 def mirror_lines(suite: str, apt: Path = APT) -> list[str]:
-    """One-line-style apt entries for `suite` and its updates, from this machine's own sources.
+    """Return one-line apt entries for `suite` and its updates, from this machine's own sources.
 
-    Empty where the machine runs another release: mmdebstrap then knows the distribution's own mirrors.
+    Empty if this machine runs another release: mmdebstrap then uses the distribution's default mirrors.
     """
     files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
     entries = [
@@ -25,7 +25,7 @@ def mirror_lines(suite: str, apt: Path = APT) -> list[str]:
     ]
     wanted = {suite + suffix for suffix in _OURS}
     lines = [f"deb {uri} {name} {components}" for uri, name, components in entries if name in wanted]
-    # Updates alone are no mirror of the release.
+    # A mirror that has only updates lacks the release.
     return list(dict.fromkeys(lines)) if any(name == suite for _, name, _ in entries) else []
 
 

@@ -1,4 +1,4 @@
-"""The stack's own network."""
+"""Bridge network of the stack, and removal of what interrupted runs have left."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class NetworkProvider(Provider):
     """A bridge network with a fixed subnet."""
 
     def create(self, props: Props) -> CreateResult:
-        """Make it; one that an interrupted run left behind is made anew."""
+        """Create the network; one that an interrupted run left behind is replaced."""
         engine, name = Engine(props["engine"]), props["network"]
         there = engine.network(name)
         if there is not None:
@@ -33,21 +33,21 @@ class NetworkProvider(Provider):
         return CreateResult(id_=name, outs=dict(props))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Gone when it was removed by hand, or stands for another subnet now."""
+        """Check that the network exists with its subnet; an empty id if not."""
         there = Engine(props["engine"]).network(props["network"])
         if there is None or props["subnet"] not in map(str, there.subnets):
             return ReadResult(id_="", outs={})
         return ReadResult(id_=id_, outs=props)
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Another name, subnet or engine is another network, and so is one that was removed by hand."""
+        """Replace the network for another name, subnet or engine, or if it was removed by hand."""
         replaces = changed(olds, news, ("network", "subnet", "engine"))
         if not replaces and Engine(olds["engine"]).network(olds["network"]) is None:
             replaces = ["network"]
         return replace_if(replaces)
 
     def delete(self, _id: str, props: Props) -> None:
-        """Remove it, and any container of the stack that an interrupted run left on it."""
+        """Remove the network, and containers of the stack that an interrupted run left on it."""
         _remove(Engine(props["engine"]), props["network"], props["labels"])
 
 
@@ -78,18 +78,18 @@ class EmbeddedNetwork(Resource, module="embedded", name="Network"):
 
 
 class LeftoversProvider(Provider):
-    """Stands for whatever carries the stack's labels and is not in its state."""
+    """Removes whatever has the stack's labels and is not in its state."""
 
     def create(self, props: Props) -> CreateResult:
-        """Nothing to make."""
+        """Create nothing."""
         return CreateResult(id_=props["network"], outs=dict(props))
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Never."""
+        """Report no changes."""
         return replace_if([])
 
     def delete(self, _id: str, props: Props) -> None:
-        """Remove what an interrupted command made without recording it."""
+        """Remove what an interrupted command created without recording it."""
         engine = Engine(props["engine"])
         there = engine.network(props["network"])
         if there is None:
@@ -99,7 +99,8 @@ class LeftoversProvider(Provider):
 
 
 class Leftovers(Resource, module="embedded", name="Leftovers"):
-    """Registered first, so deleted last: a killed `up` may have made things that the state never heard of."""
+    """Registered first, hence deleted last: a killed `up` may have created things that are not in the
+    state."""
 
     def __init__(self, name: str, *, engine: str, network: str, labels: dict[str, str]) -> None:
         super().__init__(

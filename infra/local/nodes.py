@@ -1,4 +1,4 @@
-"""Nodes: containers that run systemd and sshd, and behave as hosts."""
+"""Nodes: containers that run systemd and sshd and behave as hosts."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from infra.local.engine import Engine, EngineError, typed
 from infra.provider import Props, Provider, changed, replace_if
 
 USER: Final = "ops"
-"""The operator's account, made by setup-node.sh."""
+"""Account of the operator, created by setup-node.sh."""
 PORT: Final = 22
 BOOT_TIMEOUT: Final = 90.0
-"""Seconds; a node boots in one, and in ten where a dozen boot at once on two cores."""
+"""Seconds; a node boots in one, and in ten if a dozen boot at once on two cores."""
 REACH_TIMEOUT: Final = 30.0
-"""Seconds until a booted node has to be reachable from this machine."""
+"""Seconds until a booted node must be reachable from this machine."""
 PATIENCE: Final = 20.0
-"""Seconds that a node may be silent before `read` looks closer: it may be compiling on all its cores."""
+"""Seconds without an answer until `read` asks systemd: the node may be compiling on all its cores."""
 UP: Final = ("running", "degraded", "starting")
-"""What systemd says on a living host."""
+"""States of systemd on a running host."""
 
-# Runs in the node: waits until it has booted and sshd listens, then prints the host keys it shows.
-# systemctl may hang when it asks in the first moments of a boot, hence its own time-out.
-# Docker mounts /etc/hosts from outside, and then nothing can replace it: uncover the file beneath.
+# Runs in the node: waits until it has booted and sshd listens, then prints its host keys. systemctl may hang
+# in the first moments of a boot, hence its own timeout. Docker mounts /etc/hosts, so that nothing can replace
+# it: unmount it to uncover the file beneath.
 _READY: Final = """
 end=$(($(date +%s) + TIMEOUT))
 while :; do
@@ -50,11 +50,11 @@ ssh-keyscan -t ed25519 ADDRESS 2>/dev/null
 
 @dataclass(frozen=True)
 class NodeSpec:
-    """What a node is made from; all of it is known before it exists."""
+    """Everything that a node is created from, known in advance."""
 
     engine: str
     container: str
-    """The engine's name for it."""
+    """Name of the container."""
     hostname: str
     address: str
     network: str
@@ -68,33 +68,33 @@ class NodeSpec:
 
     @classmethod
     def of(cls, props: Props) -> NodeSpec:
-        """Read it back from a resource's properties, where every number is a float."""
+        """Read the specification from a resource's properties, where every number is a float."""
         values = {field.name: props[field.name] for field in fields(cls)}
         return cls(**{**values, "vcpu": int(values["vcpu"]), "memory_mb": int(values["memory_mb"])})
 
 
 def mac_address(address: str) -> str:
-    """A locally administered MAC address made from the IPv4 address.
+    """Derive a locally administered MAC address from the IPv4 address.
 
-    A node that is replaced keeps it: with another one, this machine and the other nodes would look for the
-    new node at the old one's for a minute.
+    A replaced node keeps it: otherwise this machine and the other nodes would use the old node's address for
+    a minute.
     """
     return ":".join(["02", "ca", *(f"{byte:02x}" for byte in IPv4Address(address).packed)])
 
 
 def limit_arguments(vcpu: int, memory_mb: int) -> tuple[str, ...]:
-    """Hold a node to its CPUs and its memory; it swaps nothing."""
+    """Return flags that limit a node's CPUs and memory, without swap."""
     return (f"--cpus={vcpu}", f"--memory={memory_mb}m", f"--memory-swap={memory_mb}m")
 
 
 def create_arguments(spec: NodeSpec, boot: tuple[str, ...], found: probe.Findings) -> list[str]:
-    """The engine's `create` command for a node. Pure."""
+    """Return the engine's `create` command for a node. Pure."""
     return [
         "create",
         f"--name={spec.container}",
         f"--hostname={spec.hostname}",
         f"--network={spec.network}",
-        # The engine's name server knows containers by the engine's names; nodes know each other by theirs.
+        # The engine's name server knows the containers' names; nodes know each other by host name.
         f"--network-alias={spec.hostname}",
         f"--ip={spec.address}",
         f"--mac-address={mac_address(spec.address)}",
@@ -108,7 +108,8 @@ def create_arguments(spec: NodeSpec, boot: tuple[str, ...], found: probe.Finding
 
 
 def identity(spec: NodeSpec) -> bytes:
-    """A tar archive, to be unpacked at / before the first boot: who the node is and whom it lets in."""
+    """Return a tar archive, to be unpacked at / before the first boot: host name, host keys, authorized
+    key."""
     files = {
         # Roles add the other nodes; without its own name sudo complains and Java does not start.
         "etc/hosts": (f"127.0.0.1 localhost\n::1 localhost\n{spec.address} {spec.hostname}\n", 0o644),
@@ -126,24 +127,24 @@ def identity(spec: NodeSpec) -> bytes:
 
 
 class NodeProvider(Provider):
-    """A container that is a host: it boots, keeps its address, and shows the host key of the stack."""
+    """A container that behaves as a host: it boots, keeps its address, and has the host key in the state."""
 
     def create(self, props: Props) -> CreateResult:
-        """Make it, boot it, and wait until sshd answers with the recorded host key.
+        """Create and boot the node, and wait until sshd presents the recorded host key.
 
         Raises:
-            StackError: a container of that name belongs to somebody else.
-            EngineError: the engine refuses it.
-            Unreachable: it does not boot or does not answer; it is removed again.
+            StackError: a container of that name belongs to another stack.
+            EngineError: the engine fails.
+            Unreachable: the node does not boot or does not answer; it is removed again.
         """
         spec = NodeSpec.of(props)
         engine = Engine(spec.engine)  # type: ignore[arg-type]
         _claim(engine, spec)
         found = probe.find(engine, spec.image)
         id_ = engine.run(*create_arguments(spec, probe.boot_flags(engine), found)).split()[-1]
-        # By id from here on: another run may take the name over.
+        # By id from here on: another run may take over the name.
         try:
-            # On stdin: what stands in an argument list can be read by every user of this machine.
+            # On stdin: every user of this machine can read argument lists.
             engine.run("cp", "-", f"{id_}:/", stdin=identity(spec))
             engine.run("start", id_)
             _wait_until_ready(engine, spec, id_)
@@ -153,15 +154,15 @@ class NodeProvider(Provider):
         return CreateResult(id_=id_, outs={**props, **asdict(spec), "flags": str(found)})
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        """Gone when it was removed, has exited, or its systemd or sshd no longer answers."""
+        """Check that the node runs; an empty id if it was removed, has exited, or does not answer."""
         if not _lives(Engine(props["engine"]), id_, props["address"]):
             return ReadResult(id_="", outs={})
         return ReadResult(id_=id_, outs=props)
 
     def diff(self, id_: str, olds: Props, news: Props) -> DiffResult:
-        """CPUs and memory change in place; what else decides a node is settled at its first boot.
+        """Change CPUs and memory in place; any other change replaces the node.
 
-        A node that died differs, too: so a plain `pulumi up` replaces it, in half the time that
+        A dead node is replaced, too, so that a plain `pulumi up` heals the cluster in half the time that
         `refresh: always` would add to every command.
         """
         in_place = ("vcpu", "memory_mb", "labels")
@@ -172,7 +173,7 @@ class NodeProvider(Provider):
         return replace_if(replaces, changed(olds, news, ("vcpu", "memory_mb")))
 
     def update(self, id_: str, olds: Props, news: Props) -> UpdateResult:
-        """Give it other limits, without a reboot.
+        """Apply new limits without a reboot.
 
         Raises:
             EngineError: the engine refuses them.
@@ -184,12 +185,12 @@ class NodeProvider(Provider):
         return UpdateResult(outs={**olds, **asdict(spec)})
 
     def delete(self, id_: str, props: Props) -> None:
-        """Remove it with all that it holds."""
+        """Remove the container and its volumes."""
         Engine(props["engine"]).remove_containers(id_)
 
 
 def _claim(engine: Engine, spec: NodeSpec) -> None:
-    """Make the name free: what an interrupted run of this stack left goes, anybody else's stays."""
+    """Free the name: remove what an interrupted run of this stack left, and nothing else."""
     there = engine.container(spec.container)
     if there is None:
         return
@@ -222,14 +223,14 @@ def _wait_until_ready(engine: Engine, spec: NodeSpec, id_: str) -> None:
 
 
 def _lives(engine: Engine, id_: str, address: str) -> bool:
-    """True when it runs and sshd greets us, or is too busy to do so while systemd says that all is well."""
+    """Return whether sshd answers, or systemd does while sshd is too busy."""
     container = engine.container(id_)
     if container is None or not container.running:
         return False
     greeted = _banner(address, PATIENCE)
     if greeted is not None:
         return greeted
-    # `degraded` ends with a status of 1 and is still a host
+    # `degraded` exits with status 1 and is still a running host
     ask = "systemctl is-system-running || true"
     try:
         return engine.run("exec", id_, "sh", "-c", ask, timeout=PATIENCE).strip() in UP
@@ -238,7 +239,8 @@ def _lives(engine: Engine, id_: str, address: str) -> bool:
 
 
 def _banner(address: str, patience: float) -> bool | None:
-    """True: an SSH server greets us; False: nothing listens there; None: no answer in `patience` seconds."""
+    """Return True if an SSH server answers, False if nothing listens, None after `patience` seconds without
+    an answer."""
     try:
         with socket.create_connection((address, PORT), timeout=patience) as connection:
             return connection.recv(4) == b"SSH-"
@@ -249,13 +251,13 @@ def _banner(address: str, patience: float) -> bool | None:
 
 
 class EmbeddedNode(Resource, module="embedded", name="Node"):
-    """A host of the cluster."""
+    """A node of the cluster."""
 
     hostname: pulumi.Output[str]
     address: pulumi.Output[str]
     host_public_key: pulumi.Output[str]
     flags: pulumi.Output[str]
-    """In words, what the engine needed to run it here."""
+    """Flags that the engine needs on this host, in words."""
 
     def __init__(
         self,

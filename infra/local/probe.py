@@ -1,7 +1,7 @@
-"""Which flags the engine needs on this host to run a container that boots systemd.
+"""Engine flags that a container with systemd needs on this host.
 
-Found by trying: a container that runs `true` is started until it works, and every refusal names its remedy.
-Found once per boot and engine, then remembered in the user's cache folder.
+Found by trial: a container that runs `true` is started until it works, and each error leads to a flag. The
+result is cached per boot and engine.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from infra.local.engine import Engine, EngineError
 from infra.provider import say
 
 UNLIMITED: Final = 1048576
-"""What `unlimited` becomes where the engine wants a number: the kernel's own ceiling for open files."""
+"""Replaces `unlimited` where the engine needs a number: the kernel's own limit of open files."""
 MIN_LIMIT: Final = 1024
-"""Below that many open files or processes a node is of no use."""
+"""Open files or processes that a node needs at least."""
 HELD: Final = ("--memory=512m", "--cpus=1")
-# crun names the limit, runc gives its number in Linux
+# crun reports the limit's name, runc its number in Linux
 _LIMITS: Final = (
     (r"RLIMIT_NOFILE|rlimit type 7\b", "nofile", resource.RLIMIT_NOFILE),
     (r"RLIMIT_NPROC|rlimit type 6\b", "nproc", resource.RLIMIT_NPROC),
@@ -34,17 +34,17 @@ _LIMITS: Final = (
 SBIN: Final = "/usr/sbin:/sbin"
 
 Attempt = Callable[[Sequence[str]], str | None]
-"""Tries a container with these flags; None when it ran, else what the engine said."""
+"""Tries a container with these flags; returns None on success, else the engine's error."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The flags, and why each is needed."""
+    """Flags that are needed, and why."""
 
     arguments: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     limits: bool = True
-    """True when nodes can be held to their CPUs and memory."""
+    """Whether the engine can limit CPUs and memory."""
 
     def __str__(self) -> str:
         if not self.reasons:
@@ -53,12 +53,12 @@ class Findings:
 
 
 def search(attempt: Attempt, limit: Callable[[int], int], runc: str | None) -> Findings:
-    """Add what each refusal asks for until a container runs. Pure but for `attempt`.
+    """Add flags until a container runs. Pure except for `attempt`.
 
-    `limit` gives the hard value of a resource limit; `runc` is that runtime's path where it is installed.
+    `limit` returns the hard value of a resource limit; `runc` is that runtime's path, if installed.
 
     Raises:
-        EngineError: a refusal that has no remedy.
+        EngineError: an error that no flag avoids.
     """
     flags: dict[str, tuple[str, str]] = {}
     values: dict[str, int] = {}
@@ -74,7 +74,7 @@ def search(attempt: Attempt, limit: Callable[[int], int], runc: str | None) -> F
         refused = next((entry for entry in _LIMITS if re.search(entry[0], refusal)), None)
         if refused and values.get(refused[1], MIN_LIMIT + 1) > MIN_LIMIT:
             _, name, number = refused
-            # An engine may have lowered its own hard limit below ours: then half of it, and so on.
+            # An engine may have a lower hard limit of its own: then try half of it, and so on.
             values[name] = values[name] // 2 if name in values else limit(number)
             flags[f"--ulimit={name}"] = (f"{values[name]}:{values[name]}", "the host lets nothing raise it")
         elif "hybrid mode" in refusal and runc and "--runtime" not in flags:
@@ -91,15 +91,15 @@ def search(attempt: Attempt, limit: Callable[[int], int], runc: str | None) -> F
 
 
 def boot_flags(engine: Engine) -> tuple[str, ...]:
-    """What it takes to run systemd as a container's first process."""
+    """Return flags for systemd as a container's first process."""
     if engine.podman:
-        # --no-hosts: /etc/hosts is an ordinary file then, which roles can replace.
+        # --no-hosts: /etc/hosts is then an ordinary file, which roles can replace.
         return ("--systemd=always", "--no-hosts")
     return ("--privileged", "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock")
 
 
 def find(engine: Engine, image: str) -> Findings:
-    """The flags for this host, from the cache where they were found since it booted.
+    """Return the flags for this host, from the cache if they have been found since boot.
 
     Raises:
         EngineError: no container can run here.
@@ -135,5 +135,5 @@ def _hard_limit(which: int) -> int:
 
 def _key(engine: Engine) -> str:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    # A limit lowered in this shell asks for other flags.
+    # A limit lowered in this shell requires other flags.
     return f"{engine.kind}-{engine.version()}-{_hard_limit(resource.RLIMIT_NOFILE)}-{boot}"

@@ -1,4 +1,4 @@
-"""The embedded cluster, as a bill of materials."""
+"""Pulumi program of a cluster on this machine, as a bill of materials."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Outputs = dict[str, Any]
 
 RESOURCE_MANAGER_PORT: Final = 8088
 
-# What a worker's memory goes to before Spark may give any to executors' JVMs, in MB.
+# Memory of a worker that Spark may not give to executors' JVMs, in MB.
 RESERVED_MB: Final = {
     "systemd, sshd and page cache": 192,
     "HDFS DataNode": 384,
@@ -29,7 +29,7 @@ RESERVED_MB: Final = {
 }
 
 
-# The same before YARN may give any to containers, whose memory holds the trainer's as well.
+# The same for YARN, whose containers' memory includes the trainer's.
 RESERVED_BESIDE_YARN_MB: Final = {
     "systemd, sshd and page cache": 192,
     "HDFS DataNode": 384,
@@ -38,7 +38,7 @@ RESERVED_BESIDE_YARN_MB: Final = {
 
 
 def spark_memory_mb(node_memory_mb: int) -> int:
-    """What Spark may hand out on a node of that size."""
+    """Return the memory that Spark may allocate on a node of that size."""
     return node_memory_mb - sum(RESERVED_MB.values())
 
 
@@ -46,7 +46,7 @@ YARN_STEP_MB: Final = 128
 
 
 def yarn_memory_mb(node_memory_mb: int) -> int:
-    """What YARN may hand out on a node of that size."""
+    """Return the memory that YARN may allocate on a node of that size."""
     return node_memory_mb - sum(RESERVED_BESIDE_YARN_MB.values())
 
 
@@ -60,7 +60,7 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
     """Register the stack's resources and return its outputs.
 
     Raises:
-        ConfigError, StackError: this machine cannot carry the stack; nothing is registered then.
+        ConfigError, StackError: this machine cannot run the stack; nothing has been registered then.
     """
     labels = tags.labels(stack, home)
     engine = machine.check(config, stack, labels).kind

@@ -1,4 +1,4 @@
-"""Answer of a stack on this machine to what only stacks in a cloud have."""
+"""Error for commands that only stacks in a cloud support."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infra.settings.stack_file import declared
 
 
 def not_in_a_cloud(stack: str, root: Path) -> ConfigError:
-    """The refusal, with the stacks in a cloud that have files below `root`."""
+    """Return the error, naming the stacks in a cloud that have files below `root`."""
     clouds = [provider.name for provider in registry.clouds()]
     others = ", ".join(name for name, said in declared(root).items() if said.get("provider") in clouds)
     return ConfigError(

@@ -1,4 +1,4 @@
-"""Cost of a stack on AWS: the bill by the hour, from a table of prices that can be refreshed."""
+"""Cost of a stack on AWS: an hourly bill, from a price table that can be refreshed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 def cost(
     config: AwsConfig, stack: str, *, root: Path, console: Console, results: Path, refresh: bool
 ) -> None:
-    """Print the bill; with `refresh`, ask AWS for today's prices first.
+    """Print the bill; with `refresh`, update the price table first.
 
     Raises:
-        ConfigError: the operator's price file is not valid, or AWS refuses to answer.
+        ConfigError: the operator's price file is not valid, or AWS denies access.
         ServiceDown: AWS does not answer.
     """
     from infra.aws.cost import estimate, prices
 
     if refresh:
-        # its SDK takes a second to import
+        # the SDK takes a second to import
         from bootstrap.console import print_line
         from infra.aws.cost import price_list
 

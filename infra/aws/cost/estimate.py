@@ -1,4 +1,4 @@
-"""`fab cost` of a stack on AWS."""
+"""Output of `fab cost` for a stack on AWS."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ from infra.cost.bill import Bill
 
 
 def show(console: Console, config: AwsConfig, prices: Prices, *, results: Path | None = None) -> Bill:
-    """Print the bill, both ways out of the private subnets, and what a job costs."""
+    """Print the bill, the cost of both kinds of egress, and the cost of a job."""
     remarks = [("egress", egress_text(config, prices))]
     return estimate.show(console, hourly(config, prices), remarks, results=results)

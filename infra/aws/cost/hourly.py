@@ -1,6 +1,6 @@
-"""What a stack costs by the hour as it is configured. Pure.
+"""Hourly cost of a stack on AWS as configured. Pure.
 
-Left out: traffic to the internet and between zones, requests to S3, taxes.
+Not included: traffic to the internet and between zones, requests to S3, taxes.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ HUNDRED: Final = Decimal(100)
 
 
 def hourly(config: AwsConfig, prices: Prices) -> Bill:
-    """The bill of a stack whose group has the workers that it wants.
+    """Return the bill of a stack whose group has its desired capacity.
 
-    Spot workers are a range over their types and zones. A type whose spot price is not known counts with its
-    on-demand price, which is spot's limit; one that `maxPrice` excludes does not count.
+    The price of spot workers is a range over types and zones. A type without a known spot price counts with
+    its on-demand price, which limits the spot price; a type that `maxPrice` excludes does not count.
     """
     here, parts = prices.of(config.region), _Parts()
     parts.machine("head", config.head_type, 1, here)
@@ -50,7 +50,7 @@ def hourly(config: AwsConfig, prices: Prices) -> Bill:
 
 
 def split(config: AwsConfig) -> tuple[int, int]:
-    """How many of the workers are on demand, and how many on spot; a part of a machine counts as on demand.
+    """Return the number of on-demand and of spot workers; a fraction of an instance counts as on demand.
 
     https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-mixed-instances-groups.html
     """
@@ -60,7 +60,7 @@ def split(config: AwsConfig) -> tuple[int, int]:
 
 
 def egress_text(config: AwsConfig, prices: Prices) -> str:
-    """What the way out of private subnets costs by the month, the configured one first, then the other."""
+    """Describe the monthly cost of egress: as configured, then the alternative."""
     other = "endpoints" if config.egress == "nat" else "nat"
     texts = []
     for egress in (config.egress, other):
@@ -82,7 +82,7 @@ def egress_text(config: AwsConfig, prices: Prices) -> str:
 
 
 class _Parts(Parts):
-    """And machines, on demand or from the spot market."""
+    """Adds lines for instances, on demand or spot."""
 
     def machine(self, what: str, kind: str, count: int, here: RegionPrices, *, worker: bool = False) -> None:
         price = here.types.get(kind)
@@ -93,7 +93,7 @@ class _Parts(Parts):
             self.lines.append(Line(f"{what}, {kind}", count, unit, unit, worker=worker))
 
     def spot(self, config: AwsConfig, count: int, here: RegionPrices) -> None:
-        """Spot workers, as a range over the types that have a price and may be had for it."""
+        """Add spot workers, at a range of the types that have a price within `maxPrice`."""
         ranges, unknown, dear = [], [], []
         for kind in config.instance_types:
             price = here.types.get(kind)
@@ -123,7 +123,7 @@ class _Parts(Parts):
 
 
 def _egress(config: AwsConfig, here: RegionPrices) -> list[tuple[str, int, Decimal | None]]:
-    """(what, how many, USD an hour for each): the endpoints are in one zone (see `network_plan`)."""
+    """Return (item, count, USD an hour each); endpoints are in one zone (see `network_plan`)."""
     if config.egress == "nat":
         return [("NAT gateway", 1, here.services.nat_hour)]
     return [("interface endpoints", len(ENDPOINTS), here.services.endpoint_hour)]

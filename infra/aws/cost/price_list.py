@@ -1,4 +1,4 @@
-"""Today's prices, asked of AWS itself, for the operator's price file."""
+"""Current prices from AWS, for the operator's price file."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from mypy_boto3_pricing import PricingClient
 
 PRICING_REGION: Final = "us-east-1"
-"""The price list is served in few regions, and covers all of them from each.
+"""The price list is served in few regions, each of which covers all regions.
 https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html"""
 LINUX: Final = "Linux/UNIX"
 
 
 @dataclass(frozen=True)
 class Product:
-    """Where a service's price is in the list: what to ask for, and which of the answers' usage types it is.
+    """A service's price in the list: the query, and the usage type among its results.
 
-    Usage types begin with a region's abbreviation, such as `EU-`, everywhere but in us-east-1.
+    Usage types begin with a region's abbreviation, such as `EU-`, except in us-east-1.
     """
 
     service: str
@@ -49,18 +49,18 @@ PRODUCTS: Final = {
     "s3_gb_month": Product("AmazonS3", "TimedStorage-ByteHrs", {"volumeType": "Standard"}),
     "logs_gb_month": Product("AmazonCloudWatch", "TimedStorage-ByteHrs", {}),
 }
-"""Key of `prices.Services` → product. Written from what is known of the list, never tried on the live one:
-what is not found keeps our table's figure, and the file says so."""
+"""Key of `prices.Services` → product. Written from documentation, never run against the live list: a price
+that is not found keeps the project's figure, and the file says so."""
 
 
 def refresh(config: AwsConfig) -> Path:
-    """Ask AWS for the prices of what the stack uses in its region, and put them into the operator's file.
+    """Query the prices of what the stack uses in its region, and write them to the operator's file.
 
-    What the file says of other regions and types stays. Its first lines say what AWS did not answer.
+    Entries for other regions and types are kept. The first lines of the file list what AWS did not answer.
 
     Raises:
-        ConfigError: credentials are missing or may not ask; the file that is there is not valid.
-        ServiceDown: AWS cannot be reached, or knows no price at all.
+        ConfigError: credentials are missing or lack permission; or the existing file is not valid.
+        ServiceDown: AWS cannot be reached, or returned no price at all.
     """
     document = BOOK.current()
     names = list(dict.fromkeys([config.head_type, *config.instance_types]))
@@ -80,7 +80,7 @@ def refresh(config: AwsConfig) -> Path:
 
 
 def spot_prices(ec2: EC2Client, names: Iterable[str]) -> dict[str, tuple[Decimal, Decimal]]:
-    """Type → the lowest and the highest of the zones' prices at this moment."""
+    """Return type → the lowest and highest current price among the zones."""
     asked = ec2.get_paginator("describe_spot_price_history").paginate(
         InstanceTypes=[*names],  # type: ignore[list-item]  # the stubs list every type that there was
         ProductDescriptions=[LINUX],
@@ -114,7 +114,7 @@ def _service(pricing: PricingClient, region: str, product: Product) -> Decimal |
 def _prices(
     pricing: PricingClient, service: str, region: str, wanted: Mapping[str, str]
 ) -> Iterator[tuple[str, Decimal]]:
-    """(usage type, USD for a unit of the first tier that costs something) of each product that matches."""
+    """Yield (usage type, USD for a unit of the first tier that costs something) of each matching product."""
     pages = pricing.get_paginator("get_products").paginate(
         ServiceCode=service,
         Filters=[
@@ -131,7 +131,7 @@ def _prices(
 
 
 def first_tier(product: Mapping[str, Any]) -> Decimal | None:
-    """USD for a unit at the lowest tier that has a price; `product` as `GetProducts` describes one."""
+    """Return USD for a unit at the lowest tier that has a price; `product` is as in `GetProducts`."""
     tiers = [
         (Decimal(dimension.get("beginRange", "0")), Decimal(dimension["pricePerUnit"]["USD"]))
         for term in product.get("terms", {}).get("OnDemand", {}).values()

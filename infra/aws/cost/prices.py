@@ -1,4 +1,4 @@
-"""What AWS asks for what a stack is made of: our dated table, and over it the operator's own file."""
+"""Prices on AWS: the project's dated table, overridden by the operator's file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _in_order(spot: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
 
 
 class TypePrice(Part):
-    """An instance type's price for an hour, in USD; `spot` is the lowest and the highest among the zones."""
+    """Hourly price of an instance type in USD; `spot` is the lowest and the highest among the zones."""
 
     on_demand: Usd
     spot: Annotated[tuple[Usd, Usd], AfterValidator(_in_order)] | None = None
@@ -31,14 +31,14 @@ class TypePrice(Part):
 
 
 class Services(Part):
-    """Everything else, in USD: per GB and month, per hour, per GB that passes. None: not known."""
+    """Other prices in USD: per GB and month, per hour, per GB transferred. None is not known."""
 
     gp3_gb_month: Usd | None = None
     snapshot_gb_month: Usd | None = None
     nat_hour: Usd | None = None
     nat_gb: Usd | None = None
     endpoint_hour: Usd | None = None
-    """Of an interface endpoint, in each zone that it is in."""
+    """Of an interface endpoint, in each of its zones."""
     endpoint_gb: Usd | None = None
     ipv4_hour: Usd | None = None
     """Of a public address, in use or not."""
@@ -48,7 +48,7 @@ class Services(Part):
 
 
 class RegionPrices(RegionTable):
-    """What is asked in a region."""
+    """Prices in a region."""
 
     services: Services = Services()
     types: dict[str, TypePrice] = Field(default_factory=dict)
@@ -60,7 +60,7 @@ class Prices(PriceTable):
     regions: dict[str, RegionPrices]
 
     def of(self, region: str) -> RegionPrices:
-        """A region's prices; where nobody knows any, an empty table."""
+        """Return a region's prices; an empty table if none are known."""
         return self.regions.get(region, RegionPrices())
 
 

@@ -1,4 +1,4 @@
-"""Who is asking, and whether that account has the region at all: what every other question depends on."""
+"""Checks of the credentials and of the region, on which all other checks depend."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ REGION: Final = "region"
 
 
 class NotEnabled(ConfigError):
-    """The account has not enabled the region: nothing in it can be asked."""
+    """The account has not enabled the region, so that nothing in it can be queried."""
 
 
 def identity(home: Home) -> Finding:
-    """The account and the user or role; AWS grants this call to everybody.
+    """Return the account and the user or role; this call needs no permission.
 
     Raises:
         ConfigError: the credentials are missing, partial, wrong or expired.
@@ -30,11 +30,11 @@ def identity(home: Home) -> Finding:
 
 
 def region(home: Home, name: str) -> Finding:
-    """Whether the account has enabled the region; the newer ones are off until somebody asks for them.
+    """Check that the account has enabled the region; newer regions are disabled by default.
 
     Raises:
-        NotEnabled: it has not, with the command that does it.
-        Denied: without ec2:DescribeRegions.
+        NotEnabled: it has not; the error has the command that enables it.
+        Denied: permission ec2:DescribeRegions is missing.
         ServiceDown: AWS does not answer, or has no such region.
     """
     with aws.translate_errors(f"looking for region {name}"):

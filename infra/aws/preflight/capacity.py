@@ -1,4 +1,4 @@
-"""What the region has for the stack: zones, types in them, and spot prices of this moment."""
+"""Checks of what the region offers: zones, instance types, and current spot prices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALL: Final = 100
 
 
 def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """Zones, types, and prices where a worker may be a spot instance."""
+    """Return checks of zones and types, and of prices if a worker may be a spot instance."""
     asked: list[CloudCheck[Cloud]] = [
         CloudCheck(ZONES, lambda cloud: [_zones(cloud, config, stack)], lambda: _by_table(ZONES, config)),
         CloudCheck(TYPES, lambda cloud: [_types(cloud, config, stack)], lambda: _by_table(TYPES, config)),
@@ -34,10 +34,10 @@ def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 
 def offerings(cloud: Cloud, names: Sequence[str], zones: Sequence[str]) -> dict[str, list[str]]:
-    """Type → those of the zones that offer it.
+    """Return type → those of the zones that offer it.
 
     Raises:
-        Denied: without ec2:DescribeInstanceTypeOfferings.
+        Denied: permission ec2:DescribeInstanceTypeOfferings is missing.
         ServiceDown: AWS does not answer.
     """
     found: dict[str, list[str]] = {name: [] for name in names}
@@ -56,12 +56,12 @@ def offerings(cloud: Cloud, names: Sequence[str], zones: Sequence[str]) -> dict[
 
 
 def spot_prices(cloud: Cloud, names: Sequence[str], zones: Sequence[str]) -> dict[str, tuple[Decimal, str]]:
-    """Type → its lowest price of this moment, in USD an hour, and the zone that has it.
+    """Return type → its lowest current price in USD an hour, and the zone that has it.
 
-    A type that has no spot market in these zones is not among them.
+    Types without a spot market in these zones are left out.
 
     Raises:
-        Denied: without ec2:DescribeSpotPriceHistory.
+        Denied: permission ec2:DescribeSpotPriceHistory is missing.
         ServiceDown: AWS does not answer.
     """
     found: dict[str, tuple[Decimal, str]] = {}
@@ -69,7 +69,7 @@ def spot_prices(cloud: Cloud, names: Sequence[str], zones: Sequence[str]) -> dic
         pages = cloud.ec2.get_paginator("describe_spot_price_history").paginate(
             InstanceTypes=list(names),  # type: ignore[arg-type]
             ProductDescriptions=[PRODUCT],
-            # From now on: the price that applies, once for each type and zone.
+            # From now on: the current price, once for each type and zone.
             StartTime=datetime.now(timezone.utc),
             Filters=[{"Name": "availability-zone", "Values": list(zones)}],
         )
@@ -136,7 +136,7 @@ def _types(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
 
 
 def _where(found: Mapping[str, Sequence[str]], zones: Sequence[str]) -> str:
-    """Types, and where each is offered if that is not everywhere."""
+    """List types, with their zones where not all offer them."""
     return ", ".join(
         name if set(where) == set(zones) else f"{name} (only {', '.join(where)})"
         for name, where in found.items()
@@ -144,7 +144,7 @@ def _where(found: Mapping[str, Sequence[str]], zones: Sequence[str]) -> str:
 
 
 def _by_table(name: str, config: AwsConfig) -> Finding:
-    """The configuration has been held against the table when it was read."""
+    """Return a finding from the table, against which the configuration has been validated."""
     said = ", ".join(config.zones if name == ZONES else (config.head_type, *config.instance_types))
     return Finding(name, "holds", f"{said}: by the table of {table().date}, AWS was not asked")
 

@@ -1,4 +1,4 @@
-"""The account, seen from a stack's region: the clients that the checks ask."""
+"""SDK clients of the checks, for an account and a region."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 HOME: Final = "us-east-1"
-"""Every account has it. A region that is not enabled would call good credentials wrong ones."""
+"""A region that every account has. One that is not enabled would refuse valid credentials."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Cloud:
 
     @classmethod
     def of(cls, session: Session, region: str) -> Cloud:
-        """With the session's credentials, which are not looked for before the first call."""
+        """Create them with the session's credentials, which are not resolved before the first call."""
         return cls(
             region,
             session.client("ec2", region_name=region, config=aws.RETRY),
@@ -43,14 +43,14 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Home:
-    """Clients for what is asked before it is known whether the stack's region can be asked."""
+    """Clients for calls that come before the region is known to be enabled."""
 
     ec2: EC2Client
     sts: STSClient
 
     @classmethod
     def of(cls, session: Session) -> Home:
-        """As `Cloud.of`; where there is no way to AWS, that shows within seconds."""
+        """Create them, as `Cloud.of`; without a connection to AWS they fail within seconds."""
         return cls(
             session.client("ec2", region_name=HOME, config=aws.FAIL_FAST),
             session.client("sts", region_name=HOME, config=aws.FAIL_FAST),

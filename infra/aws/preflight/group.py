@@ -1,4 +1,4 @@
-"""Whether the name of the workers' group is free: machines and commands know the group by that name alone."""
+"""Check that the name of the workers' group is free: instances and commands know the group only by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME: Final = "worker group"
 
 
 def checks(_config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """One question."""
+    """Return the check."""
     return [CloudCheck(NAME, lambda cloud: [_group(cloud, stack)])]
 
 

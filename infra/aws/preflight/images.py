@@ -1,4 +1,4 @@
-"""Whether the machines' images are in the region, and are what the stack takes them for."""
+"""Checks that the machine images exist in the region and match the configuration."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 NAME: Final = "images"
 KEYS: Final[dict[Role, str]] = {"head": "headAmi", "worker": "workerAmi"}
-"""As in `infra.aws.images`, which takes a second to import, for Pulumi."""
+"""As in `infra.aws.images`, whose import takes a second because of Pulumi."""
 _WORDS: Final[dict[Role, str]] = {"head": "the head", "worker": "workers"}
 _OTHER: Final[dict[Role, Role]] = {"head": "worker", "worker": "head"}
 NOT_HERE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
 
-# Canonical's `ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-…`, the Deep Learning images' `… GPU AMI
-# (Ubuntu 22.04) …`, Debian's `debian-12-amd64-…`.
+# Name patterns: Canonical's `ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-…`, the Deep Learning
+# images' `… GPU AMI (Ubuntu 22.04) …`, Debian's `debian-12-amd64-…`.
 _UBUNTU: Final = re.compile(r"ubuntu[ -](?:[a-z]+-)?(\d\d\.\d\d)", re.IGNORECASE)
 _DEBIAN: Final = re.compile(r"debian[ -](\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image as DescribeImages has it; `distribution` is what its name says, or empty."""
+    """An image as in DescribeImages."""
 
     id: str
     pinned: bool
@@ -46,7 +46,8 @@ class Image:
 
     @property
     def distribution(self) -> str:
-        """As the stack calls it, e.g. `ubuntu-22.04`; empty where the image's name does not tell."""
+        """Distribution as the stack calls it, e.g. `ubuntu-22.04`; empty if the image's name does not
+        tell."""
         ubuntu, debian = _UBUNTU.search(self.name), _DEBIAN.search(self.name)
         if ubuntu:
             return f"ubuntu-{ubuntu[1]}"
@@ -57,12 +58,12 @@ class Image:
 
 
 def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """Both images in one check: they must be of one distribution."""
+    """Return one check of both images, which must be of the same distribution."""
     return [CloudCheck(NAME, lambda cloud: look(cloud, config, stack))]
 
 
 def look(cloud: Cloud, config: AwsConfig, stack: str) -> list[Finding]:
-    """What there is to say of each role's image."""
+    """Return a finding for each role's image."""
     found: dict[Role, Image] = {}
     findings: dict[Role, Finding] = {}
     for role in KEYS:
@@ -76,15 +77,15 @@ def look(cloud: Cloud, config: AwsConfig, stack: str) -> list[Finding]:
 
 
 def title(role: Role) -> str:
-    """What the role's check is called."""
+    """Return the name of a role's finding."""
     return f"image of {_WORDS[role]}"
 
 
 def _find(cloud: Cloud, config: AwsConfig, role: Role, stack: str) -> Image:
-    """The role's image.
+    """Return the role's image.
 
     Raises:
-        ConfigError: the region has no such image or parameter, or a right is lacking.
+        ConfigError: the region has no such image or parameter, or a permission is missing.
         ServiceDown: AWS does not answer.
     """
     pinned = config.head_ami if role == "head" else config.worker_ami
@@ -132,7 +133,7 @@ def _newest(cloud: Cloud, parameter: str, role: Role, stack: str) -> str:
 
 
 def _judge(role: Role, image: Image, other: Image | None, config: AwsConfig, stack: str) -> Finding:
-    """What there is to say of an image that is there. Pure."""
+    """Return the finding of an image that exists. Pure."""
     wrong = next(_wrong(role, image, other, config, stack), None)
     if wrong:
         return Finding(title(role), "fails", *wrong)
@@ -150,7 +151,7 @@ def _judge(role: Role, image: Image, other: Image | None, config: AwsConfig, sta
 def _wrong(
     role: Role, image: Image, other: Image | None, config: AwsConfig, stack: str
 ) -> Iterator[tuple[str, str]]:
-    """Each thing that is wrong with the image, and what mends it."""
+    """Yield each problem of the image with its fix."""
     mend = (
         f"Run `pulumi config rm {KEYS[role]} --stack {stack}`: the next `pulumi up` takes the newest one."
         if image.pinned

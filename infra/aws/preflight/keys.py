@@ -1,4 +1,4 @@
-"""Whether the operator can log in: with the stack's own key, or with a pair of theirs that fits."""
+"""Checks of SSH keys: the stack's own, or the operator's EC2 key pair and private key file."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from infra.aws.settings.config import AwsConfig
 
 WITHOUT: Final = "pulumi config rm-all keyPair privateKeyFile"
-"""After this the stack makes a key of its own."""
+"""Makes the stack generate a key."""
 SHOWN: Final = 10
-"""Key pairs that are listed where the one named is not there."""
+"""Number of key pairs that are listed if the named one does not exist."""
 
 
 def cloud_checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """Where the stack makes its own key there is nothing to ask."""
+    """Return the check of the key pair, if the operator uses one."""
     return [CloudCheck(PAIR, lambda cloud: [_pair(cloud, config, stack)])] if config.key_pair else []
 
 
 def local_checks(config: AwsConfig, stack: str) -> list[LocalCheck]:
-    """The file, or that none is needed."""
+    """Return the check of the private key file, or that none is needed."""
     return key_file.checks(config.private_key_file, stack, WITHOUT)
 
 
@@ -46,7 +46,7 @@ def _pair(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
     try:
         ours = public_half(path, stack, WITHOUT)
     except ConfigError:
-        # The file's own check says what is wrong with it.
+        # The check of the file reports what is wrong with it.
         return Finding(PAIR, "holds", f"{name} is in {cloud.region}")
     theirs = found.get("PublicKey", "")
     if theirs and theirs.split()[:2] != ours.split()[:2]:

@@ -1,4 +1,4 @@
-"""Whether the account's quotas hold the stack at its largest. EC2 counts vCPUs, by market and family."""
+"""Checks of quotas for the stack at its maximum size. EC2 counts vCPUs, by market and family."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from infra.aws.settings.config import AwsConfig
 
 UNKNOWN: Final = "NoSuchResourceException"
-"""What Service Quotas says of a quota that was never changed in some accounts; its default applies."""
+"""Returned by Service Quotas in some accounts for a quota that was never changed; its default applies."""
 
 
 @dataclass(frozen=True)
 class Quota:
-    """A quota of an account in a region, as Service Quotas has it."""
+    """A quota of an account in a region, as in Service Quotas."""
 
     name: str
     service: str
     code: str
 
     def increase(self, region: str, value: int) -> str:
-        """The command that asks AWS for more."""
+        """Return the command that requests an increase."""
         return (
             f"aws service-quotas request-service-quota-increase --service-code {self.service} "
             f"--quota-code {self.code} --desired-value {value} --region {region}"
@@ -51,7 +51,7 @@ ADDRESSES: Final = Quota("elastic addresses", "ec2", "L-0263D0A3")
 
 @dataclass(frozen=True)
 class Demand:
-    """VCPUs that a stack may use of a quota: `workers` of the `largest` type, and the head's."""
+    """VCPUs of a quota that a stack may use: `workers` of the `largest` type, and the head's."""
 
     quota: Quota
     vcpus: int
@@ -62,10 +62,10 @@ class Demand:
 
 
 def demands(config: AwsConfig) -> list[Demand]:
-    """What the stack needs at `maxWorkers` if all workers are of its largest type. Pure."""
+    """Return the demand at `maxWorkers` if all workers are of the largest type. Pure."""
     largest = max(config.types, key=lambda kind: kind.vcpus)
     above = config.max_workers - config.on_demand_base
-    # Whichever way AWS rounds a share of the workers, both markets have room for it.
+    # Whichever way AWS rounds a percentage of the workers, both markets have enough.
     on_demand = config.on_demand_base + -(-above * config.on_demand_percentage // 100)
     spot = -(-above * (100 - config.on_demand_percentage) // 100)
     # Every type of the table that has GPUs is of a G family.
@@ -80,7 +80,7 @@ def demands(config: AwsConfig) -> list[Demand]:
 
 
 def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """The quotas that this stack touches."""
+    """Return checks of the quotas that this stack uses."""
     asked = [_vcpu_check(demand, config, stack) for demand in demands(config)]
     asked.append(CloudCheck(_title(VPCS), lambda cloud: [_one_more(cloud, stack, VPCS, _vpcs)]))
     if config.egress == "nat":
@@ -91,10 +91,10 @@ def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 
 def granted(cloud: Cloud, quota: Quota) -> int:
-    """The quota's value in the region.
+    """Return the quota's value in the region.
 
     Raises:
-        Denied: without servicequotas:GetServiceQuota.
+        Denied: permission servicequotas:GetServiceQuota is missing.
         ServiceDown: AWS does not answer.
     """
     which = {"ServiceCode": quota.service, "QuotaCode": quota.code}
@@ -122,7 +122,7 @@ def _vcpu_check(demand: Demand, config: AwsConfig, stack: str) -> CloudCheck[Clo
 
 
 def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
-    """Whether the demand fits into what is granted. Pure."""
+    """Check that the demand fits into the granted quota. Pure."""
     need = f"{demand.vcpus} vCPUs needed ({demand.words}), {value} granted"
     if demand.vcpus <= value:
         return Finding(_title(demand.quota), "holds", need)
@@ -140,7 +140,7 @@ def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
 def _one_more(
     cloud: Cloud, stack: str, quota: Quota, there: Callable[[Cloud], list[Sequence[TagTypeDef]]]
 ) -> Finding:
-    """Room for one more thing of that kind, unless the stack has its own already."""
+    """Check that the quota allows one more resource, unless the stack already has its own."""
     with aws.translate_errors(f"counting {quota.name}"):
         found = there(cloud)
     ours = tags.cloud_tags(stack)

@@ -1,4 +1,4 @@
-"""All checks of a stack on AWS: what is asked, and of whom."""
+"""Preflight of a stack on AWS: the list of checks, and authentication."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 def check(
     config: AwsConfig, stack: str, *, console: Console, env: Mapping[str, str] | None = None
 ) -> list[Finding]:
-    """Ask AWS and this machine, and print each answer. Changes nothing and costs nothing.
+    """Check AWS and this machine, and print the findings. Changes nothing and costs nothing.
 
-    What cannot be asked (no credentials, no right, no network) is said, and the rest is asked all the same.
-    `env` has the PATH on which tools are looked for; else this process's own.
+    A check that cannot run (no credentials, no permission, no network) is skipped; the others still run.
+    `env` has the PATH on which tools are looked up; by default this process's own.
     """
     there, here = plan(config, stack, os.environ if env is None else env)
     doing = f"Asking AWS about {config.region}, and this machine …"
@@ -35,7 +35,7 @@ def check(
 def plan(
     config: AwsConfig, stack: str, env: Mapping[str, str]
 ) -> tuple[Sequence[CloudCheck[Cloud]], Sequence[LocalCheck]]:
-    """What is asked of AWS and of this machine, in the order in which it is told. Pure."""
+    """Return the checks of AWS and of this machine, in the order of the output. Pure."""
     there = [
         *capacity.checks(config, stack),
         *quotas.checks(config, stack),
@@ -47,7 +47,7 @@ def plan(
 
 
 def _who(region: str) -> Introduced[Cloud]:
-    """Who asks, and whether the region is theirs."""
+    """Authenticate, and check that the region is enabled."""
     try:
         session = aws.session()
         home = Home.of(session)

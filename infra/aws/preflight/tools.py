@@ -1,4 +1,4 @@
-"""What this machine needs for a stack on AWS: Pulumi, its plugin, and what SSH over Session Manager takes."""
+"""Checks of tools for a stack on AWS: Pulumi, its plugin, and what SSH through Session Manager needs."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SESSIONS: Final = "session-manager-plugin"
 
 MIN_CLI: Final = (1, 16, 12)
 MIN_SESSIONS: Final = (1, 1, 23)
-"""Of https://docs.aws.amazon.com/systems-manager/latest/userguide/, session-manager-prerequisites.html and
-session-manager-getting-started-enable-ssh-connections.html."""
+"""Minimum versions: https://docs.aws.amazon.com/systems-manager/latest/userguide/,
+session-manager-prerequisites.html and session-manager-getting-started-enable-ssh-connections.html."""
 _INSTALL: Final = {
     CLI: "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html",
     SESSIONS: "https://docs.aws.amazon.com/systems-manager/latest/userguide/"
@@ -30,7 +30,7 @@ _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def checks(config: AwsConfig, stack: str, env: Mapping[str, str]) -> list[LocalCheck]:
-    """The tools that this stack takes; `env` has the PATH on which they are looked for."""
+    """Return checks of the tools that this stack needs; `env` has the PATH on which they are looked up."""
     asked = tools.checks("aws", "pulumi-aws", env)
     if not config.admin_cidrs:
         asked += [
@@ -43,7 +43,7 @@ def checks(config: AwsConfig, stack: str, env: Mapping[str, str]) -> list[LocalC
 def _for_sessions(
     name: str, command: str, minimum: tuple[int, int, int], stack: str, env: Mapping[str, str]
 ) -> Finding:
-    """A tool that SSH through Session Manager takes; with adminCidrs it would not be needed."""
+    """Check a tool for SSH through Session Manager, which is not needed with adminCidrs."""
     mend = (
         f"Install it ({_INSTALL[name]}), or open the head's port 22 to yourself: `pulumi config set --path "
         f"'adminCidrs[0]' {OWN_ADDRESS} --stack {stack}`."

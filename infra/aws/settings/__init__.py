@@ -9,5 +9,5 @@ __all__ = ["Settings", "region_names"]
 
 
 def region_names() -> Collection[str]:
-    """Names of the regions in our table; AWS has more."""
+    """Return the names of the regions in the table; AWS has more."""
     return table().regions

@@ -1,4 +1,4 @@
-"""What the stack of a cluster on AWS may say. Pure: everything is checked against the table of regions."""
+"""Configuration schema of a stack on AWS, validated against the table of regions. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Role = Literal["head", "worker"]
 
 DEFAULT_ZONES: Final = 3
 DEFAULT_TYPES: Final = ("g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge")
-"""One GPU each, two generations, two sizes: what one pool of spot capacity lacks, another may have."""
+"""One GPU each, two generations, two sizes: when one spot pool has no capacity, another may."""
 MIN_VOLUME_GB: Final = 20
 MAX_VOLUME_GB: Final = 16384
-"""Of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
+"""Limits of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
 MAX_KEY_PAIR: Final = 255
 VOLUME_GB: Final = f"{MIN_VOLUME_GB} to {MAX_VOLUME_GB} (GB)"
 AMI: Final = "ami- and 8 or 17 hexadecimal digits"
@@ -41,7 +41,8 @@ def _vpc_range(cidr: IPv4Network) -> IPv4Network:
 
 
 def _price(value: object) -> object:
-    """Decimal also takes `1e3`, `NaN` and ` 1`; floats come from callers without an engine."""
+    """Validate a plain number; Decimal also accepts `1e3`, `NaN` and ` 1`. Callers without an engine pass
+    floats."""
     if not _PRICE.fullmatch(str(value)):
         raise ValueError("a price is a plain number, in USD for an hour")
     return str(value)
@@ -58,7 +59,7 @@ Source = Annotated[
 
 
 class AwsConfig(StackSettings):
-    """A head and a group of spot workers in one region; see docs/aws.md for each key."""
+    """A head and a group of spot workers in one region; docs/aws.md describes each key."""
 
     provider: Annotated[Literal["aws"], Hint("aws")] = "aws"
 
@@ -78,17 +79,18 @@ class AwsConfig(StackSettings):
         range_hint("10.40.0.0/16", network_plan.LARGEST, network_plan.SMALLEST),
     ] = IPv4Network("10.40.0.0/16")
     egress: Annotated[Literal["nat", "endpoints"], Hint("nat", "nat, endpoints")] = "nat"
-    """How private subnets reach the outside: a NAT gateway, or SSM's interface endpoints and nothing else."""
+    """How private subnets reach the internet: a NAT gateway, or only AWS services through interface
+    endpoints."""
     flow_logs: Annotated[bool, Hint("true", YES_OR_NO)] = False
     admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
-    """Who may reach the head's port 22; with none, SSH goes through Session Manager."""
+    """Ranges that may reach the head's port 22; with none, SSH goes through Session Manager."""
 
     # Machines
     distribution: Annotated[
         Literal["ubuntu-22.04", "ubuntu-24.04", "debian-12"],
         Hint("ubuntu-22.04", "ubuntu-22.04, ubuntu-24.04, debian-12"),
     ] = "ubuntu-22.04"
-    """Of head and workers alike: what the head compiles, workers run."""
+    """Of head and workers alike: workers run what the head compiles."""
     head_type: Annotated[str, Hint("m6i.xlarge", "a type of the table without GPUs")] = "m6i.xlarge"
     head_volume_gb: Annotated[Volume, Hint("50", VOLUME_GB)] = 50
     head_ami: Annotated[Ami | None, Unset, Hint("ami-0123456789abcdef0", AMI)] = None
@@ -109,16 +111,16 @@ class AwsConfig(StackSettings):
     on_demand_percentage: Annotated[Percentage, Hint("0", "0 to 100")] = 0
     """Of the workers above the base."""
     max_price: Annotated[Price | None, Unset, Hint("0.80", "more than 0, e.g. 0.80; or leave it out")] = None
-    """USD for a spot worker's hour; without it a spot worker costs at most what AWS asks on demand."""
+    """USD for a spot worker's hour; without it the limit is the on-demand price."""
     worker_volume_gb: Annotated[Volume, Hint("100", VOLUME_GB)] = 100
 
     # Storage and access
     force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False
-    """Whether the bucket goes with the stack even when something is in it."""
+    """Delete the bucket with the stack even if it is not empty."""
     key_pair: Annotated[KeyPair | None, Unset, Hint("NAME", "the name of a key pair that the region has")] = (
         None
     )
-    """Name of a key pair that the region has; without it, a key is made with the stack."""
+    """Name of an existing key pair in the region; without it, the stack generates a key."""
     private_key_file: Annotated[
         PrivateKeyFile | None,
         Unset,
@@ -132,23 +134,23 @@ class AwsConfig(StackSettings):
 
     @property
     def types(self) -> tuple[regions.InstanceType, ...]:
-        """The workers' types, in the stack's order, which is its preference."""
+        """Instance types of the workers, in order of preference."""
         return tuple(regions.table().types[name] for name in self.instance_types)
 
     @property
     def gpus(self) -> int:
-        """GPUs that every worker has at least."""
+        """Number of GPUs that every worker has at least."""
         return min(kind.gpus for kind in self.types)
 
     @property
     def compute_capabilities(self) -> tuple[str, ...]:
-        """Of the GPUs that a worker may have, ascending, e.g. `("7.5", "8.6")`."""
+        """Compute capabilities of all GPUs that a worker may have, ascending, e.g. `("7.5", "8.6")`."""
         found = {kind.compute_capability for kind in self.types if kind.gpus}
         return tuple(sorted(found, key=lambda text: tuple(map(int, text.split(".")))))
 
     @property
     def vcpus(self) -> int:
-        """VCPUs that every worker has at least."""
+        """Number of vCPUs that every worker has at least."""
         return min(kind.vcpus for kind in self.types)
 
     @property
@@ -158,10 +160,10 @@ class AwsConfig(StackSettings):
 
     @property
     def ssh_user(self) -> str:
-        """The account that the distribution's images have."""
+        """Default account of the distribution's images."""
         return regions.table().users[self.distribution]
 
     def ami_parameter(self, role: Role) -> str:
-        """The public SSM parameter whose value is the newest image for that role."""
+        """Return the public SSM parameter with the newest image for that role."""
         kind: regions.Kind = "gpu" if role == "worker" and self.gpus else "plain"
         return regions.table().images[kind][self.distribution]

@@ -1,4 +1,4 @@
-"""What AWS offers where: instance types, zones and images from one dated table. Pure."""
+"""Instance types, zones and images by region, from one dated table. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Kind = Literal["gpu", "plain"]
 
 @dataclass(frozen=True)
 class InstanceType:
-    """A type as DescribeInstanceTypes has it; `compute_capability` is CUDA's, empty without GPUs."""
+    """An instance type as in DescribeInstanceTypes; `compute_capability` is CUDA's, empty without GPUs."""
 
     name: str
     vcpus: int
@@ -37,13 +37,13 @@ class Region:
     offerings: dict[str, tuple[str, ...]]
 
     def offered(self, name: str, zones: Iterable[str]) -> tuple[str, ...]:
-        """Those of `zones` that offer the type."""
+        """Return those of `zones` that offer the type."""
         return tuple(zone for zone in zones if zone in self.offerings.get(name, ()))
 
 
 @dataclass(frozen=True)
 class Table:
-    """The whole table, with where and when it comes from."""
+    """The whole table, with its source and date."""
 
     source: str
     date: date
@@ -52,12 +52,12 @@ class Table:
     images: dict[Kind, dict[str, str]]
     """Kind → distribution → SSM parameter."""
     users: dict[str, str]
-    """Distribution → the account that its images have."""
+    """Distribution → default account of its images."""
 
 
 @lru_cache(maxsize=1)
 def table() -> Table:
-    """The table in this folder, read once."""
+    """Load the table in this folder, once."""
     document: dict[str, Any] = yaml.safe_load(TABLE.read_text())
     return Table(
         source=document["source"],

@@ -1,4 +1,4 @@
-"""How the settings of a stack on AWS have to fit together, and the words for what does not. Pure."""
+"""Rules that combine settings of a stack on AWS, and their error messages. Pure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from infra.aws.settings.config import AwsConfig
 
 ARCH: Final = "x86_64"
-"""Of head and workers: the table has images of no other, and the head compiles what workers run."""
+"""Architecture of head and workers: the table has images of no other, and workers run what the head
+compiles."""
 MAX_SOURCES: Final = 50
-"""The head's group has rules of its own beside these, and 60 is AWS's limit:
+"""The head's group has other rules besides, and AWS's limit is 60:
 https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
 WITHOUT_AGENT: Final = ("debian-12",)
-"""Distributions whose images bring no SSM agent:
+"""Distributions whose images do not include the SSM agent:
 https://docs.aws.amazon.com/systems-manager/latest/userguide/ami-preinstalled-agent.html"""
 FIREWALL: Final = Firewall(
     cloud="AWS",
@@ -64,7 +65,7 @@ def _instance_types(config: AwsConfig) -> None:
         why = f"there is none; valid: {listed(valid)}"
         raise Refusal("instanceTypes", "[]", why, set_command("instanceTypes[0]", valid[-1]))
     _no_twins("instanceTypes", config.instance_types)
-    # Where the list is the default one, `--path` makes a list of one.
+    # For the default list, `--path` creates a list with one entry.
     ours = "instance_types" in config.model_fields_set
     for place, name in enumerate(config.instance_types):
         kind = regions.table().types.get(name)
@@ -180,20 +181,20 @@ def _keys(config: AwsConfig) -> None:
 
 
 def _offered(region: regions.Region, zones: Sequence[str]) -> list[str]:
-    """Types of our architecture that any of these zones offers."""
+    """Return the types of the supported architecture that any of these zones offers."""
     types = regions.table().types
     return [name for name in types if types[name].arch == ARCH and region.offered(name, zones)]
 
 
 def _alike(name: str, choices: Sequence[str]) -> list[str]:
-    """Those with GPUs where a name of AWS's g or p families was given, else those without."""
+    """Return the types with GPUs for a name of AWS's g or p families, else those without."""
     types = regions.table().types
     wants_gpus = name[:1] in ("g", "p")
     return [choice for choice in choices if bool(types[choice].gpus) == wants_gpus] or list(choices)
 
 
 def _nearest(name: str, choices: Sequence[str]) -> str:
-    """One of the same size, if there is one."""
+    """Return a type of the same size, if there is one."""
     size = name.partition(".")[2]
     return next((choice for choice in choices if choice.endswith(f".{size}")), choices[0])
 

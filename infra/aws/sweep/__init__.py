@@ -1,4 +1,4 @@
-"""Search of an AWS account for what stacks have left, for `fab sweep`."""
+"""Search of an AWS account for leftover resources, for `fab sweep`."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def sweep(
     console: Console,
     alive: Collection[str],
 ) -> bool:
-    """Search the account; True: nothing is left."""
+    """Search the account. Returns True if nothing is left."""
     return run.sweep(stack, regions, console, alive=alive).clean

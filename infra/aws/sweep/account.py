@@ -1,4 +1,4 @@
-"""What an account still has of ours beside its regions: buckets, and who machines are."""
+"""Leftover buckets and IAM resources of an account."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 NO_TAGS: Final = "NoSuchTagSet"
 GONE: Final = frozenset({"NoSuchBucket", "NoSuchEntity", "404"})
-"""Another one removed it while we were looking."""
+"""Deleted by somebody else during the search."""
 DENIED: Final = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
 LOOK_AT: Final = 10
-"""Pages of 1000 versions that a bucket's size is summed up over; beyond, its price is not known."""
+"""Pages of 1000 versions that a bucket's size is summed over; of a larger one the price is not known."""
 ASIDE: Final = 8
 IAM_REGION: Final = "us-east-1"
 GB: Final = Decimal(2**30)
@@ -36,7 +36,7 @@ GB: Final = Decimal(2**30)
 
 @dataclass(frozen=True)
 class Account:
-    """Who is asked, and for what; `regions` limits the buckets, and None does not."""
+    """An account to search; `regions` restricts the buckets unless it is None."""
 
     s3: S3Client
     iam: IAMClient
@@ -45,7 +45,7 @@ class Account:
     regions: Collection[str] | None = None
 
     def leak(self, kind: str, name: str, tags: Mapping[str, str], command: str) -> Leak:
-        """A thing that has no region and costs nothing."""
+        """Return a leftover that has no region and costs nothing."""
         return Leak(GLOBAL, kind, name, name, tags.get(STACK_TAG, ""), FREE, command, rank(kind))
 
 
@@ -53,7 +53,8 @@ Finder = Callable[[Account], Iterator[Leak]]
 
 
 def _buckets(account: Account) -> Iterator[Leak]:
-    """Every bucket is asked for its tags. One that may not be looked at is another's, but for its name."""
+    """Find buckets by their tags. A bucket whose tags are not readable is not the project's, unless its name
+    says so."""
     pages = account.s3.get_paginator("list_buckets").paginate(PaginationConfig={"PageSize": 1000})
     found = [bucket for page in pages for bucket in page.get("Buckets", [])]
     with ThreadPoolExecutor(ASIDE) as pool:
@@ -65,7 +66,7 @@ def _buckets(account: Account) -> Iterator[Leak]:
                 yield _bucket(account, bucket["Name"], region, tags)
     for failure in tagged:
         if isinstance(failure, ClientError):
-            raise failure  # only now: what could be looked at has been told
+            raise failure  # only now, after the readable buckets have been reported
 
 
 def _bucket_tags(s3: S3Client, name: str) -> dict[str, str] | ClientError:
@@ -80,7 +81,7 @@ def _bucket_tags(s3: S3Client, name: str) -> dict[str, str] | ClientError:
 
 def _region_of(s3: S3Client, bucket: BucketTypeDef) -> str:
     known = bucket.get("BucketRegion")
-    # The oldest region has no name there.
+    # The oldest region's name is empty here.
     return known or s3.get_bucket_location(Bucket=bucket["Name"])["LocationConstraint"] or "us-east-1"
 
 
@@ -101,7 +102,7 @@ def _bucket(account: Account, name: str, region: str, tags: Mapping[str, str]) -
 
 
 def _contents(s3: S3Client, name: str) -> tuple[int | None, int | None]:
-    """(versions and delete markers, bytes); None where the list is a long one, or not for us to see."""
+    """Return (number of versions and delete markers, bytes); None if the list is too long or not readable."""
     count = size = 0
     try:
         for number, page in enumerate(s3.get_paginator("list_object_versions").paginate(Bucket=name)):
@@ -177,12 +178,12 @@ def _policies(account: Account) -> Iterator[Leak]:
 
 
 def _iam(*words: str) -> str:
-    """IAM has no region, but the CLI may want one all the same."""
+    """Format an IAM command; IAM has no region, but the CLI may require one."""
     return cli("iam", *words, region=IAM_REGION)
 
 
 def _tags(ask: Callable[[], Mapping[str, Any]], part: str) -> dict[str, str]:
-    """A list does not tell them; a thing's own description does."""
+    """Return the tags of a resource's description; lists do not include them."""
     try:
         return tags_of(ask()[part].get("Tags"))
     except ClientError as error:
@@ -197,4 +198,4 @@ FINDERS: Final[dict[str, Finder]] = {
     "role": _roles,
     "policy": _policies,
 }
-"""IAM cannot be asked by tag either: our names all begin with the project's, and then the tags decide."""
+"""IAM cannot filter by tag either: the project's names begin with its prefix, and then the tags decide."""

@@ -1,4 +1,4 @@
-"""What a stack may leave on AWS, in the order of its removal, and how commands are written. Pure."""
+"""Kinds of resources that a stack may leave on AWS, in the order of deletion, and CLI commands. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 NO_PAGER: Final = "export AWS_PAGER="
-"""Else the CLI's second version stops at each answer, and takes the next command for a key."""
+"""Otherwise version 2 of the CLI pages each answer, and takes the next command for a key."""
 
 KINDS: Final = (
     "Auto Scaling group",
@@ -33,19 +33,19 @@ KINDS: Final = (
     "role",
     "policy",
 )
-"""In the order in which they can be removed: a group before the instances that it would replace …"""
+"""In the order in which they can be deleted: a group before the instances that it would replace …"""
 
 
 def rank(kind: str) -> int:
-    """When things of this kind can be removed."""
+    """Return the position of a kind in the order of deletion."""
     return KINDS.index(kind)
 
 
 def tags_of(found: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
-    """AWS's list of tags as a mapping; `Key` and `Value` as EC2, S3 and IAM spell them."""
+    """Convert AWS's list of tags to a mapping; EC2, S3 and IAM all use `Key` and `Value`."""
     return {str(tag["Key"]): str(tag.get("Value", "")) for tag in found or ()}
 
 
 def cli(*words: str, region: str = "") -> str:
-    """An AWS command line."""
+    """Format an AWS CLI command."""
     return shlex.join(["aws", *words, *(["--region", region] if region else [])])

@@ -1,4 +1,4 @@
-"""Machines that a region still has of ours, what starts them, and what they left."""
+"""Leftover instances of a region, what launches them, and their volumes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _groups(search: RegionSearch) -> Iterator[Leak]:
     for page in pages:
         for group in page["AutoScalingGroups"]:
             if group.get("Status"):
-                continue  # the only one there is: it is being deleted; its instances are found as such
+                continue  # the only status: being deleted; its instances are found on their own
             name = group["AutoScalingGroupName"]
             words = ("autoscaling", "delete-auto-scaling-group", "--force-delete")
             command = search.cli(*words, "--auto-scaling-group-name", name)
@@ -55,10 +55,10 @@ def _instances(search: RegionSearch) -> Iterator[Leak]:
 def _terminate(search: RegionSearch, one: InstanceTypeDef) -> str:
     id_ = one["InstanceId"]
     ends = search.cli("ec2", "terminate-instances", "--instance-ids", id_)
-    # What the machine holds (its group, its subnet) cannot go before it is gone.
+    # What the instance uses (security group, subnet) cannot be deleted before it is terminated.
     waits = search.cli("ec2", "wait", "instance-terminated", "--instance-ids", id_)
     command = f"{ends} && {waits}"
-    if "InstanceLifecycle" not in one:  # those that have one, spot instances, cannot be protected
+    if "InstanceLifecycle" not in one:  # instances with a lifecycle (spot) cannot be protected
         asked = search.ec2.describe_instance_attribute(InstanceId=id_, Attribute="disableApiTermination")
         if asked["DisableApiTermination"].get("Value"):
             words = ("ec2", "modify-instance-attribute", "--no-disable-api-termination")
@@ -68,7 +68,7 @@ def _terminate(search: RegionSearch, one: InstanceTypeDef) -> str:
 
 def _instance_price(search: RegionSearch, one: InstanceTypeDef) -> Decimal | None:
     if one["State"]["Name"] in ("stopping", "stopped"):
-        return FREE  # its disks still cost, and are found as such
+        return FREE  # its volumes still cost, and are found on their own
     price = search.prices.types.get(one["InstanceType"])
     if price is None:
         return None
@@ -106,7 +106,7 @@ def _snapshots(search: RegionSearch) -> Iterator[Leak]:
     for page in pages:
         for snapshot in page["Snapshots"]:
             id_ = snapshot["SnapshotId"]
-            # At most: what is stored, and paid, are the blocks that were written.
+            # Upper bound: only written blocks are stored and billed.
             usd = None if unit is None else unit * snapshot["VolumeSize"]
             command = search.cli("ec2", "delete-snapshot", "--snapshot-id", id_)
             yield search.leak("snapshot", id_, tags_of(snapshot.get("Tags")), usd, command)

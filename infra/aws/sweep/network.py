@@ -1,4 +1,4 @@
-"""Networks that a region still has of ours, and what is in them."""
+"""Leftover network resources of a region."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import NetworkInterfaceTypeDef
 
 THERE: Final = "pending|available|deleting"
-"""States of an endpoint that is not gone yet, in whatever letters."""
+"""States, in any case, of an endpoint that still exists."""
 
 
 def _nat_gateways(search: RegionSearch) -> Iterator[Leak]:
@@ -43,7 +43,7 @@ def _endpoints(search: RegionSearch) -> Iterator[Leak]:
             usd: Decimal | None = FREE
             if endpoint.get("VpcEndpointType") == "Interface":
                 usd = None if hour is None else month(hour * len(endpoint.get("SubnetIds", [])))
-                # The CLI has no waiter for these, and their subnets cannot go before them.
+                # The CLI has no waiter for these, and their subnets cannot be deleted before them.
                 asked = ("ec2", "describe-vpc-endpoints", "--vpc-endpoint-ids", id_, "--output", "text")
                 states = f"{search.cli(*asked, '--query', 'VpcEndpoints[].State')} 2>/dev/null"
                 command += f" && while {states} | grep -qiE '{THERE}'; do sleep 5; done"
@@ -69,7 +69,8 @@ def _vpcs(search: RegionSearch) -> Iterator[Leak]:
 
 
 def _interfaces(search: RegionSearch) -> Iterator[Leak]:
-    """Those with our tags, and those without any in a VPC of ours, which they would keep from going."""
+    """Find interfaces with the project's tags, and untagged ones in its VPCs, which would block their
+    deletion."""
     asked = [search.filters]
     vpcs = search.seen.get("VPC", {})
     if vpcs:
@@ -80,14 +81,15 @@ def _interfaces(search: RegionSearch) -> Iterator[Leak]:
             for one in page["NetworkInterfaces"]:
                 id_ = one["NetworkInterfaceId"]
                 if not search.has("network interface", id_) and not _goes_with_another(search, one):
-                    # One without tags is of the stack that has the VPC.
+                    # An untagged interface belongs to the stack of its VPC.
                     tags = {STACK_TAG: vpcs.get(one.get("VpcId", ""), ""), **tags_of(one.get("TagSet"))}
                     command, name = _remove(search, one), one.get("Description", "")
                     yield search.leak("network interface", id_, tags, FREE, command, name=name)
 
 
 def _goes_with_another(search: RegionSearch, one: NetworkInterfaceTypeDef) -> bool:
-    """It is of a machine that was found, or of an endpoint or a gateway, which made it and takes it away."""
+    """Return whether the interface is deleted with an instance that was found, or with its endpoint or
+    gateway."""
     return one.get("RequesterManaged", False) or search.has(
         "instance", one.get("Attachment", {}).get("InstanceId")
     )
@@ -99,7 +101,7 @@ def _remove(search: RegionSearch, one: NetworkInterfaceTypeDef) -> str:
     if "AttachmentId" not in held:
         return delete
     if held.get("DeviceIndex") == 0 and "InstanceId" in held:
-        # A machine's first interface cannot be taken from it: the machine is what lost its tags.
+        # The primary interface cannot be detached: it is the instance that lost its tags.
         return search.cli("ec2", "terminate-instances", "--instance-ids", held["InstanceId"])
     detach = ("ec2", "detach-network-interface", "--force", "--attachment-id", held["AttachmentId"])
     return f"{search.cli(*detach)} && {delete}"
@@ -111,14 +113,15 @@ def _security_groups(search: RegionSearch) -> Iterator[Leak]:
         for group in page["SecurityGroups"]:
             id_, name = group["GroupId"], group["GroupName"]
             if name == "default":
-                continue  # goes with its VPC, and not before
+                continue  # deleted with its VPC, not before
             command = search.cli("ec2", "delete-security-group", "--group-id", id_)
             tags, before = tags_of(group.get("Tags")), _revoke(search, id_)
             yield search.leak("security group", id_, tags, FREE, command, name=name, before=before)
 
 
 def _revoke(search: RegionSearch, group: str) -> str:
-    """A group that another one's rule names cannot be deleted; so such rules go first."""
+    """Return commands that revoke rules with other groups, since a group that a rule refers to cannot be
+    deleted."""
     pages = search.ec2.get_paginator("describe_security_group_rules").paginate(
         Filters=[{"Name": "group-id", "Values": [group]}]
     )
@@ -146,7 +149,7 @@ def _route_tables(search: RegionSearch) -> Iterator[Leak]:
     for page in pages:
         for table in page["RouteTables"]:
             if any(one.get("Main") for one in table.get("Associations", [])):
-                continue  # goes with its VPC, and not before
+                continue  # deleted with its VPC, not before
             id_ = table["RouteTableId"]
             command = search.cli("ec2", "delete-route-table", "--route-table-id", id_)
             yield search.leak("route table", id_, tags_of(table.get("Tags")), FREE, command)

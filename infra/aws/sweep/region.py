@@ -1,4 +1,4 @@
-"""A region as a sweep searches it: who is asked, for what, and what things cost there."""
+"""Search of one region: clients, filters and prices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegionSearch:
-    """A region to search: its clients, the stack to look for (None: any), and what things cost there."""
+    """A region to search: its clients, the stack to look for (None: any), and its prices."""
 
     region: str
     ec2: EC2Client
@@ -32,16 +32,16 @@ class RegionSearch:
     stack: str | None
     prices: RegionPrices
     seen: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Kind → id → stack of what was found so far: what hangs on one of them goes with it."""
+    """Kind → id → stack of the leftovers found so far, with which attached resources are deleted."""
 
     @property
     def filters(self) -> list[FilterTypeDef]:
-        """EC2's and Auto Scaling's way to ask for our tags."""
+        """Filters by the project's tags, for EC2 and Auto Scaling."""
         found: list[FilterTypeDef] = [{"Name": f"tag:{PROJECT_TAG}", "Values": [PROJECT]}]
         return found if self.stack is None else [*found, {"Name": f"tag:{STACK_TAG}", "Values": [self.stack]}]
 
     def cli(self, *words: str) -> str:
-        """A command line for this region."""
+        """Format an AWS CLI command for this region."""
         return cli(*words, region=self.region)
 
     def leak(
@@ -55,7 +55,7 @@ class RegionSearch:
         name: str = "",
         before: str = "",
     ) -> Leak:
-        """A thing of this region, which is remembered."""
+        """Return a leftover of this region, and remember it."""
         stack = tags.get(STACK_TAG, "")
         self.seen.setdefault(kind, {})[id_] = stack
         return Leak(
@@ -63,9 +63,9 @@ class RegionSearch:
         )
 
     def has(self, kind: str, id_: str | None) -> bool:
-        """Whether a thing was found."""
+        """Return whether a resource has been found."""
         return id_ in self.seen.get(kind, ())
 
 
 Finder = Callable[[RegionSearch], Iterator[Leak]]
-"""Finds the things of one kind; remembers them in the place."""
+"""Yields leftovers of one kind and remembers them in the search."""

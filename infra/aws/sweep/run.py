@@ -1,4 +1,4 @@
-"""Searches every region side by side, and says what is left, or that nothing is."""
+"""Search of all regions of an AWS account, in parallel."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from infra.sweep.leak import GLOBAL, Leak, Results, Unsearched
 from infra.sweep.report import Found, some, tell
 
 HOME: Final = "us-east-1"
-"""Who is asked which regions there are, and for what has none, where the operator has named no region."""
+"""Region for global services and for the list of regions, if the operator has configured none."""
 SIDE_BY_SIDE: Final = 12
-"""Regions at a time; each waits for AWS, hardly for this machine."""
+"""Number of regions searched in parallel; a search mostly waits for AWS."""
 REGIONAL: Final = {**machines.FINDERS, **network.FINDERS, **texts.FINDERS}
 
 Asked = TypeVar("Asked", RegionSearch, account.Account)
@@ -36,16 +36,16 @@ def sweep(
     *,
     alive: Collection[str] = (),
 ) -> Found:
-    """Look for everything that bears the project's tags, print it, and return it.
+    """Search for resources with the project's tags, print the report, and return it.
 
-    `stack`: only that one's things. `regions`: only there (and buckets only of there); None: wherever the
-    account may have something. `alive`: stacks that are up, whose things are in use and no leaks.
+    `stack` restricts the search to one stack, `regions` to some regions (buckets, too); None is everything.
+    `alive` stacks exist, so that their resources are in use.
 
-    What could not be searched is in the result, which is then not `clean`, whatever was found.
+    If something could not be searched, the result is not `clean`, whatever was found.
 
     Raises:
-        ConfigError: credentials are missing, wrong or expired, or lack the right to list regions; a region
-            that does not exist.
+        ConfigError: credentials are missing, wrong or expired, or may not list regions; or a region does not
+            exist.
         ServiceDown: AWS cannot be reached at all.
     """
     session = aws.session()
@@ -57,7 +57,7 @@ def sweep(
     print_line(console, f"searching {where}")
     table = prices.load()
     jobs: list[Callable[[], Results]] = [_account_job(session, stack, table, regions)]
-    # A session is not for several threads; clients are.
+    # Sessions are not thread-safe; clients are.
     jobs += [_region_job(_region_search(session, region, stack, table)) for region in enabled]
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         results = list(pool.map(lambda search: search(), jobs))
@@ -78,7 +78,7 @@ def sweep(
 def _regions(
     session: boto3.session.Session, wanted: Sequence[str] | None
 ) -> tuple[list[str], list[Unsearched]]:
-    """The regions to search, and those of `wanted` that the account has not enabled."""
+    """Return the regions to search, and those of `wanted` that the account has not enabled."""
     with aws.translate_errors("listing regions"):
         ec2 = session.client("ec2", region_name=session.region_name or HOME, config=aws.RETRY)
         known = ec2.describe_regions(AllRegions=True)["Regions"]
@@ -132,7 +132,7 @@ def _account_job(
 
 
 def _search(where: str, finders: Mapping[str, Callable[[Asked], Iterator[Leak]]], asked: Asked) -> Results:
-    """Every kind of thing; one that cannot be listed does not keep us from the others."""
+    """Search for every kind of resource; one that cannot be listed does not stop the search."""
     results = Results()
     unreachable = ""
     for kind, find in finders.items():
@@ -145,5 +145,5 @@ def _search(where: str, finders: Mapping[str, Callable[[Asked], Iterator[Leak]]]
         except CaffeSparkError as error:
             results.unsearched.append(Unsearched(where, kind, error.why))
             if isinstance(error, ServiceDown) and not isinstance(error.__cause__, ClientError):
-                unreachable = error.why  # no answer at all: the next kind would wait as long for none
+                unreachable = error.why  # no answer at all: the next kind would time out, too
     return results

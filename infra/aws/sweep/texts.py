@@ -1,4 +1,4 @@
-"""Log groups and parameters that a region still has of ours."""
+"""Leftover log groups and parameters of a region."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GB: Final = Decimal(2**30)
 
 
 def _log_groups(search: RegionSearch) -> Iterator[Leak]:
-    """These cannot be asked for by tag: ours have the project in their names, and then the tags decide."""
+    """Find log groups by name, which contains the project's, and by tag; they cannot be filtered by tag."""
     unit = search.prices.services.logs_gb_month
     pages = search.logs.get_paginator("describe_log_groups").paginate(logGroupNamePattern=PROJECT)
     for page in pages:
@@ -33,7 +33,7 @@ def _log_groups(search: RegionSearch) -> Iterator[Leak]:
 
 
 def _parameters(search: RegionSearch) -> Iterator[Leak]:
-    """By tag, or by a name below ours: /caffe-spark/STACK/…"""
+    """Find parameters by tag, or below the path /caffe-spark/STACK/."""
     tagged: list[ParameterStringFilterTypeDef] = [{"Key": f"tag:{PROJECT_TAG}", "Values": [PROJECT]}]
     folder = f"/{PROJECT}/"
     if search.stack is not None:

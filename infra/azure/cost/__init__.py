@@ -1,4 +1,4 @@
-"""Cost of a stack on Azure: the bill by the hour, from a table of prices that can be refreshed."""
+"""Cost of a stack on Azure: an hourly bill, from a price table that can be refreshed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 def cost(
     config: AzureConfig, stack: str, *, root: Path, console: Console, results: Path, refresh: bool
 ) -> None:
-    """Print the bill; with `refresh`, ask Azure for today's prices first.
+    """Print the bill; with `refresh`, update the price table first.
 
     Raises:
-        ConfigError: the operator's price file is not valid, or Azure refuses to answer.
-        ServiceDown: Azure does not answer.
+        ConfigError: the operator's price file is not valid.
+        ServiceDown: Azure's price list cannot be reached, or refuses to answer.
     """
     from infra.azure.cost import estimate, prices
 
     if refresh:
-        # its SDK takes a second to import
+        # the SDK takes a second to import
         from bootstrap.console import print_line
         from infra.azure.cost import price_list
 

@@ -1,4 +1,4 @@
-"""`fab cost` of a stack on Azure."""
+"""Output of `fab cost` for a stack on Azure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from infra.cost.bill import Bill
 
 
 def show(console: Console, config: AzureConfig, prices: Prices, *, results: Path | None = None) -> Bill:
-    """Print the bill, what a day is, and what a job costs."""
+    """Print the bill, the cost of a day, and the cost of a job."""
     bill = hourly(config, prices)
     remarks = [("a day", f"{daily(bill)}; {PAUSE}")] if config.part == "cluster" else []
     if bill.missing:

@@ -1,6 +1,6 @@
-"""What a stack on Azure costs by the hour as it is configured. Pure.
+"""Hourly cost of a stack on Azure as configured. Pure.
 
-Left out: traffic to the internet, requests to storage, the private DNS zone, taxes.
+Not included: traffic to the internet, requests to storage, the private DNS zone, taxes.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from infra.cost.bill import Bill, Parts, span
 
 DAY: Final = Decimal(24)
 ENDPOINTS: Final = 2
-"""Private ones: for the gateway and for the heads."""
+"""Private endpoints of the gateway and the heads."""
 PAUSE: Final = "HDInsight cannot pause: all of it is billed from `pulumi up` until `pulumi destroy`"
 
 
 def hourly(config: AzureConfig, prices: Prices) -> Bill:
-    """The bill of a stack; with autoscale, a range from its fewest to its most workers.
+    """Return the bill of a stack; with autoscale, a range from the minimum to the maximum of workers.
 
-    A stack of storage alone has no line: it is paid by the gigabyte.
+    A storage stack has no lines: it is billed by the gigabyte.
     """
     here, parts = prices.of(config.region), Parts()
     if config.part == "cluster":
@@ -42,7 +42,7 @@ def hourly(config: AzureConfig, prices: Prices) -> Bill:
 
 
 def daily(bill: Bill) -> str:
-    """USD for a day, in words."""
+    """Describe the cost of a day in USD."""
     return f"{span(bill.low * DAY, bill.high * DAY)} USD"
 
 

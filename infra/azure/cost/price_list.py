@@ -1,4 +1,4 @@
-"""Today's prices, asked of Azure's public price list, for the operator's price file. No login is needed.
+"""Current prices from Azure's public price list, for the operator's price file. No login is needed.
 
 https://learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-prices
 """
@@ -26,9 +26,10 @@ from infra.cost.price_table import Answers
 
 URL: Final = "https://prices.azure.com/api/retail/prices"
 PAGES: Final = 30
-"""Of a hundred prices each; HDInsight has two in a region. More is another list than we know."""
+"""Maximum number of pages, of a hundred prices each; HDInsight has two in a region. More is an unexpected
+list."""
 GLOBAL: Final = "Global"
-"""Where the list has what costs the same everywhere."""
+"""Region in the list of prices that are the same everywhere."""
 HOUR: Final = "1 Hour"
 WITHOUT: Final = "Run `fab cost` without --refresh."
 
@@ -37,7 +38,7 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Meter:
-    """Where a service's price is in the list: what to ask for, and which of the answers it is."""
+    """A service's price in the list: the query, and the meter among its results."""
 
     service: str
     product: str
@@ -58,18 +59,18 @@ METERS: Final = {
     "blob_gb_month": Meter("Storage", "General Block Blob v2", "Hot LRS Data Stored", "1 GB/Month"),
     "logs_gb": Meter("Log Analytics", "Log Analytics", "Analytics Logs Data Ingestion", "1 GB"),
 }
-"""Key of `prices.Services` → meter. Written from what is known of the list, never tried on the live one:
-what is not found keeps our table's figure, and the file says so."""
+"""Key of `prices.Services` → meter. Written from documentation, never run against the live list: a price that
+is not found keeps the project's figure, and the file says so."""
 
 
 def refresh(config: AzureConfig, *, url: str = URL) -> Path:
-    """Ask for the prices of what the stack uses in its region, and put them into the operator's file.
+    """Query the prices of what the stack uses in its region, and write them to the operator's file.
 
-    What the file says of other regions and sizes stays. Its first lines say what Azure did not answer.
+    Entries for other regions and sizes are kept. The first lines of the file list what Azure did not answer.
 
     Raises:
-        ConfigError: the file that is there is not valid.
-        ServiceDown: the list cannot be reached, or knows no price at all.
+        ConfigError: the existing file is not valid.
+        ServiceDown: the list cannot be reached, or has no price at all.
     """
     document = BOOK.current()
     names = list(dict.fromkeys(one.size for one in config.machines))
@@ -94,7 +95,7 @@ def refresh(config: AzureConfig, *, url: str = URL) -> Path:
 
 
 def node_hour(items: Iterable[Item], size: str) -> Decimal | None:
-    """What HDInsight asks for an hour of a node, machine and surcharge together; None: not listed. Pure."""
+    """Return the hourly price of an HDInsight node, including its surcharge, or None if not listed. Pure."""
     wanted = _plain(size)
     prices = [
         Decimal(str(item["retailPrice"]))
@@ -103,12 +104,13 @@ def node_hour(items: Iterable[Item], size: str) -> Decimal | None:
         and wanted in _sizes(item)
         and not any(word in str(item.get("productName", "")) for word in ("Windows", "ID Broker"))
     ]
-    # Where there are several, nobody is told too little.
+    # Of several prices, use the highest, so as not to promise too little.
     return max((usd for usd in prices if usd > 0), default=None)
 
 
 def price(items: Iterable[Item], meter: Meter, region: str) -> Decimal | None:
-    """USD for a unit at the lowest tier that costs something; the region's own goes before `Global`. Pure."""
+    """Return USD for a unit at the lowest tier that costs something; the region's price precedes `Global`.
+    Pure."""
     fitting = [
         item
         for item in items
@@ -128,10 +130,10 @@ def price(items: Iterable[Item], meter: Meter, region: str) -> Decimal | None:
 
 @contextmanager
 def _translate_errors() -> Iterator[None]:
-    """Failures in one line. No login and no stack is in a request: none is what it is refused for.
+    """Translate errors of the price list, whose requests involve neither a login nor a stack.
 
     Raises:
-        ServiceDown: the list refuses to answer, or cannot be reached.
+        ServiceDown: the list cannot be reached, or refuses to answer.
     """
     doing = "asking for list prices"
     with azure.translate_errors(doing, ""):
@@ -145,7 +147,7 @@ def _translate_errors() -> Iterator[None]:
 
 
 def _sizes(item: Item) -> set[str]:
-    """Sizes that a meter is for: `E16 v3/E16s v3` are two."""
+    """Return the sizes of a meter: `E16 v3/E16s v3` are two."""
     return {_plain(part) for key in ("skuName", "meterName") for part in str(item.get(key, "")).split("/")}
 
 
@@ -156,7 +158,7 @@ def _plain(size: str) -> str:
 def _items(
     client: PipelineClient[Any, Any], url: str, service: str, region: str, product: str = ""
 ) -> Iterator[Item]:
-    """What is listed of a service as pay-as-you-go, in USD, page by page."""
+    """Yield a service's pay-as-you-go prices in USD, page by page."""
     wanted = [f"serviceName eq '{service}'", "priceType eq 'Consumption'"]
     wanted += [f"armRegionName eq '{region}'"] if region else []
     wanted += [f"productName eq '{product}'"] if product else []

@@ -1,4 +1,4 @@
-"""What Azure asks for what a stack is made of: our dated table, and over it the operator's own file."""
+"""Prices on Azure: the project's dated table, overridden by the operator's file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ VARIABLE: Final = "CAFFE_SPARK_AZURE_PRICES"
 
 
 class SizePrice(Part):
-    """An hour of a node of that size, in USD: the machine and HDInsight's surcharge together."""
+    """Hourly price of a node of that size in USD, including HDInsight's surcharge."""
 
     hour: Usd
     source: str
 
 
 class Services(Part):
-    """Everything else, in USD: by the hour, by the GB that passes or is written, by GB and month."""
+    """Other prices in USD: per hour, per GB transferred or written, per GB and month."""
 
     nat_hour: Usd | None = None
     nat_gb: Usd | None = None
@@ -38,13 +38,13 @@ class Services(Part):
 
 
 class RegionPrices(RegionTable):
-    """What is asked in a region."""
+    """Prices in a region."""
 
     services: Services = Services()
     sizes: dict[str, SizePrice] = Field(default_factory=dict)
 
     def node(self, size: str) -> Decimal | None:
-        """USD for an hour of a node; None where nobody knows."""
+        """Return USD for an hour of a node, or None if it is not known."""
         price = self.sizes.get(size)
         return None if price is None else price.hour
 
@@ -55,7 +55,7 @@ class Prices(PriceTable):
     regions: dict[str, RegionPrices]
 
     def of(self, region: str) -> RegionPrices:
-        """A region's prices; where nobody knows any, an empty table."""
+        """Return a region's prices; an empty table if none are known."""
         return self.regions.get(region, RegionPrices())
 
 

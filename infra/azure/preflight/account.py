@@ -1,4 +1,4 @@
-"""Who is asking, for which subscription, and what that login may do in it."""
+"""Checks of the login: its subscription and its permissions."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ GIVE: Final = "Microsoft.Authorization/roleAssignments/write"
 
 
 def login(found: Document) -> Finding:
-    """The subscription that the login was shown.
+    """Return the finding of the selected subscription.
 
     Raises:
-        NotUsable: it is there and not in use: nothing can be made in it.
+        NotUsable: the subscription is disabled, so that nothing can be created in it.
     """
     name, number = found.get("displayName", ""), found["subscriptionId"]
     if not in_use(found):
@@ -37,12 +37,12 @@ def login(found: Document) -> Finding:
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """Of what `pulumi up` does, the actions in `needed`."""
+    """Return the check of the actions in `needed`."""
     return [CloudCheck(RIGHTS, lambda cloud: [_rights(cloud, config, stack)])]
 
 
 def needed(config: AzureConfig) -> list[str]:
-    """The actions that stand for all of a stack's. Pure."""
+    """Return actions that are representative of everything `pulumi up` does. Pure."""
     storage = [
         "Microsoft.Resources/subscriptions/resourceGroups/write",
         "Microsoft.Storage/storageAccounts/write",
@@ -61,7 +61,8 @@ def needed(config: AzureConfig) -> list[str]:
 
 
 def lacking(wanted: Iterable[str], permissions: Iterable[Document]) -> list[str]:
-    """Those that no role grants: each has actions, and exceptions from them, with `*` for anything. Pure."""
+    """Return the actions that no role grants; roles have actions and notActions with `*` as a wildcard.
+    Pure."""
     roles = list(permissions)
     return [
         action

@@ -1,6 +1,7 @@
-"""The request by which the program makes the cluster, built by its own code before anything is there.
+"""Request that would create the cluster, built by the program's own code before any resource exists.
 
-What only `pulumi up` learns (ids of the network, the account's key) is of the right shape and stands for it.
+Values that are known only to `pulumi up` (ids of the network, the account's key) are replaced by stand-ins of
+the same form.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 
-# Private, and what Pulumi itself turns arguments into a request with: a second walk over its classes would be
-# ours to keep in step. The lock file pins the version, and a test compares the result with the program's own.
+# Private functions, with which Pulumi itself converts arguments to a request: converting its classes here
+# would be more code to maintain. The lock file pins the version, and a test compares the result with the
+# program's own.
 from pulumi._types import input_type_to_dict, is_input_type
 
 from infra.azure import hdinsight, operator_key, scripts, secrets
@@ -35,10 +37,10 @@ IDENTITY: Final = f"{PROJECT}-identity"
 
 
 def body(config: AzureConfig, stack: str, names: Mapping[str, str], tenant: str) -> dict[str, Any]:
-    """What HDInsight's check of a request is sent.
+    """Return the body of HDInsight's validation request.
 
     Raises:
-        ConfigError: the operator's public key is none.
+        ConfigError: the operator's public key is not valid.
     """
     made = asyncio.run(_resolved(config, stack, names))
     return {
@@ -52,7 +54,8 @@ def body(config: AzureConfig, stack: str, names: Mapping[str, str], tenant: str)
 
 
 def stand_ins(names: Mapping[str, str]) -> tuple[str, ...]:
-    """Names of what is not there before `pulumi up`: what is said of these is no mistake of the stack's."""
+    """Return names of resources that do not exist before `pulumi up`, so that messages about them are
+    ignored."""
     return (VNET, SUBNET, IDENTITY, names["account"], names["scripts_account"], names["group_id"])
 
 
@@ -91,7 +94,7 @@ async def _resolved(config: AzureConfig, stack: str, names: Mapping[str, str]) -
         vnet_id=network,
         subnet_id=f"{network}/subnets/{SUBNET}",
         public_key=_public_key(config, stack),
-        # The stack's own is made later, or is nobody's to see: any good one is checked alike.
+        # The stack's own password is generated later, or not readable: any valid one is checked alike.
         password=secrets.generate(),
         script_name=scripts.NAME,
         script=f"{artifacts(scripts_account)}/{scripts.path_of(script)}",
@@ -111,7 +114,7 @@ def _public_key(config: AzureConfig, stack: str) -> str:
 
 
 async def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a request holds
-    """Arguments of Pulumi's as JSON has them, with what their outputs hold."""
+    """Convert Pulumi's arguments to JSON, resolving outputs."""
     if isinstance(value, pulumi.Output):
         return await _plain(await value.future())
     if is_input_type(type(value)):

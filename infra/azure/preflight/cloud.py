@@ -1,4 +1,4 @@
-"""The subscription, seen from a stack's region: whom the checks ask, and what of the stack is there."""
+"""SDK clients of the checks, for a subscription and a region, and the stack's existing resources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Cloud:
     """Clients, which may be shared between threads, and names.
 
-    `cluster` is the stack's own, where it is up; `group` the resource group of its name, whosever it is.
+    `cluster` is the stack's own, if it exists; `group` is the resource group of its name, whoever owns it.
     """
 
     subscription: str
@@ -37,10 +37,10 @@ class Cloud:
     def of(
         cls, arm: Arm, found: Document, config: AzureConfig, stack: str, patience: Mapping[str, Any]
     ) -> Cloud:
-        """For a subscription as Azure describes it; looks for what the stack has there.
+        """Create clients for a subscription, and look up the stack's resource group and cluster.
 
         Raises:
-            Denied: without the right to read resource groups.
+            Denied: permission to read resource groups is missing.
             ServiceDown: Azure does not answer.
         """
         subscription = str(found["subscriptionId"])
@@ -64,7 +64,7 @@ class Cloud:
 
 
 def names_of(config: AzureConfig, stack: str, subscription: str) -> dict[str, str]:
-    """What the stack's things are called in a subscription, as the program calls them. Pure."""
+    """Return the names of the stack's resources in a subscription. Pure."""
     group = names.resource_group(stack)
     group_id = f"/subscriptions/{subscription}/resourceGroups/{group}"
     return {
@@ -77,5 +77,5 @@ def names_of(config: AzureConfig, stack: str, subscription: str) -> dict[str, st
 
 
 def ours(group: Document, stack: str) -> bool:
-    """Whether a resource group bears the stack's tags."""
+    """Return whether a resource group has the stack's tags."""
     return tags.is_ours(tags.of_azure(group.get("tags")), tags.cloud_tags(stack))

@@ -1,4 +1,4 @@
-"""Whether the names that the stack will have are free: of its cluster, its storage, its resource group."""
+"""Checks that the stack's names are free: those of its cluster, storage and resource group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCOUNT: Final = "storage account"
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """The names that this stack takes."""
+    """Return checks of the names that this stack uses."""
     asked: list[CloudCheck[Cloud]] = [CloudCheck(GROUP, lambda cloud: [_group(cloud, stack)])]
     if config.part == "cluster":
         asked.append(CloudCheck(CLUSTER, lambda cloud: [_cluster(cloud, stack)]))
@@ -71,7 +71,7 @@ def _cluster(cloud: Cloud, stack: str) -> Finding:
 
 
 def _kept(cloud: Cloud, config: AzureConfig, name: str, stack: str) -> Finding:
-    """Another stack's: what its file says of it is known here, what it is itself only `pulumi up` learns."""
+    """Check another stack's storage by that stack's file; only `pulumi up` can ask the stack itself."""
     file = storage_stack.file_of(name, stack_file.project())
     if file is None:
         said = f"{name}'s (storageStack), whose file is not here: `pulumi up` asks that stack whether it fits"

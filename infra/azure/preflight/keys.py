@@ -1,4 +1,4 @@
-"""The operator's own key pair: whether HDInsight would take it, and whether both halves are of one key."""
+"""Checks of the operator's key pair: HDInsight accepts it, and both halves belong together."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from infra.azure.settings.config import AzureConfig
 
 WITHOUT: Final = "pulumi config rm-all publicKeyFile privateKeyFile"
-"""After this the stack makes a key of its own."""
+"""Makes the stack generate a key."""
 
 
 def checks(config: AzureConfig, stack: str) -> list[LocalCheck]:
-    """Both files, or that none is needed; nothing where there is no machine to log in to."""
+    """Return checks of both files, or that none is needed; empty for a storage stack, which has no
+    machines."""
     if config.part == "storage":
         return []
     asked = key_file.checks(config.private_key_file, stack, WITHOUT)
@@ -29,11 +30,11 @@ def checks(config: AzureConfig, stack: str) -> list[LocalCheck]:
 
 
 def _pair(public: str, private: str, stack: str) -> Finding:
-    """Whether HDInsight would take the public half, and whether the private one is its own."""
+    """Check that HDInsight accepts the public key, and that the private key belongs to it."""
     theirs = operator_key.public_key(public, stack)
     path = Path(private).expanduser()
     if not path.is_file():
-        return Finding(PAIR, "holds", f"{public} is an RSA key")  # the file's own check says the rest
+        return Finding(PAIR, "holds", f"{public} is an RSA key")  # the check of the file reports the rest
     if public_half(path, stack, WITHOUT).split()[:2] != theirs.split()[:2]:
         return Finding(
             PAIR,

@@ -1,4 +1,4 @@
-"""What HDInsight has in the stack's region: its version, Spark's, and the sizes of machines."""
+"""Checks of what HDInsight offers in the stack's region: versions and machine sizes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ NODES: Final[Mapping[sizes.Role, str]] = {
     "worker": "WorkerNodeRole",
     "zookeeper": "ZookeeperRole",
 }
-"""Role → what HDInsight's list calls machines in it."""
+"""Role → its name in HDInsight's list."""
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """Region and version, then sizes; without Azure, what our table says of them."""
+    """Return checks of region, versions and sizes; without Azure, the project's table answers."""
     return [
         CloudCheck(REGION, lambda cloud: [_region(cloud, config, stack)], lambda: _by_table(REGION, config)),
         CloudCheck(SIZES, lambda cloud: [_sizes(cloud, config, stack)], lambda: _by_table(SIZES, config)),
@@ -39,7 +39,7 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 
 def _by_table(name: str, config: AzureConfig) -> Finding:
-    """The configuration has been held against the table when it was read."""
+    """Return a finding from the table, against which the configuration has been validated."""
     chosen = dict.fromkeys(one.size for one in config.machines)
     said = config.region if name == REGION else ", ".join(chosen)
     return Finding(name, "holds", f"{said}: by the table of {sizes.table().checked}, Azure was not asked")
@@ -106,7 +106,7 @@ def _sizes(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
 
 
 def refusal(name: str, node: str, config: AzureConfig, found: BillingResponseListResult) -> str:
-    """Why HDInsight has no such machine there for that role; empty where it has. Pure."""
+    """Return why HDInsight does not offer the size for that role, or an empty text. Pure."""
     if not _in(name, found.vm_sizes):
         return f"HDInsight does not offer it in {config.region}"
     for rule in found.vm_size_filters or []:
@@ -119,7 +119,7 @@ def refusal(name: str, node: str, config: AzureConfig, found: BillingResponseLis
 
 
 def _applies(rule: VmSizeCompatibilityFilterV2, node: str, config: AzureConfig) -> bool:
-    """Whether a rule is about a stack's machine; what it does not say, it says of all."""
+    """Return whether a rule applies to a stack's machines; an empty condition applies to all."""
     title = sizes.table().regions[config.region].title
     return (
         _covers(rule.regions, (title, config.region))
@@ -135,5 +135,5 @@ def _covers(names: Sequence[str] | None, wanted: Iterable[str]) -> bool:
 
 
 def _in(name: str, names: Sequence[str] | None) -> bool:
-    """HDInsight writes sizes in whatever letters."""
+    """Return whether a name is in a list; the case of HDInsight's sizes varies."""
     return name.lower() in {one.lower() for one in names or []}

@@ -1,4 +1,4 @@
-"""Who is let in to SSH, the gateway and the storage account: that it is somebody."""
+"""Check of `adminCidrs`: the ranges are not reserved for documentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME: Final = "adminCidrs"
 
 
 def checks(config: AzureConfig, stack: str) -> list[LocalCheck]:
-    """Nothing where nobody is let in from outside."""
+    """Return the check; none if no range is allowed."""
     if config.part == "storage" or not config.admin_cidrs:
         return []
     return [LocalCheck(NAME, lambda: _somebody(config, stack))]

@@ -1,4 +1,4 @@
-"""Whether the subscription is registered for what a stack is made of: Azure makes none of it before."""
+"""Checks that the subscription is registered for the resource providers of the stack."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ REGISTERED: Final = "Registered"
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """One question for each kind."""
+    """Return a check for each provider."""
     return [_check(name, stack) for name in needed(config)]
 
 
 def needed(config: AzureConfig) -> list[str]:
-    """The resource providers of what the stack makes. Pure."""
+    """Return the resource providers that the stack uses. Pure."""
     if config.part == "storage":
         return ["Microsoft.Storage"]
     names = ["Microsoft.HDInsight", "Microsoft.Network", "Microsoft.Storage"]
@@ -49,5 +49,5 @@ def _words(state: str) -> str:
 
 
 def title(name: str) -> str:
-    """What the check is called."""
+    """Return the name of a check."""
     return f"provider {name.removeprefix('Microsoft.')}"

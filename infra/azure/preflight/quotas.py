@@ -1,4 +1,4 @@
-"""Whether HDInsight's own quota of cores has room for the stack."""
+"""Checks of HDInsight's own quotas of cores."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 NAME: Final = "quota: cores"
 ALL: Final = "cores"
-"""What HDInsight calls the quota of all families together."""
+"""HDInsight's name of the quota for all families together."""
 MORE: Final = "Ask for more in the portal (Help + support, New support request, quota type Azure HDInsight)"
 
 
 @dataclass(frozen=True)
 class Demand:
-    """Cores of all machines together, and of each family; `words` say where they come from."""
+    """Cores of all machines together, and by family; `words` describe the machines."""
 
     cores: int
     families: Mapping[str, int]
@@ -33,7 +33,7 @@ class Demand:
 
 
 def demand(config: AzureConfig) -> Demand:
-    """What the stack may have running at once, with as many workers as there may be. Pure."""
+    """Return the demand with the maximum number of workers. Pure."""
     table = sizes.table().sizes
     families: Counter[str] = Counter()
     for one in config.machines:
@@ -43,7 +43,7 @@ def demand(config: AzureConfig) -> Demand:
 
 
 def own(cluster: Document | None) -> Demand:
-    """What the stack's own cluster, as Azure describes it, uses already: that is not another's. Pure."""
+    """Return what the stack's own cluster already uses, given Azure's description of it. Pure."""
     properties = (cluster or {}).get("properties", {})
     families: Counter[str] = Counter()
     for role in properties.get("computeProfile", {}).get("roles", []):
@@ -55,7 +55,7 @@ def own(cluster: Document | None) -> Demand:
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """One question; what Azure lists of families is held against the stack's, too."""
+    """Return the check; it compares the quotas of families, too."""
     return [CloudCheck(NAME, lambda cloud: _quotas(cloud, config, stack))]
 
 
@@ -78,14 +78,14 @@ def _quotas(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
         if need <= left:
             found.append(Finding(title, "holds", said))
             continue
-        # Fewer workers leave another family as short as it is.
+        # Fewer workers do not help another family.
         fewer = _fewer(config, need - left, stack) if family in (None, config.worker.family) else ""
         found.append(Finding(title, "fails", f"{said}: {need - left} too few", f"{MORE}{fewer}."))
     return found or [Finding(NAME, "note", f"HDInsight lists no quota of cores in {config.region}")]
 
 
 def _fewer(config: AzureConfig, short: int, stack: str) -> str:
-    """The command that takes so few workers that they fit; empty where the other settings forbid it. Pure."""
+    """Return the command that reduces the workers to what fits; empty if other settings forbid it. Pure."""
     scale = config.autoscale
     if scale is None:
         key, minimum = "workers", 1

@@ -1,4 +1,4 @@
-"""All checks of a stack on Azure: what is asked, and of whom."""
+"""Preflight of a stack on Azure: the list of checks, and authentication."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 def check(
     config: AzureConfig, stack: str, *, console: Console, env: Mapping[str, str] | None = None
 ) -> list[Finding]:
-    """Ask Azure and this machine, and print each answer. Changes nothing and costs nothing.
+    """Check Azure and this machine, and print the findings. Changes nothing and costs nothing.
 
-    What cannot be asked (no login, no right, no network) is said, and the rest is asked all the same.
-    `env` has the PATH on which tools are looked for; else this process's own.
+    A check that cannot run (no login, no permission, no network) is skipped; the others still run. `env` has
+    the PATH on which tools are looked up; by default this process's own.
     """
     env = os.environ if env is None else env
     there, local = plan(config, stack, env)
@@ -38,7 +38,7 @@ def check(
 def plan(
     config: AzureConfig, stack: str, env: Mapping[str, str]
 ) -> tuple[Sequence[CloudCheck[Cloud]], Sequence[LocalCheck]]:
-    """What is asked of Azure and of this machine, in the order in which it is told. Pure."""
+    """Return the checks of Azure and of this machine, in the order of the output. Pure."""
     there = [*account.checks(config, stack), *providers.checks(config, stack)]
     if config.part == "cluster":
         there += [*offer.checks(config, stack), *quotas.checks(config, stack)]
@@ -49,7 +49,7 @@ def plan(
 
 
 def _who(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Introduced[Cloud]:
-    """Who asks, for which subscription, and what of the stack is there."""
+    """Authenticate, select the subscription, and look up the stack's resource group and cluster."""
     try:
         arm = Arm.of(azure.FAIL_FAST)
         found = subscription.found(arm, config.subscription, stack, env)
@@ -63,7 +63,7 @@ def _who(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Introduced[
 
 
 def _why(error: CaffeSparkError) -> str:
-    """Why Azure is asked nothing more, in few words: it stands beside each check that is left out."""
+    """Return the reason why checks are skipped, in a few words."""
     if isinstance(error, subscription.NotUsable):
         return error.why
     if isinstance(error, azure.Offline):

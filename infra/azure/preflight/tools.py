@@ -1,4 +1,4 @@
-"""What this machine needs for a stack on Azure: Pulumi, its plugin, and ssh."""
+"""Checks of tools for a stack on Azure: Pulumi, its plugin, and ssh."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SSH: Final = "ssh"
 
 
 def checks(config: AzureConfig, env: Mapping[str, str]) -> list[LocalCheck]:
-    """The tools that this stack takes; `env` has the PATH on which they are looked for."""
+    """Return checks of the tools that this stack needs; `env` has the PATH on which they are looked up."""
     asked = tools.checks("azure-native", "pulumi-azure-native", env)
     return asked if config.part == "storage" else [*asked, LocalCheck(SSH, lambda: _ssh(env))]
 
 
 def _ssh(env: Mapping[str, str]) -> Finding:
-    # ssh prints its version to stderr: that it runs is enough.
+    # ssh prints its version to stderr: running it is enough.
     ask(["ssh", "-V"], "Install it: `sudo apt-get install openssh-client`.", env)
     return Finding(SSH, "holds", "there")

@@ -1,4 +1,4 @@
-"""HDInsight's own check of the request that would make the cluster."""
+"""HDInsight's validation of the request that would create the cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTENT: Final = "application/json"
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
-    """One question; the answer may have several parts."""
+    """Return the check, which may have several findings."""
     return [CloudCheck(NAME, lambda cloud: _validate(cloud, config, stack))]
 
 
@@ -46,7 +46,8 @@ def _validate(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
 
 
 def _said(one: ValidationErrorInfo, made_first: tuple[str, ...], stack: str, verdict: str) -> Finding:
-    """What HDInsight says, in its own words; what is about things that `up` makes before is only a note."""
+    """Convert HDInsight's message; one about resources that `up` creates before the cluster is only a
+    note."""
     words = " ".join((one.message or "it says no more").split()).rstrip(".")
     said = f"{words} ({one.code})" if one.code else words
     about = " ".join([words, one.error_resource or "", *(one.message_arguments or [])]).lower()

@@ -9,5 +9,5 @@ __all__ = ["Settings", "region_names"]
 
 
 def region_names() -> Collection[str]:
-    """Names of the regions in our table."""
+    """Return the names of the regions in the table."""
     return table().regions

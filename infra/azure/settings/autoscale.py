@@ -1,4 +1,4 @@
-"""When HDInsight changes the number of workers by itself: by load, or by the clock. Pure."""
+"""HDInsight's autoscale setting: by load, or by schedule. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Day = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"
 Count = Annotated[int, Field(ge=1, le=MAX_WORKERS)]
 
 MIN_WORKERS: Final = 3
-"""Below three workers HDFS stays in safe mode when one of them goes:
+"""With fewer than three workers, HDFS stays in safe mode when one of them is removed:
 https://learn.microsoft.com/azure/hdinsight/hdinsight-autoscale-clusters"""
 COUNT: Final = f"{MIN_WORKERS} to {MAX_WORKERS}"
 
 
 class Slot(Section):
-    """From that time on, on these days, there are that many workers."""
+    """Number of workers from a time of day on, on some days."""
 
     days: Annotated[tuple[Day, ...], Hint("Monday", "a list of days, Monday to Sunday", at=(0,))] = Field(
         min_length=1
@@ -32,11 +32,11 @@ class Slot(Section):
     """HH:MM in the schedule's time zone."""
     min: Annotated[Count, Hint("3", COUNT)]
     max: Annotated[Count, Hint("3", COUNT)]
-    """HDInsight wants both, and the same in both."""
+    """HDInsight requires both, with the same value."""
 
 
 class Autoscale(Section):
-    """Either bounds (`min`, `max`) that load moves between, or a `schedule`."""
+    """Bounds (`min`, `max`) of autoscale by load, or a `schedule`."""
 
     min: Annotated[Count | None, Hint("3", COUNT)] = None
     max: Annotated[Count | None, Hint("6", COUNT)] = None
@@ -44,19 +44,19 @@ class Autoscale(Section):
         str,
         Hint("'W. Europe Standard Time'", "a time zone as Windows names it, or UTC"),
     ] = Field(default="UTC", pattern=r"^[A-Za-z0-9 .()+-]{3,60}$")
-    """As Windows calls it: `W. Europe Standard Time`."""
+    """Time zone as named by Windows: `W. Europe Standard Time`."""
     schedule: Annotated[
         tuple[Slot, ...], Hint("08:00", "a list of {days, time, min, max}", at=(0, "time"))
     ] = ()
 
     @property
     def by_load(self) -> bool:
-        """Whether load decides, not the clock."""
+        """Whether autoscale is by load."""
         return not self.schedule
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """The fewest and the most workers that there may be."""
+        """Minimum and maximum number of workers."""
         if self.schedule:
             counts = [slot.min for slot in self.schedule]
             return min(counts), max(counts)
@@ -64,7 +64,7 @@ class Autoscale(Section):
 
 
 def check(config: AzureConfig) -> None:
-    """Raise the first `Refusal` of the stack's autoscale setting, if it has one."""
+    """Raise the first `Refusal` of the autoscale setting, if there is one."""
     scale = config.autoscale
     if scale is None:
         return
@@ -101,7 +101,7 @@ def _load(scale: Autoscale) -> None:
 
 
 def _above(low: int, wanted: int) -> int:
-    """A most number of workers that is not refused next, and is `wanted` where that can be."""
+    """Return a valid maximum, `wanted` if possible."""
     return min(max(low + 1, MIN_WORKERS + 1, wanted), MAX_WORKERS)
 
 

@@ -1,4 +1,4 @@
-"""What the stack of a cluster on Azure HDInsight may say. Pure: all is checked against the tables here."""
+"""Configuration schema of an HDInsight stack, validated against the tables in this folder. Pure."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ StorageMode = Literal["wasbs-key", "wasbs-msi", "abfss-msi"]
 
 HEADS: Final = 2
 ZOOKEEPERS: Final = 3
-"""HDInsight takes neither more nor less of these."""
+"""Numbers fixed by HDInsight."""
 
 
 @dataclass(frozen=True)
 class Machines:
-    """Those of one role: `size` is the setting `key`'s, and there are `min_count` to `max_count` of them."""
+    """Machines of one role: `min_count` to `max_count` of a `size`, which the setting `key` names."""
 
     role: sizes.Role
     words: str
-    """What we call them."""
+    """Plural for messages."""
     key: str
     size: str
     min_count: int
@@ -46,12 +46,12 @@ def _vnet_range(cidr: IPv4Network) -> IPv4Network:
 
 
 def _text(value: object) -> object:
-    """`pulumi config set --path tags.CostCentre 42` writes a number."""
+    """Convert numbers to text: `pulumi config set --path tags.CostCentre 42` writes a number."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _password(value: object) -> object:
-    """What only the engine can read is not judged where there is none."""
+    """Validate the password, unless only the engine can decrypt it."""
     return value if value in (None, ENCRYPTED) else name_rules.gateway_password(value)
 
 
@@ -70,7 +70,8 @@ Password = Annotated[SecretStr | None, BeforeValidator(_password), Unset]
 
 
 class AzureConfig(StackSettings):
-    """A Spark cluster of HDInsight 5.1 in one region, or the storage that outlives it; see docs/azure.md."""
+    """A Spark cluster on HDInsight 5.1 in one region, or storage that outlives clusters; see
+    docs/azure.md."""
 
     provider: Annotated[Literal["azure"], Hint("azure")] = "azure"
 
@@ -83,19 +84,19 @@ class AzureConfig(StackSettings):
             "the id of a subscription, as `az account show` has it",
         ),
     ] = None
-    """Without it, `ARM_SUBSCRIPTION_ID`'s, what `az account show` shows, or the only one of the login."""
+    """Default: `ARM_SUBSCRIPTION_ID`, that of `az account show`, or the login's only one."""
     region: Annotated[
         str, AfterValidator(_region), Hint("westeurope", lambda: ", ".join(sizes.table().regions))
     ]
     part: Annotated[Literal["cluster", "storage"], Hint("cluster", "cluster, storage")] = "cluster"
-    """`storage`: a stack that only holds the storage of others (their `storageStack`), and outlives them."""
+    """`storage`: a stack that only has storage for other stacks (their `storageStack`), and outlives them."""
     cluster_name: Annotated[
         ClusterName | None,
         Unset,
         Hint("caffe-spark-0815", f"3 to {name_rules.MAX_CLUSTER_NAME} letters, digits and hyphens"),
     ] = None
-    """Without it, the stack's name and six hexadecimal digits of a digest of its resource group's id: it is
-    unique in the world."""
+    """Globally unique. Default: the stack's name and six hexadecimal digits of a digest of its resource
+    group's id."""
 
     # Network
     cidr: Annotated[
@@ -104,16 +105,16 @@ class AzureConfig(StackSettings):
         range_hint("10.50.0.0/16", network_plan.LARGEST, network_plan.SMALLEST),
     ] = IPv4Network("10.50.0.0/16")
     admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
-    """Who may reach SSH and the gateway's pages; none only with Private Link."""
+    """Ranges that may reach SSH and the gateway; empty only with Private Link."""
     resource_provider_connection: Annotated[
         Literal["inbound", "outbound"], Hint("inbound", "inbound, outbound")
     ] = "inbound"
-    """Who opens the connections between HDInsight and the cluster that it manages."""
+    """Direction of connections between HDInsight's management and the cluster."""
     private_link: Annotated[bool, Hint("true", YES_OR_NO)] = False
 
     # Machines
     workers: Annotated[int, Hint("3", f"1 to {MAX_WORKERS}")] = Field(default=2, ge=1, le=MAX_WORKERS)
-    """Pulumi.yaml has a default for every stack; HDFS wants three here, which the stack file says."""
+    """The default is Pulumi.yaml's for every stack; HDFS needs three here, as in the stack file."""
     head_size: Annotated[str, Hint("Standard_E8_V3", lambda: _sizes("head"))] = "Standard_E8_V3"
     worker_size: Annotated[str, Hint("Standard_E8_V3", lambda: _sizes("worker"))] = "Standard_E8_V3"
     zookeeper_size: Annotated[str, Hint("Standard_A2_v2", lambda: _sizes("zookeeper"))] = "Standard_A2_v2"
@@ -135,14 +136,14 @@ class AzureConfig(StackSettings):
         Unset,
         Hint("azure-storage", "the name of a stack whose part is storage, or organization/project/name"),
     ] = None
-    """The stack whose storage this cluster uses; without it, the cluster's stack has its own."""
+    """The stack whose storage this cluster uses; by default the cluster's own stack."""
     container: Annotated[
         str,
         AfterValidator(name_rules.container),
         Hint("cluster", "3 to 63 small letters, digits and hyphens"),
     ] = "cluster"
     force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False
-    """Whether the storage goes with the stack even when something is in it."""
+    """Delete the storage with the stack even if it is not empty."""
 
     # Access
     ssh_user: Annotated[
@@ -156,16 +157,16 @@ class AzureConfig(StackSettings):
         Unset,
         Hint("~/.ssh/id_rsa", "the path of that pair's private half on this machine"),
     ] = None
-    """An RSA key pair of the operator's; without it, one is made with the stack."""
+    """The operator's RSA key pair; without it, the stack generates one."""
     gateway_user: Annotated[
         str, AfterValidator(name_rules.gateway_user), Hint("admin", "2 to 20 letters and digits")
     ] = "admin"
     gateway_password: Annotated[
         Password, Hint("", f"{name_rules.MIN_PASSWORD} to {name_rules.MAX_PASSWORD} characters")
     ] = None
-    """Without it, one is made with the stack."""
+    """Without it, the stack generates one."""
 
-    # What is seen of it
+    # Monitoring
     log_analytics: Annotated[bool, Hint("true", YES_OR_NO)] = False
     tags: Annotated[
         Mapping[str, TagValue],
@@ -180,12 +181,12 @@ class AzureConfig(StackSettings):
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """The fewest and the most workers that there may be."""
+        """Minimum and maximum number of workers."""
         return self.autoscale.bounds if self.autoscale else (self.workers, self.workers)
 
     @property
     def machines(self) -> tuple[Machines, ...]:
-        """What a cluster is made of."""
+        """Machines of the cluster, by role."""
         low, high = self.bounds
         return (
             Machines("head", "heads", "headSize", self.head_size, HEADS, HEADS),
@@ -195,12 +196,12 @@ class AzureConfig(StackSettings):
 
     @property
     def worker(self) -> sizes.Size:
-        """What a worker is made of."""
+        """Size of a worker."""
         return sizes.table().sizes[self.worker_size]
 
     @property
     def by_identity(self) -> bool:
-        """Whether the cluster reaches its storage as a managed identity, not by the account's key."""
+        """Whether the cluster accesses its storage with a managed identity instead of the account's key."""
         return self.storage_mode != "wasbs-key"
 
     @property

@@ -1,4 +1,4 @@
-"""Addresses that documents use as examples, as the stack file has one: nobody comes from there. Pure."""
+"""Check for addresses that are reserved for documentation, as in the sample stack file. Pure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ RANGES: Final = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.
 
 
 def fault(config: AzureConfig, stack: str) -> ConfigError | None:
-    """What is wrong with a cluster's `adminCidrs` where one of them is an example's.
+    """Return the error if a cluster's `adminCidrs` contain such an address.
 
-    A preview is of use without an address of one's own, so it is not the configuration that refuses them.
+    Validation does not refuse them, since a preview is useful without an address of one's own.
     """
     if config.part == "storage":
         return None

@@ -1,7 +1,7 @@
-"""What Azure and HDInsight take as names, passwords and tags. Pure.
+"""Rules of Azure and HDInsight for names, passwords and tags. Pure.
 
-Each rule is a function that returns the value, or raises what the line to the user is made of. Sources:
-Microsoft's documents of HDInsight (names, passwords) and of Azure Resource Manager (tags), as of 2026-11-21.
+Each rule returns the value or raises a `Refusal`. Sources: Microsoft's documentation of HDInsight (names,
+passwords) and of Azure Resource Manager (tags), as of 2026-11-21.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ MAX_CLUSTER_NAME: Final = 45
 MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 72
 PASSWORD_SPECIALS: Final = "!%*-_=+"  # noqa: S105 - which characters may be in one
-"""What we put into passwords: none of these means anything to a shell, a URL or JSON."""
+"""Special characters of generated passwords: they need no quoting in a shell, a URL or JSON."""
 PASSWORD_FORBIDDEN: Final = "'\"`\\#"  # noqa: S105 - which characters may not be in one
 HIDDEN: Final = "***"
 ARTIFACTS: Final = "artifacts"
-"""The container of scripts, beside the file system's."""
+"""Container of scripts, beside that of the file system."""
 MAX_TAGS: Final = 47
-"""Azure takes 50 tags; the stack's own are three."""
+"""Azure's limit is 50 tags; three are the stack's own."""
 MAX_TAG_NAME: Final = 128
 MAX_TAG_VALUE: Final = 256
 OWN_TAGS: Final = ("project", "stack", "managedby")
-"""In small letters: Azure tells tags apart by their names without regard to case."""
+"""In lower case: Azure compares tag names without regard to case."""
 
 _RESERVED: Final = """
     admin administrator root user user1 test guest owner console azureuser sys sync daemon bin mail nobody
@@ -37,7 +37,8 @@ _RESERVED: Final = """
 RESERVED_USERS: Final = frozenset(_RESERVED.split())
 """Accounts that the system, Azure's agents or Hadoop's services have on the image, or that Azure refuses.
 
-No authoritative list was found: these are refused here rather than after twenty minutes."""
+There is no authoritative list: refusing these here is better than after twenty minutes.
+"""
 
 _CLUSTER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]")
 _SSH_USER: Final = re.compile(r"[a-z][a-z0-9-]{1,19}")
@@ -48,7 +49,7 @@ _TAG_RESERVED: Final = ("microsoft", "azure", "windows")
 
 
 def cluster_name(name: str) -> str:
-    """A cluster's name: it is a host name's first word, the same all over the world.
+    """Validate a cluster's name: a label of a host name, globally unique.
 
     Raises:
         Refusal: it is too short or too long, or has other characters.
@@ -64,10 +65,10 @@ def cluster_name(name: str) -> str:
 
 
 def ssh_user(name: str) -> str:
-    """The account that SSH logs in to.
+    """Validate the name of the SSH account.
 
     Raises:
-        Refusal: it has other characters, or belongs to somebody already.
+        Refusal: it has other characters, or is reserved.
     """
     if name in RESERVED_USERS:
         why = "the image has or reserves that account; valid: a name of its own, e.g. sshuser"
@@ -79,7 +80,7 @@ def ssh_user(name: str) -> str:
 
 
 def gateway_user(name: str) -> str:
-    """Who logs in to the cluster's gateway (Ambari, Livy, YARN's pages).
+    """Validate the user of the cluster's gateway (Ambari, Livy, YARN's pages).
 
     Raises:
         Refusal: it has other characters, or too many.
@@ -91,7 +92,7 @@ def gateway_user(name: str) -> str:
 
 
 def gateway_password(password: object) -> str:
-    """The gateway user's password; what is told of a refused one is never the password.
+    """Validate the gateway user's password; the error never contains it.
 
     Raises:
         Refusal: HDInsight would refuse it.
@@ -108,7 +109,7 @@ def gateway_password(password: object) -> str:
 
 
 def password_faults(password: str) -> list[str]:
-    """What HDInsight has against it, in words; nothing where it is good."""
+    """Return the password's faults in words; empty if it is valid."""
     wanted = {
         "a digit": str.isdigit,
         "a small letter": str.islower,
@@ -130,10 +131,10 @@ def password_faults(password: str) -> list[str]:
 
 
 def container(name: str) -> str:
-    """A blob container.
+    """Validate the name of a blob container.
 
     Raises:
-        Refusal: Azure does not take the name, or the stack needs it itself.
+        Refusal: Azure would refuse the name, or the stack itself uses it.
     """
     if name == ARTIFACTS:
         why = "the container of scripts has that name; valid: another one, e.g. cluster"
@@ -145,10 +146,10 @@ def container(name: str) -> str:
 
 
 def tags(given: Mapping[str, str]) -> Mapping[str, str]:
-    """The stack's further tags.
+    """Validate the operator's tags.
 
     Raises:
-        Refusal: one is the stack's own, or Azure takes none of that kind.
+        Refusal: a tag is the stack's own, or Azure would refuse it.
     """
     if len(given) > MAX_TAGS:
         why = f"Azure takes 50 tags, and three are the stack's own; valid: {MAX_TAGS} at most"

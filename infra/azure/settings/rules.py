@@ -1,4 +1,4 @@
-"""How the settings of a stack on Azure have to fit together, and the words for what does not. Pure."""
+"""Rules that combine settings of a stack on Azure, and their error messages. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from infra.azure.settings.config import AzureConfig, Machines
 
 MAX_SOURCES: Final = 50
-"""The storage account's firewall takes 200 addresses, and a /31 counts as two there."""
+"""The storage account's firewall allows 200 addresses, and a /31 counts as two."""
 MANY_WORKERS: Final = 32
 MANY_WORKERS_VCPUS: Final = 8
 """With more than 32 workers the head needs 8 cores:

@@ -1,4 +1,4 @@
-"""What HDInsight runs on and where: machine sizes and regions from one dated table. Pure."""
+"""Machine sizes and regions of HDInsight, from one dated table. Pure."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Seen = Literal["docs", "template", "third-party", "memory"]
 
 SERVICE: Final = "HDInsight"
 MANAGING_REGIONS: Final = ("WestUS", "EastUS")
-"""From where HDInsight manages the clusters of the regions that it calls group 1."""
+"""Regions from which HDInsight manages clusters of the regions it calls group 1."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """A size of machine; its cores are counted by `family`; `seen`: who says that HDInsight takes it."""
+    """A machine size; its cores count against `family`; `seen` is the evidence that HDInsight supports it."""
 
     name: str
     vcpus: int
@@ -33,17 +33,17 @@ class Size:
 
 @dataclass(frozen=True)
 class Region:
-    """A region of Azure's public cloud; `name` is what its interfaces take, `title` what its pages show."""
+    """A region of Azure's public cloud; `name` is used in APIs, `title` on web pages."""
 
     name: str
     title: str
     service_tags: tuple[str, ...]
-    """Whom a cluster there has to let in on port 443, where HDInsight opens the connections."""
+    """Service tags that may reach the cluster's port 443 when HDInsight opens the connections."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The whole table, with where and when it comes from."""
+    """The whole table, with its source and date."""
 
     source: str
     checked: date
@@ -51,17 +51,17 @@ class Table:
     regions: dict[str, Region]
 
     def find(self, name: str) -> Size | None:
-        """The size of that name, in whatever letters Azure or a user has it; None where it is not known."""
+        """Return the size of that name in any case, or None."""
         return next((size for size in self.sizes.values() if size.name.lower() == name.lower()), None)
 
     def sizes_for(self, role: Role) -> tuple[str, ...]:
-        """Names of the sizes that suit the role, in the table's order."""
+        """Return the names of the sizes that suit the role, in the table's order."""
         return tuple(size.name for size in self.sizes.values() if role in size.roles)
 
 
 @lru_cache(maxsize=1)
 def table() -> Table:
-    """The table in this folder, read once."""
+    """Load the table in this folder, once."""
     document: dict[str, Any] = yaml.safe_load(TABLE.read_text())
     return Table(
         source=document["source"],
@@ -75,6 +75,6 @@ def table() -> Table:
 
 
 def _region(name: str, title: str, tag: str, *, shared: bool = False) -> Region:
-    # East US is one of the managing regions itself: a rule takes no source twice.
+    # East US is itself a managing region: a rule must not name a source twice.
     sources = dict.fromkeys((tag, *(MANAGING_REGIONS if shared else ())))
     return Region(name, title, tuple(f"{SERVICE}.{source}" for source in sources))

@@ -20,14 +20,14 @@ from infra.azure.settings.name_rules import ARTIFACTS
 from infra.azure.storage.firewall import network_rules
 
 KEPT_DAYS: Final = 14
-"""For how long what was deleted can be taken back."""
+"""Days for which deleted blobs can be restored."""
 
 
 @dataclass(frozen=True)
 class SharedStorageArgs:
-    """`part`: the stack's; `subnet_id`: a cluster's.
+    """Arguments of the storage: `part` is the stack's, `subnet_id` the cluster's.
 
-    `hierarchical`: Data Lake Storage Gen2, and another account for scripts.
+    `hierarchical`: Data Lake Storage Gen2, with a separate account for scripts.
     """
 
     stack: str
@@ -43,12 +43,12 @@ class SharedStorageArgs:
 
 
 class SharedStorage(pulumi.ComponentResource):
-    """The account or accounts, and their containers. What depends on `ready` finds both containers."""
+    """Storage accounts and their containers. `ready` resources include both containers."""
 
     account: pulumi.Output[str]
     account_id: pulumi.Output[str]
     scripts_account: pulumi.Output[str]
-    """Where script actions lie: HDInsight reads them from blobs only."""
+    """Account of script actions, which HDInsight reads from blob storage only."""
     ready: list[pulumi.Resource]
 
     def __init__(
@@ -74,7 +74,8 @@ class SharedStorage(pulumi.ComponentResource):
             account=self.account,
             container=named(files, args.container),
             key=account_key(self.account, args.group, self),
-            # A destroy that is refused here has removed nothing of the storage: all of it goes later.
+            # If deletion is refused here, nothing of the storage has been deleted: everything else is deleted
+            # later.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[artifacts, *soft_deletes]),
         )
         self.ready = [files, artifacts, contents]
@@ -83,9 +84,9 @@ class SharedStorage(pulumi.ComponentResource):
     def _account(
         self, part: str, name_of: Callable[[str], str], *, hierarchical: bool
     ) -> tuple[storage.StorageAccount, pulumi.Output[str], pulumi.Resource]:
-        """An account, its name, and what keeps deleted blobs for a while.
+        """Create an account with soft delete, and return both with the account's name.
 
-        What machines made can be made again: copies in one place will do.
+        Everything in it can be produced again: locally redundant storage is enough.
         """
         args = self._args
         name = pulumi.Output.from_input(args.group_id).apply(name_of)
@@ -101,7 +102,8 @@ class SharedStorage(pulumi.ComponentResource):
             enable_https_traffic_only=True,
             allow_blob_public_access=False,
             allow_cross_tenant_replication=False,
-            # By the key HDInsight reaches it (wasbs-key), and script actions are uploaded and read.
+            # HDInsight uses the key in wasbs-key mode, and for script actions, which are also uploaded with
+            # it.
             allow_shared_key_access=True,
             is_local_user_enabled=False,
             network_rule_set=network_rules(args.subnet_id, args.admin_cidrs),
@@ -134,7 +136,7 @@ class SharedStorage(pulumi.ComponentResource):
 def account_key(
     account: pulumi.Input[str], group: pulumi.Input[str], parent: pulumi.Resource
 ) -> pulumi.Output[str]:
-    """The account's first key; while a cluster lives it must stay, or script actions fail."""
+    """Return the account's first key; it must not change while a cluster exists, or script actions fail."""
     found = storage.list_storage_account_keys_output(
         account_name=account, resource_group_name=group, opts=pulumi.InvokeOutputOptions(parent=parent)
     )
@@ -142,5 +144,5 @@ def account_key(
 
 
 def first_key(found: storage.ListStorageAccountKeysResult) -> str:
-    """Of what Azure answers; a preview may know none yet."""
+    """Return the first key of Azure's answer; empty in a preview without one."""
     return found.keys[0].value if found.keys else ""

@@ -1,4 +1,4 @@
-"""Who may reach the storage account: the cluster's subnet, operators, and HDInsight itself."""
+"""Firewall of the storage account: allows the cluster's subnet, operators, and HDInsight itself."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pulumi
 from pulumi_azure_native import storage
 
 SMALLEST_RANGE: Final = 30
-"""The account's firewall takes no /31 and no /32, but single addresses:
+"""The account's firewall accepts single addresses instead of /31 and /32:
 https://learn.microsoft.com/azure/storage/common/storage-network-security"""
 
 
 def network_rules(
     subnet_id: pulumi.Input[str] | None, admin_cidrs: Sequence[IPv4Network]
 ) -> storage.NetworkRuleSetArgs:
-    """Nobody else, where it is known who: without a subnet or an operator's address, everybody with a key.
+    """Return the rules; without a subnet or operators' ranges, any address may connect, with a key.
 
-    A storage that outlives its clusters cannot know their subnets, and where operators come through Private
-    Link, what the program itself uploads comes from an address that is not known. HDInsight asks for the
-    exception of trusted services: https://learn.microsoft.com/azure/hdinsight/overview-azure-storage
+    Storage that outlives its clusters cannot know their subnets, and with Private Link, what the program
+    itself uploads comes from an unknown address. HDInsight requires the exception of trusted services:
+    https://learn.microsoft.com/azure/hdinsight/overview-azure-storage
     """
     if subnet_id is None or not admin_cidrs:
         return storage.NetworkRuleSetArgs(default_action=storage.DefaultAction.ALLOW, bypass="AzureServices")
@@ -40,7 +40,7 @@ def network_rules(
 
 
 def addresses(cidr: IPv4Network) -> Iterator[str]:
-    """A range as the account's firewall takes it."""
+    """Yield a range as the account's firewall accepts it."""
     if cidr.prefixlen <= SMALLEST_RANGE:
         yield str(cidr)
     else:

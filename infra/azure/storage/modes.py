@@ -1,4 +1,4 @@
-"""How the cluster comes to its storage: as HDInsight takes it, for each storage mode."""
+"""Storage of the cluster in HDInsight's terms, for each storage mode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from infra.azure.settings.name_rules import ARTIFACTS
 
 @dataclass(frozen=True)
 class ClusterStorage:
-    """The accounts that the cluster reaches; `identity` is its own there, `key` the scripts account's."""
+    """Accounts that the cluster uses: `identity` gives access to the file system, `key` to the scripts."""
 
     mode: StorageMode
     account: pulumi.Output[str]
@@ -26,7 +26,7 @@ class ClusterStorage:
 
 
 def identity(storage: ClusterStorage) -> hdinsight.ClusterIdentityArgs | None:
-    """The managed identity, where the cluster has one."""
+    """Return the managed identity, if the mode has one."""
     if storage.identity is None:
         return None
     return hdinsight.ClusterIdentityArgs(
@@ -38,7 +38,7 @@ def identity(storage: ClusterStorage) -> hdinsight.ClusterIdentityArgs | None:
 
 
 def accounts(storage: ClusterStorage) -> list[hdinsight.StorageAccountArgs]:
-    """The file system first, then the scripts where these are elsewhere."""
+    """Return the file system's account, and that of the scripts if it is another one."""
     blob = pulumi.Output.concat(storage.account, ".", names.BLOB_HOST)
     if storage.mode == "wasbs-key":
         return [

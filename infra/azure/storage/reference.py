@@ -1,4 +1,4 @@
-"""The storage that a cluster uses: its own stack's, or that of a stack of storage (`storageStack`)."""
+"""Storage that a cluster uses: its own stack's, or another stack's (`storageStack`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from infra.azure.storage.account import SharedStorage, SharedStorageArgs
 from infra.tags import PROJECT
 
 OUTPUT: Final = "storage"
-"""Name of the output by which a stack of storage says what is in it."""
+"""Name of the output with which a storage stack describes its storage."""
 VERSION: Final = 1
 
 Outputs = dict[str, Any]
@@ -26,7 +26,7 @@ Outputs = dict[str, Any]
 
 @dataclass(frozen=True)
 class FoundStorage:
-    """What a cluster needs of its storage."""
+    """Everything that a cluster needs of its storage."""
 
     group: pulumi.Output[str]
     account: pulumi.Output[str]
@@ -37,7 +37,8 @@ class FoundStorage:
 
 
 def own(config: AzureConfig, context: StackContext, *, subnet_id: pulumi.Input[str] | None) -> FoundStorage:
-    """The stack's own; `subnet_id`: of the one cluster that uses it, None where clusters come and go."""
+    """Create the stack's own storage; `subnet_id` is that of its only cluster, None if clusters come and
+    go."""
     storage = SharedStorage(
         "storage",
         SharedStorageArgs(
@@ -65,11 +66,11 @@ def own(config: AzureConfig, context: StackContext, *, subnet_id: pulumi.Input[s
 
 
 def of_stack(config: AzureConfig, stack: str, name: str, subscription: str) -> FoundStorage:
-    """That of the stack called `name`, of this project unless the name says another.
+    """Look up the storage of the stack `name`, in this project unless the name has another.
 
-    `subscription` is the cluster's, where the storage has to be, too.
+    `subscription` is the cluster's, which the storage must be in, too.
     """
-    # Backends without organizations call theirs so.
+    # Name of the organization in backends without organizations.
     organization = pulumi.get_organization() or "organization"
     full = name if "/" in name else f"{organization}/{PROJECT}/{name}"
     reference = pulumi.StackReference("storage-stack", stack_name=full)
@@ -91,20 +92,20 @@ def of_stack(config: AzureConfig, stack: str, name: str, subscription: str) -> F
 def usable(
     config: AzureConfig, stack: str, subscription: str, found: Mapping[str, Any] | None
 ) -> Mapping[str, Any]:
-    """`checked`, for a program that runs already.
+    """Check the document, as `checked`, while the program is running.
 
     Raises:
-        RunError: what `checked` says.
+        RunError: with the message of `checked`.
     """
     try:
         return checked(config, stack, subscription, found)
     except StackError as error:
-        # Of all exceptions, Pulumi prints only this one in a line by then.
+        # The only exception that Pulumi prints in one line at this point.
         raise pulumi.RunError(str(error)) from None
 
 
 def document(config: AzureConfig, storage: FoundStorage) -> Outputs:
-    """What a stack of storage says of itself: nothing of it is secret."""
+    """Return the document with which a storage stack describes its storage; it contains no secret."""
     return {
         "version": VERSION,
         "mode": config.storage_mode,
@@ -120,10 +121,10 @@ def document(config: AzureConfig, storage: FoundStorage) -> Outputs:
 def checked(
     config: AzureConfig, stack: str, subscription: str, found: Mapping[str, Any] | None
 ) -> Mapping[str, Any]:
-    """The document of a stack of storage, where a cluster of this configuration can use it. Pure.
+    """Check that a cluster of this configuration can use the storage in a document. Pure.
 
     Raises:
-        StackError: there is none, or its storage is elsewhere or of another kind.
+        StackError: there is no document, or its storage is elsewhere or of another kind.
     """
     if not found or found.get("version") != VERSION:
         why = f"that stack has no output `{OUTPUT}` of version {VERSION}"

@@ -1,6 +1,7 @@
-"""Whether a cluster can use the storage of another stack (`storageStack`). Pure but for that stack's file.
+"""Checks that a cluster can use the storage of another stack (`storageStack`). Pure except for reading its
+file.
 
-It is asked twice: of the file, before anything is made, and of what the stack itself says while it is used.
+They run twice: on the stack's file, before anything is created, and on the stack's own output.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from infra.tags import PROJECT
 
 
 def file_of(name: str, project: Path) -> Path | None:
-    """The file of a stack of this project, where it lies here: whoever made it may have it elsewhere."""
+    """Return the file of a stack of this project; None if it is not here."""
     *full, own = name.split("/")
     if full and full[-1] != PROJECT:
         return None
@@ -23,11 +24,11 @@ def file_of(name: str, project: Path) -> Path | None:
 
 
 def check_file(config: AzureConfig, stack: str, file: Path, subscription: str | None) -> None:
-    """Compare a cluster's configuration with the file of the stack that it names; `subscription`: its own.
+    """Check a cluster's configuration against the file of its storage stack; `subscription` is the cluster's.
 
     Raises:
-        ConfigError: the file holds something that its stack could not be made of.
-        StackError: its stack is no storage, or one that the cluster cannot use.
+        ConfigError: the file is not valid.
+        StackError: that stack is not a storage stack, or the cluster cannot use it.
     """
     there = from_file(file, file.name.removeprefix("Pulumi.").removesuffix(".yaml"))
     if not isinstance(there, AzureConfig) or there.part != "storage":
@@ -37,10 +38,10 @@ def check_file(config: AzureConfig, stack: str, file: Path, subscription: str | 
 
 
 def compare(config: AzureConfig, stack: str, region: str, mode: str) -> None:
-    """Where a storage is, and what it was made for, beside the cluster's.
+    """Check that the storage's region and mode fit the cluster's.
 
     Raises:
-        StackError: it is elsewhere, or of another kind.
+        StackError: they do not.
     """
     if region != config.region:
         raise StackError(
@@ -57,10 +58,10 @@ def compare(config: AzureConfig, stack: str, region: str, mode: str) -> None:
 
 
 def same_subscription(config: AzureConfig, stack: str, theirs: str | None, ours: str | None) -> None:
-    """A cluster's provider sees one subscription; a storage in another one is not found by its name there.
+    """Check that storage and cluster are in the same subscription; the cluster's provider sees only its own.
 
     Raises:
-        StackError: they are two; where one is not known, nothing is said.
+        StackError: they differ; unknown ones are not compared.
     """
     if theirs and ours and theirs.lower() != ours.lower():
         raise StackError(
@@ -71,12 +72,12 @@ def same_subscription(config: AzureConfig, stack: str, theirs: str | None, ours:
 
 
 def given(config: AzureConfig) -> str:
-    """The setting, as a line names it."""
+    """Return the setting as messages show it."""
     return f"{PROJECT}:storageStack = {config.storage_stack}"
 
 
 def another(stack: str) -> str:
-    """What to type where a stack has no storage: never what would make one of it, it may be a cluster's."""
+    """Return the fix if a stack has no storage. It does not convert that stack, which may be a cluster's."""
     return (
         f"Run `pulumi config set storageStack NAME --stack {stack}` with the name of a stack whose part is "
         "storage (docs/azure.md)."

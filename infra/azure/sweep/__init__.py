@@ -1,4 +1,4 @@
-"""Search of Azure's subscriptions for what stacks have left, for `fab sweep`."""
+"""Search of Azure's subscriptions for leftover resources, for `fab sweep`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def sweep(
     console: Console,
     alive: Collection[str],
 ) -> bool:
-    """Search the stack's own subscription, or all. True: nothing is left but storage stacks."""
+    """Search the stack's own subscription, or all. Returns True if nothing is left but storage stacks."""
     stacks = declared(root)
     return run.sweep(
         stack,

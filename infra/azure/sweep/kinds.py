@@ -1,4 +1,4 @@
-"""What a stack may leave on Azure, the dearest first, and how commands are written. Pure."""
+"""Kinds of resources that a stack may leave on Azure, the most expensive first, and CLI commands. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS: Final = {
     "microsoft.network/virtualnetworks": "virtual network",
     "microsoft.network/networksecuritygroups": "network security group",
 }
-"""Azure's type, in small letters → ours, the dearest first."""
+"""Azure's resource type in lower case → kind, the most expensive first."""
 _ORDER: Final = (*KINDS.values(), OTHER, GROUP)
 FREE_KINDS: Final = frozenset(
     {
@@ -37,19 +37,19 @@ FREE_KINDS: Final = frozenset(
         GROUP,
     }
 )
-"""These cost nothing by themselves."""
+"""Kinds that cost nothing by themselves."""
 
 
 def kind_of(type_: str) -> str:
-    """What we call things of a type."""
+    """Return the kind of a resource type."""
     return KINDS.get(type_.lower(), OTHER)
 
 
 def rank(kind: str) -> int:
-    """What bills by the hour goes first; the group, which takes everything with it, last."""
+    """Return the position in the order of deletion: what bills by the hour first, resource groups last."""
     return _ORDER.index(kind)
 
 
 def az(*words: str, subscription: str) -> str:
-    """A command line of Azure's CLI."""
+    """Format an Azure CLI command."""
     return shlex.join(["az", *words, "--subscription", subscription])

@@ -1,4 +1,4 @@
-"""Searches every subscription of the login side by side, and says what is left, or that nothing is."""
+"""Search of all subscriptions of the login, in parallel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from infra.sweep.report import Found, some, tell
 
 AT_ONCE: Final = 4
 KEPT: Final = frozenset({ACCOUNT, GROUP})
-"""What a stack of storage has; anything else with its tags is no storage."""
+"""Kinds of a storage stack's resources; any other kind with its tags is a leftover."""
 
 
 def sweep(
@@ -35,18 +35,18 @@ def sweep(
     storage: Collection[str] = (),
     subscription_id: str | None = None,
 ) -> Found:
-    """Look for everything that bears the project's tags, print it, and return it.
+    """Search for resources with the project's tags, print the report, and return it.
 
-    `stack`: only that one's things. `regions`: only there; None: everywhere. `alive`: stacks that are up,
-    whose things are in use and no leaks. `storage`: stacks of storage by their files, which outlive
-    clusters; their accounts are kept, up here or not, unless such a stack itself is asked about.
-    `subscription_id`: only there; None: in every subscription that the login sees.
+    `stack` restricts the search to one stack, `regions` to some regions, `subscription_id` to one
+    subscription; None is everything. `alive` stacks exist, so that their resources are in use. `storage`
+    stacks, by their files, outlive clusters: their accounts are kept, whether they exist here or not, unless
+    such a stack itself is given.
 
-    What could not be searched is in the result, which is then not `clean`, whatever was found.
+    If something could not be searched, the result is not `clean`, whatever was found.
 
     Raises:
-        ConfigError: nobody is logged in, or the login does not count; a region that does not exist; no
-            subscription at all.
+        ConfigError: nobody is logged in, or the login is not valid; a region does not exist; or there is no
+            subscription.
         ServiceDown: Azure cannot be reached at all.
     """
     _check(regions)
@@ -86,8 +86,8 @@ def sweep(
 
 
 def with_groups(leaks: Iterable[Leak]) -> tuple[Leak, ...]:
-    """The same, where what lies in a group that is removed too goes with it; a cluster, which bills most,
-    before it. Pure."""
+    """Replace commands of resources in a group that is deleted as well; a cluster, which costs most, is
+    deleted first. Pure."""
     there = tuple(leaks)
     groups = {leak.id.lower(): leak.name for leak in there if leak.kind == GROUP}
     found = []
@@ -110,14 +110,14 @@ def _check(regions: Sequence[str] | None) -> None:
 
 
 def _kept(leak: Leak, stack: str | None, alive: Collection[str], storage: Collection[str]) -> bool:
-    """Whether a thing is a storage's that is to outlive clusters."""
+    """Return whether a resource belongs to storage that outlives clusters."""
     if leak.stack not in storage or leak.kind not in KEPT:
         return False
     return leak.stack in alive or stack is None
 
 
 def _search(search: SubscriptionSearch, found: Document, stack: str) -> Results:
-    """A subscription that cannot be searched does not keep us from the others."""
+    """Search a subscription; one that cannot be searched does not stop the others."""
     results = Results()
     name = str(found.get("displayName") or search.subscription)
     try:

@@ -1,4 +1,4 @@
-"""What a subscription still has of ours: by its tags, and whatever lies in a resource group of ours."""
+"""Search of one subscription: resources with the project's tags, and everything in its resource groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG, is_projects, of_azure
 
 OURS: Final = f"tagName eq '{PROJECT_TAG}' and tagValue eq '{PROJECT}'"
 DELETING: Final = "Deleting"
-"""State of a group that is going, with all that is in it."""
+"""State of a resource group that is being deleted with its contents."""
 HOURLY: Final = {
     "NAT gateway": "nat_hour",
     "public IP address": "ipv4_hour",
@@ -37,14 +37,14 @@ class SubscriptionSearch:
 
     @property
     def scope(self) -> str:
-        """Where everything of it is."""
+        """Scope of requests to the subscription."""
         return f"/subscriptions/{self.subscription}"
 
 
 def find(search: SubscriptionSearch) -> list[Leak]:
-    """Resource groups with our tags and all that is in them, and what bears our tags elsewhere.
+    """Find resource groups with the project's tags, their contents, and tagged resources elsewhere.
 
-    Failures are the SDK's own.
+    Errors are the SDK's own.
     """
     groups = list(search.arm.every(f"{search.scope}/resourcegroups", RESOURCES, **{"$filter": OURS}))
     tagged = list(search.arm.every(f"{search.scope}/resources", RESOURCES, **{"$filter": OURS}))
@@ -54,7 +54,7 @@ def find(search: SubscriptionSearch) -> list[Leak]:
         if group.get("properties", {}).get("provisioningState") == DELETING:
             continue
         path = f"{search.scope}/resourceGroups/{group['name']}/resources"
-        # HDInsight lays things beside a cluster that have no tags.
+        # HDInsight creates untagged resources beside a cluster.
         inside = search.arm.every(path, RESOURCES)
         found += [_leak(search, one, group) for one in inside if _here(search, one)]
         if _here(search, group):
@@ -84,7 +84,7 @@ def _here(search: SubscriptionSearch, one: Document) -> bool:
 
 
 def group_id(id_: str) -> str:
-    """The id of the resource group that something is in, in small letters. Pure."""
+    """Return the id, in lower case, of the resource group that a resource is in. Pure."""
     before, between, after = id_.lower().partition("/resourcegroups/")
     return f"{before}{between}{after.partition('/')[0]}"
 
@@ -98,7 +98,7 @@ def _group(search: SubscriptionSearch, group: Document) -> Leak:
 
 
 def _leak(search: SubscriptionSearch, one: Document, group: Document | None) -> Leak:
-    """A thing, by itself; one without tags is of the stack that its group is of."""
+    """Return a leftover; an untagged one belongs to the stack of its group."""
     kind, name, location = kind_of(str(one["type"])), str(one["name"]), str(one.get("location", ""))
     stack = _stack(one) or _stack(group)
     if kind == CLUSTER:
@@ -116,7 +116,7 @@ def _group_name(one: Document) -> str:
 
 
 def _price(search: SubscriptionSearch, kind: str, one: Document) -> Decimal | None:
-    """USD a month; None: it is paid by the gigabyte, or nobody knows."""
+    """Return USD a month; None if it is billed by the gigabyte, or not known."""
     if kind in FREE_KINDS:
         return FREE
     here = search.prices.of(str(one.get("location", "")).lower().replace(" ", ""))
@@ -129,7 +129,7 @@ def _price(search: SubscriptionSearch, kind: str, one: Document) -> Decimal | No
 
 
 def _nodes(here: RegionPrices, role: Document) -> Decimal | None:
-    """USD for an hour of all machines in a role."""
+    """Return USD for an hour of all machines in a role."""
     size = str(role.get("hardwareProfile", {}).get("vmSize", ""))
     known = sizes.table().find(size)
     hour = here.node(known.name) if known else None

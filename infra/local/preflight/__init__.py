@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def preflight(
     config: LocalConfig, stack: str, *, root: Path, console: Console, env: Mapping[str, str]
 ) -> list[Finding]:
-    """Refuse: nothing of a stack on this machine is checked beforehand.
+    """Refuse: `pulumi up` itself checks what a stack on this machine needs.
 
     Raises:
         ConfigError: always.

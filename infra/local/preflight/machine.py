@@ -1,4 +1,4 @@
-"""What this machine must have before a stack's first resource is registered."""
+"""Checks of this machine before a stack's first resource is registered."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from infra.local.engine import Engine, Network, find_engine
 from infra.local.settings.config import LocalConfig
 
 NEEDED_DISK_GB: Final = 10.0
-"""Base image, JDK, Hadoop, pyspark and Caffe's build dependencies on three nodes, and room to work."""
+"""For base image, JDK, Hadoop, pyspark and Caffe's build dependencies on three nodes, and for jobs."""
 ROUTES: Final = Path("/proc/net/route")
 GB: Final = 10**9
 MB: Final = 2**20
 
 
 def check(config: LocalConfig, stack: str, labels: dict[str, str]) -> Engine:
-    """The engine to use, once this machine can carry the stack.
+    """Check that this machine can run the stack, and return its engine.
 
     Raises:
-        ConfigError: no engine, or more CPUs or memory than this machine has, or a subnet in use.
-        StackError: too little disk for what is still to be made.
+        ConfigError: no engine, more CPUs or memory than this machine has, or a subnet in use.
+        StackError: too little disk space for what is still to be created.
     """
     engine = find_engine(config.engine, stack)
     _check_size(config, stack)
@@ -51,7 +51,7 @@ def check_subnet(
     """Refuse a subnet that overlaps another network of the engine or a route of this machine. Pure.
 
     Raises:
-        ConfigError: with a subnet that is free.
+        ConfigError: it overlaps; the error names a free subnet.
     """
     networks = list(networks)
     ours = [network for network in networks if tags.is_ours(dict(network.labels), labels)]
@@ -82,7 +82,7 @@ def check_subnet(
 
 
 def routes(table: Path = ROUTES) -> list[tuple[str, IPv4Network]]:
-    """This machine's IPv4 routes but the default one, as (interface, destination)."""
+    """Return this machine's IPv4 routes, except the default one, as (interface, destination)."""
     found = []
     for line in table.read_text().splitlines()[1:]:
         interface, destination, _, _, _, _, _, mask = line.split()[:8]

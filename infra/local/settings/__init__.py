@@ -8,5 +8,5 @@ __all__ = ["Settings", "region_names"]
 
 
 def region_names() -> Collection[str]:
-    """None: this machine has no regions."""
+    """Return no names: this machine has no regions."""
     return ()

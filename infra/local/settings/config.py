@@ -1,4 +1,4 @@
-"""What the stack of a cluster on this machine may say."""
+"""Configuration schema of a stack on this machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from infra.settings.refusal import Refusal
 from infra.settings.section import MAX_WORKERS, Hint, Section, StackSettings, setting
 
 MIN_MEMORY_MB: Final = 2048
-"""HDFS, Spark's daemons, an executor and a trainer do not fit into less (see `infra.local.program`)."""
+"""Minimum for HDFS, Spark's daemons, an executor and a trainer (see `infra.local.program`)."""
 FIRST_NODE: Final = 10
-"""The head's number in the subnet; worker N has this plus N."""
+"""Index of the head's address in the subnet; worker N has this plus N."""
 
 
 def _private(subnet: IPv4Network) -> IPv4Network:
@@ -23,7 +23,7 @@ def _private(subnet: IPv4Network) -> IPv4Network:
 
 
 class DebstrapImage(Section):
-    """A base image made here from the distribution's packages."""
+    """A base image built from the distribution's packages."""
 
     source: Annotated[Literal["mmdebstrap"], Hint("mmdebstrap")]
     suite: Annotated[str, Hint("bookworm", "a release of Debian or Ubuntu")] = Field(
@@ -44,7 +44,7 @@ Image = Annotated[DebstrapImage | RegistryImage, Field(discriminator="source")]
 
 
 class S3Storage(Section):
-    """A bucket that is there already, on any S3 server that the nodes reach; its secret key stands apart."""
+    """An existing bucket on an S3 server that the nodes can reach; the secret key is a setting of its own."""
 
     endpoint: Annotated[str, Hint("http://10.89.77.1:9000", "http://HOST:PORT or https://HOST")] = Field(
         pattern=r"^https?://[A-Za-z0-9.-]+(:\d+)?$"
@@ -59,7 +59,7 @@ class S3Storage(Section):
 
 
 class BlobStorage(Section):
-    """A storage account that the head serves itself, by the name that it would have in Azure."""
+    """A storage account that the head itself serves, named as it would be in Azure."""
 
     account: Annotated[str, Hint("caffesparkdev", "3 to 24 small letters and digits")] = Field(
         pattern=r"^[a-z0-9]{3,24}$"
@@ -91,11 +91,11 @@ class LocalConfig(StackSettings):
     ] = DebstrapImage(source="mmdebstrap")
     engine: Annotated[Literal["auto", "podman", "docker"], Hint("auto")] = "auto"
     scheduler: Annotated[Literal["standalone", "yarn"], Hint("standalone")] = "standalone"
-    """Who hands out executors: Spark's own master, or Hadoop's YARN as on HDInsight."""
+    """Scheduler of executors: Spark's own master, or Hadoop's YARN as on HDInsight."""
     blobs: Annotated[
         BlobStorage | None, Hint("caffesparkdev", "{account: NAME, container: NAME}", at=("account",))
     ] = None
-    """Blobs as shared storage, as on HDInsight, instead of the nodes' own HDFS."""
+    """Blob storage as shared storage, as on HDInsight, instead of the nodes' own HDFS."""
     s3: Annotated[
         S3Storage | None,
         Hint(
@@ -104,7 +104,7 @@ class LocalConfig(StackSettings):
             at=("endpoint",),
         ),
     ] = None
-    """Shared storage instead of the nodes' own HDFS."""
+    """S3 as shared storage instead of the nodes' own HDFS."""
     s3_secret_key: Annotated[SecretStr | None, Hint("")] = None
 
     @model_validator(mode="after")
@@ -141,5 +141,6 @@ class LocalConfig(StackSettings):
         return self
 
     def address(self, number: int) -> IPv4Address:
-        """Address of the head (0) or of worker `number`; it stays when the number of workers changes."""
+        """Return the address of the head (0) or of worker `number`; it does not depend on the number of
+        workers."""
         return self.subnet[FIRST_NODE + number]

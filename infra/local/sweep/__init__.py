@@ -1,4 +1,4 @@
-"""Leftovers of stacks on this machine: none that `pulumi destroy` leaves (see `infra.local.network`)."""
+"""Leftovers of stacks on this machine: `pulumi destroy` leaves none (see `infra.local.network`)."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def sweep(
     console: Console,
     alive: Collection[str],
 ) -> bool:
-    """Search nothing: containers and networks go with the stack, recorded in its state or not."""
+    """Search nothing: containers and networks are removed with the stack, recorded in its state or not."""
     return True
