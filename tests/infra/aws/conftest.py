@@ -9,19 +9,35 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from pulumi.runtime import MockCallArgs, MockResourceArgs
 
+from tests.cloud.aws_account import REGION, aws_account, read_once
 from tests.infra import recorder
 from tests.infra.recorder import ROOT, STACK, CloudMocks, CloudProgram, Recording, Registration, plain
 
-__all__ = ["ACCOUNT", "REGION", "ROOT", "STACK", "AwsProgram", "Recording", "Registration", "record"]
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
-REGION = "eu-west-1"
+__all__ = [
+    "ACCOUNT",
+    "REGION",
+    "ROOT",
+    "STACK",
+    "AwsProgram",
+    "Recording",
+    "Registration",
+    "aws_account",
+    "bucket_on",
+    "read_once",
+    "record",
+]
+
 ACCOUNT = "123456789012"
 IDS = {
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "sg",
@@ -159,3 +175,16 @@ def moto_server() -> Iterator[str]:
     urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
     yield url
     server.stop()
+
+
+def bucket_on(server: str, bucket: str) -> S3Client:
+    """A client of that server, where it has made an empty bucket."""
+    client = boto3.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=server,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return client
