@@ -1,4 +1,4 @@
-"""A recording engine for stacks in the clouds: what is registered, with which options, by a whole program."""
+"""A recording engine: what a whole program registers, and with which options."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STACK = "test"
 
 
-class CloudMocks(Mocks):
-    """What answers for the cloud; it keeps what it was asked to make, and to look up."""
+class ProviderMocks(Mocks):
+    """What answers for the providers; it keeps what it was asked to make, and to look up."""
 
     made: list[str]
     invokes: list[MockCallArgs]
@@ -79,6 +79,18 @@ class Recording:
         (one,) = [one for one in self.resources if one.name == name]
         return one
 
+    def needs(self, one: Registration) -> set[str]:
+        """URNs of everything that the engine deletes after this: its dependencies and parents, and theirs."""
+        by_urn = {each.urn: each for each in self.resources}
+        seen: set[str] = set()
+        todo = [one.urn]
+        while todo:
+            urn = todo.pop()
+            if urn not in seen and urn in by_urn:
+                seen.add(urn)
+                todo += [*by_urn[urn].depends_on, by_urn[urn].parent]
+        return seen
+
     @property
     def aws(self) -> list[Registration]:
         """What AWS would make."""
@@ -121,7 +133,7 @@ def secret_paths(value: Any, path: str = "") -> Iterator[str]:
 class RecordingMonitor(MockMonitor):
     """Keeps what Pulumi's own mocks throw away: parents, providers, dependencies, options, secrets."""
 
-    def __init__(self, mocks: CloudMocks) -> None:
+    def __init__(self, mocks: ProviderMocks) -> None:
         super().__init__(mocks)
         self.registrations: list[Registration] = []
         self.registered_outputs: dict[str, dict[str, Any]] = {}
@@ -170,7 +182,7 @@ class RecordingMonitor(MockMonitor):
 
 
 def record(
-    build: Callable[[], None], mocks: CloudMocks, *, encrypted: Collection[str] = (), **config: str
+    build: Callable[[], None], mocks: ProviderMocks, *, encrypted: Collection[str] = (), **config: str
 ) -> Recording:
     """Run `build` as Pulumi runs a program, with that configuration; what fails in it, fails here.
 
@@ -222,22 +234,22 @@ def run_program() -> None:
 
 
 @dataclass
-class CloudProgram:
-    """The whole program with a stack's configuration; each cloud says what it always has."""
+class StackProgram:
+    """The whole program with a stack's configuration; each provider says what it always has."""
 
     said: list[str]
     """Its lines where it ended early."""
 
-    def mocks(self) -> CloudMocks:
-        """What answers for the cloud."""
+    def mocks(self) -> ProviderMocks:
+        """What answers for the provider."""
         raise NotImplementedError
 
     def always(self) -> dict[str, str]:
-        """What every stack of that cloud says."""
+        """What every stack of that provider says."""
         raise NotImplementedError
 
     def run(
-        self, mocks: CloudMocks | None = None, *, encrypted: Collection[str] = (), **config: str
+        self, mocks: ProviderMocks | None = None, *, encrypted: Collection[str] = (), **config: str
     ) -> Recording:
         """What it registers with this configuration, beside what it always has."""
         try:

@@ -19,7 +19,7 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs
 
 from tests.cloud.aws_account import REGION, aws_account, read_once
 from tests.infra import recorder
-from tests.infra.recorder import ROOT, STACK, CloudMocks, CloudProgram, Recording, Registration, plain
+from tests.infra.recorder import ROOT, STACK, ProviderMocks, Recording, Registration, StackProgram, plain
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -69,7 +69,7 @@ NAMED = {
 
 
 @dataclass
-class AwsMocks(CloudMocks):
+class AwsMocks(ProviderMocks):
     """Answers as AWS would: ids and names that are like no other, so that a mistaken reference shows."""
 
     region: str = REGION
@@ -147,7 +147,7 @@ def record(build: Callable[[], None], mocks: AwsMocks | None = None, **config: s
 
 
 @dataclass
-class AwsProgram(CloudProgram):
+class AwsProgram(StackProgram):
     """The whole program with a stack's configuration, beside a region and two workers."""
 
     def mocks(self) -> AwsMocks:
