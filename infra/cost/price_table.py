@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -83,8 +84,7 @@ class Book(Generic[Table]):
             ConfigError: the operator's file is named by the variable and does not exist, cannot be read, or
                 has an invalid key or figure.
         """
-        ours = yaml.safe_load(self.table.read_text())
-        path = self.path
+        ours, path = _read(self.table), self.path
         if not path.exists():
             if os.environ.get(self.variable):
                 raise ConfigError(
@@ -192,6 +192,13 @@ def refuse_unknown(given: str, names: Iterable[str], known: Iterable[str], what:
 MEND: Final = "Mend that line; or remove the file, and `fab cost --refresh` writes another."
 _FIGURES: Final = 4
 """From this depth on, a mapping without nested mappings holds figures."""
+
+
+@functools.cache
+def _read(table: Path) -> dict[str, Any]:
+    """Our own table, read once: a command asks for prices again and again."""
+    document: dict[str, Any] = yaml.safe_load(table.read_text())
+    return document
 
 
 def _shown(table: Path) -> str:

@@ -1,25 +1,18 @@
-"""A recording engine for the Pulumi program, and a container engine that answers from files."""
+"""The program for a stack on this machine, and a container engine that answers from files."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import runpy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pulumi
 import pytest
-from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
-from pulumi.runtime.config import set_all_config
-from pulumi.runtime.mocks import MockMonitor
-from pulumi.runtime.settings import get_root_resource, set_root_resource
-from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime import MockCallArgs, MockResourceArgs
 
-ROOT = Path(__file__).resolve().parents[2]
-STACK = "test"
+from tests.infra.recorder import ProviderMocks, StackProgram
+
 PREFIX = "pulumi-python:dynamic/embedded:"
 
 FAKE_PODMAN = """#!/bin/sh
@@ -88,14 +81,14 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 
 
 @dataclass
-class Recorder(Mocks):
-    """Stands for Pulumi's engine: records what is registered and answers as the providers would."""
+class LocalMocks(ProviderMocks):
+    """Answers as our own providers would."""
 
-    registered: dict[str, MockResourceArgs] = field(default_factory=dict)
-    secret: dict[str, list[str]] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    invokes: list[MockCallArgs] = field(default_factory=list)
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        self.registered[args.name] = args
+        self.made.append(args.name)
         made = {
             f"{PREFIX}SshKey": {
                 "private_key": f"private {args.name}",
@@ -106,81 +99,25 @@ class Recorder(Mocks):
         }.get(args.typ, {})
         return f"{args.name}-id", {**args.inputs, **made}
 
-    def call(self, _args: MockCallArgs) -> Any:
-        return {}
-
-    def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Inputs of the resources of that type, by name."""
-        return {name: args.inputs for name, args in self.registered.items() if args.typ == f"{PREFIX}{kind}"}
-
-
-def _ignore(_: object) -> None:
-    """What a program leaves is not awaited."""
-
-
-class RecordingMonitor(MockMonitor):
-    """Marks what the program declares secret, as the engine does, and keeps which that was."""
-
-    def RegisterResource(self, request: Any) -> Any:
-        if request.additionalSecretOutputs:
-            self.mocks.secret[request.name] = list(request.additionalSecretOutputs)
-        return super().RegisterResource(request)
+    def call(self, args: MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"{args.token}: nothing is looked up for a stack on this machine")
 
 
 @dataclass
-class Program:
-    """Runs the whole program as the language host does, against the recorder."""
+class LocalProgram(StackProgram):
+    """The whole program with a stack's configuration."""
 
-    recorder: Recorder
-    said: list[str]
+    def mocks(self) -> LocalMocks:
+        return LocalMocks()
 
-    def run(self, **config: str) -> dict[str, Any]:
-        """The stack's outputs; where the program ends early, its lines are in `said`."""
-        # Pulumi keeps its root resource, bound to the loop that made it.
-        set_root_resource(None)  # type: ignore[arg-type]
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        monitor = RecordingMonitor(self.recorder)
-        pulumi.runtime.set_mocks(
-            self.recorder, project="caffe-spark", stack=STACK, preview=False, monitor=monitor
-        )
-        set_all_config({f"caffe-spark:{key}": value for key, value in config.items()})
-        main = str(ROOT / "infra" / "__main__.py")
-        try:
-            loop.run_until_complete(
-                run_pulumi_func(lambda: _ignore(runpy.run_path(main, run_name="__main__")))
-            )
-            outputs: dict[str, Any] = getattr(get_root_resource(), "outputs")  # noqa: B009 - it may be None
-            return loop.run_until_complete(_resolved(outputs))
-        except SystemExit:
-            return {}
-        finally:
-            asyncio.set_event_loop(None)
-            loop.close()
-
-
-@dataclass(frozen=True)
-class SecretValue:
-    """An output that Pulumi would encrypt."""
-
-    value: Any
-
-
-async def _resolved(value: Any) -> Any:
-    if isinstance(value, pulumi.Output):
-        inner = await _resolved(await value.future())
-        return SecretValue(inner) if await value.is_secret() else inner
-    if isinstance(value, dict):
-        return {key: await _resolved(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [await _resolved(entry) for entry in value]
-    return value
+    def always(self) -> dict[str, str]:
+        return {}
 
 
 @pytest.fixture
-def program(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> Program:
+def program(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> LocalProgram:
     """The program on a machine with podman, nothing made yet, and no other network."""
     monkeypatch.setattr("infra.local.preflight.machine.routes", list)
     said: list[str] = []
     monkeypatch.setattr("pulumi.log.error", said.append)
-    return Program(Recorder(), said)
+    return LocalProgram(said)

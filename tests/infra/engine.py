@@ -46,10 +46,35 @@ class Stack:
     def up(self) -> str:
         return self.pulumi("up", "--yes", "--skip-preview")
 
+    def destroy_after_refusal(self, why: str) -> None:
+        """Destroy machines, be refused at the contents for that reason, and go on with `forceDestroy`."""
+        code, said = self.run("destroy", "--yes", "--skip-preview")
+        assert code != 0
+        assert why in said
+        assert "Traceback" not in said
+        left = self.pulumi("stack", "--show-urns")
+        assert "::contents" in left
+        assert "::machine" not in left
+        self.pulumi("config", "set", "forceDestroy", "true")
+        self.pulumi("destroy", "--yes", "--skip-preview")
+
     @property
     def file(self) -> str:
         """The stack's configuration, as it lies there."""
         return (self.folder / "Pulumi.x.yaml").read_text()
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What pulumi commands run under: a state of their own in `folder`, and nothing fetched."""
+    whole = {
+        **os.environ,
+        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
+        "PULUMI_CONFIG_PASSPHRASE": "only for this test",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    }
+    whole.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
+    return whole
 
 
 def stack(folder: Path, program: str, config: str, **env: str) -> Stack:
@@ -60,15 +85,6 @@ def stack(folder: Path, program: str, config: str, **env: str) -> Stack:
     (folder / "infra" / "__main__.py").write_text(program)
     (folder / "Pulumi.yaml").write_text("name: caffe-spark\nmain: infra/\nruntime:\n  name: python\n")
     (folder / "Pulumi.x.yaml").write_text(config)
-    whole = {
-        **os.environ,
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
-        "PULUMI_CONFIG_PASSPHRASE": "only for this test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        **env,
-    }
-    whole.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
-    made = Stack(folder, whole)
+    made = Stack(folder, {**environment(folder), **env})
     made.pulumi("stack", "init")
     return made

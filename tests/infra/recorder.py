@@ -1,4 +1,4 @@
-"""A recording engine for stacks in the clouds: what is registered, with which options, by a whole program."""
+"""A recording engine: what a whole program registers, and with which options."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key, deserialize_properties
 from pulumi.runtime.settings import set_root_resource
-from pulumi.runtime.stack import run_in_stack
+from pulumi.runtime.stack import register_stack_transformation, run_in_stack
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "test"
 
 
-class CloudMocks(Mocks):
-    """What answers for the cloud; it keeps what it was asked to make, and to look up."""
+class ProviderMocks(Mocks):
+    """What answers for the providers; it keeps what it was asked to make, and to look up."""
 
     made: list[str]
     invokes: list[MockCallArgs]
@@ -79,6 +79,18 @@ class Recording:
         (one,) = [one for one in self.resources if one.name == name]
         return one
 
+    def needs(self, one: Registration) -> set[str]:
+        """URNs of everything that the engine deletes after this: its dependencies and parents, and theirs."""
+        by_urn = {each.urn: each for each in self.resources}
+        seen: set[str] = set()
+        todo = [one.urn]
+        while todo:
+            urn = todo.pop()
+            if urn not in seen and urn in by_urn:
+                seen.add(urn)
+                todo += [*by_urn[urn].depends_on, by_urn[urn].parent]
+        return seen
+
     @property
     def aws(self) -> list[Registration]:
         """What AWS would make."""
@@ -121,7 +133,7 @@ def secret_paths(value: Any, path: str = "") -> Iterator[str]:
 class RecordingMonitor(MockMonitor):
     """Keeps what Pulumi's own mocks throw away: parents, providers, dependencies, options, secrets."""
 
-    def __init__(self, mocks: CloudMocks) -> None:
+    def __init__(self, mocks: ProviderMocks) -> None:
         super().__init__(mocks)
         self.registrations: list[Registration] = []
         self.registered_outputs: dict[str, dict[str, Any]] = {}
@@ -170,7 +182,7 @@ class RecordingMonitor(MockMonitor):
 
 
 def record(
-    build: Callable[[], None], mocks: CloudMocks, *, encrypted: Collection[str] = (), **config: str
+    build: Callable[[], None], mocks: ProviderMocks, *, encrypted: Collection[str] = (), **config: str
 ) -> Recording:
     """Run `build` as Pulumi runs a program, with that configuration; what fails in it, fails here.
 
@@ -187,8 +199,13 @@ def record(
         {f"caffe-spark:{key}": value for key, value in config.items()},
         [f"caffe-spark:{key}" for key in encrypted],
     )
+
+    def without_aliases() -> None:
+        register_stack_transformation(_without_aliases)
+        build()
+
     try:
-        loop.run_until_complete(run_in_stack(build))
+        loop.run_until_complete(run_in_stack(without_aliases))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
@@ -205,28 +222,34 @@ def record(
     )
 
 
+def _without_aliases(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
+    """Azure's resources have an alias for each version of its interface, which take most of a run's time."""
+    args.opts.aliases = None
+    return pulumi.ResourceTransformationResult(args.props, args.opts)
+
+
 def run_program() -> None:
     """The project's program, as Pulumi starts it."""
     runpy.run_path(str(ROOT / "infra" / "__main__.py"), run_name="__main__")
 
 
 @dataclass
-class CloudProgram:
-    """The whole program with a stack's configuration; each cloud says what it always has."""
+class StackProgram:
+    """The whole program with a stack's configuration; each provider says what it always has."""
 
     said: list[str]
     """Its lines where it ended early."""
 
-    def mocks(self) -> CloudMocks:
-        """What answers for the cloud."""
+    def mocks(self) -> ProviderMocks:
+        """What answers for the provider."""
         raise NotImplementedError
 
     def always(self) -> dict[str, str]:
-        """What every stack of that cloud says."""
+        """What every stack of that provider says."""
         raise NotImplementedError
 
     def run(
-        self, mocks: CloudMocks | None = None, *, encrypted: Collection[str] = (), **config: str
+        self, mocks: ProviderMocks | None = None, *, encrypted: Collection[str] = (), **config: str
     ) -> Recording:
         """What it registers with this configuration, beside what it always has."""
         try:

@@ -112,6 +112,12 @@ def test_the_provider_decides_which_section_it_is() -> None:
     assert isinstance(load({"caffe-spark:provider": "local"}, "dev"), LocalConfig)
 
 
+def test_importing_it_imports_no_pulumi() -> None:
+    program = "import sys, infra.config; print([name for name in sys.modules if 'pulumi' in name])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_stack_on_this_machine_does_not_pay_for_a_cloud() -> None:
     program = "import sys, infra.__main__, infra.local.program; print('pulumi_aws' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

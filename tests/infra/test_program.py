@@ -13,11 +13,12 @@ from rich.console import Console
 
 from bootstrap.cluster import Blob, ClusterDocument, Yarn
 from bootstrap.inventory.resolve import resolve
-from tests.infra.conftest import FakeEngine, Program
+from tests.infra.conftest import FakeEngine, LocalProgram
+from tests.infra.recorder import Recording
 
 
-def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: Program) -> None:
-    outputs = program.run()
+def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: LocalProgram) -> None:
+    outputs = program.run().outputs
     cluster = resolve(ClusterDocument.from_outputs("test", outputs), Console())
     assert [node.name for node in cluster.nodes] == ["head", "w1", "w2"]
     assert [node.address for node in cluster.nodes] == ["10.89.77.10", "10.89.77.11", "10.89.77.12"]
@@ -28,8 +29,9 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: Progra
     assert (cluster.spark_master, cluster.shared_storage) == ("spark://head:7077", "hdfs://head:9000")
 
 
-def test_a_stack_with_yarn_and_blobs_says_so_in_its_document(program: Program) -> None:
-    outputs = program.run(scheduler="yarn", blobs='{"account": "caffe1", "container": "data"}')
+def test_a_stack_with_yarn_and_blobs_says_so_in_its_document(program: LocalProgram) -> None:
+    recording = program.run(scheduler="yarn", blobs='{"account": "caffe1", "container": "data"}')
+    outputs = recording.outputs
     cluster = ClusterDocument.from_outputs("test", outputs)
     assert (cluster.spark_master, cluster.shared_storage) == (
         "yarn",
@@ -44,12 +46,17 @@ def test_a_stack_with_yarn_and_blobs_says_so_in_its_document(program: Program) -
     assert cluster.scheduler.resource_manager == "http://head:8088"
     # A container holds the trainer as well: nothing is kept back for it.
     assert cluster.worker.memory_mb == cluster.scheduler.container_memory_mb == 2112
-    assert program.recorder.secret["blob-key"] == ["value"]
+    assert secret(recording)["blob-key"] == ["value"]
 
 
-def test_private_parts_of_keys_and_secrets_are_marked_secret(program: Program) -> None:
-    program.run()
-    assert program.recorder.secret == {
+def secret(recording: Recording) -> dict[str, list[str]]:
+    """What each resource declares secret, beside what it was given."""
+    declared = {one.name: list(one.options["secret_outputs"]) for one in recording.resources}
+    return {name: outputs for name, outputs in declared.items() if outputs}
+
+
+def test_private_parts_of_keys_and_secrets_are_marked_secret(program: LocalProgram) -> None:
+    assert secret(program.run()) == {
         "operator-key": ["private_key"],
         "head-host-key": ["private_key"],
         "w1-host-key": ["private_key"],
@@ -58,37 +65,33 @@ def test_private_parts_of_keys_and_secrets_are_marked_secret(program: Program) -
     }
 
 
-def test_a_stack_is_an_image_a_network_keys_and_a_node_for_each_host(program: Program) -> None:
-    program.run(workers="1")
-    kinds = sorted(args.typ.rpartition(":")[2] for args in program.recorder.registered.values())
+def test_a_stack_is_an_image_a_network_keys_and_a_node_for_each_host(program: LocalProgram) -> None:
+    kinds = sorted(one.type.rpartition(":")[2] for one in program.run(workers="1").resources)
     assert kinds == [
         *("BaseImage", "Leftovers", "Network", "Node", "Node"),
         *("Secret", "SshKey", "SshKey", "SshKey"),
     ]
 
 
-def test_one_worker_more_leaves_every_other_resource_as_it_was(program: Program) -> None:
-    program.run()
-    before = {name: args.inputs for name, args in program.recorder.registered.items()}
-    program.run(workers="3")
-    after = {name: args.inputs for name, args in program.recorder.registered.items()}
+def test_one_worker_more_leaves_every_other_resource_as_it_was(program: LocalProgram) -> None:
+    before = {one.name: one.inputs for one in program.run().resources}
+    after = {one.name: one.inputs for one in program.run(workers="3").resources}
     assert set(after) - set(before) == {"w3", "w3-host-key"}
     assert {name: after[name] for name in before} == before
 
 
-def test_nodes_carry_the_stacks_name_and_labels(program: Program) -> None:
-    program.run()
-    nodes = program.recorder.of("Node")
-    assert nodes["w1"]["container"] == "caffe-spark-test-w1"
-    assert nodes["w1"]["labels"] == {
+def test_nodes_carry_the_stacks_name_and_labels(program: LocalProgram) -> None:
+    node = program.run().named("w1").inputs
+    assert node["container"] == "caffe-spark-test-w1"
+    assert node["labels"] == {
         "caffe-spark.project": "caffe-spark",
         "caffe-spark.stack": "test",
         "caffe-spark.home": str(Path.cwd()),
     }
 
 
-def test_the_stack_says_what_to_type_next_and_what_will_stay(program: Program) -> None:
-    outputs = program.run()
+def test_the_stack_says_what_to_type_next_and_what_will_stay(program: LocalProgram) -> None:
+    outputs = program.run().outputs
     assert outputs["next"] == "fab build-headnode --stack test, then fab submit-mnist --stack test"
     assert "localhost/caffe-spark-node:" in outputs["kept"]
     assert outputs["nodes"] == {"head": "10.89.77.10", "w1": "10.89.77.11", "w2": "10.89.77.12"}
@@ -106,46 +109,43 @@ def test_the_stack_says_what_to_type_next_and_what_will_stay(program: Program) -
     ],
 )
 def test_bad_input_is_one_line_before_the_first_resource(
-    program: Program, config: dict[str, str], words: tuple[str, ...]
+    program: LocalProgram, config: dict[str, str], words: tuple[str, ...]
 ) -> None:
-    program.run(**config)
-    (line,) = program.said
+    line = program.refused(**config)
     assert "\n" not in line
     assert all(word in line for word in words), line
-    assert program.recorder.registered == {}
 
 
 def test_no_engine_is_refused_with_the_package_to_install(
-    program: Program, monkeypatch: pytest.MonkeyPatch
+    program: LocalProgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    program.run()
-    (line,) = program.said
+    line = program.refused()
     assert "podman or docker is not installed" in line
     assert "apt-get install -y podman" in line
 
 
-def test_a_subnet_in_use_is_refused_with_a_free_one(program: Program, engine: FakeEngine) -> None:
+def test_a_subnet_in_use_is_refused_with_a_free_one(program: LocalProgram, engine: FakeEngine) -> None:
     engine.knows_networks({"name": "theirs", "subnets": [{"subnet": "10.89.0.0/16"}]})
-    program.run()
-    (line,) = program.said
+    line = program.refused()
     assert "10.89.77.0/24: the network theirs uses 10.89.0.0/16" in line
     assert "pulumi config set subnet 192.168.77.0/24 --stack test" in line
 
 
-def test_under_ten_gigabytes_of_disk_are_refused(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_ten_gigabytes_of_disk_are_refused(
+    program: LocalProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = type("Usage", (), {"free": 9_900_000_000})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    program.run()
-    (line,) = program.said
+    line = program.refused()
     assert "9.9 GB free" in line
     assert "10 GB" in line
 
 
 def test_a_full_disk_is_no_reason_to_refuse_a_stack_that_is_up(
-    program: Program, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+    program: LocalProgram, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 0})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     engine.knows_containers("caffe-spark-test-head", "caffe-spark-test-w1", "caffe-spark-test-w2")
-    assert "cluster" in program.run()
+    assert "cluster" in program.run().outputs

@@ -21,6 +21,7 @@ from rich.console import Console
 from bootstrap.cluster import Cluster, ClusterDocument
 from bootstrap.inventory.resolve import resolve
 from bootstrap.ssh.remote import connect
+from tests.infra import engine
 
 pytestmark = pytest.mark.cluster
 
@@ -99,15 +100,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (folder / "state").mkdir()
     shutil.copy(ROOT / "Pulumi.yaml", folder)
     (folder / "infra").symlink_to(ROOT / "infra")
-    env = {
-        **os.environ,
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
-        "PULUMI_CONFIG_PASSPHRASE": "only for this test",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-    }
-    env.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
-    stack = Stack(folder, env)
+    stack = Stack(folder, engine.environment(folder))
     stack.pulumi("stack", "init", NAME)
     for key, value in {"workers": "1", "vcpu": "1", "memoryMb": "2048", "subnet": SUBNET}.items():
         stack.pulumi("config", "set", key, value)

@@ -11,7 +11,7 @@ from infra.aws.settings.config import AwsConfig
 from infra.azure.settings.config import AzureConfig
 from infra.registry import PROVIDERS
 from infra.tasks import configured
-from tests.infra.conftest import ROOT
+from tests.infra.recorder import ROOT
 
 IN_CLOUDS = r"runs on this machine.*aws-eu-west-1, azure-west-europe"
 

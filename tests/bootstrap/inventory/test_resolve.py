@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from rich.console import Console
 
 from bootstrap.cluster import S3, AutoScalingGroup, Cluster, ClusterDocument
@@ -18,9 +16,11 @@ from bootstrap.errors import StackError
 from bootstrap.inventory import autoscaling as fleet
 from bootstrap.inventory import resolve as discover
 from bootstrap.inventory.autoscaling import Fleet, Member, Report
+from tests.cloud.aws_account import REGION, add_image, aws_account, read_once
 from tests.conftest import HOST_KEY
 
-REGION = "eu-west-1"
+__all__ = ["aws_account", "read_once"]
+
 BUCKET = "bucket"
 GROUP = AutoScalingGroup(name="caffe-spark-aws-workers", region=REGION, desired_capacity=2)
 
@@ -137,25 +137,14 @@ def test_changes_are_told_once_and_missing_capacity_is_not_waited_for(
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty account, and credentials that are nobody's."""
-    for name in ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    with mock_aws():
-        yield
-
-
-@pytest.fixture
-def instances(aws: None) -> list[str]:
+def instances(aws_account: None) -> list[str]:
     """A group of two instances, and a bucket."""
     boto3.client("s3", region_name=REGION).create_bucket(
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
     ec2 = boto3.client("ec2", region_name=REGION)
     subnet = ec2.describe_subnets()["Subnets"][0]
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    image = add_image("ami-0cccccccccccccccc")
     template = ec2.create_launch_template(
         LaunchTemplateName="t", LaunchTemplateData={"ImageId": image, "InstanceType": "t3.micro"}
     )["LaunchTemplate"]
@@ -200,6 +189,6 @@ def test_a_report_of_another_version_counts_as_none(group: ClusterDocument, inst
     assert {member.report for member in fleet.look(group, GROUP).members} == {None}
 
 
-def test_a_group_that_is_gone_is_named(group: ClusterDocument, aws: None) -> None:
+def test_a_group_that_is_gone_is_named(group: ClusterDocument, aws_account: None) -> None:
     with pytest.raises(StackError, match=r"no Auto Scaling group caffe-spark-aws-workers.*pulumi up"):
         fleet.look(group, GROUP)

@@ -9,19 +9,35 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
+import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 from pulumi.runtime import MockCallArgs, MockResourceArgs
 
+from tests.cloud.aws_account import REGION, aws_account, read_once
 from tests.infra import recorder
-from tests.infra.recorder import ROOT, STACK, CloudMocks, CloudProgram, Recording, Registration, plain
+from tests.infra.recorder import ROOT, STACK, ProviderMocks, Recording, Registration, StackProgram, plain
 
-__all__ = ["ACCOUNT", "REGION", "ROOT", "STACK", "AwsProgram", "Recording", "Registration", "record"]
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
-REGION = "eu-west-1"
+__all__ = [
+    "ACCOUNT",
+    "REGION",
+    "ROOT",
+    "STACK",
+    "AwsProgram",
+    "Recording",
+    "Registration",
+    "aws_account",
+    "bucket_on",
+    "read_once",
+    "record",
+]
+
 ACCOUNT = "123456789012"
 IDS = {
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": "sg",
@@ -53,7 +69,7 @@ NAMED = {
 
 
 @dataclass
-class AwsMocks(CloudMocks):
+class AwsMocks(ProviderMocks):
     """Answers as AWS would: ids and names that are like no other, so that a mistaken reference shows."""
 
     region: str = REGION
@@ -131,7 +147,7 @@ def record(build: Callable[[], None], mocks: AwsMocks | None = None, **config: s
 
 
 @dataclass
-class AwsProgram(CloudProgram):
+class AwsProgram(StackProgram):
     """The whole program with a stack's configuration, beside a region and two workers."""
 
     def mocks(self) -> AwsMocks:
@@ -159,3 +175,16 @@ def moto_server() -> Iterator[str]:
     urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
     yield url
     server.stop()
+
+
+def bucket_on(server: str, bucket: str) -> S3Client:
+    """A client of that server, where it has made an empty bucket."""
+    client = boto3.client(
+        "s3",
+        region_name=REGION,
+        endpoint_url=server,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return client

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from bootstrap.errors import CaffeSparkError
 from infra.aws.capacity import CapacityProvider
+from tests.cloud.aws_account import REGION, add_group
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
-REGION: Final = "eu-west-1"
 GROUP: Final = "caffe-spark-x-workers"
 PROPS = {"region": REGION, "group": GROUP, "arn": "arn:1", "least": 1.0, "most": 4.0, "desired": 2.0}
 
 
 @pytest.fixture
-def scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[AutoScalingClient]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with mock_aws():
-        client = boto3.client("autoscaling", region_name=REGION)
-        client.create_launch_configuration(
-            LaunchConfigurationName="x", ImageId="ami-12345678", InstanceType="t3.micro"
-        )
-        client.create_auto_scaling_group(
-            AutoScalingGroupName=GROUP,
-            LaunchConfigurationName="x",
-            MinSize=0,
-            MaxSize=1,
-            AvailabilityZones=[f"{REGION}a"],
-        )
-        yield client
+def scaling(aws_account: None) -> AutoScalingClient:
+    client = boto3.client("autoscaling", region_name=REGION)
+    add_group(client, GROUP)
+    return client
 
 
 def sizes(client: AutoScalingClient) -> list[int]:

@@ -6,18 +6,18 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from bootstrap.errors import StackError
 from infra.aws import contents
 from infra.aws.contents import BucketContentsProvider
+from tests.cloud.aws_account import KEYS, REGION
 from tests.infra import engine
+from tests.infra.aws.conftest import bucket_on
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,7 +39,6 @@ Machines(pulumi.ResourceOptions(depends_on=[contents]))
 """
 
 BUCKET: Final = "caffe-spark-x-1"
-REGION: Final = "eu-west-1"
 PROPS = {"stack": "x", "region": REGION, "bucket": BUCKET}
 
 
@@ -51,19 +50,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def s3(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
+def s3(project: Path, aws_account: None) -> S3Client:
     """A versioned bucket with what machines leave in it."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with mock_aws():
-        client = boto3.client("s3", region_name=REGION)
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        for key in ("cluster/bootstrap/head-1.sh", "cluster/nodes/AROA1:i-1/node.json", "tmp/x"):
-            for version in (b"1", b"2"):
-                client.put_object(Bucket=BUCKET, Key=key, Body=version)
-        yield client
+    client = boto3.client("s3", region_name=REGION)
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("cluster/bootstrap/head-1.sh", "cluster/nodes/AROA1:i-1/node.json", "tmp/x"):
+        for version in (b"1", b"2"):
+            client.put_object(Bucket=BUCKET, Key=key, Body=version)
+    return client
 
 
 def everything(client: S3Client) -> list[Any]:
@@ -133,27 +128,9 @@ def test_nothing_but_another_bucket_is_a_change() -> None:
 def test_machines_go_first_and_a_destroy_that_was_refused_goes_on_where_it_stood(
     tmp_path: Path, moto_server: str
 ) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    client = boto3.client(
-        "s3",
-        region_name=REGION,
-        endpoint_url=moto_server,
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    client = bucket_on(moto_server, BUCKET)
     client.put_object(Bucket=BUCKET, Key="jobs/j/model", Body=b"1")
-    stack = engine.stack(tmp_path, PROGRAM, "config: {}\n", AWS_ENDPOINT_URL=moto_server, **keys)
+    stack = engine.stack(tmp_path, PROGRAM, "config: {}\n", AWS_ENDPOINT_URL=moto_server, **KEYS)
     stack.up()
-
-    code, said = stack.run("destroy", "--yes", "--skip-preview")
-    assert code != 0
-    assert "an object (0.0 GiB: jobs/) and forceDestroy is off" in said
-    assert "Traceback" not in said
-    left = stack.pulumi("stack", "--show-urns")
-    assert "::contents" in left
-    assert "::machine" not in left
-
-    stack.pulumi("config", "set", "forceDestroy", "true")
-    stack.pulumi("destroy", "--yes", "--skip-preview")
+    stack.destroy_after_refusal("an object (0.0 GiB: jobs/) and forceDestroy is off")
     assert client.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0

@@ -327,23 +327,10 @@ def test_workers_are_in_every_zone_and_the_head_in_the_first() -> None:
 def test_what_bills_by_the_hour_goes_before_the_bucket(config: dict[str, str]) -> None:
     """A bucket that must not be emptied ends `pulumi destroy`: nothing dear may be left then."""
     recording = recorded(**config)
-    by_urn = {one.urn: one for one in recording.resources}
     contents = recording.named("storage-contents").urn
     for one in recording.aws:
         if one.type in (INSTANCE, GROUP, "aws:ec2/natGateway:NatGateway", "aws:ec2/vpcEndpoint:VpcEndpoint"):
-            assert contents in set(_needs(one, by_urn)), one.name
-
-
-def _needs(one: Registration, by_urn: dict[str, Registration]) -> Iterator[str]:
-    """Everything that the engine deletes after this: what it depends on, and its parents."""
-    seen, todo = set(), [one.urn]
-    while todo:
-        urn = todo.pop()
-        if urn in seen or urn not in by_urn:
-            continue
-        seen.add(urn)
-        yield urn
-        todo += [*by_urn[urn].depends_on, by_urn[urn].parent]
+            assert contents in recording.needs(one), one.name
 
 
 def test_the_names_of_resources_are_like_no_other() -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from bootstrap.errors import CaffeSparkError
 from infra.aws.upload import UploadProvider
+from tests.cloud.aws_account import KEYS, REGION
 from tests.infra import engine
+from tests.infra.aws.conftest import bucket_on
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,19 +29,14 @@ Upload("script", region="eu-west-1", bucket="caffe-spark-x-1", key=key, content=
 """
 
 BUCKET: Final = "caffe-spark-x-1"
-REGION: Final = "eu-west-1"
 PROPS = {"region": REGION, "bucket": BUCKET, "key": "cluster/bootstrap/head-1.sh", "content": "echo größer\n"}
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Client]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    with mock_aws():
-        client = boto3.client("s3", region_name=REGION)
-        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-        yield client
+def s3(aws_account: None) -> S3Client:
+    client = boto3.client("s3", region_name=REGION)
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return client
 
 
 def test_it_lies_where_machines_look_for_it_byte_by_byte(s3: S3Client) -> None:
@@ -78,16 +73,8 @@ def test_a_bucket_that_is_not_there_is_one_line(s3: S3Client) -> None:
 def test_through_the_engine_the_text_arrives_and_is_encrypted_in_the_state(
     tmp_path: Path, moto_server: str
 ) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    client = boto3.client(
-        "s3",
-        region_name=REGION,
-        endpoint_url=moto_server,
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    stack = engine.stack(tmp_path, PROGRAM, "config: {}\n", AWS_ENDPOINT_URL=moto_server, **keys)
+    client = bucket_on(moto_server, BUCKET)
+    stack = engine.stack(tmp_path, PROGRAM, "config: {}\n", AWS_ENDPOINT_URL=moto_server, **KEYS)
 
     stack.up()
     text = client.get_object(Bucket=BUCKET, Key="1")["Body"].read().decode()

@@ -16,7 +16,7 @@ import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs
 
 from tests.infra import recorder
-from tests.infra.recorder import STACK, CloudMocks, CloudProgram, Recording, Registration, plain
+from tests.infra.recorder import STACK, ProviderMocks, Recording, Registration, StackProgram, plain
 
 __all__ = [
     "ADMIN",
@@ -39,7 +39,7 @@ KEY = "a2V5"
 
 
 @dataclass
-class AzureMocks(CloudMocks):
+class AzureMocks(ProviderMocks):
     """Answers as Azure would: ids and names that are like no other, so that a mistaken reference shows."""
 
     made: list[str] = field(default_factory=list)
@@ -129,7 +129,7 @@ def record(build: Callable[[], None], **config: str) -> Recording:
 
 
 @dataclass
-class AzureProgram(CloudProgram):
+class AzureProgram(StackProgram):
     """The whole program with a stack's configuration, beside where it is, three workers and an operator."""
 
     def mocks(self) -> AzureMocks:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from tests.infra.azure.conftest import (
     AzureMocks,
     AzureProgram,
     Recording,
-    Registration,
     storage_file,
 )
 from tests.infra.recorder import ROOT
@@ -584,33 +582,19 @@ def test_the_cluster_goes_before_the_storage_is_looked_into(config: dict[str, st
     if "storageStack" in config:
         return
     recording = recorded(**config)
-    by_urn = {one.urn: one for one in recording.resources}
     contents = recording.named("storage-contents").urn
     for one in [recording.the(CLUSTER), *recording.of(ENDPOINT).values()]:
-        assert contents in set(_needs(one, by_urn)), one.name
+        assert contents in recording.needs(one), one.name
 
 
 @pytest.mark.parametrize("config", [{}, MSI, ABFSS, ALONE, ALONE | ABFSS], ids=str)
 def test_nothing_of_the_storage_goes_before_it_is_looked_into(config: dict[str, str]) -> None:
     """A destroy that is refused has removed none of it: neither scripts nor what takes deleted blobs back."""
     recording = recorded(**config)
-    by_urn = {one.urn: one for one in recording.resources}
-    after = set(_needs(recording.named("storage-contents"), by_urn))
+    after = recording.needs(recording.named("storage-contents"))
     for one in recording.azure:
         if one.type.startswith("azure-native:storage:") and one.type != BLOB:
             assert one.urn in after, one.name
-
-
-def _needs(one: Registration, by_urn: dict[str, Registration]) -> Iterator[str]:
-    """Everything that the engine deletes after this: what it depends on, and its parents."""
-    seen, todo = set(), [one.urn]
-    while todo:
-        urn = todo.pop()
-        if urn in seen or urn not in by_urn:
-            continue
-        seen.add(urn)
-        yield urn
-        todo += [*by_urn[urn].depends_on, by_urn[urn].parent]
 
 
 def test_the_names_of_resources_are_like_no_other() -> None:

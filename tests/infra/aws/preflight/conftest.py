@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,12 +11,8 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from botocore.loaders import JSONFileLoader
-from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.ec2.models import amis, ec2_backends
 from moto.ssm.models import Parameter, ssm_backends
 from rich.console import Console
 
@@ -26,14 +21,13 @@ from infra.aws.preflight.cloud import Cloud
 from infra.aws.preflight.run import check
 from infra.aws.settings.config import AwsConfig
 from infra.preflight.finding import CloudCheck, Finding
+from tests.cloud.aws_account import REGION, add_image
+from tests.cloud.aws_account import answers as aws_answers
 from tests.offline import no_credentials, offline
 
-__all__ = ["no_credentials", "offline"]
+__all__ = ["REGION", "no_credentials", "offline"]
 
-REGION = "eu-west-1"
 STACK = "test"
-READ_ONCE = functools.cache(JSONFileLoader()._load_file)
-
 PLUGINS = '[{"name": "aws", "kind": "resource", "version": "%s"}]'
 
 
@@ -72,16 +66,7 @@ class Account:
         arch: str = "x86_64",
         root: str = "/dev/sda1",
     ) -> str:
-        backend = ec2_backends[DEFAULT_ACCOUNT_ID][region]
-        backend.amis[image] = amis.Ami(
-            backend,
-            image,
-            name=name,
-            public=True,
-            architecture=arch,
-            root_device_name=root,
-            region_name=f"{region}a",
-        )
+        add_image(image, name, region=region, arch=arch, root=root)
         if parameter:
             versions = ssm_backends[DEFAULT_ACCOUNT_ID][region]._parameters[parameter]
             versions[:] = [
@@ -125,28 +110,18 @@ class Account:
 
 
 @pytest.fixture
-def account(no_credentials: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+def account(no_credentials: None, aws_account: None, monkeypatch: pytest.MonkeyPatch) -> Account:
     """An account with nothing in it but AWS's own things, and credentials for it."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
     made = Account()
     made.answers["GetServiceQuota"] = made._quota
     made.answers["GetAWSDefaultServiceQuota"] = made._default_quota
-    # Both for speed: moto's own images, and AWS's interfaces, which every session reads anew.
-    monkeypatch.setattr(amis, "AMIS", [])
-    monkeypatch.setenv("MOTO_AMIS_PATH", "none")
-    monkeypatch.setattr(JSONFileLoader, "_load_file", lambda _, *arguments: READ_ONCE(*arguments))
-    call = BaseClient._make_api_call
 
-    def answer(self: BaseClient, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
+    def answer(_: str, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
         made.asked.append(operation)
-        if operation in made.answers:
-            return made.answers[operation](asked)
-        return call(self, operation, asked)
+        return made.answers[operation](asked) if operation in made.answers else None
 
-    with mock_aws():
-        monkeypatch.setattr(BaseClient, "_make_api_call", answer)
-        yield made
+    aws_answers(monkeypatch, answer)
+    return made
 
 
 def answers(checks: Iterable[CloudCheck[Cloud]], cloud: Cloud) -> dict[str, Finding]:

@@ -8,34 +8,14 @@ from infra import tags
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.preflight.group import checks
 from infra.preflight.finding import Finding
+from tests.cloud.aws_account import add_group
 from tests.infra.aws.preflight.conftest import REGION, STACK, Account, answers, config
 
 GROUP = "caffe-spark-test-workers"
 
 
 def has_group(account: Account, region: str = REGION, **its_tags: str) -> None:
-    client = account.client("autoscaling", region)
-    account.has_image("ami-0cccccccccccccccc", "any", region=region)
-    client.create_launch_configuration(
-        LaunchConfigurationName="any", ImageId="ami-0cccccccccccccccc", InstanceType="t3.micro"
-    )
-    client.create_auto_scaling_group(
-        AutoScalingGroupName=GROUP,
-        LaunchConfigurationName="any",
-        MinSize=0,
-        MaxSize=1,
-        AvailabilityZones=[f"{region}a"],
-        Tags=[
-            {
-                "ResourceId": GROUP,
-                "ResourceType": "auto-scaling-group",
-                "Key": key,
-                "Value": value,
-                "PropagateAtLaunch": True,
-            }
-            for key, value in its_tags.items()
-        ],
-    )
+    add_group(account.client("autoscaling", region), GROUP, its_tags)
 
 
 def asked(cloud: Cloud) -> Finding:

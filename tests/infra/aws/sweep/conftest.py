@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from moto import mock_aws
 from rich.console import Console
 
 from bootstrap.clouds import aws
@@ -21,11 +19,11 @@ from infra.aws.cost import prices
 from infra.aws.sweep.run import sweep
 from infra.sweep.leak import Leak
 from infra.sweep.report import Found
+from tests.cloud.aws_account import REGION, answers
 from tests.offline import no_credentials, offline
 
-__all__ = ["no_credentials", "offline"]
+__all__ = ["REGION", "no_credentials", "offline"]
 
-REGION = "eu-west-1"
 STACK = "demo"
 WITHOUT_STACK = [{"Key": "Project", "Value": "caffe-spark"}]
 OURS = [*WITHOUT_STACK, {"Key": "Stack", "Value": STACK}]
@@ -153,24 +151,24 @@ def clients() -> boto3.session.Session:
 
 @pytest.fixture
 def world(
-    no_credentials: None, clients: boto3.session.Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[World]:
+    no_credentials: None,
+    aws_account: None,
+    clients: boto3.session.Session,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> World:
     """An account with nothing of ours in it, and credentials for it."""
     monkeypatch.setattr(aws, "session", lambda: clients)
-    # Five thousand of them for each region, which no test asks for, take moto a second each time.
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv(prices.VARIABLE, raising=False)
     made = World(clients)
-    call = BaseClient._make_api_call
 
-    def answered(self: BaseClient, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
-        made.hear(operation, self.meta.region_name)
-        return made.answers.get(operation) or call(self, operation, asked)
+    def answer(region: str, operation: str, _: dict[str, Any]) -> dict[str, Any] | None:
+        made.hear(operation, region)
+        return made.answers.get(operation)
 
-    with mock_aws():
-        monkeypatch.setattr(BaseClient, "_make_api_call", answered)
-        yield made
+    answers(monkeypatch, answer)
+    return made
 
 
 @dataclass(frozen=True)

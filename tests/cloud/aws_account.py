@@ -1,0 +1,101 @@
+"""An AWS account in this process (moto): empty, quick to make, with a place for answers instead of moto's."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.client import BaseClient
+from botocore.loaders import JSONFileLoader
+from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from mypy_boto3_autoscaling import AutoScalingClient
+
+REGION = "eu-west-1"
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+Answer = Callable[[str, str, dict[str, Any]], dict[str, Any] | None]
+"""Region, operation, parameters → what AWS answers; None for what moto does."""
+
+_READ_ONCE = functools.cache(JSONFileLoader()._load_file)
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What describes AWS's interfaces, megabytes of JSON, is not read anew for each session."""
+    monkeypatch.setattr(JSONFileLoader, "_load_file", lambda _, *arguments: _READ_ONCE(*arguments))
+
+
+@pytest.fixture
+def aws_account(read_once: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An account with nothing in it, and credentials for it."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    # Five thousand of them for each region take moto a second each time.
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    with mock_aws():
+        yield
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+    """Ask `answer` first, whatever is asked of AWS; it may raise what AWS would refuse with."""
+    call = BaseClient._make_api_call
+
+    def answered(self: BaseClient, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
+        given = answer(self.meta.region_name, operation, asked)
+        return call(self, operation, asked) if given is None else given
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answered)
+
+
+def add_image(
+    image: str,
+    name: str = "any",
+    *,
+    region: str = REGION,
+    arch: str = "x86_64",
+    root: str = "/dev/sda1",
+) -> str:
+    """A public machine image."""
+    from moto.ec2.models import amis, ec2_backends
+
+    backend = ec2_backends[DEFAULT_ACCOUNT_ID][region]
+    backend.amis[image] = amis.Ami(
+        backend,
+        image,
+        name=name,
+        public=True,
+        architecture=arch,
+        root_device_name=root,
+        region_name=f"{region}a",
+    )
+    return image
+
+
+def add_group(client: AutoScalingClient, name: str, tags: Mapping[str, str] | None = None) -> None:
+    """An Auto Scaling group without machines."""
+    region = client.meta.region_name
+    image = add_image("ami-0cccccccccccccccc", region=region)
+    client.create_launch_configuration(LaunchConfigurationName="any", ImageId=image, InstanceType="t3.micro")
+    client.create_auto_scaling_group(
+        AutoScalingGroupName=name,
+        LaunchConfigurationName="any",
+        MinSize=0,
+        MaxSize=1,
+        AvailabilityZones=[f"{region}a"],
+        Tags=[
+            {
+                "ResourceId": name,
+                "ResourceType": "auto-scaling-group",
+                "Key": key,
+                "Value": value,
+                "PropagateAtLaunch": True,
+            }
+            for key, value in (tags or {}).items()
+        ],
+    )
