@@ -1,4 +1,4 @@
-# What people type. Everything behind it is in tools/; nothing here is a rule about files.
+# Commands of the project, implemented in tools/. No target is a file.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -9,15 +9,15 @@ help: ## list these commands
 	@echo
 	@echo '    . ./activate   then: pulumi up --stack dev · fab build-headnode · fab submit-mnist · pulumi destroy'
 
-setup: ## packages, .venv, Pulumi, the dev stack; again: under 3 seconds
+setup: ## packages, .venv, Pulumi, the dev stack; under 3 seconds when nothing is missing
 	@sh tools/setup.sh
 
-mnist: setup ## the whole way: cluster, Caffe, training on MNIST, accuracy
+mnist: setup ## create the cluster, compile Caffe, train on MNIST, print the accuracy
 	@. ./activate && \
 	pulumi up --yes --stack dev && \
 	fab build-headnode --stack dev && \
 	fab submit-mnist --stack dev && \
-	printf '\nNext:  . ./activate\n       fab --list         what else there is\n       pulumi destroy     take the cluster away; the base image and the build cache stay\n'
+	printf '\nNext:  . ./activate\n       fab --list         all commands\n       pulumi destroy     delete the cluster; the base image and the build cache stay\n'
 
 test: setup ## static checks, then every test
 	@. ./activate && \
@@ -30,8 +30,8 @@ test: setup ## static checks, then every test
 	python -m tools.azurite && \
 	pytest
 
-lock: setup ## resolve requirements.lock anew from pyproject.toml
+lock: setup ## resolve requirements.lock again from pyproject.toml
 	@. ./activate && python -m tools.lock
 
-clean: ## remove .venv, the Pulumi CLI and caches; never a stack's state
+clean: ## remove .venv, the Pulumi CLI and caches, but no stack's state
 	rm -rf .venv .state/pulumi-cli .state/log .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info
