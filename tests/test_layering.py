@@ -12,6 +12,7 @@ from importlinter.cli import lint_imports
 ROOT = Path(__file__).resolve().parents[1]
 
 INFRA_TAKES: Final = {
+    "bootstrap.aside": "unique names beside a target, for files that appear whole",
     "bootstrap.clouds.aws": "AWS's SDK with retries and translated errors: preflight, prices, sweep, storage",
     "bootstrap.clouds.azure": "Azure's SDK with retries and translated errors, likewise",
     "bootstrap.join.user_data": "what a machine runs at its first boot: user data and the script of its role",

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cluster
 
 def test_up_exports_a_cluster_whose_secrets_are_hidden(stack: Stack, up: Said) -> None:
     shown = stack.pulumi("stack", "output", "--json")
-    assert '"version": 1' in shown.output
+    assert '"version": 2' in shown.output
     assert "[secret]" in shown.output
     assert "PRIVATE KEY" not in shown.output
     assert "PRIVATE KEY" not in "".join(p.read_text() for p in (stack.folder / "state").rglob("*.json"))
