@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -31,6 +30,7 @@ from bootstrap.framework.steps import folder_of
 from bootstrap.join.user_data import framework_script
 from bootstrap.script_actions import ScriptAction
 from bootstrap.ssh import remote as ssh
+from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.remote import Remote
 from bootstrap.storage.hadoop import SharedStorage
 
@@ -198,9 +198,8 @@ def distributions(cluster: Cluster) -> dict[str, str]:
         with ssh.connect(cluster, node) as remote:
             return remote.run('. /etc/os-release; echo "$ID-$VERSION_ID"', timeout=30).stdout.strip()
 
-    with ThreadPoolExecutor(max(1, len(cluster.workers))) as pool:
-        names = [node.name for node in cluster.workers]
-        return dict(zip(names, pool.map(ask, cluster.workers), strict=True))
+    names = [node.name for node in cluster.workers]
+    return dict(zip(names, on_all(cluster.workers, ask), strict=True))
 
 
 def _in_storage(storage: SharedStorage, key: str, console: Console) -> Manifest | None:

@@ -10,9 +10,8 @@ import hashlib
 import json
 import secrets
 import shlex
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from bootstrap.framework.progress import clock
 from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, Role, ScriptAction
 from bootstrap.script_actions.executions import DONE, FAILED, LINES, SHOWN, Persisted, Record
 from bootstrap.script_actions.failure import failure
+from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.remote import Remote, connect
 from bootstrap.ssh.unit import LOST, Unit
 from bootstrap.storage.blob import Blobs
@@ -119,8 +119,7 @@ class _Run:
     def go(self) -> Execution:
         """See `run`."""
         nodes = self._nodes()
-        with ThreadPoolExecutor(len(nodes)) as pool:
-            done = list(pool.map(self._in_place, nodes))
+        done = on_all(nodes, self._in_place)
         rest = [node for node, there in zip(nodes, done, strict=True) if not there]
         if not rest:
             self._persist()
@@ -130,7 +129,7 @@ class _Run:
             )
         self._tell(f"runs on {', '.join(node.name for node in rest)}: {self.uri}")
         try:
-            outcomes = tuple(_side_by_side(self._on_node, rest))
+            outcomes = tuple(on_all(rest, self._on_node))
         except KeyboardInterrupt:
             self._tell("goes on on the nodes; the same command waits for its end")
             raise
@@ -259,27 +258,6 @@ exit $code
 
     def _tell(self, line: str) -> None:
         self.console.print(f"{self.action.name:<8} {line}", soft_wrap=True, highlight=False)
-
-
-def _side_by_side(do: Callable[[Node], HostOutcome], nodes: Sequence[Node]) -> list[HostOutcome]:
-    """What came of it on each node. Ctrl-C leaves at once: a pool waits for its threads, even at exit."""
-    came: dict[str, HostOutcome] = {}
-    bugs: list[BaseException] = []
-
-    def on(node: Node) -> None:
-        try:
-            came[node.name] = do(node)
-        except BaseException as error:  # a bug: the main thread raises it
-            bugs.append(error)
-
-    threads = [threading.Thread(target=on, args=(node,), name=node.name, daemon=True) for node in nodes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if bugs:
-        raise bugs[0]
-    return [came[node.name] for node in nodes]
 
 
 def _persisted(document: bytes | None) -> list[Persisted]:
