@@ -13,7 +13,6 @@ import shlex
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -28,7 +27,8 @@ from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutc
 from bootstrap.script_actions.executions import DONE, FAILED, LINES, SHOWN, Persisted, Record
 from bootstrap.script_actions.failure import failure
 from bootstrap.ssh.on_all import on_all
-from bootstrap.ssh.remote import Remote, connect
+from bootstrap.ssh.reconnect import Link
+from bootstrap.ssh.remote import connect
 from bootstrap.ssh.unit import LOST, Unit
 from bootstrap.storage.blob import Blobs
 
@@ -192,15 +192,11 @@ class _Run:
             return HostOutcome(node.name, code, said, round(time.monotonic() - begun, 1), f"{folder}/log")
 
         try:
-            with ExitStack() as stack:
-
-                def again() -> Remote:
-                    return stack.enter_context(connect(self.cluster, node))
-
-                unit = Unit(again(), f"caffe-spark-action-{self._key}", folder)
+            with Link(self.cluster, node) as link:
+                unit = Unit(link.remote, f"caffe-spark-action-{self._key}", folder)
                 unit.remote.run(f"mkdir -p {shlex.quote(folder)}")
                 unit.start(self._script())
-                code = unit.follow(lines.append, reconnect=again)
+                code = unit.follow(lines.append, reconnect=link.reconnect)
         except CaffeSparkError as error:
             return outcome(None, error.why)
         said = "\n".join(line for line in lines if line.strip())
