@@ -211,7 +211,7 @@ class _Run:
         fetch = f"runuser -u {paths.JOB_USER} -- {paths.HDFS} dfs -cat {shlex.quote(self.uri)}"
         return f"""\
 set -u
-[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}
+{paths.LOAD_PROFILE}
 mkdir -p -m 0700 {RUN}
 exec 9>{RUN}/lock
 flock -n 9 || {{
