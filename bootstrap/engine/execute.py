@@ -18,7 +18,7 @@ from bootstrap.diagnosis import diagnose
 from bootstrap.engine import facts, runlog, script
 from bootstrap.engine.command import Command, Needs
 from bootstrap.engine.milestones import Milestones
-from bootstrap.engine.operations import summary
+from bootstrap.engine.operations.shell import summary
 from bootstrap.engine.plan import ASSUMED, first_pending, make_plan, order, plan_node
 from bootstrap.engine.recap import NodeRecap, Outcome, Progress, Recap
 from bootstrap.engine.role import ROLES, Role, load_role

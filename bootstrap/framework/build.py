@@ -13,8 +13,7 @@ from rich.console import Console
 
 from bootstrap.diagnosis import diagnose
 from bootstrap.engine import runlog
-from bootstrap.engine.operations.debian_source import BAD_SUM
-from bootstrap.engine.operations.shell import quote
+from bootstrap.engine.operations.shell import BAD_SUM, quote
 from bootstrap.engine.render import render
 from bootstrap.errors import BuildError, IntegrityError
 from bootstrap.framework import cache, from_source, steps

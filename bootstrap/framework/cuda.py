@@ -15,8 +15,9 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bootstrap import paths
+from bootstrap.engine.operations.command import Shell
 from bootstrap.engine.operations.shell import quote
-from bootstrap.engine.role import Shell, Step
+from bootstrap.engine.role import Step
 
 INSTALL = "Install the CUDA toolkit"
 
