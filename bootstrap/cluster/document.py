@@ -14,11 +14,11 @@ from pydantic import SecretStr, ValidationError, model_validator
 
 from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
 from bootstrap.cluster.members import Members
-from bootstrap.cluster.model import Model
 from bootstrap.cluster.scheduler import Scheduler, Yarn
 from bootstrap.cluster.storage import Blob, Hdfs, Storage
 from bootstrap.cluster.versions import READABLE, VERSION, upgrade
 from bootstrap.errors import StackError
+from bootstrap.model import Model
 
 OPTIONAL_ROLES: Final = frozenset(
     {
