@@ -16,6 +16,7 @@ from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
 from bootstrap.engine.command import Check, Command
 from bootstrap.engine.role import Role, Step, Where
 from bootstrap.errors import ConfigError
+from bootstrap.model import first_fault
 
 ASSUMED = {"distribution": "debian-12", "arch": "amd64"}
 """What a node is taken to be until its facts are read (see `bootstrap.engine.execute`)."""
@@ -73,9 +74,8 @@ def compile_role(
         try:
             step = Step.model_validate(filled)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(where, f"{field}: {first['msg']}", f"Mend {role.folder}/role.yaml.") from error
+            field, reason = first_fault(error)
+            raise ConfigError(where, f"{field}: {reason}", f"Mend {role.folder}/role.yaml.") from error
         if any(step.name == other.name for other in commands):
             raise ConfigError(where, "another step has that name", "Give each step a name of its own.")
         scripts = step.operation.scripts(_template_text(role, step, variables, where))

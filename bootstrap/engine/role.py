@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from bootstrap.engine.operations import Operations
 from bootstrap.errors import ConfigError
+from bootstrap.model import Model, first_fault
 
 ROLES = Path(__file__).parents[1] / "roles"
 
@@ -33,18 +34,14 @@ def _read(file: Path) -> dict[str, Any]:
     return document
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class After(_Part):
+class After(Model):
     """Another role's or this role's step on the head that has to be done first."""
 
     step: str
     role: str | None = None
 
 
-class _Options(_Part):
+class _Options(Model):
     name: str
     on: Where = "all"
     after: After | None = None
@@ -55,7 +52,7 @@ class Step(Operations, _Options):
     """One step: a name, where it runs, and exactly one operation."""
 
 
-class CheckSpec(_Part):
+class CheckSpec(Model):
     """A command that proves that the role's service works, and what to type where it does not."""
 
     name: str
@@ -64,15 +61,15 @@ class CheckSpec(_Part):
     on: Where = "all"
 
 
-class Role(_Part):
+class Role(Model):
     """A role as its files say it; strings may hold `{{ variables }}`, filled when it is planned."""
 
     name: str
     description: str
-    requires: list[str] = []
+    requires: list[str] = Field(default=[])
     steps: Annotated[list[Step], Field(min_length=1)]
-    check: list[CheckSpec] = []
-    defaults: dict[str, Any] = {}
+    check: list[CheckSpec] = Field(default=[])
+    defaults: dict[str, Any] = Field(default={})
     folder: Path
 
 
@@ -95,6 +92,5 @@ def load_role(name: str, roles: Path = ROLES) -> Role:
     except yaml.YAMLError as error:
         raise ConfigError(str(file), f"it is not YAML: {error}", "Mend the file.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(str(file), f"{where}: {first['msg']}", "Mend the file.") from error
+        field, reason = first_fault(error)
+        raise ConfigError(str(file), f"{field}: {reason}", "Mend the file.") from error

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from bootstrap.diagnosis import diagnose
@@ -21,6 +20,7 @@ from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import ARCHIVE, Manifest, built_now
 from bootstrap.framework.progress import BuildBar, BuildLog
 from bootstrap.framework.recipe import Recipe
+from bootstrap.model import Model
 from bootstrap.ssh.remote import Remote
 from bootstrap.ssh.unit import LOST, Unit
 
@@ -38,10 +38,8 @@ EARLIER = "earlier-steps"
 """In the build's folder: what the logs of interrupted runs said about steps."""
 
 
-class _Report(BaseModel):
+class _Report(Model):
     """The report of a packing program."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str
     size: int

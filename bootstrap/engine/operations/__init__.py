@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, model_validator
+from pydantic import model_validator
 
 from bootstrap.engine.operations.archive import Archive
 from bootstrap.engine.operations.base import Operation
@@ -15,11 +15,12 @@ from bootstrap.engine.operations.git import Git
 from bootstrap.engine.operations.packages import Packages
 from bootstrap.engine.operations.service import Service
 from bootstrap.engine.operations.user import User
+from bootstrap.model import Model
 
 __all__ = ["Operation", "Operations"]
 
 
-class Operations(BaseModel):
+class Operations(Model):
     """Registry of operations by their key in role.yaml; a step gives exactly one of them."""
 
     packages: Packages | list[str] | None = None

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from pydantic import BaseModel, ConfigDict
-
 from bootstrap.engine.operations.shell import Scripts
+from bootstrap.model import Model
 
 
-class Operation(BaseModel, ABC):
+class Operation(Model, ABC):
     """One operation of a step, as role.yaml gives it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
     def template_file(self) -> str | None:
