@@ -20,7 +20,7 @@ from bootstrap.engine.command import Check
 from bootstrap.engine.execute import Connect
 from bootstrap.engine.operations.shell import bounded, quote
 from bootstrap.engine.plan import compile_checks, order
-from bootstrap.engine.role import ROLES, load_role
+from bootstrap.engine.role import ROLES_DIR, load_role
 from bootstrap.engine.script import ENVIRONMENT
 from bootstrap.errors import CaffeSparkError
 from bootstrap.ssh import remote as ssh
@@ -60,7 +60,7 @@ def diagnose(
     *,
     given: Mapping[str, Any] | None = None,
     connect: Connect = ssh.connect,
-    folder: Path = ROLES,
+    folder: Path = ROLES_DIR,
 ) -> list[Finding]:
     """Check all nodes side by side and print what was found; failures come with what to type.
 
@@ -75,7 +75,9 @@ def diagnose(
     return findings
 
 
-def checks_for(cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES) -> list[Check]:
+def checks_for(
+    cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES_DIR
+) -> list[Check]:
     """What is asked of a node: its resources, its peers, storage, and its roles' own checks. Pure.
 
     Raises:

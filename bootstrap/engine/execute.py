@@ -21,7 +21,7 @@ from bootstrap.engine.milestones import Milestones
 from bootstrap.engine.operations.shell import summary
 from bootstrap.engine.plan import ASSUMED, first_pending, make_plan, order, plan_node
 from bootstrap.engine.recap import NodeRecap, Outcome, Progress, Recap
-from bootstrap.engine.role import ROLES, Role, load_role
+from bootstrap.engine.role import ROLES_DIR, Role, load_role
 from bootstrap.errors import CaffeSparkError, StepFailed
 from bootstrap.ssh import remote as ssh
 from bootstrap.ssh.on_all import OnAll
@@ -41,7 +41,7 @@ def apply(
     dry_run: bool = False,
     console: Console | None = None,
     connect: Connect = ssh.connect,
-    folder: Path = ROLES,
+    folder: Path = ROLES_DIR,
     logs: Path | None = None,
 ) -> Recap:
     """Apply roles to all nodes of a cluster; what already holds is left alone.

@@ -13,7 +13,7 @@ from bootstrap.engine.operations import Operations
 from bootstrap.errors import ConfigError
 from bootstrap.model import Model, first_fault
 
-ROLES = Path(__file__).parents[1] / "roles"
+ROLES_DIR = Path(__file__).parents[1] / "roles"
 
 Where = Literal["all", "head", "workers"]
 
@@ -73,7 +73,7 @@ class Role(Model):
     folder: Path
 
 
-def load_role(name: str, roles: Path = ROLES) -> Role:
+def load_role(name: str, roles: Path = ROLES_DIR) -> Role:
     """Read a role from its folder; relative paths in it are relative to that folder.
 
     Raises:

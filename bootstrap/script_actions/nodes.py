@@ -23,12 +23,12 @@ from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.engine.script import LOCK_BUSY, LOCK_WAIT, RUN
 from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
-from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, Role, ScriptAction
+from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, HostRole, ScriptAction
 from bootstrap.script_actions.executions import DONE, FAILED, LINES, SHOWN, Persisted, Record
 from bootstrap.script_actions.failure import failure
 from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.reconnect import Link
-from bootstrap.ssh.remote import connect
+from bootstrap.ssh.remote import TIMED_OUT, connect
 from bootstrap.ssh.unit import LOST, Unit
 from bootstrap.storage.blob import Blobs
 
@@ -38,10 +38,8 @@ HISTORY: Final = f"{FOLDER}/history"
 KILL_GRACE_S: Final = 10
 READERS: Final = 8
 """Records that are read at the same time."""
-_TIMED_OUT: Final = 124
-"""Exit status of coreutils' `timeout`."""
 _HEREDOC: Final = "CAFFE_SPARK_ACTION"
-_NODES_ROLE: Final[dict[Role, str]] = {"headnode": "head", "workernode": "workers"}
+_NODES_ROLE: Final[dict[HostRole, str]] = {"headnode": "head", "workernode": "workers"}
 
 
 def run(
@@ -202,7 +200,7 @@ class _Run:
         said = "\n".join(line for line in lines if line.strip())
         if code == LOST:
             return outcome(None, f"{_end(said)}\nit was killed, or {node.name} went down".strip())
-        if code == _TIMED_OUT:
+        if code == TIMED_OUT:
             return outcome(code, f"{_end(said)}\nit ran past the limit of {clock(self.limit)}".strip())
         return outcome(code, _end(said))
 
