@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,11 @@ from bootstrap.engine.command import Check
 from bootstrap.engine.execute import Connect
 from bootstrap.engine.operations.shell import bounded, quote
 from bootstrap.engine.plan import compile_checks, order
-from bootstrap.engine.role import ROLES, load_role
+from bootstrap.engine.role import ROLES_DIR, load_role
 from bootstrap.engine.script import ENVIRONMENT
 from bootstrap.errors import CaffeSparkError
 from bootstrap.ssh import remote as ssh
+from bootstrap.ssh.on_all import on_all
 
 MIN_DISK_MB = 2048
 """A job's snapshots and executors' spills need this much."""
@@ -60,7 +60,7 @@ def diagnose(
     *,
     given: Mapping[str, Any] | None = None,
     connect: Connect = ssh.connect,
-    folder: Path = ROLES,
+    folder: Path = ROLES_DIR,
 ) -> list[Finding]:
     """Check all nodes side by side and print what was found; failures come with what to type.
 
@@ -68,29 +68,16 @@ def diagnose(
         ConfigError: a role's check cannot be compiled.
     """
     checks = {node.name: checks_for(cluster, node, given or {}, folder) for node in cluster.nodes}
-    found: dict[str, list[Finding]] = {}
-    bugs: list[BaseException] = []
-
-    def examine(node: Node) -> None:
-        try:
-            found[node.name] = _examine(cluster, node, checks[node.name], connect)
-        except BaseException as error:  # a bug: the main thread raises it
-            bugs.append(error)
-
-    threads = [threading.Thread(target=examine, args=(node,), daemon=True) for node in cluster.nodes]
     with console.status("Asking every node …"):
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    if bugs:
-        raise bugs[0]
-    findings = [finding for node in cluster.nodes for finding in found[node.name]]
+        found = on_all(cluster.nodes, lambda node: _examine(cluster, node, checks[node.name], connect))
+    findings = [finding for of_node in found for finding in of_node]
     _print(findings, cluster, console)
     return findings
 
 
-def checks_for(cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES) -> list[Check]:
+def checks_for(
+    cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES_DIR
+) -> list[Check]:
     """What is asked of a node: its resources, its peers, storage, and its roles' own checks. Pure.
 
     Raises:

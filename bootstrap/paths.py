@@ -34,6 +34,8 @@ DEPOT_PORT = 8090
 
 PROFILE = "/etc/profile.d/caffe-spark.sh"
 """JAVA_HOME, HADOOP_CONF_DIR, SPARK_HOME, PYTHONPATH and PATH, for people and for our commands."""
+LOAD_PROFILE = f"[ ! -r {PROFILE} ] || . {PROFILE}"
+"""Shell: loads PROFILE on nodes that have it."""
 
 HDFS_USER = "hdfs"
 """Runs the HDFS daemons; HDFS's superuser."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, model_validator
 
-from bootstrap.cluster.model import Model
+from bootstrap.model import Model
 
 
 class DeclaredNode(Model):

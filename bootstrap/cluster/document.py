@@ -14,11 +14,11 @@ from pydantic import SecretStr, ValidationError, model_validator
 
 from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
 from bootstrap.cluster.members import Members
-from bootstrap.cluster.model import Model
 from bootstrap.cluster.scheduler import Scheduler, Yarn
 from bootstrap.cluster.storage import Blob, Hdfs, Storage
 from bootstrap.cluster.versions import READABLE, VERSION, upgrade
 from bootstrap.errors import StackError
+from bootstrap.model import Model, first_fault
 
 OPTIONAL_ROLES: Final = frozenset(
     {
@@ -145,6 +145,5 @@ def _fault(error: ValueError) -> str:
     """The first place that is not valid, and why; without the value there."""
     if not isinstance(error, ValidationError):
         return f": {error}"
-    first = error.errors(include_input=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{f' at {where}' if where else ''}: {first['msg'].removeprefix('Value error, ')}"
+    where, why = first_fault(error)
+    return f"{f' at {where}' if where else ''}: {why.removeprefix('Value error, ')}"

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import Field, SecretStr, field_validator
 
 from bootstrap.cluster.access import Node
-from bootstrap.cluster.model import Model
+from bootstrap.model import Model
 
 
 class Advice(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bootstrap.cluster.model import Model
+from bootstrap.model import Model
 
 
 class Standalone(Model):

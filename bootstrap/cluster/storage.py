@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from bootstrap.cluster.model import Model
+from bootstrap.model import Model
 
 
 class Hdfs(Model):

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from bootstrap.model import Model
 
 TABLE = Path(__file__).parent / "table.yaml"
 LONGEST = 2_000_000
@@ -25,10 +27,8 @@ LONGEST_LINE = 2_000
 """Characters of a line that are searched, from either end: no tool needs more to say what is wrong."""
 
 
-class Entry(BaseModel):
+class Entry(Model):
     """A known failure."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]+$")
     codes: tuple[str, ...] = ()

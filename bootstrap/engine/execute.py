@@ -18,12 +18,13 @@ from bootstrap.diagnosis import diagnose
 from bootstrap.engine import facts, runlog, script
 from bootstrap.engine.command import Command, Needs
 from bootstrap.engine.milestones import Milestones
-from bootstrap.engine.operations import summary
+from bootstrap.engine.operations.shell import summary
 from bootstrap.engine.plan import ASSUMED, first_pending, make_plan, order, plan_node
 from bootstrap.engine.recap import NodeRecap, Outcome, Progress, Recap
-from bootstrap.engine.role import ROLES, Role, load_role
+from bootstrap.engine.role import ROLES_DIR, Role, load_role
 from bootstrap.errors import CaffeSparkError, StepFailed
 from bootstrap.ssh import remote as ssh
+from bootstrap.ssh.on_all import OnAll
 from bootstrap.ssh.remote import Remote
 
 Connect = Callable[[Cluster, Node], AbstractContextManager[Remote]]
@@ -40,7 +41,7 @@ def apply(
     dry_run: bool = False,
     console: Console | None = None,
     connect: Connect = ssh.connect,
-    folder: Path = ROLES,
+    folder: Path = ROLES_DIR,
     logs: Path | None = None,
 ) -> Recap:
     """Apply roles to all nodes of a cluster; what already holds is left alone.
@@ -65,41 +66,34 @@ def apply(
     milestones = Milestones()
     with Progress(console, list(plan)) as progress:
         shared = _Shared(cluster, loaded, given, dry_run, connect, milestones, progress, logs)
-        runs = [_NodeRun(shared, node, plan[node.name]) for node in cluster.nodes]
-        threads = [threading.Thread(target=run.go, name=run.node.name, daemon=True) for run in runs]
-        stopped = _run_all(threads, runs, milestones)
-    recap = Recap(tuple(run.recap for run in runs), time.monotonic() - begun, dry_run)
+        runs = {node.name: _NodeRun(shared, node, plan[node.name]) for node in cluster.nodes}
+        work = OnAll(cluster.nodes, lambda node: runs[node.name].go())
+        stopped = _wait(work, list(runs.values()), milestones)
+    recap = Recap(tuple(run.recap for run in runs.values()), time.monotonic() - begun, dry_run)
     console.print(recap.table())
     if stopped:
         raise KeyboardInterrupt
-    _raise_failures(runs)
+    work.results()  # raises bugs
+    _raise_failures(list(runs.values()))
     return recap
 
 
-def _run_all(threads: Sequence[threading.Thread], runs: Sequence[_NodeRun], milestones: Milestones) -> bool:
-    """Start the threads and wait for them; True when Ctrl-C ended it."""
-    for thread in threads:
-        thread.start()
+def _wait(work: OnAll[None], runs: Sequence[_NodeRun], milestones: Milestones) -> bool:
+    """Wait for the end of all nodes' runs; True when Ctrl-C ended them."""
     try:
-        for thread in threads:
-            thread.join()
+        work.join()
     except KeyboardInterrupt:
         for run in runs:
             run.stop()
         milestones.end()
         for run in runs:
             run.kill()
-        deadline = time.monotonic() + STOP_TIMEOUT
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        work.join(STOP_TIMEOUT)
         return True
     return False
 
 
 def _raise_failures(runs: Sequence[_NodeRun]) -> None:
-    for run in runs:
-        if run.bug is not None:
-            raise run.bug
     failures = [run.failure for run in runs if run.failure is not None]
     if len(failures) == 1:
         raise failures[0]
@@ -132,7 +126,7 @@ class _NodeRun:
         self.shared, self.node, self.commands = shared, node, commands
         self.recap = NodeRecap(node.name)
         self.failure: StepFailed | None = None
-        self.bug: BaseException | None = None
+        self._finished = False
         self._is_head = node.name == shared.cluster.head.name
         self._log = runlog.NodeLog(shared.logs, node.name)
         self._stopping = threading.Event()
@@ -140,22 +134,22 @@ class _NodeRun:
         self._token = ""
 
     def go(self) -> None:
-        """The whole of it; what goes wrong is kept, never raised."""
+        """Run the node's commands; an expected failure is kept in `failure`."""
         begun = time.monotonic()
         try:
             with self.shared.connect(self.shared.cluster, self.node) as self._remote:
                 self._apply(self._remote)
+            self._finished = True
         except CaffeSparkError as error:
             self._fail(error)
-        except BaseException as error:  # a bug: the main thread raises it
-            self.bug = error
         finally:
             if self._is_head:
                 self.shared.milestones.end()
             r = self.recap
             r.seconds = time.monotonic() - begun
             r.skipped = max(0, len(self.commands) - r.ok - r.changed - r.failed)
-            said = "failed" if self.failure or self.bug else "stopped" if self._stopping.is_set() else "done"
+            failed = self.failure is not None or not self._finished
+            said = "failed" if failed else "stopped" if self._stopping.is_set() else "done"
             self.shared.progress.say(self.node.name, said, over=True)
 
     def stop(self) -> None:

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from bootstrap import paths
 from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
 from bootstrap.engine.command import Check, Command
-from bootstrap.engine.operations import compile_step
-from bootstrap.engine.role import File, Role, Service, Step, Where
+from bootstrap.engine.role import Role, Step, Where
 from bootstrap.errors import ConfigError
+from bootstrap.model import first_fault
 
 ASSUMED = {"distribution": "debian-12", "arch": "amd64"}
 """What a node is taken to be until its facts are read (see `bootstrap.engine.execute`)."""
@@ -74,12 +74,11 @@ def compile_role(
         try:
             step = Step.model_validate(filled)
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(where, f"{field}: {first['msg']}", f"Mend {role.folder}/role.yaml.") from error
+            field, reason = first_fault(error)
+            raise ConfigError(where, f"{field}: {reason}", f"Mend {role.folder}/role.yaml.") from error
         if any(step.name == other.name for other in commands):
             raise ConfigError(where, "another step has that name", "Give each step a name of its own.")
-        scripts = compile_step(step, _content(role, step, variables, where))
+        scripts = step.operation.scripts(_template_text(role, step, variables, where))
         needs = None
         if step.after is not None and node.name != cluster.head.name:
             needs = (step.after.role or role.name, step.after.step)
@@ -177,9 +176,9 @@ def _applies(on: Where, cluster: ClusterDocument, node: DeclaredNode) -> bool:
     return on == "all" or (on == "head") == (node.name == cluster.head.name)
 
 
-def _content(role: Role, step: Step, variables: Mapping[str, Any], where: str) -> str | None:
-    spec = step.file or step.service
-    template = spec.template if isinstance(spec, File | Service) else None
+def _template_text(role: Role, step: Step, variables: Mapping[str, Any], where: str) -> str | None:
+    """Return the filled template of a step's operation, where that has one."""
+    template = step.operation.template_file
     if template is None:
         return None
     try:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bootstrap.engine.command import Command
-from bootstrap.engine.operations import summary
+from bootstrap.engine.operations.shell import summary
 
 Outcome = Literal["ok", "changed", "failed", "skipped"]
 _STYLE = {"ok": "green", "changed": "yellow", "failed": "bold red", "skipped": "cyan"}

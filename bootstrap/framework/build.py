@@ -8,13 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 
 from bootstrap.diagnosis import diagnose
 from bootstrap.engine import runlog
-from bootstrap.engine.operations.debian_source import BAD_SUM
-from bootstrap.engine.operations.shell import quote
+from bootstrap.engine.operations.shell import BAD_SUM, quote
 from bootstrap.engine.render import render
 from bootstrap.errors import BuildError, IntegrityError
 from bootstrap.framework import cache, from_source, steps
@@ -22,6 +20,7 @@ from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import ARCHIVE, Manifest, built_now
 from bootstrap.framework.progress import BuildBar, BuildLog
 from bootstrap.framework.recipe import Recipe
+from bootstrap.model import Model
 from bootstrap.ssh.remote import Remote
 from bootstrap.ssh.unit import LOST, Unit
 
@@ -39,10 +38,8 @@ EARLIER = "earlier-steps"
 """In the build's folder: what the logs of interrupted runs said about steps."""
 
 
-class _Report(BaseModel):
+class _Report(Model):
     """The report of a packing program."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sha256: str
     size: int

@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from bootstrap import paths
+from bootstrap.engine.operations.command import Shell
 from bootstrap.engine.operations.shell import quote
-from bootstrap.engine.role import Shell, Step
+from bootstrap.engine.role import Step
+from bootstrap.model import Model
 
 INSTALL = "Install the CUDA toolkit"
 
@@ -31,10 +33,8 @@ class Toolkit(NamedTuple):
     version: str
 
 
-class Cuda(BaseModel):
+class Cuda(Model):
     """The toolkit's version, what that can compile for, and what is compiled for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str = Field(pattern=r"^\d+\.\d+$")
     oldest: Capability
@@ -44,7 +44,7 @@ class Cuda(BaseModel):
     """Compiled for where the cluster does not say what GPUs its workers have."""
     wheels: str
     """A requirements file with sums, relative to the recipe's folder: the toolkit for a head without one."""
-    packages: list[str] = []
+    packages: list[str] = Field(default=[])
     """Distribution packages that installing it needs."""
 
     @model_validator(mode="after")

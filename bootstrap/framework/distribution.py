@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from bootstrap.model import Model
 
 SourceKind = Literal["debian", "git"]
 Device = Literal["cpu", "cuda"]
@@ -14,18 +16,14 @@ _PLACE = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _FLAG = re.compile(r"\w+")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class GitCommit(_Part):
+class GitCommit(Model):
     """A commit, whose full name is the hash of its content."""
 
     repo: str
     rev: str = Field(pattern=r"^[0-9a-f]{40}$")
 
 
-class FromSource(_Part):
+class FromSource(Model):
     """A library that the distribution lacks: a tarball or a commit, and the commands that install it.
 
     They run one after the other in one shell, in the source's `folder`. `$PREFIX` is where they install to,
@@ -63,12 +61,12 @@ class FromSource(_Part):
         return self
 
 
-class Distribution(_Part):
+class Distribution(Model):
     """Packages on one distribution; each item may hold several names. `run` adds to what the build finds."""
 
     build: list[str] = Field(min_length=1)
-    opencv: list[str] = []
-    run: list[str] = []
+    opencv: list[str] = Field(default=[])
+    run: list[str] = Field(default=[])
     source: SourceKind | None = None
     """Instead of the recipe's, where its source is not to be had."""
     python: str | None = Field(default=None, pattern=r"^(/[A-Za-z0-9_.-]+)+$")
@@ -77,11 +75,11 @@ class Distribution(_Part):
     """What can be compiled for there."""
     patches: list[str] | None = None
     """Instead of the recipe's."""
-    cmake: dict[str, str | bool] = {}
+    cmake: dict[str, str | bool] = Field(default={})
     """Over the recipe's."""
     wheels: str | None = None
     """A requirements file with sums: Python packages that the artefact carries. Relative to the recipe."""
-    from_source: list[FromSource] = []
+    from_source: list[FromSource] = Field(default=[])
     """In this order; a later one may use what an earlier one has installed."""
 
     @field_validator("cmake")

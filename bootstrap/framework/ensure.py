@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,6 +30,8 @@ from bootstrap.framework.steps import folder_of
 from bootstrap.join.user_data import framework_script
 from bootstrap.script_actions import ScriptAction
 from bootstrap.ssh import remote as ssh
+from bootstrap.ssh.on_all import on_all
+from bootstrap.ssh.reconnect import Link
 from bootstrap.ssh.remote import Remote
 from bootstrap.storage.hadoop import SharedStorage
 
@@ -142,12 +143,8 @@ def _publish(cluster: Cluster, framework: Framework, console: Console) -> None:
 def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
     """The artefact in storage, brought there if need be."""
     begun = time.monotonic()
-    with ExitStack() as stack:
-
-        def connect() -> Remote:
-            return stack.enter_context(ssh.connect(cluster, cluster.head))
-
-        head = connect()
+    with Link(cluster) as link:
+        head = link.remote
         facts = read_facts(head)
         inputs = inputs_of(recipe, facts)
         key = key_of(inputs)
@@ -169,10 +166,10 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
                 key,
                 inputs,
                 console=console,
-                reconnect=connect,
+                reconnect=link.reconnect,
                 stack=cluster.stack,
             )
-            head = connect()  # the first one may have been lost during the build
+            head = link.remote  # another one where the first was lost during the build
             _remember(head, manifest, archive)
             storage = SharedStorage(head, cluster.shared_storage)
             # Whoever else followed this build may have pushed it, and nodes may be reading it.
@@ -198,9 +195,8 @@ def distributions(cluster: Cluster) -> dict[str, str]:
         with ssh.connect(cluster, node) as remote:
             return remote.run('. /etc/os-release; echo "$ID-$VERSION_ID"', timeout=30).stdout.strip()
 
-    with ThreadPoolExecutor(max(1, len(cluster.workers))) as pool:
-        names = [node.name for node in cluster.workers]
-        return dict(zip(names, pool.map(ask, cluster.workers), strict=True))
+    names = [node.name for node in cluster.workers]
+    return dict(zip(names, on_all(cluster.workers, ask), strict=True))
 
 
 def _in_storage(storage: SharedStorage, key: str, console: Console) -> Manifest | None:

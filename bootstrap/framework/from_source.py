@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bootstrap.engine.operations.archive import Archive
+from bootstrap.engine.operations.build import Build
+from bootstrap.engine.operations.command import Shell
+from bootstrap.engine.operations.git import Git
 from bootstrap.engine.operations.shell import quote
-from bootstrap.engine.role import Archive, Build, Git, Shell, Step
+from bootstrap.engine.role import Step
 from bootstrap.framework.distribution import Distribution, FromSource
 
 FOLDER = "from-source"

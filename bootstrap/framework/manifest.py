@@ -8,19 +8,16 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from bootstrap.errors import IntegrityError
+from bootstrap.model import Model, first_fault
 
 ARCHIVE = "caffe.tar.gz"
 MANIFEST = "manifest.json"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Built(_Part):
+class Built(Model):
     """When, where and by whom; `phases` has the seconds of each step that did something."""
 
     by: str
@@ -29,10 +26,10 @@ class Built(_Part):
     at: datetime
     cores: int = Field(ge=1)
     seconds: float = Field(ge=0)
-    phases: dict[str, float] = {}
+    phases: dict[str, float] = Field(default={})
 
 
-class Manifest(_Part):
+class Manifest(Model):
     """Version 1; sizes in bytes."""
 
     version: Literal[1] = 1
@@ -59,11 +56,10 @@ class Manifest(_Part):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
+            field, reason = first_fault(error)
             raise IntegrityError(
                 where,
-                f"it is no manifest of version 1 ({place or 'whole'}: {first['msg']})",
+                f"it is no manifest of version 1 ({field or 'whole'}: {reason})",
                 "Run `fab build-headnode`.",
             ) from error
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import ConfigError
 from bootstrap.framework.cuda import Cuda, in_order
 from bootstrap.framework.distribution import Device, Distribution, GitCommit, SourceKind, plain_flags
+from bootstrap.model import Model, first_fault
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 OVERRIDES = ("opencv", "source")
@@ -23,26 +24,22 @@ _WORD = re.compile(r"[A-Za-z0-9_.+:/=,-]+")
 _PROTO_FIELD = re.compile(r"(optional|repeated) [\w.]+ \w+ = \d+( \[default = [\w\".-]+\])?;")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DebianPackage(_Part):
+class DebianPackage(Model):
     """A Debian source package; the original tarball is used, without Debian's patches."""
 
     package: str
     version: str
     suite: str
-    components: list[str] = ["main"]
+    components: list[str] = Field(default=["main"])
     orig_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class ProtoExtension(_Part):
+class ProtoExtension(Model):
     """Fields put into existing messages of a .proto file, and text appended to it."""
 
     file: str
     append: str | None = None
-    fields: dict[str, list[str]] = {}
+    fields: dict[str, list[str]] = Field(default={})
 
     @field_validator("fields")
     @classmethod
@@ -53,7 +50,7 @@ class ProtoExtension(_Part):
         return fields
 
 
-class Recipe(_Part):
+class Recipe(Model):
     """A recipe; relative paths in it are relative to `folder`, its file's."""
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
@@ -62,13 +59,13 @@ class Recipe(_Part):
     source: SourceKind
     debian: DebianPackage | None = None
     git: GitCommit | None = None
-    patches: list[str] = []
+    patches: list[str] = Field(default=[])
     proto: ProtoExtension | None = None
     allreduce: str
     opencv: bool = True
-    cmake: dict[str, str | bool] = {}
+    cmake: dict[str, str | bool] = Field(default={})
     targets: list[str] = Field(min_length=1)
-    tests: list[str] = []
+    tests: list[str] = Field(default=[])
     core_seconds: int = Field(ge=1)
     """How long the compilation takes on one core, for a first estimate."""
     cuda: Cuda | None = None
@@ -187,11 +184,8 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None, recipes: 
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            str(file), f"{where}: {first['msg']}" if where else first["msg"], "Mend the file."
-        ) from error
+        field, reason = first_fault(error)
+        raise ConfigError(str(file), f"{field}: {reason}" if field else reason, "Mend the file.") from error
 
 
 def require_devices(recipe: Recipe, cluster: ClusterDocument) -> None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 from bootstrap import paths
 from bootstrap.engine.command import Command
-from bootstrap.engine.operations import compile_step
+from bootstrap.engine.operations.build import Build
+from bootstrap.engine.operations.command import Shell
+from bootstrap.engine.operations.debian_source import DebianSource
+from bootstrap.engine.operations.git import Git
 from bootstrap.engine.operations.shell import quote
-from bootstrap.engine.role import Build, DebianSource, Git, Shell, Step
+from bootstrap.engine.role import Step
 from bootstrap.framework import from_source
 from bootstrap.framework.cuda import Toolkit
 from bootstrap.framework.distribution import Distribution
@@ -124,7 +127,7 @@ def commands(planned: Sequence[Step]) -> list[Command]:
     """The steps as guarded commands."""
     made = []
     for step in planned:
-        scripts = compile_step(step)
+        scripts = step.operation.scripts()
         made.append(Command("build", step.name, scripts.guard, scripts.run, step.timeout))
     return made
 

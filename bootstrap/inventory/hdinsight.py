@@ -17,7 +17,7 @@ from bootstrap import paths
 from bootstrap.clouds import azure
 from bootstrap.cluster import Cluster, ClusterDocument, HdInsight, Node
 from bootstrap.errors import ConfigError, StackError
-from bootstrap.script_actions.action import ROLES, Role
+from bootstrap.script_actions.action import HOST_ROLES, HostRole
 from bootstrap.storage.blob import Blobs
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 READERS: Final = 8
 """Reports that are read at the same time."""
-_BY_PREFIX: Final[Mapping[str, Role]] = {"hn": "headnode", "wn": "workernode", "zk": "zookeepernode"}
+_BY_PREFIX: Final[Mapping[str, HostRole]] = {"hn": "headnode", "wn": "workernode", "zk": "zookeepernode"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Host:
     fqdn: str
 
     @property
-    def role(self) -> Role | None:
+    def role(self) -> HostRole | None:
         """None for those that no script action of ours runs on: gateways and edge nodes."""
         return _BY_PREFIX.get(self.name[:2])
 
@@ -72,12 +72,16 @@ def service(cluster: ClusterDocument) -> HdInsight:
     )
 
 
-def hosts(client: HDInsightManagementClient, given: HdInsight, roles: Sequence[Role] = ROLES) -> list[Host]:
+def hosts(
+    client: HDInsightManagementClient, given: HdInsight, roles: Sequence[HostRole] = HOST_ROLES
+) -> list[Host]:
     """The machines that have one of the roles, by role and number. Failures are the caller's to translate."""
     found = client.virtual_machines.list_hosts(given.resource_group, given.name)
     named = [Host(one.name or "", one.fqdn or "") for one in found]
     chosen = [host for host in named if host.role in roles]
-    return sorted(chosen, key=lambda host: (ROLES.index(host.role or ROLES[0]), host.number, host.name))
+    return sorted(
+        chosen, key=lambda host: (HOST_ROLES.index(host.role or HOST_ROLES[0]), host.number, host.name)
+    )
 
 
 def resolve_hosts(cluster: ClusterDocument, say: Callable[[str], None] = lambda _: None) -> Cluster:

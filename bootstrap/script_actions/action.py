@@ -14,8 +14,8 @@ from typing import Final, Literal
 
 from bootstrap.errors import ConfigError
 
-Role = Literal["headnode", "workernode", "zookeepernode"]
-ROLES: Final[tuple[Role, ...]] = ("headnode", "workernode", "zookeepernode")
+HostRole = Literal["headnode", "workernode", "zookeepernode"]
+HOST_ROLES: Final[tuple[HostRole, ...]] = ("headnode", "workernode", "zookeepernode")
 LIMIT_S: Final = 3600
 """HDInsight ends a script after an hour."""
 FOLDER: Final = "script-actions"
@@ -30,7 +30,7 @@ class ScriptAction:
 
     name: str
     script: str
-    roles: tuple[Role, ...] = ("headnode", "workernode")
+    roles: tuple[HostRole, ...] = ("headnode", "workernode")
     parameters: str = ""
     """Words for the script's command line; they are in the cluster's history: nothing secret."""
     persist: bool = True
@@ -46,9 +46,9 @@ class ScriptAction:
         given, mend = f"script action {self.name!r}", "Mend the role that it is rendered from."
         if not _NAME.fullmatch(self.name):
             raise ConfigError(given, "a name has letters, digits and hyphens, 50 at most", "Name it so.")
-        if not self.roles or set(self.roles) - set(ROLES):
+        if not self.roles or set(self.roles) - set(HOST_ROLES):
             raise ConfigError(
-                given, f"roles: {', '.join(self.roles) or 'none'}; valid: {', '.join(ROLES)}", mend
+                given, f"roles: {', '.join(self.roles) or 'none'}; valid: {', '.join(HOST_ROLES)}", mend
             )
         if not self.script.isascii() or "\r" in self.script:
             raise ConfigError(given, "its script is not plain ASCII with LF", mend)

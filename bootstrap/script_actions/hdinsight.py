@@ -39,7 +39,7 @@ MARGIN_S: Final = 300.0
 READY_S: Final = LIMIT_S + MARGIN_S
 """Seconds that a cluster gets to become Running: another script action, or a change of its size."""
 RUNNING: Final = "Running"
-LOST: Final = frozenset({"Error", "TimedOut", "DeletePending", "Deleting", "Deleted"})
+BROKEN: Final = frozenset({"Error", "TimedOut", "DeletePending", "Deleting", "Deleted"})
 """States that no waiting leads out of."""
 LOGS: Final = "custom-scriptaction-logs"
 """Folder of the cluster's own container."""
@@ -192,7 +192,7 @@ class _Run:
     def _state(self) -> str:
         found = self._client.clusters.get(self._given.resource_group, self._given.name).properties
         state = (found.cluster_state if found else None) or "Unknown"
-        if state in LOST:
+        if state in BROKEN:
             errors = (found.errors if found else None) or []
             why = "; ".join(one.message for one in errors if one.message) or "nothing says why"
             raise StackError(

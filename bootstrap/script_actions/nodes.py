@@ -10,11 +10,9 @@ import hashlib
 import json
 import secrets
 import shlex
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Final
 
@@ -25,10 +23,12 @@ from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.engine.script import LOCK_BUSY, LOCK_WAIT, RUN
 from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
-from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, Role, ScriptAction
+from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, HostRole, ScriptAction
 from bootstrap.script_actions.executions import DONE, FAILED, LINES, SHOWN, Persisted, Record
 from bootstrap.script_actions.failure import failure
-from bootstrap.ssh.remote import Remote, connect
+from bootstrap.ssh.on_all import on_all
+from bootstrap.ssh.reconnect import Link
+from bootstrap.ssh.remote import TIMED_OUT, connect
 from bootstrap.ssh.unit import LOST, Unit
 from bootstrap.storage.blob import Blobs
 
@@ -38,10 +38,8 @@ HISTORY: Final = f"{FOLDER}/history"
 KILL_GRACE_S: Final = 10
 READERS: Final = 8
 """Records that are read at the same time."""
-_TIMED_OUT: Final = 124
-"""Exit status of coreutils' `timeout`."""
 _HEREDOC: Final = "CAFFE_SPARK_ACTION"
-_NODES_ROLE: Final[dict[Role, str]] = {"headnode": "head", "workernode": "workers"}
+_NODES_ROLE: Final[dict[HostRole, str]] = {"headnode": "head", "workernode": "workers"}
 
 
 def run(
@@ -119,8 +117,7 @@ class _Run:
     def go(self) -> Execution:
         """See `run`."""
         nodes = self._nodes()
-        with ThreadPoolExecutor(len(nodes)) as pool:
-            done = list(pool.map(self._in_place, nodes))
+        done = on_all(nodes, self._in_place)
         rest = [node for node, there in zip(nodes, done, strict=True) if not there]
         if not rest:
             self._persist()
@@ -130,7 +127,7 @@ class _Run:
             )
         self._tell(f"runs on {', '.join(node.name for node in rest)}: {self.uri}")
         try:
-            outcomes = tuple(_side_by_side(self._on_node, rest))
+            outcomes = tuple(on_all(rest, self._on_node))
         except KeyboardInterrupt:
             self._tell("goes on on the nodes; the same command waits for its end")
             raise
@@ -193,21 +190,17 @@ class _Run:
             return HostOutcome(node.name, code, said, round(time.monotonic() - begun, 1), f"{folder}/log")
 
         try:
-            with ExitStack() as stack:
-
-                def again() -> Remote:
-                    return stack.enter_context(connect(self.cluster, node))
-
-                unit = Unit(again(), f"caffe-spark-action-{self._key}", folder)
+            with Link(self.cluster, node) as link:
+                unit = Unit(link.remote, f"caffe-spark-action-{self._key}", folder)
                 unit.remote.run(f"mkdir -p {shlex.quote(folder)}")
                 unit.start(self._script())
-                code = unit.follow(lines.append, reconnect=again)
+                code = unit.follow(lines.append, reconnect=link.reconnect)
         except CaffeSparkError as error:
             return outcome(None, error.why)
         said = "\n".join(line for line in lines if line.strip())
         if code == LOST:
             return outcome(None, f"{_end(said)}\nit was killed, or {node.name} went down".strip())
-        if code == _TIMED_OUT:
+        if code == TIMED_OUT:
             return outcome(code, f"{_end(said)}\nit ran past the limit of {clock(self.limit)}".strip())
         return outcome(code, _end(said))
 
@@ -216,7 +209,7 @@ class _Run:
         fetch = f"runuser -u {paths.JOB_USER} -- {paths.HDFS} dfs -cat {shlex.quote(self.uri)}"
         return f"""\
 set -u
-[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}
+{paths.LOAD_PROFILE}
 mkdir -p -m 0700 {RUN}
 exec 9>{RUN}/lock
 flock -n 9 || {{
@@ -259,27 +252,6 @@ exit $code
 
     def _tell(self, line: str) -> None:
         self.console.print(f"{self.action.name:<8} {line}", soft_wrap=True, highlight=False)
-
-
-def _side_by_side(do: Callable[[Node], HostOutcome], nodes: Sequence[Node]) -> list[HostOutcome]:
-    """What came of it on each node. Ctrl-C leaves at once: a pool waits for its threads, even at exit."""
-    came: dict[str, HostOutcome] = {}
-    bugs: list[BaseException] = []
-
-    def on(node: Node) -> None:
-        try:
-            came[node.name] = do(node)
-        except BaseException as error:  # a bug: the main thread raises it
-            bugs.append(error)
-
-    threads = [threading.Thread(target=on, args=(node,), name=node.name, daemon=True) for node in nodes]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if bugs:
-        raise bugs[0]
-    return [came[node.name] for node in nodes]
 
 
 def _persisted(document: bytes | None) -> list[Persisted]:

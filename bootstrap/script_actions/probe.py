@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import CaffeSparkError
 from bootstrap.script_actions.action import ScriptAction
+from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.remote import TIMED_OUT, connect
 
 
@@ -23,6 +22,5 @@ def lacking(cluster: Cluster, action: ScriptAction) -> list[str]:
 
     if not action.probe:
         return []
-    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
-        held = pool.map(holds, cluster.nodes)
-        return [node.name for node, fine in zip(cluster.nodes, held, strict=True) if not fine]
+    held = on_all(cluster.nodes, holds)
+    return [node.name for node, fine in zip(cluster.nodes, held, strict=True) if not fine]

@@ -1,20 +1,37 @@
-"""A connection to the head that is made again when it breaks: jobs take longer than networks last."""
+"""Connections that are opened again when they break: builds and jobs take longer than networks last."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from types import TracebackType
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, Node
+from bootstrap.errors import Unreachable
 from bootstrap.ssh.remote import Remote, connect
+
+RECONNECT_WITHIN = 120.0
+"""Seconds of failing attempts after which `reconnect_within` gives up."""
+MAX_PAUSE = 5.0
+"""Seconds between two attempts; pauses grow up to this."""
 
 
 class Link:
-    """A connection to the head, opened at first use."""
+    """A connection to a node (default: the head), opened at first use; a `with` block closes it."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, node: Node | None = None) -> None:
+        self._cluster, self._node = cluster, node or cluster.head
         self._context: AbstractContextManager[Remote] | None = None
         self._remote: Remote | None = None
+
+    def __enter__(self) -> Link:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def remote(self) -> Remote:
@@ -32,13 +49,30 @@ class Link:
             context.__exit__(None, None, None)
 
     def reconnect(self) -> Remote:
-        """Give up the connection and open another.
+        """Close the connection and open another; one attempt.
 
         Raises:
             Unreachable: it cannot be opened.
         """
         self.close()
-        context = connect(self._cluster, self._cluster.head)
+        context = connect(self._cluster, self._node)
         self._remote = context.__enter__()
         self._context = context
         return self._remote
+
+
+def reconnect_within(reconnect: Callable[[], Remote], seconds: float | None = None) -> Remote:
+    """Call `reconnect` until it returns a connection, for at most `seconds` (default: RECONNECT_WITHIN).
+
+    Raises:
+        Unreachable: the reason of the last attempt.
+    """
+    deadline, pause = time.monotonic() + (RECONNECT_WITHIN if seconds is None else seconds), 0.2
+    while True:
+        try:
+            return reconnect()
+        except Unreachable:
+            if time.monotonic() + pause > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(pause * 2, MAX_PAUSE)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import shlex
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bootstrap.aside import token
 from bootstrap.errors import CommandFailed, Unreachable
+from bootstrap.ssh.reconnect import reconnect_within
 from bootstrap.ssh.remote import TIMED_OUT, Remote
 
 LOST = 137
@@ -24,8 +24,6 @@ POLL_WAIT = 1.0
 """Seconds that one poll waits on the node for news."""
 POLL_TIMEOUT = 30.0
 """Seconds after which a poll counts as a broken connection."""
-RECONNECT_WITHIN = 120.0
-"""Seconds of failing reconnections after which `follow` gives up; the unit runs on."""
 _CHUNK = 256 * 1024
 _ACTIVE = {"active", "activating", "deactivating", "reloading"}
 
@@ -138,8 +136,8 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
         """Hand each line of the log, from its start, to `on_line` until the unit has ended.
 
         Lines of `extra_file` (a path on the node) are handed out too, in their own order. When the
-        connection breaks, `reconnect` is called until it gives a new one, for at most `RECONNECT_WITHIN`
-        seconds, and reading goes on where it stopped.
+        connection breaks, `reconnect` is called until it returns a new one (see `reconnect_within`), and
+        reading goes on where it stopped.
 
         Returns:
             The script's exit code, or `LOST` for a unit that was killed or lost.
@@ -151,10 +149,10 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
         while True:
             try:
                 active, code, sizes, chunks = self._poll(tails)
-            except Unreachable as error:
+            except Unreachable:
                 if reconnect is None:
                     raise
-                self._remote = _reconnected(reconnect, error)
+                self._remote = reconnect_within(reconnect)
                 continue
             ended = code is not None or not active
             drained = [
@@ -220,17 +218,3 @@ echo "$active $(cat {status} 2>/dev/null || true)"
                 exit_code=result.exit_code,
                 output=result.tail,
             )
-
-
-def _reconnected(reconnect: Callable[[], Remote], error: Unreachable) -> Remote:
-    """A new connection, tried for a while; raises the last failure."""
-    deadline, pause = time.monotonic() + RECONNECT_WITHIN, 0.2
-    while True:
-        try:
-            return reconnect()
-        except Unreachable as again:
-            error = again
-        if time.monotonic() + pause > deadline:
-            raise error
-        time.sleep(pause)
-        pause = min(pause * 2, 5.0)

@@ -286,10 +286,10 @@ done
 
     def _command(self, words: str, *, glob: bool = False) -> str:
         """`hdfs WORDS` as the storage's user; with `glob` the user's own shell expands the words."""
-        env = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}"
+        env, hdfs = paths.LOAD_PROFILE, f"{paths.HDFS} {words}"
         if glob:
-            return f"({env}; runuser -u {self._user} -- sh -c {shlex.quote(f'{paths.HDFS} {words}')})"
-        return f"({env}; exec runuser -u {self._user} -- {paths.HDFS} {words})"
+            return f"({env}; runuser -u {self._user} -- sh -c {shlex.quote(hdfs)})"
+        return f"({env}; exec runuser -u {self._user} -- {hdfs})"
 
     def _run(self, words: str) -> Result:
         return self._head.run(f"{self._command(words)} </dev/null", check=False, timeout=TIMEOUT)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError
+from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.remote import connect
 
 _FRAMEWORK = f"readlink -f {paths.CAFFE_HOME}; test -d {paths.CAFFE_HOME}/python"
@@ -19,8 +18,7 @@ def require_framework(cluster: Cluster) -> None:
         Unreachable: one does not answer.
         JobError: one has no framework, or another than the head.
     """
-    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
-        found = list(pool.map(lambda node: _framework(cluster, node), cluster.nodes))
+    found = on_all(cluster.nodes, lambda node: _framework(cluster, node))
     for node, version in zip(cluster.nodes, found, strict=True):
         if version != found[0] or not version:
             what = f"it has {version}, the head has {found[0]}" if version else "Caffe is not installed there"

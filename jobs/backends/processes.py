@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from concurrent.futures import ThreadPoolExecutor
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError, Unreachable
+from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.remote import connect
 from jobs.trainer.contract import JOB_ENV
 
@@ -24,8 +24,7 @@ def reap(cluster: Cluster, job: str) -> list[str]:
     Raises:
         JobError: a process survives even that.
     """
-    with ThreadPoolExecutor(len(cluster.nodes)) as pool:
-        found = list(pool.map(lambda node: _reap(cluster, node, job), cluster.nodes))
+    found = on_all(cluster.nodes, lambda node: _reap(cluster, node, job))
     left = [line for line in found if line]
     if left:
         raise JobError(f"job {job}", f"processes of it are left: {'; '.join(left)}", "Reboot these nodes.")

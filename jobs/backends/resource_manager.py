@@ -20,7 +20,6 @@ from jobs.spec import JobSpec
 UNFINISHED = "NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
 KILLED_WITHIN_S = 30.0
 """Seconds in which an application is to be over that YARN was told to kill."""
-_PROFILE = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}"
 
 
 def require_capacity(head: Remote, cluster: Cluster, spec: JobSpec) -> None:
@@ -65,7 +64,7 @@ def ask(head: Remote, cluster: Cluster, path: str) -> Mapping[str, Any]:
 def command(*words: str) -> str:
     """A shell command that runs Hadoop's `yarn` as the user whose jobs they are."""
     yarn = shlex.join([paths.YARN, *words])
-    return f"{_PROFILE}; runuser -u {paths.JOB_USER} -- {yarn}"
+    return f"{paths.LOAD_PROFILE}; runuser -u {paths.JOB_USER} -- {yarn}"
 
 
 def refuse_without_capacity(

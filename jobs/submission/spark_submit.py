@@ -114,6 +114,6 @@ def environment(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> di
 
 def script(place: JobPlace, exports: Mapping[str, str], command: Sequence[str], *, before: str = "") -> str:
     """Return the shell script that runs a command in the job's folder; `before` is shell that comes first."""
-    profile = f"[ ! -r {paths.PROFILE} ] || . {paths.PROFILE}\n"
     variables = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
-    return f"{profile}cd {shlex.quote(place.folder)}\n{variables}{before}exec {shlex.join(command)}\n"
+    folder = shlex.quote(place.folder)
+    return f"{paths.LOAD_PROFILE}\ncd {folder}\n{variables}{before}exec {shlex.join(command)}\n"

@@ -12,7 +12,7 @@ from bootstrap import doctor
 from bootstrap.cluster import Cluster
 from bootstrap.doctor import Finding, checks_for, diagnose, parse
 from bootstrap.engine.command import Check
-from bootstrap.engine.role import ROLES
+from bootstrap.engine.role import ROLES_DIR
 from bootstrap.ssh.remote import connect
 from tests.bootstrap.conftest import MakeRole
 from tests.bootstrap.local_node import HDFS, LocalNode
@@ -103,7 +103,7 @@ def test_a_dead_node_is_a_finding_and_the_others_are_asked(
 
 
 def test_the_fullest_of_the_disks_that_jobs_write_to_is_the_one_that_counts(cluster: Cluster) -> None:
-    disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES) if check.name == "disk")
+    disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES_DIR) if check.name == "disk")
     rows = "Filesystem 1M-blocks Used Free Capacity Mounted\n/dev/a 9 1 99000 1% /\n/dev/b 9 9 512 9% /mnt"
     df = f"df() {{ echo '{rows}'; }}\n"
     said = subprocess.run(["sh", "-c", df + disk.run], stdout=subprocess.PIPE, text=True, check=False)
@@ -114,7 +114,7 @@ def test_the_fullest_of_the_disks_that_jobs_write_to_is_the_one_that_counts(clus
 def test_the_remedy_of_a_full_disk_looks_into_the_mount_that_is_full(
     cluster: Cluster, seen: str, place: str
 ) -> None:
-    disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES) if check.name == "disk")
+    disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES_DIR) if check.name == "disk")
     (finding,) = parse(f"@check 0 1 {seen}", [disk], "head")
     assert f"`sudo du -xh {place} | sort -h`" in finding.fix
 
@@ -128,7 +128,7 @@ def test_two_who_ask_at_once_whether_storage_can_be_used_do_not_meet_there(
     (tmp_path / "state" / "dfs" / "tmp").mkdir(parents=True)
     checks = [
         check
-        for check in checks_for(cluster, cluster.head, {}, ROLES)
+        for check in checks_for(cluster, cluster.head, {}, ROLES_DIR)
         if check.name.startswith("shared storage")
     ]
     (run,) = (check.run for check in checks)

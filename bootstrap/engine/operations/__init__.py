@@ -1,65 +1,53 @@
-"""Operations: each turns its part of a role into a guard and a script. A file here is a key in role.yaml."""
+"""Operations that a step can have, one file each; to add one, write its file and add its line below."""
 
 from __future__ import annotations
 
-from bootstrap.engine.operations import (
-    archive,
-    build,
-    command,
-    debian_source,
-    directory,
-    file,
-    git,
-    packages,
-    service,
-    user,
-)
-from bootstrap.engine.operations.shell import Scripts, summary
-from bootstrap.engine.role import (
-    Archive,
-    Build,
-    DebianSource,
-    Directory,
-    File,
-    Git,
-    Packages,
-    Service,
-    Shell,
-    Step,
-    User,
-)
+from pydantic import model_validator
 
-__all__ = ["Scripts", "compile_step", "summary"]
+from bootstrap.engine.operations.archive import Archive
+from bootstrap.engine.operations.base import Operation
+from bootstrap.engine.operations.build import Build
+from bootstrap.engine.operations.command import Shell
+from bootstrap.engine.operations.debian_source import DebianSource
+from bootstrap.engine.operations.directory import Directory
+from bootstrap.engine.operations.file import File
+from bootstrap.engine.operations.git import Git
+from bootstrap.engine.operations.packages import Packages
+from bootstrap.engine.operations.service import Service
+from bootstrap.engine.operations.user import User
+from bootstrap.model import Model
+
+__all__ = ["Operation", "Operations"]
 
 
-def compile_step(step: Step, content: str | None = None) -> Scripts:  # noqa: PLR0911 - one line per operation
-    """Guard and script of a step whose variables are filled; `content` is the filled template, if it has one.
+class Operations(Model):
+    """Registry of operations by their key in role.yaml; a step gives exactly one of them."""
 
-    Raises:
-        ConfigError: a value that the operation cannot take.
-    """
-    match getattr(step, step.operations()[0]):
-        case list() as names:
-            return packages.scripts(Packages(install=names))
-        case Packages() as spec:
-            return packages.scripts(spec)
-        case File() as spec:
-            return file.scripts(spec, content if content is not None else spec.content or "")
-        case Directory() as spec:
-            return directory.scripts(spec)
-        case User() as spec:
-            return user.scripts(spec)
-        case Git() as spec:
-            return git.scripts(spec)
-        case DebianSource() as spec:
-            return debian_source.scripts(spec)
-        case Build() as spec:
-            return build.scripts(spec)
-        case Archive() as spec:
-            return archive.scripts(spec)
-        case Service() as spec:
-            return service.scripts(spec, content or "")
-        case Shell() as spec:
-            return command.scripts(spec)
-        case other:
-            raise TypeError(f"no operation for {type(other).__name__}")
+    packages: Packages | list[str] | None = None
+    file: File | None = None
+    directory: Directory | None = None
+    user: User | None = None
+    git: Git | None = None
+    debian_source: DebianSource | None = None
+    build: Build | None = None
+    archive: Archive | None = None
+    service: Service | None = None
+    command: Shell | None = None
+
+    @model_validator(mode="after")
+    def _one_operation(self) -> Operations:
+        given = self.operations()
+        if len(given) != 1:
+            raise ValueError(f"a step has exactly one operation, this one has {len(given)}")
+        return self
+
+    def operations(self) -> list[str]:
+        """Return the keys of the operations that are given."""
+        return [key for key in Operations.model_fields if getattr(self, key) is not None]
+
+    @property
+    def operation(self) -> Operation:
+        """The operation of a valid step."""
+        given: Operation | list[str] = getattr(self, self.operations()[0])
+        # Packages alone may be written as their names.
+        return Packages(install=given) if isinstance(given, list) else given

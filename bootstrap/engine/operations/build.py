@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from bootstrap.engine.operations.base import Operation
 from bootstrap.engine.operations.shell import Scripts, comment, quote
-from bootstrap.engine.role import Build
 
 
-def scripts(spec: Build) -> Scripts:
-    """Run the commands in order; `creates` is relative to the folder unless it is absolute."""
-    folder = quote(spec.dir)
-    guard = f"cd {folder}\n[ -e {quote(spec.creates)} ]"
-    lines = [comment(f"build {spec.creates} in {spec.dir}"), f"cd {folder}"]
-    for command in spec.commands:
-        lines += [f"echo {quote('+ ' + command.strip())}", command]
-    return Scripts(guard, "\n".join(lines))
+class Build(Operation):
+    """Commands run in a folder until `creates` exists."""
+
+    dir: str
+    commands: list[str]
+    creates: str
+
+    def scripts(self, text: str | None = None) -> Scripts:
+        """Run the commands in order; `creates` is relative to the folder unless it is absolute."""
+        folder = quote(self.dir)
+        guard = f"cd {folder}\n[ -e {quote(self.creates)} ]"
+        lines = [comment(f"build {self.creates} in {self.dir}"), f"cd {folder}"]
+        for command in self.commands:
+            lines += [f"echo {quote('+ ' + command.strip())}", command]
+        return Scripts(guard, "\n".join(lines))

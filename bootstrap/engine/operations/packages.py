@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bootstrap import paths
+from bootstrap.engine.operations.base import Operation
 from bootstrap.engine.operations.shell import Scripts, comment, quote
-from bootstrap.engine.role import Packages
 
 TRIES = 3
 """Of `apt-get update` and of the installation: mirrors are at times half way through a sync."""
@@ -13,25 +13,30 @@ LOCK_TIMEOUT = 300
 LISTS_DAYS = 1
 
 
-def scripts(spec: Packages) -> Scripts:
-    """Install without recommended packages; the index is fetched when it is old or lacks a name."""
-    # One item may hold several names: a variable that is a list is written {{ names | join(' ') }}.
-    wanted = [name for item in spec.install for name in item.split()]
-    names = " ".join(quote(item.split("=")[0]) for item in wanted)
-    exact = " ".join(quote(item) for item in wanted)
-    if not wanted:
-        return Scripts("true", comment("packages: none") + "\ntrue")
-    guard = [
-        # Unknown names give a status, removed packages another word than "installed".
-        f"states=$(dpkg-query -W -f='${{db:Status-Status}}\\n' {names})",
-        "if printf '%s\\n' \"$states\" | grep -qvx installed; then exit 1; fi",
-    ]
-    for name, _, version in (item.partition("=") for item in wanted):
-        if version:
-            guard.append(f"[ \"$(dpkg-query -W -f='${{Version}}' {quote(name)})\" = {quote(version)} ]")
-    stamp = f"{paths.STAMPS}/apt-update"
-    apt = f"apt-get -q -o DPkg::Lock::Timeout={LOCK_TIMEOUT} -o Acquire::Retries=2"
-    run = f"""\
+class Packages(Operation):
+    """Distribution packages, without recommended ones."""
+
+    install: list[str]
+
+    def scripts(self, text: str | None = None) -> Scripts:
+        """Install without recommended packages; the index is fetched when it is old or lacks a name."""
+        # One item may hold several names: a variable that is a list is written {{ names | join(' ') }}.
+        wanted = [name for item in self.install for name in item.split()]
+        names = " ".join(quote(item.split("=")[0]) for item in wanted)
+        exact = " ".join(quote(item) for item in wanted)
+        if not wanted:
+            return Scripts("true", comment("packages: none") + "\ntrue")
+        guard = [
+            # Unknown names give a status, removed packages another word than "installed".
+            f"states=$(dpkg-query -W -f='${{db:Status-Status}}\\n' {names})",
+            "if printf '%s\\n' \"$states\" | grep -qvx installed; then exit 1; fi",
+        ]
+        for name, _, version in (item.partition("=") for item in wanted):
+            if version:
+                guard.append(f"[ \"$(dpkg-query -W -f='${{Version}}' {quote(name)})\" = {quote(version)} ]")
+        stamp = f"{paths.STAMPS}/apt-update"
+        apt = f"apt-get -q -o DPkg::Lock::Timeout={LOCK_TIMEOUT} -o Acquire::Retries=2"
+        run = f"""\
 {comment("apt-get install " + " ".join(wanted))}
 export DEBIAN_FRONTEND=noninteractive
 refresh() {{
@@ -60,4 +65,4 @@ until {apt} -y --no-install-recommends -o Dpkg::Options::=--force-confold instal
   # The index may name files that the mirror has replaced since.
   refresh
 done"""
-    return Scripts("\n".join(guard), run)
+        return Scripts("\n".join(guard), run)

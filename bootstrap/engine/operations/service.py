@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from bootstrap import paths
+from bootstrap.engine.operations.base import Operation
 from bootstrap.engine.operations.shell import Scripts, bounded, comment, has_content, quote, write_file
-from bootstrap.engine.role import Service
 
 UNITS = "/etc/systemd/system"
 READY_INTERVAL = 0.3
@@ -13,34 +15,50 @@ READY_TRY_TIMEOUT = 15
 JOURNAL_LINES = 30
 
 
-def scripts(spec: Service, content: str) -> Scripts:
-    """Write the unit, enable it, restart it when what it runs has changed, and wait until it is ready.
+class Service(Operation):
+    """A systemd unit: enabled, running, and restarted when the unit or a `watch` file has changed."""
 
-    The stamp is written last, so a start that did not get ready is tried again by the next run.
-    """
-    unit = spec.name if "." in spec.name else f"{spec.name}.service"
-    path, name = f"{UNITS}/{unit}", quote(unit)
-    stamp = quote(f"{paths.STAMPS}/{unit}")
-    watched = " ".join(quote(file) for file in [path, *spec.watch])
-    # Names stay in: two files that swap their contents are a change.
-    sums = f"sums=$(sha256sum {watched})\nnow=$(printf '%s' \"$sums\" | sha256sum | cut -d' ' -f1)"
-    guard = f"""\
+    name: str
+    template: str
+    watch: list[str] = Field(default=[])
+    ready: str | None = None
+    """Command polled after a start until it ends with 0."""
+    ready_timeout: float = 60.0
+
+    @property
+    def template_file(self) -> str | None:
+        """See `Operation.template_file`."""
+        return self.template
+
+    def scripts(self, text: str | None = None) -> Scripts:
+        """Write the unit, enable it, restart it when what it runs has changed, and wait until it is ready.
+
+        The stamp is written last, so a start that did not get ready is tried again by the next run.
+        """
+        content = text or ""
+        unit = self.name if "." in self.name else f"{self.name}.service"
+        path, name = f"{UNITS}/{unit}", quote(unit)
+        stamp = quote(f"{paths.STAMPS}/{unit}")
+        watched = " ".join(quote(file) for file in [path, *self.watch])
+        # Names stay in: two files that swap their contents are a change.
+        sums = f"sums=$(sha256sum {watched})\nnow=$(printf '%s' \"$sums\" | sha256sum | cut -d' ' -f1)"
+        guard = f"""\
 {has_content(path, content)}
 systemctl is-enabled --quiet {name}
 systemctl is-active --quiet {name}
 {sums}
 [ "$(cat {stamp})" = "$now" ]"""
-    ready = ""
-    if spec.ready is not None:
-        ready = f"""
-deadline=$(($(date +%s) + {spec.ready_timeout:.0f}))
-until {bounded(spec.ready + " >/dev/null 2>&1", READY_TRY_TIMEOUT, tag="READY")}
+        ready = ""
+        if self.ready is not None:
+            ready = f"""
+deadline=$(($(date +%s) + {self.ready_timeout:.0f}))
+until {bounded(self.ready + " >/dev/null 2>&1", READY_TRY_TIMEOUT, tag="READY")}
 do
   if systemctl is-failed --quiet {name}; then broken "it ended"; fi
-  if [ "$(date +%s)" -ge "$deadline" ]; then broken "it is not ready after {spec.ready_timeout:g} s"; fi
+  if [ "$(date +%s)" -ge "$deadline" ]; then broken "it is not ready after {self.ready_timeout:g} s"; fi
   sleep {READY_INTERVAL}
 done"""
-    run = f"""\
+        run = f"""\
 {comment(f"start {unit}")}
 broken() {{
   echo "{unit}: $1; the last lines of its journal:" >&2
@@ -64,4 +82,4 @@ systemctl restart {name} || broken "it does not start"{ready}
 systemctl is-active --quiet {name} || broken "it ended"
 mkdir -p {quote(paths.STAMPS)}
 echo "$now" >{stamp}"""
-    return Scripts(guard, run)
+        return Scripts(guard, run)

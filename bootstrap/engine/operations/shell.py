@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 quote = shlex.quote
 
+BAD_SUM = 3
+"""Exit status of an operation when a sha256 differs."""
 SUMMARY = 110
 """Characters."""
 _PLAIN = frozenset(range(0x20, 0x7F)) | {0x0A, 0x09}

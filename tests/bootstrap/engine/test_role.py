@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.engine.role import ROLES, load_role
+from bootstrap.engine.role import ROLES_DIR, load_role
 from bootstrap.errors import ConfigError
 from tests.bootstrap.conftest import MakeRole
 
@@ -64,6 +64,6 @@ def test_a_file_that_is_no_yaml_is_named(make_role: MakeRole, roles: Path) -> No
         load_role("r", roles)
 
 
-@pytest.mark.parametrize("name", sorted(path.parent.name for path in ROLES.glob("*/role.yaml")))
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ROLES_DIR.glob("*/role.yaml")))
 def test_our_own_roles_can_be_read(name: str) -> None:
     assert load_role(name).name == name

@@ -19,6 +19,7 @@ from bootstrap.framework import Framework, cache, ensure, ensure_framework, stor
 from bootstrap.framework.key import inputs_of, key_of
 from bootstrap.framework.manifest import Manifest, built_now
 from bootstrap.framework.recipe import Recipe
+from bootstrap.ssh import reconnect
 from bootstrap.storage.hadoop import SharedStorage
 from tests.at_once import at_once
 from tests.bootstrap.framework.conftest import FACTS
@@ -93,7 +94,8 @@ def world(
     # No NameNode to ask.
     away = cluster.model_copy(update={"storage": S3(uri="s3a://bucket", region="eu-west-1")})
     world = World(tmp_path / "node", rewrite(), away)
-    monkeypatch.setattr(ensure.ssh, "connect", world.connect)
+    for module in (ensure.ssh, reconnect):
+        monkeypatch.setattr(module, "connect", world.connect)
     monkeypatch.setattr(ensure, "load_recipe", lambda *_: world.recipe)
     monkeypatch.setattr(ensure, "read_facts", lambda _: FACTS)
     monkeypatch.setattr(ensure, "compile_on_head", world.compile)

@@ -20,6 +20,7 @@ from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import ConfigError, IntegrityError, StackError, Unreachable
 from bootstrap.script_actions import ScriptAction, nodes, report
 from bootstrap.script_actions.failure import ScriptActionFailed
+from bootstrap.ssh import reconnect
 from tests.bootstrap.local_node import HDFS, LocalNode
 
 
@@ -96,7 +97,8 @@ def world(tmp_path: Path, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
         yield _At(made.nodes[node.name], str(nodes_folder))  # type: ignore[misc]
 
     monkeypatch.setattr(nodes, "Blobs", Blobs)
-    monkeypatch.setattr(nodes, "connect", connect)
+    for module in (nodes, reconnect):
+        monkeypatch.setattr(module, "connect", connect)
     return made
 
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from bootstrap.cluster import Node
-from bootstrap.engine.operations import compile_step
+from bootstrap.engine.operations import Operations
 from bootstrap.engine.role import Step
 from tests.at_once import at_once
 from tests.bootstrap.sandbox import Sandbox
@@ -52,7 +52,7 @@ def test_operation_case(case_file: Path, tmp_path: Path) -> None:
     if "before" in case:
         box.run("set -eu\n" + box.fill(case["before"]))
     step = Step.model_validate({"name": "step", case_file.parent.name: filled(case["args"], box)})
-    guard, run = compile_step(step, case.get("content"))
+    guard, run = step.operation.scripts(case.get("content"))
 
     held = box.run(strict(guard), check=False)
     assert held.ok is case["held"], held.tail
@@ -87,16 +87,15 @@ def test_two_builds_that_fetch_their_source_at_once_wait_for_each_others_apt(tmp
 
     def fetch(dest: str) -> None:
         step = Step.model_validate({"name": "x", "debian_source": {**spec, "dest": f"{tmp_path}/{dest}"}})
-        box.run(strict(compile_step(step).run))
+        box.run(strict(step.operation.scripts().run))
 
     at_once(lambda: fetch("one"), lambda: fetch("two"))
 
 
 def test_every_operation_has_cases() -> None:
-    operations = {name for name in Step.model_fields if name not in {"name", "on", "after", "timeout"}}
-    assert {path.parent.name for path in CASES} == operations
+    assert {path.parent.name for path in CASES} == set(Operations.model_fields)
 
 
 def test_every_run_script_says_first_what_it_does() -> None:
     step = Step(name="x", command={"run": "tar xf a.tar\nmv a b", "creates": "b"})  # type: ignore[arg-type]
-    assert compile_step(step).run.splitlines()[0] == "# tar xf a.tar mv a b"
+    assert step.operation.scripts().run.splitlines()[0] == "# tar xf a.tar mv a b"
