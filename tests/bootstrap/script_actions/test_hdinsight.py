@@ -359,7 +359,7 @@ def test_a_way_that_breaks_while_it_runs_says_that_it_goes_on(arm: Arm, run: Run
 
 
 def test_a_stack_of_another_cloud_is_refused(run: Run, cluster: Cluster) -> None:
-    with pytest.raises(ConfigError, match=r"stack 'dev': it is no HDInsight cluster"):
+    with pytest.raises(ConfigError, match=r"stack 'dev': it is not an HDInsight cluster"):
         run(FRAMEWORK, URI, cluster)
 
 
