@@ -241,7 +241,7 @@ def test_a_machine_joins_with_nobodys_help_and_leaves_in_order(
         left = report_of(machine, store)
         assert left is not None
         assert left.state == "left"
-        assert "takes this spot instance back" in left.said
+        assert "reclaims this spot instance" in left.said
         assert "CoarseGrainedExecutorBackend" not in machine.run("ps -eo args")
 
 
