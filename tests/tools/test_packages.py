@@ -76,7 +76,7 @@ def test_a_failing_apt_is_told_in_one_line_with_the_log(
         packages.install(["podman"], tmp_path / "log")
     assert "Unable to locate" in capsys.readouterr().err
     assert str(tmp_path / "log") in str(raised.value)
-    assert raised.value.fix == "Run `apt-get install podman`, then the same command again."
+    assert raised.value.fix == "Run `apt-get install podman`, then rerun the command."
 
 
 @pytest.mark.parametrize(
