@@ -1,4 +1,4 @@
-"""A run that changes nothing, against pyinfra and Ansible: the same steps, the same nodes, in turn.
+"""Benchmark of a run without changes against pyinfra and Ansible: same steps, same nodes, in turn.
 
     python benchmarks/bootstrap_no_change.py [--stack dev] [--rounds 5]
 
@@ -39,7 +39,7 @@ apply(Cluster.model_validate_json(Path(sys.argv[1]).read_text()), ["role"], fold
 
 
 def commands(cluster: Cluster, document: Path, key: Path, folder: Path) -> dict[str, list[str]]:
-    """The command line of each tool, all with verified host keys and the stack's own key."""
+    """Return the command line of each tool, with verified host keys and the stack's own key."""
     known = folder / "known_hosts"
     known.write_text("".join(f"{node.address} {node.host_key}\n" for node in cluster.nodes))
     addresses = ",".join(node.address for node in cluster.nodes)

@@ -1,9 +1,9 @@
-"""Our build against a bare `cmake && make -j` of the same patched tree on the same node.
+"""Benchmark of our build against a bare `cmake && make -j` of the same patched tree on the same node.
 
     python benchmarks/build_overhead.py [--stack dev]
 
-Needs a stack whose head has just compiled the framework (its build folder is still there). Ours is the time
-that the framework's manifest recorded for configuring and compiling; the bare one is run now, in a copy.
+Requires a stack whose head has just compiled the framework and still has its build folder. Our time is read
+from the framework's manifest (configuring and compiling); the bare build runs now, in a copy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What YARN costs a job against Spark's own master on the same nodes, from submission to the first iteration.
+"""Benchmark of YARN against Spark standalone on the same nodes, from submission to the first iteration.
 
     python benchmarks/job_start.py --stack dev-yarn [--rounds 3] [--iterations 300] [--slow-jvm]
 
@@ -39,13 +39,13 @@ from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 STEPS = ("accepted", "driver", "executors", "data", "train", "iteration")
-"""Of a job's way, each from the one before it: accepted by YARN, its driver begins, its executors have
-registered, the data is looked at, training begins, the first iteration is done."""
+"""Steps of a job's start, each timed from the one before: accepted by YARN, driver started, executors
+registered, data checked, training started, first iteration done."""
 
 
 def main() -> None:
     """Run the rounds."""
-    arguments = argparse.ArgumentParser(description="What YARN costs a job")
+    arguments = argparse.ArgumentParser(description="Job start with YARN against Spark standalone")
     arguments.add_argument("--stack", default="dev-yarn")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--iterations", type=int, default=300)
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def switch(stack: Cluster, clusters: Mapping[str, Cluster], kind: str, console: Console) -> None:
-    """Let Spark be configured for one of the two; its own daemons run only while they are measured."""
+    """Configure Spark for one of the two; the standalone daemons run only while they are measured."""
     cluster = clusters[kind]
     if kind == "standalone":
         apply(cluster, ["spark", "spark_standalone"], console=console)
@@ -105,11 +105,11 @@ def switch(stack: Cluster, clusters: Mapping[str, Cluster], kind: str, console: 
 
 
 def way(cluster: Cluster, job: str) -> dict[str, float]:
-    """Seconds of each step of the job's way, and from its submission to its first iteration."""
+    """Return the seconds of each step, and from the job's submission to its first iteration."""
     with connect(cluster, cluster.head) as head:
         folder = f"{paths.JOBS}/{job}"
-        told = head.run(f"stat -c %.Y {folder}/run.sh; cat {folder}/events.jsonl").stdout.splitlines()
-    begun, events = float(told[0]), [json.loads(line) for line in told[1:]]
+        lines = head.run(f"stat -c %.Y {folder}/run.sh; cat {folder}/events.jsonl").stdout.splitlines()
+    begun, events = float(lines[0]), [json.loads(line) for line in lines[1:]]
     marks = moments(events)
     figures: dict[str, float] = {}
     before = begun
@@ -121,8 +121,8 @@ def way(cluster: Cluster, job: str) -> dict[str, float]:
 
 
 def moments(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """When each step was reached, in seconds since the epoch."""
-    found: dict[str, float] = {}
+    """Return the time of each step in seconds since the epoch."""
+    marks: dict[str, float] = {}
     for event in events:
         name = str(event["event"])
         if name == "phase":
@@ -131,8 +131,8 @@ def moments(events: Sequence[Mapping[str, Any]]) -> dict[str, float]:
             name = "accepted"
         elif name in ("progress", "display"):
             name = "iteration"
-        found.setdefault(name, event["time"])
-    return found
+        marks.setdefault(name, event["time"])
+    return marks
 
 
 if __name__ == "__main__":

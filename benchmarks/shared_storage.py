@@ -1,4 +1,4 @@
-"""What shared storage costs a job: MNIST from s3a:// against MNIST from hdfs://, in turn.
+"""Benchmark of shared storage: MNIST from s3a:// against MNIST from hdfs://, in turn.
 
     python benchmarks/shared_storage.py --hdfs dev --s3 dev-s3 [--rounds 3] [--iterations 300]
 
@@ -30,7 +30,7 @@ PHASES = ("start", "data", "train", "score")
 
 def main() -> None:
     """Run the rounds."""
-    arguments = argparse.ArgumentParser(description="What shared storage costs a job")
+    arguments = argparse.ArgumentParser(description="MNIST from s3a:// against hdfs://")
     arguments.add_argument("--hdfs", default="dev")
     arguments.add_argument("--s3", required=True)
     arguments.add_argument("--rounds", type=int, default=3)
@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as results:
         for turn in range(options.rounds):
             seen: dict[str, dict[str, float]] = {}
-            # Whoever goes first finds other caches: they take turns at that, too.
+            # The first run finds colder caches, so the order alternates.
             for kind in sorted(clusters, reverse=bool(turn % 2)):
                 with Backends.of(clusters[kind]) as backends:
                     summary = run_job(backends.default, spec, "", quiet, Path(results))

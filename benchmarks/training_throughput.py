@@ -1,4 +1,4 @@
-"""What averaging gradients costs: two executors that communicate against two that do not, in turn.
+"""Benchmark of gradient averaging: two executors with communication against two without, in turn.
 
     python benchmarks/training_throughput.py [--stack dev] [--rounds 3] [--iterations 300]
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main() -> None:
     """Run the rounds; a job's own training time counts, not Spark's start."""
-    arguments = argparse.ArgumentParser(description="What averaging gradients costs")
+    arguments = argparse.ArgumentParser(description="Cost of gradient averaging")
     arguments.add_argument("--stack")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--iterations", type=int, default=300)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 
 def token() -> str:
-    """A unique word, for names on nodes and in shared storage, where several operators work at once."""
+    """Return a unique token for names on nodes and in shared storage, which operators share."""
     return secrets.token_hex(8)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a name to write to: at the end that file replaces `path` at once, on failure it is removed."""
+    """Yield a temporary path that atomically replaces `path` at the end; on failure it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{token()}")
     try:

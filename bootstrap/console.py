@@ -1,4 +1,4 @@
-"""Terminal output, and the exit of commands that fail as expected, for every package's tasks."""
+"""Terminal output and exit status of Fabric tasks."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rich.table import Table
 
 from bootstrap.errors import CaffeSparkError
 
-STACK_HELP: Final = "stack to work on; else the selected one, else dev"
+STACK_HELP: Final = "stack to use; default: the selected one, else dev"
 INTERRUPTED: Final = 130
-"""A shell's own status for a command that Ctrl-C ended."""
+"""Exit status of a command that Ctrl-C ended, as in shells."""
 WIDTH: Final = 250
-"""Columns for a table of ids and URIs."""
+"""Columns of a table with ids and URIs."""
 
 Body = TypeVar("Body", bound=Callable[..., Any])
 console = Console(highlight=False)
 
 
 def expected_errors_in_one_line(body: Body) -> Body:
-    """Turn an expected failure into one line and exit status 1; a bug keeps its traceback."""
+    """Report expected failures in one line with exit status 1; bugs keep their traceback."""
 
     @functools.wraps(body)
     def run(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the task takes
@@ -32,16 +32,16 @@ def expected_errors_in_one_line(body: Body) -> Body:
         except CaffeSparkError as error:
             raise Exit(str(error), code=1) from error
         except KeyboardInterrupt as error:
-            raise Exit("Interrupted. The same command goes on from here.", code=INTERRUPTED) from error
+            raise Exit("Interrupted. Rerun the command to continue.", code=INTERRUPTED) from error
 
     return run  # type: ignore[return-value]
 
 
 def print_whole(table: Table) -> None:
-    """Print a table without cutting ids and URIs, which people copy; a narrow terminal wraps its lines."""
+    """Print a table without truncating ids and URIs; a narrow terminal wraps its lines."""
     Console(width=max(console.width, WIDTH)).print(table)
 
 
 def print_line(console: Console, line: str) -> None:
-    """Print a line as it is: no markup, no highlighting, wrapped by the terminal alone."""
+    """Print a line verbatim: no markup, no highlighting, wrapped only by the terminal."""
     console.print(line, soft_wrap=True, highlight=False, markup=False)

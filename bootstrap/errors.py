@@ -1,13 +1,13 @@
-"""Expected failures: what was given; why it fails; the next command to type.
+"""Expected failures: the given input, the cause, and the next command.
 
     CaffeSparkError
     ├── ConfigError          a value in a stack file, role, recipe or job spec
-    │   └── NoCredentials    nobody on this machine has ever logged in to that cloud
+    │   └── NoCredentials    no credentials for that cloud on this machine
     ├── StackError           the Pulumi stack: missing, not up, without `cluster` output
-    ├── Unreachable          a node does not answer, or is not the host it was
+    ├── Unreachable          a node does not answer, or shows another host key
     ├── CommandFailed        a command on a node ended with a non-zero status
     ├── StepFailed           a role's step failed on one or more nodes
-    ├── ServiceDown          a service (HDFS, Spark, Azurite …) is not usable
+    ├── ServiceDown          a service (HDFS, Spark, Azurite …) cannot be used
     ├── IntegrityError       a sha256 does not match
     ├── BuildError           the framework did not compile
     └── JobError             a job was refused, failed or was killed
@@ -21,7 +21,7 @@ from __future__ import annotations
 class CaffeSparkError(Exception):
     """Base of every failure that a user can act on.
 
-    `given` says what was given, `why` why it fails, `fix` the next command to type.
+    `given` is the input, `why` the cause, `fix` the next command.
     """
 
     def __init__(self, given: str, why: str, fix: str) -> None:
@@ -33,23 +33,23 @@ class CaffeSparkError(Exception):
 
 
 class ConfigError(CaffeSparkError, ValueError):
-    """A value in a stack file, role, recipe or job spec is refused."""
+    """Invalid value in a stack file, role, recipe or job spec."""
 
 
 class NoCredentials(ConfigError):
-    """There are no credentials for a cloud on this machine, not even wrong ones."""
+    """No credentials for a cloud on this machine, not even invalid ones."""
 
 
 class StackError(CaffeSparkError):
-    """The Pulumi stack is missing, not up, or exports no usable `cluster`."""
+    """Pulumi stack that is missing, not up, or exports no valid `cluster`."""
 
 
 class Unreachable(CaffeSparkError, ConnectionError):
-    """A node does not answer on SSH, or answers with another host key."""
+    """Node that does not answer SSH, or shows another host key."""
 
 
 class CommandFailed(CaffeSparkError):
-    """A command on a node ended with a non-zero status; `exit_code` and `output` are kept."""
+    """Command on a node with a non-zero exit status; keeps `exit_code` and `output`."""
 
     def __init__(self, given: str, why: str, fix: str, *, exit_code: int = 1, output: str = "") -> None:
         super().__init__(given, why, fix)
@@ -57,20 +57,20 @@ class CommandFailed(CaffeSparkError):
 
 
 class StepFailed(CaffeSparkError):
-    """A step of a role failed on one or more nodes; the others have finished theirs."""
+    """Role step that failed on one or more nodes; the other nodes have finished it."""
 
 
 class ServiceDown(CaffeSparkError):
-    """A service that the command needs is not usable."""
+    """Required service that cannot be used."""
 
 
 class IntegrityError(CaffeSparkError, ValueError):
-    """Bytes do not have the sha256 that was pinned or recorded for them."""
+    """Mismatch between data and its pinned or recorded sha256."""
 
 
 class BuildError(CaffeSparkError):
-    """The framework did not compile."""
+    """Failed compilation of the framework."""
 
 
 class JobError(CaffeSparkError):
-    """A job was refused, failed or was killed."""
+    """Job that was refused, failed or was killed."""

@@ -1,4 +1,4 @@
-"""Where the operator's machine keeps what outlives every stack: frameworks, data, what the probe found."""
+"""Cache folder on the operator's machine: frameworks, data and probe results, which outlive stacks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import platformdirs
 
 VARIABLE = "CAFFE_SPARK_CACHE"
-"""Environment variable that names another folder than the user's cache folder."""
+"""Environment variable that overrides the user's cache folder."""
 
 
 def operator_cache() -> Path:
-    """The folder, absolute; it may not exist yet."""
-    given = os.environ.get(VARIABLE)
-    return Path(given).absolute() if given else Path(platformdirs.user_cache_dir("caffe-spark"))
+    """Return the absolute path of the cache folder, which may not exist yet."""
+    override = os.environ.get(VARIABLE)
+    return Path(override).absolute() if override else Path(platformdirs.user_cache_dir("caffe-spark"))

@@ -1,23 +1,23 @@
-"""Where things lie on a node: one vocabulary for roles, framework and jobs."""
+"""Paths on nodes and in shared storage, shared by roles, framework and jobs."""
 
 from __future__ import annotations
 
 HADOOP_HOME = "/opt/hadoop"
 HADOOP_CONF = "/etc/hadoop/conf"
 HDFS = f"{HADOOP_HOME}/bin/hdfs"
-"""Hadoop's file system shell, `hdfs dfs …`: HDFS here, S3A and WASB on the clouds."""
+"""Hadoop's file system shell, `hdfs dfs …`, for HDFS, S3A and WASB."""
 
 YARN = f"{HADOOP_HOME}/bin/yarn"
-"""YARN's tools, `yarn application …` and `yarn logs …`, on clusters that have it."""
+"""YARN's commands, `yarn application …` and `yarn logs …`, on clusters with YARN."""
 
 VENV = "/opt/caffe-spark/venv"
-"""A `--system-site-packages` environment with pyspark; its Python runs drivers and executors."""
+"""Virtual environment with `--system-site-packages` and pyspark; its Python runs drivers and executors."""
 PYTHON = f"{VENV}/bin/python"
 ANY_PYTHON = f'"$([ -x {PYTHON} ] && echo {PYTHON} || echo python3)"'
-"""In shell, for short programs of ours: the one above once there is one, as an image's python3 may be too old
-(HDInsight's is 3.6); before that, what there is."""
+"""Shell word for short programs: PYTHON if it exists, since an image's python3 may be too old (HDInsight's is
+3.6), else python3."""
 SPARK_HOME = "/opt/spark"
-"""Symlink to the environment's pyspark."""
+"""Symlink to pyspark in VENV."""
 
 CAFFE_HOME = "/opt/caffe"
 """Symlink to the active version below; holds bin/, lib/, python/ (`caffe`, `caffe_allreduce`)."""
@@ -29,22 +29,22 @@ JOBS = f"{STATE}/jobs"
 STAMPS = f"{STATE}/stamps"
 LOGS = "/var/log/caffe-spark"
 DEPOT = "/srv/depot"
-"""What the head spreads over HTTP to the other nodes (each file beside its .sha256)."""
+"""Files that the head distributes to the other nodes over HTTP, each with its .sha256."""
 DEPOT_PORT = 8090
 
 PROFILE = "/etc/profile.d/caffe-spark.sh"
-"""JAVA_HOME, HADOOP_CONF_DIR, SPARK_HOME, PYTHONPATH and PATH, for people and for our commands."""
+"""JAVA_HOME, HADOOP_CONF_DIR, SPARK_HOME, PYTHONPATH and PATH, for login shells and our commands."""
 LOAD_PROFILE = f"[ ! -r {PROFILE} ] || . {PROFILE}"
 """Shell: loads PROFILE on nodes that have it."""
 
 HDFS_USER = "hdfs"
-"""Runs the HDFS daemons; HDFS's superuser."""
+"""User of the HDFS daemons; HDFS's superuser."""
 JOB_USER = "spark"
-"""Runs Spark's daemons, drivers and executors."""
+"""User of Spark's daemons, drivers and executors."""
 STORAGE_GROUP = "caffe-spark"
-"""Both of them: who may read the keys of shared storage, where it has some."""
+"""Group of both users, which may read the keys of shared storage."""
 IDENTITY = "/etc/caffe-spark/node"
-"""NODE_NAME and NODE_ADDRESS, found by the machine itself: a role says the same on every worker."""
+"""NODE_NAME and NODE_ADDRESS, determined on the machine, so that a role is the same on every worker."""
 
 FRAMEWORKS = "/frameworks"
 DATA = "/data"
@@ -53,4 +53,4 @@ JOBS_DIR = "/jobs"
 BOOT_SCRIPTS = "cluster/bootstrap"
 FRAMEWORK_SCRIPTS = "cluster/framework"
 NODES = "cluster/nodes"
-"""Keys in a bucket: scripts that machines bring themselves up with, and what machines say of themselves."""
+"""Keys in shared storage: boot scripts of machines, framework scripts, and the machines' reports."""

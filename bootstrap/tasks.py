@@ -1,4 +1,4 @@
-"""Fabric tasks of `bootstrap`: nodes, the framework on them, script actions, checks."""
+"""Fabric tasks of `bootstrap`: nodes, framework, script actions, checks."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from bootstrap.inventory.stack import load_cluster
 from bootstrap.script_actions.report import report
 from tools.environment import ROOT, environment
 
-RECIPE_HELP = "a file name in bootstrap/recipes, without .yaml; else the one that fabric.yaml names"
+RECIPE_HELP = "recipe in bootstrap/recipes, without .yaml; default: fabric.yaml's"
 
 
 def document_of(stack: str | None) -> ClusterDocument:
-    """Return the cluster of a stack as declared, from the stack's outputs."""
+    """Return the declared cluster of a stack, from the stack's outputs."""
     return load_cluster(ROOT, stack, environment(ROOT, os.environ))
 
 
 def cluster_of(stack: str | None, *, wait: bool = True) -> Cluster:
-    """Return the cluster of a stack with the nodes of this moment; `wait` for those that are on their way."""
+    """Return the cluster of a stack with its current nodes; `wait` for those that are starting."""
     return resolve(document_of(stack), console, wait=wait)
 
 
 def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recipe:
-    """Return the named recipe, else fabric.yaml's, with fabric.yaml's settings; changes nothing."""
+    """Return the named recipe, else fabric.yaml's, with fabric.yaml's settings."""
     settings = context.config.framework
     recipe = load_recipe(name or settings.recipe, {"opencv": bool(settings.opencv)})
     require_devices(recipe, cluster)
@@ -48,20 +48,20 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
 
 
 def provision(cluster: Cluster, recipe: Recipe) -> Framework:
-    """Bring every node to the state that the roles declare, with the framework on it."""
+    """Apply the roles to every node, and install the framework."""
     apply(cluster, cluster.roles, console=console)
     return ensure_framework(cluster, recipe, console=console)
 
 
 def same_stack(stack: str | None) -> str:
-    """Return the flag that a command to type next needs: the stack, where it was named and not selected."""
+    """Return the `--stack` flag for a suggested command, empty if the stack was selected and not named."""
     return f" --stack {stack}" if stack else ""
 
 
-@task(name="bootstrap", help={"stack": STACK_HELP, "dry_run": "print the plan and change nothing"})
+@task(name="bootstrap", help={"stack": STACK_HELP, "dry_run": "print the plan, change nothing"})
 @expected_errors_in_one_line
 def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False) -> None:
-    """Bring every node to the state that the roles declare: hosts, Java, HDFS, Spark."""
+    """Apply the roles to every node: hosts, Java, HDFS, Spark."""
     cluster = cluster_of(stack)
     apply(cluster, cluster.roles, dry_run=dry_run, console=console)
     if not dry_run:
@@ -73,7 +73,7 @@ def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False)
 def build_headnode(
     context: Context, stack: str | None = None, recipe: str | None = None, dry_run: bool = False
 ) -> None:
-    """Compile Caffe on the head node, push it to shared storage, spread it to every node."""
+    """Compile Caffe on the head, store it in shared storage, install it on all nodes."""
     cluster = cluster_of(stack)
     chosen = chosen_recipe(context, cluster, recipe)
     if dry_run:
@@ -86,20 +86,20 @@ def build_headnode(
 @task(name="script-actions", help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def list_script_actions(_: Context, stack: str | None = None) -> None:
-    """List the script actions that ran on the cluster, their results, and those that run on joining nodes."""
+    """List script actions of the cluster with their results, and the persisted ones."""
     print_whole(report(document_of(stack)))
 
 
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def workers(_: Context, stack: str | None = None) -> None:
-    """List the cluster's machines: the state of each, and the cloud's reason where some are missing."""
+    """List nodes with their state, and the cloud's reasons for missing ones."""
     cluster = document_of(stack)
     if not isinstance(cluster.members, AutoScalingGroup):
         for node in cluster.nodes:
             console.print(f"{node.name:<8} {node.address}")
         return
-    # boto3 takes a third of a second
+    # importing boto3 takes a third of a second
     from bootstrap.inventory.autoscaling import look
 
     fleet = look(cluster, cluster.members)
@@ -111,7 +111,7 @@ def workers(_: Context, stack: str | None = None) -> None:
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def doctor(_: Context, stack: str | None = None) -> None:
-    """Check every node; one line to fix each thing that is wrong."""
+    """Check every node; print a fix for each failed check."""
     findings = diagnose(cluster_of(stack, wait=False), console)
     if any(not finding.ok for finding in findings):
         raise Exit(code=1)

@@ -34,8 +34,7 @@ def configured(root: Path, stack: str | None, env: Mapping[str, str]) -> tuple[s
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def preflight(_: Context, stack: str | None = None) -> None:
-    """Before `pulumi up` in a cloud: check login, quotas, offers, names, keys, tools; one line to fix
-    each."""
+    """Check login, quotas, offers, names, keys and tools before `pulumi up` in a cloud."""
     env = environment(ROOT, os.environ)
     name, config = configured(ROOT, stack, env)
     check = PROVIDERS[config.provider].preflight
@@ -44,10 +43,10 @@ def preflight(_: Context, stack: str | None = None) -> None:
         raise Exit(code=1)
 
 
-@task(help={"stack": STACK_HELP, "refresh": "ask the cloud for today's prices first"})
+@task(help={"stack": STACK_HELP, "refresh": "fetch the cloud's current prices first"})
 @expected_errors_in_one_line
 def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
-    """Hourly cost of the stack as configured, and of a job at the measured speed."""
+    """Estimate the hourly cost of the configured stack, and the cost of a job."""
     name, config = configured(ROOT, stack, environment(ROOT, os.environ))
     estimate = PROVIDERS[config.provider].cost
     estimate(config, name, root=ROOT, console=console, results=RESULTS, refresh=refresh)
@@ -55,14 +54,14 @@ def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
 
 @task(
     help={
-        "stack": "only this stack's things; else everything of this project",
-        "region": "only there; can be given several times; else every region of the cloud",
+        "stack": "only this stack's resources; default: all of this project",
+        "region": "only this region, repeatable; default: all regions",
     },
     iterable=["region"],
 )
 @expected_errors_in_one_line
 def sweep(_: Context, stack: str | None = None, region: list[str] | None = None) -> None:
-    """After `pulumi destroy` in a cloud: list leftover resources and the commands that delete them."""
+    """List resources left after `pulumi destroy`, and the commands that delete them."""
     from infra.sweep.run import sweep as search
 
     up = stacks_up(ROOT, environment(ROOT, os.environ))

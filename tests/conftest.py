@@ -1,4 +1,4 @@
-"""Fixtures shared by the whole tree: a cluster as the contract has it."""
+"""Fixtures shared by all tests: clusters as the contract defines them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from bootstrap.cluster import Cluster, ClusterDocument
 from bootstrap.inventory.resolve import resolve
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell gives that to what it starts in the background, and every child inherits it: Ctrl-C could not
-    # be tested.
+    # A shell sets it for background processes, and children inherit it: Ctrl-C could not be tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPrp3Lx5NlHZQwBfwfmPYgpNKvJ6XhbvZQO1oQO3HZ0N"
 
 
 def cluster_of(document: Mapping[str, object]) -> Cluster:
-    """The cluster of a document that names its nodes."""
+    """Return the cluster of a document that names its nodes."""
     return resolve(ClusterDocument.model_validate(document), Console())
 
 
@@ -49,7 +48,7 @@ def cluster_document() -> dict[str, object]:
 
 @pytest.fixture
 def cluster(cluster_document: dict[str, object]) -> Cluster:
-    """That document, read."""
+    """The cluster of this document."""
     return cluster_of(cluster_document)
 
 
@@ -75,5 +74,5 @@ def yarn_document(cluster_document: dict[str, object]) -> dict[str, object]:
 
 @pytest.fixture
 def yarn_cluster(yarn_document: dict[str, object]) -> Cluster:
-    """That document, read."""
+    """The cluster of this document."""
     return cluster_of(yarn_document)

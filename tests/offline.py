@@ -1,4 +1,4 @@
-"""A test that would reach a network fails instead: a conftest or a test module imports `offline`."""
+"""Fixtures that refuse network access; a conftest or a test module imports `offline`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 
 
 class ReachedOut(BaseException):
-    """Not an Exception: code under test must not take it for a network that is down."""
+    """Network access by a test; a BaseException, so that code under test does not handle it as a failure."""
 
 
 @pytest.fixture(autouse=True)
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No name is looked up and no connection opened but to this machine's own sockets."""
+    """Refuse name lookups and all connections except Unix sockets."""
 
     def refuse(*arguments: Any, **_: Any) -> Any:
         raise ReachedOut(f"a test reached for the network: {arguments}")
@@ -31,7 +31,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A machine on which nobody has ever used AWS."""
+    """An environment without AWS credentials."""
     nowhere = tmp_path_factory.mktemp("nobody")
     for name in (
         "AWS_ACCESS_KEY_ID",
@@ -55,7 +55,7 @@ def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Tem
 
 @pytest.fixture
 def no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """A machine on which nobody has ever used Azure, and which asks no metadata service."""
+    """An environment without Azure credentials or a metadata service."""
     names = ("CLIENT_ID", "TENANT_ID", "CLIENT_SECRET", "CLIENT_CERTIFICATE_PATH", "USERNAME", "PASSWORD")
     for name in (*names, "FEDERATED_TOKEN_FILE", "AUTHORITY_HOST", "CONFIG_DIR"):
         monkeypatch.delenv(f"AZURE_{name}", raising=False)

@@ -1,6 +1,6 @@
-"""The blob server that tests run blob storage against: Azurite, from the packages of role `blob_server`.
+"""Blob server for tests: Azurite, from the packages of role `blob_server`.
 
-python -m tools.azurite      installs it unless it is there (half a minute, once) and prints its command
+python -m tools.azurite      installs it if it is missing (half a minute, once) and prints its command
 """
 
 from __future__ import annotations
@@ -13,32 +13,31 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bootstrap.errors import CaffeSparkError
 from tools.environment import ROOT, state_folder
-from tools.progress import run
+from tools.progress import run, run_main
 
-FIX = "Look at the log, then the same command again."
+FIX = "Read the log, then rerun the command."
 _ROLE = Path("bootstrap") / "roles" / "blob_server" / "templates"
 _PINS = ("requirements.txt", "package.json", "package-lock.json")
 
 
 def folder(root: Path) -> Path:
-    """Where it lies once it is installed; other pins have another folder."""
+    """Return the installation folder, which depends on the pins."""
     pins = hashlib.sha256(b"".join((root / _ROLE / name).read_bytes() for name in _PINS)).hexdigest()
     return state_folder(root) / "azurite" / pins[:16]
 
 
 def command(root: Path) -> list[str]:
-    """What starts the blob server, once it is installed; options follow."""
+    """Return the command that starts the installed blob server; options may follow."""
     home = folder(root)
     return [str(_node(home)), str(home / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js")]
 
 
 def ensure(root: Path, log: Path) -> list[str]:
-    """The command, with everything installed that it needs.
+    """Install the blob server if it is missing, and return its command.
 
     Raises:
-        CaffeSparkError: Node or a package could not be downloaded, or differs from what was pinned.
+        CaffeSparkError: Node or a package could not be downloaded, or does not match its pin.
     """
     home = folder(root)
     if home.exists():
@@ -51,7 +50,7 @@ def ensure(root: Path, log: Path) -> list[str]:
         try:
             draft.rename(home)
         except OSError:
-            if not home.exists():  # else somebody else has installed it meanwhile
+            if not home.exists():  # otherwise another process has installed it meanwhile
                 raise
     return command(root)
 
@@ -79,7 +78,7 @@ def _install(root: Path, draft: Path, log: Path) -> None:
         [str(node), str(npm), *words],
         log=log,
         fix=FIX,
-        # Node brings certificate authorities of its own, and not those of this machine's administrator.
+        # Node has its own certificate authorities, without those that this machine's administrator added.
         env={"NODE_EXTRA_CA_CERTS": "/etc/ssl/certs/ca-certificates.crt", **os.environ},
         cwd=draft,
     )
@@ -91,13 +90,8 @@ def _node(home: Path) -> Path:
 
 
 def main() -> int:
-    """Installs it; an expected failure is one line and exit 1."""
-    try:
-        print(shlex.join(ensure(ROOT, state_folder(ROOT) / "log" / "azurite.log")))
-    except CaffeSparkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    """Install the blob server and print its command."""
+    return run_main(lambda: print(shlex.join(ensure(ROOT, state_folder(ROOT) / "log" / "azurite.log"))))
 
 
 if __name__ == "__main__":

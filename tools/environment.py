@@ -1,9 +1,9 @@
-"""The variables that `pulumi` and `fab` need, so that they never ask for what they can know.
+"""Environment variables of `pulumi` and `fab`: backend, passphrase, PATH.
 
     python -m tools.environment --shell        lines for `eval`, as ./activate does
     python -m tools.environment -- COMMAND …   runs a command under them
 
-Whatever the user has set already is kept. Standard library only: setup uses it before .venv exists.
+Variables that the user has set are kept. Standard library only: setup uses it before .venv exists.
 """
 
 from __future__ import annotations
@@ -23,67 +23,67 @@ from bootstrap.errors import CaffeSparkError, ConfigError
 ROOT = Path(__file__).resolve().parent.parent
 DEV = "dev"
 WITHOUT_METADATA = "?metadata=skip"
-"""Else the backend writes a second file beside each one; a kill in between leaves an unreadable stack."""
+"""Without it, the backend writes two files per update; a kill in between leaves an unreadable stack."""
 PYTHON = "PULUMI_PYTHON_CMD"
-"""What the engine runs programs with. Ours lists no packages: before each command the engine would have pip
-list them, twice (1 s), and fetch a plugin (300 MB) for each provider package in .venv, used or not. What a
-stack does use is fetched all the same, when its first resource is registered."""
+"""Python by which the engine runs programs. Ours lists no packages: otherwise the engine would run `pip list`
+twice before each command (1 s), and fetch a plugin (300 MB) for each provider package in .venv, used or not.
+Plugins that a stack uses are still fetched when its first resource is registered."""
 
 
 def state_folder(root: Path) -> Path:
-    """Everything that this checkout keeps and git ignores: Pulumi's state, the passphrase, logs, the CLI."""
+    """Return the checkout's ignored folder for Pulumi's state, the passphrase, logs and the CLI."""
     return root / ".state"
 
 
 def cli_folder(root: Path) -> Path:
-    """Where setup puts a Pulumi CLI when the machine has none that is recent enough."""
+    """Return the folder of the Pulumi CLI that setup installs if the machine has no recent one."""
     return state_folder(root) / "pulumi-cli" / "bin"
 
 
 def passphrase_file(root: Path) -> Path:
-    """The generated passphrase; it opens the secrets in this checkout's state and in no other."""
+    """Return the file of the generated passphrase, which encrypts the secrets of this checkout's state."""
     return state_folder(root) / "passphrase"
 
 
 def keeps_its_own_state(given: Mapping[str, str]) -> bool:
-    """True unless the user has set a backend of theirs (PULUMI_BACKEND_URL)."""
+    """Return True unless the user has set a backend (PULUMI_BACKEND_URL)."""
     return not given.get("PULUMI_BACKEND_URL")
 
 
 def needs_passphrase(given: Mapping[str, str]) -> bool:
-    """True unless the user has set a passphrase or a file that holds one; an empty passphrase is one, too."""
+    """Return True unless the user has set a passphrase, possibly empty, or a passphrase file."""
     return "PULUMI_CONFIG_PASSPHRASE" not in given and not given.get("PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
 def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """`given` (os.environ, usually), completed. Pure but for reading which stack is selected.
+    """Return `given` (usually os.environ), completed. Pure.
 
     Args:
         root: the folder of Pulumi.yaml, absolute.
-        given: variables that are set; their values win.
+        given: variables that are already set; their values win.
     """
-    found = dict(given)
+    env = dict(given)
     if keeps_its_own_state(given):
-        found["PULUMI_BACKEND_URL"] = f"file://{state_folder(root) / 'pulumi'}{WITHOUT_METADATA}"
+        env["PULUMI_BACKEND_URL"] = f"file://{state_folder(root) / 'pulumi'}{WITHOUT_METADATA}"
     if needs_passphrase(given):
-        found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file(root))
-    found.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
-    # The salt of the dev stack's secrets is not committed (see .gitattributes): the state has it, too.
-    found.setdefault("PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER", "true")
-    found.setdefault(PYTHON, str(root / "tools" / "pulumi-python"))
-    found["VIRTUAL_ENV"] = str(root / ".venv")
-    found.pop("PYTHONHOME", None)
+        env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file(root))
+    env.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
+    # The salt of the dev stack's secrets is not committed (see .gitattributes), but the state contains it.
+    env.setdefault("PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER", "true")
+    env.setdefault(PYTHON, str(root / "tools" / "pulumi-python"))
+    env["VIRTUAL_ENV"] = str(root / ".venv")
+    env.pop("PYTHONHOME", None)
     # .venv before all else: the language host runs the first python3 on PATH.
     ours = [str(root / ".venv" / "bin"), str(cli_folder(root))]
     rest = [entry for entry in given.get("PATH", os.defpath).split(os.pathsep) if entry and entry not in ours]
-    found["PATH"] = os.pathsep.join([*ours, *rest])
-    return found
+    env["PATH"] = os.pathsep.join([*ours, *rest])
+    return env
 
 
 def selected_stack(root: Path, env: Mapping[str, str]) -> str | None:
-    """The stack that `pulumi stack select` recorded for this folder and backend, without starting the CLI.
+    """Return the stack that `pulumi stack select` recorded for this folder and backend, without the CLI.
 
-    Returns None when none is selected, or when the record is not of the shape known here.
+    Returns None if none is selected, or if the record has an unknown format.
     """
     home = Path(env.get("PULUMI_HOME") or Path(env.get("HOME") or Path.home()) / ".pulumi")
     digest = hashlib.sha1(str(root / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
@@ -99,10 +99,10 @@ def selected_stack(root: Path, env: Mapping[str, str]) -> str | None:
 
 
 def prepare(root: Path, given: Mapping[str, str]) -> None:
-    """Makes the folders and, once, the passphrase that the environment speaks of. Overwrites nothing.
+    """Create the folders and, once, the passphrase that the environment refers to. Overwrites nothing.
 
     Raises:
-        ConfigError: the passphrase is gone while stacks are there that it was made for.
+        ConfigError: the passphrase is missing while stacks exist that were created with it.
     """
     (state_folder(root) / "log").mkdir(parents=True, exist_ok=True)
     if keeps_its_own_state(given):
@@ -120,14 +120,14 @@ def _make_passphrase(root: Path) -> None:
     if stacks:
         raise ConfigError(
             str(path.relative_to(root)),
-            f"it is gone, and the secrets of stack {stacks[0].stem!r} open with nothing else",
-            f"Put it back; or remove the stack's nodes by hand and then {state_folder(root) / 'pulumi'}.",
+            f"it is missing, and the secrets of stack {stacks[0].stem!r} cannot be decrypted without it",
+            f"Restore it; or remove the stack's nodes by hand and then {state_folder(root) / 'pulumi'}.",
         )
     draft = path.with_name(f"passphrase.{os.getpid()}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
     try:
-        os.link(draft, path)  # whole or not at all, and never over a file that is there
+        os.link(draft, path)  # atomic, and never replaces an existing file
     except FileExistsError:
         pass
     finally:
@@ -135,7 +135,7 @@ def _make_passphrase(root: Path) -> None:
 
 
 def shell_lines(env: Mapping[str, str], given: Mapping[str, str]) -> str:
-    """POSIX shell: exports of what differs from `given`."""
+    """Return POSIX shell that exports the differences from `given`."""
     lines = [
         f"export {name}={shlex.quote(value)}"
         for name, value in sorted(env.items())
@@ -146,7 +146,7 @@ def shell_lines(env: Mapping[str, str], given: Mapping[str, str]) -> str:
 
 
 def summary(root: Path, env: Mapping[str, str]) -> str:
-    """One line for people: what a command typed now will use."""
+    """Return a one-line summary of stack, state, passphrase and CLI."""
     cli = _which("pulumi", env["PATH"]) or "missing (run `make setup`)"
     state = env["PULUMI_BACKEND_URL"].removeprefix("file://").removesuffix(WITHOUT_METADATA)
     stack = selected_stack(root, env) or f"none selected, {DEV} by default"
@@ -165,7 +165,7 @@ def _which(name: str, path: str) -> str | None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line; see the module's docstring."""
+    """Run the command line; see the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m tools.environment", description=__doc__.splitlines()[0])
     parser.add_argument("--shell", action="store_true", help="print lines for eval; a summary on stderr")
     parser.add_argument("command", nargs="*", help="a command to run under the environment")

@@ -1,4 +1,4 @@
-"""A Go toolchain that is recent enough for tools/*/go.mod, whatever Go the machine has."""
+"""Go toolchain that is recent enough for tools/*/go.mod."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools import packages
 
 Version = tuple[int, int, int]
 SWITCHES_ITSELF: Version = (1, 21, 0)
-"""From here on, Go fetches the toolchain that a go.mod asks for by itself."""
+"""First Go version that fetches the toolchain required by a go.mod itself."""
 USUAL_PLACES = ("/usr/local/go/bin", "/usr/lib/go/bin", "/snap/bin")
 
 
@@ -29,45 +29,45 @@ class Go:
 
 
 def parse_version(text: str) -> Version | None:
-    """`go1.19.8`, `go version go1.26.8 linux/amd64`, `1.25.11`, `1.26rc1` -> numbers; None without any."""
-    found = re.search(r"(?:go|^)(\d+)\.(\d+)(?:\.(\d+))?", text.strip())
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+    """Parse `go1.19.8`, `go version go1.26.8 linux/amd64`, `1.25.11`, `1.26rc1`; None without a version."""
+    match = re.search(r"(?:go|^)(\d+)\.(\d+)(?:\.(\d+))?", text.strip())
+    return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
 
 
 def wanted_version(go_mod: str) -> Version:
-    """The Go version that the text of a go.mod asks for."""
-    found = re.search(r"^go (\S+)", go_mod, re.MULTILINE)
-    version = parse_version(found[1]) if found else None
+    """Return the Go version that the text of a go.mod requires."""
+    match = re.search(r"^go (\S+)", go_mod, re.MULTILINE)
+    version = parse_version(match[1]) if match else None
     return version or SWITCHES_ITSELF
 
 
-def newest(found: Iterable[Go], wanted: Version) -> Go | None:
-    """The first that is recent enough as it is, else the newest, None if there is none."""
-    every = list(found)
+def newest(candidates: Iterable[Go], wanted: Version) -> Go | None:
+    """Return the first that is recent enough, else the newest; None if there are no candidates."""
+    every = list(candidates)
     enough = [go for go in every if go.version >= wanted]
     return enough[0] if enough else max(every, key=lambda go: go.version, default=None)
 
 
 def installed() -> list[Go]:
-    """Every Go on PATH and in the usual places, in this order."""
+    """Return every Go on PATH and in the usual places, in this order."""
     folders = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *USUAL_PLACES]
     folders += [str(path / "bin") for path in sorted(Path("/usr/lib").glob("go-1.*"), reverse=True)]
-    found = []
+    toolchains = []
     for folder in dict.fromkeys(folders):
         command = shutil.which("go", path=folder)
-        said = _ask([command, "version"], {}) if command else None
-        version = parse_version(said.partition("go version ")[2]) if said else None
+        output = _ask([command, "version"], {}) if command else None
+        version = parse_version(output.partition("go version ")[2]) if output else None
         if command and version:
-            found.append(Go(command, version))
-    return found
+            toolchains.append(Go(command, version))
+    return toolchains
 
 
 def prepare(go: Go, wanted: Version) -> tuple[str, dict[str, str]]:
-    """The command to build with, and the variables it needs; an old Go fetches a newer one first.
+    """Return the build command and its variables; an old Go fetches a newer toolchain first.
 
-    The official toolchains are modules, checked against Go's checksum database like every other: any Go that
-    knows modules can download one. Files from the module cache are not executable, which Go itself mends only
-    since 1.21.
+    The official toolchains are modules, verified by Go's checksum database like any other, so any Go with
+    module support can download one. Files in the module cache are not executable; Go itself sets the mode
+    only since 1.21.
 
     Raises:
         CommandFailed: the toolchain could not be downloaded.
@@ -79,13 +79,13 @@ def prepare(go: Go, wanted: Version) -> tuple[str, dict[str, str]]:
     name = ".".join(map(str, wanted))
     system = f"{_ask([go.command, 'env', 'GOOS'], {})}-{_ask([go.command, 'env', 'GOARCH'], {})}"
     module = f"golang.org/toolchain@v0.0.1-go{name}.{system}"
-    said = _ask([go.command, "mod", "download", "-json", module], {"GO111MODULE": "on"})
-    folder = json.loads(said).get("Dir") if said else None
+    output = _ask([go.command, "mod", "download", "-json", module], {"GO111MODULE": "on"})
+    folder = json.loads(output).get("Dir") if output else None
     if not folder:
         raise CommandFailed(
             f"Go {'.'.join(map(str, go.version))} ({go.command})",
             f"it is older than {name} and cannot download that toolchain ({module})",
-            f"Install Go {name} or newer, or the Pulumi CLI itself; then the same command again.",
+            f"Install Go {name} or newer, or the Pulumi CLI itself; then rerun the command.",
         )
     for file in [*Path(folder, "bin").iterdir(), *Path(folder, "pkg", "tool").glob("*/*")]:
         file.chmod(0o755)
@@ -93,10 +93,10 @@ def prepare(go: Go, wanted: Version) -> tuple[str, dict[str, str]]:
 
 
 def toolchain(go_mod: Path, log: Path, what: str) -> tuple[str, dict[str, str]]:
-    """The command and the variables to build `what` (in words) from this go.mod; Go is installed if need be.
+    """Return the command and variables to build `what` from this go.mod; install Go if it is missing.
 
     Raises:
-        CaffeSparkError: there is no Go and none can be had.
+        CaffeSparkError: there is no Go and none can be installed.
     """
     wanted = wanted_version(go_mod.read_text())
     best = newest(installed(), wanted)
@@ -104,17 +104,17 @@ def toolchain(go_mod: Path, log: Path, what: str) -> tuple[str, dict[str, str]]:
         packages.ensure(["go"], log)
         best = newest(installed(), wanted)
     if best is None:
-        raise ConfigError(what, "there is no Go to build it with", "Install Go, then the same command again.")
+        raise ConfigError(what, "there is no Go to build it with", "Install Go, then rerun the command.")
     command, variables = prepare(best, wanted)
     return command, {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **variables}
 
 
 def _ask(argv: list[str], env: dict[str, str]) -> str | None:
-    """A command's output; None when it fails. Outside of any module, lest a go.mod confuses an old Go."""
+    """Return a command's output, None on failure. Run outside of modules: a go.mod may confuse an old Go."""
     try:
         asked = subprocess.run(
             argv,
-            # GOTOOLCHAIN: the version asked for is this command's own
+            # GOTOOLCHAIN=local: report the version of this command itself
             env={**os.environ, "GOTOOLCHAIN": "local", **env},
             cwd="/",
             stdin=subprocess.DEVNULL,

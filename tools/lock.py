@@ -1,7 +1,6 @@
-"""`make lock`: resolves pyproject.toml and its extras into requirements.lock, every file pinned by its hash.
+"""`make lock`: resolution of pyproject.toml and its extras into requirements.lock, with hashes.
 
-The lock holds for every Python that the project takes, and names no index: the machine's own settings decide
-where packages come from.
+The lock is valid for every supported Python version and names no index; the machine's pip settings select it.
 """
 
 from __future__ import annotations
@@ -29,26 +28,26 @@ SHAPE = (
 
 
 def compile_argv(uv: str, target: str) -> list[str]:
-    """The resolver's command line; paths relative, so that no comment names a folder of this machine."""
+    """Return the resolver's command line; paths are relative, since the lock's comments quote them."""
     extras = [word for extra in EXTRAS for word in ("--extra", extra)]
     return [uv, "pip", "compile", "--quiet", *SHAPE, *extras, "--upgrade", "pyproject.toml", "-o", target]
 
 
 def index_variables(pip: str) -> dict[str, str]:
-    """pip's own index, in uv's words; uv reads none of pip's settings."""
+    """Return pip's configured index as uv's variable, since uv does not read pip's settings."""
     asked = subprocess.run([pip, "config", "list"], capture_output=True, text=True, check=False)
-    found = {}
+    variables = {}
     for line in asked.stdout.splitlines():
         key, _, value = line.partition("=")
         if key.endswith("index-url") and not key.endswith("extra-index-url"):
-            found["UV_DEFAULT_INDEX"] = value.strip("'\"")
-    return found
+            variables["UV_DEFAULT_INDEX"] = value.strip("'\"")
+    return variables
 
 
 def main() -> int:
-    """Writes requirements.lock; an expected failure is one line and exit 1."""
+    """Write requirements.lock; report an expected failure in one line with exit status 1."""
     folder, log = state_folder(ROOT) / "lock-tools", state_folder(ROOT) / "log" / "lock.log"
-    pip, fix = str(folder / "bin" / "pip"), "Look at the log, then run `make lock` again."
+    pip, fix = str(folder / "bin" / "pip"), "Read the log, then rerun `make lock`."
     draft = ROOT / "requirements.lock.new"
     try:
         run("virtual environment", [sys.executable, "-m", "venv", str(folder)], log=log, fix=fix)
@@ -60,7 +59,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     draft.replace(ROOT / "requirements.lock")
-    print("requirements.lock is new. Run `make test` before you commit it.")
+    print("requirements.lock is updated. Run `make test` before you commit it.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Which system packages are missing, and their installation through apt."""
+"""Detection of missing system packages, and their installation through apt."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from tools.progress import run
 
 LIST = Path(__file__).with_name("packages.ini")
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
-"""Where Debian keeps some of these commands; an ordinary user's PATH leaves it out."""
+"""Folders of some of these commands on Debian, which are not on an ordinary user's PATH."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package, and what counts in its place: a command's name or a file's path."""
+    """A package, and a command or file whose presence substitutes for it."""
 
     name: str
     stands_for: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Package:
-        """`name` or `name:command` or `name:/file`."""
+        """Parse `name`, `name:command` or `name:/file`."""
         name, _, stands_for = text.partition(":")
         return cls(name, stands_for or None)
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Names for one distribution, the most exact first: `ubuntu-22.04`, `ubuntu`, and what it is like."""
+    """Names of a distribution, most specific first: `ubuntu-22.04`, `ubuntu`, then its ID_LIKE."""
 
     names: tuple[str, ...]
 
     @classmethod
     def parse(cls, os_release: str) -> Distribution:
-        """From the text of /etc/os-release."""
+        """Parse the text of /etc/os-release."""
         fields = {}
         for line in os_release.splitlines():
             key, _, value = line.partition("=")
@@ -50,7 +50,7 @@ class Distribution:
 
 
 def read_list(text: str, distribution: Distribution) -> dict[str, list[Package]]:
-    """Group -> its packages on this distribution."""
+    """Return the packages of each group on this distribution."""
     parser = configparser.ConfigParser()
     parser.read_string(text)
     groups = {}
@@ -65,17 +65,17 @@ def read_list(text: str, distribution: Distribution) -> dict[str, list[Package]]
 def missing(
     packages: Iterable[Package], installed: Iterable[str], present: Callable[[str], bool]
 ) -> list[str]:
-    """Names of the packages that are neither installed nor stood for by what is present."""
-    there = set(installed)
+    """Return the names of packages that are neither installed nor substituted."""
+    known = set(installed)
     return [
         package.name
         for package in packages
-        if package.name not in there and not (package.stands_for and present(package.stands_for))
+        if package.name not in known and not (package.stands_for and present(package.stands_for))
     ]
 
 
 def present(what: str) -> bool:
-    """Is this command on PATH, or this file there?"""
+    """Return True if the command is on PATH, or the file exists."""
     if what.startswith("/"):
         return Path(what).exists()
     path = f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}"
@@ -83,7 +83,7 @@ def present(what: str) -> bool:
 
 
 def installed_of(packages: Iterable[Package]) -> set[str]:
-    """Those that dpkg has installed; none where there is no dpkg."""
+    """Return the names of packages installed by dpkg; empty without dpkg."""
     names = [package.name for package in packages]
     try:
         asked = subprocess.run(
@@ -98,7 +98,7 @@ def installed_of(packages: Iterable[Package]) -> set[str]:
 
 
 def this_distribution() -> Distribution:
-    """The machine's own; an unknown one has only the packages that all have."""
+    """Return the machine's distribution; an unknown one has only the common packages."""
     try:
         return Distribution.parse(Path("/etc/os-release").read_text())
     except OSError:
@@ -106,7 +106,7 @@ def this_distribution() -> Distribution:
 
 
 def ensure(groups: Iterable[str], log: Path) -> list[str]:
-    """Installs what these groups lack; returns the names it installed.
+    """Install the missing packages of these groups; return their names.
 
     Raises:
         ConfigError: packages are missing and this machine has no apt, or no way to become root.
@@ -121,46 +121,43 @@ def ensure(groups: Iterable[str], log: Path) -> list[str]:
 
 
 def install(names: list[str], log: Path) -> None:
-    """Installs packages through apt, as root or through sudo. Raises as `ensure` does."""
-    said = " ".join(names)
+    """Install packages through apt, as root or through sudo. Raises as `ensure` does."""
+    listed = " ".join(names)
     if shutil.which("apt-get") is None:
         raise ConfigError(
-            f"packages {said}", "they are missing and there is no apt-get here", "Install them."
+            f"packages {listed}", "they are missing and this machine has no apt-get", "Install them."
         )
     become: list[str] = []
     if os.geteuid() != 0:
         if shutil.which("sudo") is None:
             raise ConfigError(
-                f"packages {said}",
+                f"packages {listed}",
                 "they are missing, and installing them takes root or sudo",
-                f"As root, run `apt-get install {said}`; then the same command again.",
+                f"As root, run `apt-get install {listed}`; then rerun the command.",
             )
         become = ["sudo"]
-        # asks for the password, if at all, before the output goes to the log
+        # prompts for the password, if needed, before output goes to the log
         if subprocess.run(["sudo", "-v"], check=False).returncode:
             raise ConfigError(
-                f"packages {said}",
+                f"packages {listed}",
                 "sudo refuses to install them for this user",
-                f"As root, run `apt-get install {said}`; then the same command again.",
+                f"As root, run `apt-get install {listed}`; then rerun the command.",
             )
     apt = [*become, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300"]
     fix = (
-        f"Run `{' '.join(become)} apt-get install {said}`".replace("` ", "`")
-        + ", then the same command again."
+        f"Run `{' '.join(become)} apt-get install {listed}`".replace("` ", "`") + ", then rerun the command."
     )
     try:
         run("package lists", [*apt, "update", "-q"], log=log, fix=fix)
     except CommandFailed:
-        print(
-            "  package lists could not be brought up to date: going on with those that are there", flush=True
-        )
-    # --no-remove: Docker's own containerd, for one, would make way for Debian's runc
+        print("  package lists could not be updated: continuing with the present ones", flush=True)
+    # --no-remove: otherwise Debian's runc would replace Docker's containerd, for example
     options = ["install", "-y", "-q", "--no-install-recommends", "--no-remove"]
-    run(f"packages {said}", [*apt, *options, *names], log=log, fix=fix, note=str)
+    run(f"packages {listed}", [*apt, *options, *names], log=log, fix=fix, note=str)
 
 
 def engine_groups(environment: Mapping[str, str]) -> list[str]:
-    """The groups that the dev stack needs here; no podman where it is missing and Docker works."""
+    """Return the package groups that the dev stack needs; without podman if only Docker works."""
     if present("podman") or not _docker_works(environment):
         return ["engine", "image"]
     return ["image"]

@@ -1,4 +1,4 @@
-"""One line per long command: what it does, for how long, and where its full log lies."""
+"""Long commands with one line of progress each and a full log."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bootstrap.errors import CommandFailed
+from bootstrap.errors import CaffeSparkError, CommandFailed
 
 ERASE = "\r\033[K"
 REPEAT_S = 0.2
-"""How often a terminal's line is drawn again at most."""
+"""Minimum interval between redraws of a terminal's line."""
 HEARTBEAT_S = 60
-"""How often a log without a terminal hears that the command still runs."""
+"""Interval of progress lines without a terminal."""
 SHOWN_LINES = 12
 
 
@@ -30,16 +30,16 @@ def run(
     cwd: Path | None = None,
     note: Callable[[str], str | None] | None = None,
 ) -> None:
-    """Runs a command, its output appended to `log`, a line about it kept up to date.
+    """Run a command, append its output to `log`, and keep a line of progress up to date.
 
     Args:
-        title: what the command does, for people.
-        log: grows; its folder is made.
-        fix: the next command to type when this one fails.
-        note: one line of output -> what to show of it, or None for the last thing shown.
+        title: the command's purpose, for display.
+        log: file to append to; its folder is created.
+        fix: the next command to type if this one fails.
+        note: maps a line of output to the text to show; None keeps the last text.
 
     Raises:
-        CommandFailed: it ended with a non-zero status; the last lines of output are shown before.
+        CommandFailed: it ended with a non-zero status; its last lines of output are printed first.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     line, last = Line(title), list[str]()
@@ -78,7 +78,7 @@ def run(
 
 
 class Line:
-    """A line of progress: redrawn on a terminal, repeated now and then where there is none."""
+    """A line of progress: redrawn on a terminal, otherwise repeated at intervals."""
 
     def __init__(self, title: str) -> None:
         self.title, self.shown, self._since, self._drawn = title, "", time.monotonic(), 0.0
@@ -88,21 +88,31 @@ class Line:
             self._drawn = self._since
 
     def show(self, note: str) -> None:
-        """Says where the command is."""
+        """Show the command's current step."""
         self.shown = note
         now = time.monotonic()
         if now - self._drawn < (REPEAT_S if self._live else HEARTBEAT_S):
             return
         self._drawn = now
-        said = f"  {self.title} … {now - self._since:.0f} s  {note}"
+        text = f"  {self.title} … {now - self._since:.0f} s  {note}"
         print(
-            f"{ERASE}{said[: _columns()]}" if self._live else said, end="" if self._live else "\n", flush=True
+            f"{ERASE}{text[: _columns()]}" if self._live else text, end="" if self._live else "\n", flush=True
         )
 
     def end(self, result: str) -> None:
-        """Closes the line with the seconds it took."""
+        """Finish the line with the result and the elapsed seconds."""
         took = f"{self.title}: {result or 'done'} ({time.monotonic() - self._since:.0f} s)"
         print(f"{ERASE if self._live else ''}  {took}", flush=True)
+
+
+def run_main(body: Callable[[], object]) -> int:
+    """Run a tool's body; return its exit status, 1 after an expected failure, which is one line on stderr."""
+    try:
+        body()
+    except CaffeSparkError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
 def _columns() -> int:

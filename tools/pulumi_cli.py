@@ -1,4 +1,4 @@
-"""The Pulumi CLI: the one on PATH if recent enough, else downloaded, else built by Go from pinned modules."""
+"""Pulumi CLI: from PATH if recent enough, else downloaded, else built by Go from pinned modules."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tools.progress import Line, run
 
 Version = tuple[int, int, int]
 MINIMUM: Version = (3, 200, 0)
-"""As in pyproject.toml: the first that the project's Python SDK range is meant for."""
+"""Minimum version; matches the range of the Python SDK in pyproject.toml."""
 HOST = "pulumi-language-python"
 CLI_MODULE, CLI_PACKAGE = "pulumi", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 HOST_MODULE = HOST
 HOST_PACKAGE = f"github.com/pulumi/pulumi/sdk/v3/python/cmd/{HOST}"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
 SCRIPTS = (f"python/cmd/{HOST}-exec", "python/dist/pulumi-resource-pulumi-python")
-"""Of the CLI's own SDK module; they belong beside the binaries and are no binaries themselves."""
+"""Scripts of the CLI's SDK module that must lie beside the binaries."""
 CONNECT_S = 8
 DOWNLOAD_S = 900
-FIX = "Look at the log, then run `make setup` again; or put a Pulumi CLI on PATH yourself."
+FIX = "Read the log, then rerun `make setup`; or put a Pulumi CLI on PATH yourself."
 
 INSTALL = """
 import socket, sys
@@ -40,7 +40,7 @@ PulumiCommand.install(root=sys.argv[1])
 
 @dataclass(frozen=True)
 class Cli:
-    """A Pulumi CLI and whether a Python language host lies where the CLI looks for it."""
+    """A Pulumi CLI; `has_host` is True if the CLI finds a Python language host."""
 
     command: str
     version: Version
@@ -48,7 +48,7 @@ class Cli:
 
     @property
     def usable(self) -> bool:
-        """Recent enough, and able to run Python programs."""
+        """True if the CLI is recent enough and can run Python programs."""
         return self.version >= MINIMUM and self.has_host
 
     def __str__(self) -> str:
@@ -56,25 +56,25 @@ class Cli:
 
 
 def parse_version(text: str) -> Version | None:
-    """`v3.259.0`, `3.200.0-alpha.1+dirty` -> numbers; None if it is no version."""
-    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+    """Parse `v3.259.0`, `3.200.0-alpha.1+dirty`; None if the text is not a valid version."""
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def choose(found: Iterable[Cli]) -> Cli | None:
-    """The first usable one, in the order given."""
-    return next((cli for cli in found if cli.usable), None)
+def choose(candidates: Iterable[Cli]) -> Cli | None:
+    """Return the first usable CLI."""
+    return next((cli for cli in candidates if cli.usable), None)
 
 
 def look(path: str) -> list[Cli]:
-    """The CLIs in these folders (as in $PATH), in order."""
-    found = []
+    """Return the CLIs in these folders (as in $PATH), in order."""
+    clis = []
     for folder in dict.fromkeys(entry for entry in path.split(os.pathsep) if entry):
         command = shutil.which("pulumi", path=folder)
         cli = _examine(command, path) if command else None
         if cli:
-            found.append(cli)
-    return found
+            clis.append(cli)
+    return clis
 
 
 def _examine(command: str, path: str) -> Cli | None:
@@ -97,16 +97,16 @@ def _examine(command: str, path: str) -> Cli | None:
 
 
 def ensure(root: Path, environment: Mapping[str, str], log: Path) -> str:
-    """Makes sure that a usable CLI is there; returns which.
+    """Install a CLI unless a usable one exists; return its description.
 
     Raises:
-        CaffeSparkError: none is there, none can be downloaded and none can be built.
+        CaffeSparkError: no CLI exists, and none can be downloaded or built.
     """
     own = cli_folder(root)
     stamp = own.parent / "built-from"
     pins = _pins(root)
     if stamp.exists() and stamp.read_text() != pins:
-        shutil.rmtree(own, ignore_errors=True)  # built from older pins: not the same CLI for all of us
+        shutil.rmtree(own, ignore_errors=True)  # built from older pins
     chosen = choose(look(f"{own}{os.pathsep}{environment.get('PATH', os.defpath)}"))
     if chosen:
         return str(chosen)
@@ -116,13 +116,13 @@ def ensure(root: Path, environment: Mapping[str, str], log: Path) -> str:
     chosen = choose(look(str(own)))
     if chosen is None:
         raise ConfigError(
-            f"the Pulumi CLI in {own}", "it does not run", "Remove that folder, then run `make setup` again."
+            f"the Pulumi CLI in {own}", "it does not run", "Remove that folder, then rerun `make setup`."
         )
     return str(chosen)
 
 
 def _download(root: Path, own: Path, log: Path) -> bool:
-    """The official installer, through Pulumi's own Python package; False when it fails."""
+    """Run the official installer through Pulumi's Python package; return False if it fails."""
     line = Line("Pulumi CLI, official installer")
     python = root / ".venv" / "bin" / "python"
     try:
@@ -136,19 +136,19 @@ def _download(root: Path, own: Path, log: Path) -> bool:
                 timeout=DOWNLOAD_S,
             )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        line.end("not reachable from here, so Go builds it: about 5 minutes, once")
+        line.end("not reachable, so Go builds it: about 5 minutes, once")
         return False
     line.end("done")
     return True
 
 
 def build(root: Path, own: Path, log: Path) -> None:
-    """Builds CLI and language host with Go; what lies in `own` is whole or not there.
+    """Build CLI and language host with Go, and replace `own` atomically.
 
     Raises:
         CaffeSparkError: there is no Go and none can be installed, or a build failed.
     """
-    what = "the Pulumi CLI, which is neither on PATH nor to be had from its installer"
+    what = "the Pulumi CLI, which is not on PATH and cannot be downloaded"
     command, variables = go.toolchain(root / "tools" / CLI_MODULE / "go.mod", log, what)
     env = {**os.environ, **variables}
     fresh = own.parent / "bin.new"
@@ -177,13 +177,13 @@ def build(root: Path, own: Path, log: Path) -> None:
 
 
 class Counter:
-    """Go prints a line for each package that it looks at or compiles: counted for a line of progress."""
+    """Progress of a Go command, which prints a line for each package that it lists or compiles."""
 
     def __init__(self) -> None:
         self.seen, self.of = 0, " packages"
 
     def count(self, line: str) -> str:
-        """One line more; lines about downloads are shown as they are."""
+        """Count a line and return the progress; lines about downloads are returned unchanged."""
         if line.startswith("go:"):
             return line.removeprefix("go: ")
         self.seen += 1

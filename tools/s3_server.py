@@ -1,6 +1,6 @@
-"""The S3 server that tests run the object storage against: versitygw, built by Go from pinned modules.
+"""S3 server for tests: versitygw, built by Go from pinned modules.
 
-python -m tools.s3_server      builds it unless it is there (2 minutes, once) and prints its path
+python -m tools.s3_server      builds it if it is missing (2 minutes, once) and prints its path
 """
 
 from __future__ import annotations
@@ -11,24 +11,23 @@ import sys
 from pathlib import Path
 
 from bootstrap.aside import replacing
-from bootstrap.errors import CaffeSparkError
 from tools import go
 from tools.environment import ROOT, state_folder
-from tools.progress import run
+from tools.progress import run, run_main
 
 PACKAGE = "github.com/versity/versitygw/cmd/versitygw"
-FIX = "Look at the log, then the same command again."
+FIX = "Read the log, then rerun the command."
 
 
 def path(root: Path) -> Path:
-    """Where the binary lies once it is built; other pins have another folder."""
+    """Return the path of the binary, which depends on the pins."""
     folder = root / "tools" / "versitygw"
     pins = hashlib.sha256((folder / "go.mod").read_bytes() + (folder / "go.sum").read_bytes()).hexdigest()
     return state_folder(root) / "s3-server" / pins[:16] / "versitygw"
 
 
 def ensure(root: Path, log: Path) -> Path:
-    """The binary, built if it is not there.
+    """Build the server if it is missing, and return its binary.
 
     Raises:
         CaffeSparkError: there is no Go and none can be installed, or the build failed.
@@ -51,13 +50,8 @@ def ensure(root: Path, log: Path) -> Path:
 
 
 def main() -> int:
-    """Builds it; an expected failure is one line and exit 1."""
-    try:
-        print(ensure(ROOT, state_folder(ROOT) / "log" / "s3-server.log"))
-    except CaffeSparkError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    """Build the server and print its path."""
+    return run_main(lambda: print(ensure(ROOT, state_folder(ROOT) / "log" / "s3-server.log")))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`make setup`: system packages, .venv, the Pulumi CLI, the dev stack; whatever is there already is skipped.
+"""`make setup`: system packages, .venv, the Pulumi CLI and the stacks; existing parts are kept.
 
 Runs under any Python ≥ 3.10 without installed packages; tools/setup.sh finds or installs one.
 """
@@ -18,14 +18,14 @@ from tools.environment import environment, prepare, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 LOWEST_FREE_GB = 6
-"""For .venv (0.6 GB) and Go's caches (4 GB), where nothing is set up yet; the nodes ask for their own."""
+"""Free disk required by .venv (0.6 GB) and Go's caches (4 GB) at first; nodes check their own."""
 
 
 def set_up(root: Path, given: Mapping[str, str]) -> None:
-    """Every part of the set-up, in order; each prints one line.
+    """Run every part of the set-up, in order; each prints one line.
 
     Raises:
-        CaffeSparkError: a part failed; what came before it stays.
+        CaffeSparkError: a part failed; the parts before it are kept.
     """
     logs = state_folder(root) / "log"
     logs.mkdir(parents=True, exist_ok=True)
@@ -44,11 +44,11 @@ def set_up(root: Path, given: Mapping[str, str]) -> None:
 
 
 def _wait_for(lock: int) -> None:
-    """One set-up at a time in a checkout."""
+    """Lock the checkout, so that one set-up runs at a time."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("Another set-up runs in this checkout: waiting for it.", flush=True)
+        print("Waiting for another set-up in this checkout.", flush=True)
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
@@ -61,23 +61,23 @@ def _require_disk(root: Path) -> None:
         raise ConfigError(
             f"{root}: {gigabytes:.1f} GB free",
             f"setting up takes {LOWEST_FREE_GB} GB",
-            "Free some disk, then run `make setup` again.",
+            "Free some disk, then rerun `make setup`.",
         )
 
 
-def _say(part: str, what: str) -> None:
-    print(f"  {part:10}{what}", flush=True)
+def _say(part: str, result: str) -> None:
+    print(f"  {part:10}{result}", flush=True)
 
 
 def main() -> int:
-    """Sets up; an expected failure is one line and exit 1."""
+    """Run the set-up; report an expected failure in one line with exit status 1."""
     try:
         set_up(ROOT, os.environ)
     except CaffeSparkError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted. `make setup` goes on from here.", file=sys.stderr)
+        print("\nInterrupted. Rerun `make setup` to continue.", file=sys.stderr)
         return 130
     return 0
 

@@ -1,4 +1,4 @@
-"""The stacks of the project's files, made once, and dev selected: `pulumi up --stack NAME` works as typed."""
+"""Creation of the stacks that have a file, and selection of dev, for `pulumi up --stack NAME`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TIMEOUT_S = 60
 
 
 def ensure(root: Path, environment: Mapping[str, str], given: Mapping[str, str]) -> str:
-    """Makes the stacks that have a file, unless they are there, and selects dev unless another one is.
+    """Create missing stacks that have a file, and select dev unless another stack is selected.
 
-    Returns what it found and did. Another backend than the project's own may be out of reach, or closed to
-    us: this is told, no more.
+    Returns a description of the result. A backend other than the project's own may be unreachable or refuse
+    access; this is only reported.
     """
     keep_git_clean(root)
     wanted = stacks(root)
@@ -27,33 +27,33 @@ def ensure(root: Path, environment: Mapping[str, str], given: Mapping[str, str])
         return f"{selected} selected"
     asked = _pulumi(root, environment, "stack", "ls", "--json")
     if asked is None or asked.returncode:
-        said = asked.stderr.strip().splitlines()[-1:] if asked else ["no answer"]
-        return f"unknown: {environment['PULUMI_BACKEND_URL']} says: {' '.join(said)}"
+        reason = asked.stderr.strip().splitlines()[-1:] if asked else ["no answer"]
+        return f"unknown: {environment['PULUMI_BACKEND_URL']}: {' '.join(reason)}"
     known = json.loads(asked.stdout)
     current = next((stack["name"] for stack in known if stack["current"]), None)
     missing = [name for name in wanted if name not in [stack["name"] for stack in known]]
     for name in missing:
-        made = _pulumi(root, environment, "stack", "init", name, "--no-select")
-        if made is None or made.returncode:
-            return f"{name} could not be made: {made.stderr.strip() if made else 'no answer'}"
+        created = _pulumi(root, environment, "stack", "init", name, "--no-select")
+        if created is None or created.returncode:
+            return f"{name} could not be created: {created.stderr.strip() if created else 'no answer'}"
         refresh_index(root, _file(name))
     if current is None:
         _pulumi(root, environment, "stack", "select", DEV)
-    return f"{current or DEV} selected" + (f", made: {', '.join(missing)}" if missing else "")
+    return f"{current or DEV} selected" + (f", created: {', '.join(missing)}" if missing else "")
 
 
 def stacks(root: Path) -> list[str]:
-    """The stacks that have a file here; dev is always one. Those that tests make and take away are none."""
+    """Return the stacks that have a tracked file, and dev; stacks of tests have none."""
     tracked = _git(root, "ls-files", "Pulumi.*.yaml")
     files = tracked.split() if tracked is not None else [file.name for file in root.glob("Pulumi.*.yaml")]
     return sorted({DEV, *(name.removeprefix("Pulumi.").removesuffix(".yaml") for name in files)})
 
 
 def keep_git_clean(root: Path) -> None:
-    """Lets git leave out the stacks' salts, which the engine writes into their committed files.
+    """Configure git to omit the stacks' salts, which the engine writes into their committed files.
 
-    The salt belongs to one checkout's passphrase: committed, it would lock everyone else out. .gitattributes
-    names the filter; git wants its command in the checkout's own settings. The state holds the salt as well.
+    A salt belongs to one checkout's passphrase; committed, it would lock out everyone else. .gitattributes
+    names the filter, and its command has to be in the checkout's git config. The state contains the salt too.
     """
     if not (root / ".git").exists() or _git(root, "config", "--get", f"{FILTER}.clean") == STRIP_SALT:
         return
@@ -61,9 +61,9 @@ def keep_git_clean(root: Path) -> None:
 
 
 def refresh_index(root: Path, file: str) -> None:
-    """Tells git the size of a stack file with its salt, if what it would commit has not changed.
+    """Update git's record of a stack file's size, if its filtered content has not changed.
 
-    git takes a file for modified by its size, before it asks any filter.
+    git reports a file as modified by its size, before it applies filters.
     """
     filtered = _git(root, "hash-object", f"--path={file}", file)
     if filtered and filtered == _git(root, "rev-parse", "--verify", "-q", f":{file}"):
@@ -79,7 +79,7 @@ def _is_stored(root: Path, name: str) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """What git says; None when it fails or is not there."""
+    """Return git's output; None if it fails or is not installed."""
     try:
         asked = subprocess.run(
             ["git", *arguments], cwd=root, capture_output=True, text=True, check=False, timeout=TIMEOUT_S

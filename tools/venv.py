@@ -1,4 +1,4 @@
-"""The virtual environment: what requirements.lock pins, checked by hash, and the project itself, editable."""
+"""Virtual environment: the packages of requirements.lock, checked by hash, and the project, editable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.progress import run
 
-FIX = "Look at the log, then run `make setup` again: it goes on from here."
+FIX = "Read the log, then rerun `make setup` to continue."
 PIP = ["-m", "pip", "--disable-pip-version-check", "--no-input"]
 BYTECODE = """
 import compileall, re, sysconfig
@@ -21,17 +21,17 @@ rest = rf"pulumi_aws/(?!({aws})/)\\w+|pulumi_azure_native/(?!({azure})/)\\w+"
 unused = re.compile(rf"/({rest}|tests?)/")
 compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0, rx=unused)
 """
-"""Where PYTHONDONTWRITEBYTECODE is set, every start of `fab` and `pulumi` would compile 300 modules: 0.5 s.
+"""Program that compiles bytecode; under PYTHONDONTWRITEBYTECODE, it saves each `fab` and `pulumi` 0.5 s.
 
-Of the two large provider packages only what the program touches is compiled: all of it takes a minute.
+Of the two large provider packages, only the used modules are compiled; all of them take a minute.
 """
 
 
 def ensure(root: Path, log: Path) -> str:
-    """Brings .venv to what the lock and pyproject.toml say; returns one word on what it did.
+    """Update .venv to the lock and pyproject.toml; return a short description of the result.
 
-    Each part has a stamp with the hash of what decides it. A stamp goes before work begins and comes back
-    after it has ended, so that an interrupted run is taken up.
+    Each part has a stamp with the hash of its inputs. A stamp is removed before work and written after it, so
+    that an interrupted run is resumed.
 
     Raises:
         CommandFailed: pip failed, or a hash did not match.
@@ -42,9 +42,9 @@ def ensure(root: Path, log: Path) -> str:
     lock = {**base, "lock": _digest(root / "requirements.lock")}
     project = {**lock, "pyproject": _digest(root / "pyproject.toml")}
     if stamps.get("base") != base or not (venv / "bin" / "python").exists():
-        # scripts name their folder: a moved checkout, or another Python, needs a new environment
+        # scripts contain their folder: a moved checkout, or another Python, requires a new environment
         shutil.rmtree(venv, ignore_errors=True)
-        # not sys.executable: that is .venv's own when setup runs in an activated shell
+        # not sys.executable, which is .venv's own in an activated shell
         python = getattr(sys, "_base_executable", None) or sys.executable
         run("virtual environment", [python, "-m", "venv", str(venv)], log=log, fix=FIX)
         stamps.set("base", base)
@@ -68,30 +68,30 @@ def ensure(root: Path, log: Path) -> str:
 
 
 class Stamps:
-    """A small JSON file of what was done; inside .venv, so that it goes with it."""
+    """JSON file of completed parts; inside .venv, so that both are removed together."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def get(self, part: str) -> dict[str, str] | None:
-        """What was recorded for this part, None if nothing or nothing readable."""
+        """Return the stamp of a part; None if it is missing or unreadable."""
         value = self._all().get(part)
         return value if isinstance(value, dict) else None
 
     def set(self, part: str, value: dict[str, str]) -> None:
-        """Records that this part is done."""
+        """Record a part as done."""
         self._write({**self._all(), part: value})
 
     def drop(self, *parts: str) -> None:
-        """Forgets these parts."""
+        """Remove the stamps of these parts."""
         self._write({name: value for name, value in self._all().items() if name not in parts})
 
     def _all(self) -> dict[str, object]:
         try:
-            found = json.loads(self._path.read_text())
+            stamps = json.loads(self._path.read_text())
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return stamps if isinstance(stamps, dict) else {}
 
     def _write(self, everything: dict[str, object]) -> None:
         draft = self._path.with_suffix(".new")

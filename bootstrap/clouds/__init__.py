@@ -1,1 +1,1 @@
-"""Clients of the clouds' own interfaces, with retries; errors translated."""
+"""Cloud SDK clients with retries; SDK errors are translated."""

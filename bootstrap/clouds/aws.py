@@ -1,6 +1,6 @@
-"""AWS's own client as our commands use it: patient with throttling, and its failures in our words.
+"""AWS SDK sessions with retries; translates botocore errors.
 
-Callers make typed clients: `aws.session().client("ec2", region_name=region, config=aws.RETRY)`.
+Callers create typed clients: `aws.session().client("ec2", region_name=region, config=aws.RETRY)`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ RETRY: Final = Config(
     read_timeout=30,
     user_agent_extra="caffe-spark",
 )
-"""Adaptive: slows down where AWS throttles, instead of failing."""
+"""Adaptive mode: the client slows down when AWS throttles."""
 FAIL_FAST: Final = RETRY.merge(Config(retries={"mode": "standard", "max_attempts": 3}))
-"""For a first question, which may find that there is no way to AWS at all."""
+"""For a first call, which fails quickly when AWS cannot be reached."""
 
 _THROTTLED: Final = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"}
@@ -43,7 +43,7 @@ _THROTTLED: Final = frozenset(
 _DENIED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
 )
-_LOOKS: Final = frozenset(
+_PREFLIGHT_CALLS: Final = frozenset(
     {
         "DescribeAvailabilityZones",
         "DescribeInstanceTypeOfferings",
@@ -54,75 +54,75 @@ _LOOKS: Final = frozenset(
         "GetServiceQuota",
     }
 )
-"""Calls that only a preflight makes."""
-_STALE: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-_WRONG_KEY: Final = {
+"""Operations that only `fab preflight` calls."""
+_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_INVALID_KEY: Final = {
     **dict.fromkeys(
         ("InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"),
         "AWS does not know this access key (AWS_ACCESS_KEY_ID, or the profile's)",
     ),
     "SignatureDoesNotMatch": "the secret (AWS_SECRET_ACCESS_KEY, or the profile's) is not this access key's",
-    "AuthFailure": "AWS does not take these credentials, or the account has not enabled this region",
+    "AuthFailure": "AWS does not accept these credentials, or the account has not enabled this region",
 }
-"""By AWS's code, what is wrong."""
+"""Causes by AWS error code."""
 _SKEWED: Final = ("Signature expired", "Signature not yet current")
-_NO_RIGHT: Final = re.compile(
+_NO_PERMISSION: Final = re.compile(
     r"not authorized to perform: (?P<action>[\w-]+:\w+)(?: on resource: \S+)?( (because )?(?P<why>[^.]+))?"
 )
-"""What AWS says to whoever lacks a right: the action as policies call it, and where known which policy it is.
+"""AWS's message for a missing permission: the action as policies name it, and the policy if known.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html"""
 
 
 class Denied(ConfigError):
-    """The credentials are good, and may not do this. `operation` is the call's name in AWS's interface."""
+    """Valid credentials that lack a permission. `operation` is the API call, e.g. `DescribeInstances`."""
 
     operation: str = ""
 
     @property
     def optional(self) -> bool:
-        """Whether only a preflight asks that: who may not can have a stack all the same."""
-        return self.operation in _LOOKS
+        """True if only `fab preflight` makes this call, so that a stack can be created without it."""
+        return self.operation in _PREFLIGHT_CALLS
 
 
 class Offline(ServiceDown):
-    """AWS does not answer at all: this machine has no way there, or there is no such region."""
+    """AWS cannot be reached: this machine is offline, or the region does not exist."""
 
 
 def session() -> boto3.session.Session:
-    """A session with the operator's own credentials: environment, profile, SSO, or an instance's role.
+    """Return a session with the operator's own credentials: environment, profile, SSO, or instance role.
 
     Raises:
-        ConfigError: AWS_PROFILE names a profile that is not there, or there is half a pair of credentials.
+        ConfigError: AWS_PROFILE names a missing profile, or only one half of a key pair is set.
     """
     with translate_errors("reading the AWS configuration"):
-        made = boto3.session.Session()
-        # Else making a client is what fails of half a pair. None at all is the first call's to say.
-        made.get_credentials()
-    return made
+        opened = boto3.session.Session()
+        # Report half a key pair here, not when a client is created. Without any, the first call fails.
+        opened.get_credentials()
+    return opened
 
 
 def code_of(error: BaseException) -> str:
-    """AWS's own code for a failure, such as `UnauthorizedOperation`; empty for one that never reached AWS."""
+    """Return AWS's error code, such as `UnauthorizedOperation`; empty if the request never reached AWS."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
 
 
 @contextmanager
 def translate_errors(doing: str) -> Iterator[None]:
-    """Turn the client's expected failures into one line. `doing`: what was asked, e.g. `listing instances`.
+    """Translate botocore's errors; `doing` names the operation, e.g. `listing instances`.
 
     Raises:
-        ConfigError: credentials are missing, partial, wrong or expired, or (`Denied`) lack a right.
-        ServiceDown: AWS throttles for longer than our patience, refuses, or (`Offline`) cannot be reached.
+        ConfigError: credentials are missing, partial, invalid or expired, or (`Denied`) lack a permission.
+        ServiceDown: AWS throttles beyond all retries, refuses, or (`Offline`) cannot be reached.
     """
     try:
         yield
     except PartialCredentialsError as error:
-        # From the environment in capitals, from a profile in small letters.
-        raise _without(str(error.kwargs.get("cred_var", "")).upper(), doing) from error
+        # botocore names environment variables in upper case, entries of a profile in lower case.
+        raise _half_a_pair(str(error.kwargs.get("cred_var", "")).upper(), doing) from error
     except NoCredentialsError as error:
-        # botocore takes the pair for absent where its first half is.
+        # botocore treats the pair as absent if its first half is.
         if os.environ.get("AWS_SECRET_ACCESS_KEY") and not os.environ.get("AWS_ACCESS_KEY_ID"):
-            raise _without("AWS_ACCESS_KEY_ID", doing) from error
+            raise _half_a_pair("AWS_ACCESS_KEY_ID", doing) from error
         raise NoCredentials(
             f"AWS credentials ({doing})",
             "there are no credentials, neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY nor AWS_PROFILE",
@@ -131,60 +131,64 @@ def translate_errors(doing: str) -> Iterator[None]:
     except (UnauthorizedSSOTokenError, TokenRetrievalError, SSOTokenLoadError) as error:
         raise ConfigError(
             f"AWS credentials ({doing})",
-            "the single sign-on is over, or has not begun",
+            "the SSO session has expired or does not exist",
             "Run `aws sso login`.",
         ) from error
     except ProfileNotFound as error:
         raise ConfigError(
-            "AWS_PROFILE", str(error), "Run `aws configure list-profiles` and name one."
+            "AWS_PROFILE", str(error), "Run `aws configure list-profiles` and set it to one of these."
         ) from error
     except ClientError as error:
         raise _refused(doing, error) from error
     except ConnectionError as error:
         raise Offline(
-            f"AWS ({doing})", f"it cannot be reached: {error}", "Look at the network and the region's name."
+            f"AWS ({doing})", f"it cannot be reached: {error}", "Check the network and the region's name."
         ) from error
     except BotoCoreError as error:
-        raise ServiceDown(f"AWS ({doing})", str(error), "Run the same command again.") from error
+        raise ServiceDown(f"AWS ({doing})", str(error), "Rerun the command.") from error
 
 
-def _without(missing: str, doing: str) -> ConfigError:
+def _half_a_pair(missing: str, doing: str) -> ConfigError:
     return ConfigError(
         f"AWS credentials ({doing})",
-        f"{missing} is not set, and the other half of the pair is",
+        f"{missing} is not set, but the other half of the pair is",
         f"Run `export {missing}=…`, or `aws configure`.",
     )
 
 
 def _refused(doing: str, error: ClientError) -> ConfigError | ServiceDown:
     code = code_of(error)
-    said = " ".join(str(error.response.get("Error", {}).get("Message", "")).split()) or code
+    message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split()) or code
     given = f"AWS ({doing})"
     if code in _DENIED:
-        return _denied(given, said, error.operation_name)
-    if code in _STALE:
+        return _denied(given, message, error.operation_name)
+    if code in _EXPIRED:
         return ConfigError(
-            given, f"the credentials have expired: {said}", "Run `aws sso login`, or export new ones."
+            given, f"the credentials have expired: {message}", "Run `aws sso login`, or export new ones."
         )
-    if code == "RequestTimeTooSkewed" or said.startswith(_SKEWED):
+    if code == "RequestTimeTooSkewed" or message.startswith(_SKEWED):
         return ConfigError(given, "this machine's clock is wrong", "Run `timedatectl set-ntp true`.")
-    if code in _WRONG_KEY:
-        return ConfigError(given, _WRONG_KEY[code], "Run `aws configure`, or export the right ones.")
+    if code in _INVALID_KEY:
+        return ConfigError(given, _INVALID_KEY[code], "Run `aws configure`, or export valid ones.")
     if code in _THROTTLED:
         return ServiceDown(
-            given, f"AWS throttles these calls ({said})", "Wait a minute, then the same command again."
+            given, f"AWS throttles these calls ({message})", "Wait a minute, then rerun the command."
         )
     return ServiceDown(
-        given, f"{error.operation_name} failed: {said} ({code})", "Mend that, then run it again."
+        given,
+        f"{error.operation_name} failed: {message} ({code})",
+        "Fix the cause above, then rerun the command.",
     )
 
 
-def _denied(given: str, said: str, operation: str) -> Denied:
-    found = _NO_RIGHT.search(said)
-    action = found["action"] if found else operation
-    why = f" ({found['why'].strip()})" if found and found["why"] else ""
+def _denied(given: str, message: str, operation: str) -> Denied:
+    match = _NO_PERMISSION.search(message)
+    action = match["action"] if match else operation
+    why = f" ({match['why'].strip()})" if match and match["why"] else ""
     denied = Denied(
-        given, f"these credentials may not {action}{why}", f"Let an administrator allow `{action}`."
+        given,
+        f"these credentials lack the permission {action}{why}",
+        f"Ask an administrator to allow `{action}`.",
     )
     denied.operation = operation
     return denied

@@ -1,6 +1,6 @@
 """The contract between a stack and everything that uses it: the `cluster` output.
 
-A `ClusterDocument` is the cluster as its stack declares it; a `Cluster` has nodes that are known.
+A `ClusterDocument` is the cluster as its stack declares it; a `Cluster` is one whose nodes are resolved.
 """
 
 from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape

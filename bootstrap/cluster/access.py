@@ -1,4 +1,4 @@
-"""Machines, the way to log in to them, and the resources that workers offer to Spark."""
+"""Nodes, SSH access to them, and the resources that workers offer to Spark."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from bootstrap.model import Model
 
 
 class DeclaredNode(Model):
-    """A machine as the stack declares it; its host key may not be known yet."""
+    """A node as the stack declares it; its host key may be unknown until the node reports it."""
 
     name: str
     """Host name inside the cluster."""
     address: str
     ssh_target: str = ""
-    """Target of SSH where that is not the address: a public address, or an instance's id for a proxy."""
+    """SSH target if not the address: a public address, or an instance id for a proxy command."""
     instance: str = ""
-    """The cloud's id of the machine, where it has one."""
+    """The cloud's instance id; empty for nodes without one."""
 
 
 class Node(DeclaredNode):
-    """A machine that SSH can verify."""
+    """A node with a known host key, which SSH verifies."""
 
     host_key: str = Field(min_length=1)
     """OpenSSH public key line without comment, e.g. `ssh-ed25519 AAAA…`."""
 
 
 class SshAccess(Model):
-    """Login of the operator. The user has password-less sudo or is root."""
+    """SSH login of the operator. The user is root or has password-less sudo."""
 
     user: str
     private_key: SecretStr | None = None
-    """OpenSSH PEM text; a secret of the stack, never written to disk by us."""
+    """OpenSSH PEM text; a secret of the stack, never written to disk."""
     private_key_file: str | None = None
-    """Or a file of the operator's, where the key pair is theirs."""
+    """Path of the operator's own private key; set instead of `private_key`."""
     port: int = 22
     proxy_command: str | None = None
-    """Run on the operator's machine to reach the head, with `%h` (the target) and `%p` (the port)."""
+    """Command on the operator's machine that connects to the head; `%h` is the target, `%p` the port."""
     jump: bool = False
-    """Workers are reached through the head."""
+    """Connect to workers through the head."""
 
     @model_validator(mode="after")
     def _one_key(self) -> SshAccess:
@@ -54,4 +54,4 @@ class WorkerShape(Model):
     memory_mb: int = Field(ge=512)
     gpus: int = Field(ge=0, default=0)
     compute_capabilities: tuple[str, ...] = ()
-    """Of the GPUs that a worker may have, e.g. `("7.5", "8.6")`: what the framework is compiled for."""
+    """Compute capabilities of the GPUs, e.g. `("7.5", "8.6")`; the framework is compiled for these."""

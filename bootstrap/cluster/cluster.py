@@ -1,4 +1,4 @@
-"""A cluster whose nodes are known: what provisioning and jobs work on."""
+"""Cluster with resolved nodes, as provisioning and jobs use it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from bootstrap.errors import StackError
 
 
 class Cluster(ClusterDocument):
-    """A declared cluster with the head and the workers of this moment."""
+    """A declared cluster with its current head and workers."""
 
     head: Node
     workers: tuple[Node, ...] = Field(min_length=1)
-    """In the stack's order; those of a group, or of HDInsight, in the order of their names."""
+    """In the stack's order; for an Auto Scaling group by instance id, for HDInsight by host number."""
 
     @classmethod
     def of(cls, document: ClusterDocument, *, workers: tuple[Node, ...], head: Node | None = None) -> Cluster:
-        """The declared cluster with these workers; its head is the declared one unless another is given."""
+        """Return the declared cluster with these workers, and with this head if one is passed."""
         known = {"workers": workers} if head is None else {"workers": workers, "head": head}
         return cls.model_validate({**dict(document), **known})
 
     @property
     def worker_count(self) -> int:
-        """The number of workers that is known: of this moment."""
+        """The current number of workers."""
         return len(self.workers)
 
     @property
@@ -33,7 +33,7 @@ class Cluster(ClusterDocument):
         return (self.head, *self.workers)
 
     def node(self, name: str) -> Node:
-        """The node of that name.
+        """Return the node of that name.
 
         Raises:
             StackError: the cluster has no such node.

@@ -1,6 +1,6 @@
-"""The `cluster` output of a stack: the cluster as declared.
+"""Schema of a stack's `cluster` output: the cluster as declared.
 
-`infra` writes this document, `fab` reads it from the stack's outputs and from nowhere else. Provider ids stay
+`infra` writes this document; `fab` reads it from the stack's outputs and from nowhere else. Provider ids stay
 in infra, apart from those that commands need to find the cluster's machines.
 """
 
@@ -38,7 +38,7 @@ OPTIONAL_ROLES: Final = frozenset(
 
 
 class ClusterDocument(Model):
-    """A cluster as its stack declares it. `bootstrap.inventory.resolve.resolve` makes a `Cluster` of it."""
+    """A cluster as its stack declares it; `bootstrap.inventory.resolve.resolve` turns it into a `Cluster`."""
 
     version: Literal[2] = VERSION
     stack: str
@@ -52,12 +52,12 @@ class ClusterDocument(Model):
     """Shared secret of spark.authenticate, generated with the stack."""
     worker: WorkerShape
     package_proxy: bool = False
-    """Workers have no way out to the distribution's mirrors; the head has one for them."""
+    """Workers cannot reach the distribution's mirrors; the head runs a package proxy for them."""
 
     @model_validator(mode="after")
     def _known_where_fixed(self) -> ClusterDocument:
         if self.members.fixed and not isinstance(self.head, Node):
-            raise ValueError("head: it has no host_key, which fixed members have")
+            raise ValueError("head: it has no host_key, which fixed members require")
         return self
 
     @property
@@ -72,28 +72,28 @@ class ClusterDocument(Model):
 
     @property
     def hdfs(self) -> str:
-        """URI of the HDFS that the nodes run by our roles; empty where they run none."""
+        """URI of the HDFS that our roles run on the nodes; empty if they run none."""
         if isinstance(self.storage, Hdfs):
             return self.storage.uri
-        runs = self.scheduler.needs_hdfs and not self.members.managed
-        return f"hdfs://{self.head.name}:9000" if runs else ""
+        runs_hdfs = self.scheduler.needs_hdfs and not self.members.managed
+        return f"hdfs://{self.head.name}:9000" if runs_hdfs else ""
 
     @property
     def takes_script_actions(self) -> bool:
-        """Whether its nodes get the framework as HDInsight's do: HDInsight itself, and nodes of its shape."""
+        """True if nodes get the framework by script actions: HDInsight, and local clusters of its shape."""
         rehearsal = isinstance(self.scheduler, Yarn) and isinstance(self.storage, Blob)
         return self.members.managed or rehearsal
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every value that nodes get and nobody else may see."""
+        """All secret values that are passed to nodes, for redaction."""
         return tuple(
             secret.get_secret_value() for secret in (self.spark_secret, *self.storage.secrets) if secret
         )
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles that make a machine a node of this cluster, in order."""
+        """Roles of a node of this cluster, in the order of application."""
         if self.members.managed:
             return ("hdinsight",)
         proxy = ("packages_proxy",) if self.package_proxy else ()
@@ -102,12 +102,12 @@ class ClusterDocument(Model):
 
     @property
     def worker_count(self) -> int:
-        """The number of workers that is known: as declared."""
+        """The declared number of workers."""
         return self.members.worker_count
 
     @property
     def nodes(self) -> tuple[DeclaredNode, ...]:
-        """The machines that are known: the head first, then the workers that the document names."""
+        """Declared nodes: the head, then the workers that the document names."""
         return (self.head, *self.members.named_workers)
 
     @classmethod
@@ -115,7 +115,7 @@ class ClusterDocument(Model):
         """Read the cluster from `pulumi stack output --json --show-secrets`.
 
         Raises:
-            StackError: there is no `cluster` output, its version cannot be read, or it is not valid.
+            StackError: there is no `cluster` output, its version is not supported, or it is not valid.
         """
         up = f"Run `pulumi up --stack {stack}`."
         if "cluster" not in outputs:
@@ -125,11 +125,11 @@ class ClusterDocument(Model):
         if isinstance(document, str):
             document = json.loads(document)
         if not isinstance(document, dict) or document.get("version") not in READABLE:
-            found = document.get("version") if isinstance(document, dict) else type(document).__name__
+            version = document.get("version") if isinstance(document, dict) else type(document).__name__
             readable = " and ".join(map(str, READABLE))
             raise StackError(
                 f"stack {stack!r}",
-                f"its `cluster` output has version {found}, this project reads {readable}",
+                f"its `cluster` output has version {version}, this project reads {readable}",
                 up,
             )
         try:
@@ -142,7 +142,7 @@ class ClusterDocument(Model):
 
 
 def _fault(error: ValueError) -> str:
-    """The first place that is not valid, and why; without the value there."""
+    """Format the location and message of the first validation error, without the input value."""
     if not isinstance(error, ValidationError):
         return f": {error}"
     where, why = first_fault(error)

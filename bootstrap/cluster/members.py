@@ -1,6 +1,6 @@
 """Membership of a cluster: nodes that the stack names, or machines that a cloud adds and removes.
 
-Each kind knows the command that repairs its machines, so that errors end in the right one.
+Each kind provides the commands that repair its machines, for the last part of error messages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bootstrap.model import Model
 
 
 class Advice(NamedTuple):
-    """The second and third part of an error: the cause, and the next command."""
+    """Cause and next command: the second and third part of an error."""
 
     why: str
     fix: str
@@ -28,30 +28,31 @@ class _Members(Model):
 
     @property
     def named_workers(self) -> tuple[Node, ...]:
-        """The workers that the stack's document names."""
+        """Workers that the stack's document names."""
         return ()
 
     def repair(self, stack: str) -> str:
-        """The command for a node that does not answer. Completes `Run …`."""
+        """Return the command that repairs an unreachable node; completes `Run …`."""
         raise NotImplementedError
 
     def start_services(self, stack: str) -> str:
-        """The command that starts a daemon again. Completes `Run …`."""
+        """Return the command that restarts a daemon; completes `Run …`."""
         return f"`fab bootstrap --stack {stack}`, which starts it"
 
     def grow(self, stack: str) -> str:
-        """The way to more workers. Completes `Lower it`."""
+        """Return the advice for more workers; completes `Lower it`."""
         return f", or run `pulumi config set workers N --stack {stack}` and `pulumi up`."
 
     def changed_host_key(self, node: str, stack: str, *, is_head: bool) -> Advice:
-        """Advice about a node that shows another host key than the recorded one."""
+        """Return the advice for a node whose host key differs from the recorded one."""
         return Advice(
-            "it shows another host key than the stack recorded", f"Run {self.repair(stack)}; then this again."
+            "it shows another host key than the stack recorded",
+            f"Run {self.repair(stack)}; then rerun this command.",
         )
 
 
 class Fixed(_Members):
-    """Nodes that Pulumi makes one by one."""
+    """Nodes that Pulumi creates individually."""
 
     kind: Literal["fixed"] = "fixed"
     workers: tuple[Node, ...]
@@ -62,26 +63,26 @@ class Fixed(_Members):
     @classmethod
     def _at_least_one(cls, workers: tuple[Node, ...]) -> tuple[Node, ...]:
         if not workers:
-            raise ValueError("there is none")
+            raise ValueError("at least one worker is required")
         return workers
 
     @property
     def named_workers(self) -> tuple[Node, ...]:
-        """All of them."""
+        """All workers."""
         return self.workers
 
     @property
     def worker_count(self) -> int:
-        """The number of workers as declared."""
+        """The declared number of workers."""
         return len(self.workers)
 
     def repair(self, stack: str) -> str:
-        """Pulumi replaces nodes."""
+        """Return the command by which Pulumi replaces nodes."""
         return f"`pulumi up --refresh --stack {stack}`, which replaces a dead node"
 
 
 class AutoScalingGroup(_Members):
-    """An EC2 Auto Scaling group beside the head: workers come and go."""
+    """An EC2 Auto Scaling group of workers, with the head outside it."""
 
     kind: Literal["auto_scaling_group"] = "auto_scaling_group"
     name: str
@@ -90,16 +91,16 @@ class AutoScalingGroup(_Members):
 
     @property
     def worker_count(self) -> int:
-        """The number of workers as declared."""
+        """The declared number of workers."""
         return self.desired_capacity
 
     def repair(self, stack: str) -> str:
-        """The group replaces workers itself."""
-        return f"`fab workers --stack {stack}`, which shows what became of it"
+        """Return the command that shows the group's state; the group replaces workers itself."""
+        return f"`fab workers --stack {stack}`, which shows its state"
 
 
 class HdInsight(_Members):
-    """An HDInsight cluster, as Azure's management interface identifies it."""
+    """An HDInsight cluster, as Azure Resource Manager identifies it."""
 
     kind: Literal["hdinsight"] = "hdinsight"
     subscription: str
@@ -107,40 +108,40 @@ class HdInsight(_Members):
     name: str
     region: str
     artifacts: str
-    """URI of the container that script actions lie in: `wasbs://artifacts@account.blob.core.windows.net`."""
+    """URI of the container of script actions: `wasbs://artifacts@account.blob.core.windows.net`."""
     worker_count: int = Field(ge=1)
-    """As declared; with autoscale there may be others."""
+    """The declared number; autoscale may change the current one."""
     gateway: str = ""
-    """URL of its pages and of Livy: `https://NAME.azurehdinsight.net`."""
+    """URL of Ambari and Livy: `https://NAME.azurehdinsight.net`."""
     gateway_user: str = ""
     gateway_password: SecretStr | None = None
 
     managed: ClassVar[bool] = True
 
     def repair(self, stack: str) -> str:
-        """Azure replaces nodes."""
+        """Return the command that shows the cluster's state; Azure replaces nodes itself."""
         return (
             f"`az hdinsight show --name {self.name} --resource-group {self.resource_group}`, "
-            "which says its state"
+            "which shows its state"
         )
 
     def start_services(self, stack: str) -> str:
-        """Ambari starts services."""
-        return f"`pulumi stack output gateway --stack {stack}`: Ambari, there, starts it"
+        """Return the command that leads to Ambari, which starts services."""
+        return f"`pulumi stack output gateway --stack {stack}`: Ambari at that URL starts it"
 
     def grow(self, stack: str) -> str:
-        """A change of the declared number of workers replaces the cluster."""
-        return ": with more workers it would be another cluster (docs/azure.md)."
+        """Return the advice that another declared number of workers replaces the cluster."""
+        return ": changing the number of workers replaces the cluster (docs/azure.md)."
 
     def changed_host_key(self, node: str, stack: str, *, is_head: bool) -> Advice:
-        """The SSH endpoint leads to the active head, which may have become the other one."""
+        """Return the advice; the SSH endpoint leads to the active head node, which changes on failover."""
         if not is_head:
             return super().changed_host_key(node, stack, is_head=is_head)
         return Advice(
             "it shows another host key than that node reported: the cluster's other head node took over, or "
-            "somebody is in between",
-            f"Look under Hosts of https://{self.name}.azurehdinsight.net whether {node} is up, and "
-            "restart it there if not; run this again when it is the active head node.",
+            "the connection is intercepted",
+            f"Check under Hosts of https://{self.name}.azurehdinsight.net whether {node} is up, and "
+            "restart it there if not; rerun this command when it is the active head node.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Cluster managers that hand out executors: Spark's own master, or Hadoop's YARN."""
+"""Cluster managers that allocate executors: Spark standalone or Hadoop YARN."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bootstrap.model import Model
 
 
 class Standalone(Model):
-    """Spark's own master, on the head."""
+    """Spark standalone, with its master on the head."""
 
     kind: Literal["standalone"] = "standalone"
     master: str = Field(pattern=r"^spark://")
@@ -22,40 +22,40 @@ class Standalone(Model):
     """Drivers run on the head, in client mode."""
 
     def allocated_mb(self, memory_mb: int) -> int:
-        """Return the MiB that a worker gives for an executor that asks for some."""
+        """Return the MiB allocated for an executor that requests `memory_mb`."""
         return memory_mb
 
     def largest_executor(self, worker_mb: int) -> tuple[int, str]:
-        """Return the most MiB that an executor can have, and the start of a sentence that says so."""
+        """Return the largest executor in MiB, and the words that introduce it in a message."""
         return worker_mb, "a worker offers"
 
 
 class Yarn(Model):
-    """YARN's ResourceManager, and the largest containers that it allocates."""
+    """YARN: its ResourceManager and its largest container."""
 
     kind: Literal["yarn"] = "yarn"
     resource_manager: str
-    """URL of its web service, as nodes reach it: `http://head:8088`."""
+    """URL of the ResourceManager's REST API, as nodes reach it: `http://head:8088`."""
     container_memory_mb: int = Field(ge=512)
     container_cores: int = Field(ge=1)
     step_mb: int = Field(default=1, ge=1)
-    """Containers are multiples of it: YARN rounds up."""
+    """Allocation increment in MiB; YARN rounds containers up to a multiple of it."""
 
     master: ClassVar[str] = "yarn"
     roles: ClassVar[tuple[str, ...]] = ("yarn", "spark")
     needs_hdfs: ClassVar[bool] = True
-    """Our own nodes run HDFS beside any other shared storage, as HDInsight's do."""
+    """Nodes run HDFS in addition to other shared storage, as HDInsight does."""
     driver_on_worker: ClassVar[bool] = True
     """Drivers run in a container, in cluster mode."""
 
     def allocated_mb(self, memory_mb: int) -> int:
-        """Return the MiB of the container for an executor: steps, up to the largest container."""
+        """Return the MiB of the executor's container: rounded up to `step_mb`, within the largest one."""
         if memory_mb > self.container_memory_mb:
             return memory_mb
         return min(-(-memory_mb // self.step_mb) * self.step_mb, self.container_memory_mb)
 
     def largest_executor(self, worker_mb: int) -> tuple[int, str]:
-        """Return the most MiB that an executor can have, and the start of a sentence that says so."""
+        """Return the largest executor in MiB, and the words that introduce it in a message."""
         if worker_mb < self.container_memory_mb:
             return worker_mb, "a worker offers"
         return self.container_memory_mb, "YARN's largest container has"

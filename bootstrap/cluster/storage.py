@@ -1,4 +1,4 @@
-"""Shared storage: HDFS on the nodes themselves, an S3 bucket, or a container of an Azure storage account."""
+"""Shared storage of a cluster: HDFS on its nodes, an S3 bucket, or an Azure blob container."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bootstrap.model import Model
 
 
 class Hdfs(Model):
-    """HDFS of the cluster's own nodes."""
+    """HDFS on the cluster's own nodes."""
 
     kind: Literal["hdfs"] = "hdfs"
     uri: str = Field(pattern=r"^hdfs://")
@@ -22,17 +22,17 @@ class Hdfs(Model):
 
 
 class S3(Model):
-    """A bucket, on AWS or on another server that speaks S3."""
+    """A bucket on AWS or on another S3-compatible server."""
 
     kind: Literal["s3"] = "s3"
     uri: str = Field(pattern=r"^s3a://")
     """`s3a://bucket`, without trailing slash."""
     region: str = "us-east-1"
     endpoint: str | None = None
-    """URL of a server that is not AWS's own; its buckets are then part of the path, not of the host name."""
+    """URL of an S3-compatible server; its buckets are addressed by path, not by host name."""
     access_key: str | None = None
     secret_key: SecretStr | None = None
-    """Both, or neither: then each machine uses the role that its cloud gave it."""
+    """Both keys or neither; without keys, each machine uses its instance role."""
 
     roles: ClassVar[tuple[str, ...]] = ()
 
@@ -44,7 +44,7 @@ class S3(Model):
 
     @property
     def secrets(self) -> tuple[SecretStr, ...]:
-        """The secret key, where nodes need one."""
+        """The secret key, if nodes need one."""
         return (self.secret_key,) if self.secret_key else ()
 
 
@@ -56,13 +56,13 @@ class Blob(Model):
     """`wasb[s]://container@account.blob.core.windows.net`, or `abfss://container@account.dfs.core.windows.net`
     where the account has a hierarchical namespace. Without trailing slash."""
     key: SecretStr | None = None
-    """The account's key; none: the machines have their own way in (HDInsight writes it on them)."""
+    """The account key; None if nodes have access of their own (HDInsight configures it)."""
     server: str = ""
-    """Address of a server that is not Azure's own; nodes then know the account's host name by it."""
+    """Address of a blob server other than Azure; nodes resolve the account's host name to it."""
 
     @property
     def account(self) -> str:
-        """The storage account's name, the first word of its host name."""
+        """The storage account's name: the first label of its host name."""
         return (urlsplit(self.uri).hostname or "").partition(".")[0]
 
     @property
@@ -72,12 +72,12 @@ class Blob(Model):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The role that serves the account's blobs, where Azure does not."""
+        """The role of the blob server, for accounts that Azure does not serve."""
         return ("blob_server",) if self.server else ()
 
     @property
     def secrets(self) -> tuple[SecretStr, ...]:
-        """The account's key, where nodes need one."""
+        """The account key, if nodes need one."""
         return (self.key,) if self.key else ()
 
 

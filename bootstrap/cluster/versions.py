@@ -1,4 +1,4 @@
-"""Versions of the cluster document: a stack that is up keeps the one that it was made with. Pure."""
+"""Upgrade of cluster documents from older versions, which running stacks still export. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _REPLACED: Final = frozenset(
         *("spark_master", "yarn", "shared_storage", "s3", "blob"),
     }
 )
-"""Fields of version 1 that version 2 has elsewhere; the others are the same."""
+"""Fields of version 1 that version 2 replaces; all others are unchanged."""
 
 
 def upgrade(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the document in the current version; a malformed one stays malformed, for validation to name.
+    """Return the document in the current version; malformed fields are kept for validation to report.
 
     Raises:
         ValueError: fields of version 1 contradict each other.
@@ -37,7 +37,7 @@ def upgrade(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _head(head: object) -> object:
-    """Version 1 has an empty host key where none is known."""
+    """Drop the empty host key by which version 1 marks an unknown one."""
     if isinstance(head, Mapping) and head.get("host_key") == "":
         return {key: value for key, value in head.items() if key != "host_key"}
     return head
@@ -46,7 +46,7 @@ def _head(head: object) -> object:
 def _scheduler(document: Mapping[str, Any]) -> dict[str, Any]:
     master, yarn = document.get("spark_master"), document.get("yarn")
     if (yarn is not None) != (master == "yarn"):
-        raise ValueError("yarn: it belongs to a spark_master of yarn")
+        raise ValueError("yarn: it is valid only with spark_master yarn")
     if yarn is None:
         return {"kind": "standalone", "master": master}
     return {"kind": "yarn", **_fields("yarn", yarn)}
@@ -56,15 +56,15 @@ def _storage(document: Mapping[str, Any]) -> dict[str, Any]:
     uri, s3, blob = (document.get(name) for name in ("shared_storage", "s3", "blob"))
     scheme = str(uri).partition("://")[0]
     if (s3 is not None) != (scheme == "s3a"):
-        raise ValueError("s3: it belongs to a shared_storage of s3a://")
+        raise ValueError("s3: it is valid only with a shared_storage of s3a://")
     if (blob is not None) != (scheme in ("wasb", "wasbs")):
-        raise ValueError("blob: it belongs to a shared_storage of wasb:// or wasbs://")
+        raise ValueError("blob: it is valid only with a shared_storage of wasb:// or wasbs://")
     if s3 is not None:
         return {"kind": "s3", "uri": uri, **_fields("s3", s3)}
     if blob is not None:
         access = {key: value for key, value in _fields("blob", blob).items() if key != "account"}
         return {"kind": "blob", "uri": uri, **access}
-    # Version 1 has no access for accounts with a hierarchical namespace: there is no key.
+    # Version 1 holds no key for accounts with a hierarchical namespace.
     return {"kind": "blob" if scheme == "abfss" else "hdfs", "uri": uri}
 
 

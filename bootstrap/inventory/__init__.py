@@ -1,1 +1,1 @@
-"""Inventory: the cluster of a stack, with the nodes of this moment."""
+"""Inventory: the cluster of a stack, with its current nodes."""

@@ -1,7 +1,8 @@
-"""The members of a worker group: the cloud's list of instances, and what each machine says of itself.
+"""Members of an Auto Scaling group: the group's instances, and the report of each machine.
 
-A machine reports its name, address, host key and state under `cluster/nodes/` of the bucket, where only it
-may write (see `bootstrap.join.on_node.boot`); the instance's id in the key is the cloud's word, not its own.
+A machine writes its name, address, host key and state below `cluster/nodes/` of the bucket (see
+`bootstrap.join.on_node.boot`). IAM lets it write only to the key with its own instance id, which
+can therefore be trusted.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RECENT: Final = 10
-"""Activities of the group that are looked at."""
-HERE: Final = ("Pending", "Pending:Wait", "Pending:Proceed", "InService")
-"""Lifecycle states of members that are there, or on their way; the others are leaving."""
+"""Number of scaling activities to read."""
+ACTIVE: Final = ("Pending", "Pending:Wait", "Pending:Proceed", "InService")
+"""Lifecycle states of members that run or start; all others are leaving."""
 
 State = Literal["booting", "ready", "failed", "leaving", "left"]
 
 
 class Report(BaseModel):
-    """What a machine says of itself; `said` is why it failed or leaves."""
+    """A machine's report about itself; `said` is the reason of a failure or of leaving."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +51,7 @@ class Report(BaseModel):
 
 @dataclass(frozen=True)
 class Member:
-    """An instance of the group; `market` is `spot` or `on-demand`; no report: it has said nothing yet."""
+    """An instance of the group; `market` is `spot` or `on-demand`; `report` is None until it reports."""
 
     instance: str
     type: str
@@ -61,15 +62,15 @@ class Member:
 
     @property
     def state(self) -> str:
-        """In one word, how far it is."""
-        if self.lifecycle not in HERE:
+        """State in one word, e.g. `starting`, `ready`, `leaving`."""
+        if self.lifecycle not in ACTIVE:
             return "leaving"
         return self.report.state if self.report else "starting"
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """The head's report, the group's members, and why the group could not grow (newest first)."""
+    """The head's report, the group's members, and the failed scaling activities (newest first)."""
 
     head: Report | None
     members: tuple[Member, ...]
@@ -78,27 +79,31 @@ class Fleet:
 
     @property
     def ready(self) -> tuple[Member, ...]:
-        """Those that jobs can use."""
+        """Members that jobs can use."""
         return tuple(member for member in self.members if member.state == "ready")
 
     @property
     def coming(self) -> tuple[Member, ...]:
-        """Those that are still on their way."""
+        """Members that are still starting."""
         return tuple(member for member in self.members if member.state in ("starting", "booting"))
 
     @property
     def news(self) -> tuple[str, ...]:
-        """Lines for people: what machines say of their failures, then the group's own words."""
+        """Lines to print: the machines' own failures, then the group's failed activities."""
         machines = [self.head] if self.head else []
         machines += [member.report for member in self.members if member.report]
-        said = [f"{one.name} ({one.instance}) {one.state}: {one.said}" for one in machines if one.said]
-        return (*said, *(f"{self.desired_capacity} wanted; {refusal}" for refusal in self.refusals))
+        failures = [
+            f"{report.name} ({report.instance}) {report.state}: {report.said}"
+            for report in machines
+            if report.said
+        ]
+        return (*failures, *(f"{self.desired_capacity} wanted; {refusal}" for refusal in self.refusals))
 
     @property
     def settled(self) -> bool:
-        """Nothing changes by waiting: the head is up or failed, and nobody is on the way.
+        """True if waiting changes nothing: the head is up or has failed, and no member is starting.
 
-        Members that the group lacks are waited for until it has said why it has none.
+        A group below its desired capacity is settled only when it has recorded a failed activity.
         """
         if self.head is None or self.head.state == "booting" or self.coming:
             return False
@@ -106,24 +111,24 @@ class Fleet:
 
 
 def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
-    """Ask AWS and the bucket, once.
+    """Read the group from AWS and the reports from the bucket, once.
 
     Raises:
-        StackError: there is no such group.
-        ConfigError, ServiceDown: AWS refuses, or cannot be reached.
+        StackError: the group does not exist.
+        ConfigError, ServiceDown: AWS refuses the request, or cannot be reached.
     """
     session, region = aws.session(), group.region
-    with aws.translate_errors(f"looking at the Auto Scaling group {group.name}"):
+    with aws.translate_errors(f"reading the Auto Scaling group {group.name}"):
         scaling = session.client("autoscaling", region_name=region, config=aws.RETRY)
-        found = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])["AutoScalingGroups"]
-        if not found:
+        groups = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])["AutoScalingGroups"]
+        if not groups:
             raise StackError(
                 f"stack {cluster.stack!r}",
                 f"region {region} has no Auto Scaling group {group.name}",
                 f"Run `pulumi up --stack {cluster.stack}`.",
             )
         activities = scaling.describe_scaling_activities(AutoScalingGroupName=group.name, MaxRecords=RECENT)
-        ids = [member["InstanceId"] for member in found[0]["Instances"]]
+        ids = [member["InstanceId"] for member in groups[0]["Instances"]]
         instances = _instances(session.client("ec2", region_name=region, config=aws.RETRY), ids)
     bucket = cluster.shared_storage.removeprefix("s3a://")
     with aws.translate_errors(f"reading s3://{bucket}/{paths.NODES}/"):
@@ -131,8 +136,8 @@ def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
         reports = _reports(client, bucket, {cluster.head.instance, *ids})
     return Fleet(
         head=reports.get(cluster.head.instance),
-        members=_members(found[0], instances, reports),
-        desired_capacity=found[0]["DesiredCapacity"],
+        members=_members(groups[0], instances, reports),
+        desired_capacity=groups[0]["DesiredCapacity"],
         refusals=tuple(
             f"{activity['StartTime']:%H:%M} UTC: {activity.get('StatusMessage') or activity['Description']}"
             for activity in activities["Activities"]
@@ -146,30 +151,30 @@ def _instances(client: EC2Client, ids: list[str]) -> dict[str, InstanceTypeDef]:
         return {}
     pages = client.get_paginator("describe_instances").paginate(InstanceIds=ids)
     return {
-        one["InstanceId"]: one
+        instance["InstanceId"]: instance
         for page in pages
         for reservation in page["Reservations"]
-        for one in reservation["Instances"]
+        for instance in reservation["Instances"]
     }
 
 
 def _reports(client: S3Client, bucket: str, wanted: set[str]) -> dict[str, Report]:
-    """Reports by instance; of a machine that is gone nothing is read."""
-    found = {}
+    """Return reports by instance id; reports of terminated machines are not read."""
+    reports = {}
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{paths.NODES}/")
     for page in pages:
         for entry in page.get("Contents", ()):
-            # cluster/nodes/AROA…:i-…/node.json, the part in the middle being aws:userid
+            # cluster/nodes/AROA…:i-…/node.json; the middle part is aws:userid
             instance = entry["Key"].split("/")[2].rpartition(":")[2]
             if instance in wanted and entry["Key"].endswith("/node.json"):
                 body = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
                 try:
                     report = Report.model_validate_json(body)
                 except ValidationError:
-                    continue  # half of another version: the machine counts as one that has said nothing
+                    continue  # of another version: the machine counts as not reported
                 if report.instance == instance:
-                    found[instance] = report
-    return found
+                    reports[instance] = report
+    return reports
 
 
 def _members(
@@ -179,12 +184,12 @@ def _members(
 ) -> tuple[Member, ...]:
     return tuple(
         Member(
-            instance=one["InstanceId"],
-            type=one.get("InstanceType", ""),
-            zone=one["AvailabilityZone"],
-            market=str(instances.get(one["InstanceId"], {}).get("InstanceLifecycle", "on-demand")),
-            lifecycle=one["LifecycleState"],
-            report=reports.get(one["InstanceId"]),
+            instance=member["InstanceId"],
+            type=member.get("InstanceType", ""),
+            zone=member["AvailabilityZone"],
+            market=str(instances.get(member["InstanceId"], {}).get("InstanceLifecycle", "on-demand")),
+            lifecycle=member["LifecycleState"],
+            report=reports.get(member["InstanceId"]),
         )
-        for one in group["Instances"]
+        for member in group["Instances"]
     )

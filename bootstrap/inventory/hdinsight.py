@@ -1,7 +1,7 @@
-"""The nodes of an HDInsight cluster: Azure's list of hosts, and what each of them has reported of itself.
+"""Nodes of an HDInsight cluster: Azure's list of hosts, and the report of each host.
 
-A script action at the cluster's creation lets every node put its address and its SSH host key below
-`cluster/nodes/` of the shared storage; it is persisted, so nodes that autoscale adds do the same.
+A script action at the cluster's creation writes each node's address and SSH host key below `cluster/nodes/`
+of shared storage; it is persisted, so nodes that autoscale adds run it too.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ if TYPE_CHECKING:
     from azure.mgmt.hdinsight import HDInsightManagementClient
 
 READERS: Final = 8
-"""Reports that are read at the same time."""
+"""Number of reports read in parallel."""
 _BY_PREFIX: Final[Mapping[str, HostRole]] = {"hn": "headnode", "wn": "workernode", "zk": "zookeepernode"}
 
 
 @dataclass(frozen=True)
 class Host:
-    """A machine as Azure lists it: `wn3-caffes`, and its name in the cluster's own domain."""
+    """A host as Azure lists it: `wn3-caffes`, and its FQDN in the cluster's domain."""
 
     name: str
     fqdn: str
 
     @property
     def role(self) -> HostRole | None:
-        """None for those that no script action of ours runs on: gateways and edge nodes."""
+        """The host's role; None for gateways and edge nodes, on which our script actions do not run."""
         return _BY_PREFIX.get(self.name[:2])
 
     @property
     def number(self) -> int:
-        """HDInsight's own; numbers of removed hosts are not used again."""
+        """HDInsight's number of the host; numbers of removed hosts are not reused."""
         digits = self.name.partition("-")[0][2:]
         return int(digits) if digits.isdigit() else 0
 
 
 class Report(BaseModel):
-    """What a node says of itself."""
+    """A node's report about itself."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -58,68 +58,68 @@ class Report(BaseModel):
 
 
 def service(cluster: ClusterDocument) -> HdInsight:
-    """The cluster as Azure's management interface knows it.
+    """Return the HDInsight cluster's identity in Azure Resource Manager.
 
     Raises:
-        ConfigError: the stack is not one of HDInsight.
+        ConfigError: the stack is not an HDInsight cluster.
     """
     if isinstance(cluster.members, HdInsight):
         return cluster.members
     raise ConfigError(
         f"stack {cluster.stack!r}",
-        f"it is no HDInsight cluster (its provider is {cluster.provider})",
-        "Name an azure stack with --stack.",
+        f"it is not an HDInsight cluster (its provider is {cluster.provider})",
+        "Pass an azure stack with --stack.",
     )
 
 
 def hosts(
-    client: HDInsightManagementClient, given: HdInsight, roles: Sequence[HostRole] = HOST_ROLES
+    client: HDInsightManagementClient, hdinsight: HdInsight, roles: Sequence[HostRole] = HOST_ROLES
 ) -> list[Host]:
-    """The machines that have one of the roles, by role and number. Failures are the caller's to translate."""
-    found = client.virtual_machines.list_hosts(given.resource_group, given.name)
-    named = [Host(one.name or "", one.fqdn or "") for one in found]
-    chosen = [host for host in named if host.role in roles]
+    """Return the hosts with these roles, sorted by role and number; SDK errors are not translated."""
+    listed = client.virtual_machines.list_hosts(hdinsight.resource_group, hdinsight.name)
+    every = [Host(info.name or "", info.fqdn or "") for info in listed]
+    chosen = [host for host in every if host.role in roles]
     return sorted(
         chosen, key=lambda host: (HOST_ROLES.index(host.role or HOST_ROLES[0]), host.number, host.name)
     )
 
 
 def resolve_hosts(cluster: ClusterDocument, say: Callable[[str], None] = lambda _: None) -> Cluster:
-    """The cluster with the head and the workers of this moment; `say` hears of workers that are on their way.
+    """Return the cluster with its current head and workers; `say` prints which workers are still joining.
 
     Raises:
-        StackError: there is no such cluster, or its head, or every worker, has not reported itself.
-        ConfigError, ServiceDown: Azure or its storage refuses, or cannot be reached.
+        StackError: the cluster does not exist, or its head or every worker has not reported.
+        ConfigError, ServiceDown: Azure or its storage refuses the request, or cannot be reached.
     """
-    given = service(cluster)
-    with azure.translate_errors(f"listing the hosts of HDInsight cluster {given.name}", cluster.stack):
-        found = hosts(azure.management(given, azure.FAIL_FAST), given, ("headnode", "workernode"))
-    said = reports(Blobs.of(cluster), found)
-    whole = completed(cluster, found, said)
-    silent = [host.name for host in found if host.role == "workernode" and host.name not in said]
-    if silent:
-        say(f"{', '.join(silent)} not reported yet, and left out: nodes that join take some minutes")
-    return whole
+    hdinsight = service(cluster)
+    with azure.translate_errors(f"listing the hosts of HDInsight cluster {hdinsight.name}", cluster.stack):
+        listed = hosts(azure.management(hdinsight, azure.FAIL_FAST), hdinsight, ("headnode", "workernode"))
+    by_host = reports(Blobs.of(cluster), listed)
+    resolved = completed(cluster, listed, by_host)
+    missing = [host.name for host in listed if host.role == "workernode" and host.name not in by_host]
+    if missing:
+        say(f"{', '.join(missing)} not reported yet, left out: joining takes some minutes")
+    return resolved
 
 
-def reports(blobs: Blobs, found: Sequence[Host]) -> dict[str, Report]:
-    """Reports by host name; of a host that is gone nothing is read.
+def reports(blobs: Blobs, listed: Sequence[Host]) -> dict[str, Report]:
+    """Return the hosts' reports by host name; reports of removed hosts are not read.
 
     Raises:
         ConfigError, StackError, ServiceDown: see `bootstrap.storage.blob.Blobs.read`.
     """
-    wanted = {host.name for host in found}
-    # A node names its report by its host name, which may be the long one.
-    lying = {path.rpartition("/")[2].removesuffix(".json").partition(".")[0]: path for path in _paths(blobs)}
-    there = {name: path for name, path in lying.items() if name in wanted}
+    wanted = {host.name for host in listed}
+    # A node names its report by its host name, which may be the FQDN.
+    stored = {path.rpartition("/")[2].removesuffix(".json").partition(".")[0]: path for path in _paths(blobs)}
+    current = {name: path for name, path in stored.items() if name in wanted}
     with ThreadPoolExecutor(READERS) as readers:
-        bodies = list(readers.map(blobs.read, there.values()))
+        bodies = list(readers.map(blobs.read, current.values()))
     read = {}
-    for name, body in zip(there, bodies, strict=True):
+    for name, body in zip(current, bodies, strict=True):
         try:
             read[name] = Report.model_validate_json(body or b"")
         except ValidationError:
-            continue  # half of another version: the node counts as one that has said nothing
+            continue  # of another version: the node counts as not reported
     return read
 
 
@@ -127,45 +127,44 @@ def _paths(blobs: Blobs) -> list[str]:
     return [path for path in blobs.list(f"{paths.NODES}/") if path.endswith(".json")]
 
 
-def completed(cluster: ClusterDocument, found: Sequence[Host], said: Mapping[str, Report]) -> Cluster:
-    """The cluster's document, filled in. Pure.
+def completed(cluster: ClusterDocument, listed: Sequence[Host], by_host: Mapping[str, Report]) -> Cluster:
+    """Return the cluster with the nodes of these hosts and reports. Pure.
 
     Raises:
-        StackError: there is no head or no worker, or the head, or every worker, has not reported itself.
+        StackError: there is no head or no worker, or the head or every worker has not reported.
     """
-    given = service(cluster)
-    heads = [host for host in found if host.role == "headnode"]
-    workers = [host for host in found if host.role == "workernode"]
+    hdinsight = service(cluster)
+    heads = [host for host in listed if host.role == "headnode"]
+    workers = [host for host in listed if host.role == "workernode"]
     if not heads or not workers:
         lacking = "no head" if not heads else "no worker"
         raise StackError(
-            f"HDInsight cluster {given.name}",
+            f"HDInsight cluster {hdinsight.name}",
             f"it has {lacking}",
-            f"Run `az hdinsight show --name {given.name} --resource-group {given.resource_group}`, "
-            "which says its state.",
+            f"Run {hdinsight.repair(cluster.stack)}.",
         )
-    # The SSH endpoint leads to the active head, the first one unless that is down.
+    # The SSH endpoint leads to the active head node: the first one unless that is down.
     head = heads[0]
-    # While autoscale adds nodes, those that are there are not kept from work.
-    ready = [host for host in workers if host.name in said]
-    silent = [host.name for host in (head, *workers) if host.name not in said]
-    if head.name not in said or not ready:
+    # While autoscale adds nodes, the cluster works with those that have reported.
+    ready = [host for host in workers if host.name in by_host]
+    missing = [host.name for host in (head, *workers) if host.name not in by_host]
+    if head.name not in by_host or not ready:
         raise StackError(
-            f"HDInsight cluster {given.name}",
-            f"{', '.join(silent)} {'has' if len(silent) == 1 else 'have'} not reported address and host key "
-            f"below {cluster.shared_storage}/{paths.NODES}",
-            "A node that just joined takes some minutes; whether its script failed is shown by `az hdinsight "
-            f"script-action list-execution-history --cluster-name {given.name} "
-            f"--resource-group {given.resource_group}`.",
+            f"HDInsight cluster {hdinsight.name}",
+            f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} not reported address and host "
+            f"key below {cluster.shared_storage}/{paths.NODES}",
+            "Wait some minutes for a node that just joined; to see whether its script failed, run `az "
+            f"hdinsight script-action list-execution-history --cluster-name {hdinsight.name} "
+            f"--resource-group {hdinsight.resource_group}`.",
         )
-    here = Node(
+    head_node = Node(
         name=head.name,
-        address=said[head.name].address,
-        host_key=said[head.name].host_key,
+        address=by_host[head.name].address,
+        host_key=by_host[head.name].host_key,
         ssh_target=cluster.head.ssh_target or cluster.head.address,
     )
     nodes = tuple(
-        Node(name=host.name, address=said[host.name].address, host_key=said[host.name].host_key)
+        Node(name=host.name, address=by_host[host.name].address, host_key=by_host[host.name].host_key)
         for host in ready
     )
-    return Cluster.of(cluster, head=here, workers=nodes)
+    return Cluster.of(cluster, head=head_node, workers=nodes)

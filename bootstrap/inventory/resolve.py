@@ -1,4 +1,4 @@
-"""Nodes of a cluster at this moment: fixed ones as the stack names them, others as they have reported."""
+"""Current nodes of a cluster: fixed nodes as the stack names them, others as they have reported."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument, Fixed,
 from bootstrap.errors import StackError
 
 if TYPE_CHECKING:
-    # boto3 takes a third of a second, which clusters of fixed nodes need not pay
+    # importing boto3 takes a third of a second, which clusters of fixed nodes do not need
     from bootstrap.inventory.autoscaling import Fleet
 
 PATIENCE: Final = 1800.0
-"""Seconds: a machine boots in one or two minutes, and brings itself up in three to eight."""
+"""Seconds to wait for machines: one boots in one or two minutes, and provisions itself in three to eight."""
 POLL: Final = 10.0
 
 
 def resolve(
     cluster: ClusterDocument, console: Console, *, wait: bool = True, patience: float = PATIENCE
 ) -> Cluster:
-    """Make the declared cluster one whose nodes are known: with the host keys and workers of this moment.
+    """Return the declared cluster with its current workers and their host keys.
 
-    With `wait`, machines that are on their way are waited for, with a line for each change. Capacity that the
-    cloud does not have is said in its own words, and not waited for.
+    With `wait`, wait for machines that are starting and print a line for each change. Missing capacity is
+    reported with the cloud's own reason, and not waited for.
 
     Raises:
-        StackError: there is no such group or cluster, the head has not come up, or no worker has.
-        ConfigError, ServiceDown: the cloud refuses, or cannot be reached.
+        StackError: the group or cluster does not exist, the head is not up, or no worker is.
+        ConfigError, ServiceDown: the cloud refuses the request, or cannot be reached.
     """
     match cluster.members:
         case Fixed(workers=workers):
@@ -38,7 +38,7 @@ def resolve(
         case AutoScalingGroup() as group:
             return _resolve_group(cluster, group, console, wait=wait, patience=patience)
         case HdInsight():
-            # Azure's clients take a second, which other clusters need not pay
+            # importing Azure's clients takes a second, which other clusters do not need
             from bootstrap.inventory.hdinsight import resolve_hosts
 
             return resolve_hosts(
@@ -51,14 +51,14 @@ def _resolve_group(
 ) -> Cluster:
     from bootstrap.inventory.autoscaling import look
 
-    told = ""
+    printed = ""
     deadline = time.monotonic() + patience
     while True:
         fleet = look(cluster, group)
         line = _line(fleet)
-        if line != told:
+        if line != printed:
             console.print(f"workers  {line}", soft_wrap=True, highlight=False)
-            told = line
+            printed = line
         if fleet.settled or not wait or time.monotonic() > deadline:
             break
         time.sleep(POLL)
@@ -68,30 +68,30 @@ def _resolve_group(
 
 
 def completed(cluster: ClusterDocument, fleet: Fleet) -> Cluster:
-    """The cluster's document, filled in. Pure.
+    """Return the cluster with the nodes of this fleet. Pure.
 
     Raises:
-        StackError: the head has not come up, or no worker has; with the machines' or the cloud's own reason.
+        StackError: the head is not up, or no worker is; with the machines' or the cloud's own reason.
     """
-    look_again = f"Run `fab workers --stack {cluster.stack}`, and the same command again."
+    look_again = f"Run `fab workers --stack {cluster.stack}`, then rerun this command."
     head = fleet.head
     if head is None:
         raise StackError(
             f"the head of stack {cluster.stack!r} ({cluster.head.instance})",
             "it has not reported yet",
-            f"A new one takes a few minutes. {look_again}",
+            f"A new machine takes a few minutes. {look_again}",
         )
     if head.state == "failed":
         raise StackError(
             f"the head of stack {cluster.stack!r} ({head.instance})",
-            f"it could not bring itself up: {head.said}",
-            "It tries again by itself, five times within the hour. "
-            f"`aws ssm start-session --target {head.instance}` shows /var/log/caffe-spark-boot.log.",
+            f"it could not provision itself: {head.said}",
+            "It retries by itself, five times within an hour. For its log, run "
+            f"`aws ssm start-session --target {head.instance}` and read /var/log/caffe-spark-boot.log.",
         )
     workers = tuple(
-        Node(name=m.report.name, address=m.report.address, host_key=m.report.host_key)
-        for m in sorted(fleet.ready, key=lambda member: member.instance)
-        if m.report
+        Node(name=report.name, address=report.address, host_key=report.host_key)
+        for member in sorted(fleet.ready, key=lambda member: member.instance)
+        if (report := member.report)
     )
     if not workers:
         reasons = [m.report.said for m in fleet.members if m.report and m.report.state == "failed"]
@@ -100,18 +100,18 @@ def completed(cluster: ClusterDocument, fleet: Fleet) -> Cluster:
             next(iter([*reasons, *fleet.refusals]), f"none is ready: {_line(fleet)}"),
             look_again,
         )
-    here = Node.model_validate({**dict(cluster.head), "host_key": head.host_key})
-    return Cluster.of(cluster, head=here, workers=workers)
+    head_node = Node.model_validate({**dict(cluster.head), "host_key": head.host_key})
+    return Cluster.of(cluster, head=head_node, workers=workers)
 
 
 def table(fleet: Fleet) -> Table:
-    """The members as people see them."""
-    shown = Table(box=None, pad_edge=False, header_style="dim")
+    """Return the table of the group's members."""
+    members = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("instance", "name", "type", "zone", "market", "lifecycle", "state", "framework"):
-        shown.add_column(name)
+        members.add_column(name)
     for member in fleet.members:
         report = member.report
-        shown.add_row(
+        members.add_row(
             member.instance,
             report.name if report else "",
             member.type,
@@ -121,11 +121,11 @@ def table(fleet: Fleet) -> Table:
             member.state,
             report.framework if report else "",
         )
-    return shown
+    return members
 
 
 def _line(fleet: Fleet) -> str:
-    """How far everybody is, in one line."""
+    """Summarize the states of head and members in one line."""
     states = [member.state for member in fleet.members]
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states))]
     head = fleet.head.state if fleet.head else "starting"

@@ -1,4 +1,4 @@
-"""The stack that a command works on, and its declared cluster: read by the Pulumi CLI alone."""
+"""The stack that a command works on, and its declared cluster, read through the Pulumi CLI."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ SET_UP = "Run `make setup`, then `. ./activate`."
 def load_cluster(
     root: Path, stack: str | None = None, env: Mapping[str, str] | None = None
 ) -> ClusterDocument:
-    """The declared cluster of the stack given, else of the selected stack, else of `dev`.
+    """Return the declared cluster of the named stack, else of the selected stack, else of `dev`.
 
     Args:
         root: the folder of Pulumi.yaml.
-        stack: a stack's name as `pulumi --stack` takes it.
+        stack: a stack name, as `pulumi --stack` takes it.
         env: the environment for the CLI (backend, passphrase, PATH); this process's by default.
 
     Raises:
-        StackError: no CLI, no such stack, a wrong passphrase, or no usable `cluster` output.
+        StackError: there is no CLI, no such stack, no valid `cluster` output, or the passphrase is wrong.
     """
     env = dict(os.environ if env is None else env)
     name = stack or selected_stack(root, env)
@@ -35,7 +35,7 @@ def load_cluster(
 
 
 def selected_stack(root: Path, env: Mapping[str, str]) -> str:
-    """The stack selected with `pulumi stack select`, else `dev`.
+    """Return the stack selected with `pulumi stack select`, else `dev`.
 
     Raises:
         StackError: there is no Pulumi CLI.
@@ -45,49 +45,51 @@ def selected_stack(root: Path, env: Mapping[str, str]) -> str:
 
 
 def stacks_up(root: Path, env: Mapping[str, str]) -> set[str]:
-    """The stacks that have resources, going by their state.
+    """Return the names of stacks whose state has resources.
 
     Raises:
         StackError: there is no Pulumi CLI, or the backend cannot be read.
     """
     listed = _pulumi(root, env, "stack", "ls", "--json")
     if listed.returncode != 0:
-        said = listed.stderr.strip().splitlines()[-1:] or ["pulumi said nothing"]
-        raise StackError(
-            "the stacks' states", f"pulumi cannot list them: {said[0]}", "Run `pulumi stack ls`."
-        )
+        reason = _last_line(listed.stderr)
+        raise StackError("the stacks' states", f"pulumi cannot list them: {reason}", "Run `pulumi stack ls`.")
     return {entry["name"] for entry in json.loads(listed.stdout) if entry.get("resourceCount")}
 
 
 def outputs(root: Path, stack: str, env: Mapping[str, str]) -> dict[str, Any]:
-    """All outputs of a stack, secrets in clear text: they go to memory only.
+    """Return all outputs of a stack, with secrets in clear text, in memory only.
 
     Raises:
-        StackError: as the CLI reports it, in our words.
+        StackError: the CLI failed; its error, translated.
     """
-    got = _pulumi(root, env, "stack", "output", "--json", "--show-secrets", "--stack", stack)
-    if got.returncode != 0:
-        raise _refused(root, stack, env, got.stderr)
-    found: dict[str, Any] = json.loads(got.stdout or "{}")
-    return found
+    shown = _pulumi(root, env, "stack", "output", "--json", "--show-secrets", "--stack", stack)
+    if shown.returncode != 0:
+        raise _translated(root, stack, env, shown.stderr)
+    values: dict[str, Any] = json.loads(shown.stdout or "{}")
+    return values
 
 
-def _refused(root: Path, stack: str, env: Mapping[str, str], said: str) -> StackError:
+def _translated(root: Path, stack: str, env: Mapping[str, str], stderr: str) -> StackError:
     given = f"stack {stack!r}"
-    if "no stack named" in said or "not found" in said:
+    if "no stack named" in stderr or "not found" in stderr:
         listed = _pulumi(root, env, "stack", "ls", "--json")
         names = [entry["name"] for entry in json.loads(listed.stdout)] if listed.returncode == 0 else []
-        there = f"there are: {', '.join(names)}" if names else "there is none yet"
+        existing = f"there are: {', '.join(names)}" if names else "there is none yet"
         up = f"Run `pulumi up --stack {stack}`."
-        return StackError(given, f"there is no stack of that name ({there})", up)
-    if "passphrase" in said:
+        return StackError(given, f"there is no stack of that name ({existing})", up)
+    if "passphrase" in stderr:
         return StackError(
             given,
             "its secrets do not open with this passphrase",
-            "Set PULUMI_CONFIG_PASSPHRASE (or _FILE) to the one it was made with.",
+            "Set PULUMI_CONFIG_PASSPHRASE (or _FILE) to the passphrase that it was created with.",
         )
-    last = said.strip().splitlines()[-1] if said.strip() else "pulumi said nothing"
-    return StackError(given, f"pulumi cannot read it: {last}", f"Run `pulumi stack --stack {stack}`.")
+    reason = _last_line(stderr)
+    return StackError(given, f"pulumi cannot read it: {reason}", f"Run `pulumi stack --stack {stack}`.")
+
+
+def _last_line(stderr: str) -> str:
+    return stderr.strip().splitlines()[-1] if stderr.strip() else "pulumi printed no error"
 
 
 def _pulumi(root: Path, env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

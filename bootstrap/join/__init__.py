@@ -1,1 +1,1 @@
-"""Machines that join a cluster by themselves."""
+"""Self-provisioning of machines that join a cluster."""

@@ -1,8 +1,7 @@
-"""What machines bring themselves up with: rendered scripts, and the user data that fetches them. Pure.
+"""Rendered scripts by which machines provision themselves, and the user data that fetches them. Pure.
 
-`pulumi up` puts the scripts into the bucket and their sha256 into the user data, so a machine that nobody
-has named yet becomes a node by itself, and so does its replacement. On the machine:
-`bootstrap.join.on_node.boot`.
+`pulumi up` uploads the scripts to the bucket and puts their sha256 into the user data, so that new machines
+and their replacements become nodes by themselves. The program on the machine: `bootstrap.join.on_node.boot`.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ from bootstrap.engine.role import load_role
 Kind = Literal["head", "worker"]
 
 LIMIT: Final = 16384
-"""Bytes of user data that EC2 takes, before base64."""
+"""EC2's limit of user data in bytes, before base64."""
 LAUNCH_HOOK: Final = "joining"
 TERMINATE_HOOK: Final = "leaving"
-"""The Auto Scaling group's lifecycle hooks, which machines complete themselves."""
+"""Lifecycle hooks of the Auto Scaling group, which machines complete themselves."""
 METADATA: Final = "http://169.254.169.254"
 """The instance metadata service, IMDSv2:
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html"""
@@ -35,38 +34,38 @@ _ON_NODE: Final = Path(__file__).parent / "on_node" / "boot.py"
 _PROGRAM: Final = "/usr/local/lib/caffe-spark/boot.py"
 _SETTINGS: Final = "/etc/caffe-spark/boot.json"
 _ANY_WORKER: Final = DeclaredNode(name="any-worker", address="192.0.2.1")
-"""Stands for machines that are not there yet: roles ask each one who it is (`paths.IDENTITY`)."""
+"""Placeholder for future machines; roles read the real name and address from `paths.IDENTITY`."""
 
 
 @dataclass(frozen=True)
 class Boot:
-    """What a machine has to know to bring itself into its cluster; none of it is secret."""
+    """Settings by which a machine joins its cluster; none is secret."""
 
     role: Kind
     region: str
     bucket: str
     script_key: str
     sha256: str
-    """Of the script: what has another one is not run."""
+    """Expected sha256 of the script; any other script is not run."""
     ssh_user: str
     authorized_key: str
-    """The operator's public key; empty where the cloud puts one there."""
+    """The operator's public key; empty if the cloud installs it."""
     role_id: str
-    """Unique id of the machine's IAM role (AROA…): with the instance's own id it is `aws:userid`."""
+    """Unique id of the machine's IAM role (AROA…); `aws:userid` is `ROLE_ID:INSTANCE_ID`."""
     autoscaling_group: str = ""
     endpoint: str = ""
-    """URL of an S3 server that is not AWS's own."""
+    """URL of an S3-compatible server other than AWS."""
     autoscaling_url: str = ""
-    """URL of the Auto Scaling service where it is not AWS's own."""
+    """URL of an Auto Scaling service other than AWS's."""
     metadata: str = METADATA
 
     def settings(self) -> dict[str, str]:
-        """The file that `boot.py` reads."""
-        own = f"https://{self.bucket}.s3.{self.region}.amazonaws.com"
+        """Return the content of boot.json, which `boot.py` reads."""
+        aws_url = f"https://{self.bucket}.s3.{self.region}.amazonaws.com"
         return {
             "role": self.role,
             "region": self.region,
-            "bucket_url": f"{self.endpoint}/{self.bucket}" if self.endpoint else own,
+            "bucket_url": f"{self.endpoint}/{self.bucket}" if self.endpoint else aws_url,
             "script_key": self.script_key,
             "sha256": self.sha256,
             "role_id": self.role_id,
@@ -79,12 +78,12 @@ class Boot:
 
 
 def script_key(role: str, sha256: str) -> str:
-    """Where a script lies in the bucket; another script has another name."""
+    """Return the key of a script in the bucket; it contains the script's hash."""
     return f"{paths.BOOT_SCRIPTS}/{role}-{sha256[:16]}.sh"
 
 
 def rendered(cluster: ClusterDocument, role: Kind, given: Mapping[str, Any]) -> str:
-    """Everything that makes a machine the head, or any worker, of this cluster: one script with its secrets.
+    """Return the script that provisions the head, or any worker, of this cluster; it contains secrets.
 
     `given` overrides the roles' defaults, as in `bootstrap.engine.execute.apply`.
 
@@ -95,7 +94,7 @@ def rendered(cluster: ClusterDocument, role: Kind, given: Mapping[str, Any]) -> 
 
 
 def framework_script(cluster: ClusterDocument, given: Mapping[str, Any]) -> str:
-    """What puts a framework that has been compiled onto any worker; `given` is role `caffe`'s.
+    """Return the script that installs a compiled framework on a worker; `given`: role `caffe`'s variables.
 
     Raises:
         ConfigError: the role cannot be compiled or rendered.
@@ -109,13 +108,13 @@ def _script(cluster: ClusterDocument, kind: Kind, roles: tuple[str, ...], given:
 
 
 def user_data(boot: Boot) -> str:
-    """User data: a shell script that leaves `boot.py`, its settings and its units, and starts them."""
+    """Return user data: a shell script that writes `boot.py`, its settings and units, and starts them."""
     watching = boot.role == "worker" and bool(boot.autoscaling_group)
     units = "caffe-spark-boot.service" + (" caffe-spark-watch.service" if watching else "")
     parts = [
         "#!/bin/sh",
         "# caffe-spark: this machine fetches its script from the bucket, checks its sha256 and joins.",
-        "# What it does: journalctl -u caffe-spark-boot, and /var/log/caffe-spark-boot.log.",
+        "# Logs: journalctl -u caffe-spark-boot, and /var/log/caffe-spark-boot.log.",
         "set -eu",
         "umask 022",
         _authorize(boot.ssh_user, boot.authorized_key) if boot.authorized_key else "",
@@ -126,7 +125,7 @@ def user_data(boot: Boot) -> str:
         _file("/etc/systemd/system/caffe-spark-watch.service", _unit("watch"), "UNIT") if watching else "",
         "systemctl daemon-reload",
         f"systemctl enable --quiet {units}",
-        # Not waited for: cloud-init has more to do, and its own limit.
+        # Do not wait: cloud-init has other work, and a time limit of its own.
         f"systemctl start --no-block {units}",
     ]
     return "\n".join(filter(None, parts)) + "\n"
@@ -154,7 +153,7 @@ def _unit(verb: Literal["join", "watch"]) -> str:
     return "\n".join(
         [
             "[Unit]",
-            f"Description={'Joins the cluster' if joins else 'Leaves the cluster in order'}",
+            f"Description={'Join the cluster' if joins else 'Leave the cluster gracefully'}",
             "After=network-online.target",
             "Wants=network-online.target",
             "StartLimitIntervalSec=3600",

@@ -1,1 +1,1 @@
-"""Shared storage: HDFS and object stores through a node, blobs from the operator's machine."""
+"""Shared storage: HDFS and object stores through the head, blob storage from the operator's machine."""

@@ -1,4 +1,4 @@
-"""A cluster's blob storage, seen from the operator's machine: small files by their path in a container."""
+"""Blob storage of a cluster, accessed from the operator's machine: small files in a container."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCHEMES: Final = ("wasb", "wasbs", "abfs", "abfss")
 _OPTIONS: Final[Mapping[str, Any]] = {
     "retry_total": 2,
     "retry_connect": 1,
-    # The client's own pauses are for programs: fifteen seconds before it asks a second time.
+    # The SDK's default waits fifteen seconds before its first retry.
     "initial_backoff": 1,
     "increment_base": 2,
     "random_jitter_range": 1,
@@ -39,43 +39,43 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "user_agent": "caffe-spark",
 }
 TRIES: Final = 20
-"""Of changing a file that others are changing."""
+"""Attempts to update a file that others update concurrently."""
 _CONTAINER_MISSING: Final = "ContainerNotFound"
-_WRONG_KEY: Final = ("AuthenticationFailed", "InvalidAuthenticationInfo")
-_KEPT_OUT: Final = "AuthorizationFailure"
-_NO_RIGHT: Final = (
+_INVALID_KEY: Final = ("AuthenticationFailed", "InvalidAuthenticationInfo")
+_FIREWALL: Final = "AuthorizationFailure"
+_NO_PERMISSION: Final = (
     azure.Denied,
-    "this login may not read and write there",
-    "Let an administrator give it the role `Storage Blob Data Contributor` on the storage account {account}.",
+    "this login may not read and write this container",
+    "Ask an administrator to grant it `Storage Blob Data Contributor` on the storage account {account}.",
 )
 _CODES: Final[Mapping[str, tuple[type[ConfigError] | type[StackError], str, str]]] = {
-    _WRONG_KEY[0]: (
+    _INVALID_KEY[0]: (
         ConfigError,
-        "the storage account does not take the stack's key for it: it was renewed, or is another's",
-        "Run {mend}, which reads it anew; on HDInsight look at `pulumi preview --stack {stack}` first: there "
-        "a renewed key means another cluster.",
+        "the storage account rejects the stack's key: it was rotated, or belongs to another account",
+        "Run {repair}, which reads the key again; on HDInsight run `pulumi preview --stack {stack}` first, "
+        "since a rotated key replaces the cluster.",
     ),
     _CONTAINER_MISSING: (
         StackError,
         "there is no such container",
-        "Run {mend}, which makes it.",
+        "Run {repair}, which creates it.",
     ),
-    "AuthorizationPermissionMismatch": _NO_RIGHT,
-    "InsufficientAccountPermissions": _NO_RIGHT,
-    _KEPT_OUT: (
+    "AuthorizationPermissionMismatch": _NO_PERMISSION,
+    "InsufficientAccountPermissions": _NO_PERMISSION,
+    _FIREWALL: (
         ConfigError,
-        "the storage account's network rules keep this machine out",
-        "Add this machine's address to the stack's `adminCidrs`, then run {mend}; an account that the stack "
-        "has not made is its owner's to open.",
+        "the storage account's network rules block this machine",
+        "Add this machine's address to the stack's `adminCidrs`, then run {repair}; for an account outside "
+        "the stack, ask its owner to allow the address.",
     ),
     "KeyBasedAuthenticationNotPermitted": (
         ConfigError,
-        "the storage account takes no keys, and the stack has one for it",
-        "Let the account take keys, or run {mend}.",
+        "the storage account does not allow key access, but the stack has a key for it",
+        "Allow key access on the account, or run {repair}.",
     ),
 }
-"""By storage's code, what is wrong and what to type."""
-_NO_NAME: Final = ("Failed to resolve", "Name or service not known", "nodename nor servname")
+"""Cause and next command by error code of the storage service."""
+_UNRESOLVED: Final = ("Failed to resolve", "Name or service not known", "nodename nor servname")
 
 
 @dataclass(frozen=True)
@@ -86,61 +86,61 @@ class Blobs:
     """Without trailing slash."""
     stack: str
     client: ContainerClient
-    mend: str
-    """The command that makes a container, or reads a key anew."""
+    repair: str
+    """The command that creates the container, or reads the key again."""
     served: bool = False
-    """Whether a server of our own stands for the account; it has no network rules."""
+    """True if the cluster's own blob server serves the account; it has no network rules."""
     keyed: bool = False
-    """Whether the account's key opens it; else it is the operator's own login."""
+    """True for access by the account key, False for access by the operator's login."""
 
     @classmethod
     def of(cls, cluster: ClusterDocument, uri: str | None = None) -> Blobs:
-        """The cluster's shared storage, or another container: the artefacts' one. Nothing is asked yet.
+        """Return the container of the cluster's shared storage, or of `uri`; sends no request.
 
         Raises:
-            ConfigError: the URI is not one of Azure's, or the account's key is no key.
+            ConfigError: the URI is not a blob storage URI, or the account key is not valid.
         """
         uri = (uri or cluster.shared_storage).rstrip("/")
-        where, stack = urlsplit(uri), cluster.stack
-        container, account = where.username or "", (where.hostname or "").split(".")[0]
-        if where.scheme not in SCHEMES or not container or not account:
+        parts, stack = urlsplit(uri), cluster.stack
+        container, account = parts.username or "", (parts.hostname or "").split(".")[0]
+        if parts.scheme not in SCHEMES or not container or not account:
             raise ConfigError(
                 uri,
-                "it is no URI of blob storage (wasbs://CONTAINER@ACCOUNT.blob.core.windows.net)",
-                f"Mend the stack's settings, then run `pulumi up --stack {stack}`.",
+                "it is not a valid blob storage URI (wasbs://CONTAINER@ACCOUNT.blob.core.windows.net)",
+                f"Fix the stack's settings, then run `pulumi up --stack {stack}`.",
             )
         storage = cluster.storage
         access = storage if isinstance(storage, Blob) and storage.account == account else None
         key = access.key.get_secret_value() if access and access.key is not None else None
         server = access.server if access else ""
-        mend = f"`fab bootstrap --stack {stack}`" if server else f"`pulumi up --refresh --stack {stack}`"
+        repair = f"`fab bootstrap --stack {stack}`" if server else f"`pulumi up --refresh --stack {stack}`"
         if (server and key is None) or (key is not None and not _is_key(key)):
-            raise ConfigError(uri, "the account's key in the stack is no key", f"Run {mend}.")
-        # By its address, a server has the account in the path and not in the host name; and an account
-        # with a hierarchical name space answers at both of its names.
-        host = (where.hostname or "").replace(".dfs.", ".blob.", 1)
+            raise ConfigError(uri, "the account key in the stack is not valid base64", f"Run {repair}.")
+        # A server addressed by IP has the account in the path, not in the host name. An account with a
+        # hierarchical namespace has both a `dfs` and a `blob` endpoint.
+        host = (parts.hostname or "").replace(".dfs.", ".blob.", 1)
         url = f"http://{server}/{account}" if server else f"https://{host}"
-        # The client finds the account's name in a host name, and not behind an address.
+        # The client derives the account name from a host name, but not from an IP address.
         credential = AzureNamedKeyCredential(account, key) if key else azure.credential()
         client = ContainerClient(url, container, credential=credential, **_OPTIONS)
-        return cls(uri, stack, client, mend, served=bool(server), keyed=key is not None)
+        return cls(uri, stack, client, repair, served=bool(server), keyed=key is not None)
 
     def url(self, path: str) -> str:
-        """The full URI of a path in the container."""
+        """Return the full URI of a path in the container."""
         return f"{self.uri}/{path.lstrip('/')}"
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None when there is no such file.
+        """Return a file's bytes; None if it does not exist.
 
         Raises:
-            ConfigError, StackError: no login, no right, a wrong key; there is no such container.
+            ConfigError, StackError: login, permission, key or container is missing or not valid.
             ServiceDown: storage cannot be reached.
         """
         with self._translate_errors(f"reading {self.url(path)}"):
             return self._read(path)[0]
 
     def write(self, path: str, data: bytes) -> None:
-        """Write a file, replacing what is there, visible at once.
+        """Write a file atomically, replacing an existing one.
 
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
@@ -149,9 +149,9 @@ class Blobs:
             self.client.upload_blob(path.lstrip("/"), data, overwrite=True)
 
     def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
-        """Replace a file's bytes (None: there is no file) by what `change` gives; None leaves it as it is.
+        """Replace a file's bytes (None if it is missing) by the result of `change`; None leaves it unchanged.
 
-        Where somebody else writes the file meanwhile, `change` is asked again, with their bytes.
+        If another writer changes the file meanwhile, `change` is called again with the new bytes.
 
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
@@ -170,18 +170,18 @@ class Blobs:
                         raise
 
     def _read(self, path: str) -> tuple[bytes | None, dict[str, Any]]:
-        """A file's bytes, and what makes a write fail where somebody else has written meanwhile."""
+        """Return a file's bytes, and upload options that fail if another writer has changed it meanwhile."""
         try:
-            found = self.client.download_blob(path.lstrip("/"))
+            blob = self.client.download_blob(path.lstrip("/"))
         except ResourceNotFoundError as error:
             if azure.code_of(error) == _CONTAINER_MISSING:
                 raise
             return None, {"overwrite": False}
-        unchanged = {"etag": found.properties.etag, "match_condition": MatchConditions.IfNotModified}
-        return found.readall(), {"overwrite": True, **unchanged}
+        unchanged = {"etag": blob.properties.etag, "match_condition": MatchConditions.IfNotModified}
+        return blob.readall(), {"overwrite": True, **unchanged}
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file.
+        """Return True if the file exists.
 
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
@@ -197,7 +197,7 @@ class Blobs:
             return True
 
     def list(self, prefix: str = "") -> list[str]:
-        """The paths of all files below a prefix, in order.
+        """Return the paths of all files below a prefix, sorted.
 
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
@@ -207,7 +207,7 @@ class Blobs:
 
     @contextmanager
     def _translate_errors(self, doing: str) -> Iterator[None]:
-        """What storage says in its own way; the rest is said as for any other service of Azure."""
+        """Translate errors of the storage service; all others as for any Azure service."""
         with azure.translate_errors(doing, self.stack):
             try:
                 yield
@@ -219,9 +219,9 @@ class Blobs:
 
 
 def upload(cluster: ClusterDocument, action: ScriptAction) -> str:
-    """Put a script where HDInsight, or its rehearsal, fetches it from; the URI. The same text is put once.
+    """Upload a script action unless its file exists with the same text; return its URI.
 
-    Its name is its content, and who else has the account's key may have written something else there.
+    The path contains the script's hash; the text is compared too, since others with the key can write.
 
     Raises:
         ConfigError, StackError, ServiceDown: as for `Blobs.read`.
@@ -242,21 +242,21 @@ def _is_key(text: str) -> bool:
 
 
 def _refusal(blobs: Blobs, error: AzureError) -> ConfigError | StackError | ServiceDown | None:
-    """What a failure of storage means; None for one that any service of Azure could have."""
-    code, said = azure.code_of(error), azure.words_of(error)
+    """Translate an error of the storage service; None for errors common to all Azure services."""
+    code, message = azure.code_of(error), azure.words_of(error)
     uri, host = blobs.uri, blobs.client.primary_hostname or ""
     if isinstance(error, ServiceRequestError):
-        if any(text in said for text in _NO_NAME):
-            why = f"no name server knows {host}: there is no such account, or this machine is offline"
-            return azure.Offline(uri, why, "Look at the account's name and at the network.")
-        why = f"it does not answer: {said}"
-        return azure.Offline(uri, why, "Run `fab doctor`; look at the server and the network between.")
-    if code in _WRONG_KEY or (blobs.served and code == _KEPT_OUT):  # Azurite's code for a wrong key
+        if any(text in message for text in _UNRESOLVED):
+            why = f"{host} cannot be resolved: there is no such account, or this machine is offline"
+            return azure.Offline(uri, why, "Check the account's name and the network.")
+        why = f"it does not answer: {message}"
+        return azure.Offline(uri, why, "Run `fab doctor`; check the server and the network in between.")
+    if code in _INVALID_KEY or (blobs.served and code == _FIREWALL):  # Azurite's code for a wrong key
         if "too old" in str(error):
             return ConfigError(uri, "this machine's clock is wrong", "Run `timedatectl set-ntp true`.")
-        # Without a key it is the login that does not count.
-        code = _WRONG_KEY[0] if blobs.keyed else ""
+        # Without a key, the login is not valid.
+        code = _INVALID_KEY[0] if blobs.keyed else ""
     if code not in _CODES:
         return None
     kind, why, fix = _CODES[code]
-    return kind(uri, why, fix.format(mend=blobs.mend, stack=blobs.stack, account=host.split(".")[0]))
+    return kind(uri, why, fix.format(repair=blobs.repair, stack=blobs.stack, account=host.split(".")[0]))

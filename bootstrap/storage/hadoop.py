@@ -1,6 +1,6 @@
-"""Shared storage through the head's `hdfs dfs`: HDFS, S3A and WASB by the same words.
+"""Shared storage through `hdfs dfs` on the head: the same commands for HDFS, S3A and WASB.
 
-A call starts a JVM on the head and takes one to two seconds, so each method is one round trip.
+A command starts a JVM on the head and takes one to two seconds, so each method is one round trip.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from bootstrap.ssh.remote import Remote, Result
 from bootstrap.storage.refusals import refusal
 
 TIMEOUT = 600.0
-"""Seconds; a gigabyte on a slow disk."""
+"""Seconds; enough for a gigabyte on a slow disk."""
 NAMENODE_HTTP = 9870
-YOUNG_S = 30
-"""A NameNode that started less than so many seconds ago is waited for: its DataNodes have yet to report."""
+STARTUP_S = 30
+"""Seconds after a NameNode's start during which we wait for its DataNodes to report."""
 _LOCK = "/run/lock/caffe-spark-storage"
-_KEPT = 9
-"""Exit status of a script that leaves storage as it is."""
+_UNCHANGED = 9
+"""Exit status of a script that leaves storage unchanged."""
 _MISSING = "No such file or directory"
 
 _STATE = """
@@ -65,28 +65,28 @@ print(base64.b64encode(data[:end]).decode(), hashlib.sha256(data[end:]).hexdiges
 
 
 class SharedStorage:
-    """The cluster's shared storage at `uri`, seen from its head as `user`."""
+    """The cluster's shared storage at `uri`, accessed on its head as `user`."""
 
     def __init__(self, head: Remote, uri: str, *, user: str = paths.JOB_USER) -> None:
         self._head, self._uri, self._user = head, uri.rstrip("/"), user
 
     def url(self, path: str) -> str:
-        """The full URL of a path, e.g. `/data/x` → `hdfs://head:9000/data/x`."""
+        """Return the full URL of a path, e.g. `/data/x` → `hdfs://head:9000/data/x`."""
         return f"{self._uri}/{path.lstrip('/')}"
 
     def exists(self, path: str) -> bool:
-        """Whether there is such a file or folder.
+        """Return True if the file or folder exists.
 
         Raises:
             ServiceDown: the storage does not answer.
         """
         result = self._run(f"dfs -test -e {self._quoted(path)}")
-        if not result.ok and (result.exit_code != 1 or _said(result)):
+        if not result.ok and (result.exit_code != 1 or _errors(result)):
             self._explain(path, result)
         return result.ok
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None when there is no such file. For small files: it comes over SSH.
+        """Return a small file's bytes, transferred over SSH; None if it does not exist.
 
         Raises:
             ServiceDown: the storage does not answer.
@@ -101,12 +101,12 @@ class SharedStorage:
         return base64.b64decode(result.stdout)
 
     def read_and_sum(self, document: str, file: str) -> tuple[bytes | None, str | None]:
-        """The bytes of a small file and the sha256 of another, in one call; None for what is not there.
+        """Return the bytes of a small file and the sha256 of another, in one call; None for a missing file.
 
         Raises:
             ServiceDown: the storage does not answer.
         """
-        # One JVM prints both, one behind the other; the first is JSON, and so says where it ends.
+        # One JVM prints both, concatenated; the first is JSON, so its end can be found.
         both = self._command(f"dfs -cat {self._quoted(document)} {self._quoted(file)}")
         result = self._head.run(
             f"f=$(mktemp); trap 'rm -f $f' EXIT; {both} >$f; code=$?\n"
@@ -121,16 +121,16 @@ class SharedStorage:
         return None if first else base64.b64decode(text), None if first or second else digest
 
     def put(self, on_head: str, path: str, *, same: str = "") -> bool:
-        """Copy a file or folder of the head to storage, replacing what is there, visible at once.
+        """Copy a file or folder of the head to storage atomically, replacing an existing one.
 
-        A folder must be readable by the storage's user. `same` names a small file in it: where storage has
-        the same bytes under that name already, the folder there is left alone, since others may read it.
+        A folder must be readable by the storage's user. `same` names a small file in it: if storage has
+        the same bytes under that name already, the folder is left unchanged, since others may be reading it.
 
         Returns:
-            Whether it was written.
+            True if it was written.
 
         Raises:
-            CommandFailed: there is no such file on the head, or storage refused it.
+            CommandFailed: the file does not exist on the head, or storage refused the write.
             ServiceDown: the storage does not answer.
         """
         source, target = shlex.quote(on_head), self._quoted(path)
@@ -138,8 +138,10 @@ class SharedStorage:
         remove = "dfs -rm -r -f -skipTrash"
         keep = ""
         if same:
-            there = self._command(f"dfs -cat {self._quoted(f'{path}/{same}')}")
-            keep = f"! {there} 2>/dev/null | cmp -s - {shlex.quote(f'{on_head}/{same}')} || exit {_KEPT}"
+            stored = self._command(f"dfs -cat {self._quoted(f'{path}/{same}')}")
+            keep = (
+                f"! {stored} 2>/dev/null | cmp -s - {shlex.quote(f'{on_head}/{same}')} || exit {_UNCHANGED}"
+            )
         return self._put(
             path,
             f"""{self._required(on_head)}
@@ -159,25 +161,25 @@ fi
         )
 
     def put_new(self, files: Sequence[tuple[str, str]]) -> bool:
-        """Copy files of the head to storage, in this order, unless the last of them is there already.
+        """Copy files of the head to storage, in this order, unless the last of them exists.
 
         Returns:
-            Whether they were written: of several callers at once, by the first.
+            True if they were written; of several concurrent callers, only the first writes.
 
         Raises:
             CommandFailed, ServiceDown: as for `put`.
         """
         last = files[-1][1]
-        lines = [f"! {self._command(f'dfs -test -e {self._quoted(last)}')} || exit {_KEPT}"]
+        lines = [f"! {self._command(f'dfs -test -e {self._quoted(last)}')} || exit {_UNCHANGED}"]
         for on_head, path in files:
             lines += [self._required(on_head), self._file(on_head, path)]
         return self._put(last, "\n".join(lines))
 
     def _put(self, path: str, script: str) -> bool:
-        """Run a script that writes; it ends with `_KEPT` where it finds that nothing is to be written."""
-        # Two at once would take each other's file aside away, and all of them start on this head.
+        """Run a script that writes, or exits with `_UNCHANGED` if nothing has to be written."""
+        # Concurrent writers would remove each other's temporary files; all of them run on this head.
         result = self._head.run(f"set -e\nexec 9>{_LOCK}; flock 9\n{script}", check=False, timeout=TIMEOUT)
-        if not result.ok and result.exit_code != _KEPT:
+        if not result.ok and result.exit_code != _UNCHANGED:
             self._explain(path, result)
         return result.ok
 
@@ -186,17 +188,17 @@ fi
         return f"[ -e {source} ] || {{ echo {source}': {_MISSING} on the head' >&2; exit 1; }}"
 
     def _file(self, on_head: str, path: str) -> str:
-        """Lines that copy one file; root opens it, so that its mode does not matter."""
-        # `-put` writes aside and renames by itself.
+        """Return shell that copies one file; root opens it, so its mode does not matter."""
+        # `-put` itself writes to a temporary name and renames.
         parent = self._quoted(path.rstrip("/").rpartition("/")[0])
         write = f"{self._command(f'dfs -put -f - {self._quoted(path)}')} <{shlex.quote(on_head)}"
         return f"{self._command(f'dfs -mkdir -p {parent}')}\n{write}"
 
     def fetch(self, path: str, on_head: str) -> None:
-        """Copy a file or folder of storage to the head, owned by root, at once.
+        """Copy a file or folder of storage to the head atomically, owned by root.
 
         Raises:
-            CommandFailed: there is no such file, or the head's disk is full.
+            CommandFailed: the file does not exist, or the head's disk is full.
             ServiceDown: the storage does not answer.
         """
         target = shlex.quote(on_head)
@@ -207,7 +209,7 @@ aside=$(mktemp -d "$(dirname {target})/.fetch-XXXXXX"); trap 'rm -rf "$aside"' E
 chown {self._user} "$aside"
 {self._command(f'dfs -get {self._quoted(path)} "$aside/got"')}
 chown -R root:root "$aside/got"
-# Somebody else may put theirs there at any moment: it is moved aside until this one stands there.
+# Another process may create the target at any moment: move it aside until ours is in place.
 tries=0
 until mv -T "$aside/got" {target} 2>/dev/null; do
     tries=$((tries + 1)); [ $tries -lt 10 ] || exec mv -T "$aside/got" {target}
@@ -221,10 +223,10 @@ done
             self._explain(path, result)
 
     def remove(self, path: str) -> None:
-        """Remove a file or folder; nothing happens when there is none.
+        """Remove a file or folder if it exists.
 
         Raises:
-            CommandFailed: storage refused it.
+            CommandFailed: storage refused the removal.
             ServiceDown: the storage does not answer.
         """
         result = self._run(f"dfs -rm -r -f -skipTrash {self._quoted(path)}")
@@ -232,32 +234,32 @@ done
             self._explain(path, result)
 
     def require_writable(self) -> None:
-        """Refuse a storage that cannot be written to; well under a second, unless its NameNode just started.
+        """Check that storage takes writes; takes well under a second, unless its NameNode just started.
 
         Raises:
             ServiceDown: the NameNode is down or in safe mode, or no DataNode is alive.
         """
-        where = urlsplit(self._uri)
-        if where.scheme != "hdfs":
-            return  # object stores have no such state; a refused write explains itself
-        host, port = where.hostname or "head", where.port or 8020
+        parts = urlsplit(self._uri)
+        if parts.scheme != "hdfs":
+            return  # object stores have no such state; errors of a write are translated
+        host, port = parts.hostname or "head", parts.port or 8020
         result = self._head.run(
-            f"{paths.ANY_PYTHON} - {shlex.quote(host)} {port} {NAMENODE_HTTP} {YOUNG_S} <<'STATE'\n"
+            f"{paths.ANY_PYTHON} - {shlex.quote(host)} {port} {NAMENODE_HTTP} {STARTUP_S} <<'STATE'\n"
             f"{_STATE}\nSTATE\n",
-            timeout=YOUNG_S + 30,
+            timeout=STARTUP_S + 30,
         )
         state, _, rest = result.stdout.strip().partition(" ")
-        again = "then the same command again"
+        again = "then rerun this command"
         if state == "down":
             raise ServiceDown(
                 self._uri,
                 f"its NameNode does not answer ({rest})",
-                f"Run `fab bootstrap`, which starts it, {again}; `fab doctor` says more.",
+                f"Run `fab bootstrap`, which starts it, {again}; `fab doctor` shows details.",
             )
         if state == "silent":
             raise ServiceDown(
                 self._uri,
-                f"its NameNode does not say its state on port {NAMENODE_HTTP} ({rest})",
+                f"its NameNode does not report its state on port {NAMENODE_HTTP} ({rest})",
                 f"Run `fab doctor`, {again}.",
             )
         live, _, free = rest.partition(" ")
@@ -265,7 +267,7 @@ done
             raise ServiceDown(
                 self._uri,
                 "no DataNode is alive",
-                f"Run `fab bootstrap`, which starts them, {again}; `fab doctor` says more.",
+                f"Run `fab bootstrap`, which starts them, {again}; `fab doctor` shows details.",
             )
         if state.lower() == "safemode":
             raise ServiceDown(
@@ -278,14 +280,14 @@ done
             raise ServiceDown(self._uri, "its disks are full", "Free space on the workers.")
 
     def _missing(self, path: str, result: Result) -> bool:
-        """Whether the command said that there is no such file."""
-        return any(_MISSING in line and self.url(path) in line for line in _said(result))
+        """Return True if the command reported this file as missing."""
+        return any(_MISSING in line and self.url(path) in line for line in _errors(result))
 
     def _quoted(self, path: str) -> str:
         return shlex.quote(self.url(path))
 
     def _command(self, words: str, *, glob: bool = False) -> str:
-        """`hdfs WORDS` as the storage's user; with `glob` the user's own shell expands the words."""
+        """Return `hdfs WORDS` as the storage's user; with `glob` that user's shell expands the words."""
         env, hdfs = paths.LOAD_PROFILE, f"{paths.HDFS} {words}"
         if glob:
             return f"({env}; runuser -u {self._user} -- sh -c {shlex.quote(hdfs)})"
@@ -295,20 +297,20 @@ done
         return self._head.run(f"{self._command(words)} </dev/null", check=False, timeout=TIMEOUT)
 
     def _explain(self, path: str, result: Result) -> NoReturn:
-        """Raise what the failure means: a storage that is down, a full disk, or the command's own words."""
+        """Raise the translated error: storage down, a refusal, a full disk, or the command's own message."""
         self.require_writable()
-        meant = refusal(self._uri, result.stderr)
-        if meant is not None:
-            raise meant
-        why = (_said(result) or [f"status {result.exit_code}"])[-1]
+        translated = refusal(self._uri, result.stderr)
+        if translated is not None:
+            raise translated
+        why = (_errors(result) or [f"status {result.exit_code}"])[-1]
         fix = "Run `fab doctor`."
         if "No space left on device" in result.stderr:
             why, fix = "No space left on device", f"Free space on {self._head.node.name}."
         raise CommandFailed(self.url(path), why, fix, exit_code=result.exit_code, output=result.tail)
 
 
-def _said(result: Result) -> list[str]:
-    """What a Hadoop command wrote to stderr, less its own warnings."""
+def _errors(result: Result) -> list[str]:
+    """Return the lines of a Hadoop command's stderr without its warnings."""
     return [
         line for line in result.stderr.splitlines() if line.strip() and not re.search(r"(^|\s)WARN\s", line)
     ]

@@ -1,7 +1,7 @@
-"""A stand-in for Azure's management interface, as far as Microsoft.HDInsight is asked by us; on loopback.
+"""Fake Azure Resource Manager on loopback, for the requests to Microsoft.HDInsight that we send.
 
-Paths, headers and documents are those that Azure CLI's own recorded tests show. What a script action does on
-each host is told by the test. Simulated: nothing runs.
+Paths, headers and documents are those of Azure CLI's recorded tests. A test sets the outcome of script
+actions on each host; nothing runs.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ LOST = 999
 
 
 Others = Callable[[str, str, str, Any], tuple[int, Any] | None]
-"""Method, path, query and body → status and document; None where it is not asked."""
+"""Method, path, query and body → status and document; None for requests that it does not handle."""
 
 
 @dataclass
 class Task:
-    """What a script does on a host: Ambari's words for it."""
+    """Outcome of a script on a host, in Ambari's terms."""
 
     status: str = "COMPLETED"
     exit_code: int = 0
@@ -50,7 +50,7 @@ class Task:
 
 @dataclass
 class Arm:
-    """The cluster, and what is to happen. A test changes it while it runs."""
+    """State of the fake cluster and its responses, which tests change."""
 
     url: str = ""
     hosts: list[str] = field(
@@ -61,18 +61,18 @@ class Arm:
     )
     state: str = "Running"
     states: list[str] = field(default_factory=list)
-    """States of the next looks, before it is `state` for good."""
+    """States returned by the next requests, before `state`."""
     errors: list[str] = field(default_factory=list)
     tasks: dict[str, Task] = field(default_factory=dict)
-    """By host, where it does anything but succeed."""
+    """Outcomes by host; success by default."""
     unreached: set[str] = field(default_factory=set)
     """Hosts that a script action leaves out."""
     joining: list[str] = field(default_factory=list)
     """Hosts that join while a script action runs."""
     leaving: set[str] = field(default_factory=set)
-    """Hosts that are gone when it ends."""
+    """Hosts that leave before it ends."""
     looks: int = 1
-    """Looks at an operation before it ends."""
+    """Number of polls before an operation ends."""
     stuck: bool = False
     """Operations never end."""
     unfetched: bool = False
@@ -86,7 +86,7 @@ class Arm:
     always: tuple[int, str, str] | None = None
     """And of every answer after them."""
     sign_in_page: bool = False
-    """Something else answers, in HTML."""
+    """Respond with an HTML page, as a captive portal does."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Method and path below the provider, of every request."""
     bodies: list[Any] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Arm:
     """Answers before the cluster does: for a subscription, and what HDInsight says of a region."""
 
     def count(self, method: str, path: str) -> int:
-        """How often it was asked so."""
+        """Return the number of such requests."""
         return sum(one == (method, path) for one in self.asked)
 
     def ran(self, name: str, uri: str, hosts: list[str], **tasks: Task) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Arm:
     def of_roles(self, roles: list[str]) -> list[str]:
         return [host for host in self.hosts if any(host.startswith(PREFIXES[role]) for role in roles)]
 
-    # ---- what the routes do
+    # ---- routes
 
     def cluster(self) -> dict[str, Any]:
         state = self.states.pop(0) if self.states else self.state
@@ -127,7 +127,7 @@ class Arm:
         }
 
     def execute(self, body: dict[str, Any]) -> str:
-        """Begin; the operation's id."""
+        """Start an operation; return its id."""
         (request,) = body["scriptActions"]
         operation = f"op-{len(self.operations)}-0"
         self.operations[operation] = {"left": self.looks, "request": request, **body}
@@ -317,12 +317,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """In silence."""
+        """Log nothing."""
 
 
 @contextmanager
 def arm_server() -> Iterator[Arm]:
-    """Start it on a free port of loopback."""
+    """Start the server on a free port of loopback."""
     arm = Arm()
     handler = type("Handler", (_Handler,), {"arm": arm})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -339,7 +339,7 @@ def arm_server() -> Iterator[Arm]:
 
 
 def closed_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a port of loopback without a listener."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     port = int(server.server_address[1])
     server.server_close()

@@ -1,6 +1,6 @@
-"""A subscription of Azure, as far as preflight and sweep ask it; behind the stand-in of `tests.cloud.arm`.
+"""Fake Azure subscription for preflight and sweep, behind the server of `tests.cloud.arm`.
 
-Documents are of the shapes that Azure's own examples of these interfaces show. Simulated: nothing is there.
+Documents have the format of Azure's own API examples.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Refusal = tuple[int, str, str]
 
 @dataclass
 class Account:
-    """What a login sees. `refuse` puts an answer of Azure's in the place of one."""
+    """Resources visible to a login; `refuse` replaces a response by an error."""
 
     subscriptions: list[dict[str, Any]] = field(
         default_factory=lambda: [
@@ -128,7 +128,7 @@ class Account:
         properties = {"computeProfile": {"roles": roles}, "quotaInfo": {"coresUsed": 46}}
         return self.add(group, "Microsoft.HDInsight/clusters", name, properties=properties, **more)
 
-    # ---- what it answers
+    # ---- responses
 
     def __call__(self, method: str, path: str, query: str, body: Any) -> tuple[int, Any] | None:
         self.asked.append((method, path))

@@ -1,4 +1,4 @@
-"""A bare node made into a machine of the cloud: it has instance metadata, a role, and user data.
+"""A bare node as a machine of the cloud: it has instance metadata, a role, and user data.
 
 Simulated: the metadata service, and cloud-init, which would run the user data. All that they start is real.
 """

@@ -1,4 +1,4 @@
-"""A stand-in for the instance metadata service (IMDSv2), run in a node: `metadata_service.py FILE ADDRESS`.
+"""Fake instance metadata service (IMDSv2), run in a node: `metadata_service.py FILE ADDRESS`.
 
 FILE is a JSON object, path below /latest/meta-data/ → text; it is read at each request, so that a test can
 make the cloud change its mind. Without a token every answer is 401, as where http_tokens is `required`.

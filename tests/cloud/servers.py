@@ -1,4 +1,4 @@
-"""Servers that stand for the cloud's, on the address by which a stack's nodes reach this machine.
+"""Local servers in place of the cloud's, on the address by which a stack's nodes reach this machine.
 
 The S3 server is a real one (versitygw), and so is the blob server (Azurite). The Auto Scaling service only
 notes what it is asked: simulated.
@@ -41,7 +41,7 @@ ACCOUNT_KEY = base64.b64encode(b"a stand-in for a storage account's key, 64 byte
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """An S3 server with one bucket; objects lie in `folder` as files."""
+    """An S3 server with one bucket; objects are files in `folder`."""
 
     endpoint: str
     bucket: str
@@ -60,7 +60,7 @@ class ObjectStore:
 
 @contextmanager
 def object_store(address: str, port: int, folder: Path, bucket: str) -> Iterator[ObjectStore]:
-    """Start versitygw; the bucket is made where it is not there."""
+    """Start versitygw, and create the bucket if it is missing."""
     binary = ensure(ROOT, state_folder(ROOT) / "log" / "s3-server.log")
     (folder / bucket).mkdir(parents=True, exist_ok=True)
     log = (folder.parent / f"{folder.name}.log").open("a")
@@ -81,7 +81,7 @@ def object_store(address: str, port: int, folder: Path, bucket: str) -> Iterator
 
 @dataclass
 class ScalingService:
-    """Notes every query, with the service and region that its signature is for."""
+    """Handler that records every query, with the service and region of its signature."""
 
     url: str = ""
     asked: list[dict[str, str]] = field(default_factory=list)
@@ -89,7 +89,7 @@ class ScalingService:
 
 @contextmanager
 def scaling_service(address: str) -> Iterator[ScalingService]:
-    """Start it on a free port of `address`."""
+    """Start the server on a free port of `address`."""
     service = ScalingService()
 
     class Handler(BaseHTTPRequestHandler):
@@ -132,7 +132,7 @@ class BlobServer:
 
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobServer]:
-    """A blob server on a free port of loopback, for all tests; skipped where there is none to start."""
+    """A blob server on a free port of loopback, for all tests; skipped if none is installed."""
     if not azurite_tool.folder(ROOT).exists():
         pytest.skip(
             "no blob server here: `python -m tools.azurite` installs it, and `make test` does so first"

@@ -1,4 +1,4 @@
-"""A stack of its own for the tests of the real path: real engine, nodes, compiler, HDFS, Spark and MNIST.
+"""A stack for the end-to-end tests: real engine, nodes, compiler, HDFS, Spark and MNIST.
 
 Commands run as a user types them, in processes of their own. The caches that a user would have are empty
 here: what passes does not lean on an earlier run. Only the base image, which is content-addressed, may be
@@ -31,7 +31,7 @@ SUBNET = "10.89.93.0/24"
 
 @dataclass
 class Said:
-    """What a command left."""
+    """Result of a command."""
 
     code: int
     output: str
@@ -84,7 +84,7 @@ class Stack:
         return resolve(load_cluster(ROOT, self.name, self.env), Console())
 
     def on(self, node: str, script: str) -> str:
-        """What a script prints that the engine runs on a node, beside SSH and behind our back."""
+        """Run a script on a node through the container engine, without SSH; return its output."""
         return subprocess.run(
             ["podman", "exec", "-i", f"caffe-spark-{self.name}-{node}", "sh", "-s"],
             input=script,
@@ -96,7 +96,7 @@ class Stack:
 
 @dataclass
 class Submitted:
-    """A `fab submit-mnist` that runs beside the test."""
+    """A `fab submit-mnist` that runs in parallel to the test."""
 
     process: subprocess.Popen[str]
     out: Path
@@ -108,7 +108,7 @@ class Submitted:
 
 @contextmanager
 def long_job(stack: Stack, folder: Path) -> Iterator[Submitted]:
-    """A job of many iterations, which has begun to train; whoever follows it is ended at the end."""
+    """A job of many iterations that has begun to train; its follower is ended at the end."""
     out = folder / "submit"
     with out.open("w") as file:
         process = subprocess.Popen(
@@ -137,7 +137,7 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = 120) -> No
 
 
 def results_of(said: Said) -> Path:
-    """The folder that submit-mnist says it brought the results to."""
+    """Return the folder of results that submit-mnist printed."""
     found = [line for line in said.output.splitlines() if "results/" in line]
     assert found, said.output
     name = found[-1].split("results/")[1].split("/")[0].split()[0].strip("`.")
@@ -146,7 +146,7 @@ def results_of(said: Said) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack's settings; nothing exists yet. Whatever is left at the end is destroyed."""
+    """The stack's settings; nothing exists yet. Remaining resources are destroyed at the end."""
     folder = tmp_path_factory.mktemp("e2e")
     (folder / "state").mkdir()
     passphrase = folder / "passphrase"

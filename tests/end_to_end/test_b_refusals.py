@@ -1,4 +1,4 @@
-"""What is refused: one line that says what was given, why it fails and what to type; and nothing changed."""
+"""Refusals: one line with the input, the cause and the next command; nothing is changed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def jobs_in_storage(stack: Stack) -> str:
 
 
 def assert_refused(said: Said, *words: str) -> None:
-    """It failed, in one line that holds these words, without a traceback."""
+    """Assert a failure in one line with these words, without a traceback."""
     assert said.code == 1, said.output
     assert "Traceback" not in said.output
     flat = " ".join(said.output.split())
@@ -45,7 +45,7 @@ def unit_stopped(stack: Stack, node: str, unit: str) -> Iterator[None]:
 
 @pytest.fixture
 def spec_folder(tmp_path: Path) -> Path:
-    """A copy of the job specifications, to be spoilt."""
+    """A copy of the job specifications, to be corrupted."""
     shutil.copytree(SPECS, tmp_path / "specs")
     return tmp_path / "specs"
 

@@ -1,4 +1,4 @@
-"""What heals by typing the same commands again: a lost worker, a damaged artefact, a lost framework."""
+"""Recovery by rerunning the same commands: a lost worker, a damaged artefact, a lost framework."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HDFS = "su -s /bin/sh spark -c '/opt/hadoop/bin/hdfs dfs {}'"
 
 
 def started(stack: Stack, node: str) -> str:
-    """When the node's container was created."""
+    """Return the creation time of the node's container."""
     return subprocess.run(
         ["podman", "inspect", "-f", "{{.Created}}", f"caffe-spark-{stack.name}-{node}"],
         stdout=subprocess.PIPE,
@@ -24,7 +24,7 @@ def started(stack: Stack, node: str) -> str:
 
 
 def test_a_damaged_artefact_is_refused_named_and_replaced(stack: Stack, trained: Said) -> None:
-    """The copy in shared storage is spoilt; a node that lost Caffe must not take it."""
+    """Corrupt the copy in shared storage; a node without Caffe must not install it."""
     key = stack.on("head", "basename $(readlink /opt/caffe)").strip()
     where = f"/frameworks/caffe/{key}"
     name = stack.on("head", HDFS.format(f"-ls -C {where}")).split()

@@ -133,7 +133,7 @@ def group_cluster(s3_stack: Stack) -> Cluster:
 
 @pytest.fixture(scope="module")
 def machine(s3_stack: Stack) -> Machine:
-    """A bare node on the stack's network, with instance metadata; `pulumi destroy` takes it away, too."""
+    """A bare node on the stack's network, with instance metadata; `pulumi destroy` removes it too."""
     labels = tags.labels(NAME, str(Path.cwd() / "infra"))
     host_key = SshKeyProvider().create({"purpose": "w3"}).outs
     cluster = s3_stack.cluster()
@@ -185,7 +185,7 @@ def booting(cluster: Cluster, store: ObjectStore, scaling_url: str, *, sha256: s
 
 
 def report_of(machine: Machine, store: ObjectStore) -> Report | None:
-    """What the machine says of itself."""
+    """Return the machine's report."""
     file = store.folder / BUCKET / paths.NODES / f"{ROLE_ID}:{machine.instance}" / "node.json"
     return Report.model_validate_json(file.read_text()) if file.exists() else None
 
@@ -201,7 +201,7 @@ def master_lists(stack: Stack) -> dict[str, str]:
     return {worker["host"]: worker["state"] for worker in shown["workers"]}
 
 
-def test_a_machine_joins_with_nobodys_help_and_leaves_in_order(
+def test_a_machine_joins_by_itself_and_leaves_gracefully(
     s3_stack: Stack, trained_from_s3: Said, store: ObjectStore, group_cluster: Cluster, machine: Machine
 ) -> None:
     with scaling_service(GATEWAY) as scaling:
@@ -241,7 +241,7 @@ def test_a_machine_joins_with_nobodys_help_and_leaves_in_order(
         left = report_of(machine, store)
         assert left is not None
         assert left.state == "left"
-        assert "takes this spot instance back" in left.said
+        assert "reclaims this spot instance" in left.said
         assert "CoarseGrainedExecutorBackend" not in machine.run("ps -eo args")
 
 
@@ -263,7 +263,7 @@ def test_a_script_with_another_sum_is_not_run(
         machine.run("systemctl stop caffe-spark-boot")
 
 
-# ---- what is refused
+# ---- refusals
 
 
 def test_a_wrong_key_is_one_line(s3_stack: Stack, trained_from_s3: Said) -> None:

@@ -72,7 +72,7 @@ def console() -> Console:
 
 
 def manager(stack: Stack, path: str) -> dict[str, dict[str, list[dict[str, str]]]]:
-    """What YARN's ResourceManager says."""
+    """Return the response of YARN's ResourceManager."""
     said = stack.on("head", f"curl -s --noproxy '*' http://head:8088/ws/v1/cluster/{path}")
     return json.loads(said)  # type: ignore[no-any-return]
 
@@ -170,7 +170,7 @@ def test_a_running_job_is_seen_followed_and_killed_without_a_trace(
     assert "ended already: killed" in yarn_stack.fab("kill", name).output
 
 
-def test_a_refusal_of_the_driver_is_told_in_its_own_words(
+def test_a_refusal_of_the_driver_is_reported_in_its_own_words(
     yarn_stack: Stack, trained_on_yarn: Said, tmp_path: Path
 ) -> None:
     spec = _spec(tmp_path, batch=100_000)
@@ -178,7 +178,9 @@ def test_a_refusal_of_the_driver_is_told_in_its_own_words(
     assert_refused(said, "Insufficient training data", "60000 training records")
 
 
-def test_a_resource_manager_that_is_down_is_told_in_seconds(yarn_stack: Stack, trained_on_yarn: Said) -> None:
+def test_a_resource_manager_that_is_down_is_reported_within_seconds(
+    yarn_stack: Stack, trained_on_yarn: Said
+) -> None:
     from jobs.backends.yarn import YarnBackend
     from jobs.spec import JobSpec
 
@@ -219,7 +221,7 @@ def action(name: str, *lines: str, **rest: object) -> ScriptAction:
     return ScriptAction(name, text, **rest)  # type: ignore[arg-type]
 
 
-def test_a_script_runs_as_root_on_the_named_roles_side_by_side(yarn_stack: Stack, console: Console) -> None:
+def test_a_script_runs_as_root_on_the_named_roles_in_parallel(yarn_stack: Stack, console: Console) -> None:
     slow = action(
         "who", 'mkdir -p /run/who; echo "$(id -un) $1" >/run/who/am-i; sleep 3', parameters="one 'two three'"
     )
@@ -268,7 +270,7 @@ def test_a_script_is_ended_at_the_limit(yarn_stack: Stack, console: Console) -> 
     assert "sleep 600" not in yarn_stack.on("head", "ps -eo args")
 
 
-def test_a_node_lost_during_an_action_is_told_and_the_others_finish(
+def test_a_node_lost_during_an_action_is_reported_and_the_others_finish(
     yarn_stack: Stack, console: Console
 ) -> None:
     # The unit's own end without a status is what a reboot leaves.
@@ -296,10 +298,10 @@ def test_a_node_that_joins_later_gets_what_persists(yarn_stack: Stack, console: 
     assert "1 completed" in listed
 
 
-# ---- what is refused
+# ---- refusals
 
 
-def test_a_wrong_account_key_is_told_in_one_line(yarn_stack: Stack, trained_on_yarn: Said) -> None:
+def test_a_wrong_account_key_is_reported_in_one_line(yarn_stack: Stack, trained_on_yarn: Said) -> None:
     file = "/etc/hadoop/conf/wasb-key.xml"
     yarn_stack.on("head", f"cp -p {file} /root/key.xml; sed -i 's#<value>...#<value>AAA#' {file}")
     try:

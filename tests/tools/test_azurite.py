@@ -1,4 +1,4 @@
-"""The blob server of the tests: which packages, and that a failed installation leaves nothing behind."""
+"""Blob server of the tests: its pins, and a failed installation that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_other_pins_have_another_folder(tmp_path: Path) -> None:
     assert azurite.folder(tmp_path) != before
 
 
-def test_what_cannot_be_downloaded_is_told_and_leaves_nothing_that_counts(
+def test_a_failed_download_is_reported_and_leaves_no_installation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(title: str, *_: object, **__: object) -> None:
@@ -55,7 +55,7 @@ def test_what_cannot_be_downloaded_is_told_and_leaves_nothing_that_counts(
     assert list(azurite.folder(tmp_path).parent.iterdir()) == []
 
 
-def test_two_who_install_it_at_once_both_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_concurrent_installations_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def installs(title: str, argv: list[str], **rest: object) -> None:
         time.sleep(0.05)
         if "--target" in argv:

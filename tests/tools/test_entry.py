@@ -1,4 +1,4 @@
-"""What a newcomer types: make, activate. The shells are real; the environment is a copy without a set-up."""
+"""Entry points `make` and `activate`, under real shells in a copy of the checkout without a set-up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def set_up(checkout: Path) -> None:
-    """Makes the copy look set up: its `python -m tools.environment` answers with one variable."""
+    """Make the copy look set up: its `python -m tools.environment` answers with one variable."""
     python = checkout / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text("#!/bin/sh\necho \"export ANSWER='from $PWD'\"\n")
@@ -54,7 +54,7 @@ def test_activate_works_from_any_folder(
     assert said.stdout.strip() == f"from {checkout}"
 
 
-def test_a_shell_that_cannot_find_the_folder_says_where_to_go(
+def test_a_shell_that_cannot_find_the_folder_names_it(
     checkout: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     said = shell("dash", f". {checkout}/activate", tmp_path_factory.mktemp("elsewhere"))
@@ -63,7 +63,7 @@ def test_a_shell_that_cannot_find_the_folder_says_where_to_go(
 
 
 @pytest.mark.parametrize("name", ["bash", "dash", "zsh"])
-def test_activate_before_setup_says_what_to_type(checkout: Path, name: str) -> None:
+def test_activate_before_setup_names_the_next_command(checkout: Path, name: str) -> None:
     said = shell(name, ". ./activate", checkout)
     assert said.returncode == 1
     assert "make setup" in said.stderr
@@ -90,7 +90,7 @@ def test_a_full_disk_is_refused_before_anything_is_installed(
     assert not (tmp_path / ".venv").exists()
 
 
-def test_setup_without_a_fitting_python_says_what_to_install(tmp_path: Path) -> None:
+def test_setup_without_a_recent_python_names_the_package_to_install(tmp_path: Path) -> None:
     """A PATH with a shell's own tools, an old python3, and no apt-get."""
     (tmp_path / "tools").mkdir()
     shutil.copy(ROOT / "tools" / "setup.sh", tmp_path / "tools")
@@ -110,4 +110,4 @@ def test_setup_without_a_fitting_python_says_what_to_install(tmp_path: Path) -> 
         check=False,
     )
     assert said.returncode == 1
-    assert said.stderr.startswith("Python: none here is 3.10 or newer")
+    assert said.stderr.startswith("Python: this machine has no Python 3.10")

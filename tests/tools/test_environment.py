@@ -1,4 +1,4 @@
-"""What `pulumi` and `fab` are told, and that nothing of the user's is overwritten."""
+"""Environment of `pulumi` and `fab`, which keeps the user's variables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tools.environment import (
 
 
 def select(root: Path, home: Path, stack: str, backend: str) -> None:
-    """Records a selection as the CLI does."""
+    """Record a selection as the CLI does."""
     folder = home / ".pulumi" / "workspaces"
     folder.mkdir(parents=True, exist_ok=True)
     digest = sha1(str(root / "Pulumi.yaml").encode()).hexdigest()
@@ -90,14 +90,14 @@ def test_a_selection_counts_for_its_backend_and_folder_only(tmp_path: Path) -> N
     assert selected_stack(tmp_path / "elsewhere", env) is None
 
 
-def test_an_unreadable_selection_is_no_selection(tmp_path: Path) -> None:
+def test_an_unreadable_selection_is_ignored(tmp_path: Path) -> None:
     select(tmp_path, tmp_path, "prod", "file://x")
     for record in (tmp_path / ".pulumi" / "workspaces").iterdir():
         record.write_text("{")
     assert selected_stack(tmp_path, {"HOME": str(tmp_path), "PULUMI_BACKEND_URL": "file://x"}) is None
 
 
-def test_the_passphrase_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_the_passphrase_is_created_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     prepare(tmp_path, {})
     path = passphrase_file(tmp_path)
     first = path.read_text()
@@ -135,7 +135,7 @@ def test_the_shell_gets_what_differs_and_odd_characters_survive(tmp_path: Path) 
     assert "HOME=" not in lines.replace("PYTHONHOME", "")
 
 
-def test_the_summary_is_one_line_and_tells_no_secret(tmp_path: Path) -> None:
+def test_the_summary_is_one_line_without_secrets(tmp_path: Path) -> None:
     given = {"HOME": str(tmp_path), "PATH": "/bin", "PULUMI_CONFIG_PASSPHRASE": "correct horse"}
     said = summary(tmp_path, environment(tmp_path, given))
     assert "\n" not in said

@@ -1,4 +1,4 @@
-"""Which Go builds the CLI; an old one is enough to fetch a newer one."""
+"""Choice of the Go that builds the CLI; an old one fetches a newer toolchain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_versions_are_read(text: str, version: tuple[int, int, int] | None) -> N
     assert parse_version(text) == version
 
 
-def test_the_modules_say_which_go_they_want() -> None:
+def test_the_required_version_is_read_from_go_mod() -> None:
     assert wanted_version("module x\n\ngo 1.25.11\n\nrequire y v1.2.3\n") == WANTED
 
 
@@ -37,7 +37,7 @@ def test_the_first_that_is_recent_enough_is_taken_else_the_newest() -> None:
     assert newest([], WANTED) is None
 
 
-def test_a_recent_go_stays_as_it_is_and_a_fair_one_switches_by_itself() -> None:
+def test_a_recent_go_is_used_as_it_is_and_an_older_one_switches_by_itself() -> None:
     assert prepare(Go("go", (1, 26, 0)), WANTED) == ("go", {"GOTOOLCHAIN": "local"})
     assert prepare(Go("go", (1, 22, 0)), WANTED) == ("go", {"GOTOOLCHAIN": "auto"})
 
@@ -53,13 +53,13 @@ def test_an_old_go_downloads_the_toolchain_and_makes_it_executable(tmp_path: Pat
     assert (toolchain / "pkg/tool/linux_amd64/compile").stat().st_mode & 0o100
 
 
-def test_an_old_go_that_cannot_download_says_what_to_install(tmp_path: Path) -> None:
+def test_an_old_go_without_a_download_names_the_version_to_install(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match=r"1\.19\.8.*older than 1\.25\.11.*Install Go 1\.25\.11"):
         prepare(old_go(tmp_path, "exit 1"), WANTED)
 
 
 def old_go(folder: Path, download: str) -> Go:
-    """A stand-in for Go 1.19."""
+    """A fake Go 1.19."""
     path = folder / "go"
     system = '"env GOOS") echo linux;; "env GOARCH") echo amd64;;'
     body = f'case "$1 $2" in {system} "mod download") {download};; esac'

@@ -1,4 +1,4 @@
-"""Which packages are asked for on which distribution, and which of them are missing."""
+"""Required packages by distribution, and detection of missing ones."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_distribution_gets_an_engine_an_image_maker_and_go(os_release: str
     assert ("netavark" in named["engine"]) == (os_release != JAMMY)
 
 
-def test_only_what_is_neither_installed_nor_stood_for_is_missing() -> None:
+def test_only_packages_neither_installed_nor_substituted_are_missing() -> None:
     asked = [Package.parse(text) for text in ("git:git", "podman:podman", "ca-certificates", "x:/a/file")]
     assert missing(asked, {"ca-certificates"}, {"git"}.__contains__) == ["podman", "x"]
     assert missing(asked, {"x", "podman", "git", "ca-certificates"}, lambda _: False) == []
@@ -56,7 +56,7 @@ def test_without_apt_the_error_names_the_packages(monkeypatch: pytest.MonkeyPatc
         packages.install(["podman", "runc"], tmp_path / "log")
 
 
-def test_without_root_or_sudo_the_error_says_what_to_type(
+def test_without_root_or_sudo_the_error_names_the_next_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     command(tmp_path, "apt-get", "exit 1")
@@ -66,7 +66,7 @@ def test_without_root_or_sudo_the_error_says_what_to_type(
         packages.install(["podman"], tmp_path / "log")
 
 
-def test_a_failing_apt_is_told_in_one_line_with_the_log(
+def test_a_failing_apt_is_reported_in_one_line_with_the_log(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command(tmp_path, "apt-get", 'echo "E: Unable to locate package podman"; exit 100')
@@ -76,7 +76,7 @@ def test_a_failing_apt_is_told_in_one_line_with_the_log(
         packages.install(["podman"], tmp_path / "log")
     assert "Unable to locate" in capsys.readouterr().err
     assert str(tmp_path / "log") in str(raised.value)
-    assert raised.value.fix == "Run `apt-get install podman`, then the same command again."
+    assert raised.value.fix == "Run `apt-get install podman`, then rerun the command."
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_docker_is_taken_where_it_works_and_podman_is_missing(
     assert packages.engine_groups(os.environ) == groups
 
 
-def test_what_stands_for_a_package_is_found_where_users_do_not_look(
+def test_substitutes_are_found_in_system_folders_off_the_users_path(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     command(tmp_path / "sbin", "runc", "exit 0")

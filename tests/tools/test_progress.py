@@ -1,4 +1,4 @@
-"""Long commands: a full log, the last lines when they fail, and no secret kept from either."""
+"""Long commands: a full log, and the last lines on failure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_output_goes_to_the_log_and_its_end_to_the_line(
     assert "hello" not in shown
 
 
-def test_a_failure_shows_the_last_lines_and_says_where_the_rest_is(
+def test_a_failure_shows_the_last_lines_and_the_path_of_the_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "log"
@@ -38,7 +38,7 @@ def test_a_failure_shows_the_last_lines_and_says_where_the_rest_is(
     assert "50" not in shown
 
 
-def test_a_command_that_is_not_there_is_an_expected_failure(tmp_path: Path) -> None:
+def test_a_missing_command_is_an_expected_failure(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="no such command"):
         run("nothing", ["no-such-command-anywhere"], log=tmp_path / "log", fix="Install it.")
 

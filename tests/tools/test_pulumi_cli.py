@@ -1,4 +1,4 @@
-"""Which Pulumi CLI is taken, and when one is downloaded or built."""
+"""Choice of the Pulumi CLI, and its download or build."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_first_that_is_recent_and_runs_python_is_chosen() -> None:
     assert choose([]) is None
 
 
-def test_every_cli_on_the_path_is_looked_at(tmp_path: Path) -> None:
+def test_every_cli_on_the_path_is_examined(tmp_path: Path) -> None:
     cli(tmp_path / "old", "v3.10.0")
     cli(tmp_path / "new", "v3.260.0")
     cli(tmp_path / "broken", "", status=1)
@@ -62,7 +62,7 @@ def test_go_builds_it_where_nothing_can_be_downloaded(
     assert made == ["built"], "the second run has nothing to do"
 
 
-def test_what_was_built_from_other_pins_is_built_again(
+def test_a_build_from_other_pins_is_replaced(
     root: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulumi_cli, "_download", lambda *_: False)
@@ -93,7 +93,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def made(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was done to get a CLI; doing it puts a small stand-in in place."""
+    """Record of downloads and builds; each puts a fake CLI in place."""
     done: list[str] = []
 
     def download(*_: object) -> bool:
@@ -111,7 +111,7 @@ def made(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def cli(folder: Path, version: str, status: int = 0) -> None:
-    """A stand-in that knows its version, with a language host beside it."""
+    """Write a fake CLI with a version and a language host."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("pulumi", "pulumi-language-python"):
         (folder / name).write_text(f"#!/bin/sh\necho {version}\nexit {status}\n")

@@ -1,4 +1,4 @@
-"""Stacks that have a file are made once, dev is selected, and git does not see their salts."""
+"""Stacks with a file are created once, dev is selected, and git does not see their salts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ SALT = "encryptionsalt: v1:abc=:v1:def:ghi==\n"
 @pytest.mark.parametrize(
     ("known", "said", "did"),
     [
-        ([], "dev selected, made: dev", ["stack init dev --no-select", "stack select dev"]),
+        ([], "dev selected, created: dev", ["stack init dev --no-select", "stack select dev"]),
         ([("dev", True)], "dev selected", []),
         ([("dev", False)], "dev selected", ["stack select dev"]),
-        ([("prod", True)], "prod selected, made: dev", ["stack init dev --no-select"]),
+        ([("prod", True)], "prod selected, created: dev", ["stack init dev --no-select"]),
         ([("prod", True), ("dev", False)], "prod selected", []),
     ],
 )
@@ -38,22 +38,22 @@ def test_every_stack_that_has_a_file_is_made(tmp_path: Path) -> None:
         (tmp_path / f"Pulumi.{name}.yaml").write_text(COMMITTED)
     (tmp_path / "Pulumi.yaml").write_text("name: caffe-spark\n")
     env, calls = pulumi(tmp_path, [{"name": "dev", "current": True}])
-    assert ensure(tmp_path, env, {}) == "dev selected, made: aws-eu-west-1"
+    assert ensure(tmp_path, env, {}) == "dev selected, created: aws-eu-west-1"
     assert calls()[1:] == ["stack init aws-eu-west-1 --no-select"]
 
 
-def test_a_file_that_git_does_not_track_is_somebody_elses_matter(checkout: Path) -> None:
+def test_an_untracked_stack_file_is_ignored(checkout: Path) -> None:
     (checkout / "Pulumi.e2e.yaml").write_text(COMMITTED)
     assert stacks(checkout) == ["dev"]
 
 
-def test_a_backend_out_of_reach_is_told_and_does_not_stop_setup(tmp_path: Path) -> None:
+def test_an_unreachable_backend_is_reported_and_does_not_stop_setup(tmp_path: Path) -> None:
     env, _ = pulumi(tmp_path, [], status=1)
     given = {"PULUMI_BACKEND_URL": "s3://team"}
-    assert ensure(tmp_path, {**env, **given}, given) == "unknown: s3://team says: error: no access"
+    assert ensure(tmp_path, {**env, **given}, given) == "unknown: s3://team: error: no access"
 
 
-def test_no_cli_is_told_and_does_not_stop_setup(tmp_path: Path) -> None:
+def test_a_missing_cli_is_reported_and_does_not_stop_setup(tmp_path: Path) -> None:
     env = {"PATH": str(tmp_path), "PULUMI_BACKEND_URL": "s3://team", "HOME": str(tmp_path)}
     assert "no answer" in ensure(tmp_path, env, {})
 
@@ -106,7 +106,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def pulumi(folder: Path, known: list[dict[str, object]], status: int = 0):
-    """A stand-in for the CLI that knows these stacks and writes down how it is called."""
+    """Write a fake CLI with these stacks, which records its calls."""
     script = folder / "pulumi"
     answer = "echo 'error: no access' >&2" if status else f"echo '{json.dumps(known)}'"
     script.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\n{answer}\nexit {status}\n')

@@ -1,4 +1,4 @@
-"""What .venv is rebuilt for, and what is skipped; pip itself is a stand-in."""
+"""Rebuilt and skipped parts of .venv, with a fake pip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ran(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Titles of the commands run; making the environment leaves a python there."""
+    """Titles of the commands run; creating the environment writes a python."""
     titles: list[str] = []
 
     def run(title: str, argv: list[str], **_: object) -> None:
@@ -54,9 +54,7 @@ def test_the_second_run_does_nothing(root: Path, ran: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("file", "again"), [("requirements.lock", ALL[1:]), ("pyproject.toml", ALL[3:])])
-def test_only_what_a_change_concerns_is_done_again(
-    root: Path, ran: list[str], file: str, again: list[str]
-) -> None:
+def test_only_the_changed_part_is_repeated(root: Path, ran: list[str], file: str, again: list[str]) -> None:
     venv.ensure(root, root / "log")
     ran.clear()
     (root / file).write_text("changed")
@@ -64,7 +62,7 @@ def test_only_what_a_change_concerns_is_done_again(
     assert ran == again
 
 
-def test_an_interrupted_run_is_taken_up(root: Path, ran: list[str]) -> None:
+def test_an_interrupted_run_is_resumed(root: Path, ran: list[str]) -> None:
     failing["title"] = "the project, editable"
     with pytest.raises(KeyboardInterrupt):
         venv.ensure(root, root / "log")
@@ -89,7 +87,7 @@ def test_an_interrupted_change_of_packages_is_not_taken_for_done(root: Path, ran
 
 
 @pytest.mark.parametrize("damage", ["moved", "no python", "stamp unreadable"])
-def test_an_environment_that_cannot_work_is_made_anew(root: Path, ran: list[str], damage: str) -> None:
+def test_a_broken_environment_is_recreated(root: Path, ran: list[str], damage: str) -> None:
     venv.ensure(root, root / "log")
     stamp = root / ".venv" / "caffe-spark.json"
     if damage == "moved":

@@ -1,11 +1,10 @@
-"""Brings a machine into its cluster with nobody's help. Runs as root from user data; standard library only.
+"""Self-provisioning of a machine. Runs as root from user data; standard library only.
 
     boot.py join    fetch this machine's script, check its sha256, run it; then the framework; report
-    boot.py watch   leave in order when the cloud is about to take this machine away
+    boot.py watch   leave gracefully when the cloud is about to terminate this machine
 
 Settings are in /etc/caffe-spark/boot.json (see bootstrap.join.user_data.Boot). Credentials are those of the
-machine's own role, asked of the instance metadata service (IMDSv2) each time: in no file and in no argument
-list.
+instance role, read from the instance metadata service (IMDSv2) for each request and never stored.
 """
 
 import datetime
@@ -31,16 +30,16 @@ LOCK = "/run/caffe-spark/lock"
 CURRENT = "cluster/framework/current.json"
 TRIES, PAUSE = 3, 20
 PATIENCE = 900
-"""Seconds to wait for what `pulumi up` is still putting into the bucket."""
+"""Seconds to wait for files that `pulumi up` is still uploading."""
 POLL = 5
 LEAVING = 80
-"""Seconds that executors get to end: two minutes' notice, less what reporting takes."""
+"""Seconds for executors to end: the two minutes' notice, less the time of reporting."""
 
 
 def metadata(path: str, method: str = "GET", headers: Optional[Dict[str, str]] = None) -> Optional[str]:
-    """The instance metadata service's answer; None where it has none (404)."""
+    """Return a response of the instance metadata service; None for 404."""
     url = "{}/latest/{}".format(setting("metadata"), path)
-    # Never through a proxy: it would answer with a role of its own.
+    # Never through a proxy, which would return its own metadata.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, method=method, headers=headers or {})
     try:
@@ -52,7 +51,7 @@ def metadata(path: str, method: str = "GET", headers: Optional[Dict[str, str]] =
 
 
 def instance(path: str) -> str:
-    """An entry of the instance's metadata, by IMDSv2; empty where there is none."""
+    """Return an entry of the instance metadata, by IMDSv2; empty if it does not exist."""
     token = metadata("api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "300"})
     return metadata("meta-data/" + path, headers={"X-aws-ec2-metadata-token": token or ""}) or ""
 
@@ -66,12 +65,12 @@ def setting(name: str, _read: Dict[str, str] = {}) -> str:  # read once
 
 def credentials() -> Dict[str, str]:
     role = instance("iam/security-credentials/").split()[0]
-    found: Dict[str, str] = json.loads(instance("iam/security-credentials/" + role))
-    return found
+    keys: Dict[str, str] = json.loads(instance("iam/security-credentials/" + role))
+    return keys
 
 
 def call(service: str, url: str, method: str = "GET", body: bytes = b"") -> Optional[bytes]:
-    """A request signed by Signature Version 4; the answer's bytes, None for what is not there (404).
+    """Send a request signed by Signature Version 4; return the response's bytes, None for 404.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     """
@@ -113,23 +112,23 @@ def stored(key: str) -> str:
 
 
 def fetch(key: str, sha256: str, patience: int = PATIENCE) -> bytes:
-    """A file of the bucket, whose sha256 is known from elsewhere."""
+    """Return a file of the bucket after checking its sha256."""
     end = time.time() + patience
     while True:
-        found = call("s3", stored(key))
-        if found is not None:
+        data = call("s3", stored(key))
+        if data is not None:
             break
         if time.time() > end:
             raise RuntimeError("{} is not in the bucket after {} s".format(key, patience))
         time.sleep(POLL)
-    got = hashlib.sha256(found).hexdigest()
+    got = hashlib.sha256(data).hexdigest()
     if got != sha256:
         raise RuntimeError("{} has sha256 {}, expected {}: it is not run".format(key, got, sha256))
-    return found
+    return data
 
 
 def run(script: bytes, title: str) -> None:
-    """Run a script that may be run again; its last line where it fails in spite of that."""
+    """Run an idempotent script with retries; raise its last lines if all attempts fail."""
     os.makedirs(os.path.dirname(LOCK), mode=0o700, exist_ok=True)
     with tempfile.NamedTemporaryFile(suffix=".sh") as file:
         file.write(script)
@@ -137,7 +136,7 @@ def run(script: bytes, title: str) -> None:
         for attempt in range(TRIES):
             say("{}, attempt {} of {}".format(title, attempt + 1, TRIES))
             start = os.path.getsize(LOG) if os.path.exists(LOG) else 0
-            # The lock that the operator's own commands wait for.
+            # The operator's commands take the same lock.
             with open(LOG, "ab") as log:
                 code = subprocess.call(
                     ["flock", "-o", LOCK, "sh", file.name], stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -158,19 +157,19 @@ def say(text: str) -> None:
 
 
 def report(state: str, said: str = "", framework: str = "") -> None:
-    """Tell the cluster who this machine is and how far it has come; only it may write there."""
-    found = {"NODE_NAME": os.uname().nodename, "NODE_ADDRESS": instance("local-ipv4")}
+    """Write this machine's report; only this machine may write to its key."""
+    identity = {"NODE_NAME": os.uname().nodename, "NODE_ADDRESS": instance("local-ipv4")}
     if os.path.exists(IDENTITY):
         with open(IDENTITY) as file:
-            found.update(dict(line.strip().split("=", 1) for line in file if "=" in line))
+            identity.update(dict(line.strip().split("=", 1) for line in file if "=" in line))
     with open(HOST_KEY) as file:
         host_key = " ".join(file.read().split()[:2])
     identifier = instance("instance-id")
     document = {
         "version": 1,
         "instance": identifier,
-        "name": found["NODE_NAME"],
-        "address": found["NODE_ADDRESS"],
+        "name": identity["NODE_NAME"],
+        "address": identity["NODE_ADDRESS"],
         "host_key": host_key,
         "state": state,
         "said": said[-2000:],
@@ -183,7 +182,7 @@ def report(state: str, said: str = "", framework: str = "") -> None:
 
 
 def complete(hook: str, result: str) -> None:
-    """End a lifecycle action of the Auto Scaling group; nothing where there is none to end."""
+    """Complete a lifecycle action of the Auto Scaling group, if the machine belongs to one."""
     group = setting("autoscaling_group")
     if not group:
         return
@@ -202,14 +201,14 @@ def complete(hook: str, result: str) -> None:
         call("autoscaling", "{}/?{}".format(setting("autoscaling_url"), query))
         say("lifecycle action {}: {}".format(hook, result))
     except (RuntimeError, OSError) as error:
-        # After a reboot there is none any more.
+        # After a reboot there is no pending action.
         say("lifecycle action {}: {}".format(hook, error))
 
 
 def join() -> int:
     report("booting")
     try:
-        run(fetch(setting("script_key"), setting("sha256")), "bringing this machine up")
+        run(fetch(setting("script_key"), setting("sha256")), "provisioning this machine")
         current = call("s3", stored(CURRENT))
         framework = ""
         if current is not None and setting("role") == "worker":
@@ -219,7 +218,7 @@ def join() -> int:
     except (RuntimeError, OSError, ValueError, KeyError) as error:
         say("failed: {}".format(error))
         report("failed", str(error))
-        # The hook is left open: systemd tries again, people may look; when it times out, another one comes.
+        # Leave the hook open: systemd retries, and people may look; on its timeout the machine is replaced.
         return 1
     report("ready", framework=framework)
     complete(setting("launch_hook"), "CONTINUE")
@@ -227,12 +226,12 @@ def join() -> int:
 
 
 def notice() -> str:
-    """Why this machine has to go, or nothing."""
+    """Return the reason why this machine will be terminated, else an empty string."""
     action = instance("spot/instance-action")
     if action:
-        return "the cloud takes this spot instance back: " + re.sub(r"\s+", " ", action)
+        return "the cloud reclaims this spot instance: " + re.sub(r"\s+", " ", action)
     if instance("autoscaling/target-lifecycle-state") == "Terminated":
-        return "the Auto Scaling group takes this machine away"
+        return "the Auto Scaling group terminates this machine"
     return ""
 
 
@@ -251,7 +250,7 @@ def watch() -> int:
 def leave(why: str) -> int:
     say("leaving: " + why)
     report("leaving", why)
-    # With spark.decommission.enabled, Spark's worker hands on what it holds and takes nothing new.
+    # With spark.decommission.enabled, Spark's worker migrates its blocks and takes no new tasks.
     subprocess.call(["systemctl", "kill", "--kill-who=main", "-s", "PWR", "spark-worker"])
     end = time.time() + LEAVING
     while (

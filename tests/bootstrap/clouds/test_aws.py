@@ -1,4 +1,4 @@
-"""AWS's failures in our words: one line, and what to type."""
+"""Translation of AWS SDK errors: one line, with the next command."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_half_a_pair_in_the_environment_names_the_other_half(
         who_am_i()
 
 
-def test_half_a_pair_is_said_before_any_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_pair_is_reported_before_any_client_is_created(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half")
     with pytest.raises(ConfigError, match="AWS_SECRET_ACCESS_KEY is not set"):
         aws.session()
@@ -83,7 +83,7 @@ def test_a_profile_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -
         aws.session()
 
 
-def test_an_unknown_access_key_and_a_wrong_secret_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_access_key_and_a_wrong_secret_are_distinguished(monkeypatch: pytest.MonkeyPatch) -> None:
     with mock_aws():
         iam = boto3.client("iam", aws_access_key_id="root", aws_secret_access_key="root")
         iam.create_user(UserName="ops")
@@ -110,13 +110,13 @@ def test_an_unknown_access_key_and_a_wrong_secret_are_told_apart(monkeypatch: py
         ("RequestTimeTooSkewed", "The difference is too large", "clock is wrong"),
     ],
 )
-def test_credentials_that_do_not_count_any_more_say_why(code: str, message: str, words: str) -> None:
+def test_invalid_and_expired_credentials_are_explained(code: str, message: str, words: str) -> None:
     error = said_of(refusal(code, message))
     assert isinstance(error, ConfigError)
     assert words in str(error)
 
 
-def test_a_session_that_is_over_is_begun_again_with_one_command() -> None:
+def test_an_expired_sso_session_names_the_login_command() -> None:
     assert "`aws sso login`" in said_of(UnauthorizedSSOTokenError()).fix
 
 
@@ -142,28 +142,28 @@ def test_a_session_that_is_over_is_begun_again_with_one_command() -> None:
         ("", "DescribeInstances"),
     ],
 )
-def test_a_lacking_right_is_named_as_policies_name_it(message: str, action: str) -> None:
+def test_a_missing_permission_is_named_as_in_policies(message: str, action: str) -> None:
     error = said_of(refusal("UnauthorizedOperation", message))
     assert isinstance(error, aws.Denied)
     assert error.operation == "DescribeInstances"
-    assert error.why == f"these credentials may not {action}"
-    assert error.fix == f"Let an administrator allow `{action.split(maxsplit=1)[0]}`."
+    assert error.why == f"these credentials lack the permission {action}"
+    assert error.fix == f"Ask an administrator to allow `{action.split(maxsplit=1)[0]}`."
 
 
-def test_throttling_beyond_our_patience_asks_for_a_minute() -> None:
+def test_throttling_beyond_all_retries_advises_to_wait() -> None:
     error = said_of(refusal("RequestLimitExceeded", "Request limit exceeded."))
     assert isinstance(error, ServiceDown)
     assert "throttles" in error.why
     assert "Wait a minute" in error.fix
 
 
-def test_any_other_refusal_is_one_line_in_awss_words() -> None:
+def test_any_other_refusal_is_one_line_with_awss_message() -> None:
     error = said_of(refusal("InvalidGroup.NotFound", "The group\n 'x' does not exist"))
     assert isinstance(error, ServiceDown)
     assert error.why == "DescribeInstances failed: The group 'x' does not exist (InvalidGroup.NotFound)"
 
 
-def test_no_way_to_aws_is_told_from_a_slow_answer() -> None:
+def test_an_unreachable_aws_is_distinguished_from_a_timeout() -> None:
     assert isinstance(said_of(EndpointConnectionError(endpoint_url="https://ec2.nowhere")), aws.Offline)
     slow = said_of(ReadTimeoutError(endpoint_url="https://ec2.slow"))
     assert isinstance(slow, ServiceDown)
@@ -182,6 +182,6 @@ def test_no_test_can_reach_aws(monkeypatch: pytest.MonkeyPatch) -> None:
         who_am_i()
 
 
-def test_a_code_is_read_from_awss_refusals_only() -> None:
+def test_only_awss_own_errors_have_a_code() -> None:
     assert aws.code_of(refusal("Throttling", "slow down")) == "Throttling"
     assert aws.code_of(ValueError("Throttling")) == ""

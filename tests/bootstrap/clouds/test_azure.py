@@ -1,4 +1,4 @@
-"""Azure's failures in our words: one line, and what to type. The real client, and a stand-in on loopback."""
+"""Translation of Azure SDK errors: one line, with the next command. The real client, and a fake server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STACK = "azure-west-europe"
 
 
 def ask(cluster: ClusterDocument, name: str = NAME) -> str:
-    """One question to Azure; the state of a cluster."""
+    """Send one request to Azure; return the state of a cluster."""
     given = cluster.members
     assert isinstance(given, HdInsight)
     with azure.translate_errors(f"looking at {name}", cluster.stack):
@@ -50,13 +50,13 @@ def words_for(error: Exception) -> CaffeSparkError:
     return caught.value
 
 
-def test_a_cluster_answers_and_no_token_is_sent_to_a_stand_in(arm: Arm, hdinsight: ClusterDocument) -> None:
+def test_no_token_is_sent_to_a_fake_endpoint(arm: Arm, hdinsight: ClusterDocument) -> None:
     assert ask(hdinsight) == "Running"
     assert arm.asked == [("GET", f"/clusters/{NAME}")]
     assert arm.tokens == []
 
 
-def test_a_cluster_that_is_gone_is_made_again_with_one_command(arm: Arm, hdinsight: ClusterDocument) -> None:
+def test_a_missing_cluster_names_the_command_that_recreates_it(arm: Arm, hdinsight: ClusterDocument) -> None:
     error = said_of(hdinsight, "caffe-gone")
     assert isinstance(error, StackError)
     assert "clusters/caffe-gone' under resource group" in error.why
@@ -67,7 +67,7 @@ def test_a_cluster_that_is_gone_is_made_again_with_one_command(arm: Arm, hdinsig
     ("status", "code", "text", "kind", "words"),
     [
         (401, "ExpiredAuthenticationToken", "The access token expiry has passed.", ConfigError, "`az login`"),
-        (401, "InvalidAuthenticationTokenTenant", "Wrong issuer", ConfigError, "of another tenant"),
+        (401, "InvalidAuthenticationTokenTenant", "Wrong issuer", ConfigError, "to another tenant"),
         (404, "SubscriptionNotFound", "Subscription x was not found.", ConfigError, "`az account list`"),
         (404, "ResourceGroupNotFound", "Resource group 'g' could not be found.", StackError, "pulumi up"),
         (409, "MissingSubscriptionRegistration", "not registered", ConfigError, "az provider register"),
@@ -75,7 +75,7 @@ def test_a_cluster_that_is_gone_is_made_again_with_one_command(arm: Arm, hdinsig
         (500, "InternalServerError", "An error", ServiceDown, "it is refused: An error (InternalServer"),
     ],
 )
-def test_each_refusal_says_what_to_type(
+def test_each_refusal_names_the_next_command(
     arm: Arm,
     hdinsight: ClusterDocument,
     status: int,
@@ -97,7 +97,7 @@ def test_each_refusal_says_what_to_type(
         ("Microsoft.HDInsight/clusters/executeScriptActions/action", "Contributor"),
     ],
 )
-def test_a_lacking_right_names_the_role_the_login_and_where_it_is_given(
+def test_a_missing_permission_names_role_login_and_scope(
     arm: Arm, hdinsight: ClusterDocument, action: str, role: str
 ) -> None:
     scope = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g"
@@ -109,7 +109,7 @@ def test_a_lacking_right_names_the_role_the_login_and_where_it_is_given(
     error = said_of(hdinsight)
     assert isinstance(error, azure.Denied)
     assert error.operation == action
-    assert error.why == f"this login may not {action}"
+    assert error.why == f"this login lacks the permission {action}"
     assert f"`az role assignment create --assignee 1-2-3 --role {role} --scope {scope}`" in error.fix
 
 
@@ -120,13 +120,13 @@ def test_a_refusal_without_the_usual_words_is_passed_on(arm: Arm, hdinsight: Clu
     assert "A policy of the company says no" in error.why
 
 
-def test_a_throttled_question_is_asked_again(arm: Arm, hdinsight: ClusterDocument) -> None:
+def test_a_throttled_request_is_retried(arm: Arm, hdinsight: ClusterDocument) -> None:
     arm.refusals = [(429, "TooManyRequests", "slow down")]
     assert ask(hdinsight) == "Running"
     assert len(arm.asked) == 2
 
 
-def test_throttling_beyond_our_patience_asks_for_a_minute(arm: Arm, hdinsight: ClusterDocument) -> None:
+def test_throttling_beyond_all_retries_advises_to_wait(arm: Arm, hdinsight: ClusterDocument) -> None:
     arm.always = (429, "TooManyRequests", "slow down")
     error = said_of(hdinsight)
     assert isinstance(error, ServiceDown)
@@ -135,7 +135,7 @@ def test_throttling_beyond_our_patience_asks_for_a_minute(arm: Arm, hdinsight: C
     assert len(arm.asked) == 1 + azure.FAIL_FAST["retry_total"]
 
 
-def test_no_way_to_azure_is_said_within_seconds(
+def test_an_unreachable_azure_is_reported_within_seconds(
     arm: Arm, hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(azure.ENDPOINT, f"http://127.0.0.1:{closed_port()}")
@@ -150,10 +150,10 @@ def test_a_sign_in_page_is_not_taken_for_azure(arm: Arm, hdinsight: ClusterDocum
     arm.sign_in_page = True
     error = said_of(hdinsight)
     assert isinstance(error, ServiceDown)
-    assert "what answers is not Azure" in error.why
+    assert "the response is not Azure's" in error.why
 
 
-def test_no_answer_is_told_from_no_way() -> None:
+def test_a_timeout_is_distinguished_from_an_unreachable_azure() -> None:
     slow = words_for(ServiceResponseTimeoutError("Read timed out. (read timeout=60)"))
     assert isinstance(slow, ServiceDown)
     assert not isinstance(slow, azure.Offline)
@@ -165,12 +165,12 @@ def test_a_bug_keeps_its_traceback() -> None:
         {}["hosts"]
 
 
-def test_a_code_is_read_from_azures_refusals_only() -> None:
+def test_only_azures_own_errors_have_a_code() -> None:
     assert azure.code_of(ValueError("ResourceNotFound")) == ""
     assert azure.code_of(HttpResponseError("no answer")) == ""
 
 
-# ---- who is logged in: the real DefaultAzureCredential on a machine of nobody's
+# ---- logins: the real DefaultAzureCredential on a machine without credentials
 
 
 def log_in() -> None:
@@ -183,7 +183,7 @@ def test_nobody_logged_in_is_one_line_with_az_login(no_login: None) -> None:
         log_in()
 
 
-def test_what_the_client_logs_of_it_is_not_printed_as_well(no_login: None) -> None:
+def test_the_sdks_log_of_the_error_is_not_printed(no_login: None) -> None:
     program = "from bootstrap.clouds import azure; azure.credential().get_token('https://x/.default')"
     ran = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
@@ -196,11 +196,11 @@ def test_half_of_a_service_principal_names_the_other_half(
 ) -> None:
     monkeypatch.setenv("AZURE_CLIENT_ID", "1-2-3")
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "half")
-    with pytest.raises(ConfigError, match=r"AZURE_TENANT_ID not set, and AZURE_CLIENT_SECRET is.*export"):
+    with pytest.raises(ConfigError, match=r"AZURE_TENANT_ID not set, but AZURE_CLIENT_SECRET is.*export"):
         log_in()
 
 
-def test_a_login_that_is_over_says_why() -> None:
+def test_an_expired_login_is_explained() -> None:
     error = words_for(
         ClientAuthenticationError(
             "DefaultAzureCredential failed to retrieve a token.\nAttempted credentials:\n\t"
@@ -212,7 +212,7 @@ def test_a_login_that_is_over_says_why() -> None:
     assert error.fix == "Run `az login`."
 
 
-def test_without_a_stand_in_the_client_asks_azure_itself(no_login: None) -> None:
+def test_without_a_fake_endpoint_requests_go_to_azure(no_login: None) -> None:
     given = HdInsight(
         subscription=SUBSCRIPTION,
         resource_group="g",
@@ -225,7 +225,7 @@ def test_without_a_stand_in_the_client_asks_azure_itself(no_login: None) -> None
     assert client._client._base_url == "https://management.azure.com/"
 
 
-def test_what_preflight_asks_is_answered_too(arm: Arm, hdinsight: ClusterDocument) -> None:
+def test_the_fake_server_answers_preflights_requests(arm: Arm, hdinsight: ClusterDocument) -> None:
     given = hdinsight.members
     assert isinstance(given, HdInsight)
     locations = azure.management(given).locations

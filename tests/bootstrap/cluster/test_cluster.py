@@ -23,7 +23,7 @@ def test_an_unknown_node_lists_the_known_ones(cluster: Cluster) -> None:
         cluster.node("w9")
 
 
-def test_nodes_of_this_moment_replace_what_is_declared_and_nothing_else(hdinsight: ClusterDocument) -> None:
+def test_resolved_nodes_replace_the_declared_ones_and_nothing_else(hdinsight: ClusterDocument) -> None:
     cluster = Cluster.of(hdinsight, head=NODES[0], workers=NODES[1:])
     assert cluster.nodes == NODES
     assert (hdinsight.worker_count, cluster.worker_count) == (3, 2)
@@ -35,7 +35,7 @@ def test_nodes_of_this_moment_replace_what_is_declared_and_nothing_else(hdinsigh
     assert Cluster.of(cluster, workers=NODES[1:]) == cluster
 
 
-def test_without_workers_or_with_a_host_key_unknown_it_is_no_cluster(hdinsight: ClusterDocument) -> None:
+def test_a_cluster_requires_workers_and_known_host_keys(hdinsight: ClusterDocument) -> None:
     with pytest.raises(ValidationError, match="workers"):
         Cluster.of(hdinsight, head=NODES[0], workers=())
     with pytest.raises(ValidationError, match="head"):

@@ -46,7 +46,7 @@ def test_another_version_is_refused(cluster_document: dict[str, object], version
     "change",
     [{"members": {"kind": "fixed", "workers": []}}, {"surprise": 1}, {"scheduler": None}, {"members": {}}],
 )
-def test_a_wrong_shape_names_the_place_and_shows_no_secret(
+def test_an_invalid_document_is_refused_with_its_location_and_no_secret(
     cluster_document: dict[str, object], change: dict[str, object]
 ) -> None:
     with pytest.raises(StackError, match=f"not valid.*{next(iter(change))}") as caught:
@@ -68,12 +68,15 @@ WASB = "wasb://data@account1.blob.core.windows.net"
         ({"storage": {"kind": "tape", "uri": WASB}}, "at storage: .*'hdfs', 's3', 'blob'"),
         ({"scheduler": {"kind": "standalone", "master": "yarn"}}, "at scheduler.standalone.master"),
         ({"scheduler": {"kind": "yarn"}}, "at scheduler.yarn.resource_manager"),
-        ({"members": {"kind": "fixed", "workers": []}}, "at members.fixed.workers: there is none"),
+        (
+            {"members": {"kind": "fixed", "workers": []}},
+            "at members.fixed.workers: at least one worker is required",
+        ),
         ({"members": {"kind": "fixed", "workers": [NODE]}}, "at members.fixed.workers.0.host_key"),
         ({"head": NODE}, "head: it has no host_key"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(
+def test_contradictory_fields_are_refused(
     yarn_document: dict[str, object], change: dict[str, object], words: str
 ) -> None:
     with pytest.raises(StackError, match=words) as caught:
@@ -81,7 +84,7 @@ def test_what_does_not_fit_together_is_refused(
     assert "PRIVATE" not in str(caught.value)
 
 
-def test_nodes_with_yarn_run_an_hdfs_of_their_own_beside_the_blobs(
+def test_nodes_with_yarn_run_hdfs_in_addition_to_blob_storage(
     cluster: Cluster, yarn_cluster: Cluster
 ) -> None:
     assert (yarn_cluster.hdfs, isinstance(yarn_cluster.storage, Hdfs)) == ("hdfs://head:9000", False)
@@ -106,7 +109,7 @@ def test_hdinsight_names_no_workers_and_has_one_role(yarn_document: dict[str, ob
     assert cluster.takes_script_actions
 
 
-def test_no_error_quotes_the_input_wherever_it_is_caught(cluster_document: dict[str, object]) -> None:
+def test_no_validation_error_quotes_the_input(cluster_document: dict[str, object]) -> None:
     with pytest.raises(ValidationError) as caught:
         ClusterDocument.model_validate({**cluster_document, "ssh": {"user": 7, "private_key": ["PRIVATE"]}})
     assert "PRIVATE" not in str(caught.value)

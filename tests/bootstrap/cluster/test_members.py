@@ -15,30 +15,30 @@ Members = Fixed | AutoScalingGroup | HdInsight
     ("members", "command"),
     [
         (FIXED, "`pulumi up --refresh --stack blue`, which replaces a dead node"),
-        (GROUP, "`fab workers --stack blue`, which shows what became of it"),
-        (HDINSIGHTS, "`az hdinsight show --name n --resource-group g`, which says its state"),
+        (GROUP, "`fab workers --stack blue`, which shows its state"),
+        (HDINSIGHTS, "`az hdinsight show --name n --resource-group g`, which shows its state"),
     ],
 )
-def test_a_silent_node_is_repaired_by_whoever_made_it(members: Members, command: str) -> None:
+def test_an_unreachable_node_is_repaired_by_its_owner(members: Members, command: str) -> None:
     assert members.repair("blue") == command
     changed = members.changed_host_key("w1", "blue", is_head=False)
     assert changed.why == "it shows another host key than the stack recorded"
-    assert changed.fix == f"Run {command}; then this again."
+    assert changed.fix == f"Run {command}; then rerun this command."
 
 
-def test_a_head_of_hdinsight_may_have_become_the_other_one() -> None:
+def test_hdinsights_active_head_node_changes_on_failover() -> None:
     changed = HDINSIGHTS.changed_host_key("hn0", "blue", is_head=True)
     assert "the cluster's other head node took over" in changed.why
     assert "https://n.azurehdinsight.net" in changed.fix
     assert GROUP.changed_host_key("head", "blue", is_head=True).fix.startswith("Run `fab workers")
 
 
-def test_our_roles_start_services_but_for_those_of_hdinsight() -> None:
+def test_services_are_started_by_our_roles_except_on_hdinsight() -> None:
     assert FIXED.start_services("blue") == GROUP.start_services("blue")
     assert "fab bootstrap --stack blue" in FIXED.start_services("blue")
     assert "Ambari" in HDINSIGHTS.start_services("blue")
 
 
-def test_as_many_workers_are_declared_as_the_stack_says() -> None:
+def test_the_declared_number_of_workers_is_the_stacks() -> None:
     assert [members.worker_count for members in (FIXED, GROUP, HDINSIGHTS)] == [1, 2, 3]
     assert [members.fixed for members in (FIXED, GROUP, HDINSIGHTS)] == [True, False, False]

@@ -44,7 +44,7 @@ ROLES = {
     "azure-wasbs-msi": ("hdinsight",),
     "azure-abfss-msi": ("hdinsight",),
 }
-"""As the code that wrote these documents gave them."""
+"""Roles as computed by the code that wrote these documents."""
 HDFS = {"dev", "dev-yarn", "dev-yarn-hdfs", "dev-yarn-s3"}
 SCRIPT_ACTIONS = {"dev-yarn", "azure-wasbs-key", "azure-wasbs-msi", "azure-abfss-msi"}
 SECRETS = {
@@ -61,7 +61,7 @@ def read(name: str, **changes: object) -> ClusterDocument:
 
 
 def plain(model: Any) -> dict[str, Any]:
-    """A model's fields that were given, with secrets as what they hold."""
+    """Return a model's explicitly set fields, with secrets in clear text."""
     values = {name: getattr(model, name) for name in model.model_fields_set}
     return {
         name: value.get_secret_value() if hasattr(value, "get_secret_value") else value
@@ -75,7 +75,7 @@ def test_every_kind_is_recorded_in_version_1() -> None:
 
 
 @EVERY
-def test_what_both_versions_have_is_the_same(name: str) -> None:
+def test_fields_of_both_versions_are_unchanged(name: str) -> None:
     document, raw = read(name), RECORDED[name]
     assert (document.version, document.stack, document.provider) == (2, raw["stack"], raw["provider"])
     assert plain(document.ssh) == raw["ssh"]
@@ -85,7 +85,7 @@ def test_what_both_versions_have_is_the_same(name: str) -> None:
 
 
 @EVERY
-def test_the_scheduler_is_the_one_that_was_said(name: str) -> None:
+def test_the_scheduler_is_upgraded(name: str) -> None:
     scheduler, raw = read(name).scheduler, RECORDED[name]
     assert scheduler.master == read(name).spark_master == raw["spark_master"]
     if "yarn" in raw:
@@ -96,7 +96,7 @@ def test_the_scheduler_is_the_one_that_was_said(name: str) -> None:
 
 
 @EVERY
-def test_the_storage_is_the_one_that_was_said(name: str) -> None:
+def test_the_storage_is_upgraded(name: str) -> None:
     document, raw = read(name), RECORDED[name]
     storage = document.storage
     assert storage.uri == document.shared_storage == raw["shared_storage"]
@@ -118,7 +118,7 @@ def test_the_storage_is_the_one_that_was_said(name: str) -> None:
 
 
 @EVERY
-def test_the_members_are_those_that_were_said(name: str) -> None:
+def test_the_members_are_upgraded(name: str) -> None:
     document, raw = read(name), RECORDED[name]
     members = document.members
     if "hdinsight" in raw:
@@ -147,7 +147,7 @@ def test_a_head_that_has_not_reported_has_no_host_key(name: str) -> None:
 
 
 @EVERY
-def test_roles_and_what_goes_with_them_are_as_before(name: str) -> None:
+def test_roles_and_derived_properties_are_unchanged(name: str) -> None:
     document = read(name)
     assert document.roles == ROLES[name]
     assert document.hdfs == ("hdfs://head:9000" if name in HDFS else "")
@@ -155,7 +155,7 @@ def test_roles_and_what_goes_with_them_are_as_before(name: str) -> None:
 
 
 @EVERY
-def test_it_is_read_as_the_same_document_of_version_2(name: str) -> None:
+def test_version_1_equals_the_same_document_in_version_2(name: str) -> None:
     document = read(name)
     written = json.loads(document.model_dump_json(exclude_unset=True))
     assert written["version"] == 2
@@ -169,21 +169,21 @@ def test_it_is_read_as_the_same_document_of_version_2(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("dev-yarn", {"blob": None}, "blob: it belongs to a shared_storage of wasb"),
-        ("dev-yarn", {"shared_storage": "hdfs://head:9000"}, "blob: it belongs"),
-        ("dev-yarn", {"yarn": None}, "yarn: it belongs to a spark_master of yarn"),
-        ("dev-yarn", {"spark_master": "spark://head:7077"}, "yarn: it belongs"),
+        ("dev-yarn", {"blob": None}, "blob: it is valid only with a shared_storage of wasb"),
+        ("dev-yarn", {"shared_storage": "hdfs://head:9000"}, "blob: it is valid only"),
+        ("dev-yarn", {"yarn": None}, "yarn: it is valid only with spark_master yarn"),
+        ("dev-yarn", {"spark_master": "spark://head:7077"}, "yarn: it is valid only"),
         ("dev-yarn", {"yarn": "x"}, "yarn: it is not an object"),
-        ("dev-s3", {"s3": None}, "s3: it belongs to a shared_storage of s3a://"),
-        ("dev", {"s3": {}}, "s3: it belongs"),
-        ("dev", {"workers": []}, "workers: there is none"),
+        ("dev-s3", {"s3": None}, "s3: it is valid only with a shared_storage of s3a://"),
+        ("dev", {"s3": {}}, "s3: it is valid only"),
+        ("dev", {"workers": []}, "workers: at least one worker is required"),
         ("dev", {"head": None}, "at head"),
         ("dev", {"shared_storage": None}, "at storage.hdfs.uri"),
         ("dev", {"surprise": 1}, "at surprise"),
         ("aws", {"worker_group": {"name": "x"}}, "at members.auto_scaling_group.region"),
     ],
 )
-def test_a_malformed_one_is_refused_by_the_place_and_shows_no_secret(
+def test_a_malformed_document_is_refused_with_its_location_and_no_secret(
     name: str, change: dict[str, object], words: str
 ) -> None:
     with pytest.raises(StackError, match=f"not valid.*{words}.*pulumi up --stack test") as caught:

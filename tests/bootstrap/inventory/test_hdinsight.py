@@ -1,4 +1,4 @@
-"""Who is in an HDInsight cluster: Azure's list, simulated, and reports that lie on a real blob server."""
+"""Members of an HDInsight cluster: Azure's list, simulated, and reports on a real blob server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def report(name: str, address: str = "10.50.0.9") -> Report:
 
 
 class Storage:
-    """The cluster's shared storage, where nodes report."""
+    """The cluster's shared storage, to which nodes report."""
 
     def __init__(self, cluster: ClusterDocument, server: BlobServer) -> None:
         container = f"cluster-{next(NAMES)}"
@@ -51,17 +51,17 @@ class Storage:
 
 @pytest.fixture
 def storage(hdinsight: ClusterDocument, arm: Arm, azurite: BlobServer) -> Storage:
-    """Every node that a cluster of ours needs has reported."""
+    """Shared storage with a report of every required node."""
     made = Storage(hdinsight, azurite)
     for number, name in enumerate(("hn0-caffew", "hn1-caffew", "wn0-caffew", "wn1-caffew", "wn3-caffew")):
         made.node(name, f"10.50.0.{10 + number}")
     return made
 
 
-# ---- the whole way
+# ---- end to end
 
 
-def test_head_and_workers_are_those_of_this_moment(storage: Storage) -> None:
+def test_head_and_workers_are_the_current_ones(storage: Storage) -> None:
     found = discover.resolve(storage.cluster, Console())
     assert [node.name for node in found.workers] == ["wn0-caffew", "wn1-caffew", "wn3-caffew"]
     assert [node.address for node in found.workers] == ["10.50.0.12", "10.50.0.13", "10.50.0.14"]
@@ -79,7 +79,7 @@ def test_the_head_is_reached_by_the_clusters_ssh_name_and_known_inside_by_its_ad
     assert resolve_hosts(resolve_hosts(storage.cluster)).head == head
 
 
-def test_a_worker_that_joined_is_in_and_one_that_left_is_out(storage: Storage, arm: Arm) -> None:
+def test_a_worker_that_joined_is_included_and_one_that_left_is_not(storage: Storage, arm: Arm) -> None:
     arm.hosts.remove("wn1-caffew")
     arm.hosts.append("wn10-caffew")
     storage.node("wn10-caffew", "10.50.0.30")
@@ -87,7 +87,7 @@ def test_a_worker_that_joined_is_in_and_one_that_left_is_out(storage: Storage, a
     assert names == ["wn0-caffew", "wn3-caffew", "wn10-caffew"]
 
 
-def test_a_node_may_report_by_its_long_name(storage: Storage, arm: Arm) -> None:
+def test_a_node_may_report_by_its_fqdn(storage: Storage, arm: Arm) -> None:
     arm.hosts.append("wn4-caffew")
     storage.node("wn4-caffew", "10.50.0.40", file=f"wn4-caffew.{LONG}")
     assert resolve_hosts(storage.cluster).node("wn4-caffew").address == "10.50.0.40"
@@ -101,17 +101,17 @@ def test_workers_that_have_not_reported_are_named_and_left_out(storage: Storage,
     assert names
     assert not {"wn4-caffew", "wn5-caffew"} & names
     (line,) = lines
-    assert line.startswith("wn4-caffew, wn5-caffew not reported yet, and left out")
+    assert line.startswith("wn4-caffew, wn5-caffew not reported yet, left out")
 
 
-def test_a_cluster_that_is_gone_is_said(storage: Storage, arm: Arm) -> None:
+def test_a_missing_cluster_is_refused(storage: Storage, arm: Arm) -> None:
     arm.always = (404, "ResourceNotFound", "The Resource was not found.")
     with pytest.raises(StackError, match=r"listing the hosts of HDInsight cluster caffe-west.*pulumi up"):
         resolve_hosts(storage.cluster)
 
 
 def test_a_stack_of_another_cloud_is_refused(cluster: Cluster) -> None:
-    with pytest.raises(ConfigError, match="it is no HDInsight cluster"):
+    with pytest.raises(ConfigError, match="it is not an HDInsight cluster"):
         resolve_hosts(cluster)
 
 
@@ -121,7 +121,7 @@ def test_a_stack_of_another_cloud_is_refused(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("names", "lacking"), [(["wn0-a"], "no head"), (["hn0-a"], "no worker"), ([], "no head")]
 )
-def test_a_cluster_without_head_or_workers_is_none(
+def test_a_cluster_without_head_or_workers_is_refused(
     hdinsight: ClusterDocument, names: list[str], lacking: str
 ) -> None:
     said = {name: report(name) for name in names}
@@ -129,13 +129,13 @@ def test_a_cluster_without_head_or_workers_is_none(
         completed(hdinsight, [host(name) for name in names], said)
 
 
-def test_the_second_head_is_the_head_where_the_first_is_gone(hdinsight: ClusterDocument) -> None:
+def test_the_second_head_node_is_the_head_if_the_first_is_gone(hdinsight: ClusterDocument) -> None:
     names = ["hn1-a", "wn0-a"]
     found = completed(hdinsight, [host(name) for name in names], {name: report(name) for name in names})
     assert found.head.name == "hn1-a"
 
 
-def test_workers_that_are_all_silent_are_named_with_what_to_type(hdinsight: ClusterDocument) -> None:
+def test_if_no_worker_has_reported_all_are_named_with_the_next_command(hdinsight: ClusterDocument) -> None:
     with pytest.raises(StackError) as caught:
         completed(hdinsight, [host(name) for name in ("hn0-a", "wn0-a", "wn1-a")], {"hn0-a": report("hn0-a")})
     assert caught.value.given == f"HDInsight cluster {NAME}"
@@ -161,5 +161,5 @@ def test_a_head_that_has_not_reported_is_named_alone(hdinsight: ClusterDocument)
         ("", None, 0),
     ],
 )
-def test_a_hosts_name_says_its_role(name: str, role: str | None, number: int) -> None:
+def test_a_hosts_name_contains_its_role_and_number(name: str, role: str | None, number: int) -> None:
     assert (host(name).role, host(name).number) == (role, number)

@@ -1,4 +1,4 @@
-"""Who is in a worker group: against moto's AWS in this process, and as pure functions."""
+"""Members of an Auto Scaling group: against moto's AWS in this process, and as pure functions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GROUP = AutoScalingGroup(name="caffe-spark-aws-workers", region=REGION, desired_
 
 @pytest.fixture
 def group(cluster_document: dict[str, object]) -> ClusterDocument:
-    """A cluster on AWS as its stack describes it: no worker is named, no host key known."""
+    """A cluster on AWS as its stack declares it: no worker is named, no host key known."""
     head = {"name": "head", "address": "10.9.8.10", "ssh_target": "i-head", "instance": "i-head"}
     storage = S3(uri=f"s3a://{BUCKET}", region=REGION)
     return ClusterDocument.model_validate(
@@ -69,7 +69,7 @@ def test_ready_members_become_the_clusters_workers(group: ClusterDocument) -> No
     assert found.head.address == group.head.address, "what the head says of itself does not move it"
 
 
-def test_a_head_that_failed_is_told_with_its_own_reason(group: ClusterDocument) -> None:
+def test_a_failed_head_is_reported_with_its_own_reason(group: ClusterDocument) -> None:
     fleet = Fleet(report("i-head", "failed", said="no mirror answers"), (), 2, ())
     with pytest.raises(StackError, match=r"no mirror answers\. .*aws ssm start-session --target i-head"):
         discover.completed(group, fleet)
@@ -81,7 +81,7 @@ def test_without_workers_the_clouds_own_reason_is_given(group: ClusterDocument) 
         discover.completed(group, seen(refusals=(refusal,)))
 
 
-def test_a_worker_that_could_not_come_up_is_told_with_its_own_reason(group: ClusterDocument) -> None:
+def test_a_failed_worker_is_reported_with_its_own_reason(group: ClusterDocument) -> None:
     with pytest.raises(StackError, match="sha256 differs"):
         discover.completed(group, seen(member("i-1", "failed", said="sha256 differs")))
 
@@ -98,21 +98,21 @@ def test_a_worker_that_could_not_come_up_is_told_with_its_own_reason(group: Clus
         (seen(member("i-1"), member("i-2", "failed")), True),
     ],
 )
-def test_what_is_on_its_way_is_waited_for_and_nothing_else(fleet: Fleet, settled: bool) -> None:
+def test_only_starting_machines_are_waited_for(fleet: Fleet, settled: bool) -> None:
     assert fleet.settled is settled
 
 
-def test_members_that_the_group_takes_away_are_not_used() -> None:
+def test_terminating_members_are_not_used() -> None:
     assert seen(member("i-1", lifecycle="Terminating:Wait"), member("i-2", "left")).ready == ()
 
 
-def test_fixed_nodes_need_no_look(cluster: Cluster, cluster_document: dict[str, object]) -> None:
+def test_fixed_nodes_need_no_request(cluster: Cluster, cluster_document: dict[str, object]) -> None:
     found = discover.resolve(ClusterDocument.model_validate(cluster_document), Console())
     assert found == cluster == discover.resolve(cluster, Console())
     assert [node.name for node in found.workers] == ["w1", "w2"]
 
 
-def test_changes_are_told_once_and_missing_capacity_is_not_waited_for(
+def test_changes_are_printed_once_and_missing_capacity_is_not_waited_for(
     group: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = iter(
@@ -171,7 +171,7 @@ def test_reports_are_matched_to_instances_by_the_clouds_own_id(
 ) -> None:
     first, second = instances
     says(f"cluster/nodes/AROA1:{first}/node.json", report(first).model_dump(mode="json"))
-    # Somebody else's report under its own key: what it claims to be counts for nothing.
+    # A report under the key of another machine: its claimed instance id is ignored.
     says(f"cluster/nodes/AROA1:{second}/node.json", report(first, name="head").model_dump(mode="json"))
     says("cluster/nodes/AROA2:i-head/node.json", report("i-head", name="head").model_dump(mode="json"))
     says("cluster/nodes/AROA1:i-gone/node.json", report("i-gone").model_dump(mode="json"))
@@ -189,6 +189,6 @@ def test_a_report_of_another_version_counts_as_none(group: ClusterDocument, inst
     assert {member.report for member in fleet.look(group, GROUP).members} == {None}
 
 
-def test_a_group_that_is_gone_is_named(group: ClusterDocument, aws_account: None) -> None:
+def test_a_missing_group_is_named(group: ClusterDocument, aws_account: None) -> None:
     with pytest.raises(StackError, match=r"no Auto Scaling group caffe-spark-aws-workers.*pulumi up"):
         fleet.look(group, GROUP)

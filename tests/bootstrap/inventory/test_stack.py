@@ -1,4 +1,4 @@
-"""Choosing the stack and reading its cluster, with a `pulumi` of our own first on PATH.
+"""Choice of the stack and reading of its cluster, with a fake `pulumi` first on PATH.
 
 What the real CLI answers is proved in tests/end_to_end.
 """
@@ -15,7 +15,7 @@ from bootstrap.inventory.stack import load_cluster, selected_stack
 
 
 class FakeCli:
-    """Answers as told, by the words of its command line."""
+    """A fake CLI with prepared answers by command line."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ def cli(tmp_path: Path) -> FakeCli:
     return FakeCli(tmp_path / "bin")
 
 
-def test_the_stack_given_wins(cli: FakeCli, tmp_path: Path, cluster_document: dict[str, object]) -> None:
+def test_the_named_stack_wins(cli: FakeCli, tmp_path: Path, cluster_document: dict[str, object]) -> None:
     cli.answers("stack output --json --show-secrets --stack blue", json.dumps({"cluster": cluster_document}))
     assert load_cluster(tmp_path, "blue", cli.env).head.name == "head"
 
@@ -84,13 +84,13 @@ def test_a_malformed_cluster_names_the_field_and_no_secret(
         "stack output",
         json.dumps({"cluster": {**cluster_document, "members": {"kind": "fixed", "workers": []}}}),
     )
-    with pytest.raises(StackError, match="workers: there is none") as raised:
+    with pytest.raises(StackError, match="workers: at least one worker is required") as raised:
         load_cluster(tmp_path, "dev", cli.env)
     assert "PRIVATE" not in str(raised.value)
     assert raised.value.__suppress_context__, "pydantic's own text quotes the whole input"
 
 
-def test_a_wrong_passphrase_is_said(cli: FakeCli, tmp_path: Path) -> None:
+def test_a_wrong_passphrase_is_reported(cli: FakeCli, tmp_path: Path) -> None:
     cli.answers("stack output", err="error: incorrect passphrase", code=255)
     with pytest.raises(StackError, match="do not open with this passphrase"):
         load_cluster(tmp_path, "dev", cli.env)

@@ -1,4 +1,4 @@
-"""Scripts and user data that machines bring themselves up with. That they do is proven end to end."""
+"""Scripts and user data by which machines provision themselves; the end-to-end tests run them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bootstrap.join.user_data import Boot
 
 @pytest.fixture
 def group(cluster_document: dict[str, object]) -> ClusterDocument:
-    """A cluster whose workers come and go, on S3."""
+    """A cluster with an Auto Scaling group, on S3."""
     return ClusterDocument.model_validate(
         {
             **cluster_document,
@@ -56,14 +56,14 @@ def test_one_script_serves_every_worker(group: ClusterDocument) -> None:
     assert "192.0.2.1" not in script
 
 
-def test_the_script_of_a_worker_is_none_for_the_head(group: ClusterDocument) -> None:
+def test_the_script_of_a_worker_differs_from_the_heads(group: ClusterDocument) -> None:
     head, worker = (boot.rendered(group, role, {}) for role in ("head", "worker"))
     assert "spark-master" in head
     assert "spark-master.service" not in worker
     assert "10.9.8.10 head" in worker
 
 
-def test_a_worker_without_a_way_out_takes_packages_through_the_head(group: ClusterDocument) -> None:
+def test_a_worker_without_internet_access_gets_packages_through_the_head(group: ClusterDocument) -> None:
     walled = group.model_copy(update={"package_proxy": True})
     script = boot.rendered(walled, "worker", {})
     assert script.index("10.9.8.10:3142") < script.index("openjdk-17-jre-headless")
@@ -74,7 +74,7 @@ def test_a_script_is_named_by_its_content() -> None:
     assert boot.script_key("head", "ab" * 32) == f"{paths.BOOT_SCRIPTS}/head-abababababababab.sh"
 
 
-def test_the_framework_script_unpacks_what_the_manifest_says(group: ClusterDocument) -> None:
+def test_the_framework_script_unpacks_the_manifests_archive(group: ClusterDocument) -> None:
     given = {
         "framework_key": "k" * 20,
         "framework_sha256": "5" * 64,
@@ -89,7 +89,7 @@ def test_the_framework_script_unpacks_what_the_manifest_says(group: ClusterDocum
 
 
 @pytest.mark.parametrize("role", ["head", "worker"])
-def test_user_data_is_shell_that_ec2_takes(role: boot.Kind) -> None:
+def test_user_data_is_valid_shell_within_ec2s_limit(role: boot.Kind) -> None:
     text = boot.user_data(settings(role=role))
     assert len(text.encode()) < boot.LIMIT
     assert text.startswith("#!/bin/sh\n")
@@ -111,7 +111,7 @@ def test_only_members_of_a_group_watch_for_a_notice() -> None:
     assert "caffe-spark-watch.service" not in boot.user_data(settings(role="head", autoscaling_group=""))
 
 
-def test_without_a_key_of_ours_nobodys_authorized_keys_are_touched() -> None:
+def test_without_a_key_authorized_keys_are_not_changed() -> None:
     assert "authorized_keys" not in boot.user_data(settings(authorized_key=""))
 
 

@@ -322,7 +322,7 @@ def test_a_cluster_that_breaks_while_it_runs_is_said(arm: Arm, run: Run) -> None
     ("refusal", "kind", "words"),
     [
         ((401, "ExpiredAuthenticationToken", "The token expired."), ConfigError, "Run `az login`"),
-        ((403, "AuthorizationFailed", "No."), azure.Denied, "this login may not do it"),
+        ((403, "AuthorizationFailed", "No."), azure.Denied, "this login lacks the permission"),
         ((404, "ResourceNotFound", "The Resource was not found."), StackError, "`pulumi up --refresh"),
         ((429, "TooManyRequests", "Slow down."), ServiceDown, "Wait a minute"),
     ],
@@ -359,7 +359,7 @@ def test_a_way_that_breaks_while_it_runs_says_that_it_goes_on(arm: Arm, run: Run
 
 
 def test_a_stack_of_another_cloud_is_refused(run: Run, cluster: Cluster) -> None:
-    with pytest.raises(ConfigError, match=r"stack 'dev': it is no HDInsight cluster"):
+    with pytest.raises(ConfigError, match=r"stack 'dev': it is not an HDInsight cluster"):
         run(FRAMEWORK, URI, cluster)
 
 

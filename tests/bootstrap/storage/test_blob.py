@@ -41,7 +41,7 @@ def with_blobs(cluster: Cluster, container: str, server: str, key: str | None = 
 
 @pytest.fixture
 def served(cluster: Cluster, azurite: BlobServer) -> Cluster:
-    """A cluster whose storage is an empty container of a server of our own."""
+    """A cluster whose storage is an empty container of a local blob server."""
     container = f"files-{next(NAMES)}"
     azurite.container(container)
     return with_blobs(cluster, container, azurite.server)
@@ -54,13 +54,13 @@ def blobs(served: Cluster) -> Blobs:
 
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the client's tries."""
+    """No pauses between the client's retries."""
     none = {"initial_backoff": 0, "increment_base": 0, "random_jitter_range": 0}
     monkeypatch.setattr(blob, "_OPTIONS", {**blob._OPTIONS, **none})
 
 
 def said_of(blobs: Blobs) -> set[CaffeSparkError]:
-    """What every way of asking raises; the same for all."""
+    """Return the errors that the methods raise: one and the same."""
     caught = []
     for ask in (
         lambda: blobs.read("x"),
@@ -77,7 +77,7 @@ def said_of(blobs: Blobs) -> set[CaffeSparkError]:
     return set(caught)
 
 
-# ---- what is there
+# ---- files
 
 
 def test_a_file_written_is_read_back_byte_for_byte(blobs: Blobs) -> None:
@@ -87,19 +87,19 @@ def test_a_file_written_is_read_back_byte_for_byte(blobs: Blobs) -> None:
     assert blobs.exists("cluster/with space.json")
 
 
-def test_what_is_not_there_reads_as_none(blobs: Blobs) -> None:
+def test_a_missing_file_reads_as_none(blobs: Blobs) -> None:
     assert blobs.read("nothing") is None
     assert not blobs.exists("nothing")
     assert blobs.list("nothing") == []
 
 
-def test_a_file_written_twice_is_the_second_one(blobs: Blobs) -> None:
+def test_a_second_write_replaces_the_first(blobs: Blobs) -> None:
     blobs.write("x", b"first")
     blobs.write("x", b"2nd")
     assert blobs.read("x") == b"2nd"
 
 
-def test_of_what_several_add_to_one_file_at_once_nothing_is_lost(blobs: Blobs) -> None:
+def test_concurrent_updates_of_one_file_lose_nothing(blobs: Blobs) -> None:
     def add(number: int) -> None:
         blobs.update("list", lambda before: (before or b"") + b"%d\n" % number)
 
@@ -134,13 +134,15 @@ def test_a_script_lies_where_its_uri_says(served: Cluster, blobs: Blobs) -> None
     assert blobs.read(SCRIPT.path) == SCRIPT.script.encode()
 
 
-def test_the_same_script_is_put_once(served: Cluster, blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_script_is_uploaded_once(
+    served: Cluster, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = upload(served, SCRIPT)
     monkeypatch.setattr(Blobs, "write", lambda *_: pytest.fail("it was put again"))
     assert upload(served, SCRIPT) == uri
 
 
-def test_another_text_that_lies_there_under_its_name_is_replaced(served: Cluster, blobs: Blobs) -> None:
+def test_a_different_text_under_the_scripts_path_is_replaced(served: Cluster, blobs: Blobs) -> None:
     blobs.write(SCRIPT.path, b"#!/bin/sh\necho evil\n")
     upload(served, SCRIPT)
     assert blobs.read(SCRIPT.path) == SCRIPT.script.encode()
@@ -164,21 +166,21 @@ def test_hdinsights_scripts_lie_in_the_container_of_artefacts(
 # ---- refusals, from a real server
 
 
-def test_a_wrong_account_key_is_said_whatever_is_asked(served: Cluster, azurite: BlobServer) -> None:
+def test_a_wrong_account_key_is_reported_by_every_method(served: Cluster, azurite: BlobServer) -> None:
     container = served.shared_storage[7:].partition("@")[0]
     for error in said_of(Blobs.of(with_blobs(served, container, azurite.server, OTHER_KEY))):
         assert isinstance(error, ConfigError)
-        assert "does not take the stack's key for it" in error.why
+        assert "rejects the stack's key" in error.why
         assert error.fix.startswith("Run `fab bootstrap --stack dev`")
 
 
-def test_a_container_that_is_missing_is_no_missing_file(served: Cluster, azurite: BlobServer) -> None:
+def test_a_missing_container_is_not_taken_for_a_missing_file(served: Cluster, azurite: BlobServer) -> None:
     for error in said_of(Blobs.of(with_blobs(served, "nowhere", azurite.server))):
         assert isinstance(error, StackError)
         assert str(error).startswith(f"wasb://nowhere@{ACCOUNT}.blob.core.windows.net: there is no such")
 
 
-def test_a_server_that_is_down_is_said_at_once(cluster: Cluster, no_pauses: None) -> None:
+def test_a_server_that_is_down_is_reported_at_once(cluster: Cluster, no_pauses: None) -> None:
     down = Blobs.of(with_blobs(cluster, "files", f"127.0.0.1:{closed_port()}"))
     with pytest.raises(azure.Offline, match=r"it does not answer: .*Connection refused.*`fab doctor`"):
         down.read("x")
@@ -188,7 +190,7 @@ def test_a_server_that_is_down_is_said_at_once(cluster: Cluster, no_pauses: None
 
 
 class Token:
-    """Nobody's credential."""
+    """A fake credential."""
 
     def get_token(self, *_: str, **__: Any) -> None:
         raise AssertionError("not to be asked")
@@ -224,7 +226,7 @@ def refused(keyed: bool, status: int, code: str, message: str = "") -> CaffeSpar
             403,
             "AuthenticationFailed",
             ConfigError,
-            "Run `pulumi up --refresh --stack s`, which reads it",
+            "Run `pulumi up --refresh --stack s`, which reads the key again",
         ),
         (
             False,
@@ -233,13 +235,19 @@ def refused(keyed: bool, status: int, code: str, message: str = "") -> CaffeSpar
             azure.Denied,
             "`Storage Blob Data Contributor` on the",
         ),
-        (True, 403, "AuthorizationFailure", ConfigError, "network rules keep this machine out"),
-        (True, 403, "KeyBasedAuthenticationNotPermitted", ConfigError, "the storage account takes no keys"),
+        (True, 403, "AuthorizationFailure", ConfigError, "network rules block this machine"),
+        (
+            True,
+            403,
+            "KeyBasedAuthenticationNotPermitted",
+            ConfigError,
+            "the storage account does not allow key access",
+        ),
         (True, 404, "ContainerNotFound", StackError, "there is no such container"),
         (True, 503, "ServerBusy", CaffeSparkError, "Wait a minute"),
     ],
 )
-def test_each_of_azures_refusals_says_what_to_type(
+def test_each_of_azures_refusals_names_the_next_command(
     keyed: bool, status: int, code: str, kind: type[CaffeSparkError], words: str
 ) -> None:
     error = refused(keyed, status, code)
@@ -247,13 +255,13 @@ def test_each_of_azures_refusals_says_what_to_type(
     assert words in str(error)
 
 
-def test_who_is_kept_out_by_network_rules_is_told_which_setting_lets_them_in() -> None:
+def test_a_refusal_by_network_rules_names_the_setting() -> None:
     error = refused(True, 403, "AuthorizationFailure")
     assert "`adminCidrs`, then run `pulumi up --refresh --stack s`" in error.fix
 
 
-def test_a_renewed_key_does_not_cost_a_cluster_of_hdinsight_unawares() -> None:
-    assert "look at `pulumi preview --stack s` first" in refused(True, 403, "AuthenticationFailed").fix
+def test_a_rotated_key_warns_that_hdinsight_would_be_replaced() -> None:
+    assert "run `pulumi preview --stack s` first" in refused(True, 403, "AuthenticationFailed").fix
 
 
 def test_a_clock_that_is_wrong_is_not_taken_for_a_wrong_key() -> None:
@@ -261,7 +269,7 @@ def test_a_clock_that_is_wrong_is_not_taken_for_a_wrong_key() -> None:
     assert "this machine's clock is wrong" in str(error)
 
 
-def test_an_account_that_no_name_server_knows_is_named(
+def test_an_unresolvable_account_is_named(
     hdinsight: ClusterDocument, no_pauses: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
@@ -269,11 +277,11 @@ def test_an_account_that_no_name_server_knows_is_named(
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     access = hdinsight.storage.model_copy(update={"key": SecretStr(ACCOUNT_KEY)})
-    with pytest.raises(azure.Offline, match=r"no name server knows caffewest\.blob\.core\.windows\.net"):
+    with pytest.raises(azure.Offline, match=r"caffewest\.blob\.core\.windows\.net cannot be resolved"):
         Blobs.of(hdinsight.model_copy(update={"storage": access})).read("x")
 
 
-# ---- which account, which way in
+# ---- accounts and credentials
 
 
 def client_of(cluster: ClusterDocument, uri: str | None = None) -> ContainerClient:
@@ -310,14 +318,14 @@ def test_an_account_with_a_name_space_answers_by_its_blob_name(
 @pytest.mark.parametrize(
     "uri", ["hdfs://head:9000", "wasbs://account.blob.core.windows.net", "https://c@a", "wasb://c@", "x"]
 )
-def test_what_is_no_uri_of_blob_storage_is_refused(cluster: Cluster, uri: str) -> None:
-    with pytest.raises(ConfigError, match=r"no URI of blob storage \(wasbs://CONTAINER@ACCOUNT"):
+def test_an_invalid_blob_storage_uri_is_refused(cluster: Cluster, uri: str) -> None:
+    with pytest.raises(ConfigError, match=r"not a valid blob storage URI \(wasbs://CONTAINER@ACCOUNT"):
         Blobs.of(cluster, uri)
 
 
 @pytest.mark.parametrize("key", ["", "no key!", None])
-def test_a_key_that_is_none_is_said_before_anything_is_asked(cluster: Cluster, key: str | None) -> None:
-    with pytest.raises(ConfigError, match="the account's key in the stack is no key"):
+def test_an_invalid_key_is_reported_before_any_request(cluster: Cluster, key: str | None) -> None:
+    with pytest.raises(ConfigError, match="the account key in the stack is not valid base64"):
         Blobs.of(with_blobs(cluster, "files", "127.0.0.1:1", key))
 
 

@@ -1,4 +1,4 @@
-"""Shared storage over a stand-in for `hdfs`; the real HDFS is met in the end-to-end tests."""
+"""Shared storage over a fake `hdfs`; the end-to-end tests use the real HDFS."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_file_put_is_read_back_byte_for_byte(storage: SharedStorage, tmp_path:
     assert storage.read("/frameworks/caffe/k/file") == data
 
 
-def test_what_is_not_there_reads_as_none(storage: SharedStorage) -> None:
+def test_a_missing_file_reads_as_none(storage: SharedStorage) -> None:
     assert storage.read("/nothing") is None
     assert not storage.exists("/nothing")
 
@@ -67,7 +67,7 @@ def test_a_document_and_the_sum_of_a_file_come_in_one_call(
 @pytest.mark.parametrize(
     ("there", "want"), [((), (False, False)), (("doc",), (True, False)), (("file",), (False, False))]
 )
-def test_of_a_document_and_a_file_what_is_missing_is_none(
+def test_a_missing_document_or_file_is_none(
     storage: SharedStorage, tmp_path: Path, there: tuple[str, ...], want: tuple[bool, bool]
 ) -> None:
     for name in there:
@@ -145,10 +145,10 @@ def _state(state: str, live: int = 2, free: int = 10**9) -> str:
         (_state("safeMode"), "safe mode"),
         (_state("Operational", live=0), "no DataNode"),
         (_state("Operational", free=0), "full"),
-        ("not json", "does not say its state"),
+        ("not json", "does not report its state"),
     ],
 )
-def test_a_storage_that_cannot_be_written_to_says_why(
+def test_an_unwritable_storage_is_explained(
     node: LocalNode, monkeypatch: pytest.MonkeyPatch, body: str, why: str | None
 ) -> None:
     with _namenode(body) as (rpc, http):
@@ -171,14 +171,16 @@ def test_a_namenode_that_has_just_started_is_waited_for(
         SharedStorage(node, f"hdfs://127.0.0.1:{rpc}").require_writable()
 
 
-def test_a_namenode_that_is_down_is_said_at_once(node: LocalNode) -> None:
+def test_a_namenode_that_is_down_is_reported_at_once(node: LocalNode) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(ServiceDown, match="NameNode does not answer"):
         SharedStorage(node, f"hdfs://127.0.0.1:{port}").require_writable()
 
 
-def test_two_puts_of_one_file_do_not_take_each_others_upload_away(node: LocalNode, tmp_path: Path) -> None:
+def test_concurrent_puts_of_one_file_do_not_remove_each_others_upload(
+    node: LocalNode, tmp_path: Path
+) -> None:
     # HDFS's own -put writes to a name that both would use
     node.fake(
         "hdfs",
@@ -190,7 +192,7 @@ def test_two_puts_of_one_file_do_not_take_each_others_upload_away(node: LocalNod
     at_once(*[lambda: storage.put(str(tmp_path / "f"), "/f")] * 3)
 
 
-def test_of_two_who_put_an_artefact_at_once_the_first_one_counts_as_a_whole(
+def test_of_two_concurrent_puts_of_an_artefact_the_first_one_wins_entirely(
     node: LocalNode, storage: SharedStorage, tmp_path: Path
 ) -> None:
     node.fake("hdfs", HDFS.replace("\ncase $verb in", "\nsleep 0.0$(($$ % 5))\ncase $verb in"))
@@ -210,7 +212,7 @@ def test_of_two_who_put_an_artefact_at_once_the_first_one_counts_as_a_whole(
     assert {path.name for path in (node.folder / "state" / "dfs" / "k").iterdir()} == {"archive", "manifest"}
 
 
-def test_a_folder_that_is_there_already_is_left_to_its_readers(
+def test_an_identical_folder_is_left_unchanged_for_its_readers(
     node: LocalNode, storage: SharedStorage, tmp_path: Path
 ) -> None:
     for number, manifest in enumerate(("one", "one", "two")):
@@ -236,7 +238,7 @@ def test_an_upload_that_fails_leaves_nothing_beside_the_folder(
     assert list((node.folder / "state" / "dfs" / "data").iterdir()) == []
 
 
-def test_a_folder_that_two_fetch_to_one_place_at_once_is_whole(
+def test_concurrent_fetches_to_one_path_leave_a_complete_folder(
     node: LocalNode, storage: SharedStorage, tmp_path: Path
 ) -> None:
     node.fake("mv", f'sleep 0.0$(($$ % 10))\nexec {shutil.which("mv")} "$@"\n')
@@ -249,7 +251,7 @@ def test_a_folder_that_two_fetch_to_one_place_at_once_is_whole(
         assert [str(path.relative_to(here)) for path in here.rglob("*")] == ["db", "db/data"]
 
 
-# ---- what S3 means. The texts are those of Hadoop 3.3.4 against versitygw, shortened.
+# ---- refusals of S3. The texts are those of Hadoop 3.3.4 against versitygw, shortened.
 
 S3_SAID = (
     "ls: s3a://bucket/: listStatus on s3a://bucket/: com.amazonaws.services.s3.model.AmazonS3Exception: "
@@ -262,14 +264,14 @@ S3_SAID = (
     ("status", "code", "words"),
     [
         (404, "NoSuchBucket", "there is no such bucket"),
-        (403, "SignatureDoesNotMatch", "the secret key is not the access key's"),
+        (403, "SignatureDoesNotMatch", "the secret key does not match the access key"),
         (403, "InvalidAccessKeyId", "it does not know the access key"),
         (403, "AccessDenied", "it refuses this machine"),
-        (403, "403 Forbidden", "the key is wrong, or may not do that"),
-        (400, "400 Bad Request", "whether the region is the bucket's own"),
+        (403, "403 Forbidden", "the key is wrong, or lacks the permission"),
+        (400, "400 Bad Request", "the stack's region is the bucket's"),
     ],
 )
-def test_a_refusal_of_s3_is_told_in_one_line_with_its_remedy(
+def test_a_refusal_of_s3_is_one_line_with_its_fix(
     storage: SharedStorage, node: LocalNode, status: int, code: str, words: str
 ) -> None:
     text = S3_SAID.format(said="No.", status=status, code=code)
@@ -290,7 +292,7 @@ def test_a_server_that_does_not_answer_is_named_as_such(storage: SharedStorage, 
         storage.exists("/x")
 
 
-def test_other_words_of_s3_are_passed_on(storage: SharedStorage, node: LocalNode) -> None:
+def test_unknown_errors_of_s3_are_passed_on(storage: SharedStorage, node: LocalNode) -> None:
     node.fake("hdfs", "echo 'WARN MetricsConfig: Cannot locate' >&2; echo 'put: something else' >&2; exit 1")
     with pytest.raises(CommandFailed, match="something else"):
         storage.remove("/x")

@@ -1,4 +1,4 @@
-"""What object stores mean by Hadoop's words. REAL_ ones were printed by Hadoop 3.3.4 against Azurite."""
+"""Translation of object store errors. REAL_ texts were printed by Hadoop 3.3.4 against Azurite."""
 
 from __future__ import annotations
 
@@ -33,22 +33,25 @@ REAL_MISSING = f"cat: `{WASB}/x': No such file or directory"
     [
         (REAL_WRONG_KEY, "the account's key on the nodes is wrong"),
         (REAL_NO_KEY, "the nodes have no key for the account"),
-        (REAL_KEY_IS_NO_KEY, "the account's key on the nodes is no key"),
+        (REAL_KEY_IS_NO_KEY, "the account key on the nodes is not valid"),
         (f"{AZURE}The specified container does not exist.", "there is no such container"),
         (f"{AZURE}Public access is not permitted on this storage account.", "no key for the account"),
         (f"{AZURE}The specified account is disabled.", "the account is disabled"),
         (f"{AZURE}This request is not authorized to perform this operation.", "the account's network rules"),
         (
             f"{AZURE}This request is not authorized to perform this operation using this permission.",
-            "the nodes may not do that",
+            "the nodes lack the permission",
         ),
-        (f"{AZURE}Key based authentication is not permitted on this storage account.", "takes no keys"),
+        (
+            f"{AZURE}Key based authentication is not permitted on this storage account.",
+            "does not allow key access",
+        ),
         (REAL_REFUSED, "it does not answer (Connection refused)"),
-        (REAL_UNKNOWN_HOST, "no name server of the nodes knows the account"),
-        ("ls: java.net.UnknownHostException: acct.blob.core.windows.net", "no name server of the nodes"),
+        (REAL_UNKNOWN_HOST, "the nodes cannot resolve the account's host name"),
+        ("ls: java.net.UnknownHostException: acct.blob.core.windows.net", "the nodes cannot resolve"),
     ],
 )
-def test_a_refusal_of_wasb_is_told_in_one_line_with_its_remedy(said: str, words: str) -> None:
+def test_a_refusal_of_wasb_is_one_line_with_its_fix(said: str, words: str) -> None:
     error = refusal(WASB, f"2026-11-24 10:00:00,000 WARN impl.MetricsConfig: Cannot locate\n{said}\n")
     assert error is not None
     assert str(error).startswith(f"{WASB}: ")
@@ -57,17 +60,17 @@ def test_a_refusal_of_wasb_is_told_in_one_line_with_its_remedy(said: str, words:
 
 
 @pytest.mark.parametrize("said", [REAL_MISSING, "put: something else", ""])
-def test_what_says_nothing_about_the_service_is_left_alone(said: str) -> None:
+def test_errors_of_other_origin_are_not_translated(said: str) -> None:
     assert refusal(WASB, said) is None
 
 
 @pytest.mark.parametrize("uri", ["hdfs://head:9000", "file:///data"])
-def test_other_storages_explain_themselves(uri: str) -> None:
+def test_other_storages_are_not_translated(uri: str) -> None:
     assert refusal(uri, REAL_WRONG_KEY) is None
     assert refusal(uri, "Connection refused") is None
 
 
-def test_words_of_one_store_mean_nothing_of_another() -> None:
+def test_messages_of_one_store_are_ignored_for_another() -> None:
     assert refusal("s3a://bucket", REAL_WRONG_KEY) is None
     assert refusal(WASB, "AmazonS3Exception: No. (Status Code: 404; Error Code: NoSuchBucket; ID: 1)") is None
 
@@ -80,14 +83,14 @@ def test_words_of_one_store_mean_nothing_of_another() -> None:
         f"{AZURE}This request is not authorized to perform this operation.",
     ],
 )
-def test_a_command_and_a_log_are_told_the_same_of_the_same_words(said: str) -> None:
+def test_commands_and_logs_get_the_same_diagnosis(said: str) -> None:
     error, found = refusal(WASB, said), diagnose(said)
     assert error is not None
     assert found is not None
     assert (error.why, error.fix) == (found.why, found.fix)
 
 
-def test_a_container_that_is_missing_is_made_by_the_command_that_is_told() -> None:
+def test_a_missing_container_names_the_command_that_creates_it() -> None:
     error = refusal(WASB, f"{AZURE}The specified container does not exist.")
     assert error is not None
     # Azure's is Pulumi's; that of a server of ours is made by a role.

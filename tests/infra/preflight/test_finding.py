@@ -49,7 +49,7 @@ Denied = aws.Denied | azure.Denied
 
 
 def denied(kind: type[Denied], operation: str) -> Denied:
-    error = kind("a cloud", f"these credentials may not {operation}", "Ask.")
+    error = kind("a cloud", f"these credentials lack the permission {operation}", "Ask.")
     error.operation = operation
     return error
 

@@ -143,7 +143,7 @@ def test_on_hdinsight_ambari_starts_what_is_down(yarn_cluster: Cluster) -> None:
     theirs = HdInsight(
         subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", worker_count=2
     )
-    with pytest.raises(ServiceDown, match="Ambari, there, starts it"):
+    with pytest.raises(ServiceDown, match="Ambari at that URL starts it"):
         yarn.ask(Manager(), yarn_cluster.model_copy(update={"members": theirs}), "info")  # type: ignore[arg-type]
 
 

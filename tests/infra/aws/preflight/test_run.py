@@ -174,8 +174,8 @@ def test_a_user_with_few_rights_is_told_each_action_that_is_lacking(
     }
     for name, (verdict, action) in lacking.items():
         assert found[name].verdict == verdict
-        assert found[name].detail.startswith(f"these credentials may not {action}")
-        assert found[name].fix == f"Let an administrator allow `{action}`."
+        assert found[name].detail.startswith(f"these credentials lack the permission {action}")
+        assert found[name].fix == f"Ask an administrator to allow `{action}`."
 
 
 def test_a_bug_in_one_check_keeps_its_traceback(account: Account, preflight: Preflight) -> None:

@@ -71,7 +71,9 @@ def test_a_bucket_with_our_name_that_may_not_be_looked_at_is_no_0_left(world: Wo
     world.refuse("GetBucketTagging", "AccessDenied")
     found = swept()
     assert not found.found.clean
-    assert "not searched: global: bucket: these credentials may not GetBucketTagging" in found.said
+    assert (
+        "not searched: global: bucket: these credentials lack the permission GetBucketTagging" in found.said
+    )
     assert "0 left" not in found.said
 
 

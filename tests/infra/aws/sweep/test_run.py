@@ -93,7 +93,9 @@ def test_a_kind_that_we_may_not_list_is_no_0_left(world: World) -> None:
     found = swept()
     assert not found.found.clean
     assert not found.found.leaks
-    assert f"not searched: {REGION}: volume: these credentials may not DescribeVolumes" in found.said
+    assert (
+        f"not searched: {REGION}: volume: these credentials lack the permission DescribeVolumes" in found.said
+    )
     assert "0 left" not in found.said
     assert found.said.splitlines()[-1] == (
         "Nothing was found (Project=caffe-spark), but not everything was searched."

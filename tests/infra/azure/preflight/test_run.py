@@ -84,7 +84,7 @@ def test_without_a_way_to_azure_nothing_more_is_tried(
 def test_a_login_of_another_tenant_says_so_once(account: Account, preflight: Preflight) -> None:
     account.refuse("/subscriptions", 401, "InvalidAuthenticationTokenTenant", "The access token is wrong")
     found = preflight.run(config(subscription=SUBSCRIPTION))
-    assert found["login"].detail == "the login is of another tenant than the subscription"
+    assert found["login"].detail == "the login belongs to another tenant than the subscription"
     assert "az login --tenant" in found["login"].fix
     assert preflight.printed.count("another tenant") == 1
 
@@ -149,7 +149,10 @@ def test_a_right_that_only_a_preflight_wants_leaves_its_check_open(
     account.refuse("/usages", 403, "AuthorizationFailed", text)
     found = preflight.run(config())
     assert found["quota: cores"].verdict == "skipped"
-    assert "this login may not Microsoft.HDInsight/locations/usages/read" in found["quota: cores"].detail
+    assert (
+        "this login lacks the permission Microsoft.HDInsight/locations/usages/read"
+        in found["quota: cores"].detail
+    )
     assert "--assignee abc --role Reader" in found["quota: cores"].fix
 
 

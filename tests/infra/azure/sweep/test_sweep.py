@@ -236,7 +236,7 @@ def test_a_subscription_that_may_not_be_read_is_no_0_left(account: Account) -> N
     assert not found.found.clean
     assert len(found.kinds) == 7
     assert (
-        "not searched: subscription Teaching: everything: this login may not do it: You may not."
+        "not searched: subscription Teaching: everything: this login lacks the permission: You may not."
         in found.said
     )
 
