@@ -78,3 +78,20 @@ def test_on_hdinsight_nobody_is_told_to_declare_more_workers(yarn_cluster: Clust
     cluster = yarn_cluster.model_copy(update={"members": theirs})
     with pytest.raises(ConfigError, match=r"executors: 90.*another cluster \(docs/azure.md\)"):
         check(spec(executors=90), cluster)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"memory": "3 GiB"}, ("memory: 3072 MiB", "largest container has 2048 MiB")),
+        ({"executors": 4}, ("executors: 4", "room for 3", "less 1024 MiB and a core for the driver")),
+        ({"executors": 2, "cores": 2}, ("room for 1",)),
+    ],
+)
+def test_on_yarn_room_is_counted_with_the_driver(
+    yarn_cluster: Cluster, changes: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check(spec(**changes), yarn_cluster)
+    for word in words:
+        assert word in str(refused.value)

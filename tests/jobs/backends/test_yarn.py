@@ -5,11 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-import pytest
-
 from bootstrap.cluster import Cluster
-from bootstrap.errors import ConfigError
-from jobs import capacity
 from jobs.backends.yarn import job_script
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
@@ -69,20 +65,3 @@ def test_on_yarn_a_dead_resource_manager_is_not_waited_for(yarn_cluster: Cluster
     assert int(found["spark.hadoop.yarn.resourcemanager.connect.max-wait.ms"]) <= 30_000
     assert found["spark.yarn.submit.waitAppCompletion"] == "false"
     assert found["spark.yarn.maxAppAttempts"] == "1"
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"memory": "3 GiB"}, ("memory: 3072 MiB", "largest container has 2048 MiB")),
-        ({"executors": 4}, ("executors: 4", "room for 3", "less 1024 MiB and a core for the driver")),
-        ({"executors": 2, "cores": 2}, ("room for 1",)),
-    ],
-)
-def test_on_yarn_room_is_counted_with_the_driver(
-    yarn_cluster: Cluster, changes: dict[str, Any], words: tuple[str, ...]
-) -> None:
-    with pytest.raises(ConfigError) as refused:
-        capacity.check(spec(**changes), yarn_cluster)
-    for word in words:
-        assert word in str(refused.value)
