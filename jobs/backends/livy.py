@@ -23,7 +23,7 @@ from bootstrap.errors import CaffeSparkError, JobError, ServiceDown
 from jobs import capacity
 from jobs.backends.base import LOST, Foreign, Log, OnLine
 from jobs.backends.livy_batch import Batch
-from jobs.backends.livy_batches import AnswerLost, Livy
+from jobs.backends.livy_client import AnswerLost, Livy
 from jobs.job import RECORD_FILE, JobPlace, JobRecord, SubmittedJob
 from jobs.report.history import History
 from jobs.signals import handled, uninterrupted

@@ -11,7 +11,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from bootstrap.errors import CaffeSparkError, ServiceDown
 from jobs.backends.base import OnLine
-from jobs.backends.livy_batches import Livy, Refused
+from jobs.backends.livy_client import Livy, Refused
 
 PATIENCE_S = 300.0
 """Seconds without an answer after which a batch is no longer followed: a head is replaced sooner."""

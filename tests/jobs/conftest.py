@@ -10,9 +10,8 @@ from typing import Any
 import lmdb
 import pytest
 
+from tests.jobs.specs import SPECS
 from tests.jobs.trainer.messages import build
-
-SPECS = Path(__file__).parents[2] / "jobs" / "specs"
 
 
 @pytest.fixture(scope="session")

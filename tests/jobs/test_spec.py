@@ -11,7 +11,7 @@ import yaml
 
 from bootstrap.errors import ConfigError
 from jobs.spec import JobSpec
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import SPECS, mnist_spec
 
 GOOD: dict[str, Any] = {
     "name": "mnist",
@@ -40,7 +40,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def test_the_projects_own_specification_is_lenet_on_two_executors() -> None:
-    spec = JobSpec.from_file(SPECS / "mnist.yaml")
+    spec = mnist_spec()
 
     assert (spec.executors, spec.batch, spec.max_iter, spec.data) == (2, 64, None, "mnist")
     assert spec.features == ("accuracy", "loss")

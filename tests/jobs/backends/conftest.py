@@ -15,15 +15,14 @@ from bootstrap.errors import Unreachable
 from jobs.backends.livy import LivyBackend
 from jobs.backends.registry import LIVY, Backends
 from jobs.run.run import run_job
-from jobs.spec import JobSpec
 from tests.jobs.backends.livy_server import PASSWORD, URI, LivyServer, Memory
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 
 class World:
     def __init__(self, tmp_path: Path, cluster: ClusterDocument, storage: Memory, livy: LivyServer) -> None:
         self.results, self.cluster, self.storage, self.livy = tmp_path, cluster, storage, livy
-        self.spec = JobSpec.from_file(SPECS / "mnist.yaml")
+        self.spec = mnist_spec()
         self.out = io.StringIO()
 
     def run(self) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 from bootstrap.errors import JobError, ServiceDown
 from jobs.backends import livy_batch
-from jobs.backends.livy_batches import Livy, Refused
+from jobs.backends.livy_client import Livy, Refused
 from tests.jobs.backends.conftest import World
 from tests.jobs.backends.livy_server import EVENTS, PASSWORD
 

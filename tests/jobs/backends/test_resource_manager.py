@@ -11,7 +11,7 @@ from bootstrap.errors import JobError, ServiceDown
 from bootstrap.ssh.remote import Result
 from jobs.backends import resource_manager as yarn
 from jobs.spec import JobSpec
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 
 class Manager:
@@ -44,7 +44,7 @@ def node(name: str, state: str = "RUNNING", memory: int = 2048, cores: int = 2) 
 
 @pytest.fixture
 def spec() -> JobSpec:
-    return JobSpec.from_file(SPECS / "mnist.yaml")
+    return mnist_spec()
 
 
 def test_a_job_that_fits_beside_its_driver_passes(yarn_cluster: Cluster, spec: JobSpec) -> None:

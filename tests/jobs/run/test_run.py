@@ -27,11 +27,10 @@ from jobs.job import JobPlace, SubmittedJob
 from jobs.report.progress import View
 from jobs.run import run
 from jobs.run.run import attach, run_job
-from jobs.spec import JobSpec
 from jobs.trainer import contract
 from tests.bootstrap.local_node import HDFS, LocalNode
-from tests.jobs.conftest import SPECS
 from tests.jobs.job_processes import job_processes
+from tests.jobs.specs import mnist_spec
 
 FINISHES = """
 say() { echo "$1" >>"$CAFFE_SPARK_EVENTS"; }
@@ -75,7 +74,7 @@ class World:
         self.node.fake("install", 'for last; do :; done; mkdir -p "$last"')
         self.node.fake("curl", 'cat "$FAKE_STATE/master.json"')
         self.master(MASTER)
-        self.spec = JobSpec.from_file(SPECS / "mnist.yaml")
+        self.spec = mnist_spec()
         self.out = io.StringIO()
 
     def master(self, state: dict[str, Any]) -> None:
