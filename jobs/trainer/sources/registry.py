@@ -28,8 +28,11 @@ def check_class(name: str) -> None:
     if name in _SOURCES:
         return
     short = name[len(PREFIX) :] if name.startswith(PREFIX) else name
-    code = "source-class-unsupported" if short in LATER else "source-class-unknown"
-    raise Refused(code, source_class=name, valid=", ".join(_SOURCES))
+    raise Refused(
+        "source-class-unsupported" if short in LATER else "source-class-unknown",
+        source_class=name,
+        valid=", ".join(_SOURCES),
+    )
 
 
 def marker(source_class: str) -> str:
