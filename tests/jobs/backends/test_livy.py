@@ -151,7 +151,7 @@ def test_a_batch_is_attached_to_from_another_process(world: World) -> None:
 
 def test_a_batch_whose_answer_was_lost_is_found_by_its_name(world: World) -> None:
     world.livy.dropping = True
-    with pytest.raises(ServiceDown, match="it may have begun"):
+    with pytest.raises(ServiceDown, match="it may have started"):
         world.run()
     world.livy.dropping = False
 

@@ -48,7 +48,7 @@ def test_a_refusal_while_a_batch_runs_is_not_waited_for_and_names_the_batch(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> str:
-        raise Refused("the gateway", "it refuses user 'admin'", "Mend.")
+        raise Refused("the gateway", "it refuses user 'admin'", "Fix it.")
 
     monkeypatch.setattr(Livy, "state", refuse)
     began = time.monotonic()
@@ -92,7 +92,7 @@ def test_a_batch_that_cannot_be_ended_is_said_to_run_on(
 
 def test_an_answer_that_is_lost_after_submission_says_that_the_job_may_have_begun(world: World) -> None:
     world.livy.dropping = True
-    with pytest.raises(ServiceDown, match=r"^job mnist-.*it may have begun\. Look .*/livy/batches`"):
+    with pytest.raises(ServiceDown, match=r"^job mnist-.*it may have started\. Look .*/livy/batches`"):
         world.run()
 
 
@@ -101,7 +101,7 @@ def test_a_gateway_that_was_never_reached_has_begun_nothing(world: World) -> Non
     world.livy.server.server_close()
     with pytest.raises(ServiceDown) as down:
         world.run()
-    assert "may have begun" not in str(down.value)
+    assert "may have started" not in str(down.value)
 
 
 def test_a_log_that_cannot_be_read_costs_no_results(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,7 @@ def test_before_yarn_has_begun_the_driver_there_is_no_log_yet(
 ) -> None:
     waits = Application(id="application_1_0001", said="the queue is full")
     record = replace(kept(waits), active=True)
-    with pytest.raises(JobError, match=r"not begun its driver yet \(the queue is full\).*--follow"):
+    with pytest.raises(JobError, match=r"not started its driver yet \(the queue is full\).*--follow"):
         YarnBackend(yarn_cluster).logs(record, print, executor=None, follow=False)
 
 

@@ -204,7 +204,7 @@ def test_storage_in_safe_mode_stops_the_job_before_it_is_submitted(
                 "workers": [{**worker, "coresfree": 0} for worker in MASTER["workers"]],
                 "activeapps": [{"name": "mnist-20260101-000000"}],
             },
-            "Spark has room for 0 now, mnist-20260101-000000 runs",
+            "Spark has room for 0 now; the rest is in use by: mnist-20260101-000000",
         ),
         (
             {"workers": [{**worker, "memoryfree": 256} for worker in MASTER["workers"]], "activeapps": []},
@@ -442,5 +442,5 @@ def test_an_unknown_job_is_refused_with_the_ones_there_are(world: World) -> None
     world.spark_submit(FINISHES)
     world.run()
 
-    with pytest.raises(JobError, match=r"'mnist-2': head has no such job; there are: mnist-2\d+-\d+"):
+    with pytest.raises(JobError, match=r"'mnist-2': head has no such job; recent jobs: mnist-2\d+-\d+"):
         attach(world.backends(), "mnist-2", Console(file=world.out), world.results)

@@ -181,7 +181,7 @@ def test_a_restarted_resource_manager_that_forgot_the_application_is_told_as_suc
     code, _ = head.run()
     assert code == 1
     told = failures.words(head.events[-1]["code"], head.events[-1]["fields"])
-    assert told.why.endswith(f"was restarted, and does not know {APP} any more")
+    assert told.why.endswith(f"was restarted, and no longer knows {APP}")
     assert told.fix == "Submit the job again."
 
 

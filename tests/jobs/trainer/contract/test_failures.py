@@ -110,5 +110,5 @@ def test_the_last_snapshot_is_what_to_resume_from() -> None:
     assert failures.words("rank-failed", given).fix == "Run the job again."
     snapshot = {"resume_from": 50, "snapshot": "hdfs://h/a.st", "weights": "hdfs://h/a.cm"}
     assert failures.words("rank-failed", {**given, **snapshot}).fix == (
-        "Go on from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.cm"
+        "Resume from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.cm"
     )

@@ -134,7 +134,7 @@ def test_a_snapshot_is_what_to_go_on_from(journal: Journal) -> None:
 
     said = str(explain(ABORTED, journal))
 
-    assert "Go on from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.caffemodel" in said
+    assert "Resume from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.caffemodel" in said
 
 
 SPARK_LOST = (

@@ -73,7 +73,7 @@ def test_encoded_images_are_refused_by_record(database: Make, pb: Any) -> None:
 
 
 def test_a_record_of_another_size_than_it_says_is_refused(database: Make, pb: Any) -> None:
-    with pytest.raises(Refused, match="has 2 values, and says 1x2x3"):
+    with pytest.raises(Refused, match="has 2 values, and its header has shape 1x2x3"):
         list(Lmdb(database(1, data=b"ab"), pb.Datum).read(0, 1))
 
 
