@@ -1,4 +1,4 @@
-"""Job specifications: read, refused, overridden, measured against a cluster."""
+"""Job specifications: reading, validation, overrides."""
 
 from __future__ import annotations
 

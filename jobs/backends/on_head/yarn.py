@@ -6,7 +6,7 @@ The driver runs in a container on a worker. It sends its events to this program,
 EVENTS; the driver's log goes to stdout if it failed. spark-submit ends once the application is accepted, so
 no JVM waits here while the job runs. SIGTERM kills the application.
 
-Exit status: 0, the driver's own, 1 when YARN refused or ended it, 143 when a signal to this program killed it.
+Exit status: 0, the driver's own, 1 when YARN refused or ended it, 143 when a signal to it killed the job.
 """
 
 from __future__ import annotations

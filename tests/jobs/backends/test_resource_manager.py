@@ -1,4 +1,4 @@
-"""What YARN's ResourceManager reports, as Hadoop 3.3.4 prints it, and what is made of it."""
+"""YARN's ResourceManager: reports in the format of Hadoop 3.3.4, and the decisions based on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs on YARN: what is submitted, and what YARN explains."""
+"""Jobs on YARN: the script that submits and follows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job gave, from its features file and its events."""
+"""Summary of a job, from its features file and its events."""
 
 from __future__ import annotations
 

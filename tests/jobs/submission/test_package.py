@@ -1,4 +1,4 @@
-"""What travels to the head."""
+"""Files of a job that are shipped to the head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the driver refuses before a stage runs."""
+"""Checks of the driver before a stage runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The program that follows a job on YARN, against a ResourceManager that answers as it is told to."""
+"""Follower of a job on YARN, against a fake ResourceManager."""
 
 from __future__ import annotations
 

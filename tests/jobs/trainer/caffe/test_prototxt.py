@@ -1,4 +1,4 @@
-"""Solvers and nets: what is refused, and what pycaffe is given."""
+"""Solvers and nets: validation, and the texts for pycaffe."""
 
 from __future__ import annotations
 
