@@ -11,13 +11,13 @@ from jobs.spec import JobSpec
 
 
 class Size(NamedTuple):
-    """Cores and MiB: of a worker, of an executor, of a driver's container."""
+    """Cores and memory in MiB of a worker, an executor, or a driver's container."""
 
     cores: int
     memory_mb: int
 
     def holds(self, other: Size) -> int:
-        """How many of the other fit into this."""
+        """Return how many of the other fit into this."""
         if min(self) < 0:
             return 0
         return min(self.cores // other.cores, self.memory_mb // other.memory_mb)
@@ -25,25 +25,25 @@ class Size(NamedTuple):
 
 DRIVER_HEAP_MB = 512
 DRIVER_MB = 1024
-"""Of the driver's container on YARN: the JVM, its Python, and the nets that it makes once to check them."""
+"""Memory of the driver's container on YARN: the JVM, Python, and the nets that it builds to check them."""
 
 
 def driver(document: ClusterDocument) -> Size | None:
-    """Return what a driver takes of the workers; None where it runs on the head."""
+    """Return the size of a driver on the workers; None where drivers run on the head."""
     return Size(1, DRIVER_MB) if document.scheduler.driver_on_worker else None
 
 
 def executor(spec: JobSpec, document: ClusterDocument) -> Size:
-    """Return what an executor takes of a worker."""
+    """Return the size that an executor takes of a worker, as the scheduler rounds it."""
     return Size(spec.cores, document.scheduler.allocated_mb(spec.memory))
 
 
 def fitting(free: Iterable[Size], executor: Size, driver: Size | None = None) -> int:
-    """Executors that fit, with the driver put where it costs least; 0 when it fits nowhere."""
+    """Return how many executors fit besides the driver, placed at the least cost; 0 if it fits nowhere."""
     workers = list(free)
-    whole = sum(worker.holds(executor) for worker in workers)
+    total = sum(worker.holds(executor) for worker in workers)
     if driver is None:
-        return whole
+        return total
     hosts = [worker for worker in workers if worker.holds(driver)]
     if not hosts:
         return 0
@@ -52,14 +52,14 @@ def fitting(free: Iterable[Size], executor: Size, driver: Size | None = None) ->
         - Size(worker.cores - driver.cores, worker.memory_mb - driver.memory_mb).holds(executor)
         for worker in hosts
     ]
-    return whole - min(lost)
+    return total - min(lost)
 
 
 def check(spec: JobSpec, document: ClusterDocument) -> None:
-    """Refuse a job that is larger than the cluster, going by its document.
+    """Refuse a job that is larger than the declared cluster.
 
     Raises:
-        ConfigError: it is; the numbers are in the message.
+        ConfigError: the job does not fit; the message has both sizes.
     """
     shape, number = document.worker, document.worker_count
     if spec.cores > shape.cores:
@@ -67,11 +67,11 @@ def check(spec: JobSpec, document: ClusterDocument) -> None:
     largest, what = document.scheduler.largest_executor(shape.memory_mb)
     if spec.memory > largest:
         raise ConfigError(f"memory: {spec.memory} MiB", f"{what} {largest} MiB", "Lower it.")
-    beside = driver(document)
+    driver_size = driver(document)
     workers = [Size(shape.cores, shape.memory_mb)] * number
-    fit = fitting(workers, executor(spec, document), beside)
+    fit = fitting(workers, executor(spec, document), driver_size)
     if spec.executors > fit:
-        less = f", less {beside.memory_mb} MiB and a core for the driver" if beside else ""
+        less = f", less {driver_size.memory_mb} MiB and a core for the driver" if driver_size else ""
         raise ConfigError(
             f"executors: {spec.executors} of {_count(spec.cores, 'core')} and {spec.memory} MiB",
             f"stack {document.stack!r} has room for {fit} ({_count(number, 'worker')} of "

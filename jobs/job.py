@@ -1,4 +1,4 @@
-"""A submitted job and its record, which other commands find it by."""
+"""Submitted jobs and their records, by which later commands find them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ RECORD_FILE = "job.json"
 """File of the record in a job's folder, on the head or in shared storage."""
 
 
+def is_job_id(text: str) -> bool:
+    """Return whether a text can be a job's id, which is also the name of its folder."""
+    return bool(text) and "/" not in text and not text.startswith(".")
+
+
 @dataclass(frozen=True)
 class JobPlace:
-    """A job's id, its folder on the head (empty for a job that has none), and its URL in shared storage."""
+    """A job's id, its folder on the head (empty without one), and its URL in shared storage."""
 
     id: str
     folder: str
@@ -29,16 +34,16 @@ class JobPlace:
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """A submitted job: enough to follow it from another process, or another day."""
+    """A submitted job, with all that another process needs to follow it."""
 
     spec: JobSpec
     framework: str
-    """Key of the framework it runs on."""
+    """Key of the framework that it runs on."""
     place: JobPlace
     backend: str = ""
     """Name of the backend that runs it; empty in records older than backends."""
     batch: int | None = None
-    """Livy's number of it."""
+    """Id of its batch in Livy."""
     submitted: float = 0.0
     """Seconds since the epoch."""
 
@@ -63,19 +68,19 @@ class SubmittedJob:
 
     @classmethod
     def load(cls, text: str) -> SubmittedJob:
-        """Read what `dump` wrote.
+        """Read a record written by `dump`.
 
         Raises:
-            ValueError, KeyError, TypeError: it is a record of another version.
+            ValueError, KeyError, TypeError: the record is of another version.
         """
-        found = json.loads(text)
+        record = json.loads(text)
         return cls(
-            JobSpec.model_validate(found["spec"]),
-            found["framework"],
-            JobPlace(**found["place"]),
-            found.get("backend", ""),
-            found.get("batch"),
-            found.get("submitted", 0.0),
+            JobSpec.model_validate(record["spec"]),
+            record["framework"],
+            JobPlace(**record["place"]),
+            record.get("backend", ""),
+            record.get("batch"),
+            record.get("submitted", 0.0),
         )
 
 
@@ -88,7 +93,7 @@ class JobRecord:
     """Seconds since the epoch."""
     active: bool
     status: int | None
-    """Its exit status; None while it runs, and when it was lost."""
+    """Exit status; None while the job runs, and when it was lost."""
     history: History = field(default_factory=History)
 
     @property
@@ -98,7 +103,7 @@ class JobRecord:
 
     @property
     def state(self) -> str:
-        """In a word: running, done, refused, failed, killed, or lost."""
+        """One of running, done, refused, failed, killed, lost."""
         if self.active:
             return "running"
         return {None: "lost", DONE: "done", REFUSED: "refused", KILLED: "killed"}.get(self.status, "failed")

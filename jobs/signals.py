@@ -1,4 +1,4 @@
-"""Signals while a job is followed: SIGTERM ends it as Ctrl-C does, and an end that has begun is finished."""
+"""Signal handling while a job is followed: SIGTERM acts as Ctrl-C; a kill is not interrupted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM."""
+    """Raised on SIGTERM."""
 
 
 def stopping_signals() -> AbstractContextManager[None]:
-    """SIGTERM raises here, as Ctrl-C does."""
+    """Raise `Terminated` on SIGTERM in this block."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise Terminated
@@ -26,7 +26,7 @@ def stopping_signals() -> AbstractContextManager[None]:
 
 @contextmanager
 def handled(handlers: dict[signal.Signals, Handler]) -> Iterator[None]:
-    """Handle signals so for a while. Only the main thread may; in another one nothing changes."""
+    """Install signal handlers in this block; no effect outside the main thread, where Python forbids it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -39,5 +39,5 @@ def handled(handlers: dict[signal.Signals, Handler]) -> Iterator[None]:
 
 
 def uninterrupted() -> AbstractContextManager[None]:
-    """Neither of the two is heard."""
+    """Ignore SIGINT and SIGTERM in this block."""
     return handled({signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_IGN})

@@ -28,7 +28,7 @@ JOB_HELP = "job id, as printed by submit-mnist"
 
 
 def backends_of(stack: str | None) -> Backends:
-    """Return the backends of a stack's cluster; its nodes are resolved when a backend needs them."""
+    """Return the backends of a stack's cluster; nodes are resolved when a backend needs them."""
     document = document_of(stack)
     return Backends(document, lambda: resolve(document, console, wait=False))
 
@@ -37,10 +37,10 @@ def backends_of(stack: str | None) -> Backends:
     help={
         "stack": STACK_HELP,
         "spec": "job specification to run",
-        "executors": "number of executors; default: the specification's",
-        "iterations": "training iterations; default: the solver's max_iter",
+        "executors": "override the specification's executors",
+        "iterations": "override the solver's max_iter",
         "recipe": RECIPE_HELP,
-        "livy": "submit through HDInsight's Livy, with the installed framework",
+        "livy": "on HDInsight: submit through Livy, by HTTPS alone, with the framework already installed",
     }
 )
 @expected_errors_in_one_line
@@ -53,15 +53,15 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     recipe: str | None = None,
     livy: bool = False,
 ) -> None:
-    """Train on Spark, stream progress, download accuracy and features."""
+    """Train on Spark, stream progress, fetch accuracy and features."""
     job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
     job = job.with_overrides(executors=executors, iterations=iterations)
     same = same_stack(stack)
     if livy and recipe:
         raise ConfigError(
             f"--livy --recipe {recipe}",
-            "Livy's jobs run on the framework that the cluster has",
-            f"Run `fab build-headnode --recipe {recipe}{same}`, then this without --recipe.",
+            "a job through Livy uses the framework already on the cluster",
+            f"Run `fab build-headnode --recipe {recipe}{same}`, then this command without --recipe.",
         )
     if livy:
         with backends_of(stack) as backends:
@@ -83,7 +83,7 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
 @task(positional=["job"], help={"job": JOB_HELP, "stack": STACK_HELP})
 @expected_errors_in_one_line
 def attach(_: Context, job: str, stack: str | None = None) -> None:
-    """Follow a running job and download its results."""
+    """Follow a job that was left running and fetch its results."""
     with backends_of(stack) as backends:
         attach_to(backends, job, console, RESULTS)
 
@@ -91,7 +91,7 @@ def attach(_: Context, job: str, stack: str | None = None) -> None:
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def status(_: Context, stack: str | None = None) -> None:
-    """List running and finished jobs with their progress."""
+    """List running and ended jobs with their progress."""
     with backends_of(stack) as backends:
         print_whole(status_table(backends))
 
@@ -100,8 +100,8 @@ def status(_: Context, stack: str | None = None) -> None:
     positional=["job"],
     help={
         "job": JOB_HELP,
-        "executor": "log of this executor; default: the driver's",
-        "follow": "stream until the job ends",
+        "executor": "show this executor's log instead of the driver's",
+        "follow": "follow the log until the job ends",
         "stack": STACK_HELP,
     },
 )
@@ -109,7 +109,7 @@ def status(_: Context, stack: str | None = None) -> None:
 def logs(
     _: Context, job: str, executor: int | None = None, follow: bool = False, stack: str | None = None
 ) -> None:
-    """Show the log of a job's driver, or of one executor."""
+    """Show the log of a job's driver or of an executor."""
     with backends_of(stack) as backends:
         show(backends, job, print, executor=executor, follow=follow)
 

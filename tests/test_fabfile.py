@@ -52,8 +52,8 @@ def test_a_recipe_that_livy_would_ignore_is_refused_before_the_stack_is_asked() 
     said = fab("submit-mnist", "--livy", "--recipe", "caffe-cpu", "--stack", "nosuch")
     assert said.returncode == 1
     assert said.stderr.strip() == (
-        "--livy --recipe caffe-cpu: Livy's jobs run on the framework that the cluster has. "
-        "Run `fab build-headnode --recipe caffe-cpu --stack nosuch`, then this without --recipe."
+        "--livy --recipe caffe-cpu: a job through Livy uses the framework already on the cluster. "
+        "Run `fab build-headnode --recipe caffe-cpu --stack nosuch`, then this command without --recipe."
     )
 
 

@@ -1,1 +1,1 @@
-"""Backends: Spark's own master, YARN, and Livy behind one protocol. Part of what travels to the head."""
+"""Backends: Spark's own master, YARN and Livy behind one protocol. Shipped to the head with on_head."""

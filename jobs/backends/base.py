@@ -1,4 +1,4 @@
-"""Protocol of a backend: the way from a job specification to a job that a cluster manager runs."""
+"""Protocol of backends, which run jobs on a cluster manager."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from jobs.trainer.contract import Failed
 
 OnLine = Callable[[str], None]
 LOST = unit.LOST
-"""Exit status from `Backend.follow` for a job that ended without one: killed, or its node went down."""
+"""Exit status of `Backend.follow` for a job without one: its driver was killed, or its node failed."""
 
 
 class Log(NamedTuple):
-    """A job's log on this machine, and the place of the full one as an error names it."""
+    """A job's log, and the place of the full log for error messages."""
 
     text: str
     where: str
 
 
 class Foreign(NamedTuple):
-    """An application of the cluster manager that is none of our jobs."""
+    """An application of the cluster manager that this project did not submit."""
 
     id: str
     state: str
@@ -33,10 +33,10 @@ class Foreign(NamedTuple):
 
 
 class Backend(Protocol):
-    """One way to run jobs on a cluster. Connections open at first use; `close` ends them."""
+    """A way to run jobs on a cluster. Connections open at first use; `close` closes them."""
 
     name: str
-    """Key in `jobs.backends.registry` and in records of jobs."""
+    """Key in `jobs.backends.registry` and in job records."""
 
     @property
     def document(self) -> ClusterDocument:
@@ -45,7 +45,7 @@ class Backend(Protocol):
 
     @property
     def driver(self) -> str:
-        """Name of the machine whose failure loses a job."""
+        """Name of the machine whose failure loses the job."""
         ...
 
     def close(self) -> None:
@@ -56,28 +56,27 @@ class Backend(Protocol):
         """Refuse a job that the cluster cannot run now. Changes nothing.
 
         Raises:
-            ConfigError: the cluster is too small for it.
-            JobError: there is no room for it now, or a node lacks the framework or the data.
+            ConfigError: the cluster is too small for the job.
+            JobError: resources are in use, or a node lacks the framework or the data.
             ServiceDown: a service that the job needs does not answer.
             Unreachable: a node does not answer.
         """
         ...
 
     def launch(self, spec: JobSpec, framework: str, say: OnLine) -> SubmittedJob:
-        """Submit a job and leave its record; `say` gets a line about it. An interrupt ends what has begun.
+        """Submit a job and write its record; `say` receives a line about it. An interrupt kills the job.
 
         Raises:
-            ServiceDown, JobError: it was refused, or may have begun all the same.
+            ServiceDown, JobError: it was refused, or its state is unknown; the message says which.
             Unreachable: the head does not answer.
         """
         ...
 
     def follow(self, job: SubmittedJob, on_line: OnLine) -> int:
-        """Pass on each line of the job's log and events from the start until it ends; returns its exit
-        status.
+        """Pass each line of the job's log and events to `on_line` until it ends; return its exit status.
 
         Raises:
-            Unreachable, ServiceDown: it can no longer be followed, and runs on; says how to go on.
+            Unreachable, ServiceDown: the connection was lost while the job runs.
         """
         ...
 
@@ -86,11 +85,11 @@ class Backend(Protocol):
         ...
 
     def bring_features(self, job: SubmittedJob, to: Path) -> Sequence[str]:
-        """Copy the features of an ended job to a file (JSON lines), and return these lines."""
+        """Copy the features of an ended job to a file of JSON lines; return the lines."""
         ...
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
-        """Make sure that nothing of an ended job runs anywhere.
+        """Ensure that no process of an ended job is left.
 
         Raises:
             JobError: a process of it survives.
@@ -98,41 +97,41 @@ class Backend(Protocol):
         ...
 
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
-        """Return what only the cluster manager knows of a failure; empty for most."""
+        """Return the cluster manager's explanation of a failure; empty for most."""
         ...
 
     def logs(self, record: JobRecord, on_line: OnLine, *, executor: int | None, follow: bool) -> None:
-        """Pass on the log of the driver, or of an executor; with `follow`, until the job ends.
+        """Pass the log of the driver or of an executor to `on_line`; with `follow`, until the job ends.
 
         Raises:
             JobError: there is no such executor, or no log of it.
-            Unreachable: the node that it is on does not answer.
+            Unreachable: the node that has it does not answer.
         """
         ...
 
     def kill(self, job: SubmittedJob) -> str:
-        """End a job with everything that it has started; returns the end of a sentence that says so.
+        """Kill a job with all its processes; return the predicate of a sentence that reports it.
 
         Raises:
-            JobError: something of it survives.
-            ServiceDown, Unreachable: it could not be ended.
+            JobError: a process of it survives.
+            ServiceDown, Unreachable: it could not be killed.
         """
         ...
 
     def unfinished(self, job: SubmittedJob) -> bool:
-        """Return whether the cluster manager runs something of the job, whatever its record says."""
+        """Return whether the cluster manager still runs the job, regardless of its record."""
         ...
 
     def records(self) -> list[JobRecord]:
-        """Return every job of this backend, in no order; records of another version are left out."""
+        """Return all jobs of this backend, unordered; records of other versions are skipped."""
         ...
 
     def record(self, job: str) -> JobRecord | None:
-        """Return one job; None when this backend has none of that id."""
+        """Return a job by id; None if this backend has none."""
         ...
 
     def foreign(self, jobs: set[str]) -> list[Foreign]:
-        """Return what else the cluster manager runs, apart from these jobs.
+        """Return the cluster manager's applications that are not among these jobs.
 
         Raises:
             ServiceDown: the cluster manager does not answer.

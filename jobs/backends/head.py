@@ -1,7 +1,7 @@
-"""Jobs as units on the head, which Spark's own master and YARN have in common.
+"""Base of backends whose jobs are systemd units on the head: Spark's own master and YARN.
 
-The unit outlives the process that submits it. Its folder holds the job's record, its program, its log and
-its events.
+The unit outlives the process that submits it. Its folder has the job's record, program, log and
+events.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from jobs.trainer.contract import EVENTS_FILE, KILLED, Failed
 
 
 class HeadBackend(ABC):
-    """A backend whose jobs are units of the head; subclasses add what their cluster manager decides."""
+    """Backend whose jobs are units on the head; subclasses implement the cluster manager's part."""
 
     name: str
 
@@ -42,11 +42,11 @@ class HeadBackend(ABC):
         self._link = Link(cluster)
         self._followed = False
 
-    # ---- what the cluster manager decides
+    # ---- implemented per cluster manager
 
     @abstractmethod
     def require_capacity(self, spec: JobSpec) -> None:
-        """Refuse a job that the cluster manager has no room for now."""
+        """Refuse a job that the cluster manager has no free resources for."""
 
     @abstractmethod
     def script(self, job: SubmittedJob) -> str:
@@ -54,18 +54,18 @@ class HeadBackend(ABC):
 
     @abstractmethod
     def log_place(self, record: JobRecord, executor: int | None) -> LogPlace:
-        """Return the node and the files of a log. Raises JobError where there is no such executor."""
+        """Return the node and the files of a log. Raises JobError if there is no such executor."""
 
     def late_log(self, record: JobRecord, executor: int | None, on_line: OnLine) -> bool:
-        """Pass on a log that has left its node; False where there is none."""
+        """Pass on a log that was aggregated off its node; return False if there is none."""
         return False
 
     def wait_for_driver(self, record: JobRecord, *, follow: bool) -> JobRecord:
-        """Return the record once the driver has begun to write its log."""
+        """Wait until the driver writes its log; return the newest record."""
         return record
 
     def end_application(self, head: Remote, job: str) -> None:  # noqa: B027 - Spark's own master has none
-        """End what the cluster manager runs of a job."""
+        """Kill the job's application in the cluster manager."""
 
     # ---- the protocol
 
@@ -81,7 +81,7 @@ class HeadBackend(ABC):
 
     @property
     def head(self) -> Remote:
-        """The connection to the head."""
+        """Connection to the head."""
         return self._link.remote
 
     def close(self) -> None:
@@ -115,15 +115,15 @@ class HeadBackend(ABC):
         """See `Backend.follow`."""
         try:
             if self._followed:
-                # The interrupt that ended the last call may have left half an answer on the connection.
+                # An interrupt of the last call may have left a partial response on the connection.
                 self._link.reconnect()
             self._followed = True
             events = f"{job.place.folder}/{EVENTS_FILE}"
             return self._unit(job).follow(on_line, extra_file=events, reconnect=self._link.reconnect)
         except Unreachable as error:
-            # To submit it again would make another job.
+            # Not "run the command again": that would submit a second job.
             attach = f"fab attach {job.id} --stack {self.cluster.stack}"
-            fix = f"The job runs on there; when the head answers again: `{attach}`."
+            fix = f"The job runs on there; when the head is reachable again, run `{attach}`."
             raise Unreachable(f"job {job.id}: {error.given}", error.why, fix) from error
 
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
@@ -154,37 +154,37 @@ class HeadBackend(ABC):
         if executor is None:
             record = self.wait_for_driver(record, follow=follow)
         place = self.log_place(record, executor)
-        goes_on = follow and record.active
+        following = follow and record.active
         if place.node is not None and place.node.name != self.cluster.head.name:
             with connect(self.cluster, place.node) as remote:
-                found = read(remote, record.id, place.files, on_line, follow=goes_on)
+                read_any = read(remote, record.id, place.files, on_line, follow=following)
         else:
-            found = read(self.head, record.id, place.files, on_line, follow=goes_on)
-        if found or self.late_log(record, executor, on_line):
+            read_any = read(self.head, record.id, place.files, on_line, follow=following)
+        if read_any or self.late_log(record, executor, on_line):
             return
-        what = f"executor {executor}" if executor is not None else "its driver"
+        subject = f"executor {executor}" if executor is not None else "its driver"
         attach = f"fab attach {record.id} --stack {self.cluster.stack}"
         raise JobError(
             f"job {record.id}",
-            f"there is no log of {what} (any more)",
-            f"Run `{attach}`, which brings what is left into results/{record.id}.",
+            f"there is no log of {subject} (any more)",
+            f"Run `{attach}`, which copies the logs that are left into results/{record.id}.",
         )
 
     def kill(self, job: SubmittedJob) -> str:
         """See `Backend.kill`."""
         folder = shlex.quote(job.place.folder)
-        # Once begun it is finished, however often people press Ctrl-C meanwhile.
+        # A kill in progress is not interrupted by further Ctrl-C.
         with uninterrupted(), connect(self.cluster, self.cluster.head) as head:
-            # Whoever follows it learns that it was killed, not that it was lost.
+            # Followers report it as killed, not as lost.
             head.run(f"cd {folder} && {{ [ -e status ] || echo {KILLED} >status; }}")
             Unit(head, UNIT + job.id, job.place.folder).stop()
             try:
                 self.end_application(head, job.id)
             finally:
-                looked_at = processes.reap(self.cluster, job.id)
-        unknown = [node.name for node in self.cluster.nodes if node.name not in looked_at]
-        rest = f"; not looked at: {', '.join(unknown)}" if unknown else ""
-        return f"is gone from {', '.join(looked_at)}{rest}"
+                reaped = processes.reap(self.cluster, job.id)
+        unknown = [node.name for node in self.cluster.nodes if node.name not in reaped]
+        rest = f"; not reachable: {', '.join(unknown)}" if unknown else ""
+        return f"is gone from {', '.join(reaped)}{rest}"
 
     def unfinished(self, job: SubmittedJob) -> bool:
         """See `Backend.unfinished`."""

@@ -10,7 +10,7 @@ from typing import Any
 from bootstrap import paths
 from bootstrap.errors import JobError
 from bootstrap.ssh.remote import Remote
-from jobs.job import RECORD_FILE, JobRecord, SubmittedJob
+from jobs.job import RECORD_FILE, JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
 from jobs.trainer import contract
 from jobs.trainer.contract import EVENTS_FILE
@@ -25,7 +25,7 @@ _KEPT = (
     contract.Done,
     contract.Trained,
 )
-"""Events that a list of jobs needs all of; of `_LAST` it needs the last one."""
+"""Kinds of events to list completely; of `_LAST` only the last event is listed."""
 _LAST = (contract.Progress, contract.Display)
 
 _LIST = r"""
@@ -41,13 +41,13 @@ def read(path):
 found = []
 for name in names or os.listdir(root):
     folder = os.path.join(root, name)
-    told = read(os.path.join(folder, record))
-    if told:
+    record_text = read(os.path.join(folder, record))
+    if record_text:
         status = read(os.path.join(folder, "status")).strip()
         lines = read(os.path.join(folder, events)).splitlines()
         active = not status and subprocess.call(["systemctl", "is-active", "--quiet", unit + name]) == 0
         found.append({
-            "job": name, "record": told, "status": status, "active": active,
+            "job": name, "record": record_text, "status": status, "active": active,
             "began": os.stat(os.path.join(folder, record)).st_mtime,
             "events": [line for line in lines if line.startswith(kept)],
             "last": ([line for line in lines if line.startswith(last)] or [""])[-1],
@@ -57,7 +57,7 @@ print(json.dumps(found))
 
 
 def all_jobs(head: Remote) -> list[JobRecord]:
-    """Return every job of the head; records of another version of this program are left out.
+    """Return all jobs on the head; records of other versions of this program are skipped.
 
     Raises:
         Unreachable: the head does not answer.
@@ -66,14 +66,13 @@ def all_jobs(head: Remote) -> list[JobRecord]:
 
 
 def one_job(head: Remote, job: str) -> JobRecord | None:
-    """Return one job; None when the head has none of that id.
+    """Return a job by id; None if the head has none.
 
     Raises:
         JobError: its record is of another version.
         Unreachable: the head does not answer.
     """
-    # The name becomes a folder's.
-    mine = _found(head, job) if job and "/" not in job and not job.startswith(".") else []
+    mine = _found(head, job) if is_job_id(job) else []
     record = _record(mine[0]) if mine else None
     if mine and record is None:
         why = "its record is of another version of this program"

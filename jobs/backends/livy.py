@@ -1,8 +1,8 @@
-"""Livy as a backend: HDInsight's job server, by HTTPS alone, for operators who may not log in by SSH.
+"""Livy as a backend: HDInsight's job server, over HTTPS alone, for operators without SSH access.
 
-Everything that a job needs lies in shared storage, its record among it. The driver copies its events there
-while it runs, and that copy is followed. A batch runs and bills whether or not anybody follows it: where it
-can be neither followed nor ended, the error says how to do so by hand.
+A job's files and its record are in shared storage. The driver copies its events there while it runs, and
+that copy is followed. A batch runs and bills until it ends: where it can be neither followed nor ended, the
+error has the commands to do so by hand.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from bootstrap.errors import CaffeSparkError, JobError, ServiceDown
 from jobs import capacity
 from jobs.backends.base import LOST, Foreign, Log, OnLine
 from jobs.backends.livy_batch import Batch
-from jobs.backends.livy_batches import AnswerLost, Livy
-from jobs.job import RECORD_FILE, JobPlace, JobRecord, SubmittedJob
+from jobs.backends.livy_client import AnswerLost, Livy
+from jobs.job import RECORD_FILE, JobPlace, JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
 from jobs.signals import handled, uninterrupted
 from jobs.spec import JobSpec
@@ -44,9 +44,9 @@ ENDED: Final = {
     "dead": contract.FAILED,
     "error": contract.FAILED,
 }
-"""Exit status by the state of a batch that has ended."""
+"""Exit status by final state of a batch."""
 READERS: Final = 8
-"""Records that are read at the same time."""
+"""Records to read in parallel."""
 
 
 class LivyBackend:
@@ -61,7 +61,7 @@ class LivyBackend:
 
     @cached_property
     def _blobs(self) -> Blobs:
-        # Azure's clients take a second, which other clusters need not pay
+        # Importing Azure's clients takes a second, which other clusters need not spend
         from bootstrap.storage.blob import Blobs
 
         return Blobs.of(self.document)
@@ -72,18 +72,18 @@ class LivyBackend:
         return self._livy.name
 
     def close(self) -> None:
-        """See `Backend.close`; HTTPS keeps nothing open that matters."""
+        """See `Backend.close`; HTTPS connections need no closing."""
 
     def capacity(self, spec: JobSpec) -> None:
         """See `Backend.capacity`."""
         capacity.check(spec, self.document)
-        # Data is converted on a head, by SSH: Livy has no part in that.
+        # Data is converted on a head over SSH, which Livy cannot do.
         if spec.data and not self._blobs.exists(f"{paths.DATA}/{spec.data}/train_lmdb/data.mdb"):
             raise JobError(
                 f"data: {spec.data}",
                 f"it is not in {self._blobs.url(paths.DATA)} yet",
                 f"Run `fab submit-mnist --stack {self.document.stack}` once without --livy, "
-                "which brings it there.",
+                "which prepares it.",
             )
 
     def launch(self, spec: JobSpec, framework: str, say: OnLine) -> SubmittedJob:
@@ -94,7 +94,7 @@ class LivyBackend:
         job = SubmittedJob(spec, framework, place, self.name, submitted=time.time())
         self._upload(job)
         try:
-            with _stops_wait():
+            with _delayed_signals():
                 job = replace(job, batch=self._submit(job))
                 self._blobs.write(f"{_folder(name)}/{RECORD_FILE}", job.dump().encode())
         except KeyboardInterrupt:
@@ -109,26 +109,26 @@ class LivyBackend:
         batch, seen, state = self._batch(job), 0, ""
         while True:
             try:
-                state = batch.patiently(lambda: self._livy.state(batch.number))
-                # Read after the state: what was written before the end is then there.
-                data = batch.patiently(lambda: self._events(job.id))
+                state = batch.retried(lambda: self._livy.state(batch.number))
+                # Read after the state, so that all events before the end are included.
+                data = batch.retried(lambda: self._events(job.id))
             except CaffeSparkError as error:
                 if state in ENDED:
                     raise
                 raise batch.runs_on("can no longer be followed", error) from error
-            # Livy forgets old batches: their events tell the end.
+            # Livy forgets old batches: then the events have the outcome.
             ended = state in ENDED or not state
-            # The copy may be half written: a line is whole when it ends.
+            # The copy may be partial: only lines with an end are complete.
             lines = (data if ended else data[: data.rfind(b"\n") + 1]).decode(errors="replace").splitlines()
             for line in lines[seen:]:
                 on_line(line)
             seen = max(seen, len(lines))
             if ended:
-                return ENDED[state] if state else _told(History.load(lines))
+                return ENDED[state] if state else _status_of(History.load(lines))
             time.sleep(self._poll)
 
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
-        """See `Backend.bring_log`: spark-submit's log, and the command that shows the driver's own."""
+        """See `Backend.bring_log`: spark-submit's log, and the command that shows the driver's log."""
         batch = self._batch(job)
         text = "\n".join(batch.log()) + "\n"
         to.write_text(text)
@@ -148,14 +148,14 @@ class LivyBackend:
         return lines
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
-        """See `Backend.clean_up`: YARN ends the containers of a batch with it."""
+        """See `Backend.clean_up`: YARN ends a batch's containers with the batch."""
 
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
         """See `Backend.explain`."""
         return ""
 
     def logs(self, record: JobRecord, on_line: OnLine, *, executor: int | None, follow: bool) -> None:
-        """See `Backend.logs`; Livy has spark-submit's own log alone."""
+        """See `Backend.logs`; Livy has spark-submit's log only."""
         batch = self._batch(record.job)
         if executor is not None:
             application = batch.application() or record.history.application or "ID"
@@ -166,7 +166,7 @@ class LivyBackend:
             )
         seen = 0
         while True:
-            ended = batch.patiently(lambda: self._livy.state(batch.number)) in ENDED
+            ended = batch.retried(lambda: self._livy.state(batch.number)) in ENDED
             lines = batch.log()
             for line in lines[seen:]:
                 on_line(line)
@@ -197,11 +197,10 @@ class LivyBackend:
 
     def record(self, job: str) -> JobRecord | None:
         """See `Backend.record`."""
-        # The name becomes a folder's.
-        return self._record(job) if job and "/" not in job and not job.startswith(".") else None
+        return self._record(job) if is_job_id(job) else None
 
     def foreign(self, jobs: set[str]) -> list[Foreign]:
-        """See `Backend.foreign`: YARN's own backend lists them."""
+        """See `Backend.foreign`: the YARN backend lists them."""
         return []
 
     def _record(self, name: str) -> JobRecord | None:
@@ -215,8 +214,8 @@ class LivyBackend:
         state = self._livy.state(number) if number is not None else ""
         if state and state not in ENDED:
             return JobRecord(job, job.submitted, True, None, history)
-        told = _told(history)
-        status = told if told != LOST else ENDED.get(state)
+        reported = _status_of(history)
+        status = reported if reported != LOST else ENDED.get(state)
         return JobRecord(job, job.submitted, False, status, history)
 
     def _batch(self, job: SubmittedJob) -> Batch:
@@ -225,12 +224,12 @@ class LivyBackend:
             raise JobError(
                 f"job {job.id}",
                 f"Livy on {self._livy.name} has no batch of it (any more)",
-                f"Run `fab status --stack {self.document.stack}`, which says how it ended.",
+                f"Run `fab status --stack {self.document.stack}` to see how it ended.",
             )
         return Batch(self._livy, number, job.id, self._say, self._poll)
 
     def _number(self, job: SubmittedJob) -> int | None:
-        """Return Livy's number of the job: as recorded, else by its name, where its answer was lost."""
+        """Return the id of the job's batch: as recorded, or by name if Livy's response was lost."""
         return self._livy.find(job.id, job.batch)
 
     def _events(self, job: str) -> bytes:
@@ -241,7 +240,7 @@ class LivyBackend:
             return self._livy.submit(body(job.spec, self.document, job.place))
         except AnswerLost as error:
             given = f"job {job.id}: {error.given}"
-            raise ServiceDown(given, f"{error.why}; it may have begun", self._livy.by_hand()) from error
+            raise ServiceDown(given, f"{error.why}; it may have started", self._livy.by_hand()) from error
 
     def _upload(self, job: SubmittedJob) -> None:
         folder = _folder(job.id)
@@ -269,8 +268,8 @@ def body(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str,
     }
 
 
-def _told(history: History) -> int:
-    """Return the exit status that a job's own events tell; LOST where they tell no end."""
+def _status_of(history: History) -> int:
+    """Return the exit status by a job's events; LOST if they have no end."""
     failed = history.last(Failed)
     if failed is not None:
         return failed.exit_code
@@ -282,14 +281,14 @@ def _folder(job: str) -> str:
 
 
 @contextmanager
-def _stops_wait() -> Iterator[None]:
-    """Delay Ctrl-C and SIGTERM: between Livy's answer and its record a batch would be lost."""
-    came: list[int] = []
+def _delayed_signals() -> Iterator[None]:
+    """Delay Ctrl-C and SIGTERM, since a batch interrupted before its record is written would be lost."""
+    received: list[int] = []
 
     def later(number: int, _frame: object) -> None:
-        came.append(number)
+        received.append(number)
 
     with handled({signal.SIGINT: later, signal.SIGTERM: later}):
         yield
-    if came:
+    if received:
         raise KeyboardInterrupt

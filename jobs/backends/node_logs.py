@@ -1,4 +1,4 @@
-"""Logs of a running or ended job as they lie on its nodes."""
+"""Log files of a job on its nodes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from jobs.backends.processes import alive
 from jobs.job import JobRecord
 
 FOREVER = 30 * 86400.0
-"""Seconds that a log is followed for at most."""
+"""Maximum seconds to follow a log."""
 ALIVE_S = 1
-"""Seconds between two looks for the job's processes, beside the training."""
+"""Seconds between two checks for the job's processes; checks take time from training."""
 SILENCE = "\0"
-"""A line that the node writes to see whether somebody still reads."""
+"""Keep-alive line that the node writes to detect a closed connection."""
 _NO_FILE = 44
 """Exit status of the script below where none of the files exists."""
 
@@ -27,17 +27,17 @@ class LogPlace:
     """Node and files of a log: the first of `files` that exists, or the outputs in it if it is a folder."""
 
     node: Node | None
-    """None where the node is not known."""
+    """None if unknown."""
     files: tuple[str, ...]
 
 
 def short(host: str) -> str:
-    """Return a host's first name: YARN has full ones where a cluster is in a domain, as HDInsight's is."""
+    """Return the short host name: YARN reports full names where nodes are in a domain, as on HDInsight."""
     return host.partition(".")[0]
 
 
 def node_of(cluster: Cluster, host: str) -> Node | None:
-    """Return the node that Spark or YARN names by its name, its full name, or its address."""
+    """Return the node of a host as Spark or YARN reports it: short name, full name or address."""
     for node in cluster.nodes:
         if host and (host == node.address or short(host) == short(node.name)):
             return node
@@ -57,20 +57,20 @@ def executor_of(cluster: Cluster, record: JobRecord, executor: int) -> dict[str,
     raise JobError(
         f"executor {executor} of job {record.id}",
         f"it has {listed}" if listed else "none has registered",
-        f"Name one, or run `fab logs {record.id} --stack {cluster.stack}` for the driver's.",
+        f"Give one of these, or run `fab logs {record.id} --stack {cluster.stack}` for the driver's.",
     )
 
 
 def read(remote: Remote, job: str, files: tuple[str, ...], on_line: OnLine, *, follow: bool) -> bool:
-    """Pass on the lines of a log; with `follow`, until no process of the job is left there.
+    """Pass the lines of a log to `on_line`; with `follow`, until the job has no process on the node.
 
     Returns:
-        False where none of the files exists.
+        False if none of the files exists.
     """
     if not files:
         return False
     looked = " ".join(shlex.quote(file) for file in files)
-    # Beside them are the events, which people have seen, and YARN's own scripts.
+    # Only outputs: the folder also has the events and YARN's scripts.
     script = f"""
 set -- ; for place in {looked}; do
     if [ -f "$place" ]; then set -- "$place"; break; fi
@@ -86,7 +86,7 @@ done
         script += f"""
 tail -q -n +1 -F "$@" 2>/dev/null & reader=$!
 {alive(job)}
-# Whoever reads may go without a word: then nothing takes what is written here.
+# A closed connection is only noticed by writing to it.
 trap 'kill $reader' EXIT
 while [ -n "$(marked)" ]; do sleep {ALIVE_S}; printf '\\000\\n' || exit; done
 sleep 1

@@ -1,4 +1,4 @@
-"""Framework on the nodes, checked before a job is submitted."""
+"""Check of the framework on all nodes, before a job is submitted."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ _FRAMEWORK = f"readlink -f {paths.CAFFE_HOME}; test -d {paths.CAFFE_HOME}/python
 
 
 def require_framework(cluster: Cluster) -> None:
-    """Refuse a cluster whose nodes do not all have the same framework.
+    """Refuse a cluster whose nodes do not all have the head's framework.
 
     Raises:
-        Unreachable: one does not answer.
-        JobError: one has no framework, or another than the head.
+        Unreachable: a node does not answer.
+        JobError: a node has no framework or another one.
     """
-    found = on_all(cluster.nodes, lambda node: _framework(cluster, node))
-    for node, version in zip(cluster.nodes, found, strict=True):
-        if version != found[0] or not version:
-            what = f"it has {version}, the head has {found[0]}" if version else "Caffe is not installed there"
+    versions = on_all(cluster.nodes, lambda node: _framework(cluster, node))
+    for node, version in zip(cluster.nodes, versions, strict=True):
+        if version != versions[0] or not version:
+            what = (
+                f"it has {version}, the head has {versions[0]}" if version else "Caffe is not installed there"
+            )
             raise JobError(node.name, what, f"Run `fab build-headnode --stack {cluster.stack}`.")
 
 

@@ -1,4 +1,4 @@
-"""Processes of a job on all nodes: they carry the job's id in their environment."""
+"""Processes of a job on all nodes, identified by the job's id in their environment."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from bootstrap.ssh.remote import connect
 from jobs.trainer.contract import JOB_ENV
 
 GRACE = 10
-"""Seconds for executors to notice that their driver is gone."""
+"""Seconds for executors to exit after their driver."""
 
 
 def reap(cluster: Cluster, job: str) -> list[str]:
-    """Wait until no node runs anything of the job; what does not go by itself is killed.
+    """Wait until the job has no process on any node; kill processes that outlast the grace period.
 
     Returns:
-        Names of the nodes that were looked at: one that does not answer is passed over.
+        Names of the nodes that were checked; nodes that do not answer are skipped.
 
     Raises:
-        JobError: a process survives even that.
+        JobError: a process survives SIGKILL.
     """
-    found = on_all(cluster.nodes, lambda node: _reap(cluster, node, job))
-    left = [line for line in found if line]
+    remains = on_all(cluster.nodes, lambda node: _reap(cluster, node, job))
+    left = [line for line in remains if line]
     if left:
         raise JobError(f"job {job}", f"processes of it are left: {'; '.join(left)}", "Reboot these nodes.")
-    return [node.name for node, line in zip(cluster.nodes, found, strict=True) if line is not None]
+    return [node.name for node, line in zip(cluster.nodes, remains, strict=True) if line is not None]
 
 
 def _reap(cluster: Cluster, node: Node, job: str) -> str | None:
-    """What is left there; None where nobody answers."""
+    """Return the processes left on a node; None if it does not answer."""
     try:
         with connect(cluster, node) as remote:
             result = remote.run(reap_script(job), check=False, timeout=GRACE + 30)
@@ -42,7 +42,7 @@ def _reap(cluster: Cluster, node: Node, job: str) -> str | None:
 
 
 def reap_script(job: str) -> str:
-    """The script that waits, kills and waits again; fails with the processes that are left."""
+    """Return the shell script that waits, kills and waits again; it fails with the processes left."""
     return f"""
 {alive(job)}
 left() {{ marked | tr -dc '0-9\n' | sort -u; }}
@@ -57,9 +57,9 @@ done
 
 
 def alive(job: str) -> str:
-    """A shell function `marked`: the environments of the job's processes, as paths.
+    """Return a shell function `marked` that prints the /proc paths of the job's processes.
 
-    In a container root may lack the right to look into other users' processes; these are all of one user.
+    In a container root may not be allowed to read other users' environments, so the jobs' user reads too.
     """
     mark = shlex.quote(f"{JOB_ENV}={job}")
     look = f"grep -lzxF {mark} /proc/[0-9]*/environ 2>/dev/null"

@@ -20,19 +20,19 @@ _MAKERS: Mapping[str, tuple[str, str]] = {
     "yarn": ("jobs.backends.yarn", "YarnBackend"),
     LIVY: ("jobs.backends.livy", "LivyBackend"),
 }
-"""Module and class by name; imported when they are needed, since Azure's clients take a second."""
+"""Module and class by name; imported on use, since Azure's clients take a second."""
 _BY_DOCUMENT = {LIVY}
-"""Backends that need no node: they take the cluster as declared."""
+"""Backends that need no nodes: they take the cluster document."""
 
 
 def names(document: ClusterDocument) -> tuple[str, ...]:
-    """Return the backends of a cluster; its jobs go to the last one unless another is named."""
+    """Return the names of a cluster's backends; the last one is the default."""
     livy = isinstance(document.members, HdInsight) and bool(document.members.gateway)
     return (*([LIVY] if livy else []), document.scheduler.kind)
 
 
 class Backends:
-    """Backends of one cluster, each made once; `resolve` finds its nodes for those that need them."""
+    """Backends of a cluster, created on use; `resolve` finds the nodes for those that need them."""
 
     def __init__(self, document: ClusterDocument, resolve: Callable[[], Cluster]) -> None:
         self.document = document
@@ -52,10 +52,10 @@ class Backends:
             backend.close()
 
     def get(self, name: str) -> Backend:
-        """Return the backend of a name.
+        """Return a backend by name.
 
         Raises:
-            ConfigError: the cluster has none of that name.
+            ConfigError: the cluster does not support it.
         """
         if name not in self._made:
             module, kind = _MAKERS[name]
@@ -65,15 +65,15 @@ class Backends:
 
     @property
     def default(self) -> Backend:
-        """The backend that jobs go to."""
+        """The backend for new jobs."""
         return self.get(names(self.document)[-1])
 
     def find(self, job: str) -> tuple[Backend, JobRecord]:
-        """Return a job and the backend that runs it.
+        """Return a job's backend and record.
 
         Raises:
-            JobError: no backend knows it; lists jobs that there are.
-            ServiceDown, Unreachable: a backend that might know it does not answer.
+            JobError: no backend has the job; the message lists recent jobs.
+            ServiceDown, Unreachable: a backend that might have it does not answer.
         """
         silent: CaffeSparkError | None = None
         for name in names(self.document):
@@ -88,13 +88,17 @@ class Backends:
         if silent is not None:
             raise silent
         jobs, _ = self.records()
-        there = ", ".join(record.id for record in jobs[:10])
+        recent = ", ".join(record.id for record in jobs[:10])
         where = self.default.driver
-        listed = f"there are: {there}" if there else "there is none yet"
-        raise JobError(f"job {job!r}", f"{where} has no such job; {listed}", "Name one.")
+        listed = f"recent jobs: {recent}" if recent else "there is none yet"
+        raise JobError(
+            f"job {job!r}",
+            f"{where} has no such job; {listed}",
+            "Give one of these, or submit a job: `fab submit-mnist`.",
+        )
 
     def records(self) -> tuple[list[JobRecord], list[str]]:
-        """Return all jobs, the newest first, and a line for each backend that does not answer.
+        """Return all jobs, newest first, and a line for each backend that does not answer.
 
         Raises:
             ServiceDown, Unreachable: none answers.

@@ -1,4 +1,4 @@
-"""YARN's ResourceManager, asked through the head: its nodes, its applications, and their end."""
+"""YARN's ResourceManager, queried through the head: nodes, applications, killing applications."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from jobs.spec import JobSpec
 
 UNFINISHED = "NEW,NEW_SAVING,SUBMITTED,ACCEPTED,RUNNING"
 KILLED_WITHIN_S = 30.0
-"""Seconds in which an application is to be over that YARN was told to kill."""
+"""Seconds for an application to end after YARN was told to kill it."""
 
 
 def require_capacity(head: Remote, cluster: Cluster, spec: JobSpec) -> None:
-    """Refuse a job that YARN has no room for, with its driver, on nodes that are alive.
+    """Refuse a job that does not fit, with its driver, into the free resources of YARN's live nodes.
 
     Raises:
-        ServiceDown: the ResourceManager does not answer; spark-submit would try for ten minutes.
-        JobError: there is not enough room now; says who holds it and which nodes are missing.
+        ServiceDown: the ResourceManager does not answer; spark-submit would retry for ten minutes.
+        JobError: resources do not suffice; the message has the applications or missing nodes that hold them.
     """
     nodes = ask(head, cluster, "nodes")
     apps = ask(head, cluster, f"apps?states={UNFINISHED}")
@@ -35,34 +35,34 @@ def require_capacity(head: Remote, cluster: Cluster, spec: JobSpec) -> None:
 
 
 def access(cluster: Cluster) -> Yarn:
-    """Return the cluster's YARN; to ask another cluster for it is a bug."""
-    assert isinstance(cluster.scheduler, Yarn)  # noqa: S101 - the registry looks first
+    """Return the cluster's YARN settings; a bug on a cluster without YARN."""
+    assert isinstance(cluster.scheduler, Yarn)  # noqa: S101 - the registry checks it
     return cluster.scheduler
 
 
 def ask(head: Remote, cluster: Cluster, path: str) -> Mapping[str, Any]:
-    """An answer of the ResourceManager's web service.
+    """Query the ResourceManager's web service.
 
     Raises:
-        ServiceDown: there is none.
+        ServiceDown: it does not answer.
     """
     manager = access(cluster).resource_manager
     url = shlex.quote(f"{manager}/ws/v1/cluster/{path}")
-    # A standby ResourceManager sends the caller to the active one.
+    # -L: a standby ResourceManager redirects to the active one.
     answer = head.run(f"curl -fsSL --noproxy '*' --max-time 5 {url}", check=False, timeout=30)
     try:
         if answer.ok:
             found: Mapping[str, Any] = json.loads(answer.stdout)
             return found
-        said = answer.tail.strip() or "no words"
+        reason = answer.tail.strip() or "no output"
     except ValueError:
-        said = "what answers is a page"
-    why = f"YARN's ResourceManager does not answer ({said})"
+        reason = "the response is not JSON"
+    why = f"YARN's ResourceManager does not answer ({reason})"
     raise ServiceDown(manager, why, f"Run {cluster.members.start_services(cluster.stack)}.")
 
 
 def command(*words: str) -> str:
-    """A shell command that runs Hadoop's `yarn` as the user whose jobs they are."""
+    """Return the shell command that runs Hadoop's `yarn` as the jobs' user."""
     yarn = shlex.join([paths.YARN, *words])
     return f"{paths.LOAD_PROFILE}; runuser -u {paths.JOB_USER} -- {yarn}"
 
@@ -70,7 +70,7 @@ def command(*words: str) -> str:
 def refuse_without_capacity(
     nodes: Sequence[Mapping[str, Any]], apps: Sequence[Mapping[str, Any]], cluster: Cluster, spec: JobSpec
 ) -> None:
-    """Refuse a job that the ResourceManager's own report has no room for. Pure.
+    """Refuse a job that does not fit, by the ResourceManager's report. Pure.
 
     Raises:
         JobError: as `require_capacity`.
@@ -85,17 +85,17 @@ def refuse_without_capacity(
     missing = _missing(nodes, cluster)
     if missing:
         raise JobError(given, f"{have}: {missing}", f"Run {cluster.members.start_services(cluster.stack)}.")
-    running = ", ".join(f"{app['name']} ({app['id']})" for app in apps) or "nothing that YARN names"
-    here = f"--stack {cluster.stack}"
+    running = ", ".join(f"{app['name']} ({app['id']})" for app in apps) or "no listed application"
+    stack = f"--stack {cluster.stack}"
     raise JobError(
         given,
-        f"{have} now, {running} runs",
-        f"Wait for it, ask for fewer, or end it: `fab status {here}`, `fab kill JOB {here}`.",
+        f"{have} now; the rest is in use by: {running}",
+        f"Wait for it, lower executors, or kill it: `fab status {stack}`, `fab kill JOB {stack}`.",
     )
 
 
 def explain(head: Remote, cluster: Cluster, job: str) -> str:
-    """Why YARN has given a job fewer executors than it asked for, going by what it says now; may be empty.
+    """Return why YARN gave a job fewer executors than requested, by its present state; may be empty.
 
     Raises:
         ServiceDown: the ResourceManager does not answer.
@@ -112,37 +112,37 @@ def explain(head: Remote, cluster: Cluster, job: str) -> str:
 
 
 def kill(head: Remote, cluster: Cluster, job: str) -> None:
-    """End what YARN runs of the job; nothing happens when there is nothing.
+    """Kill the job's applications; no effect without one.
 
     Raises:
         ServiceDown: the ResourceManager does not answer.
-        JobError: YARN was told, and the application goes on.
+        JobError: an application survives.
     """
-    left, said = unfinished(head, cluster, job), ""
+    left, reply = unfinished(head, cluster, job), ""
     for id_ in left:
-        said = head.run(command("application", "-kill", id_), check=False, timeout=60).tail
+        reply = head.run(command("application", "-kill", id_), check=False, timeout=60).tail
     deadline = time.monotonic() + KILLED_WITHIN_S
     while left:
         left = unfinished(head, cluster, job)
         if left and time.monotonic() > deadline:
-            why = f"YARN does not end {', '.join(left)}: {said.strip() or 'nothing says why'}"
+            why = f"YARN does not end {', '.join(left)}: {reply.strip() or 'no reason given'}"
             raise JobError(f"job {job}", why, f"Run `fab kill {job} --stack {cluster.stack}` again.")
         time.sleep(0.5 * bool(left))
 
 
 def unfinished(head: Remote, cluster: Cluster, job: str) -> list[str]:
-    """Ids of the job's applications that YARN has yet to begin or runs.
+    """Return the ids of the job's applications that have not ended.
 
     Raises:
         ServiceDown: the ResourceManager does not answer.
     """
-    # Spark keeps a tag as it is, and YARN has it in small letters.
+    # YARN lower-cases tags.
     path = f"apps?applicationTags={job.lower()}&states={UNFINISHED}"
     return [str(app["id"]) for app in _listed(ask(head, cluster, path), "app")]
 
 
 def foreign(head: Remote, cluster: Cluster, jobs: set[str]) -> list[Foreign]:
-    """Return unfinished applications that are none of these jobs.
+    """Return unfinished applications that are not among these jobs.
 
     Raises:
         ServiceDown: the ResourceManager does not answer.
@@ -152,12 +152,12 @@ def foreign(head: Remote, cluster: Cluster, jobs: set[str]) -> list[Foreign]:
 
 
 def _listed(answer: Mapping[str, Any], kind: str) -> Sequence[Mapping[str, Any]]:
-    """`{"nodes": {"node": […]}}`; the inner object is null, or empty, where there is none."""
+    """Return the items of `{"nodes": {"node": […]}}`, whose inner object is null or empty without items."""
     return (answer.get(f"{kind}s") or {}).get(kind) or []
 
 
 def _missing(nodes: Sequence[Mapping[str, Any]], cluster: Cluster) -> str:
-    """Which workers YARN cannot use, and why by what it says of the first; empty where it can use all."""
+    """Return the workers that YARN cannot use, with its report on the first; empty if it can use all."""
     known = {short(node["nodeHostName"]): node for node in nodes}
     lost = [
         worker.name

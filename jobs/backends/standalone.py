@@ -1,4 +1,4 @@
-"""Spark's own master as a backend: drivers run on the head, in client mode."""
+"""Spark's standalone master as a backend: drivers run on the head, in client mode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jobs.submission.spark_submit import environment, quick_jvm, script, setting
 
 MASTER_UI = 8080
 WORK = "/var/lib/spark/work"
-"""Folder of a worker that holds APPLICATION/EXECUTOR/stderr."""
+"""Folder of a worker with APPLICATION/EXECUTOR/stderr."""
 
 
 class StandaloneBackend(HeadBackend):
@@ -26,11 +26,11 @@ class StandaloneBackend(HeadBackend):
     name = "standalone"
 
     def require_capacity(self, spec: JobSpec) -> None:
-        """Refuse a job that Spark's workers that are alive have no room for.
+        """Refuse a job that does not fit into the free resources of live workers.
 
         Raises:
             ServiceDown: the master does not answer.
-            JobError: there is not enough room now.
+            JobError: the job does not fit now.
         """
         url = f"http://{self.cluster.head.name}:{MASTER_UI}/json/"
         answer = self.head.run(f"curl -fsS --noproxy '*' --max-time 5 {url}", check=False, timeout=30)
@@ -63,14 +63,14 @@ def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
 
 
 def refuse_without_capacity(state: Mapping[str, Any], cluster: Cluster, spec: JobSpec) -> None:
-    """Refuse a job that the master's own report has no room for. Pure.
+    """Refuse a job that does not fit, by the master's report. Pure.
 
     Raises:
-        JobError: there is not enough room; names the jobs that hold it, or the workers that are missing.
+        JobError: it does not fit; the message has the jobs that hold resources or the workers missing.
     """
     alive = {worker["host"]: worker for worker in state["workers"] if worker["state"] == "ALIVE"}
     free = [Size(worker["coresfree"], worker["memoryfree"]) for worker in alive.values()]
-    # Spark hands out the JVMs' half; the other is the trainer's, which it does not count.
+    # Spark counts the JVM's half of the memory only; the other half is the trainer's.
     fit = fitting(free, Size(spec.cores, spec.memory // 2))
     if fit >= spec.executors:
         return
@@ -80,7 +80,11 @@ def refuse_without_capacity(state: Mapping[str, Any], cluster: Cluster, spec: Jo
         raise JobError(
             given,
             f"Spark has room for {fit}: its worker on {', '.join(missing)} is dead",
-            f"Run `fab bootstrap --stack {cluster.stack}`, which starts it again.",
+            f"Run `fab bootstrap --stack {cluster.stack}`, which restarts it.",
         )
-    running = ", ".join(app["name"] for app in state["activeapps"]) or "nothing that the master names"
-    raise JobError(given, f"Spark has room for {fit} now, {running} runs", "Wait for it, or ask for fewer.")
+    running = ", ".join(app["name"] for app in state["activeapps"]) or "no listed application"
+    raise JobError(
+        given,
+        f"Spark has room for {fit} now; the rest is in use by: {running}",
+        "Wait for it, or lower executors.",
+    )

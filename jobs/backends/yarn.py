@@ -1,6 +1,6 @@
 """YARN as a backend: drivers run in a container on a worker, in cluster mode.
 
-A program on the head (`on_head/yarn.py`) submits the application, takes its events in and waits for its end.
+A program on the head (`on_head/yarn.py`) submits the application, receives its events and waits for its end.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from jobs.submission.yarn_settings import yarn_settings
 from jobs.trainer.contract import EVENTS_FILE, TRAINER_FILE, Application, Failed, Waiting
 
 CONTAINER_LOGS = ("/var/lib/yarn/logs", "/mnt/resource/hadoop/yarn/log", "/mnt/hadoop/yarn/log")
-"""Folders of NodeManagers that hold the logs of what runs: ours, and HDInsight's."""
+"""Log folders of running containers on NodeManagers: this project's and HDInsight's."""
 AGGREGATED_S = 120.0
 BEGUN_POLL_S = 1.0
 EXECUTORS_MISSING = "executors-missing"
-"""Code of the failure that YARN can explain."""
+"""Failure code that YARN can explain."""
 
 
 class YarnBackend(HeadBackend):
@@ -63,7 +63,7 @@ class YarnBackend(HeadBackend):
         return LogPlace(node_of(self.cluster, host), tuple(folders) if container else ())
 
     def late_log(self, record: JobRecord, executor: int | None, on_line: OnLine) -> bool:
-        """Pass on a log from shared storage, where YARN puts logs when an application has ended."""
+        """Pass on a log from shared storage, where YARN aggregates logs of ended applications."""
         application = record.history.application
         if not application:
             return False
@@ -71,7 +71,7 @@ class YarnBackend(HeadBackend):
             container = _driver(record).container
         else:
             container = executor_of(self.cluster, record, executor)["container"]
-        # A ResourceManager that was restarted knows neither the application nor its owner any more.
+        # -appOwner: a restarted ResourceManager no longer knows the application or its owner.
         which = ["-appOwner", paths.JOB_USER, *(["-containerId", container] if container else ["-am", "1"])]
         words = ["logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]
         command = resource_manager.command(*words)
@@ -81,18 +81,18 @@ class YarnBackend(HeadBackend):
         return bool(lines)
 
     def wait_for_driver(self, record: JobRecord, *, follow: bool) -> JobRecord:
-        """Return the record once the driver has a container; without `follow`, refuse to wait for it.
+        """Wait until the driver has a container; return the newest record.
 
         Raises:
-            JobError: it has none yet.
+            JobError: it has none yet, without `follow`.
         """
         while record.active and not _driver(record).container:
             if not follow:
                 waiting = record.history.last(Waiting)
-                said = (waiting.why if waiting else "") or _driver(record).said
+                reason = (waiting.why if waiting else "") or _driver(record).said
                 raise JobError(
                     f"job {record.id}",
-                    f"YARN has not begun its driver yet{f' ({said})' if said else ''}",
+                    f"YARN has not started its driver yet{f' ({reason})' if reason else ''}",
                     f"Run `fab logs {record.id} --follow --stack {self.cluster.stack}`, which waits for it.",
                 )
             time.sleep(BEGUN_POLL_S)
@@ -106,13 +106,13 @@ class YarnBackend(HeadBackend):
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
         """See `Backend.clean_up`."""
         if exit_code == LOST:
-            # A head that was rebooted has no ResourceManager yet, and what it ran goes with it.
+            # After a reboot of the head the ResourceManager is not up yet, and its applications end with it.
             with suppress(ServiceDown):
                 self.end_application(self.head, job.id)
         super().clean_up(job, exit_code)
 
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
-        """Return why YARN gave too few executors, where that is what failed."""
+        """Return why YARN gave too few executors, for a job that failed with that."""
         if failed is not None and failed.code == EXECUTORS_MISSING:
             with suppress(ServiceDown):
                 return resource_manager.explain(self.head, self.cluster, job.id)
@@ -129,21 +129,21 @@ class YarnBackend(HeadBackend):
 
 def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     """Return the shell script that runs a job on the head. Pure."""
-    # HDInsight has JVM options of its own, a collector among them maybe: ours would take their place.
+    # HDInsight sets JVM options of its own, which these would replace.
     quick = {} if cluster.members.managed else quick_jvm()
     conf = {
         **settings(spec, place),
         **quick,
         **yarn_settings(spec, cluster, place),
         "spark.yarn.tags": place.id,
-        # on_head/yarn.py follows the application: no JVM waits for its end.
+        # on_head/yarn.py follows the application, so no JVM has to wait for its end.
         "spark.yarn.submit.waitAppCompletion": "false",
     }
     submit = spark_submit_argv(spec, place, master=cluster.spark_master, deploy_mode="cluster", conf=conf)
     manager = resource_manager.access(cluster).resource_manager
     events = f"{place.folder}/{EVENTS_FILE}"
     follow = [paths.PYTHON, "-m", "jobs.backends.on_head.yarn", manager, place.id, events, paths.YARN]
-    # Its own modules come in the job's zip; the address that the driver calls back is the head's own.
+    # Modules are imported from the job's zip; the driver connects back to NODE_ADDRESS.
     before = f"export PYTHONPATH={TRAINER_FILE}\n"
     if quick:
         before += f"export SPARK_SUBMIT_OPTS={shlex.quote(quick['spark.driver.extraJavaOptions'])}\n"
@@ -152,5 +152,5 @@ def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
 
 
 def _driver(record: JobRecord) -> Application:
-    """Return YARN's last report, which names the driver's container; empty where there is none."""
+    """Return YARN's last report, which has the driver's container; empty without one."""
     return record.history.last(Application) or Application()

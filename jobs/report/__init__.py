@@ -1,1 +1,1 @@
-"""Reports of a job: its history, its progress on a screen, its summary."""
+"""Reports of a job: event history, progress display, summary."""

@@ -1,4 +1,4 @@
-"""History of a job: its events in the order of their writing, and what they say together."""
+"""History of a job: its events in writing order, and values derived from them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class History:
 
     @classmethod
     def load(cls, lines: Iterable[str]) -> History:
-        """Read lines of an events file; those that hold no event are skipped."""
+        """Read lines of an events file; other lines are skipped."""
         return cls(event for event in map(contract.load, lines) if event is not None)
 
     def add(self, event: Event) -> None:
@@ -37,7 +37,7 @@ class History:
 
     @property
     def phase(self) -> str:
-        """The phase that began last; empty before the first."""
+        """The current or last phase; empty before the first."""
         last = self.last(contract.Phase)
         return last.phase if last else ""
 

@@ -1,4 +1,4 @@
-"""A running job as people see it: a progress bar on a terminal, plain lines elsewhere. Fed line by line."""
+"""Progress display of a job: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KEPT_LOG = 30
 
 
 class View:
-    """Takes in the lines of a job's log and of its events file, in any mixture."""
+    """Display fed with the lines of a job's log and events file, interleaved."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -39,7 +39,7 @@ class View:
         self._progress.stop()
 
     def line(self, text: str) -> None:
-        """Take in one line."""
+        """Process one line."""
         event = contract.load(text)
         if event is None:
             self.log = [*self.log[1 - _KEPT_LOG :], text]
@@ -59,17 +59,17 @@ class View:
                 figures=f"{event.iteration} of {event.max_iter}  loss {event.loss:.4f}  "
                 f"{event.images_per_s:,.0f} images/s{_left(event)}",
             )
-        text = spoken(event)
+        text = displayed(event)
         if text:
             self._console.print(text, markup=False, soft_wrap=True)
 
     def failure(self, job: str, exit_code: int, log: str, text: str = "", stack: str = "") -> JobError:
-        """Why the job failed, from what was seen.
+        """Return the error of a failed job, from its events and its log.
 
-        `log` is where the full log lies, `text` what it holds; the remedy names `stack`.
+        `log` is the place of the full log, `text` its content; the remedy names `stack`.
         """
         where = f"The full log: {log}"
-        node = self._where_it_began()
+        node = self._failed_node()
         shown = diagnose(text, stack=stack, node=node)
         failed = self.history.last(contract.Failed)
         if failed is not None:
@@ -82,27 +82,26 @@ class View:
             return JobError(f"job {job}: {given}", why, f"{fix.rstrip('.')}. {where}")
         if shown is not None:
             return JobError(f"job {job}", shown.why, f"{shown.fix} {where}")
-        said = [line for line in self.log if line.strip()]
-        why = f"it ended with status {exit_code}" + (f": {said[-1].strip()}" if said else "")
+        lines = [line for line in self.log if line.strip()]
+        why = f"it ended with status {exit_code}" + (f": {lines[-1].strip()}" if lines else "")
         return JobError(f"job {job}", why, where)
 
-    def _where_it_began(self) -> str:
-        """Return the driver's node on YARN where a failure can only have been there: no executor was up
-        yet."""
+    def _failed_node(self) -> str:
+        """Return the driver's node on YARN if no executor had registered when the job failed."""
         driver = self.history.last(contract.Application)
         return driver.host if driver and driver.host and not self.history.executors else "a node"
 
 
 def _words(failed: contract.Failed) -> failures.Words:
-    """Return the words of a failure; a code that this version does not know keeps its own message."""
+    """Return the words of a failure; an unknown code (of a newer version) keeps its own message."""
     try:
         return failures.words(failed.code, failed.fields)
     except (KeyError, ValueError, IndexError):
         return failures.Words("it failed", failed.message, "Look at the log.")
 
 
-def spoken(event: Event) -> str:
-    """Return the line that stays on the screen for an event; empty for most."""
+def displayed(event: Event) -> str:
+    """Return the line to print for an event; empty for most."""
     if isinstance(event, contract.Display):
         return (
             f"iteration {event.iteration:>6} of {event.max_iter}  loss {event.loss:.4f}  "
@@ -114,7 +113,7 @@ def spoken(event: Event) -> str:
     if isinstance(event, contract.Snapshot):
         return f"iteration {event.iteration:>6} snapshot  {event.state}"
     if isinstance(event, contract.Waiting):
-        return f"note: YARN has accepted it, and it waits: {event.why or 'YARN does not say for what'}"
+        return f"note: accepted by YARN, waiting: {event.why or 'YARN gives no reason'}"
     if isinstance(event, contract.Note):
         return f"note: {event.message}"
     return ""

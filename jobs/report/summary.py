@@ -1,4 +1,4 @@
-"""What a job gave: computed from its features file and its events, written as summary.json."""
+"""Summary of a job, from its features file and events; written as summary.json."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Summary:
     images_per_s: float | None
     model: str
     features: dict[str, list[float]]
-    """The mean of each column of the features file, element by element; the label is left out."""
+    """The mean of each column of the features file, element by element; without the label."""
     means: dict[str, list[float]]
-    """What the trainer's -test wrote."""
+    """Means written by the trainer's -test."""
     validations: list[dict[str, Any]]
     seconds: dict[str, float]
-    """By phase."""
+    """Seconds by phase."""
     hosts: list[str] = field(default_factory=list)
     waited_seconds: dict[str, float] = field(default_factory=dict)
-    """By rank: of the training's seconds, those spent waiting for other ranks."""
+    """By rank: seconds of training spent waiting for other ranks."""
 
     def write(self, folder: Path) -> None:
-        """Write summary.json, and means.txt where there are means."""
+        """Write summary.json, and means.txt if there are means."""
         folder.mkdir(parents=True, exist_ok=True)
         means = "".join(f"{name}: {','.join(map(repr, some))}\n" for name, some in self.means.items())
         if means:
@@ -50,10 +50,10 @@ class Summary:
         (folder / "summary.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     def table(self) -> Table:
-        """What people see at the end."""
+        """Return the table printed when the job has ended."""
         table = Table(title=f"job {self.job}", title_justify="left", show_header=False)
         table.add_column()
-        # The model's URI is there to be copied: in two lines rather than cut.
+        # Fold long URIs of models instead of cutting them: people copy them.
         table.add_column(overflow="fold")
         rows = {
             "accuracy": "" if self.accuracy is None else f"{self.accuracy:.4f}",
@@ -73,15 +73,15 @@ class Summary:
 
 
 def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], history: History) -> Summary:
-    """Put together what the features file (JSON lines; may be empty) and the events say.
+    """Build the summary from the lines of the features file (JSON; may be empty) and the events.
 
     Raises:
-        JobError: the features file holds a sample twice, or rows that differ in shape.
+        JobError: the features file has a sample twice, or rows that differ in shape.
     """
     columns, samples = feature_means(features)
     trained = history.last(contract.Trained) or contract.Trained(model=spec.model)
     means = history.last(contract.Means) or contract.Means()
-    # Features are what people can check; means serve where none were asked for.
+    # Features can be checked row by row; means serve where none were requested.
     shown = {**means.values, **columns}
     columns.pop(spec.label, None)
     return Summary(
@@ -106,7 +106,7 @@ def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], 
 
 
 def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
-    """(mean of each column, number of samples) of a features file.
+    """Return the mean of each column and the number of samples of a features file.
 
     Raises:
         JobError: a sample appears twice, or a row has other columns or lengths than the first.

@@ -1,4 +1,4 @@
-"""Logs of a job: its driver's, or one of its executors', while it runs and after its end."""
+"""Logs of a job's driver and executors, of a running or an ended job."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from jobs.backends.registry import Backends
 def show(
     backends: Backends, job: str, on_line: OnLine, *, executor: int | None = None, follow: bool = False
 ) -> None:
-    """Pass on the log of a job's driver, or of one of its executors; with `follow`, until the job ends.
+    """Print the log of a job's driver or of an executor; with `follow`, until the job ends.
 
     Raises:
-        JobError: there is no such job, no such executor, or no log of it any more.
+        JobError: there is no such job, no such executor, or its log is gone.
         ServiceDown, Unreachable: the head, or the node that the log is on, does not answer.
     """
     backend, record = backends.find(job)

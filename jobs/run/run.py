@@ -1,7 +1,7 @@
-"""A job from its submission to its results on the operator's machine.
+"""Run a job: submit it, follow it, fetch its results to the operator's machine.
 
-The job outlives this process. Ctrl-C on a terminal asks whether to detach or to kill; without a terminal,
-and on SIGTERM, it is killed. Killed means that no process of it is left anywhere.
+The job outlives this process. Ctrl-C on a terminal prompts to detach, kill or go on; without a terminal, and
+on SIGTERM, the job is killed. A killed job has no process left on any node.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from pathlib import Path
 from rich.console import Console
 
 from bootstrap.errors import JobError
-from jobs import capacity
 from jobs.backends.base import LOST, Backend, OnLine
 from jobs.backends.registry import Backends
 from jobs.job import SubmittedJob
@@ -26,18 +25,17 @@ from jobs.trainer.contract import DONE, KILLED, Failed
 def run_job(
     backend: Backend, spec: JobSpec, framework: str, console: Console, results: Path
 ) -> Summary | None:
-    """Submit a job, follow it, and bring its results into `results`/JOB.
+    """Submit a job, follow it, and fetch its results into `results`/JOB.
 
     Returns:
-        What it gave; None when the user detached from it.
+        The job's summary; None when the user detached.
 
     Raises:
-        ConfigError: the cluster is too small for it.
-        JobError: it was refused, failed or was killed.
-        ServiceDown: a service that it needs cannot be used.
+        ConfigError: the cluster is too small for the job.
+        JobError: the job was refused, failed or was killed.
+        ServiceDown: a service that the job needs is unavailable.
         Unreachable: the head or a worker does not answer.
     """
-    capacity.check(spec, backend.document)
     backend.capacity(spec)
     with stopping_signals():
         try:
@@ -48,7 +46,7 @@ def run_job(
 
 
 def attach(backends: Backends, job: str, console: Console, results: Path) -> Summary | None:
-    """Follow a job that runs or has ended, and bring its results back. Results as `run_job`.
+    """Follow a running or ended job and fetch its results; returns as `run_job`.
 
     Raises:
         JobError: there is no such job, or as `run_job`.
@@ -60,14 +58,14 @@ def attach(backends: Backends, job: str, console: Console, results: Path) -> Sum
 
 
 def kill(backends: Backends, job: str, console: Console) -> None:
-    """End a job that runs, with everything that it has started; says so when it has ended already.
+    """Kill a running job with all its processes; print its state if it has ended already.
 
     Raises:
         JobError: there is no such job, or a process of it survives.
-        ServiceDown, Unreachable: it cannot be ended.
+        ServiceDown, Unreachable: the job cannot be ended.
     """
     backend, record = backends.find(job)
-    # The record may be of a follower that has given up, and not of what the cluster manager runs.
+    # The record may come from a follower that gave up while the cluster manager still runs the job.
     if record.active or record.state == "lost" or backend.unfinished(record.job):
         _kill(backend, record.job, console)
     else:
@@ -75,7 +73,7 @@ def kill(backends: Backends, job: str, console: Console) -> None:
 
 
 def _finish(backend: Backend, job: SubmittedJob, console: Console, results: Path) -> Summary | None:
-    """Follow a job to its end and bring back what it left."""
+    """Follow a job to its end and fetch its results."""
     attach_again = f"fab attach {job.id} --stack {backend.document.stack}"
     view, code = _follow(backend, job, console)
     if code is None:
@@ -84,12 +82,12 @@ def _finish(backend: Backend, job: SubmittedJob, console: Console, results: Path
     try:
         return _conclude(backend, job, view, code=code, console=console, folder=results / job.id)
     except KeyboardInterrupt:
-        why = "it has ended, and its results are not all here"
-        raise JobError(f"job {job.id}", why, f"Run `{attach_again}`, which brings them.") from None
+        why = "it has ended, and its results were not fetched completely"
+        raise JobError(f"job {job.id}", why, f"Run `{attach_again}` to fetch them.") from None
 
 
 def _follow(backend: Backend, job: SubmittedJob, console: Console) -> tuple[View, int | None]:
-    """Return what was seen and the exit status; None when the user detached."""
+    """Return the view and the exit status; the status is None when the user detached."""
     while True:
         view = View(console)
         try:
@@ -107,7 +105,7 @@ def _follow(backend: Backend, job: SubmittedJob, console: Console) -> tuple[View
 def _conclude(
     backend: Backend, job: SubmittedJob, view: View, *, code: int, console: Console, folder: Path
 ) -> Summary:
-    """Bring back what an ended job left, or raise the reason of its failure."""
+    """Fetch the log and results of an ended job, or raise the reason of its failure."""
     folder.mkdir(parents=True, exist_ok=True)
     log = backend.bring_log(job, folder / "job.log")
     if code != DONE:
@@ -118,7 +116,7 @@ def _conclude(
     summary = summarise(job.id, job.spec, job.framework, lines, view.history)
     summary.seconds["bring back"] = round(time.monotonic() - began, 3)
     summary.write(folder)
-    # Executors leave a moment after their driver.
+    # Executors exit a moment after their driver.
     backend.clean_up(job, code)
     console.print(summary.table())
     console.print(f"results  {folder}/", soft_wrap=True)
@@ -128,10 +126,10 @@ def _conclude(
 def _failure(
     backend: Backend, job: SubmittedJob, view: View, *, code: int, text: str, where: str
 ) -> JobError:
-    """Return why a job failed, with what only the cluster manager knows."""
+    """Return the error of a failed job, with the cluster manager's explanation where it has one."""
     stack = backend.document.stack
     if code == KILLED:
-        return JobError(f"job {job.id}", "it was killed", "Submit it again when you like.")
+        return JobError(f"job {job.id}", "it was killed", "Submit it again to rerun it.")
     if code == LOST:
         why = f"its driver was killed, or {backend.driver} went down"
         return JobError(
@@ -148,7 +146,7 @@ def _kill(backend: Backend, job: SubmittedJob, console: Console) -> None:
 
 
 def _killed(job: str) -> JobError:
-    return JobError(job, "it was killed, as you asked", "Submit it again when you like.")
+    return JobError(job, "it was killed, as you asked", "Submit it again to rerun it.")
 
 
 def _printer(console: Console) -> OnLine:

@@ -1,4 +1,4 @@
-"""Table of the jobs that the cluster runs and has run, with their progress."""
+"""Table of the cluster's running and ended jobs, with their progress."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from jobs.job import JobRecord
 from jobs.trainer import contract
 
 SHOWN = 15
-"""Jobs that have ended; those that run are all shown."""
+"""Ended jobs to list; running jobs are all listed."""
 
 
 def status(backends: Backends) -> Table:
-    """Return the jobs, the newest first; below them, a line for each service that does not answer.
+    """Return the table of jobs, newest first, with a line for each service that does not answer.
 
     Raises:
-        ServiceDown, Unreachable: nothing that knows jobs answers.
+        ServiceDown, Unreachable: no backend answers.
     """
     jobs, silent = backends.records()
     others = list[Foreign]()
@@ -34,7 +34,7 @@ def status(backends: Backends) -> Table:
 
 
 def table(jobs: list[JobRecord], others: list[Foreign], now: float) -> Table:
-    """Return the jobs as people see them; `others` are applications of somebody else. Pure."""
+    """Return the table; `others` are applications that this project did not submit. Pure."""
     shown = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("job", "state", "began", "took", "at", "executors", "application"):
         shown.add_column(name, no_wrap=name in ("job", "state"))

@@ -20,7 +20,7 @@ PROGRAM_TEXT = "from jobs.trainer.main import run\n\nrun()\n"
 
 
 def trainer_zip() -> bytes:
-    """The trainer as an importable zip; the same sources give the same bytes."""
+    """Return the trainer as an importable zip; equal sources give equal bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         files = {_JOBS / "__init__.py"}
@@ -33,8 +33,8 @@ def trainer_zip() -> bytes:
 
 
 def new_name(head: Remote, name: str) -> str:
-    """A name that no job has; two that are submitted in the same second have each their own."""
-    # The folder decides: who makes it has the name.
+    """Reserve a unique job name, also for jobs submitted in the same second."""
+    # Creating the folder reserves the name: mkdir is atomic.
     tried = f"mkdir -p {paths.JOBS}; n={shlex.quote(name)}; i=1\n"
     tried += f'while ! mkdir {paths.JOBS}/"$n" 2>/dev/null && [ $i -lt 100 ]; do '
     tried += f'i=$((i + 1)); n={shlex.quote(name)}-$i; done; echo "$n"'
@@ -42,7 +42,7 @@ def new_name(head: Remote, name: str) -> str:
 
 
 def upload(head: Remote, job: SubmittedJob) -> None:
-    """Lay everything into the job's folder, which belongs to the user that runs jobs."""
+    """Upload a job's files into its folder, owned by the user that runs jobs."""
     place = job.place
     head.run(f"install -d -o {paths.JOB_USER} -m 0755 {place.folder}")
     head.put(trainer_zip(), f"{place.folder}/{TRAINER_FILE}")

@@ -22,11 +22,11 @@ from jobs.trainer.contract import (
 )
 
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""The JVMs of a job only coordinate, Python and Caffe compute: one compiler tier starts them far sooner."""
+"""Start-up options: a job's JVMs only coordinate, so one compiler tier and the serial collector suffice."""
 
 
 def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
-    """Return the trainer's own arguments, which are CaffeOnSpark's."""
+    """Return the trainer's arguments, which are those of CaffeOnSpark."""
     modes = ["-train"] * spec.train + ["-test"] * spec.test
     features = ["-features", ",".join(spec.features)] if spec.features else []
     label = ["-label", spec.label] if spec.label else []
@@ -47,15 +47,15 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
 
 
 def quick_jvm() -> dict[str, str]:
-    """Return settings that start a job's JVMs sooner."""
+    """Return Spark settings that shorten the start of a job's JVMs."""
     return {"spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM}
 
 
 def settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
-    """Return Spark's settings that every backend gives a job."""
+    """Return the Spark settings common to all backends."""
     threads = str(spec.threads)
     return {
-        # One task slot an executor: a barrier stage then has one rank on each.
+        # One task slot an executor: a barrier stage then has one rank per executor.
         "spark.executor.cores": str(spec.cores),
         "spark.task.cpus": str(spec.cores),
         "spark.cores.max": str(spec.cores * spec.executors),
@@ -64,7 +64,7 @@ def settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
         "spark.dynamicAllocation.enabled": "false",
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
         "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
-        # A rank that fails ends the job: a second copy of it could not join the others half-way.
+        # A failed rank ends the job: a retried task could not rejoin the others.
         "spark.speculation": "false",
         "spark.task.maxFailures": "1",
         "spark.stage.maxConsecutiveAttempts": "1",
@@ -113,7 +113,7 @@ def environment(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> di
 
 
 def script(place: JobPlace, exports: Mapping[str, str], command: Sequence[str], *, before: str = "") -> str:
-    """Return the shell script that runs a command in the job's folder; `before` is shell that comes first."""
+    """Return the shell script that runs a command in the job's folder, after the shell code `before`."""
     variables = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
     folder = shlex.quote(place.folder)
     return f"{paths.LOAD_PROFILE}\ncd {folder}\n{variables}{before}exec {shlex.join(command)}\n"

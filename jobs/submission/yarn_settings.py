@@ -1,4 +1,4 @@
-"""Spark's settings for a job on YARN, submitted by spark-submit or by Livy. Pure."""
+"""Spark settings for a job on YARN, submitted by spark-submit or by Livy. Pure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DRIVER_ENV = "spark.yarn.appMasterEnv."
 
 
 def yarn_settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str, str]:
-    """Return what YARN needs besides: whole containers, and the environment of a driver that is elsewhere."""
+    """Return the settings that YARN needs in addition: container sizes and the driver's environment."""
     given = {**environment(spec, document, place), "PYTHONPATH": f"{paths.CAFFE_HOME}/python"}
-    # YARN replaces it by the folder of the container's logs: the events are aggregated with them.
+    # YARN expands <LOG_DIR> to the container's log folder, so events are aggregated with the logs.
     given[EVENTS_ENV] = f"<LOG_DIR>/{EVENTS_FILE}"
     given["PYSPARK_PYTHON"] = paths.PYTHON
     return {
@@ -26,7 +26,7 @@ def yarn_settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> 
         "spark.driver.memoryOverhead": f"{DRIVER_MB - DRIVER_HEAP_MB}m",
         "spark.yarn.maxAppAttempts": "1",
         "spark.yarn.report.interval": "200ms",
-        # How often the driver asks for containers while it still lacks some.
+        # Interval of container requests while some are pending.
         "spark.yarn.scheduler.initial-allocation.interval": "100ms",
         "spark.yarn.scheduler.heartbeat.interval-ms": "1000",
         "spark.hadoop.yarn.resourcemanager.connect.max-wait.ms": "20000",

@@ -1,4 +1,4 @@
-"""What is refused before any stage runs: pure rules over what the driver has read."""
+"""Checks before any stage runs. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jobs.trainer.errors import Refused, TrainerError
 
 
 def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
-    """How many executors a job has: as dynamic allocation, YARN, or -clusterSize says.
+    """Return the number of executors by dynamic allocation, YARN, or -clusterSize.
 
     Raises:
         Refused: training with an allocation that may change.
@@ -29,20 +29,20 @@ def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
 
 
 def executors(requested: int, actual: int) -> None:
-    """The executors that registered are as many as the job has ranks.
+    """Require as many registered executors as ranks.
 
     Raises:
-        TrainerError: they are not.
+        TrainerError: the numbers differ.
     """
     if actual != requested:
         raise TrainerError("executors-missing", requested=requested, registered=actual)
 
 
 def nets(options: Options, job: TrainingJob, found: Nets) -> None:
-    """What the command line asks of the nets is in them.
+    """Require CPU mode, and the requested features as blobs of the TEST net.
 
     Raises:
-        Refused: GPU mode, or a feature that is no blob of the TEST net.
+        Refused: GPU mode, or a feature that is not a blob of the TEST net.
     """
     if job.gpu:
         raise Refused("gpu-mode-on-cpu-build" if found.cpu_build else "gpu-mode-unsupported")
@@ -53,10 +53,10 @@ def nets(options: Options, job: TrainingJob, found: Nets) -> None:
 
 
 def records(source: DataLayer, shape: Optional[Tuple[int, int, int]]) -> None:
-    """The source's first record fits the data layer.
+    """Require that the source's first record fits the data layer.
 
     Raises:
-        Refused: there is no record, or it has another shape.
+        Refused: the source is empty, or the record has another shape.
     """
     if shape is None:
         raise Refused("source-empty", uri=source.uri)
@@ -74,10 +74,10 @@ def records(source: DataLayer, shape: Optional[Tuple[int, int, int]]) -> None:
 
 
 def enough(job: TrainingJob, size: int, training: int, validation: int) -> None:
-    """The sources have enough records to train with.
+    """Require enough records to train and validate.
 
     Raises:
-        Refused: they have not; the message says what is there, what is needed, and what would be possible.
+        Refused: too few; the message has the available and needed records and the possible executors.
     """
     if job.test_interval:
         each = job.test_interval * job.train.batch
@@ -105,12 +105,12 @@ def enough(job: TrainingJob, size: int, training: int, validation: int) -> None:
 
 
 def names(sources: Sequence[str], files: Sequence[str]) -> None:
-    """Files keep only their last name on the nodes, and one that was brought is not brought again.
+    """Require distinct base names, by which distributed files are stored on the nodes.
 
-    `sources` may be read twice; `files` are the models and snapshots, the one that training writes included.
+    `sources` may repeat; `files` are models and snapshots, including the model that training writes.
 
     Raises:
-        Refused: two of them would have the same name there.
+        Refused: two files have the same base name.
     """
     seen: Dict[str, str] = {}
     for uri in [*dict.fromkeys(sources), *files]:
@@ -121,6 +121,6 @@ def names(sources: Sequence[str], files: Sequence[str]) -> None:
 
 
 def model_uri(uri: str, job: TrainingJob) -> str:
-    """-model, its `.h5` added or removed to match the snapshot format."""
+    """Return -model with `.h5` added or removed to match the snapshot format."""
     stem = uri[: -len(".h5")] if uri.endswith(".h5") else uri
     return stem + job.suffix

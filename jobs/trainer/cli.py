@@ -1,8 +1,8 @@
-"""CaffeOnSpark's command line: single-dash long options, read into one frozen record.
+"""CaffeOnSpark's command line: single-dash long options, parsed into a frozen record.
 
-Departures from the original, each on purpose:
+Deliberate differences from the original:
 
-* `-test` with `-features`: both are done. The original dropped the means with a warning.
+* `-test` with `-features`: both are run. The original dropped the means with a warning.
 * No mode at all is refused; the original did nothing and succeeded.
 * `-train` without `-model` is refused at once; the original failed after the last iteration.
 * `-connection` absent, or anything but `ethernet`, meant RDMA; it is refused when more than one executor
@@ -34,7 +34,7 @@ _FORMATS = ("json", "parquet")
 
 @dataclass(frozen=True)
 class Options:
-    """A command line that can be run. Paths are as given: URIs, or bare ones of the default file system."""
+    """A valid command line. Paths are URIs, or bare paths on the default file system."""
 
     conf: str
     train: bool = False
@@ -50,16 +50,16 @@ class Options:
     snapshot: str = ""
     weights: Tuple[str, ...] = ()
     notes: Tuple[str, ...] = field(default=(), compare=False)
-    """What is accepted and has no effect here, one line each."""
+    """A line for each option that is accepted without effect."""
 
     @property
     def scores(self) -> bool:
-        """True when the TEST source is to be scored: `-test`, `-features`, or both."""
+        """Whether to score the TEST source: `-test`, `-features`, or both."""
         return self.test or bool(self.features)
 
     @property
     def columns(self) -> Tuple[str, ...]:
-        """Blobs of each feature row, in order: the features, then the label unless it is among them."""
+        """Blobs of a feature row, in order: the features, then the label unless it is one of them."""
         if not self.features or not self.label or self.label in self.features:
             return self.features
         return (*self.features, self.label)
@@ -69,7 +69,7 @@ def parse(argv: Sequence[str]) -> Options:
     """Read a command line.
 
     Raises:
-        Refused: an unknown option, a missing or impossible value, or a combination that cannot run.
+        Refused: an unknown option, a missing or invalid value, or a combination that cannot run.
     """
     given = _split(argv)
     for name in _CONVERTERS:
@@ -105,7 +105,7 @@ def parse(argv: Sequence[str]) -> Options:
 
 
 def _split(argv: Sequence[str]) -> Dict[str, Optional[str]]:
-    """Option names (without dash) with their values; a later one wins, as commons-cli has it."""
+    """Return option names (without dash) with their values; the last one wins, as in commons-cli."""
     given: Dict[str, Optional[str]] = {}
     valued = {*_TEXTS, *_COUNTS, *_CONVERTERS}
     rest = list(argv)

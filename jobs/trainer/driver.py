@@ -1,4 +1,4 @@
-"""The driver's work once Spark runs: check everything, bring the data, then train, score and write."""
+"""Job on a running Spark context: checks, data distribution, training, scoring, output."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, schema, score_
 from jobs.trainer.ranks.train import Plan, locate, run_rank
 from jobs.trainer.sources.registry import marker, open_source
 
-LATE_NEWS = 3.0
-"""Seconds to wait for the reason of a failed stage: it comes beside Spark's own message."""
+LATE_REPORTS_S = 3.0
+"""Seconds to wait for reports of ranks after a stage has failed: they race with Spark's exception."""
 
 
 class Driver:
-    """One job on a running Spark context."""
+    """A job on a running Spark context."""
 
     def __init__(self, spark: Any, options: Options, job: TrainingJob, datum: Any, journal: Journal) -> None:  # noqa: ANN401
         self._spark, self._context = spark, spark.sparkContext
         self._options, self._job, self._datum, self._journal = options, job, datum, journal
         self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
         self._files = Files(self._context)
-        self._brought: Set[str] = set()
+        self._distributed: Set[str] = set()
         self._size = checks.cluster_size(options, self._conf)
         self._model = ""
 
     def run(self, probe: Probe, channel: Address) -> None:
-        """Everything. Nothing is changed until all checks have passed.
+        """Run the job. Nothing is written until all checks have passed.
 
         Raises:
-            TrainerError: in one line, whatever went wrong.
+            TrainerError: the job failed.
         """
         options, journal = self._options, self._journal
         for note in options.notes:
@@ -54,7 +54,7 @@ class Driver:
         checks.executors(self._size, self._registered())
         journal.add(self._executors())
         journal.phase("data")
-        self._bring_data()
+        self._distribute_sources()
         if options.train:
             self._files.make_folder(storage.parent(self._model))
             self._train(channel)
@@ -84,13 +84,13 @@ class Driver:
         checks.names(sources, [*map(files.absolute, inputs), *([self._model] if options.scores else [])])
 
     def _sources(self) -> List[DataLayer]:
-        """The sources that are read: training needs the TEST one only to validate."""
+        """Return the sources to read: training needs the TEST source only to validate."""
         options, job = self._options, self._job
         test = options.scores or job.test_interval > 0
         return [job.train] * options.train + [job.test] * test
 
     def _registered(self) -> int:
-        """Executors that have registered; waits for the missing ones as long as Spark's own setting says."""
+        """Return the number of registered executors; wait for missing ones as Spark's setting allows."""
         limit = self._conf.get("spark.scheduler.maxRegisteredResourcesWaitingTime", "30s")
         seconds = float(self._context._jvm.org.apache.spark.network.util.JavaUtils.timeStringAsSec(limit))
         deadline = time.monotonic() + seconds
@@ -103,7 +103,7 @@ class Driver:
             time.sleep(0.1)
 
     def _executors(self) -> contract.Executors:
-        """Return the application's id and the place of each executor, which is what finding its log needs."""
+        """Return the application's id with the host and container of each executor, which locate its log."""
         listed = self._context._jsc.sc().statusStore().executorList(True)
         found: Dict[str, Dict[str, str]] = {}
         for executor in (listed.apply(index) for index in range(listed.size())):
@@ -116,11 +116,11 @@ class Driver:
             }
         return contract.Executors(str(self._context.applicationId), found)
 
-    def _bring_data(self) -> None:
-        """Have every node fetch the sources, and look into the driver's own copy."""
+    def _distribute_sources(self) -> None:
+        """Distribute the sources to all nodes, and check the driver's copy."""
         counts = {}
         for source in self._sources():
-            path = locate(self._bring(source.uri, recursive=True))
+            path = locate(self._distribute(source.uri, recursive=True))
             with closing(open_source(source.source_class, path, self._datum)) as database:
                 checks.records(source, database.shape())
                 counts[source.phase] = len(database)
@@ -128,19 +128,19 @@ class Driver:
             checks.enough(self._job, self._size, counts["TRAIN"], counts.get("TEST", 0))
         self._journal.add(contract.Data(counts))
 
-    def _bring(self, uri: str, recursive: bool = False) -> str:
-        """Ship a file or folder to all nodes; returns what `train.locate` takes."""
+    def _distribute(self, uri: str, recursive: bool = False) -> str:
+        """Distribute a file or folder to all nodes; return its name for `train.locate`."""
         uri = self._files.absolute(uri)
         if storage.local_path(uri):
             return uri
         name = uri.rstrip("/").rpartition("/")[2]
-        if name in self._brought:
+        if name in self._distributed:
             return name
         try:
             self._context.addFile(uri, recursive)
         except Exception as error:
             raise TrainerError("distribution-failed", uri=uri, reason=java_message(error)) from error
-        self._brought.add(name)
+        self._distributed.add(name)
         return name
 
     def _train(self, channel: Address) -> None:
@@ -150,17 +150,17 @@ class Driver:
             job=self._job,
             size=self._size,
             channel=channel,
-            train=self._bring(self._job.train.uri),
-            test=self._bring(self._job.test.uri) if self._job.test_interval else "",
-            weights=tuple(self._bring(uri) for uri in options.weights),
-            snapshot=self._bring(options.snapshot) if options.snapshot else "",
+            train=self._distribute(self._job.train.uri),
+            test=self._distribute(self._job.test.uri) if self._job.test_interval else "",
+            weights=tuple(self._distribute(uri) for uri in options.weights),
+            snapshot=self._distribute(options.snapshot) if options.snapshot else "",
             model=self._model,
             timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
             communicate=conf.get(TRANSPORT_CONF, "ethernet") != "none",
         )
         stage = self._context.parallelize(range(self._size), self._size).barrier()
         try:
-            # What a later stage starts on may be another node: ranks leave nothing behind but their figures.
+            # Ranks return figures only: a later stage may run on other nodes.
             ranks: List[Dict[str, Any]] = stage.mapPartitions(partial(_run_rank, plan)).collect()
         except Exception as error:
             raise self._failure(error) from error
@@ -189,7 +189,11 @@ class Driver:
         outputs = [name for name in nets.outputs if options.test]
         columns = (*wanted, *(name for name in outputs if name not in wanted))
         plan = ScorePlan(
-            self._job, self._size, self._bring(self._job.test.uri), self._bring(self._model), columns
+            self._job,
+            self._size,
+            self._distribute(self._job.test.uri),
+            self._distribute(self._model),
+            columns,
         )
         rows = self._context.parallelize(range(self._size), self._size).mapPartitionsWithIndex(
             partial(_score_part, plan)
@@ -208,7 +212,7 @@ class Driver:
             raise self._failure(error) from error
 
     def _write_means(self, frame: Any, outputs: Any) -> None:  # noqa: ANN401
-        """The means go to -output, or beside it (`.means`) when -output holds features."""
+        """Write the means to -output, or to -output.means if -output has the features."""
         sums = frame.select(*outputs).rdd.aggregate(Sums(outputs), Sums.add, Sums.merge)
         means = sums.means()
         target = self._options.output + (".means" if self._options.features else "")
@@ -217,7 +221,7 @@ class Driver:
 
     def _failure(self, error: Exception) -> TrainerError:
         """Return the cause of a failed stage, with the snapshot to resume from."""
-        deadline = time.monotonic() + LATE_NEWS
+        deadline = time.monotonic() + LATE_REPORTS_S
         while True:
             removed = self._removed()
             if blame.settled(error, self._journal, removed) or time.monotonic() > deadline:
@@ -225,7 +229,7 @@ class Driver:
             time.sleep(0.05)
 
     def _removed(self) -> Dict[str, str]:
-        """Return the executors that Spark has lost, with its reasons."""
+        """Return Spark's reasons by id of the executors that it has lost."""
         listed = self._context._jsc.sc().statusStore().executorList(False)
         found: Dict[str, str] = {}
         for executor in (listed.apply(index) for index in range(listed.size())):

@@ -10,12 +10,12 @@ from jobs.trainer.contract import FAILED, REFUSED, failures
 class TrainerError(Exception):
     """A failure that prints as one line; the job exits with `exit_code`.
 
-    The project's own exceptions stay behind on the operator's machine, so this is their counterpart here.
+    Counterpart of CaffeSparkError, which is not shipped to the nodes.
     """
 
     exit_code = FAILED
 
-    def __init__(self, code: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON holds
+    def __init__(self, code: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
         self.code, self.fields = code, fields
         self.given, self.why, self.fix = failures.words(code, fields)
         super().__init__(code)

@@ -1,4 +1,4 @@
-"""The program that spark-submit runs: `main.py -train -test … -conf solver.prototxt -model URI -output URI`.
+"""Main program, run by spark-submit: `main.py -train -test … -conf solver.prototxt -model URI -output URI`.
 
 Exit codes: 0 done, 1 failed, 2 refused before anything was changed.
 """
@@ -66,7 +66,7 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
     pb = native.protos()
     job = prototxt.load(_conf(options.conf), pb, _overrides(os.environ))
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
-        # Caffe makes the nets while Spark starts: a second less.
+        # Probe the nets while Spark starts, which saves a second.
         probe = Probe(job, Path(folder))
         spark = _session()
         try:
@@ -87,7 +87,7 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
 
 
 def _mirror() -> "Optional[Mirror]":
-    """Begun before anything can be refused, so without Spark: its JVM is there, and has storage's clients."""
+    """Start the mirror, before the command line can be refused: on Spark's JVM, without a session."""
     events, uri = os.environ.get(EVENTS_ENV), os.environ.get(EVENTS_URI_ENV)
     if not (events and uri):
         return None
@@ -101,7 +101,7 @@ def _mirror() -> "Optional[Mirror]":
 
 
 def _jvm_alone() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machine
-    """What `Files` takes of a SparkContext, with the Hadoop settings that one would have."""
+    """Return the attributes of a SparkContext that `Files` uses, with its Hadoop settings."""
     from pyspark import SparkContext
 
     SparkContext._ensure_initialized()
@@ -112,7 +112,7 @@ def _jvm_alone() -> Any:  # noqa: ANN401 - pyspark is not on the operator's mach
 
 
 def _conf(given: str) -> Path:
-    """-conf as a local file, or as one that `--files` has brought into the working folder."""
+    """Return -conf as a local path, or as the file of that name shipped by `--files`."""
     path = Path(given)
     if not path.is_file() and Path(path.name).is_file():
         return Path(path.name)
@@ -143,6 +143,6 @@ def _terminated(number: int, _: object) -> None:
 
 
 def run() -> None:
-    """What spark-submit's program calls: `main` with the process's arguments and signals."""
+    """Entry point: run `main` with the process's arguments, and exit on SIGTERM."""
     signal.signal(signal.SIGTERM, _terminated)
     sys.exit(main(sys.argv[1:]))

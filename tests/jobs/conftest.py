@@ -10,14 +10,13 @@ from typing import Any
 import lmdb
 import pytest
 
+from tests.jobs.specs import SPECS
 from tests.jobs.trainer.messages import build
-
-SPECS = Path(__file__).parents[2] / "jobs" / "specs"
 
 
 @pytest.fixture(scope="session")
 def pb() -> Any:
-    """What stands for caffe_pb2."""
+    """Stand-in for caffe_pb2."""
     return build()
 
 
@@ -31,7 +30,7 @@ def prototxts(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(tmp_path: Path, pb: Any) -> Callable[..., Path]:
-    """Makes an LMDB of Datum: record i has label i % 10 and every pixel i."""
+    """Make an LMDB of Datum: record i has label i % 10 and every pixel i."""
 
     def make(count: int, name: str = "lmdb", shape: tuple[int, int, int] = (1, 2, 3), **extra: Any) -> Path:
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""What jobs use of Spark: a table of what Spark 3.3 has, and a walk over source text that finds every use.
+"""Uses of Spark in jobs: a table of Spark 3.3's API, and a walk over source text that finds every use.
 
 HDInsight 5.1 has Spark 3.3. The versions are those of Spark's own documentation ("versionadded", and the
 column "Since Version" of the configuration pages), compared on 2026-11-25 with what pyspark 3.3.4 ships: its
@@ -26,7 +26,7 @@ CLASSES: Final = {
     "pyspark.sql.types.StructField": "1.3",
     "pyspark.sql.types.StructType": "1.3",
 }
-"""What may be imported, and the version that brought it."""
+"""Classes that may be imported, with the version that introduced them."""
 
 MEMBERS: Final = {
     "BarrierTaskContext.allGather": ("3.0", ""),
@@ -122,7 +122,7 @@ PREFIXES: Final = {
     "spark.hadoop.": "1.3",
     "spark.yarn.appMasterEnv.": "1.1",
 }
-"""What stands before names that are not Spark's."""
+"""Prefixes of names that are not Spark's."""
 
 _KEY = re.compile(r"(?<![\w./-])spark\.[a-z][A-Za-z0-9_.-]*")
 
@@ -136,7 +136,7 @@ class Use(NamedTuple):
 
     @property
     def fits(self) -> bool:
-        """Whether Spark 3.3 has it."""
+        """Return whether Spark 3.3 has it."""
         return self.version is not None and tuple(map(int, self.version.split("."))) <= NEWEST
 
 

@@ -9,15 +9,9 @@ import pytest
 from bootstrap.cluster import Cluster, HdInsight
 from bootstrap.errors import ConfigError
 from jobs.capacity import Size, check, fitting
-from jobs.spec import JobSpec
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 DRIVER = Size(1, 1024)
-
-
-def spec(**changes: Any) -> JobSpec:
-    read = JobSpec.from_file(SPECS / "mnist.yaml")
-    return JobSpec.model_validate({**read.model_dump(), **changes})
 
 
 @pytest.mark.parametrize(
@@ -46,7 +40,7 @@ def test_as_many_executors_fit_as_cores_and_memory_allow(
     [{"executors": 4}, {"executors": 2, "cores": 2}, {"executors": 2, "memory": "2 GiB"}, {"executors": 1}],
 )
 def test_what_fits_the_cluster_passes(cluster: Cluster, size: dict[str, Any]) -> None:
-    check(spec(**size), cluster)
+    check(mnist_spec(**size), cluster)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +60,7 @@ def test_what_does_not_fit_is_refused_with_the_numbers(
     cluster: Cluster, size: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigError) as refused:
-        check(spec(**size), cluster)
+        check(mnist_spec(**size), cluster)
 
     assert words in str(refused.value)
 
@@ -77,4 +71,21 @@ def test_on_hdinsight_nobody_is_told_to_declare_more_workers(yarn_cluster: Clust
     )
     cluster = yarn_cluster.model_copy(update={"members": theirs})
     with pytest.raises(ConfigError, match=r"executors: 90.*another cluster \(docs/azure.md\)"):
-        check(spec(executors=90), cluster)
+        check(mnist_spec(executors=90), cluster)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"memory": "3 GiB"}, ("memory: 3072 MiB", "largest container has 2048 MiB")),
+        ({"executors": 4}, ("executors: 4", "room for 3", "less 1024 MiB and a core for the driver")),
+        ({"executors": 2, "cores": 2}, ("room for 1",)),
+    ],
+)
+def test_on_yarn_room_is_counted_with_the_driver(
+    yarn_cluster: Cluster, changes: dict[str, Any], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check(mnist_spec(**changes), yarn_cluster)
+    for word in words:
+        assert word in str(refused.value)

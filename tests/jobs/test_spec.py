@@ -1,4 +1,4 @@
-"""Job specifications: read, refused, overridden, measured against a cluster."""
+"""Job specifications: reading, validation, overrides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from bootstrap.errors import ConfigError
 from jobs.spec import JobSpec
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import SPECS, mnist_spec
 
 GOOD: dict[str, Any] = {
     "name": "mnist",
@@ -40,7 +40,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def test_the_projects_own_specification_is_lenet_on_two_executors() -> None:
-    spec = JobSpec.from_file(SPECS / "mnist.yaml")
+    spec = mnist_spec()
 
     assert (spec.executors, spec.batch, spec.max_iter, spec.data) == (2, 64, None, "mnist")
     assert spec.features == ("accuracy", "loss")
@@ -66,32 +66,32 @@ def test_sizes_are_written_with_their_unit(write: Write, given: str, megabytes: 
 
 
 BAD = [
-    ({"executor": 2}, "executor: there is no such key; there are: name, solver"),
+    ({"executor": 2}, "executor: there is no such key; valid keys: name, solver"),
     ({"executors": 0}, "executors: "),
     ({"executors": "two"}, "executors: "),
     ({"executors": ...}, "executors: Field required"),
     ({"cores": 0}, "cores: "),
     ({"cores": 2, "threads": 4}, "threads: 4 BLAS threads do not fit 2 cores"),
     ({"devices": 2}, "devices: 2, and CPU mode has a single device"),
-    ({"memory": 2048}, "is no size, write it like 1 GiB"),
-    ({"memory": "2 parsecs"}, "is no size"),
+    ({"memory": 2048}, "is not a valid size; write it like 1 GiB"),
+    ({"memory": "2 parsecs"}, "is not a valid size"),
     ({"memory": "512 MiB"}, "memory: "),
     ({"batch": 0}, "batch: "),
     ({"max_iter": -1}, "max_iter: "),
     ({"data": "imagenet"}, "data: "),
     ({"name": "My Job"}, "name: "),
-    ({"features": ["a b"]}, "'a b' is no blob name"),
-    ({"features": ["a,b"]}, "'a,b' is no blob name"),
+    ({"features": ["a b"]}, "'a b' is not a valid blob name"),
+    ({"features": ["a,b"]}, "'a,b' is not a valid blob name"),
     ({"features": "accuracy"}, "features: "),
     ({"features": [], "label": "label"}, "label: it adds a column to features"),
     ({"train": False, "test": False, "features": [], "label": ""}, "nothing to do"),
     ({"train": False}, "model: without training"),
     ({"snapshot": "hdfs:///a.solverstate"}, "snapshot: it needs `weights`"),
-    ({"train": False, "model": "m", "weights": "w"}, "they are where training starts"),
+    ({"train": False, "model": "m", "weights": "w"}, "they are the start of training"),
     ({"transport": "rdma"}, "transport: "),
     ({"timeout": 0}, "timeout: "),
-    ({"solver": "missing.prototxt"}, "which is not there"),
-    ({"files": ["s.prototxt"]}, "two files have one name"),
+    ({"solver": "missing.prototxt"}, "which does not exist"),
+    ({"files": ["s.prototxt"]}, "two files have the same name"),
 ]
 
 
@@ -110,7 +110,7 @@ def test_what_cannot_run_is_refused_in_one_line_that_names_the_file(
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("a: [", "it is not YAML"), ("- a", "it holds no keys"), ("", "no keys")]
+    ("text", "words"), [("a: [", "it is not valid YAML"), ("- a", "it holds no keys"), ("", "no keys")]
 )
 def test_a_file_that_is_no_specification_is_refused(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "job.yaml"

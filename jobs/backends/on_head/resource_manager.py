@@ -1,4 +1,4 @@
-"""What is asked of YARN's ResourceManager, over its web service and by Hadoop's `yarn`.
+"""Client of YARN's ResourceManager, over its web service and Hadoop's `yarn`.
 
 Runs on the head: standard library only, Python 3.8.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 ANSWER_S = 5
 DOWN_AFTER_S = 15.0
-"""A ResourceManager that does not answer for so long is down."""
+"""Seconds without a response after which the ResourceManager counts as down."""
 NOT_FOUND = 404
 
 
@@ -24,23 +24,23 @@ class Down(Exception):
 
 
 class Forgotten(Exception):
-    """The ResourceManager answers, and does not know the application (any more)."""
+    """The ResourceManager answers, but does not know the application, or no longer."""
 
 
 class ResourceManager:
-    """What is asked of YARN's ResourceManager, over its web service."""
+    """Client of the ResourceManager at a URL; `yarn` is the path of Hadoop's command."""
 
     def __init__(self, url: str, yarn: str) -> None:
         self._url, self._yarn = url.rstrip("/"), yarn
-        # A proxy of the operator's environment has no business between nodes.
+        # Ignore proxies of the environment between nodes.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def get(self, path: str, patience: float = DOWN_AFTER_S) -> dict[str, Any]:
-        """An answer of the web service.
+        """Query the web service.
 
         Raises:
-            Down: there was none for `patience` seconds.
-            Forgotten: it knows nothing of what was asked for.
+            Down: no response for `patience` seconds.
+            Forgotten: the resource does not exist.
         """
         deadline = time.monotonic() + patience
         request = urllib.request.Request(  # noqa: S310 - the stack's own URL
@@ -59,28 +59,28 @@ class ResourceManager:
                 time.sleep(1)
 
     def tagged(self, tag: str) -> dict[str, Any] | None:
-        """The newest application with that tag."""
+        """Return the newest application with a tag; None without one."""
         apps = (self.get("apps?applicationTags=" + tag.lower())["apps"] or {}).get("app") or []
         return max(apps, key=lambda app: app["startedTime"]) if apps else None
 
     def application(self, id_: str, patience: float = DOWN_AFTER_S) -> dict[str, Any]:
-        """One application, as it is now."""
+        """Return the report of an application."""
         found: dict[str, Any] = self.get("apps/" + id_, patience)["app"]
         return found
 
     def kill(self, id_: str) -> None:
-        """End it; nothing happens when it has ended."""
+        """Kill an application; no effect if it has ended."""
         subprocess.run([self._yarn, "application", "-kill", id_], stdin=subprocess.DEVNULL, check=False)
 
     def log(self, id_: str, files: str) -> list[str]:
-        """Lines of these log files (`a,b`) of the driver's container; empty where there are none."""
+        """Return the lines of log files (`a,b`) of the driver's container; empty without any."""
         command = [self._yarn, "logs", "-applicationId", id_, "-am", "1", "-log_files", files]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
         return log_lines(done.stdout.decode(errors="replace").splitlines())
 
 
 def log_lines(printed: Sequence[str]) -> list[str]:
-    """The contents in what `yarn logs` printed, without its frames."""
+    """Return the log contents in the output of `yarn logs`, without its frames."""
     kept: list[str] = []
     inside = False
     for line in printed:

@@ -1,12 +1,12 @@
-"""Runs a job on YARN in cluster mode and keeps its story on the head, where one in client mode has it.
+"""Follower of a job on YARN in cluster mode, which keeps its events and log on the head as in client mode.
 
     python -m jobs.backends.on_head.yarn RESOURCE_MANAGER TAG EVENTS YARN spark-submit …
 
-The driver runs in a container on some worker. It sends its events to this program, which appends them to
-EVENTS; what the driver said goes to stdout when it failed. spark-submit ends once the application is
-accepted, so no JVM waits here while the job runs. SIGTERM kills the application.
+The driver runs in a container on a worker. It sends its events to this program, which appends them to
+EVENTS; the driver's log goes to stdout if it failed. spark-submit ends once the application is accepted, so
+no JVM waits here while the job runs. SIGTERM kills the application.
 
-Exit status: 0, the driver's own, 1 when YARN refused or ended it, 143 when it was killed from here.
+Exit status: 0, the driver's own, 1 when YARN refused or ended it, 143 when a signal to it killed the job.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Channel
 
 PATIENCE_S = 180.0
-"""Without an answer while a job runs, which needs none: another ResourceManager may take over meanwhile."""
+"""Seconds to wait for the ResourceManager while a job runs: a standby may take over."""
 WAITING_AFTER_S = 10.0
-"""An application that is accepted for so long waits for something, and YARN says for what."""
+"""Seconds in the state ACCEPTED after which YARN's reason is reported."""
 POLL_S = 0.5
 LATE_EVENTS_S = 3.0
 AGGREGATED_S = 20.0
-"""Logs lie in shared storage about two seconds after the application's end."""
+"""Seconds to wait for aggregated logs; aggregation takes about two."""
 SOON_S = 5.0
 SHOWN_LINES = 400
 _STATUS = re.compile(r"(?:exited with status|exitCode:) (\d+)")
@@ -44,22 +44,22 @@ _AGGREGATED = ("SUCCEEDED", "FAILED", "DISABLED", "TIME_OUT")
 
 
 class YarnRun:
-    """One job from its submission to its end."""
+    """A job from its submission to its end."""
 
     def __init__(self, manager: ResourceManager, tag: str, events: Path) -> None:
         self._manager, self._tag = manager, tag
         self._events = events.open("a")
         self._count = 0
         self._over = threading.Event()
-        self._well = False
+        self._succeeded = False
         self.id = ""
 
     def run(self, submit: Sequence[str], address: str) -> int:
-        """Submit, follow, and tell how it ended; returns the exit status.
+        """Submit and follow the job; return its exit status.
 
         Raises:
             Down: the ResourceManager does not answer.
-            Forgotten: it was restarted, and has lost the application.
+            Forgotten: it was restarted and lost the application.
         """
         self._manager.get("info")
         channel = Channel(address, self._take)
@@ -75,15 +75,15 @@ class YarnRun:
         return self._end(app)
 
     def _follow(self, app: dict[str, Any]) -> dict[str, Any]:
-        state, since, told = "", time.monotonic(), False
+        state, since, reported = "", time.monotonic(), False
         while True:
             if app["state"] != state:
-                state, since, told = app["state"], time.monotonic(), False
+                state, since, reported = app["state"], time.monotonic(), False
                 self.note(summary(app))
             if state in _OVER:
                 return app
-            if state == "ACCEPTED" and not told and time.monotonic() - since > WAITING_AFTER_S:
-                told = True
+            if state == "ACCEPTED" and not reported and time.monotonic() - since > WAITING_AFTER_S:
+                reported = True
                 self.note(contract.Waiting(summary(app).said))
             time.sleep(POLL_S)
             try:
@@ -91,8 +91,12 @@ class YarnRun:
             except (Down, Forgotten):
                 if not self._over.is_set():
                     raise
-                # The driver has told its end itself.
-                return {**app, "state": "FINISHED", "finalStatus": "SUCCEEDED" if self._well else "FAILED"}
+                # The driver has reported its end itself.
+                return {
+                    **app,
+                    "state": "FINISHED",
+                    "finalStatus": "SUCCEEDED" if self._succeeded else "FAILED",
+                }
 
     def _end(self, app: dict[str, Any]) -> int:
         if app["finalStatus"] == "SUCCEEDED" and self._over.is_set():
@@ -105,12 +109,12 @@ class YarnRun:
             except (Down, Forgotten):
                 break
         if not self._over.is_set():
-            # The connection from the driver was lost; its own copy of the events was not.
+            # The connection from the driver was lost; read its own copy of the events.
             for line in self._manager.log(self.id, EVENTS_FILE)[self._count :]:
                 self._write(line)
         if app["finalStatus"] == "SUCCEEDED":
             return 0
-        # The JVM writes to stderr; what its Python wrote to either is in stdout.
+        # The JVM writes to stderr; all output of its Python is in stdout.
         print("\n".join(self._late_log("stdout,stderr")[-SHOWN_LINES:]))
         print(
             "YARN: {} is {}: {}".format(self.id, app["finalStatus"], app.get("diagnostics", "").strip()),
@@ -119,9 +123,9 @@ class YarnRun:
         return exit_status(app)
 
     def _late_log(self, files: str) -> "list[str]":
-        """The driver's log; YARN may say that it is there a moment before it is.
+        """Return the driver's log; YARN may report it aggregated a moment too early.
 
-        Not waited for where the driver has said in its own words why it failed.
+        Does not wait if the driver has reported why it failed.
         """
         deadline = time.monotonic() + (0 if self._over.is_set() else AGGREGATED_S)
         while True:
@@ -135,17 +139,17 @@ class YarnRun:
         self._write(contract.dump(contract.stamped(event)))
 
     def refuse(self, code: str, **fields: str) -> int:
-        """Write why YARN ends the job, and return the exit status."""
+        """Write a failure event and return its exit status."""
         error = TrainerError(code, **fields)
         self.note(contract.Failed(code=code, fields=dict(fields), message=str(error)))
         return error.exit_code
 
     def _take(self, event: Event) -> None:
-        """An event from the driver."""
+        """Take in an event of the driver."""
         self._count += 1
         self._write(contract.dump(event))
         if isinstance(event, (contract.Done, contract.Failed)):
-            self._well = isinstance(event, contract.Done)
+            self._succeeded = isinstance(event, contract.Done)
             self._over.set()
 
     def _write(self, line: str) -> None:
@@ -154,7 +158,7 @@ class YarnRun:
 
 
 def summary(app: dict[str, Any]) -> contract.Application:
-    """Return what is kept of YARN's report."""
+    """Return the event of YARN's report."""
     container = re.search(r"(container_\w+)", app.get("amContainerLogs", ""))
     return contract.Application(
         id=app["id"],
@@ -166,12 +170,12 @@ def summary(app: dict[str, Any]) -> contract.Application:
 
 
 def reason(diagnostics: str) -> str:
-    """YARN's words without their date and the figures of the queue."""
+    """Return YARN's diagnostics without the date and the figures of the queue."""
     return re.sub(r"^\[[^]]*\]\s*", "", diagnostics.strip()).partition("Details :")[0].strip()
 
 
 def exit_status(app: dict[str, Any]) -> int:
-    """The driver's own exit status, as YARN reports it in words; 1 where it does not, or ended it itself."""
+    """Return the driver's exit status from YARN's diagnostics; 1 without one, or if YARN killed it."""
     if app["finalStatus"] == "KILLED":
         return KILLED
     found = _STATUS.search(app.get("diagnostics", ""))
@@ -180,8 +184,8 @@ def exit_status(app: dict[str, Any]) -> int:
 
 
 def with_feed(submit: Sequence[str], feed: str) -> "list[str]":
-    """spark-submit's words with a file for the driver that says where its events go; written here."""
-    # It travels as Spark's own files do, which nobody else reads: command lines and environments are shown.
+    """Write the feed file for the driver; return spark-submit's command line with it."""
+    # Shipped as a file, since command lines and environments are visible to others.
     path = Path(FEED_FILE)
     path.touch(mode=0o600)
     path.write_text(feed)
@@ -192,7 +196,7 @@ def with_feed(submit: Sequence[str], feed: str) -> "list[str]":
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a job; see the module."""
+    """Run a job; see the module's docstring."""
     url, tag, events, yarn, *submit = argv
     manager = ResourceManager(url, yarn)
     job = YarnRun(manager, tag, Path(events))
@@ -211,7 +215,7 @@ def main(argv: Sequence[str]) -> int:
         try:
             found = {"id": job.id} if job.id else manager.tagged(tag)
         except Down:
-            return KILLED  # `fab kill` asks YARN itself, and says that it does not answer
+            return KILLED  # `fab kill` queries YARN itself and reports that it is down
         if found:
             manager.kill(found["id"])
         return KILLED

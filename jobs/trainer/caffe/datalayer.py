@@ -1,4 +1,4 @@
-"""Data layers of a net, found by phase."""
+"""Data layers of a net, by phase."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DataLayer:
 
 
 def data_layer(net: Any, path: Path, phase: str, pb: Any) -> Any:  # noqa: ANN401
-    """The data layer of a phase: the first layer of the net that the phase sees, found by include.phase.
+    """Return the data layer of a phase: its first layer, selected by include.phase.
 
     Raises:
         Refused: there is none, or another layer comes first.
@@ -57,7 +57,7 @@ def data_layer(net: Any, path: Path, phase: str, pb: Any) -> Any:  # noqa: ANN40
 
 
 def source_of(layer: Any, phase: str, path: Path, pb: Any) -> DataLayer:  # noqa: ANN401
-    """What a data layer says.
+    """Read a data layer.
 
     Raises:
         Refused: its source, shape or transform_param cannot be used.

@@ -1,4 +1,4 @@
-"""Everything that touches pycaffe: a solver fed from numpy, and a net that scores."""
+"""pycaffe: a solver fed from numpy arrays, and a net for scoring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jobs.trainer.errors import TrainerError
 from jobs.trainer.sources.batches import Batch
 
 QUIET = "1"
-"""glog's level: warnings and failures. INFO writes a hundred lines for each net."""
+"""glog's minimum level: warnings. INFO writes a hundred lines per net."""
 
 
 def load() -> Any:  # noqa: ANN401 - pycaffe has no types
@@ -41,7 +41,7 @@ def load() -> Any:  # noqa: ANN401 - pycaffe has no types
 
 
 def protos() -> Any:  # noqa: ANN401
-    """Caffe's generated message classes."""
+    """Return Caffe's generated message classes."""
     load()
     from caffe.proto import caffe_pb2
 
@@ -49,7 +49,7 @@ def protos() -> Any:  # noqa: ANN401
 
 
 def is_cpu_build() -> bool:
-    """True when the loaded libcaffe knows no CUDA."""
+    """Return whether the loaded libcaffe was built without CUDA."""
     load()
     return "libcublas" not in Path("/proc/self/maps").read_text()
 
@@ -75,20 +75,20 @@ class Trainer:
 
     @property
     def iteration(self) -> int:
-        """Iterations done, those before a resumed snapshot included."""
+        """Iterations done, including those before a resumed snapshot."""
         return int(self.solver.iter)
 
     def start(self, feed: Iterator[Batch]) -> None:
-        """Say where batches come from."""
+        """Set the source of batches."""
         self._feed = feed
 
     def step(self) -> float:
-        """One iteration: iter_size batches forward and backward, one update. Returns this rank's loss."""
+        """Run one iteration (iter_size batches forward and backward, one update); return this rank's loss."""
         self.solver.step(1)
         return self.loss()
 
     def loss(self) -> float:
-        """The last batch's loss, weighted as the net says."""
+        """Return the last batch's loss, by the net's loss weights."""
         blobs = self._net.blobs
         return float(sum(w * float(blobs[name].data.sum()) for name, w in self._weights.items() if w))
 
@@ -98,9 +98,9 @@ class Trainer:
             self._net.copy_from(str(file))
 
     def restore(self, state: Path, weights: Path) -> None:
-        """Go on from a snapshot; its own idea of where the weights lie is replaced by ours."""
+        """Resume from a snapshot, with the path of its weights replaced by `weights`."""
         if state.name.endswith(".h5"):
-            # Its path of the weights cannot be changed without an HDF5 library. Ours is a bare name.
+            # Its path cannot be changed without an HDF5 library; snapshots written here have a bare name.
             expected = self._folder / state.name.replace(".solverstate", ".caffemodel")
             expected.symlink_to(weights.resolve())
         else:
@@ -114,14 +114,14 @@ class Trainer:
         self.load_weights([weights])
 
     def snapshot(self) -> List[Path]:
-        """Write weights and solver state of this moment; returns the two files."""
+        """Write the current weights and solver state; return the two files."""
         with _inside(self._folder):
             self.solver.snapshot()
         stem = "{}_iter_{}".format(self._prefix, self.iteration)
         return [self._folder / (stem + kind + self._job.suffix) for kind in (".caffemodel", ".solverstate")]
 
     def save(self) -> Path:
-        """Write the weights in the solver's snapshot format; returns the file."""
+        """Write the weights in the solver's snapshot format; return the file."""
         file = self._folder / ("final.caffemodel" + self._job.suffix)
         if self._job.hdf5:
             self._net.save_hdf5(str(file))
@@ -130,13 +130,13 @@ class Trainer:
         return file
 
     def weights(self) -> Iterator[bytes]:
-        """The bytes of every parameter blob, in the net's order."""
+        """Yield the bytes of every parameter blob, in the net's order."""
         for blobs in self._net.params.values():
             for blob in blobs:
                 yield np.ascontiguousarray(blob.data).tobytes()
 
     def validator(self) -> "Scorer":
-        """The TEST net on this solver's weights: shared, not copied."""
+        """Return a scorer of the TEST net that shares this solver's weights."""
         scorer = Scorer(self._job.test, self._folder / "net.prototxt")
         scorer.net.share_with(self._net)
         return scorer
@@ -150,9 +150,9 @@ class Trainer:
 
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
-    """Snapshots name each other by paths: with bare names in a working folder they can be moved together.
+    """Change the working folder in this block, so that snapshots refer to each other by bare names.
 
-    Only for a moment: Spark's own files are relative to the working folder that it gave us.
+    Kept short: Spark's files are relative to the original working folder.
     """
     before = Path.cwd()
     os.chdir(folder)
@@ -163,23 +163,23 @@ def _inside(folder: Path) -> Iterator[None]:
 
 
 class Scorer:
-    """The TEST net: a batch in, each blob's values per sample out."""
+    """TEST net that maps a batch to each blob's values per sample."""
 
     def __init__(self, source: DataLayer, net: Path) -> None:
         self.net = load().Net(str(net), load().TEST)
         self._source = source
         self.outputs: Tuple[str, ...] = tuple(self.net.outputs)
-        # Decided at the full batch: a blob smaller than it (accuracy, loss) belongs to the batch as a whole.
+        # By the full batch: a blob smaller than it (accuracy, loss) belongs to the whole batch.
         self._lengths: Dict[str, int] = {
             name: blob.count // source.batch for name, blob in self.net.blobs.items()
         }
 
     def length(self, name: str) -> int:
-        """How many values of the blob each sample gets."""
+        """Return the number of values per sample of a blob."""
         return self._lengths[name] or int(self.net.blobs[name].count)
 
     def run(self, batch: Batch, names: Sequence[str]) -> Dict[str, np.ndarray]:
-        """Forward one batch of any size; each named blob as (samples, length)."""
+        """Forward a batch of any size; return each named blob as (samples, length)."""
         data, labels, ids = batch
         inputs = [self.net.blobs[top] for top in self._source.tops]
         if inputs[0].shape[0] != len(ids):

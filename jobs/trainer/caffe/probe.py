@@ -1,4 +1,4 @@
-"""Makes both nets once, in a process of its own: what Caffe refuses, it refuses by aborting.
+"""Probe that builds both nets in a subprocess, since Caffe aborts on invalid input.
 
 Run as `python -m jobs.trainer.caffe.probe FOLDER`; the folder holds net.prototxt. Prints one JSON object.
 """
@@ -18,11 +18,11 @@ from jobs.trainer.events.watch import last_words
 
 TIMEOUT = 120
 LONGEST = 240
-"""Characters of Caffe's words: it likes to list all layer types."""
+"""Maximum characters of Caffe's message, which may list all layer types."""
 
 
 class Nets(NamedTuple):
-    """What the nets of a job are made of."""
+    """Blobs of a job's nets, and the kind of Caffe build."""
 
     blobs: Dict[str, Tuple[int, ...]]
     """Shapes of the TEST net's blobs."""
@@ -32,7 +32,7 @@ class Nets(NamedTuple):
 
 
 class Probe:
-    """A probe under way; it runs beside Spark's start."""
+    """A running probe; it runs while Spark starts."""
 
     def __init__(self, job: TrainingJob, folder: Path) -> None:
         (folder / "net.prototxt").write_text(job.net)
@@ -46,10 +46,10 @@ class Probe:
         )
 
     def result(self) -> Nets:
-        """Wait for it.
+        """Wait for the result.
 
         Raises:
-            Refused: Caffe refuses the net; its own words are in the message.
+            Refused: Caffe refuses the net; its reason is in the message.
         """
         out, err = self._process.communicate(timeout=TIMEOUT)
         if self._process.returncode != 0:
@@ -62,7 +62,7 @@ class Probe:
 
 
 def main(folder: Path) -> None:
-    """Make the nets and describe the TEST one."""
+    """Build the nets and print a description of the TEST net."""
     from jobs.trainer.caffe import native
 
     caffe = native.load()

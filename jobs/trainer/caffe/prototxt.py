@@ -1,10 +1,10 @@
-"""Solver and net prototxts: read, refused where they cannot run, and rewritten for pycaffe.
+"""Solver and net prototxts: parsing, validation, and rewriting for pycaffe.
 
-pycaffe gets batches from us, so the data layers become Input layers (whose batch can be reshaped: that is how
-the last, partial batch of a test keeps all its samples), transform_param is done in numpy, and validation and
-snapshots leave the solver, because rank 0 does them for all.
+The trainer feeds batches to pycaffe, so data layers become Input layers (which can be reshaped for the last,
+partial batch of a test), transform_param is applied in numpy, and validation and snapshots are removed from
+the solver, because the trainer does them.
 
-The generated classes come in as an argument (`pb`: caffe_pb2 on a node).
+The generated classes are passed as an argument (`pb`: caffe_pb2 on a node).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PHASES = ("TRAIN", "TEST")
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """A training job as its prototxts say it; `solver` and `net` are the texts for pycaffe."""
+    """A training job from its prototxts; `solver` and `net` are the texts for pycaffe."""
 
     name: str
     """The solver file's stem: names snapshots when the solver does not."""
@@ -45,19 +45,19 @@ class TrainingJob:
     """random_seed, or -1."""
     test_iter: int
     test_interval: int
-    """Both 0 when there is no interleaved validation."""
+    """Both are 0 without interleaved validation."""
 
     @property
     def suffix(self) -> str:
-        """What Caffe appends to the names of snapshots and models in this format."""
+        """Suffix of snapshots and models in this format."""
         return ".h5" if self.hdf5 else ""
 
 
 def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> TrainingJob:  # noqa: ANN401
-    """Read a solver and its net, and refuse what cannot run.
+    """Read and validate a solver and its net.
 
     Raises:
-        Refused: names the file and the field, and what to write instead.
+        Refused: they cannot run; the message has the file, the field and valid values.
     """
     wanted = overrides or {}
     solver = _parse(path, pb.SolverParameter())
@@ -108,9 +108,9 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
 
 
 def native_solver(job: TrainingJob, pb: Any, *, net: Path, prefix: Path, rank: int) -> str:  # noqa: ANN401
-    """The solver for one rank: where its net lies, where it may write, and a seed of its own.
+    """Return the solver of a rank, with the paths of its net and snapshots and its own seed.
 
-    Ranks start from rank 0's weights, so their seeds serve dropout and the like, which must differ.
+    Ranks start from rank 0's weights; their seeds only affect dropout and the like, which must differ.
     """
     solver = text_format.Parse(job.solver, pb.SolverParameter())
     solver.net, solver.snapshot_prefix = str(net), str(prefix)
@@ -141,7 +141,7 @@ def _net_path(path: Path, solver: Any) -> Path:  # noqa: ANN401
         found = " (it has {})".format(", ".join(others)) if others else ""
         raise Refused("net-unnamed", file=path.name, found=found)
     net = Path(solver.net)
-    # `--files` brings solver and net side by side, whatever folder the solver names.
+    # `--files` puts solver and net into one folder, whatever folder the solver names.
     candidates = [net, path.parent / net, path.parent / net.name]
     for candidate in candidates:
         if candidate.is_file():
@@ -150,7 +150,7 @@ def _net_path(path: Path, solver: Any) -> Path:  # noqa: ANN401
 
 
 def _validation(path: Path, solver: Any) -> Tuple[int, int]:  # noqa: ANN401
-    """(test_iter, test_interval), both 0 when validation is off."""
+    """Return (test_iter, test_interval), both 0 if validation is off."""
     if len(solver.test_iter) > 1:
         raise Refused("test-nets-unsupported", file=path.name, count=len(solver.test_iter))
     test_iter = solver.test_iter[0] if len(solver.test_iter) else 0
@@ -202,5 +202,5 @@ def _native_net(net: Any, sources: Tuple[DataLayer, DataLayer], pb: Any) -> str:
 
 
 def with_sources(job: TrainingJob, train: str, test: str) -> TrainingJob:
-    """The job with its sources' URIs made absolute."""
+    """Return the job with absolute URIs of its sources."""
     return replace(job, train=replace(job.train, uri=train), test=replace(job.test, uri=test))

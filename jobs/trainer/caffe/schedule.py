@@ -1,4 +1,4 @@
-"""The solver's learning rate at an iteration: pycaffe does not tell it, and progress shows it."""
+"""Learning rate at an iteration, for progress events: pycaffe does not expose it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Rate:
     max_iter: int = 1
 
     def at(self, iteration: int) -> float:
-        """The rate that the update of this iteration uses (0 is the first)."""
+        """Return the rate of an iteration's update (0 is the first)."""
         return float(self.base * _FACTORS[self.policy](self, iteration))
 
 

@@ -1,7 +1,7 @@
 """Wire contract between the programs of a job: events, names of settings, exit statuses, failures.
 
-The driver and its ranks write it on the nodes, `jobs.backends.on_head` relays it on the head, and `jobs`
-reads it on the operator's machine. Python 3.8, standard library only, no import of the rest of the project.
+Written by the driver and its ranks on the nodes, relayed by `jobs.backends.on_head` on the head, read by
+`jobs` on the operator's machine. Python 3.8, standard library only, no import of the rest of the project.
 """
 
 from jobs.trainer.contract.events import (

@@ -26,7 +26,7 @@ class Phase(Event):
 
 @dataclass(frozen=True)
 class Note(Event):
-    """Something accepted that has no effect, or not the usual one."""
+    """An option that was accepted without effect, or with an unusual one."""
 
     kind = "note"
     message: str
@@ -104,7 +104,7 @@ class Snapshot(Event):
 
 @dataclass(frozen=True)
 class RankFailed(Event):
-    """A rank has failed, by its own account or by that of the process that watches it."""
+    """A rank has failed, as reported by itself or by the process that watches it."""
 
     kind = "rank-failed"
     rank: int
@@ -116,12 +116,12 @@ class RankFailed(Event):
     """Of `contract.failures`, with its `fields`, where the rank's failure is one of these."""
     fields: Dict[str, Any] = field(default_factory=dict)
     tail: List[str] = field(default_factory=list)
-    """The last lines of its stderr, where it died."""
+    """The last lines of its stderr, if its process died."""
 
 
 OWN, NATIVE, SILENT, PEER = "own", "native", "silent", "peer"
 ORIGINS = (OWN, NATIVE, SILENT, PEER)
-"""An exception of its own; a CHECK of Caffe that aborted it; a silent death; the loss of another rank."""
+"""An exception of its own; a fatal CHECK of Caffe; a death without a message; a lost peer."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Means(Event):
 
 @dataclass(frozen=True)
 class Failed(Event):
-    """The job has failed: a code of `contract.failures` with its fields; `message` is for readers of
+    """The job has failed: a code of `contract.failures` with its fields; `message` is for
     logs."""
 
     kind = "failed"
@@ -166,7 +166,7 @@ class Failed(Event):
 
 @dataclass(frozen=True)
 class Done(Event):
-    """The job has ended well."""
+    """The job has succeeded."""
 
     kind = "done"
     seconds: float = 0.0

@@ -1,7 +1,7 @@
-"""Catalogue of the failures of a job: a code with fields, and the words that people read.
+"""Catalogue of failures: by code, the templates of their messages.
 
-Programs decide by code and fields. `words` makes the text wherever a person reads it: in the driver's log and
-on the operator's machine. Python 3.8, standard library only.
+Programs act on the code and its fields. `words` formats the text only where people read it: in the driver's
+log and on the operator's machine. Python 3.8, standard library only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping, NamedTuple, Tuple
 
 
 class Words(NamedTuple):
-    """The three parts of an error: what was given; why it fails; what to do. Templates of `str.format`."""
+    """Parts of an error: the input, why it fails, the fix; `str.format` templates in the catalogue."""
 
     given: str
     why: str
@@ -18,25 +18,25 @@ class Words(NamedTuple):
 
 
 _RESUME = "{resume}"
-"""Filled in by `words`: the options that resume from the last snapshot, else to run the job again."""
+"""Filled in by `words`: how to resume from the last snapshot, or to run the job again without one."""
 
 FAILURES: Dict[str, Words] = {
     # -- command line
     "option-unknown": Words("{option}", "there is no such option", "Valid options: {valid}."),
-    "option-without-value": Words("{option}", "its value is missing", "Give one after it."),
-    "option-not-a-count": Words("{option} {value}", "it takes a whole number of at least 1", "Give one."),
+    "option-without-value": Words("{option}", "its value is missing", "Give the value after it."),
+    "option-not-a-count": Words(
+        "{option} {value}", "it takes a whole number of at least 1", "Give such a number."
+    ),
     "option-of-converters": Words(
-        "{option}", "it belongs to the converter tools, which come later", "Leave it out."
+        "{option}", "it belongs to the converter tools, which are not supported yet", "Remove it."
     ),
     "resize-unsupported": Words(
-        "-resize", "resizing images comes later", "Store records of the layer's size."
+        "-resize", "resizing images is not supported yet", "Store records of the layer's size."
     ),
     "conf-missing": Words(
         "-conf", "it is missing", "Give the solver's prototxt: -conf lenet_memory_solver.prototxt"
     ),
-    "nothing-to-do": Words(
-        "the command line", "it asks for nothing", "Give -train, -test, or -features a,b."
-    ),
+    "nothing-to-do": Words("the command line", "nothing to do", "Give -train, -test, or -features a,b."),
     "model-missing-to-train": Words(
         "-model",
         "it is missing, and -train writes the model to it",
@@ -51,7 +51,7 @@ FAILURES: Dict[str, Words] = {
         "-outputFormat {format}", "valid formats are {valid}", "Give one of these."
     ),
     "label-without-features": Words(
-        "-label {label}", "it adds a column to -features", "Give -features, or neither."
+        "-label {label}", "it adds a column to -features, which is missing", "Give -features too, or neither."
     ),
     "features-not-trimmed": Words(
         "-features {features}",
@@ -61,19 +61,21 @@ FAILURES: Dict[str, Words] = {
     "snapshot-without-weights": Words(
         "-snapshot {snapshot}",
         "input model file must be provided for incremental training",
-        "Add -weights with the .caffemodel that was written beside it.",
+        "Add -weights with the .caffemodel of the same snapshot.",
     ),
     "start-without-training": Words(
-        "-snapshot, -weights", "they are where training starts from", "Add -train, or use -model."
+        "-snapshot, -weights",
+        "they are the start of training, and -train is missing",
+        "Add -train, or use -model.",
     ),
     "devices-unsupported": Words(
         "-devices {devices}",
-        "cpu mode only allow single device, and several GPUs an executor come later",
+        "cpu mode only allow single device, and several GPUs per executor are not supported yet",
         "Give -devices 1.",
     ),
     "connection-unsupported": Words(
         "-connection {connection}",
-        "only ethernet is built, and more than one executor has to exchange gradients",
+        "only ethernet is supported, and several executors have to exchange gradients",
         "Give -connection ethernet.",
     ),
     "override-not-a-count": Words("{variable}", "it is {value!r}", "Give a whole number of at least 1."),
@@ -84,29 +86,31 @@ FAILURES: Dict[str, Words] = {
     "net-unreadable": Words("{file}", "it cannot be read ({reason})", "Fix `net:` in {solver}."),
     "prototxt-binary": Words("{file}", "it is not text", "Give a prototxt, not a model."),
     "prototxt-syntax": Words("{file}", "it does not parse at {position}", "Fix that line."),
-    "net-format-old": Words(
-        "{file}", "it is written in the old `layers` format", "Run upgrade_net_proto_text on it."
-    ),
+    "net-format-old": Words("{file}", "it has the old `layers` format", "Run upgrade_net_proto_text on it."),
     "net-unnamed": Words(
         "{file}", "it has no `net:`{found}", "Name one net file with both phases in `net:`."
     ),
     "net-missing": Words(
         'net: "{net}" in {solver}',
-        "there is no such file here or beside the solver",
+        "there is no such file in the working folder or beside the solver",
         "Ship it with --files, or fix the path.",
     ),
-    "test-nets-unsupported": Words("{file}", "it has {count} test_iter", "One TEST net is supported."),
+    "test-nets-unsupported": Words(
+        "{file}", "it has {count} test_iter, and only one TEST net is supported", "Keep one test_iter."
+    ),
     "test-iter-missing": Words(
         "{file}", "it has test_interval and no test_iter", "Add test_iter, or test_interval: 0."
     ),
     "validation-negative": Words(
-        "{file}", "test_iter or test_interval is negative", "Give 0 to validate never."
+        "{file}", "test_iter or test_interval is negative", "Give 0 to disable validation."
     ),
     "max-iter-too-small": Words("{file}", "max_iter is {value}", "Give at least 1."),
     "lr-policy-unknown": Words("{file}", "lr_policy is {policy!r}", "Valid policies: {valid}."),
-    "lr-policy-incomplete": Words("{file}", "lr_policy {policy} needs {field}", "Add it."),
-    "base-lr-not-positive": Words("{file}", "base_lr is {value}", "Give one above 0."),
-    "snapshot-or-display-negative": Words("{file}", "snapshot or display is negative", "Give 0 for never."),
+    "lr-policy-incomplete": Words("{file}", "lr_policy {policy} needs {field}", "Add {field}."),
+    "base-lr-not-positive": Words("{file}", "base_lr is {value}", "Give a value above 0."),
+    "snapshot-or-display-negative": Words(
+        "{file}", "snapshot or display is negative", "Give 0 to disable it."
+    ),
     "net-refused": Words("the net", "Caffe refuses it: {reason}", "Fix the prototxt."),
     "gpu-mode-on-cpu-build": Words(
         "solver_mode: GPU",
@@ -115,7 +119,7 @@ FAILURES: Dict[str, Words] = {
     ),
     "gpu-mode-unsupported": Words(
         "solver_mode: GPU",
-        "the trainer computes on CPUs, whatever Caffe was built for",
+        "the trainer supports CPU mode only, whatever Caffe was built for",
         "Set `solver_mode: CPU` in the solver's prototxt.",
     ),
     "blob-missing": Words(
@@ -130,7 +134,7 @@ FAILURES: Dict[str, Words] = {
     "data-layer-not-first": Words(
         'layer "{layer}" in {file}',
         "the data layer must come first in its phase, and {phase} has {first!r} before it",
-        "Move it to the top.",
+        "Move the data layer to the top.",
     ),
     "source-class-undefined": Words(
         "{layer}", "source_class must be defined", 'Add source_class: "{valid}".'
@@ -141,57 +145,65 @@ FAILURES: Dict[str, Words] = {
         'Give source_class: "{valid}" and an LMDB.',
     ),
     "source-class-unsupported": Words(
-        'source_class: "{source_class}"', "it comes later", 'Give source_class: "{valid}" and an LMDB.'
+        'source_class: "{source_class}"',
+        "this source is not supported yet",
+        'Give source_class: "{valid}" and an LMDB.',
     ),
     "layer-type-unsupported": Words(
-        "{layer}", "an LMDB source needs type MemoryData, this is {type}", "Fix the type."
+        "{layer}", "an LMDB source needs type MemoryData, not {type}", "Fix the type."
     ),
     "layer-size-invalid": Words(
-        "{layer}", "{field} is {value}, and at least 1 is needed", "Fix memory_data_param."
+        "{layer}", "{field} is {value}, and must be at least 1", "Fix memory_data_param."
     ),
     "source-undefined": Words(
         "{layer}", "memory_data_param has no source", "Add source: with the LMDB's URI."
     ),
-    "layer-tops-invalid": Words("{layer}", "it has {count} tops", "Give two: data and label."),
+    "layer-tops-invalid": Words("{layer}", "it has {count} tops", "Give two tops: data and label."),
     "crop-differs-from-layer": Words(
         "{layer}",
         "crop_size is {crop}, height and width are {height} and {width}",
         "Give height and width as they are after cropping.",
     ),
     "image-options-unsupported": Words(
-        "{layer}", "force_color and force_gray work on encoded images", "They come later; leave them out."
+        "{layer}",
+        "force_color and force_gray need encoded images, which are not supported yet",
+        "Remove them.",
     ),
-    "mean-given-twice": Words("{layer}", "it has both mean_file and mean_value", "Leave one out."),
+    "mean-given-twice": Words("{layer}", "it has both mean_file and mean_value", "Remove one."),
     "mean-missing": Words('mean_file: "{mean}" of {layer}', "there is no such file", "Ship it with --files."),
     "mean-invalid": Words("{file}", "it is not a mean file of Caffe ({reason})", "Run compute_image_mean."),
     # -- data
-    "lmdb-missing": Words("{path}", "there is no LMDB (no data.mdb in it)", "Name the folder that holds it."),
+    "lmdb-missing": Words(
+        "{path}", "there is no LMDB (no data.mdb in it)", "Give the folder that has data.mdb."
+    ),
     "source-missing": Words(
         'source: "{uri}" of the {phase} layer',
         "there is no LMDB (no data.mdb in it)",
         "Put one there, or fix memory_data_param.",
     ),
     "lmdb-unreadable": Words("{path}", "it is not a readable LMDB ({reason})", "Convert it again."),
-    "source-empty": Words("{uri}", "it has no records", "Give an LMDB that has."),
-    "test-source-empty": Words("the TEST source", "it has no records", "Give one that has."),
+    "source-empty": Words("{uri}", "it has no records", "Give an LMDB with records."),
+    "test-source-empty": Words("the TEST source", "it has no records", "Give a source with records."),
     "record-encoded": Words(
         "record {key} of {path}",
-        "it is an encoded image, and decoding comes later",
+        "it is an encoded image, and decoding is not supported yet",
         "Convert the images without -encoded.",
     ),
     "record-size-invalid": Words(
-        "record {key} of {path}", "it has {values} values, and says {shape}", "Convert the data again."
+        "record {key} of {path}",
+        "it has {values} values, and its header has shape {shape}",
+        "Convert the data again.",
     ),
     "record-shape-differs": Words(
         "{uri}",
-        "its records are {record}, and the {phase} layer says {layer}",
+        "its records are {record}, and the {phase} layer has {layer}",
         "Fix channels, height and width in memory_data_param.",
     ),
     "crop-exceeds-record": Words(
-        "crop_size: {crop}", "the records are {record}", "Give a crop that fits into them."
+        "crop_size: {crop}", "the records are {record}", "Give a crop_size of at most their height and width."
     ),
     "mean-values-invalid": Words(
-        "mean_value, given {count} times", "the records are {record}", "Give one, or one a channel."
+        "mean_value, given {count} times", "the records are {record}", "Give one value, or one per channel."
     ),
     "mean-shape-differs": Words(
         "mean_file", "it is {mean}, and the records are {record}", "Compute the mean from these records."
@@ -209,7 +221,7 @@ FAILURES: Dict[str, Words] = {
     ),
     "records-fewer-than-executors": Words(
         "{records} training records for {executors} executors",
-        "Insufficient training data: each executor needs one",
+        "Insufficient training data: each executor needs at least one record",
         "Please adjust hyperparameters or increase dataset.",
     ),
     "source-differs": Words(
@@ -218,24 +230,28 @@ FAILURES: Dict[str, Words] = {
     # -- storage
     "path-invalid": Words("{uri}", "it is not a valid path ({reason})", "Give a URI or a path."),
     "path-missing-on-node": Words(
-        "{uri}", "there is no such path on this node", "A file: URI has to exist on every node."
+        "{uri}",
+        "there is no such path on this node",
+        "Copy it to every node, or give a URI in shared storage.",
     ),
     "input-missing": Words("{uri}", "there is no such file", "Fix the path."),
     "output-exists": Words(
         "-output {uri}", "it exists, and results are not overwritten", "Remove it, or give another path."
     ),
     "names-collide": Words(
-        "{first} and {second}", "both would be called {name} on the nodes", "Rename one of them."
+        "{first} and {second}", "both would be stored as {name} on the nodes", "Rename one of them."
     ),
     "hdfs-safe-mode": Words(
-        "{uri}", "HDFS is in safe mode and takes no writes", "Wait for its DataNodes to report."
+        "{uri}",
+        "HDFS is in safe mode and takes no writes",
+        "Wait until its DataNodes have reported, then run the job again.",
     ),
     "storage-failed": Words("{uri}", "it cannot be {action} ({reason})", "Run `fab doctor`."),
     "local-write-failed": Words("{uri}", "it cannot be written ({reason})", "Give another path."),
     "hdfs-write-failed": Words("{uri}", "it cannot be written: {reason}", "Run `fab doctor`."),
     "hdfs-command-failed": Words("{uri}", "`{command}` failed: {reason}", "Run `fab doctor`."),
     "distribution-failed": Words(
-        "{uri}", "it cannot be brought to the nodes ({reason})", "Run `fab doctor`."
+        "{uri}", "it cannot be distributed to the nodes ({reason})", "Run `fab doctor`."
     ),
     # -- Spark, YARN and the framework
     "spark-start-failed": Words("Spark", "it does not start: {reason}", "Run `fab doctor`."),
@@ -258,7 +274,7 @@ FAILURES: Dict[str, Words] = {
     ),
     "application-forgotten": Words(
         "YARN's ResourceManager",
-        "the one at {address} was restarted, and does not know {application} any more",
+        "the one at {address} was restarted, and no longer knows {application}",
         "Submit the job again.",
     ),
     # -- training
@@ -281,7 +297,7 @@ FAILURES: Dict[str, Words] = {
     ),
     "stage-failed": Words("the stage", "{reason}", _RESUME),
 }
-"""By code. A code keeps its meaning for good: records of old jobs and the diagnosis table name it."""
+"""Templates by code. A code never changes its meaning: old job records and the diagnosis table use it."""
 
 
 def words(code: str, fields: Mapping[str, Any]) -> Words:
@@ -296,7 +312,7 @@ def words(code: str, fields: Mapping[str, Any]) -> Words:
 
 
 def sentence(parts: Tuple[str, str, str]) -> str:
-    """Return the three parts in one line."""
+    """Return the three parts as one line."""
     given, why, fix = parts
     return " ".join("{}: {}. {}".format(given, why.rstrip("."), fix).split())
 
@@ -304,4 +320,4 @@ def sentence(parts: Tuple[str, str, str]) -> str:
 def _resume(fields: Mapping[str, Any]) -> str:
     if "resume_from" not in fields:
         return "Run the job again."
-    return "Go on from iteration {resume_from} with -snapshot {snapshot} -weights {weights}".format(**fields)
+    return "Resume from iteration {resume_from} with -snapshot {snapshot} -weights {weights}".format(**fields)

@@ -1,8 +1,8 @@
-"""Lines of events: written, and read with tolerance for older and newer writers.
+"""Serialization of events as lines, compatible with older and newer writers.
 
 An event is one JSON line, `{"event": KIND, "time": SECONDS, …}`, with the kind first so that a reader of a
-mixed log knows it by its start. Fields that a reader does not know are dropped, fields with a default may be
-absent, and a line that does not fit is not an event.
+mixed log recognizes it by its start. Readers drop unknown fields, fields with a default may be absent, and a
+line that does not fit is not an event.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CHECKED = {"int": (int,), "float": (int, float), "str": (str,), "Optional[float
 _CHECKED_CONTAINERS = {"Dict": dict, "List": list}
 
 START = '{"event": '
-"""Every event's line begins with this, and no line of a log does."""
+"""Start of every event's line, and of no line of a log."""
 
 AnEvent = TypeVar("AnEvent", bound=Event)
 
@@ -38,7 +38,7 @@ def dump(event: Event) -> str:
 
 
 def start_of(kind: Type[Event]) -> str:
-    """Return what the lines of a kind begin with."""
+    """Return the start of the lines of a kind."""
     return START + json.dumps(kind.kind) + ","
 
 
@@ -52,7 +52,7 @@ def load(line: str) -> Optional[Event]:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     at = values.pop("time", 0.0)
-    known = {one.name: one for one in dataclasses.fields(kind) if one.init}
+    known = {item.name: item for item in dataclasses.fields(kind) if item.init}
     given = {name: value for name, value in values.items() if name in known}
     if not isinstance(at, (int, float)) or not all(_fits(known[name].type, given[name]) for name in given):
         return None
@@ -64,7 +64,7 @@ def load(line: str) -> Optional[Event]:
     return event
 
 
-def _fits(declared: Any, value: Any) -> bool:  # noqa: ANN401 - whatever JSON holds
+def _fits(declared: Any, value: Any) -> bool:  # noqa: ANN401 - any JSON value
     name = str(declared)
     container = _CHECKED_CONTAINERS.get(name.partition("[")[0])
     if container is not None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 JOB_ENV = "CAFFE_SPARK_JOB"
-"""Environment variable of every process of a job, with the job's id: none is overlooked when a job ends."""
+"""Environment variable of every process of a job, with the job's id, by which `reap` finds them."""
 EVENTS_ENV = "CAFFE_SPARK_EVENTS"
 """Environment variable of the driver: the file that it appends its events to."""
 FEED_ENV = "CAFFE_SPARK_FEED"
-"""Environment variable of the driver: a file with `host:port:token` of a program that takes its events."""
+"""Environment variable of the driver: a file with `host:port:token` of a program that receives its events."""
 EVENTS_URI_ENV = "CAFFE_SPARK_EVENTS_URI"
 """Environment variable of the driver: a URI that its events are copied to while it runs."""
 OVERRIDE_ENV = "CAFFE_SPARK_OVERRIDE_"
@@ -30,8 +30,8 @@ SAMPLE_ID = "SampleID"
 """Column of the features that holds the record's key, as in CaffeOnSpark."""
 
 DONE, FAILED, REFUSED = 0, 1, 2
-"""REFUSED: the command line, a prototxt or the data cannot be run, and nothing has been changed."""
+"""REFUSED: the command line, a prototxt or the data cannot be run, and nothing was written."""
 KILLED = 143
-"""Ended from outside, by SIGTERM or by the cluster manager."""
+"""Killed by SIGTERM or by the cluster manager."""
 SIGNALLED = 128
 """Statuses from here on are of processes that a signal ended (128 + its number)."""

@@ -1,1 +1,1 @@
-"""Events: their way from executors to the driver and onwards, and the cause of a failure."""
+"""Events: transport from executors to the driver and onwards, and the cause of a failure."""

@@ -1,8 +1,8 @@
 """Cause of a failed stage: the rank or executor that failed first, and the snapshot to resume from.
 
 Ranks report through the driver's channel, Spark through its exception and its list of executors, and the
-two race. A rank that lost a peer was alive after the loss, so it is never the cause, whatever becomes of it
-later. An executor that Spark has lost outranks a rank that died without words: Spark itself ends the other
+two race. A rank that lost a peer was alive after the loss, so it is never the cause, whatever happens to it
+later. A lost executor takes precedence over a rank that died without a message: Spark itself kills the other
 tasks of a barrier stage.
 """
 
@@ -19,7 +19,7 @@ _LOST = re.compile(r"\(TID \d+\) \(([^ ]+) executor (\d+)\): ExecutorLostFailure
 _REASON = re.compile(r"ExecutorLostFailure \(executor (\d+) [^)]*\)(?: Reason: (.+))?")
 _BARRIER_TASK = re.compile(r"barrier task \w+Task\(\d+, (\d+)\) finished unsuccessfully")
 _CALLING = "An error occurred while calling"
-"""First line of py4j; Java's words follow."""
+"""First line of py4j's message; Java's message follows."""
 _PYTHON_ERROR = re.compile(r"[A-Za-z_][\w.]*: \S")
 UNKNOWN = "killed, or its node went down"
 
@@ -33,7 +33,7 @@ class LostExecutor(NamedTuple):
 
 
 def settled(error: Exception, journal: Journal, removed: Mapping[str, str]) -> bool:
-    """Return whether more news would not change the cause."""
+    """Return whether further reports could not change the cause."""
     spoken = {failure.rank for failure in journal.failures}
     return (
         _first(journal, OWN, NATIVE) is not None
@@ -92,7 +92,7 @@ def _without_executor(text: str, journal: Journal, resume: Dict[str, Any]) -> Tr
 
 
 def lost_executor(text: str, removed: Mapping[str, str]) -> Optional[LostExecutor]:
-    """Return the executor that Spark has lost, by its exception, else by its list; None without one."""
+    """Return the executor that Spark has lost, by its exception or else its list; None without one."""
     reason = _REASON.search(text)
     place = _LOST.search(text)
     if reason or place:
@@ -122,7 +122,7 @@ def _first(journal: Journal, *origins: str) -> Optional[RankFailed]:
 
 
 def _host(lost: LostExecutor, journal: Journal) -> str:
-    """Return the node's own name where a rank has told it, else Spark's name of the host."""
+    """Return the node's own name if a rank reported it, else Spark's name of the host."""
     host = journal.placed.get(lost.number, "") or lost.host
     names: Set[str] = {rank.host for rank in journal.ranks.values() if host and rank.address == host}
     return names.pop() if len(names) == 1 else host or "an unknown host"

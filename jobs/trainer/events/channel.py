@@ -1,6 +1,6 @@
-"""Progress from executors to the driver: JSON lines over TCP, each connection opened with a random token.
+"""Channel of events from executors to the driver: JSON lines over TCP, authenticated by a random token.
 
-Spark tells the driver about a task only when it has ended; training is one long task.
+Spark reports a task to the driver only when it has ended, and training is one long task.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from jobs.trainer.contract import Event, dump, load
 
 CONNECT_TIMEOUT = 20
 LONGEST = 1 << 20
-"""Bytes of one line at most: a stray client cannot fill the driver's memory."""
+"""Maximum bytes of a line, so that a stray client cannot fill the driver's memory."""
 
 
 class Address(NamedTuple):
-    """Address of the driver's channel and the token that opens it. Travels in the task's closure."""
+    """Address of the driver's channel and the token that opens it. Serialized with the task."""
 
     host: str
     port: int
@@ -28,7 +28,7 @@ class Address(NamedTuple):
 
     @property
     def text(self) -> str:
-        """`host:port:token`, as a feed's file holds it."""
+        """`host:port:token`, the content of a feed's file."""
         return "{}:{}:{}".format(*self)
 
     @classmethod
@@ -39,7 +39,7 @@ class Address(NamedTuple):
 
 
 class Sender:
-    """An executor's end. Threads may share it. A driver that has gone away is not an error here."""
+    """Executor's end; thread-safe. A lost driver is ignored."""
 
     def __init__(self, address: Address) -> None:
         self._lock = threading.Lock()
@@ -62,7 +62,7 @@ class Sender:
                 self._socket = None
 
     def close(self) -> None:
-        """Close the connection; what was sent arrives."""
+        """Close the connection; sent events still arrive."""
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
@@ -70,7 +70,7 @@ class Sender:
 
 
 class Channel:
-    """The driver's end: calls `sink` with each event, one at a time."""
+    """Driver's end; calls `sink` with each event, one at a time."""
 
     def __init__(self, host: str, sink: Callable[[Event], None]) -> None:
         token = secrets.token_hex(16)

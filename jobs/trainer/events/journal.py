@@ -1,4 +1,4 @@
-"""Journal of a run on the driver: writes every event, shows some, and keeps what explains a failure."""
+"""Journal of a run on the driver: writes all events, logs some, keeps those that explain a failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jobs.trainer.events.channel import Sender
 
 
 class Journal:
-    """Events as JSON lines in `path` (None: they are only shown); `feed` gets a copy of each as it comes."""
+    """Events as JSON lines in `path` (None: no file); `feed` receives a copy of each."""
 
     def __init__(self, path: Optional[Path], show: TextIO, feed: Optional[Sender] = None) -> None:
         self._file = path.open("a") if path else None
@@ -27,7 +27,7 @@ class Journal:
         self.iteration = 0
 
     def add(self, event: Event) -> None:
-        """Keep an event, and show it where people want to see it."""
+        """Write an event, and log it if it has a log line."""
         with self._lock:
             self._remember(event)
             event = contract.stamped(event)
@@ -52,7 +52,7 @@ class Journal:
         self.iteration = max(self.iteration, getattr(event, "iteration", 0))
 
     def finish(self, event: Event) -> None:
-        """Add the event that ends the job; the first one counts."""
+        """Add the event that ends the job; only the first call has an effect."""
         if not self._over:
             self._over = True
             self.add(event)
@@ -70,7 +70,7 @@ class Journal:
 
 
 def shown(event: Event) -> str:
-    """Return the line that the driver's log shows for an event; empty for most."""
+    """Return the log line of an event; empty for most."""
     show = _SHOWN.get(type(event))
     return show(event) if show else ""
 

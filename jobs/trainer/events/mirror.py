@@ -1,4 +1,4 @@
-"""Keeps a copy of the driver's events in shared storage, for who can reach neither its node nor the head."""
+"""Mirror of the driver's events in shared storage, for followers without access to nodes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 INTERVAL = 3.0
 """Seconds between two copies."""
 AGAIN = 2.0
-"""Seconds after which the last copy is tried again."""
+"""Seconds before the last copy is retried."""
 CLOSING = 60.0
-"""Seconds that the last copy may take: a storage that does not answer must not keep the job from ending."""
+"""Maximum seconds of the last copy, so that unavailable storage does not keep the job from ending."""
 
 
 class Mirror:
-    """A file that grows, written whole to `uri` whenever it has grown. A failing copy is tried again."""
+    """Copies a growing file to `uri` whenever it has grown; a failed copy is retried."""
 
     def __init__(self, files: Any, source: Path, uri: str, interval: float = INTERVAL) -> None:  # noqa: ANN401
         self._files, self._source, self._uri = files, source, uri
@@ -33,14 +33,14 @@ class Mirror:
             self._copy()
 
     def _copy(self) -> bool:
-        """Whether the copy is what the file is."""
+        """Copy the file if it has grown; return whether the copy is up to date."""
         try:
             text = self._source.read_text()
             if len(text) != self._size:
                 self._files.write(self._uri, text)
                 self._size = len(text)
         except Exception as error:
-            # The job is worth more than its story.
+            # The job goes on without the copy.
             self._say(error)
             return False
         return True
@@ -49,7 +49,7 @@ class Mirror:
         print("events are not copied to {}: {}".format(self._uri, why), flush=True)
 
     def close(self) -> None:
-        """Copy what is left; a second call does nothing."""
+        """Make the last copy; a second call does nothing."""
         self._ending.set()
         self._thread.join(CLOSING)
         if self._thread.is_alive():

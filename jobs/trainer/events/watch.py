@@ -1,7 +1,7 @@
-"""Carries a worker's last words to the driver: a native CHECK failure aborts the process that would say why.
+"""Watcher that reports a worker's last stderr lines: a native CHECK failure aborts the worker itself.
 
-The worker's stderr is a pipe to this small process, which copies it on, remembers the last lines, and, when
-the pipe closes without the worker's good-bye, sends them. Run as `python -m jobs.trainer.events.watch`.
+The worker's stderr is a pipe to this process, which copies it, keeps the last lines, and sends them to the
+driver if the pipe closes without the worker's end marker. Run as `python -m jobs.trainer.events.watch`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STDERR = 2
 
 @contextmanager
 def watched(address: Address, rank: int, host: str) -> Iterator[None]:
-    """Have this process's stderr watched while the block runs."""
+    """Watch this process's stderr in this block."""
     reading, writing = os.pipe()
     code = [sys.executable, "-m", __name__]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
@@ -41,7 +41,7 @@ def watched(address: Address, rank: int, host: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Python failures are told by the worker itself; only a process that dies here stays silent.
+        # The worker reports Python failures itself; only a process that dies in the block is reported here.
         sys.stderr.flush()
         os.write(STDERR, GOODBYE)
         os.dup2(kept, STDERR)
@@ -50,7 +50,7 @@ def watched(address: Address, rank: int, host: str) -> Iterator[None]:
 
 
 def main() -> None:
-    """Copy stdin to stderr; report its last lines if the writer died."""
+    """Copy stdin to stderr; report the last lines if the writer died."""
     about = json.loads(os.environ[WATCH_ENV])
     tail: Deque[str] = deque(maxlen=REMEMBERED)
     for line in sys.stdin.buffer:
@@ -74,15 +74,15 @@ def main() -> None:
 
 
 def is_fatal(line: str) -> bool:
-    """True for glog's FATAL lines: F0131 12:00:00.000000 123 net.cpp:53] Check failed: …"""
+    """Return whether a line is glog's FATAL: F0131 12:00:00.000000 123 net.cpp:53] Check failed: …"""
     return line[:1] == "F" and line[1:5].isdigit() and "] " in line
 
 
 def last_words(lines: "list[str]") -> str:
-    """The line that says why: glog's FATAL line, else the last one."""
+    """Return the reason: glog's FATAL line, else the last line."""
     for index, line in enumerate(lines):
         if is_fatal(line):
-            # glog ends a message that goes on in the next line with its stack.
+            # A message may continue on the next line, unless that begins the stack.
             more = "".join(lines[index + 1 : index + 2])
             words = line.partition("] ")[2] + ("" if more.lstrip().startswith("***") else " " + more)
             return " ".join(words.split())

@@ -1,4 +1,4 @@
-"""The driver's view of storage: Hadoop's own client in the driver's JVM, so a question costs milliseconds."""
+"""Storage on the driver, through Hadoop's client in its JVM: a call takes milliseconds."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from jobs.trainer.files import storage
 
 
 class Files:
-    """Any Hadoop URI, a bare path (on the default file system), or `file:`."""
+    """Files by Hadoop URI, bare path (on the default file system) or `file:` URI."""
 
     def __init__(self, spark_context: Any) -> None:  # noqa: ANN401 - pyspark has no types here
         self._jvm = spark_context._jvm
         self._conf = spark_context._jsc.hadoopConfiguration()
 
     def absolute(self, uri: str) -> str:
-        """The URI with scheme and authority.
+        """Return the URI with scheme and authority.
 
         Raises:
             Refused: there is no file system of that scheme.
@@ -26,7 +26,7 @@ class Files:
         return str(path.makeQualified(system.getUri(), system.getWorkingDirectory()).toString())
 
     def exists(self, uri: str) -> bool:
-        """Whether there is such a file or folder.
+        """Return whether a file or folder exists.
 
         Raises:
             TrainerError: the file system does not answer.
@@ -38,10 +38,10 @@ class Files:
             raise self._failed(uri, "looked up", error) from error
 
     def make_folder(self, uri: str) -> None:
-        """Make a folder; nothing happens when it is there. Proves that the file system takes writes.
+        """Create a folder unless it exists; also a check that the file system accepts writes.
 
         Raises:
-            TrainerError: it does not.
+            TrainerError: the file system refuses it.
         """
         system, path = self._at(uri)
         try:
@@ -50,7 +50,7 @@ class Files:
             raise self._failed(uri, "created", error) from error
 
     def write(self, uri: str, text: str) -> None:
-        """Write a small file, replacing what is there.
+        """Write a small file, replacing an existing one.
 
         Raises:
             TrainerError: the file system refuses it.
@@ -79,17 +79,17 @@ class Files:
 
 
 def java_message(error: Exception) -> str:
-    """A Java exception's first line, without its stack."""
+    """Return the first line of a Java exception, without the stack."""
     java = getattr(error, "java_exception", None)
     text = str(java.toString()) if java is not None else str(error)
     return text.strip().splitlines()[0] if text.strip() else type(error).__name__
 
 
 def on_this_node(uri: str) -> Path:
-    """The path of a `file:` URI.
+    """Return the path of a `file:` URI, which has to exist on every node.
 
     Raises:
-        Refused: there is nothing; the URI has to exist on every node.
+        Refused: it does not exist on this node.
     """
     path = Path(storage.local_path(uri))
     if not path.exists():

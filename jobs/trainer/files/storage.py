@@ -1,6 +1,6 @@
-"""Files that executors put into storage: any Hadoop URI through the node's `hdfs dfs`, `file:` directly.
+"""Storage on executors: any Hadoop URI through the node's `hdfs dfs`, `file:` directly.
 
-An executor's Python has no JVM, so each call to the command line starts one (one to two seconds).
+An executor's Python has no JVM, so each command starts one (one to two seconds).
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from jobs.trainer.errors import TrainerError
 HDFS = "/opt/hadoop/bin/hdfs"
 TIMEOUT = 600
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""Optimising a JVM that lives for two seconds doubles its processor time, beside a training rank."""
+"""JVM options for a short run: optimisation would double the CPU time taken from training."""
 
 
 def local_path(uri: str) -> str:
-    """The path of a `file:` URI (one slash or three); empty for every other URI."""
+    """Return the path of a `file:` URI (one slash or three); empty for every other URI."""
     parts = urlsplit(uri)
     return parts.path if parts.scheme == "file" and parts.netloc in ("", "localhost") else ""
 
 
 def parent(uri: str) -> str:
-    """The folder that a URI lies in, without trailing slash."""
+    """Return the parent folder of a URI, without trailing slash."""
     return uri.rstrip("/").rpartition("/")[0]
 
 
 def put(source: Path, uri: str) -> None:
-    """Copy a local file to `uri`, replacing what is there; its folder is made.
+    """Copy a local file to `uri`, replacing an existing one; create its folder.
 
     Raises:
-        TrainerError: storage refused it; the command's own words are in the message.
+        TrainerError: storage refused it; the command's message is included.
     """
     path = local_path(uri)
     if path:
@@ -48,8 +48,8 @@ def put(source: Path, uri: str) -> None:
         except OSError as error:
             raise TrainerError("local-write-failed", uri=uri, reason=str(error)) from error
         return
-    # `-put` writes aside and renames, so readers see the old file or the new one. The folder is nearly
-    # always there, so it is only made when the first try fails.
+    # `-put` writes aside and renames, so readers see the old file or the new one. The folder nearly
+    # always exists, so it is created only after a first failure.
     if _hdfs(["-put", "-f", str(source), uri], uri, check=False) != 0:
         _hdfs(["-mkdir", "-p", parent(uri)], uri)
         _hdfs(["-put", "-f", str(source), uri], uri)

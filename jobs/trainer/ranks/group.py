@@ -1,6 +1,6 @@
-"""The ranks of a training job: how they find each other, and what they do together.
+"""Collectives of the ranks of a training job, and their rendezvous.
 
-`caffe_allreduce.Group` does the work (gloo, in C++); `Solo` stands in where a rank trains alone.
+`caffe_allreduce.Group` implements them (gloo, in C++); `Solo` replaces it where a rank trains alone.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from jobs.trainer.errors import TrainerError
 
 
 class Ranks(Protocol):
-    """What training needs of the other ranks: which of how many this is, and what they do together."""
+    """Collectives that training needs, with this rank and the number of ranks."""
 
     rank: int
     size: int
 
     @property
     def waited_s(self) -> float:
-        """Seconds that steps have waited for the others."""
+        """Seconds that steps have waited for other ranks."""
 
     def attach(self, solver: Any) -> None:  # noqa: ANN401
         """Average gradients over all ranks before each update."""
 
     def broadcast_weights(self, solver: Any) -> None:  # noqa: ANN401
-        """Give every rank the weights of rank 0."""
+        """Broadcast the weights of rank 0 to every rank."""
 
     def allreduce_mean(self, values: np.ndarray) -> np.ndarray:
-        """The mean over all ranks, on every rank."""
+        """Return the mean over all ranks, on every rank."""
 
     def close(self) -> None:
-        """Leave."""
+        """Leave the group."""
 
 
 class Solo:
@@ -44,31 +44,31 @@ class Solo:
     rank, size, waited_s = 0, 1, 0.0
 
     def attach(self, solver: Any) -> None:  # noqa: ANN401
-        """Nothing to exchange."""
+        """Do nothing: there are no other ranks."""
 
     def broadcast_weights(self, solver: Any) -> None:  # noqa: ANN401
-        """Nobody to give them to."""
+        """Do nothing: there are no other ranks."""
 
     def allreduce_mean(self, values: np.ndarray) -> np.ndarray:
-        """The values themselves."""
+        """Return the values."""
         return values
 
     def close(self) -> None:
-        """Nothing to leave."""
+        """Do nothing."""
 
 
 class PeerLost(TrainerError):
-    """A collective failed: another rank is gone or silent. Rarely the cause, mostly its echo."""
+    """A collective failed: another rank is gone or silent. Mostly a consequence, rarely the cause."""
 
 
 T = TypeVar("T")
 
 
 def together(action: Callable[[], T]) -> T:
-    """Do something that needs the other ranks.
+    """Run an action that needs the other ranks.
 
     Raises:
-        PeerLost: one of them is gone or silent.
+        PeerLost: a rank is gone or silent.
     """
     import caffe_allreduce
 
@@ -79,7 +79,7 @@ def together(action: Callable[[], T]) -> T:
 
 
 class Peers:
-    """`caffe_allreduce.Group`, its failures told as `PeerLost`."""
+    """`caffe_allreduce.Group`, with failures raised as `PeerLost`."""
 
     def __init__(self, rank: int, size: int, address: str, exchange: "Exchange", timeout_s: float) -> None:
         import caffe_allreduce
@@ -112,10 +112,10 @@ class Peers:
 
 
 class Exchange:
-    """Everyone gives something, everyone gets all of it in rank order.
+    """All-gather: every rank gives a value and gets all values in rank order.
 
-    Spark's barrier is the rendezvous; it answers once a second, so once the ranks are connected their own
-    connections (`through`) serve better.
+    Spark's barrier is the rendezvous; it takes a second per call, so connected ranks use their own
+    connections (`through`).
     """
 
     def __init__(self, rank: int, size: int, all_gather: Callable[[str], List[str]]) -> None:
@@ -123,11 +123,11 @@ class Exchange:
         self._mean: Optional[Mean] = None
 
     def through(self, mean: "Mean") -> None:
-        """From now on use a mean over all ranks."""
+        """Use a mean over all ranks from now on."""
         self._mean = mean
 
     def bytes(self, mine: bytes) -> List[bytes]:
-        """Every rank's bytes."""
+        """Return every rank's bytes."""
         if self._size == 1:
             return [mine]
         if self._mean is not None:
@@ -135,12 +135,12 @@ class Exchange:
         try:
             gathered = self._all_gather(base64.b64encode(mine).decode())
         except Exception as error:
-            # Spark ends it when another task of the stage fails.
+            # Spark aborts the call when another task of the stage fails.
             raise PeerLost("peer-lost", reason=str(error).strip().partition("\n")[0]) from error
         return [base64.b64decode(text) for text in gathered]
 
-    def json(self, mine: Any) -> List[Any]:  # noqa: ANN401 - whatever JSON holds
-        """Every rank's value."""
+    def json(self, mine: Any) -> List[Any]:  # noqa: ANN401 - any JSON value
+        """Return every rank's value."""
         return [json.loads(item.decode()) for item in self.bytes(json.dumps(mine).encode())]
 
 
@@ -148,7 +148,7 @@ Mean = Callable[[np.ndarray], np.ndarray]
 
 
 def gather(mean: Mean, rank: int, size: int, mine: bytes) -> List[bytes]:
-    """Gather bytes by means alone: each rank fills its row of zeros; the mean times `size` is all rows."""
+    """All-gather bytes by means: each rank fills its row of zeros; the mean times `size` has all rows."""
 
     def rows(width: int, values: np.ndarray) -> np.ndarray:
         table = np.zeros((size, width))
@@ -165,7 +165,7 @@ def gather(mean: Mean, rank: int, size: int, mine: bytes) -> List[bytes]:
 
 
 def digest(parts: Iterable[bytes]) -> str:
-    """sha256 over all parts."""
+    """Return the sha256 over all parts."""
     total = hashlib.sha256()
     for part in parts:
         total.update(part)
@@ -173,10 +173,10 @@ def digest(parts: Iterable[bytes]) -> str:
 
 
 def require_same(code: str, found: Sequence[Sequence[str]], **fields: str) -> None:
-    """Every rank, given as (host, value), has to have the same value.
+    """Require the same value on every rank; `found` has a (host, value) per rank.
 
     Raises:
-        TrainerError: they differ; each host's value is named.
+        TrainerError: they differ; the message has each host's value.
     """
     if len({value for _, value in found}) > 1:
         each = ", ".join("{} has {}".format(host, value[:40]) for host, value in found)

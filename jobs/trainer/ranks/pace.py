@@ -1,4 +1,4 @@
-"""How fast training goes, and how long it will go on."""
+"""Speed of training and time left."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pace:
         self._began, self._told = time.monotonic(), 0.0
 
     def due(self) -> bool:
-        """True when people have waited long enough for news."""
+        """Return whether a progress event is due."""
         return time.monotonic() - self._told >= PROGRESS_EVERY
 
     def at(self, iteration: int) -> Figures:

@@ -1,7 +1,7 @@
 """Scoring the TEST source: features per sample, and the means of the TEST net's outputs.
 
-Ranges are cut at whole batches, and the last batch is as small as it comes: every sample appears exactly once
-and nothing depends on how many executors share the work. (CaffeOnSpark dropped each partition's tail.)
+Ranges are cut at whole batches and the last batch may be smaller: every sample appears exactly once, and no
+result depends on the number of executors. (CaffeOnSpark dropped each partition's tail.)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jobs.trainer.sources.shards import batch_shard, batches
 
 @dataclass(frozen=True)
 class ScorePlan:
-    """What each scoring task is given; files as in `train.Plan`."""
+    """Input of a scoring task; files as in `train.Plan`."""
 
     job: TrainingJob
     size: int
@@ -39,7 +39,7 @@ Row = Tuple[Any, ...]
 
 
 def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
-    """The rows of one part: the sample's id, then a list of floats for each column."""
+    """Yield the rows of a part: the sample's id, then a list of floats per column."""
     from jobs.trainer.caffe import native
 
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
@@ -61,7 +61,7 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
 
 
 def schema(columns: Sequence[str]) -> Any:  # noqa: ANN401
-    """SampleID: string; every column: array<float>; nothing is null."""
+    """Return the schema: SampleID string, every column array<float>, not nullable."""
     from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
 
     floats = ArrayType(FloatType(), containsNull=False)
@@ -71,28 +71,28 @@ def schema(columns: Sequence[str]) -> Any:  # noqa: ANN401
 
 
 class Sums:
-    """Sums over rows, by column: what the means are made of."""
+    """Sums over rows by column, from which the means are computed."""
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns, self.rows = tuple(columns), 0
         self.totals: Dict[str, np.ndarray] = {}
 
     def add(self, row: Sequence[Any]) -> "Sums":
-        """Take in one row: values in the order of the columns."""
+        """Add a row: values in the order of the columns."""
         self.rows += 1
         for name, values in zip(self.columns, row):
             self.totals[name] = self.totals.get(name, 0.0) + np.asarray(values, np.float64)
         return self
 
     def merge(self, other: "Sums") -> "Sums":
-        """Take in the sums of other rows."""
+        """Add the sums of other rows."""
         self.rows += other.rows
         for name, values in other.totals.items():
             self.totals[name] = self.totals.get(name, 0.0) + values
         return self
 
     def means(self) -> Dict[str, List[float]]:
-        """The mean of each column over all rows, element by element.
+        """Return the mean of each column over all rows, element by element.
 
         Raises:
             TrainerError: there are no rows.
@@ -103,5 +103,5 @@ class Sums:
 
 
 def means_text(means: Dict[str, List[float]]) -> str:
-    """One line a column, `name: v1,v2`, as CaffeOnSpark writes them."""
+    """Return a line per column, `name: v1,v2`, in CaffeOnSpark's format."""
     return "".join("{}: {}\n".format(name, ",".join(map(repr, values))) for name, values in means.items())

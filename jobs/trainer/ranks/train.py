@@ -1,10 +1,10 @@
-"""The training stage: one long barrier task per executor, `run_rank` in each.
+"""Training stage: a barrier task per executor, which runs `run_rank`.
 
 Every rank reads its own contiguous range of the TRAIN source, over and over. Gradients are averaged over all
 ranks before each update, so every rank holds the same weights; rank 0 writes them.
 
 Departures from CaffeOnSpark: no record is left out (ranges differ by at most one record); a validation's
-batches are shared among the ranks instead of run by each; what is written carries the global gradient.
+batches are shared among the ranks instead of run by each; models and snapshots include the global gradient.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from jobs.trainer.sources.shards import shard
 
 @dataclass(frozen=True)
 class Plan:
-    """What every rank is given. Files are `file:` URIs, or names of files that Spark has brought."""
+    """Input of every rank. Files are `file:` URIs, or names of files distributed by Spark."""
 
     job: TrainingJob
     size: int
@@ -48,11 +48,11 @@ class Plan:
     """Absolute URI of the final weights."""
     timeout_s: float
     communicate: bool = True
-    """False: every rank trains alone. For measuring what communication costs, and nothing else."""
+    """False: every rank trains alone, to measure the cost of communication."""
 
 
 class RankHost(NamedTuple):
-    """Which rank this is, on which host, and the address that its peers reach it by."""
+    """A rank, its host, and its address for peers."""
 
     rank: int
     host: str
@@ -60,7 +60,7 @@ class RankHost(NamedTuple):
 
 
 def locate(name: str) -> Path:
-    """Where a file of the plan lies on this node."""
+    """Return the local path of a file of the plan."""
     path = storage.local_path(name)
     if path:
         return Path(path)
@@ -70,7 +70,7 @@ def locate(name: str) -> Path:
 
 
 def run_rank(plan: Plan) -> List[Dict[str, Any]]:
-    """The body of a barrier task; returns one record about this rank's run."""
+    """Run the body of a barrier task; return one record with this rank's figures."""
     import socket
 
     from pyspark import BarrierTaskContext
@@ -89,17 +89,17 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
     except BaseException as error:
         origin = contract.PEER if isinstance(error, PeerLost) else contract.OWN
         if isinstance(error, TrainerError):
-            told = contract.RankFailed(rank, host, origin, str(error), error.code, error.fields)
+            report = contract.RankFailed(rank, host, origin, str(error), error.code, error.fields)
         else:
-            told = contract.RankFailed(rank, host, origin, "{}: {}".format(type(error).__name__, error))
-        sender.send(told)
+            report = contract.RankFailed(rank, host, origin, "{}: {}".format(type(error).__name__, error))
+        sender.send(report)
         raise
     finally:
         sender.close()
 
 
 class _Rank:
-    """One rank's run from start to end."""
+    """A rank's run from start to end."""
 
     def __init__(self, plan: Plan, place: RankHost, exchange: Exchange, sender: Sender, folder: Path) -> None:
         from jobs.trainer.caffe import native
@@ -113,7 +113,7 @@ class _Rank:
         self.pending: List["Future[None]"] = []
 
     def run(self) -> Dict[str, Any]:
-        """Train to max_iter; returns this rank's figures."""
+        """Train to max_iter; return this rank's figures."""
         job, trainer = self.job, self.trainer
         source = open_source(job.train.source_class, locate(self.plan.train), self.datum)
         if self.plan.snapshot:
@@ -138,7 +138,7 @@ class _Rank:
         trainer.start(feed)
         ranks = self._join()
         try:
-            self._agree(source)
+            self._require_same_source(source)
             began = time.monotonic()
             validating = self._loop(ranks, first)
             seconds = time.monotonic() - began - validating
@@ -166,8 +166,8 @@ class _Rank:
             "waited_seconds": waited,
         }
 
-    def _agree(self, source: RecordSource) -> None:
-        """All copies of the source are the same database."""
+    def _require_same_source(self, source: RecordSource) -> None:
+        """Require that all ranks have the same copy of the source."""
         mine = "{} records, {}..{}".format(len(source), *source.ends())
         found = self.exchange.json([self.host, mine])
         require_same("source-differs", found, uri=self.job.train.uri)
@@ -182,7 +182,7 @@ class _Rank:
         return peers
 
     def _loop(self, ranks: Ranks, first: int) -> float:
-        """All iterations; returns the seconds that validation took."""
+        """Run all iterations; return the seconds of validation."""
         job, trainer = self.job, self.trainer
         recent: Deque[float] = deque(maxlen=job.average_loss)
         pace = Pace(first, job.max_iter, job.train.batch * job.iter_size * self.plan.size)

@@ -16,16 +16,16 @@ from jobs.trainer.sources.shards import validation_batches
 
 
 class Validation:
-    """Validates again and again; each time goes on in the source where the last one stopped."""
+    """Repeated validation; each one continues in the source where the last one stopped."""
 
     def __init__(self, job: TrainingJob, scorer: Scorer, source: RecordSource, ranks: Ranks) -> None:
         self._job, self._scorer, self._source, self._ranks = job, scorer, source, ranks
         self.seconds = 0.0
 
     def run(self, iteration: int) -> Dict[str, List[float]]:
-        """The means of the TEST net's outputs over test_iter batches, the same on every rank.
+        """Return the means of the TEST net's outputs over test_iter batches, the same on every rank.
 
-        Which batches depends on the iteration alone, so a resumed run validates on the same ones.
+        The batches depend on the iteration alone, so a resumed run validates on the same ones.
         """
         began = time.monotonic()
         job = self._job

@@ -1,4 +1,4 @@
-"""Batches for one rank: records of its range, transformed, over and over, in one order."""
+"""Batches of a rank: the transformed records of its range, repeated in order."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def assemble(records: List[Record], transform: Transform, random: np.random.Rand
 def training_batches(
     source: RecordSource, start: int, stop: int, batch: int, *, transform: Transform, seed: int, skip: int = 0
 ) -> Generator[Batch, None, None]:
-    """Batches without end over the range; they run across epochs, so no record is left out.
+    """Yield batches over the range endlessly and across epochs, so no record is left out.
 
-    `skip` records were used before: a resumed run reads on where it was, as if it had never stopped.
+    `skip` records were used before a resumed run, which continues after them.
     """
     random = np.random.RandomState(seed)
     endless = _cycle(source, start, stop, start + skip % (stop - start))

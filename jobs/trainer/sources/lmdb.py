@@ -14,9 +14,9 @@ from jobs.trainer.sources.base import Record
 
 
 class Lmdb:
-    """A database opened for reading, without its lock file: the copy may be read-only, or another user's.
+    """A database opened for reading, without a lock file: the copy may be read-only or of another user.
 
-    `datum` is caffe_pb2.Datum: the caller has it, and tests bring their own.
+    `datum` is caffe_pb2.Datum, or a stand-in of tests.
     """
 
     marker = "data.mdb"
@@ -34,7 +34,7 @@ class Lmdb:
         return int(self._env.stat()["entries"])
 
     def ends(self) -> Tuple[str, str]:
-        """The first and the last key: two copies of one database agree on them."""
+        """Return the first and the last key; copies of one database agree on them."""
         with self._env.begin() as transaction, transaction.cursor() as cursor:
             if not cursor.first():
                 return "", ""
@@ -43,18 +43,18 @@ class Lmdb:
             return _text(first), _text(cursor.key())
 
     def shape(self) -> Optional[Tuple[int, int, int]]:
-        """(channels, height, width) of the first record; None when there is none."""
+        """Return (channels, height, width) of the first record; None without one."""
         for record in self.read(0, 1):
             shape = record.pixels.shape
             return shape[0], shape[1], shape[2]
         return None
 
     def read(self, start: int, stop: int) -> Generator[Record, None, None]:
-        """The records at positions start..stop-1, in the order of their keys."""
+        """Yield the records at positions start..stop-1, in key order."""
         with self._env.begin() as transaction, transaction.cursor() as cursor:
             if not cursor.first():
                 return
-            # Skipping looks at keys alone: values stay on disk.
+            # Skipping reads keys only; values stay on disk.
             for _ in range(start):
                 if not cursor.next():
                     return

@@ -20,7 +20,7 @@ LATER = ("SeqImageDataSource", "ImageDataFrame", "DataFrameSource")
 
 
 def check_class(name: str) -> None:
-    """Accept a data layer's `source_class`.
+    """Check a data layer's `source_class`.
 
     Raises:
         Refused: there is no such source.
@@ -28,22 +28,25 @@ def check_class(name: str) -> None:
     if name in _SOURCES:
         return
     short = name[len(PREFIX) :] if name.startswith(PREFIX) else name
-    code = "source-class-unsupported" if short in LATER else "source-class-unknown"
-    raise Refused(code, source_class=name, valid=", ".join(_SOURCES))
+    raise Refused(
+        "source-class-unsupported" if short in LATER else "source-class-unknown",
+        source_class=name,
+        valid=", ".join(_SOURCES),
+    )
 
 
 def marker(source_class: str) -> str:
-    """Return the file that a source of that class has in its folder, by which storage is asked for it."""
+    """Return the file by whose existence storage is checked for a source of this class."""
     return _SOURCES[source_class].marker
 
 
 def open_source(source_class: str, path: Path, datum: Any) -> RecordSource:  # noqa: ANN401
-    """Open a source that lies at a path of this node.
+    """Open a source at a local path.
 
     Args:
         source_class: as the data layer names it.
         path: its file or folder.
-        datum: caffe_pb2.Datum, which tests bring themselves.
+        datum: caffe_pb2.Datum, or a stand-in of tests.
 
     Raises:
         Refused: it cannot be read.

@@ -1,4 +1,4 @@
-"""Who reads which records: contiguous ranges that cover every record exactly once."""
+"""Record ranges of ranks: contiguous, covering every record exactly once."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Iterator, List, Tuple
 
 
 def shard(total: int, size: int, rank: int) -> Tuple[int, int]:
-    """The half-open range of `rank` among `size`; ranges differ in length by at most one."""
+    """Return the half-open range of `rank` among `size`; lengths differ by at most one."""
     return total * rank // size, total * (rank + 1) // size
 
 
 def batch_shard(total: int, batch: int, size: int, rank: int) -> Tuple[int, int]:
-    """Like `shard`, cut at multiples of `batch`, so that no result depends on the number of executors."""
+    """Return a range like `shard`, cut at multiples of `batch`, so results do not depend on `size`."""
     first, last = shard(-(-total // batch), size, rank)
     return min(first * batch, total), min(last * batch, total)
 
 
 def batches(start: int, stop: int, batch: int) -> Iterator[Tuple[int, int]]:
-    """The range in pieces of `batch`; the last one is what is left."""
+    """Yield the range in pieces of `batch`; the last one may be smaller."""
     for first in range(start, stop, batch):
         yield first, min(first + batch, stop)
 
@@ -25,10 +25,10 @@ def batches(start: int, stop: int, batch: int) -> Iterator[Tuple[int, int]]:
 def validation_batches(
     round_: int, total: int, batch: int, *, test_iter: int, size: int, rank: int
 ) -> List[int]:
-    """First records of the batches that `rank` runs in validation number `round_`.
+    """Return the first records of the batches of `rank` in validation number `round_`.
 
-    As in CaffeOnSpark, a validation takes `test_iter` batches, and the next one goes on where it stopped,
-    around whole chunks of the source. Here the ranks share the batches instead of all running each.
+    As in CaffeOnSpark, a validation takes `test_iter` batches, and the next one continues where it stopped,
+    around whole chunks of the source. Unlike there, the ranks share the batches.
     """
     chunk = test_iter * batch
     start = (round_ % (total // chunk)) * chunk

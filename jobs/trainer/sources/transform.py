@@ -12,7 +12,7 @@ from jobs.trainer.errors import Refused
 
 @dataclass(frozen=True)
 class Transform:
-    """What is done to one record of shape (channels, height, width); pixels are bytes or float32."""
+    """Transformation of a record of shape (channels, height, width); pixels are bytes or float32."""
 
     scale: float = 1.0
     mean_values: Tuple[float, ...] = ()
@@ -39,17 +39,17 @@ class Transform:
             raise Refused("mean-shape-differs", mean=shape, record=record)
 
     def apply(self, pixels: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-        """One record as float32, (channels, crop or height, crop or width)."""
+        """Return a record as float32, (channels, crop or height, crop or width)."""
         window = self._window(pixels.shape[1], pixels.shape[2], random)
         values = pixels[:, window[0], window[1]].astype(np.float32)
         if self.mean is not None:
-            # The mean belongs to a place in the record: it is cropped alike, and mirrored with it below.
+            # The mean is per position: crop it like the record; it is mirrored with the record below.
             values -= self.mean[:, window[0], window[1]]
         elif self.mean_values:
             values -= np.asarray(self.mean_values, np.float32).reshape(-1, 1, 1)
         if self.scale != 1.0:
             values *= np.float32(self.scale)
-        # As in Caffe, `mirror` tosses its coin while testing too: test layers leave it out.
+        # As in Caffe, `mirror` is random in the TEST phase too; TEST layers omit it.
         if self.mirror and random.randint(2):
             values = values[:, :, ::-1]
         return values

@@ -16,10 +16,9 @@ from jobs.backends.standalone import StandaloneBackend
 from jobs.backends.yarn import YarnBackend
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.report.history import History
-from jobs.spec import JobSpec
 from jobs.trainer.contract import Application, Event, Executors
 from tests.bootstrap.local_node import LocalNode
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 EXECUTORS = Executors(
     "application_1_0001",
@@ -32,9 +31,7 @@ APPLICATION = Application(id="application_1_0001", host="w1", container="contain
 
 
 def kept(*events: Event, folder: str = "/jobs/mnist-1") -> JobRecord:
-    job = SubmittedJob(
-        JobSpec.from_file(SPECS / "mnist.yaml"), "key", JobPlace("mnist-1", folder, "wasb://c@a/jobs")
-    )
+    job = SubmittedJob(mnist_spec(), "key", JobPlace("mnist-1", folder, "wasb://c@a/jobs"))
     return JobRecord(job, 0.0, False, 0, History(events))
 
 
@@ -125,7 +122,7 @@ def test_before_yarn_has_begun_the_driver_there_is_no_log_yet(
 ) -> None:
     waits = Application(id="application_1_0001", said="the queue is full")
     record = replace(kept(waits), active=True)
-    with pytest.raises(JobError, match=r"not begun its driver yet \(the queue is full\).*--follow"):
+    with pytest.raises(JobError, match=r"not started its driver yet \(the queue is full\).*--follow"):
         YarnBackend(yarn_cluster).logs(record, print, executor=None, follow=False)
 
 

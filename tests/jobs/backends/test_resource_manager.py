@@ -1,4 +1,4 @@
-"""What YARN's ResourceManager reports, as Hadoop 3.3.4 prints it, and what is made of it."""
+"""YARN's ResourceManager: reports in the format of Hadoop 3.3.4, and the decisions based on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bootstrap.errors import JobError, ServiceDown
 from bootstrap.ssh.remote import Result
 from jobs.backends import resource_manager as yarn
 from jobs.spec import JobSpec
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 
 class Manager:
@@ -44,7 +44,7 @@ def node(name: str, state: str = "RUNNING", memory: int = 2048, cores: int = 2) 
 
 @pytest.fixture
 def spec() -> JobSpec:
-    return JobSpec.from_file(SPECS / "mnist.yaml")
+    return mnist_spec()
 
 
 def test_a_job_that_fits_beside_its_driver_passes(yarn_cluster: Cluster, spec: JobSpec) -> None:
@@ -64,9 +64,9 @@ def test_a_job_that_fits_beside_its_driver_passes(yarn_cluster: Cluster, spec: J
         (
             [node("w1", memory=0, cores=0), node("w2", memory=1024, cores=1)],
             [{"name": "mnist-1", "id": "application_1"}],
-            ("room for 0", "mnist-1 (application_1) runs", "fab kill JOB"),
+            ("room for 0", "in use by: mnist-1 (application_1)", "fab kill JOB"),
         ),
-        ([node("w1", cores=1), node("w2", cores=1)], [], ("room for 1", "nothing that YARN names runs")),
+        ([node("w1", cores=1), node("w2", cores=1)], [], ("room for 1", "in use by: no listed application")),
     ],
 )
 def test_a_job_without_room_is_refused_with_who_is_missing_or_holds_it(
@@ -119,7 +119,7 @@ def test_nodes_are_known_by_their_own_names_where_yarn_has_full_ones(
 ) -> None:
     there = [node(f"{name}.abc.internal.cloudapp.net", memory=0) for name in ("w1", "w2")]
     apps = [{"name": "theirs", "id": "application_1"}]
-    with pytest.raises(JobError, match=r"room for 0 .* theirs \(application_1\) runs"):
+    with pytest.raises(JobError, match=r"room for 0 .* in use by: theirs \(application_1\)"):
         yarn.refuse_without_capacity(there, apps, yarn_cluster, spec)
 
 
@@ -135,7 +135,7 @@ def test_memory_counts_as_yarn_rounds_it(yarn_cluster: Cluster, spec: JobSpec) -
 
 
 def test_a_page_in_place_of_an_answer_is_no_answer(yarn_cluster: Cluster) -> None:
-    with pytest.raises(ServiceDown, match="what answers is a page"):
+    with pytest.raises(ServiceDown, match="the response is not JSON"):
         yarn.ask(Manager(info="<html>standby</html>"), yarn_cluster, "info")  # type: ignore[arg-type]
 
 

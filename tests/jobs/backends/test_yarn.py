@@ -1,26 +1,16 @@
-"""Jobs on YARN: what is submitted, and what YARN explains."""
+"""Jobs on YARN: the script that submits and follows them."""
 
 from __future__ import annotations
 
 import shlex
-from typing import Any
-
-import pytest
 
 from bootstrap.cluster import Cluster
-from bootstrap.errors import ConfigError
-from jobs import capacity
 from jobs.backends.yarn import job_script
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 ON_YARN = JobPlace("mnist-1", "/var/lib/caffe-spark/jobs/mnist-1", "wasb://data@account1.blob/jobs/mnist-1")
-
-
-def spec(**changes: Any) -> JobSpec:
-    read = JobSpec.from_file(SPECS / "mnist.yaml")
-    return JobSpec.model_validate({**read.model_dump(), **changes})
 
 
 def argv(given: JobSpec, cluster: Cluster) -> list[str]:
@@ -37,17 +27,17 @@ def conf(given: JobSpec, cluster: Cluster) -> dict[str, str]:
 def test_on_yarn_the_driver_runs_in_the_cluster_and_a_program_of_ours_follows_it(
     yarn_cluster: Cluster,
 ) -> None:
-    words = argv(spec(), yarn_cluster)
+    words = argv(mnist_spec(), yarn_cluster)
     assert words[words.index("--master") + 1] == "yarn"
     assert words[words.index("--deploy-mode") + 1] == "cluster"
-    last = job_script(spec(), yarn_cluster, ON_YARN).splitlines()[-1]
+    last = job_script(mnist_spec(), yarn_cluster, ON_YARN).splitlines()[-1]
     events = "/var/lib/caffe-spark/jobs/mnist-1/events.jsonl"
     assert f"-m jobs.backends.on_head.yarn http://head:8088 mnist-1 {events}" in last
     assert "spark-submit --master yarn" in last
 
 
 def test_on_yarn_a_container_holds_the_whole_executor(yarn_cluster: Cluster) -> None:
-    found = conf(spec(memory="1536 MiB", executors=1), yarn_cluster)
+    found = conf(mnist_spec(memory="1536 MiB", executors=1), yarn_cluster)
     assert (found["spark.executor.memory"], found["spark.executor.memoryOverhead"]) == ("768m", "768m")
     assert found["spark.executor.instances"] == "1"
     driver = (found["spark.driver.memory"], found["spark.driver.memoryOverhead"])
@@ -55,7 +45,7 @@ def test_on_yarn_a_container_holds_the_whole_executor(yarn_cluster: Cluster) -> 
 
 
 def test_on_yarn_the_drivers_environment_travels_with_the_job(yarn_cluster: Cluster) -> None:
-    found = conf(spec(max_iter=300), yarn_cluster)
+    found = conf(mnist_spec(max_iter=300), yarn_cluster)
     prefix = "spark.yarn.appMasterEnv."
     assert found[prefix + "CAFFE_SPARK_JOB"] == "mnist-1"
     assert found[prefix + "CAFFE_SPARK_OVERRIDE_MAX_ITER"] == "300"
@@ -65,24 +55,7 @@ def test_on_yarn_the_drivers_environment_travels_with_the_job(yarn_cluster: Clus
 
 
 def test_on_yarn_a_dead_resource_manager_is_not_waited_for(yarn_cluster: Cluster) -> None:
-    found = conf(spec(), yarn_cluster)
+    found = conf(mnist_spec(), yarn_cluster)
     assert int(found["spark.hadoop.yarn.resourcemanager.connect.max-wait.ms"]) <= 30_000
     assert found["spark.yarn.submit.waitAppCompletion"] == "false"
     assert found["spark.yarn.maxAppAttempts"] == "1"
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"memory": "3 GiB"}, ("memory: 3072 MiB", "largest container has 2048 MiB")),
-        ({"executors": 4}, ("executors: 4", "room for 3", "less 1024 MiB and a core for the driver")),
-        ({"executors": 2, "cores": 2}, ("room for 1",)),
-    ],
-)
-def test_on_yarn_room_is_counted_with_the_driver(
-    yarn_cluster: Cluster, changes: dict[str, Any], words: tuple[str, ...]
-) -> None:
-    with pytest.raises(ConfigError) as refused:
-        capacity.check(spec(**changes), yarn_cluster)
-    for word in words:
-        assert word in str(refused.value)

@@ -16,10 +16,9 @@ from bootstrap.errors import JobError
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.datasets import prepare as data
 from jobs.datasets.mnist import FILES
-from jobs.spec import JobSpec
 from tests.at_once import at_once
 from tests.bootstrap.local_node import HDFS, LocalNode
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 CONVERT = """#!/bin/sh
 [ "$(head -c 3 "$1")" = raw ] || { echo "Invalid magic" >&2; exit 1; }
@@ -49,9 +48,7 @@ class World:
         return self.raw
 
     def ensure(self) -> None:
-        data.ensure_data(
-            self.cluster, JobSpec.from_file(SPECS / "mnist.yaml"), Console(file=self.out, width=200)
-        )
+        data.ensure_data(self.cluster, mnist_spec(), Console(file=self.out, width=200))
 
 
 @pytest.fixture
@@ -152,7 +149,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def test_a_job_without_a_data_set_needs_none(world: World) -> None:
-    spec = JobSpec.from_file(SPECS / "mnist.yaml").model_copy(update={"data": None})
+    spec = mnist_spec().model_copy(update={"data": None})
 
     data.ensure_data(world.cluster, spec, Console(file=world.out))
 

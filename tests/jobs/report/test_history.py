@@ -1,4 +1,4 @@
-"""Events of a job, and what they say together."""
+"""History of a job: its events, and values derived from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job's log and events, as people see them."""
+"""Progress display and errors, from a job's log and events."""
 
 from __future__ import annotations
 

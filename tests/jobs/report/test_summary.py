@@ -1,11 +1,10 @@
-"""What a job gave, from its features file and its events."""
+"""Summary of a job, from its features file and its events."""
 
 from __future__ import annotations
 
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -13,10 +12,9 @@ from rich.console import Console
 from bootstrap.errors import JobError
 from jobs.report.history import History
 from jobs.report.summary import feature_means, summarise
-from jobs.spec import JobSpec
 from jobs.trainer import contract
 from jobs.trainer.contract import stamped
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 EVENTS = [
     stamped(contract.Phase("start"), 100.0),
@@ -49,15 +47,11 @@ def rows(*accuracies: float, first: int = 0) -> list[str]:
     ]
 
 
-def spec(**changes: Any) -> JobSpec:
-    return JobSpec.model_validate({**JobSpec.from_file(SPECS / "mnist.yaml").model_dump(), **changes})
-
-
 def test_a_long_uri_of_the_model_is_whole_on_a_narrow_terminal() -> None:
     model = f"wasb://caffe-spark@account.blob.core.windows.net/jobs/{'x' * 60}/mnist.model"
     history = History([contract.Trained(iterations=1, model=model)])
     out = io.StringIO()
-    Console(file=out, width=80).print(summarise("j", spec(), "key", rows(0.9), history).table())
+    Console(file=out, width=80).print(summarise("j", mnist_spec(), "key", rows(0.9), history).table())
     values = [line.strip("│ ").rpartition("│")[2].strip() for line in out.getvalue().splitlines()]
     assert model in "".join(values)
 
@@ -65,7 +59,7 @@ def test_a_long_uri_of_the_model_is_whole_on_a_narrow_terminal() -> None:
 def test_accuracy_is_the_mean_over_every_row_small_last_batch_included() -> None:
     lines = rows(*[0.9] * 100) + rows(*[0.5] * 25, first=100)
 
-    found = summarise("j", spec(), "key", lines, HISTORY)
+    found = summarise("j", mnist_spec(), "key", lines, HISTORY)
 
     assert found.accuracy == pytest.approx((90 + 12.5) / 125)
     assert (found.loss, found.samples) == (0.5, 125)
@@ -76,17 +70,17 @@ def test_accuracy_is_the_mean_over_every_row_small_last_batch_included() -> None
 
 
 def test_the_seconds_that_each_rank_waited_for_the_others_are_kept() -> None:
-    assert summarise("j", spec(), "key", rows(0.5), HISTORY).waited_seconds == {"0": 0.123, "1": 0.5}
+    assert summarise("j", mnist_spec(), "key", rows(0.5), HISTORY).waited_seconds == {"0": 0.123, "1": 0.5}
 
 
 def test_without_features_the_means_speak() -> None:
-    found = summarise("j", spec(features=(), label=""), "key", [], HISTORY)
+    found = summarise("j", mnist_spec(features=(), label=""), "key", [], HISTORY)
 
     assert (found.accuracy, found.loss, found.samples) == (0.8, 0.4, 125)
 
 
 def test_training_alone_has_no_accuracy() -> None:
-    found = summarise("j", spec(features=(), label="", test=False), "key", [], History(EVENTS[:4]))
+    found = summarise("j", mnist_spec(features=(), label="", test=False), "key", [], History(EVENTS[:4]))
 
     assert (found.accuracy, found.samples, found.iterations) == (None, 0, 2000)
 
@@ -118,7 +112,7 @@ def test_no_rows_are_no_columns() -> None:
 
 
 def test_it_is_written_as_json_with_the_means_beside_it(tmp_path: Path) -> None:
-    summarise("j", spec(), "key", rows(0.5), HISTORY).write(tmp_path / "results" / "j")
+    summarise("j", mnist_spec(), "key", rows(0.5), HISTORY).write(tmp_path / "results" / "j")
 
     document = json.loads((tmp_path / "results/j/summary.json").read_text())
     assert {
@@ -137,7 +131,7 @@ def test_it_is_written_as_json_with_the_means_beside_it(tmp_path: Path) -> None:
 def test_the_table_shows_accuracy_and_where_it_ran(tmp_path: Path) -> None:
     console = Console(record=True, width=120, file=(tmp_path / "out").open("w"))
 
-    console.print(summarise("j", spec(), "key", rows(0.5), HISTORY).table())
+    console.print(summarise("j", mnist_spec(), "key", rows(0.5), HISTORY).table())
 
     shown = console.export_text()
     assert "0.5000" in shown

@@ -20,7 +20,6 @@ from bootstrap.errors import ConfigError, JobError, ServiceDown, Unreachable
 from bootstrap.ssh import reconnect as link
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.backends import head, nodes, processes, resource_manager
-from jobs.backends.processes import reap_script
 from jobs.backends.registry import Backends
 from jobs.backends.standalone import StandaloneBackend
 from jobs.backends.yarn import YarnBackend
@@ -28,10 +27,10 @@ from jobs.job import JobPlace, SubmittedJob
 from jobs.report.progress import View
 from jobs.run import run
 from jobs.run.run import attach, run_job
-from jobs.spec import JobSpec
 from jobs.trainer import contract
 from tests.bootstrap.local_node import HDFS, LocalNode
-from tests.jobs.conftest import SPECS
+from tests.jobs.job_processes import job_processes
+from tests.jobs.specs import mnist_spec
 
 FINISHES = """
 say() { echo "$1" >>"$CAFFE_SPARK_EVENTS"; }
@@ -75,7 +74,7 @@ class World:
         self.node.fake("install", 'for last; do :; done; mkdir -p "$last"')
         self.node.fake("curl", 'cat "$FAKE_STATE/master.json"')
         self.master(MASTER)
-        self.spec = JobSpec.from_file(SPECS / "mnist.yaml")
+        self.spec = mnist_spec()
         self.out = io.StringIO()
 
     def master(self, state: dict[str, Any]) -> None:
@@ -98,18 +97,6 @@ class World:
     def submitted(self) -> list[str]:
         jobs = self.tmp / "jobs"
         return [path.name for path in jobs.iterdir()] if jobs.exists() else []
-
-    def processes(self, job: str) -> list[str]:
-        """Processes that carry the job's mark."""
-        found = []
-        for environ in Path("/proc").glob("[0-9]*/environ"):
-            try:
-                marked = f"CAFFE_SPARK_JOB={job}".encode() in environ.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if marked:
-                found.append(environ.parent.name)
-        return found
 
 
 @pytest.fixture
@@ -217,7 +204,7 @@ def test_storage_in_safe_mode_stops_the_job_before_it_is_submitted(
                 "workers": [{**worker, "coresfree": 0} for worker in MASTER["workers"]],
                 "activeapps": [{"name": "mnist-20260101-000000"}],
             },
-            "Spark has room for 0 now, mnist-20260101-000000 runs",
+            "Spark has room for 0 now; the rest is in use by: mnist-20260101-000000",
         ),
         (
             {"workers": [{**worker, "memoryfree": 256} for worker in MASTER["workers"]], "activeapps": []},
@@ -281,7 +268,7 @@ def test_ctrl_c_without_a_terminal_kills_the_job(world: World, monkeypatch: pyte
     with pytest.raises(JobError, match="it was killed, as you asked"):
         world.run()
 
-    assert world.processes(world.submitted()[0]) == []
+    assert job_processes(world.submitted()[0]) == []
     assert "is gone from head, w1, w2" in world.out.getvalue()
 
 
@@ -293,7 +280,7 @@ def test_sigterm_kills_the_job_even_on_a_terminal(world: World, monkeypatch: pyt
     with pytest.raises(JobError, match="killed"):
         world.run(terminal=True)
 
-    assert world.processes(world.submitted()[0]) == []
+    assert job_processes(world.submitted()[0]) == []
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -307,7 +294,7 @@ def test_a_detached_job_runs_on_and_is_attached_to_later(
     assert world.run(terminal=True) is None
 
     job = world.submitted()[0]
-    assert world.processes(job)
+    assert job_processes(job)
     assert f"fab attach {job}" in world.out.getvalue()
     (world.node.folder / "state" / "go").touch()
     summary = attach(world.backends(), job, Console(file=world.out), world.results)
@@ -353,7 +340,7 @@ def test_a_job_that_somebody_else_killed_is_told_as_killed(
         world.run()
 
     job = world.submitted()[0]
-    assert world.processes(job) == []
+    assert job_processes(job) == []
     run.kill(world.backends(), job, Console(file=world.out))
     assert f"{job} has ended already: killed" in world.out.getvalue()
 
@@ -413,7 +400,7 @@ def test_a_job_is_swept_though_yarn_cannot_be_told(
 
     with pytest.raises(ServiceDown, match="ResourceManager does not answer"):
         world.run()
-    assert world.processes(world.submitted()[0]) == []
+    assert job_processes(world.submitted()[0]) == []
 
 
 def test_what_yarn_still_runs_is_killed_whatever_the_heads_record_says(
@@ -455,25 +442,5 @@ def test_an_unknown_job_is_refused_with_the_ones_there_are(world: World) -> None
     world.spark_submit(FINISHES)
     world.run()
 
-    with pytest.raises(JobError, match=r"'mnist-2': head has no such job; there are: mnist-2\d+-\d+"):
+    with pytest.raises(JobError, match=r"'mnist-2': head has no such job; recent jobs: mnist-2\d+-\d+"):
         attach(world.backends(), "mnist-2", Console(file=world.out), world.results)
-
-
-def test_the_sweep_kills_what_does_not_go_by_itself(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "GRACE", 1)
-    world.node.run("CAFFE_SPARK_JOB=stuck-1 setsid sh -c 'trap \"\" TERM; sleep 60 & wait' >/dev/null 2>&1 &")
-    assert world.processes("stuck-1")
-
-    world.node.run(reap_script("stuck-1"))
-
-    assert world.processes("stuck-1") == []
-
-
-def test_the_sweep_leaves_other_jobs_alone(world: World) -> None:
-    world.node.run("CAFFE_SPARK_JOB=mnist-11 setsid sleep 60 >/dev/null 2>&1 &")
-
-    world.node.run(reap_script("mnist-1"))
-
-    assert world.processes("mnist-11")
-    for pid in world.processes("mnist-11"):
-        os.kill(int(pid), signal.SIGKILL)

@@ -11,9 +11,8 @@ from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.report.history import History
 from jobs.run import status
 from jobs.run.status import SHOWN, table
-from jobs.spec import JobSpec
 from jobs.trainer.contract import Event, Executors, Failed, Phase, Progress, stamped
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 NOW = 1_000_000.0
 
@@ -21,7 +20,7 @@ NOW = 1_000_000.0
 def kept(*events: Event, name: str = "mnist-1", active: bool = False, status: int | None = 0) -> JobRecord:
     place = JobPlace(name, f"/jobs/{name}", f"hdfs://head:9000/jobs/{name}")
     history = History(stamped(event, NOW - 10) for event in events)
-    job = SubmittedJob(JobSpec.from_file(SPECS / "mnist.yaml"), "key", place)
+    job = SubmittedJob(mnist_spec(), "key", place)
     return JobRecord(job, NOW - 100, active, status, history)
 
 

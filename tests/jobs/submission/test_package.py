@@ -1,4 +1,4 @@
-"""What travels to the head."""
+"""Files of a job that are shipped to the head."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from jobs.job import JobPlace
-from jobs.spec import JobSpec
-from jobs.submission.package import SubmittedJob, trainer_zip
-from tests.jobs.conftest import SPECS
+from jobs.submission.package import trainer_zip
 
 
 def test_the_zip_alone_can_be_imported_and_refuses_a_wrong_flag(tmp_path: Path) -> None:
@@ -39,11 +36,3 @@ def test_nothing_but_what_runs_on_nodes_is_in_it() -> None:
     assert "jobs/backends/on_head/yarn.py" in names
     ours = ("jobs/__init__.py", "jobs/backends/__init__.py", "jobs/trainer/", "jobs/backends/on_head/")
     assert all(name.startswith(ours) for name in names)
-
-
-def test_a_jobs_record_can_be_read_back() -> None:
-    job = SubmittedJob(
-        JobSpec.from_file(SPECS / "mnist.yaml"), "key", JobPlace("mnist-1", "/f", "hdfs://h/jobs/mnist-1")
-    )
-
-    assert SubmittedJob.load(job.dump()) == job

@@ -13,14 +13,9 @@ from jobs.job import JobPlace
 from jobs.spec import JobSpec
 from jobs.submission.spark_submit import environment, trainer_arguments
 from jobs.trainer.cli import parse
-from tests.jobs.conftest import SPECS
+from tests.jobs.specs import mnist_spec
 
 PLACE = JobPlace("mnist-1", "/var/lib/caffe-spark/jobs/mnist-1", "hdfs://head:9000/jobs/mnist-1")
-
-
-def spec(**changes: Any) -> JobSpec:
-    read = JobSpec.from_file(SPECS / "mnist.yaml")
-    return JobSpec.model_validate({**read.model_dump(), **changes})
 
 
 def argv(given: JobSpec, cluster: Cluster) -> list[str]:
@@ -35,7 +30,7 @@ def conf(given: JobSpec, cluster: Cluster) -> dict[str, str]:
 
 
 def test_mnist_is_caffeonsparks_own_command_line() -> None:
-    assert shlex.join(trainer_arguments(spec(), PLACE)) == (
+    assert shlex.join(trainer_arguments(mnist_spec(), PLACE)) == (
         "-train -test -features accuracy,loss -label label -conf lenet_memory_solver.prototxt "
         "-clusterSize 2 -devices 1 -connection ethernet -model hdfs://head:9000/jobs/mnist-1/mnist.model "
         "-output hdfs://head:9000/jobs/mnist-1/features"
@@ -55,7 +50,7 @@ def test_mnist_is_caffeonsparks_own_command_line() -> None:
     ],
 )
 def test_the_trainer_takes_every_command_line_that_is_made(changes: dict[str, Any]) -> None:
-    given = spec(**changes)
+    given = mnist_spec(**changes)
 
     options = parse(trainer_arguments(given, PLACE))
 
@@ -65,7 +60,7 @@ def test_the_trainer_takes_every_command_line_that_is_made(changes: dict[str, An
 
 @pytest.mark.parametrize(("executors", "cores"), [(1, 1), (2, 1), (4, 1), (2, 2)])
 def test_every_executor_has_exactly_one_task_slot(cluster: Cluster, executors: int, cores: int) -> None:
-    found = conf(spec(executors=executors, cores=cores), cluster)
+    found = conf(mnist_spec(executors=executors, cores=cores), cluster)
 
     assert found["spark.executor.cores"] == found["spark.task.cpus"] == str(cores)
     assert found["spark.cores.max"] == str(executors * cores)
@@ -73,7 +68,7 @@ def test_every_executor_has_exactly_one_task_slot(cluster: Cluster, executors: i
 
 
 def test_a_failed_rank_ends_the_job_at_once(cluster: Cluster) -> None:
-    found = conf(spec(), cluster)
+    found = conf(mnist_spec(), cluster)
 
     assert found["spark.task.maxFailures"] == found["spark.stage.maxConsecutiveAttempts"] == "1"
     assert found["spark.speculation"] == "false"
@@ -81,7 +76,7 @@ def test_a_failed_rank_ends_the_job_at_once(cluster: Cluster) -> None:
 
 
 def test_half_the_memory_is_the_jvms_and_blas_keeps_to_its_threads(cluster: Cluster) -> None:
-    found = conf(spec(memory="2 GiB", cores=2, threads=2), cluster)
+    found = conf(mnist_spec(memory="2 GiB", cores=2, threads=2), cluster)
 
     assert found["spark.executor.memory"] == "1024m"
     assert (
@@ -90,12 +85,12 @@ def test_half_the_memory_is_the_jvms_and_blas_keeps_to_its_threads(cluster: Clus
 
 
 def test_every_process_carries_the_jobs_id(cluster: Cluster) -> None:
-    assert conf(spec(), cluster)["spark.executorEnv.CAFFE_SPARK_JOB"] == "mnist-1"
-    assert environment(spec(), cluster, PLACE)["CAFFE_SPARK_JOB"] == "mnist-1"
+    assert conf(mnist_spec(), cluster)["spark.executorEnv.CAFFE_SPARK_JOB"] == "mnist-1"
+    assert environment(mnist_spec(), cluster, PLACE)["CAFFE_SPARK_JOB"] == "mnist-1"
 
 
 def test_files_travel_by_their_names(cluster: Cluster) -> None:
-    words = argv(spec(), cluster)
+    words = argv(mnist_spec(), cluster)
 
     assert (
         words[words.index("--files") + 1] == "lenet_memory_solver.prototxt,lenet_memory_train_test.prototxt"
@@ -105,7 +100,7 @@ def test_files_travel_by_their_names(cluster: Cluster) -> None:
 
 
 def test_the_specification_goes_over_the_prototxts(cluster: Cluster) -> None:
-    found = environment(spec(max_iter=50, batch=16), cluster, PLACE)
+    found = environment(mnist_spec(max_iter=50, batch=16), cluster, PLACE)
 
     assert found["CAFFE_SPARK_OVERRIDE_MAX_ITER"] == "50"
     assert found["CAFFE_SPARK_OVERRIDE_BATCH"] == "16"
@@ -114,20 +109,20 @@ def test_the_specification_goes_over_the_prototxts(cluster: Cluster) -> None:
 
 
 def test_without_a_data_set_the_prototxts_own_sources_stay(cluster: Cluster) -> None:
-    found = environment(spec(data=None, batch=None), cluster, PLACE)
+    found = environment(mnist_spec(data=None, batch=None), cluster, PLACE)
 
     assert not [name for name in found if name.startswith("CAFFE_SPARK_OVERRIDE_")]
 
 
 def test_no_secret_is_in_the_script(cluster: Cluster) -> None:
-    text = job_script(spec(), cluster, PLACE)
+    text = job_script(mnist_spec(), cluster, PLACE)
 
     assert cluster.spark_secret.get_secret_value() not in text
     assert "PRIVATE" not in text
 
 
 def test_the_script_runs_in_the_jobs_folder_with_every_word_quoted(cluster: Cluster) -> None:
-    text = job_script(spec(features=("a$b", "loss")), cluster, PLACE)
+    text = job_script(mnist_spec(features=("a$b", "loss")), cluster, PLACE)
 
     assert "cd /var/lib/caffe-spark/jobs/mnist-1\n" in text
     assert "'a$b,loss'" in text

@@ -1,4 +1,4 @@
-"""Caffe's messages, as far as the trainer reads them: the operator's machine has no caffe_pb2.
+"""Stand-in for caffe_pb2, with the messages that the trainer reads: the operator's machine has no Caffe.
 
 Built from tables, with Caffe's field numbers, so that bytes written here are what Caffe would write.
 """
@@ -124,7 +124,7 @@ ENUMS = {
 
 
 def build() -> Any:
-    """What stands for the module caffe_pb2."""
+    """Return a stand-in for the module caffe_pb2."""
     file = descriptor_pb2.FileDescriptorProto(name="messages.proto", package="double", syntax="proto2")
     for name, values in ENUMS.items():
         enum = file.enum_type.add(name=name)

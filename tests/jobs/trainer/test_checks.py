@@ -1,4 +1,4 @@
-"""What the driver refuses before a stage runs."""
+"""Checks of the driver before a stage runs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_gpu_mode_is_refused_on_a_cpu_build(job: TrainingJob) -> None:
 
 def test_gpu_mode_is_refused_on_a_build_with_cuda_without_calling_it_cpu_only(job: TrainingJob) -> None:
     with pytest.raises(
-        Refused, match="the trainer computes on CPUs, whatever Caffe was built for"
+        Refused, match="the trainer supports CPU mode only, whatever Caffe was built for"
     ) as refused:
         checks.nets(TRAIN, replace(job, gpu=True), NETS._replace(cpu_build=False))
     assert "CPU-only" not in str(refused.value)
@@ -108,13 +108,13 @@ def test_without_validation_one_record_an_executor_is_enough(job: TrainingJob) -
     plain = replace(job, test_iter=0, test_interval=0)
 
     checks.enough(plain, 3, 3, 0)
-    with pytest.raises(Refused, match="each executor needs one"):
+    with pytest.raises(Refused, match="each executor needs at least one record"):
         checks.enough(plain, 3, 2, 0)
 
 
 def test_records_of_another_shape_are_refused(job: TrainingJob) -> None:
     checks.records(job.train, (1, 28, 28))
-    with pytest.raises(Refused, match="its records are 3x32x32, and the TRAIN layer says 1x28x28"):
+    with pytest.raises(Refused, match="its records are 3x32x32, and the TRAIN layer has 1x28x28"):
         checks.records(job.train, (3, 32, 32))
     with pytest.raises(Refused, match="no records"):
         checks.records(job.train, None)
@@ -145,7 +145,7 @@ def test_files_that_would_have_one_name_on_the_nodes_are_refused_before_training
     if fits:
         checks.names(sources, files)
         return
-    with pytest.raises(Refused, match="both would be called"):
+    with pytest.raises(Refused, match="both would be stored as"):
         checks.names(sources, files)
 
 

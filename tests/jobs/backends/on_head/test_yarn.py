@@ -1,4 +1,4 @@
-"""The program that follows a job on YARN, against a ResourceManager that answers as it is told to."""
+"""Follower of a job on YARN, against a fake ResourceManager."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from jobs.backends.on_head import yarn as on_head
-from jobs.backends.on_head.resource_manager import Down, log_lines
+from jobs.backends.on_head.resource_manager import Down
 from jobs.backends.on_head.yarn import YarnRun, exit_status, summary
 from jobs.trainer import contract
 from jobs.trainer.contract import failures
@@ -181,7 +181,7 @@ def test_a_restarted_resource_manager_that_forgot_the_application_is_told_as_suc
     code, _ = head.run()
     assert code == 1
     told = failures.words(head.events[-1]["code"], head.events[-1]["fields"])
-    assert told.why.endswith(f"was restarted, and does not know {APP} any more")
+    assert told.why.endswith(f"was restarted, and no longer knows {APP}")
     assert told.fix == "Submit the job again."
 
 
@@ -316,11 +316,6 @@ def test_a_signal_kills_the_application(head: Head) -> None:
 )
 def test_the_status_is_read_from_yarns_words(final: str, diagnostics: str, status: int) -> None:
     assert exit_status({"finalStatus": final, "diagnostics": diagnostics}) == status
-
-
-def test_frames_of_yarns_log_tool_are_left_out() -> None:
-    printed = ["Container: c", "LogType:stderr", "LogContents:", "a", "", "b", "End of LogType:stderr", "***"]
-    assert log_lines(printed) == ["a", "", "b"]
 
 
 def test_an_application_that_is_nowhere_yet_has_no_container() -> None:

@@ -1,4 +1,4 @@
-"""Solvers and nets: what is refused, and what pycaffe is given."""
+"""Solvers and nets: validation, and the texts for pycaffe."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ REFUSED = [
     (SOLVER, "max_iter: 2000", "max_iter: 2000 }", "it does not parse at"),
     (SOLVER, f'net: "{NET}"', "", "it has no `net:`"),
     (SOLVER, f'net: "{NET}"', f'train_net: "{NET}"', "it has no `net:` (it has train_net)"),
-    (SOLVER, NET, "nowhere.prototxt", "there is no such file here or beside the solver"),
+    (SOLVER, NET, "nowhere.prototxt", "there is no such file in the working folder or beside the solver"),
     (SOLVER, "test_iter: 10", "", "it has test_interval and no test_iter"),
     (SOLVER, "test_iter: 10", "test_iter: 10 test_iter: 5", "it has 2 test_iter"),
     (SOLVER, "test_iter: 10", "test_iter: -1", "test_iter or test_interval is negative"),
@@ -132,17 +132,27 @@ REFUSED = [
     (NET, "include { phase: TRAIN }", "", "it has no TRAIN data layer"),
     (NET, TEST_PHASE, "source_class", "it has no TEST data layer"),
     (NET, 'source_class: "com.yahoo.ml.caffe.LMDB"', "", "source_class must be defined"),
-    (NET, "com.yahoo.ml.caffe.LMDB", "com.yahoo.ml.caffe.SeqImageDataSource", "it comes later"),
-    (NET, "com.yahoo.ml.caffe.LMDB", "com.yahoo.ml.caffe.DataFrameSource", "it comes later"),
+    (
+        NET,
+        "com.yahoo.ml.caffe.LMDB",
+        "com.yahoo.ml.caffe.SeqImageDataSource",
+        "this source is not supported yet",
+    ),
+    (
+        NET,
+        "com.yahoo.ml.caffe.LMDB",
+        "com.yahoo.ml.caffe.DataFrameSource",
+        "this source is not supported yet",
+    ),
     (NET, "com.yahoo.ml.caffe.LMDB", "org.example.Source", "there is no such source"),
     (NET, "batch_size: 64", "batch_size: 0", "batch_size is 0"),
     (NET, "batch_size: 64", "", "batch_size is 0"),
     (NET, "height: 28", "", "height is 0"),
-    (NET, 'type: "MemoryData"', 'type: "Data"', "an LMDB source needs type MemoryData, this is Data"),
+    (NET, 'type: "MemoryData"', 'type: "Data"', "an LMDB source needs type MemoryData, not Data"),
     (NET, 'source: "hdfs:///data/mnist/train_lmdb"', "", "memory_data_param has no source"),
     (NET, 'top: "label"', "", "it has 1 tops"),
     (NET, "scale: 0.00390625", "crop_size: 24", "crop_size is 24, height and width are 28 and 28"),
-    (NET, "scale: 0.00390625", "force_gray: true", "work on encoded images"),
+    (NET, "scale: 0.00390625", "force_gray: true", "need encoded images"),
     (NET, "scale: 0.00390625", 'mean_file: "no.binaryproto"', "there is no such file"),
     (NET, "scale: 0.00390625", 'mean_file: "m" mean_value: 3', "both mean_file and mean_value"),
     (NET, 'name: "LeNet"', 'layer { name: "early" type: "DummyData" top: "x" }', "has 'early' before it"),

@@ -1,4 +1,4 @@
-"""What executors write: `file:` directly, everything else through `hdfs dfs`."""
+"""Storage on executors: `file:` directly, other URIs through `hdfs dfs`."""
 
 from __future__ import annotations
 

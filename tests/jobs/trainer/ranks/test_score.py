@@ -1,15 +1,10 @@
-"""Means over rows, and what ranks agree on."""
+"""Means over scored rows."""
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 import pytest
 
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.ranks.group import Exchange, Solo, digest, require_same
 from jobs.trainer.ranks.score import Sums, means_text
 
 
@@ -44,52 +39,3 @@ def test_no_rows_have_no_mean() -> None:
 
 def test_the_means_file_is_caffeonsparks() -> None:
     assert means_text({"accuracy": [0.99], "loss": [0.25, 1.0]}) == "accuracy: 0.99\nloss: 0.25,1.0\n"
-
-
-def test_bytes_travel_through_sparks_text_gathering() -> None:
-    sent: list[str] = []
-
-    def gather(mine: str) -> list[str]:
-        sent.append(mine)
-        return [mine, "AAEC"]
-
-    assert Exchange(0, 2, gather).bytes(b"\xff\x00") == [b"\xff\x00", b"\x00\x01\x02"]
-
-
-def test_a_rank_alone_asks_nobody() -> None:
-    assert Exchange(0, 1, lambda _: pytest.fail("asked")).json(["w1", "\u00e9"]) == [["w1", "\u00e9"]]
-
-
-@pytest.mark.parametrize("given", [[b"", b"", b""], [b"\x00\xff", b"", b"a longer one \xfe"], [b"x"] * 7])
-def test_bytes_travel_through_means_of_arrays_too(given: list[bytes]) -> None:
-    size = len(given)
-    meeting, tables = threading.Barrier(size), [np.zeros(0)] * size
-
-    def run(rank: int) -> list[bytes]:
-        def mean(table: np.ndarray) -> np.ndarray:
-            tables[rank] = table
-            meeting.wait(10)
-            found = sum(tables[1:], tables[0]) / size
-            meeting.wait(10)
-            return found
-
-        exchange = Exchange(rank, size, lambda _: pytest.fail("Spark was asked"))
-        exchange.through(mean)
-        return exchange.bytes(given[rank])
-
-    with ThreadPoolExecutor(size) as pool:
-        assert list(pool.map(run, range(size))) == [given] * size
-
-
-def test_ranks_that_differ_are_named_with_what_they_have() -> None:
-    require_same("weights-differ", [["w1", "a"], ["w2", "a"]])
-    with pytest.raises(TrainerError, match="w1 has aaaa, w2 has bbbb"):
-        require_same("weights-differ", [["w1", "aaaa"], ["w2", "bbbb"]])
-
-
-def test_the_digest_is_of_all_parts_in_order() -> None:
-    assert digest([b"a", b"b"]) == digest([b"ab"]) != digest([b"b", b"a"])
-
-
-def test_a_rank_alone_is_rank_zero_of_one() -> None:
-    assert (Solo().rank, Solo().size, Solo().waited_s) == (0, 1, 0.0)

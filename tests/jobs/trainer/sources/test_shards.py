@@ -1,4 +1,4 @@
-"""Every record belongs to exactly one rank, whatever the numbers."""
+"""Record ranges of ranks, for all kinds of numbers."""
 
 from __future__ import annotations
 

@@ -1,184 +1,13 @@
-"""How executors tell the driver what happens, and how a failure finds its cause."""
+"""Cause of a failed stage, from the reports of ranks and of Spark."""
 
 from __future__ import annotations
-
-import io
-import json
-import os
-import socket
-import subprocess
-import sys
-import threading
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jobs.trainer import contract
 from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT
 from jobs.trainer.events.blame import explain, innermost, lost_executor, settled
-from jobs.trainer.events.channel import Address, Channel, Sender
 from jobs.trainer.events.journal import Journal
-from jobs.trainer.events.watch import last_words
-
-ROOT = Path(__file__).parents[4]
-
-
-class Inbox:
-    """Collects events and lets a test wait for them."""
-
-    def __init__(self) -> None:
-        self.events: list[Any] = []
-        self._news = threading.Condition()
-
-    def add(self, event: contract.Event) -> None:
-        with self._news:
-            self.events.append(event)
-            self._news.notify_all()
-
-    def wait(self, count: int) -> list[Any]:
-        with self._news:
-            assert self._news.wait_for(lambda: len(self.events) >= count, timeout=10)
-            return self.events
-
-
-@pytest.fixture
-def inbox() -> Inbox:
-    return Inbox()
-
-
-@pytest.fixture
-def channel(inbox: Inbox) -> Any:
-    channel = Channel("127.0.0.1", inbox.add)
-    yield channel
-    channel.close()
-
-
-def test_events_arrive_from_several_ranks(channel: Channel, inbox: Inbox) -> None:
-    senders = [Sender(channel.address) for _ in range(3)]
-    for rank, sender in enumerate(senders):
-        for number in range(50):
-            sender.send(contract.Validation(number, rank))
-        sender.close()
-
-    events = inbox.wait(150)
-
-    for rank in range(3):
-        assert [event.iteration for event in events if event.max_iter == rank] == list(range(50))
-
-
-def test_a_stranger_without_the_token_is_not_heard(channel: Channel, inbox: Inbox) -> None:
-    with socket.create_connection((channel.address.host, channel.address.port)) as stranger:
-        stranger.sendall(b'guess\n{"event": "failed"}\n')
-        assert stranger.recv(1) == b""
-
-    assert inbox.events == []
-
-
-def test_a_driver_that_is_gone_does_not_stop_a_rank() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    sender = Sender(Address("127.0.0.1", port, "t"))
-
-    sender.send(contract.Progress(1, 2))
-    sender.close()
-
-
-WORKER = """
-import os, sys
-from jobs.trainer.events.channel import Address
-from jobs.trainer.events.watch import watched
-with watched(Address(sys.argv[1], int(sys.argv[2]), sys.argv[3]), 1, "w2"):
-    {body}
-"""
-FATAL = (
-    "F0131 12:00:00.000001 77 net.cpp:764] Cannot copy param 0 weights\\n"
-    "    *** Check failure stack trace: ***\\n"
-)
-
-
-def worker(channel: Channel, body: str) -> subprocess.CompletedProcess[str]:
-    host, port, token = channel.address
-    return subprocess.run(
-        [sys.executable, "-c", WORKER.format(body=body), host, str(port), token],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-
-def test_a_native_check_failure_reaches_the_driver_in_its_own_words(channel: Channel, inbox: Inbox) -> None:
-    done = worker(channel, f'os.write(2, b"I am fine\\n{FATAL}"); os.abort()')
-
-    event = inbox.wait(1)[0]
-
-    assert done.returncode != 0
-    assert (event.rank, event.host, event.origin) == (1, "w2", NATIVE)
-    assert event.reason == "Cannot copy param 0 weights"
-    assert event.tail[0] == "I am fine"
-    assert "Cannot copy param 0 weights" in done.stderr, "the worker's own log has it too"
-
-
-def test_a_killed_worker_is_told_as_one_without_words(channel: Channel, inbox: Inbox) -> None:
-    worker(channel, "os.kill(os.getpid(), 9)")
-
-    event = inbox.wait(1)[0]
-
-    assert event.origin == SILENT
-    assert event.reason == "the worker process died without a word"
-
-
-def test_a_worker_that_ends_well_says_nothing(channel: Channel, inbox: Inbox) -> None:
-    done = worker(channel, 'os.write(2, b"half a line")')
-
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == "half a line"
-    assert inbox.events == []
-
-
-def test_the_line_after_a_fatal_one_belongs_to_it_unless_it_is_the_stack() -> None:
-    lines = [
-        "W0131 1 a.cpp:1] hm",
-        "F0131 1 a.cpp:9] Check failed: a == b (1 vs. 2)",
-        "shapes differ",
-        "*** stack",
-    ]
-
-    assert last_words(lines) == "Check failed: a == b (1 vs. 2) shapes differ"
-    assert last_words(["free(): invalid pointer", ""]).endswith(": free(): invalid pointer")
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "events.jsonl", io.StringIO())
-
-
-def test_the_events_file_holds_json_lines_that_begin_with_the_kind(tmp_path: Path, journal: Journal) -> None:
-    journal.phase("train")
-    journal.add(contract.Progress(7, 9, 0.5, 1.0))
-    journal.close()
-
-    lines = (tmp_path / "events.jsonl").read_text().splitlines()
-
-    assert [line.split(", ")[0] for line in lines] == ['{"event": "phase"', '{"event": "progress"']
-    assert json.loads(lines[1])["iteration"] == 7
-    assert json.loads(lines[1])["time"] > 0
-
-
-def test_display_lines_look_like_caffes() -> None:
-    shown = io.StringIO()
-    journal = Journal(None, shown)
-
-    journal.add(contract.Display(100, 200, 0.25, 2000.4, lr=0.01))
-    journal.add(contract.Validation(100, values={"accuracy": [0.5], "loss": [1.0]}))
-
-    assert shown.getvalue().splitlines() == [
-        "Iteration 100, loss = 0.25, lr = 0.01, 2000 images/s",
-        "Iteration 100, validation: accuracy = 0.5, loss = 1",
-    ]
 
 
 def two_ranks(journal: Journal) -> None:
@@ -305,7 +134,7 @@ def test_a_snapshot_is_what_to_go_on_from(journal: Journal) -> None:
 
     said = str(explain(ABORTED, journal))
 
-    assert "Go on from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.caffemodel" in said
+    assert "Resume from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.caffemodel" in said
 
 
 SPARK_LOST = (

@@ -1,4 +1,4 @@
-"""Livy's batches, by HTTPS through HDInsight's gateway. https://livy.apache.org/docs/latest/rest-api.html"""
+"""Client of Livy's batches, through HDInsight's gateway. https://livy.apache.org/docs/latest/rest-api.html"""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 ANSWER_S: Final = 30.0
 LINES: Final = 2000
-"""Lines of Livy's log that are asked for at most."""
+"""Maximum lines of Livy's log to request."""
 BATCHES: Final = 1000
-"""Batches that are searched for a name."""
+"""Maximum batches to search for a name."""
 _NOT_FOUND: Final = 404
 _PASSES: Final = 500
-"""From this status on it may be better in a minute: Livy or its head is replaced behind the gateway."""
+"""Statuses from here on are transient: Livy or its head may be restarting behind the gateway."""
 
 
 class Refused(ServiceDown):
-    """Livy or its gateway has answered, and asking again changes nothing."""
+    """Livy or its gateway refused the request; a retry does not help."""
 
 
 class Forgotten(Refused):
-    """Livy has no such batch (any more)."""
+    """Livy has no such batch, or no longer."""
 
 
 class AnswerLost(ServiceDown):
-    """What was asked may have reached Livy."""
+    """The request may have reached Livy, but its response was lost."""
 
 
 class Livy:
@@ -45,66 +45,66 @@ class Livy:
         self._session = requests.Session()
         password = given.gateway_password.get_secret_value() if given.gateway_password else ""
         self._session.auth = (given.gateway_user, password)
-        # Livy refuses changes without it: a browser on a foreign page cannot send it.
+        # Required by Livy for changes, as protection against cross-site requests.
         self._session.headers["X-Requested-By"] = given.gateway_user
 
     @classmethod
     def of(cls, cluster: ClusterDocument) -> Livy:
-        """The cluster's. Nothing is asked yet.
+        """Return the client of a cluster; sends no request.
 
         Raises:
-            ConfigError: it has none.
+            ConfigError: the cluster has no Livy.
         """
         given = cluster.members
         if not isinstance(given, HdInsight) or not given.gateway or given.gateway_password is None:
             raise ConfigError(
                 f"stack {cluster.stack!r}",
-                "it has no Livy: that is HDInsight's",
+                "it has no Livy, which is part of HDInsight",
                 f"Leave --livy out: `fab submit-mnist --stack {cluster.stack}`.",
             )
         return cls(given, cluster.stack)
 
     @property
     def name(self) -> str:
-        """The cluster's."""
+        """Name of the HDInsight cluster."""
         return self._given.name
 
     def submit(self, document: dict[str, Any]) -> int:
-        """Begin a batch; its number.
+        """Submit a batch; return its id.
 
         Raises:
-            ServiceDown: it was refused, or (`AnswerLost`) may have begun all the same.
+            ServiceDown: it was refused, or (`AnswerLost`) may have started.
         """
         return int(self._ask("POST", "", json=document)["id"])
 
     def find(self, name: str, batch: int | None) -> int | None:
-        """Return a batch's number if Livy still has it: as it was recorded, else by its name."""
+        """Return the id of a batch: as recorded, or else by name if Livy still lists it."""
         if batch is not None:
             return batch
         sessions = self._ask("GET", f"?from=0&size={BATCHES}").get("sessions") or []
         return next((int(one["id"]) for one in reversed(sessions) if one.get("name") == name), None)
 
     def state(self, batch: int) -> str:
-        """Return its state, such as starting, running, success, dead, killed; empty when Livy forgot it."""
+        """Return the state (starting, running, success, dead, killed …); empty if Livy forgot the batch."""
         try:
             return str(self._ask("GET", f"/{batch}/state")["state"])
         except Forgotten:
             return ""
 
     def application(self, batch: int) -> str:
-        """YARN's id for it; empty while it has none."""
+        """Return the YARN application id; empty while there is none."""
         return str(self._ask("GET", f"/{batch}").get("appId") or "")
 
     def log(self, batch: int) -> list[str]:
-        """What spark-submit wrote."""
+        """Return spark-submit's log."""
         return list(self._ask("GET", f"/{batch}/log?from=0&size={LINES}").get("log") or [])
 
     def kill(self, batch: int) -> None:
-        """End it."""
+        """Kill a batch."""
         self._ask("DELETE", f"/{batch}")
 
     def by_hand(self, batch: int | None = None) -> str:
-        """What to type to look at a batch (none: at all) and to end it; curl asks for the password."""
+        """Return curl commands to inspect a batch (None: all) and to kill it; curl prompts for a password."""
         user, url = self._given.gateway_user, self._url if batch is None else f"{self._url}/{batch}"
         one = f"{url}/N" if batch is None else url
         return (
@@ -129,12 +129,12 @@ class Livy:
             yield
         except requests.exceptions.RequestException as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            # It wraps what prevented a connection, and nothing that went wrong on one.
+            # MaxRetryError means that no connection was made, so the request was not sent.
             never_sent = bool(error.args) and isinstance(error.args[0], MaxRetryError)
             raise (ServiceDown if never_sent else AnswerLost)(
                 self._url,
                 f"Livy does not answer ({reason})",
-                "Look whether the cluster is up and whether this machine may reach its gateway (adminCidrs).",
+                "Check that the cluster is up and that adminCidrs lets this machine reach its gateway.",
             ) from error
 
 
@@ -145,16 +145,16 @@ def _refuse(answer: requests.Response, given: HdInsight) -> None:
         raise Refused(
             given.gateway,
             f"the gateway refuses user {given.gateway_user!r} with the stack's password",
-            "Where it was changed in the portal, set it back there, to what `pulumi stack output "
-            "gateway_password --show-secrets` says.",
+            "If it was changed in the portal, reset it there to the output of `pulumi stack output "
+            "gateway_password --show-secrets`.",
         )
     try:
-        said = json.dumps(answer.json())
+        body = json.dumps(answer.json())
     except ValueError:
-        said = " ".join(answer.text.split())
+        body = " ".join(answer.text.split())
     kind = Forgotten if answer.status_code == _NOT_FOUND else Refused
     raise (AnswerLost if answer.status_code >= _PASSES else kind)(
         given.gateway,
-        f"Livy answers {answer.status_code}: {said[:300]}",
-        f"Look on {given.gateway} (Ambari) whether Spark's Livy runs, then the same command again.",
+        f"Livy answers {answer.status_code}: {body[:300]}",
+        f"Check in Ambari ({given.gateway}) that Spark's Livy runs, then rerun the command.",
     )

@@ -1,0 +1,39 @@
+"""Events on their way from executors to the driver."""
+
+from __future__ import annotations
+
+import socket
+
+from jobs.trainer import contract
+from jobs.trainer.events.channel import Address, Channel, Sender
+from tests.jobs.trainer.events.conftest import Inbox
+
+
+def test_events_arrive_from_several_ranks(channel: Channel, inbox: Inbox) -> None:
+    senders = [Sender(channel.address) for _ in range(3)]
+    for rank, sender in enumerate(senders):
+        for number in range(50):
+            sender.send(contract.Validation(number, rank))
+        sender.close()
+
+    events = inbox.wait(150)
+
+    for rank in range(3):
+        assert [event.iteration for event in events if event.max_iter == rank] == list(range(50))
+
+
+def test_a_stranger_without_the_token_is_not_heard(channel: Channel, inbox: Inbox) -> None:
+    with socket.create_connection((channel.address.host, channel.address.port)) as stranger:
+        stranger.sendall(b'guess\n{"event": "failed"}\n')
+        assert stranger.recv(1) == b""
+
+    assert inbox.events == []
+
+
+def test_a_driver_that_is_gone_does_not_stop_a_rank() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    sender = Sender(Address("127.0.0.1", port, "t"))
+
+    sender.send(contract.Progress(1, 2))
+    sender.close()

@@ -1,0 +1,80 @@
+"""Reports of a process that dies, sent by the one that watches it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from jobs.trainer.contract import NATIVE, SILENT
+from jobs.trainer.events.channel import Channel
+from jobs.trainer.events.watch import last_words
+from tests.jobs.trainer.events.conftest import Inbox
+
+ROOT = Path(__file__).parents[4]
+WORKER = """
+import os, sys
+from jobs.trainer.events.channel import Address
+from jobs.trainer.events.watch import watched
+with watched(Address(sys.argv[1], int(sys.argv[2]), sys.argv[3]), 1, "w2"):
+    {body}
+"""
+FATAL = (
+    "F0131 12:00:00.000001 77 net.cpp:764] Cannot copy param 0 weights\\n"
+    "    *** Check failure stack trace: ***\\n"
+)
+
+
+def worker(channel: Channel, body: str) -> subprocess.CompletedProcess[str]:
+    host, port, token = channel.address
+    return subprocess.run(
+        [sys.executable, "-c", WORKER.format(body=body), host, str(port), token],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_native_check_failure_reaches_the_driver_in_its_own_words(channel: Channel, inbox: Inbox) -> None:
+    done = worker(channel, f'os.write(2, b"I am fine\\n{FATAL}"); os.abort()')
+
+    event = inbox.wait(1)[0]
+
+    assert done.returncode != 0
+    assert (event.rank, event.host, event.origin) == (1, "w2", NATIVE)
+    assert event.reason == "Cannot copy param 0 weights"
+    assert event.tail[0] == "I am fine"
+    assert "Cannot copy param 0 weights" in done.stderr, "the worker's own log has it too"
+
+
+def test_a_killed_worker_is_told_as_one_without_words(channel: Channel, inbox: Inbox) -> None:
+    worker(channel, "os.kill(os.getpid(), 9)")
+
+    event = inbox.wait(1)[0]
+
+    assert event.origin == SILENT
+    assert event.reason == "the worker process died without a word"
+
+
+def test_a_worker_that_ends_well_says_nothing(channel: Channel, inbox: Inbox) -> None:
+    done = worker(channel, 'os.write(2, b"half a line")')
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "half a line"
+    assert inbox.events == []
+
+
+def test_the_line_after_a_fatal_one_belongs_to_it_unless_it_is_the_stack() -> None:
+    lines = [
+        "W0131 1 a.cpp:1] hm",
+        "F0131 1 a.cpp:9] Check failed: a == b (1 vs. 2)",
+        "shapes differ",
+        "*** stack",
+    ]
+
+    assert last_words(lines) == "Check failed: a == b (1 vs. 2) shapes differ"
+    assert last_words(["free(): invalid pointer", ""]).endswith(": free(): invalid pointer")

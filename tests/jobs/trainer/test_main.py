@@ -1,0 +1,39 @@
+"""The trainer's program: command lines refused before Spark runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs.trainer.main import main as trainer
+from tests.jobs.trainer.written import Files
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    files = Files()
+    monkeypatch.setenv("CAFFE_SPARK_EVENTS", str(tmp_path / "events.jsonl"))
+    monkeypatch.setenv("CAFFE_SPARK_EVENTS_URI", "wasbs://x")
+    monkeypatch.setattr("jobs.trainer.main._jvm_alone", object)
+    monkeypatch.setattr("jobs.trainer.files.hadoop.Files", lambda _: files)
+    return files
+
+
+def test_a_command_line_that_is_refused_is_copied_for_who_follows(copied: Files) -> None:
+    assert trainer(["-bad"]) == 2
+    last = json.loads(copied.written[-1].splitlines()[-1])
+    assert (last["event"], last["code"], last["fields"]["option"]) == ("failed", "option-unknown", "-bad")
+
+
+def test_a_job_is_refused_in_its_own_words_where_there_is_no_jvm_to_copy_them(
+    copied: Files, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise OSError("no JVM")
+
+    monkeypatch.setattr("jobs.trainer.main._jvm_alone", fail)
+    assert trainer(["-bad"]) == 2
+    assert "events are not copied to wasbs://x: no JVM" in capsys.readouterr().out
+    assert copied.written == []
