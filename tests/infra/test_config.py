@@ -31,7 +31,7 @@ def test_without_a_word_it_is_two_workers_here() -> None:
 
 
 def test_numbers_and_objects_arrive_as_text() -> None:
-    config = loaded(workers="3", image='{"source": "registry", "ref": "docker.io/library/debian:12"}')
+    config = loaded(workers="3", image='{"source": "registry", "ref": "registry.example.org/debian:12"}')
     assert config.workers == 3
     assert config.image.source == "registry"
 

@@ -174,14 +174,15 @@ def test_what_could_not_download_is_the_node_that_tried(name: str) -> None:
     ("log", "name"),
     [
         (
-            "W: Could not connect to deb.debian.org:80 (1.2.3.4), connection timed out\n",
+            "W: Could not connect to packages.example.org:80 (1.2.3.4), connection timed out\n",
             "packages-unreachable",
         ),
-        ("E: Unable to connect to deb.debian.org:http:\n", "packages-unreachable"),
+        ("E: Unable to connect to packages.example.org:http:\n", "packages-unreachable"),
         ("Err:7 http://x/debian bookworm/main\n  Temporary failure resolving 'x'\n", "packages-unreachable"),
         ("E: Failed to fetch https://x/y.deb  Could not resolve 'x'\n", "packages-unreachable"),
         (
-            "ERROR: Could not install packages due to an OSError: HTTPSConnectionPool(host='pypi.org'): "
+            "ERROR: Could not install packages due to an OSError: "
+            "HTTPSConnectionPool(host='packages.example.org'): "
             "(Caused by NewConnectionError('<x>: [Errno 101] Network is unreachable'))\n",
             "pip-unreachable",
         ),

@@ -71,7 +71,7 @@ def test_it_is_made_from_packages_where_it_is_missing(
 
 
 def test_a_stock_image_is_pulled_set_up_and_committed(engine: FakeEngine) -> None:
-    BaseImageProvider().create(props(RegistryImage(source="registry", ref="docker.io/library/debian:12")))
+    BaseImageProvider().create(props(RegistryImage(source="registry", ref="registry.example.org/debian:12")))
     verbs = [call.split()[0] for call in engine.calls]
     assert verbs[-1] == "rm"
     assert [verb for verb in verbs if verb in ("pull", "create", "cp", "start", "commit")] == [
