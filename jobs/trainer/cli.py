@@ -54,7 +54,7 @@ class Options:
 
     @property
     def scores(self) -> bool:
-        """Whether to score the TEST source: `-test`, `-features`, or both."""
+        """True to score the TEST source: `-test`, `-features`, or both."""
         return self.test or bool(self.features)
 
     @property

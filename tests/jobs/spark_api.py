@@ -220,7 +220,7 @@ class _Walk:
             self._attributes[target.attr] = kind
 
     def _type(self, node: ast.expr, names: dict[str, str]) -> str:
-        """What kind of Spark's a value is; empty where it is none. Notes the member that is read."""
+        """Return the Spark class of a value, empty without one; note the member that is read."""
         match node:
             case ast.Name(id=name):
                 kind = names.get(name, "")

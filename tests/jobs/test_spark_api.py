@@ -10,7 +10,7 @@ from tests.jobs import spark_api
 
 JOBS = Path(__file__).parents[2] / "jobs"
 SHIPPED = sorted([*(JOBS / "trainer").rglob("*.py"), *(JOBS / "backends/on_head").rglob("*.py")])
-"""What runs with the cluster's own Spark."""
+"""Modules that run with the cluster's own Spark."""
 EVERYTHING = sorted(JOBS.rglob("*.py"))
 """Settings are also written on the operator's machine."""
 

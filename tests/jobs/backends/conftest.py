@@ -30,7 +30,7 @@ class World:
         return run_job(LivyBackend(self.cluster, 0.01), self.spec, "caffe-1", console, self.results)
 
     def backends(self) -> Backends:
-        """As another process has them, on a machine that cannot reach the heads by SSH."""
+        """Return the backends as another process would, on a machine without SSH access to the heads."""
 
         def resolve() -> Cluster:
             raise Unreachable("hn0", "SSH does not answer", "Run `fab doctor`.")

@@ -60,9 +60,9 @@ class LivyServer:
         self.failing = 0
         """So many answers about a batch are 502; a negative number: all."""
         self.forgotten = False
-        """Whether Livy has removed the batch, as it does some time after its end."""
+        """Set when Livy has removed the batch, as it does some time after its end."""
         self.dropping = False
-        """Whether a connection is closed without an answer."""
+        """Set to close connections without a response."""
         self.cuts: list[int] = []
         """Bytes that the copy of the events lacks, one at each question."""
         self.on_post: Callable[[], None] = lambda: None
