@@ -37,7 +37,7 @@ def load(values: Mapping[str, str], stack: str) -> StackSettings:
     if not isinstance(name, str) or name not in PROVIDERS:
         raise ConfigError(
             f"{PROJECT}:provider = {name!r}",
-            f"there is none of that name; this version has only the providers {', '.join(others)} and {last}",
+            f"unknown provider; this version has only the providers {', '.join(others)} and {last}",
             f"Run `pulumi config set provider {others[0]} --stack {stack}`.",
         )
     schema = PROVIDERS[name].settings
@@ -81,12 +81,14 @@ def _config(path: Path) -> list[tuple[str, Any]]:
         ) from None
     except yaml.YAMLError as error:
         words = " ".join(str(error).split())
-        raise ConfigError(str(path), f"it is no YAML: {words}", f"Edit it: `$EDITOR {path}`.") from None
+        raise ConfigError(
+            str(path), f"it is not valid YAML: {words}", f"Edit it: `$EDITOR {path}`."
+        ) from None
     config = document.get("config") if isinstance(document, dict) else document
     if config is None:
         return []
     if not isinstance(config, dict):
-        why = "its `config` is no mapping of keys to values"
+        why = "its `config` is not a mapping of keys to values"
         raise ConfigError(str(path), why, f"Edit it: `$EDITOR {path}`.")
     return list(config.items())
 

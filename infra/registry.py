@@ -76,9 +76,9 @@ class Provider:
     """Value of the `provider` setting, name of the folder, and name of the extra that installs the SDK."""
     title: str
     in_cloud: bool = True
-    """Whether its stacks cost money and can leave resources behind."""
+    """True if its stacks cost money and can leave resources behind."""
     lists_regions: bool = False
-    """Whether the cloud itself can list its regions; it is asked about regions that no table has."""
+    """True if the cloud itself can list its regions; it is asked about regions that no table has."""
 
     @property
     def settings(self) -> type[StackSettings]:

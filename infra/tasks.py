@@ -39,7 +39,7 @@ def preflight(_: Context, stack: str | None = None) -> None:
     name, config = configured(ROOT, stack, env)
     check = PROVIDERS[config.provider].preflight
     findings = check(config, name, root=ROOT, console=console, env=env)
-    if any(finding.verdict == "fails" for finding in findings):
+    if any(finding.verdict == "failed" for finding in findings):
         raise Exit(code=1)
 
 

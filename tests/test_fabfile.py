@@ -159,8 +159,8 @@ def test_a_sweep_that_could_not_look_is_no_success(region: str, why: str) -> Non
 def test_a_sweep_of_no_cloud_at_all_names_both() -> None:
     said = fab("sweep")
     assert said.returncode == 1
-    assert "not asked: AWS" in said.stdout
-    assert "no cloud could be asked" in said.stderr
+    assert "skipped: AWS" in said.stdout
+    assert "no cloud could be searched" in said.stderr
 
 
 @pytest.mark.parametrize(("clean", "code"), [(True, 0), (False, 1)])

@@ -80,8 +80,8 @@ def refuse(bucket: str, stack: str, objects: Iterable[tuple[str, int]]) -> None:
     raise StackError(
         f"bucket {bucket}",
         f"it still holds {summary(kept, 'object')} and forceDestroy is off; "
-        "the machines and what else bills by the hour are gone",
-        f"To remove the data too: `pulumi config set forceDestroy true --stack {stack} && "
+        "everything that bills by the hour has been deleted",
+        f"To delete the data, too: `pulumi config set forceDestroy true --stack {stack} && "
         f"pulumi destroy --stack {stack}`.",
     )
 
@@ -105,8 +105,8 @@ def _empty(client: S3Client, bucket: str) -> None:
             for error in done.get("Errors", ()):
                 raise ServiceDown(
                     f"s3://{bucket}/{error.get('Key', '')}",
-                    f"it cannot be removed: {error.get('Message', error.get('Code', 'no reason'))}",
-                    "Mend that, then run `pulumi destroy` again.",
+                    f"it cannot be deleted: {error.get('Message', error.get('Code', 'no reason'))}",
+                    "Fix the cause above, then rerun `pulumi destroy`.",
                 )
             removed += len(batch)
     except client.exceptions.NoSuchBucket:

@@ -36,13 +36,13 @@ The list is from Microsoft's documentation, and has not been compared with a liv
 TABLES: Final = "apps/spark/warehouse/"
 """Folder of tables written by Spark's `saveAsTable`, below one of the machines' own folders."""
 _LEFT: Final = {
-    "cluster": "the cluster is gone; its network may still be there, whose NAT gateway costs about a dollar "
-    "a day",
-    "storage": "nothing was removed",
+    "cluster": "the cluster has been deleted; its network, whose NAT gateway costs about a dollar a day, may "
+    "remain",
+    "storage": "nothing has been deleted",
 }
 _INSTEAD: Final = {
-    "cluster": "To keep data without a cluster, give them a stack of their own (storageStack).",
-    "storage": "To keep the data, leave this stack as it is: it costs what they weigh.",
+    "cluster": "To keep data without a cluster, use a storage stack (storageStack).",
+    "storage": "To keep the data, keep this stack: it costs only its gigabytes.",
 }
 """By the stack's part: what remains after a refused destroy, and the alternative to deleting the data."""
 
@@ -109,7 +109,7 @@ def refuse(place: str, stack: str, part: str, found: Iterable[tuple[str, int]]) 
     raise StackError(
         f"container {place}",
         f"it still holds {summary(kept, 'blob')} and forceDestroy is off; {_LEFT[part]}",
-        f"To remove the data too: `pulumi config set forceDestroy true --stack {stack} && "
+        f"To delete the data, too: `pulumi config set forceDestroy true --stack {stack} && "
         f"pulumi destroy --stack {stack}`. {_INSTEAD[part]}",
     )
 
@@ -141,8 +141,8 @@ def blobs(url: str, container: str, key: str, stack: str) -> Iterator[tuple[str,
             raise ConfigError(
                 f"Azure ({looking})",
                 f"it is refused: {azure.words_of(error)}",
-                "Is this machine's address among adminCidrs, and the account's key the one that it had? "
-                f"`pulumi up --stack {stack}` sees to both, then destroy again.",
+                "adminCidrs must include this machine's address, and the account's key must be current: "
+                f"run `pulumi up --stack {stack}`, then `pulumi destroy` again.",
             ) from None
 
 

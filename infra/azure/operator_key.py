@@ -24,21 +24,21 @@ def public_key(path: str, stack: str) -> str:
     """
     given = f"{PROJECT}:publicKeyFile = {path}"
     fix = (
-        f"Make a pair: `ssh-keygen -t rsa -b 3072 -m PEM -N '' -f {PAIR}`, then "
+        f"Generate a key pair: `ssh-keygen -t rsa -b 3072 -m PEM -N '' -f {PAIR}`, then "
         f"`pulumi config set publicKeyFile {PAIR}.pub --stack {stack} && "
         f"pulumi config set privateKeyFile {PAIR} --stack {stack}`."
     )
     try:
         text = Path(path).expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
+        why = getattr(error, "strerror", None) or "it is not text"
         raise ConfigError(given, f"it cannot be read: {why}", fix) from None
     if "PRIVATE KEY" in text:
-        raise ConfigError(given, "that is the private half of a key; valid: the public one", fix)
+        raise ConfigError(given, "it is a private key; valid: the public key", fix)
     words = text.split()
     if len(words) < 2 or words[0] != KIND:  # noqa: PLR2004 - kind and key
-        found = words[0] if words and words[0].startswith(("ssh-", "ecdsa-", "sk-")) else "no OpenSSH key"
-        raise ConfigError(given, f"it is {found}, and HDInsight takes RSA keys only; valid: {KIND}", fix)
+        found = words[0] if words and words[0].startswith(("ssh-", "ecdsa-", "sk-")) else "not an OpenSSH key"
+        raise ConfigError(given, f"it is {found}, and HDInsight accepts RSA keys only; valid: {KIND}", fix)
     bits = _bits(words[1])
     if bits < MIN_BITS:
         raise ConfigError(given, f"it is too short: {bits} bits; valid: {MIN_BITS} and more", fix)

@@ -66,7 +66,7 @@ def require_encrypted(config: AzureConfig, stack: str) -> None:
     if config.gateway_password is not None and not is_config_secret(KEY):
         raise ConfigError(
             f"{KEY} = ***",
-            "it stands in the stack file as plain text; valid: encrypted, or none: the stack then makes one",
+            "it is plain text in the stack file; valid: encrypted, or none: the stack then generates one",
             f"Run `pulumi config set --secret gatewayPassword --stack {stack}`.",
         )
 

@@ -41,7 +41,7 @@ def found(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> D
         with azure.translate_errors(doing, stack):
             known = arm.find(f"/subscriptions/{chosen}", SUBSCRIPTIONS)
         if known is None:
-            why = f"this login sees no subscription {chosen}"
+            why = f"this login has no subscription {chosen}"
             raise NotUsable(
                 f"Azure ({doing})", why, f"Run `az account list`, then {choose} with one of these."
             )
@@ -53,10 +53,10 @@ def found(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> D
     given = "Azure (choosing a subscription)"
     if not usable:
         states = ", ".join(f"{one['displayName']} is {one['state']}" for one in there)
-        why = f"this login sees no subscription that is in use{f' ({states})' if states else ''}"
-        raise NotUsable(given, why, "Run `az login` as somebody who has one.")
+        why = f"this login has no usable subscription{f' ({states})' if states else ''}"
+        raise NotUsable(given, why, "Run `az login` with an account that has one.")
     listed = ", ".join(f"{one['displayName']} ({one['subscriptionId']})" for one in usable)
-    why = f"this login sees {listed}; valid: one of them, named"
+    why = f"this login has {listed}; valid: one of them"
     raise NotUsable(given, why, f"Run {choose}, or `az account set --subscription ID`.")
 
 

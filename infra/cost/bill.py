@@ -29,7 +29,7 @@ class Line:
     high: Decimal
     note: str = ""
     worker: bool = False
-    """Whether the price would differ if every worker were on demand."""
+    """True if the price would differ if every worker were on demand."""
     max_count: int | None = None
 
     @property
@@ -79,7 +79,7 @@ class Bill:
         if self.on_demand is not None:
             total += f", {usd(self.on_demand)} USD/h with every worker on demand"
         without = f"; without {', '.join(self.missing)}: no price" if self.missing else ""
-        return f"{total}{without}; by {self.origin}"
+        return f"{total}{without}; prices from {self.origin}"
 
     def table(self) -> Table:
         """Return the bill as a table."""

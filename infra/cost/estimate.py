@@ -83,7 +83,7 @@ def show(
     lines += [f"{word:<8} {text}" for word, text in remarks]
     before = measured(results) if results else None
     if before is None:
-        lines.append("a job    no speed has been measured yet: `fab submit-mnist` measures one")
+        lines.append("a job    no speed has been measured yet; `fab submit-mnist` measures it")
     else:
         lines += [f"a job    {again(bill, before)}", f"         {job(bill, before.images_per_s, images)}"]
     for line in lines:

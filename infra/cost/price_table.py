@@ -48,7 +48,11 @@ class PriceTable(Part):
         day = self.regions[region].date if region in self.regions else None
         of = f" of {day.isoformat()}" if day else ""
         file = self.overridden.get(region)
-        return f"our price table{of}" if file is None else f"{file}{of}, over our own price table"
+        return (
+            f"the project's price table{of}"
+            if file is None
+            else f"{file}{of}, over the project's price table"
+        )
 
 
 Table = TypeVar("Table", bound=PriceTable)
@@ -111,11 +115,11 @@ class Book(Generic[Table]):
             document = yaml.safe_load(path.read_text()) or {}
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             why = str(error).splitlines()[0]
-            raise ConfigError(str(path), f"it is not YAML: {why}", MEND) from None
+            raise ConfigError(str(path), f"it is not valid YAML: {why}", FIX) from None
         if not isinstance(document, dict):
-            raise ConfigError(str(path), "a mapping with the key `regions` is wanted", MEND)
+            raise ConfigError(str(path), "it is not a mapping with the key `regions`", FIX)
         if "overridden" in document:
-            raise ConfigError(f"{path}: overridden", f"there is no such key; there are: {self.keys[1]}", MEND)
+            raise ConfigError(f"{path}: overridden", f"unknown key; valid keys: {self.keys[1]}", FIX)
         return document
 
     def current(self) -> dict[str, Any]:
@@ -140,19 +144,19 @@ class Book(Generic[Table]):
         if not answers.known:
             raise ServiceDown(
                 f"{answers.who}'s price list for {region}",
-                "it has none of the prices that were asked for",
-                "`fab cost` without `--refresh` goes on with the prices that there are.",
+                "it has none of the requested prices",
+                "Run `fab cost` without `--refresh` to use the known prices.",
             )
         there = document.setdefault("regions", {}).setdefault(region, {})
         there["date"] = datetime.datetime.now(datetime.timezone.utc).date()
         for part, figures in found.items():
             there[part] = {**there.get(part, {}), **figures}
         head = [
-            f"# Prices in USD that go before the project's own ({_shown(self.table)} says what each means)."
+            f"# Prices in USD that override the project's own ({_shown(self.table)} says what each means)."
         ]
         if answers.unknown:
             without = ", ".join(answers.unknown)
-            head.append(f"# {answers.who} did not answer, so what was known before is used: {without}")
+            head.append(f"# {answers.who} did not answer; known prices are used for: {without}")
         text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=110)
         with replacing(self.path) as new:
             new.write_text("\n".join(head) + f"\n{text}")
@@ -184,12 +188,10 @@ def refuse_unknown(given: str, names: Iterable[str], known: Iterable[str], what:
     valid = list(known)
     for name in names:
         if name not in valid:
-            raise ConfigError(
-                f"{given}.{name}", f"there is no such {what}; there are: {', '.join(valid)}", MEND
-            )
+            raise ConfigError(f"{given}.{name}", f"unknown {what}; valid: {', '.join(valid)}", FIX)
 
 
-MEND: Final = "Mend that line; or remove the file, and `fab cost --refresh` writes another."
+FIX: Final = "Fix that line; or delete the file, and `fab cost --refresh` writes a new one."
 _FIGURES: Final = 4
 """From this depth on, a mapping without nested mappings holds figures."""
 
@@ -230,7 +232,7 @@ def _refused(error: ValidationError, path: Path, keys: Mapping[int, str]) -> Con
     why = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         there = keys[4 if loc[2:3] == ("services",) else len(loc)]
-        why = f"there is no such key; there are: {there}"
+        why = f"unknown key; valid keys: {there}"
     elif first["type"] != "missing":
         why = f"{first['input']!r}: {why}"
-    return ConfigError(f"{path}: {'.'.join(map(str, loc))}", why, MEND)
+    return ConfigError(f"{path}: {'.'.join(map(str, loc))}", why, FIX)

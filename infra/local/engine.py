@@ -58,23 +58,23 @@ _KNOWN: Final = (
     (
         re.compile(r"password is required|no new privileges", re.IGNORECASE),
         "sudo asks for a password",
-        "Run `sudo -v`, then the same command again.",
+        "Run `sudo -v`, then rerun the command.",
     ),
     (
         re.compile(
             r"cannot connect to (the docker daemon|podman)|is the docker daemon running", re.IGNORECASE
         ),
-        "its daemon does not run",
-        "Run `sudo systemctl start docker`, then the same command again.",
+        "its daemon is not running",
+        "Run `sudo systemctl start docker`, then rerun the command.",
     ),
     (
         re.compile(r"no space left on device", re.IGNORECASE),
         "the disk is full",
-        "Free some disk (`podman system prune` removes what nothing uses), then the same command again.",
+        "Free some disk (`podman system prune` removes what nothing uses), then rerun the command.",
     ),
     (
         re.compile(r"pool overlaps|subnet .* (is )?already (used|being used)", re.IGNORECASE),
-        "another network has taken the subnet",
+        "another network uses the subnet",
         "Run `pulumi config set subnet 192.168.77.0/24`, or another free one.",
     ),
 )
@@ -88,7 +88,7 @@ class Engine:
 
     @property
     def podman(self) -> bool:
-        """Whether the engine is podman."""
+        """True if the engine is podman."""
         return self.kind == "podman"
 
     def run(self, *arguments: str, stdin: bytes | None = None, timeout: float = TIMEOUT) -> str:
@@ -215,7 +215,7 @@ def run_as_root(command: Sequence[str], *, stdin: bytes | None = None, timeout: 
         raise EngineError(
             shown,
             f"no answer within {timeout:.0f} s",
-            "Run the same command again when the machine is less busy.",
+            "Rerun the command when the machine is less busy.",
         ) from error
     if done.returncode != 0:
         raise _explained(shown, done.stderr.decode(errors="replace"), done.returncode)
@@ -230,7 +230,7 @@ def _explained(shown: str, stderr: str, code: int) -> EngineError:
         if pattern.search(output):
             return EngineError(shown, why, fix, output=output)
     last = lines[-1].removeprefix("Error: ").strip() if lines else f"it ended with status {code}"
-    return EngineError(shown, last, "Mend that, then run the same command again.", output=output)
+    return EngineError(shown, last, "Fix the cause above, then rerun the command.", output=output)
 
 
 def _podman_network(entry: Mapping[str, Any]) -> Network:

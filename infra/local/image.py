@@ -94,10 +94,10 @@ class BaseImageProvider(Provider):
         with locked("base-image"):
             if not engine.image_exists(name):
                 if source["source"] == "mmdebstrap":
-                    say(f"Making the nodes' base image {name} from packages: a minute, once.")
+                    say(f"Building the nodes' base image {name} from packages (a minute, once).")
                     _from_packages(engine, name, source["suite"], props["recipe"]["mirrors"])
                 else:
-                    say(f"Making the nodes' base image {name} from {source['ref']}: a minute, once.")
+                    say(f"Building the nodes' base image {name} from {source['ref']} (a minute, once).")
                     _from_registry(engine, name, source["ref"])
         return CreateResult(id_=name, outs=dict(props))
 

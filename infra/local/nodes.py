@@ -206,19 +206,19 @@ def _claim(engine: Engine, spec: NodeSpec) -> None:
 def _wait_until_ready(engine: Engine, spec: NodeSpec, id_: str) -> None:
     where = f"{spec.hostname} ({spec.address})"
     script = _READY.replace("TIMEOUT", f"{BOOT_TIMEOUT:.0f}").replace("ADDRESS", spec.address)
-    again = "Run the same command again."
+    again = "Rerun the command."
     try:
         shown = engine.run("exec", id_, "sh", "-c", script, timeout=BOOT_TIMEOUT + 10)
     except EngineError as error:
         raise Unreachable(where, f"it did not boot: {error.output or error.why}", again) from error
     if spec.host_public_key.split()[1] not in shown.split():
-        raise Unreachable(where, "sshd does not show the stack's host key", again)
+        raise Unreachable(where, "sshd does not present the stack's host key", again)
     banner = _banner(spec.address, BOOT_TIMEOUT)
     if not banner:
         raise Unreachable(
             where,
             "sshd runs, but this machine cannot reach it",
-            "Look at this machine's firewall and routes.",
+            "Check this machine's firewall and routes.",
         )
 
 

@@ -44,7 +44,7 @@ class Findings:
     arguments: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
     limits: bool = True
-    """Whether the engine can limit CPUs and memory."""
+    """True if the engine can limit CPUs and memory."""
 
     def __str__(self) -> str:
         if not self.reasons:
@@ -76,7 +76,10 @@ def search(attempt: Attempt, limit: Callable[[int], int], runc: str | None) -> F
             _, name, number = refused
             # An engine may have a lower hard limit of its own: then try half of it, and so on.
             values[name] = values[name] // 2 if name in values else limit(number)
-            flags[f"--ulimit={name}"] = (f"{values[name]}:{values[name]}", "the host lets nothing raise it")
+            flags[f"--ulimit={name}"] = (
+                f"{values[name]}:{values[name]}",
+                "the host does not allow raising it",
+            )
         elif "hybrid mode" in refusal and runc and "--runtime" not in flags:
             flags["--runtime"] = (runc, "crun does not run where control groups are in hybrid mode")
         elif limits and not refused and "hybrid mode" not in refusal:
@@ -85,8 +88,8 @@ def search(attempt: Attempt, limit: Callable[[int], int], runc: str | None) -> F
             last = (
                 refusal.strip().splitlines()[-1].removeprefix("Error: ") if refusal.strip() else "no reason"
             )
-            mend = "Mend that, then run the same command again."
-            fix = "Run `sudo apt-get install -y runc`." if "hybrid mode" in refusal else mend
+            otherwise = "Fix the cause above, then rerun the command."
+            fix = "Run `sudo apt-get install -y runc`." if "hybrid mode" in refusal else otherwise
             raise EngineError("a container that boots systemd", last, fix, output=refusal)
 
 

@@ -13,7 +13,7 @@ TIMEOUT: Final = 30.0
 """Seconds; some tools, such as Azure's CLI, take several to start."""
 
 
-def ask(command: list[str], mend: str, env: Mapping[str, str]) -> str:
+def ask(command: list[str], fix: str, env: Mapping[str, str]) -> str:
     """Run a command and return its output.
 
     Raises:
@@ -21,7 +21,7 @@ def ask(command: list[str], mend: str, env: Mapping[str, str]) -> str:
     """
     program = shutil.which(command[0], path=env.get("PATH"))
     if program is None:
-        raise ConfigError(command[0], f"`{command[0]}` is not on PATH", mend)
+        raise ConfigError(command[0], f"`{command[0]}` is not on PATH", fix)
     asked = " ".join(command)
     try:
         done = subprocess.run(
@@ -35,8 +35,8 @@ def ask(command: list[str], mend: str, env: Mapping[str, str]) -> str:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         why = f"no answer within {TIMEOUT:.0f} s" if isinstance(error, subprocess.TimeoutExpired) else error
-        raise ConfigError(command[0], f"`{asked}`: {why}", mend) from error
+        raise ConfigError(command[0], f"`{asked}`: {why}", fix) from error
     if done.returncode != 0:
         lines = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
-        raise ConfigError(command[0], f"`{asked}` fails: {lines[-1]}", mend)
+        raise ConfigError(command[0], f"`{asked}` fails: {lines[-1]}", fix)
     return done.stdout.strip()

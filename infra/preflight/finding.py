@@ -13,13 +13,13 @@ from bootstrap.errors import CaffeSparkError
 if TYPE_CHECKING:
     from rich.console import Console
 
-Verdict = Literal["holds", "fails", "skipped", "note"]
+Verdict = Literal["passed", "failed", "skipped", "note"]
 Cloud = TypeVar("Cloud")
 """Clients of one cloud, which a check uses."""
 
 _MARKS: Final[dict[Verdict, tuple[str, str]]] = {
-    "holds": ("✓", "green"),
-    "fails": ("✗", "bold red"),
+    "passed": ("✓", "green"),
+    "failed": ("✗", "bold red"),
     "skipped": ("–", "yellow"),
     "note": ("!", "yellow"),
 }
@@ -39,8 +39,8 @@ class Finding:
 
     @property
     def failed(self) -> bool:
-        """Whether `pulumi up`, or the first command after it, would fail."""
-        return self.verdict == "fails"
+        """True if `pulumi up`, or the first command after it, would fail."""
+        return self.verdict == "failed"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def failure(name: str, error: CaffeSparkError) -> Finding:
     """Convert an expected error to a finding; a missing right that only preflight needs is skipped."""
     # Set only by each cloud's `Denied`.
     optional = bool(getattr(error, "optional", False))
-    return Finding(name, "skipped" if optional else "fails", error.why, error.fix)
+    return Finding(name, "skipped" if optional else "failed", error.why, error.fix)
 
 
 def show(findings: Sequence[Finding], console: Console) -> None:
@@ -100,8 +100,8 @@ def show(findings: Sequence[Finding], console: Console) -> None:
     counts: dict[Verdict, int] = dict.fromkeys(_MARKS, 0)
     for finding in findings:
         counts[finding.verdict] += 1
-    said = [f"{counts['holds']} hold"]
-    said += [f"{counts['fails']} fail"] if counts["fails"] else []
+    said = [f"{counts['passed']} passed"]
+    said += [f"{counts['failed']} failed"] if counts["failed"] else []
     said += [f"{counts['skipped']} skipped"] if counts["skipped"] else []
-    style = "red" if counts["fails"] else "yellow" if counts["skipped"] else "green"
+    style = "red" if counts["failed"] else "yellow" if counts["skipped"] else "green"
     console.print(f"{', '.join(said)}.", style=style, highlight=False)

@@ -20,7 +20,9 @@ def checks(given: str | None, stack: str, without: str) -> list[LocalCheck]:
     """Return the check of the file, or a finding that none is needed; `without` makes the stack generate a
     key."""
     if given is None:
-        return [LocalCheck(PAIR, lambda: Finding(PAIR, "holds", "made with the stack, kept in its state"))]
+        return [
+            LocalCheck(PAIR, lambda: Finding(PAIR, "passed", "generated with the stack, stored in its state"))
+        ]
     path = Path(given).expanduser()
     return [LocalCheck(FILE, lambda: _file(path, stack, without))]
 
@@ -40,24 +42,24 @@ def public_half(path: Path, stack: str, without: str) -> str:
 def _load(path: Path, stack: str, without: str) -> PrivateKeyTypes:
     from cryptography.hazmat.primitives import serialization as form
 
-    given, mend = f"privateKeyFile {path}", f"Run `pulumi config set privateKeyFile PATH --stack {stack}`."
+    given, fix = f"privateKeyFile {path}", f"Run `pulumi config set privateKeyFile PATH --stack {stack}`."
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigError(given, f"{path}: {error.strerror or error}", mend) from error
+        raise ConfigError(given, f"{path}: {error.strerror or error}", fix) from error
     for load in (form.load_ssh_private_key, form.load_pem_private_key):
         try:
             return load(data, None)
         except TypeError as error:  # raised for a key that needs a passphrase
             raise ConfigError(
                 given,
-                f"{path} is protected by a passphrase, which nothing here asks for",
-                f"Take it off a copy (`ssh-keygen -p -f COPY`), or have a key made with the stack: "
+                f"{path} is protected by a passphrase, which is not supported",
+                f"Remove it from a copy (`ssh-keygen -p -f COPY`), or let the stack generate a key: "
                 f"`{without} --stack {stack}`.",
             ) from error
         except ValueError:
             continue
-    raise ConfigError(given, f"{path} holds no private key in OpenSSH's or PEM format", mend)
+    raise ConfigError(given, f"{path} is not a private key in OpenSSH or PEM format", fix)
 
 
 def _file(path: Path, stack: str, without: str) -> Finding:
@@ -66,8 +68,8 @@ def _file(path: Path, stack: str, without: str) -> Finding:
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         return Finding(
             FILE,
-            "fails",
-            f"{path} has mode {mode:04o}: others on this machine may use it, and ssh refuses it",
+            "failed",
+            f"{path} has mode {mode:04o}: other users can read it, and ssh refuses it",
             f"Run `chmod 600 {path}`.",
         )
-    return Finding(FILE, "holds", f"{path}, {kind}")
+    return Finding(FILE, "passed", f"{path}, {kind}")

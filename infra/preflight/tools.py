@@ -26,7 +26,7 @@ def checks(plugin: str, package: str, env: Mapping[str, str]) -> list[LocalCheck
 
 def _pulumi(env: Mapping[str, str]) -> Finding:
     said = ask(["pulumi", "version"], "Run `make setup`, then `. ./activate`.", env)
-    return Finding(PULUMI, "holds", said)
+    return Finding(PULUMI, "passed", said)
 
 
 def _plugin(name: str, plugin: str, package: str, env: Mapping[str, str]) -> Finding:
@@ -34,9 +34,9 @@ def _plugin(name: str, plugin: str, package: str, env: Mapping[str, str]) -> Fin
         wanted = metadata.version(package)
     except metadata.PackageNotFoundError:
         why = f"the package {package} is not installed in this environment"
-        return Finding(name, "fails", why, "Run `make setup`.")
+        return Finding(name, "failed", why, "Run `make setup`.")
     if shutil.which("pulumi", path=env.get("PATH")) is None:
-        return Finding(name, "skipped", "there is no pulumi to ask")
+        return Finding(name, "skipped", "pulumi is not on PATH")
     said = ask(["pulumi", "plugin", "ls", "--json"], "Run `pulumi plugin ls`.", env)
     there = [
         str(one.get("version", ""))
@@ -44,11 +44,11 @@ def _plugin(name: str, plugin: str, package: str, env: Mapping[str, str]) -> Fin
         if one.get("name") == plugin and one.get("kind") == "resource"
     ]
     if wanted in there:
-        return Finding(name, "holds", wanted)
-    others = f" (there: {', '.join(there)})" if there else ""
+        return Finding(name, "passed", wanted)
+    others = f" (installed: {', '.join(there)})" if there else ""
     return Finding(
         name,
         "note",
-        f"{wanted} is not here yet{others}; `pulumi up` fetches it, which takes a minute",
-        f"To have it before: `pulumi plugin install resource {plugin} v{wanted}`.",
+        f"{wanted} is not installed{others}; `pulumi up` installs it, which takes a minute",
+        f"To install it now: `pulumi plugin install resource {plugin} v{wanted}`.",
     )

@@ -18,7 +18,7 @@ def known_region(name: str, regions: Collection[str]) -> str:
         ValueError: the table of regions does not have it.
     """
     if name not in regions:
-        raise ValueError("the table of regions has none of that name")
+        raise ValueError("it is not in the table of regions")
     return name
 
 
@@ -42,7 +42,7 @@ def _unset(value: object) -> object:
 
 def _not_public_half(path: str) -> str:
     if path.endswith(".pub"):
-        raise ValueError("that is the public half of a key")
+        raise ValueError("it is a public key")
     return path
 
 

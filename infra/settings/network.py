@@ -72,17 +72,17 @@ class Firewall:
                 raise Refusal(key, source, why, set_command(key, OWN_ADDRESS))
             for other in sources[:index]:
                 if source.overlaps(other):
-                    why = f"it overlaps {other}, which is let in too; valid: ranges that are apart"
+                    why = f"it overlaps {other}, which is listed as well; valid: disjoint ranges"
                     raise Refusal(key, source, why, rm_command(key))
 
     def _fault(self, source: IPv4Network, cidr: IPv4Network) -> str:
         if source.prefixlen < WIDEST_SOURCE:
-            everybody = EVERYBODY if source.prefixlen == 0 else "that is too much of the internet"
+            everybody = EVERYBODY if source.prefixlen == 0 else "that range is too wide"
             return f"{everybody}; valid: /{WIDEST_SOURCE} to /32{self.otherwise}"
         if source.overlaps(cidr):
             return f"it overlaps {cidr}, {self.network}'s own range (cidr); valid: public addresses of yours"
         if any(source.overlaps(private) for private in PRIVATE):
             return (
-                f"that is a private range, which {self.cloud} never sees; valid: your public address as a /32"
+                f"it is a private range, which {self.cloud} never sees; valid: your public address as a /32"
             )
         return ""

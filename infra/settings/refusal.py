@@ -13,13 +13,13 @@ from infra.settings.commands import path, rm_command
 from infra.settings.section import Section, keys, setting
 from infra.tags import PROJECT
 
-NO_SUCH_KEY: Final = "there is no such key"
+UNKNOWN_KEY: Final = "unknown key"
 _OWN_WORDS: Final = {
-    "extra_forbidden": NO_SUCH_KEY,
-    "tuple_type": "a list is wanted",
-    "model_type": "a mapping is wanted",
+    "extra_forbidden": UNKNOWN_KEY,
+    "tuple_type": "it must be a list",
+    "model_type": "it must be a mapping",
     "missing": "it is required",
-    "bool_parsing": "true or false is wanted",
+    "bool_parsing": "it must be true or false",
 }
 
 
@@ -44,7 +44,7 @@ def one_line(error: ValidationError, section: type[Section], stack: str) -> Conf
         return _error(f"{refusal.key} = {refusal.given}", refusal.why, refusal.command, stack)
     loc, kind = first["loc"], first["type"]
     if kind == "extra_forbidden" and len(loc) == 1:
-        why = f"{NO_SUCH_KEY}; there are: {', '.join(keys(section))}"
+        why = f"{UNKNOWN_KEY}; valid keys: {', '.join(keys(section))}"
         command = f"pulumi config rm {shlex.quote(str(loc[0]))} --stack {stack}"
         return ConfigError(f"{PROJECT}:{loc[0]}", why, f"Run `{command}`.")
     wrong = setting(section, loc)

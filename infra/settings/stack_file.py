@@ -30,7 +30,9 @@ def project(start: Path | None = None) -> Path:
     for folder in (here, *here.parents):
         if (folder / "Pulumi.yaml").is_file():
             return folder
-    raise StackError(str(here), "neither here nor above is a Pulumi.yaml", "Go to the project's folder.")
+    raise StackError(
+        str(here), "there is no Pulumi.yaml in this folder or above", "Go to the project's folder."
+    )
 
 
 def read(stack: str, start: Path | None = None) -> dict[str, Any]:
@@ -83,4 +85,4 @@ def write(stack: str, values: Mapping[str, str], start: Path | None = None) -> N
         ) from error
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()[-1]
-        raise StackError(f"Pulumi.{stack}.yaml", f"pulumi does not write it: {last}", f"Run `{shown}`.")
+        raise StackError(f"Pulumi.{stack}.yaml", f"pulumi cannot write it: {last}", f"Run `{shown}`.")

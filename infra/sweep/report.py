@@ -33,7 +33,7 @@ class Found:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is left and everything was searched."""
+        """True if nothing is left and everything was searched."""
         return not self.leaks and not self.unsearched
 
 
@@ -80,7 +80,7 @@ def _lines(found: Found) -> Iterator[str]:
         yield f"not searched: {region}: {', '.join(kinds)}: {why}"
     tag = f"{PROJECT_TAG}={PROJECT}" + (f", {STACK_TAG}={found.stack}" if found.stack else "")
     if found.leaks:
-        yield f"{len(found.leaks)} left ({tag}), {total(found.leaks)}. To remove them, in this order:"
+        yield f"{len(found.leaks)} left ({tag}), {total(found.leaks)}. To delete them, in this order:"
         yield from commands(found.leaks, found.first)
     elif found.unsearched:
         yield f"Nothing was found ({tag}), but not everything was searched."

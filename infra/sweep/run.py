@@ -28,7 +28,7 @@ def sweep(
     another was searched; any other error does.
 
     Raises:
-        ConfigError: no cloud could be asked, or not the only one that applies.
+        ConfigError: no cloud could be searched, or not the only one that applies.
         ServiceDown: the only cloud that applies does not answer.
     """
     chosen = meant(root, stack, regions)
@@ -46,13 +46,13 @@ def sweep(
             clean.append(search(provider))
         except NoCredentials as error:
             closed[provider.title] = error.why
-            print_line(console, f"not asked: {provider.title}: {error.why}")
+            print_line(console, f"skipped: {provider.title}: {error.why}")
         except CaffeSparkError as error:
             clean.append(False)
             print_line(console, f"not searched: {provider.title}: {error}")
     if not clean:
         why = "; ".join(f"{name}: {said}" for name, said in closed.items())
-        raise ConfigError("no cloud could be asked", why, "Run `aws configure`, or `az login`.")
+        raise ConfigError("no cloud could be searched", why, "Run `aws configure`, or `az login`.")
     return all(clean)
 
 
@@ -82,5 +82,5 @@ def _installed(provider: Provider) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        why = f"its packages are not installed here ({error.name})"
+        why = f"its SDK is not installed ({error.name})"
         raise NoCredentials(provider.title, why, f"Run `pip install -e '.[{provider.name}]'`.") from error

@@ -73,15 +73,15 @@ def test_the_smallest_subnet_that_fits_is_taken() -> None:
                 "s3": '{"endpoint": "http://x:1", "bucket": "abc", "accessKey": "k"}',
                 "s3SecretKey": "k",
             },
-            ("blobs", "there is s3 as well", "config rm s3"),
+            ("blobs", "s3 is set as well", "config rm s3"),
         ),
         ({"workers": "0"}, ("workers = '0'", "greater than or equal to 1", "config set workers 2")),
         ({"workers": "many"}, ("workers = 'many'", "integer")),
         ({"workers": "201"}, ("workers = '201'", "200")),
         ({"vcpu": "0"}, ("vcpu = '0'", "config set vcpu 2")),
         ({"memoryMb": "1024"}, ("memoryMb = '1024'", "2048", "config set memoryMb 3072")),
-        ({"memory": "4096"}, ("memory: there is no such key", "memoryMb", "config rm memory ")),
-        ({"memory_mb": "4096"}, ("memory_mb: there is no such key", "config rm memory_mb")),
+        ({"memory": "4096"}, ("memory: unknown key", "memoryMb", "config rm memory ")),
+        ({"memory_mb": "4096"}, ("memory_mb: unknown key", "config rm memory_mb")),
         ({"subnet": "here"}, ("subnet = 'here'", "IPv4", "10.89.77.0/24")),
         ({"subnet": "10.89.77.1/24"}, ("subnet = '10.89.77.1/24'", "IPv4")),
         ({"subnet": "8.8.8.0/24"}, ("8.8.8.0/24 is not a private network",)),
@@ -89,11 +89,11 @@ def test_the_smallest_subnet_that_fits_is_taken() -> None:
         ({"subnet": "10.1.2.0/30"}, ("room for 0 workers",)),
         ({"engine": "lxc"}, ("engine = 'lxc'", "'auto', 'podman' or 'docker'")),
         ({"provider": "gcp"}, ("provider = 'gcp'", "config set provider local")),
-        ({"provider": "azur"}, ("'azur'", "none of that name", "local, aws and azure", "provider local")),
+        ({"provider": "azur"}, ("'azur'", "unknown provider", "local, aws and azure", "provider local")),
         ({"image": "debian"}, ("image = 'debian'", "image.source mmdebstrap")),
         ({"image": '{"source": "iso"}'}, ("'iso'", "mmdebstrap", "registry")),
         ({"image": '{"source": "registry"}'}, ("image.ref", "required")),
-        ({"image": '{"source": "mmdebstrap", "suit": "bookworm"}'}, ("image.suit", "no such key", "suite")),
+        ({"image": '{"source": "mmdebstrap", "suit": "bookworm"}'}, ("image.suit", "unknown key", "suite")),
         ({"image": '{"source": "mmdebstrap", "suite": "Book worm"}'}, ("image.suite = 'Book worm'",)),
     ],
 )
@@ -158,15 +158,15 @@ def test_a_stack_file_that_says_nothing_has_the_defaults(file: Path, text: str) 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("config: [provider]\n", ("`config` is no mapping", "$EDITOR")),
-        ("provider\n", ("`config` is no mapping", "$EDITOR")),
-        ("config: {a: b\n", ("it is no YAML", "line 2", "$EDITOR")),
+        ("config: [provider]\n", ("`config` is not a mapping", "$EDITOR")),
+        ("provider\n", ("`config` is not a mapping", "$EDITOR")),
+        ("config: {a: b\n", ("it is not valid YAML", "line 2", "$EDITOR")),
         (
             "config:\n  caffe-spark:workers: {secure: v1:abc}\n",
             ("workers = '[secret]'", "config set workers 2"),
         ),
         ("config:\n  caffe-spark:workers: 0\n", ("workers = '0'", "config set workers 2 --stack dev")),
-        ("config:\n  wrokers: 2\n", ("caffe-spark:wrokers: there is no such key", "config rm wrokers")),
+        ("config:\n  wrokers: 2\n", ("caffe-spark:wrokers: unknown key", "config rm wrokers")),
     ],
 )
 def test_a_stack_file_with_a_mistake_is_one_line(file: Path, text: str, words: tuple[str, ...]) -> None:
@@ -203,5 +203,5 @@ def test_where_there_are_no_stack_files_this_is_not_the_projects_folder(file: Pa
 
 
 def test_a_provider_that_is_a_list_is_refused_like_any_other() -> None:
-    with pytest.raises(ConfigError, match="none of that name"):
+    with pytest.raises(ConfigError, match="unknown provider"):
         load({"caffe-spark:provider": '["aws"]'}, "dev")

@@ -101,7 +101,7 @@ def test_the_stack_says_what_to_type_next_and_what_will_stay(program: LocalProgr
     ("config", "words"),
     [
         ({"workers": "0"}, ("workers = '0'", "pulumi config set workers 2 --stack test")),
-        ({"wrokers": "2"}, ("wrokers", "no such key", "pulumi config rm wrokers --stack test")),
+        ({"wrokers": "2"}, ("wrokers", "unknown key", "pulumi config rm wrokers --stack test")),
         ({"provider": "gcp"}, ("gcp", "only the providers local, aws and azure")),
         ({"engine": "docker"}, ("docker is not installed", "podman is", "config set engine podman")),
         ({"vcpu": "4096"}, ("vcpu: 4096", "this machine has", "config set vcpu")),

@@ -78,7 +78,7 @@ def egress_text(config: AwsConfig, prices: Prices) -> str:
             "a NAT gateway with its address" if egress == "nat" else f"{len(ENDPOINTS)} interface endpoints"
         )
         texts.append(f"{egress}: {kind}, {usd(month)} USD a month{through}")
-    return f"{texts[0]} (instead of it {texts[1]})"
+    return f"{texts[0]} (or {texts[1]})"
 
 
 class _Parts(Parts):
@@ -110,7 +110,7 @@ class _Parts(Parts):
             ranges.append((min(low, cap), min(high, cap)))
         notes = []
         if unknown:
-            notes.append(f"no spot price of {', '.join(unknown)}: its limit taken")
+            notes.append(f"no spot price of {', '.join(unknown)}: on-demand price used")
         if dear:
             notes.append(f"maxPrice {config.max_price} excludes {', '.join(dear)}")
         if not ranges and not dear:

@@ -18,7 +18,7 @@ VARIABLE: Final = "CAFFE_SPARK_PRICES"
 
 def _in_order(spot: tuple[Decimal, Decimal]) -> tuple[Decimal, Decimal]:
     if spot[0] > spot[1]:
-        raise ValueError("the lowest price comes first, the highest second")
+        raise ValueError("the lowest price must come first")
     return spot
 
 

@@ -26,7 +26,7 @@ def identity(home: Home) -> Finding:
     """
     with aws.translate_errors("asking who this is"):
         caller = home.sts.get_caller_identity()
-    return Finding(IDENTITY, "holds", f"account {caller['Account']}, {caller['Arn']}")
+    return Finding(IDENTITY, "passed", f"account {caller['Account']}, {caller['Arn']}")
 
 
 def region(home: Home, name: str) -> Finding:
@@ -41,9 +41,9 @@ def region(home: Home, name: str) -> Finding:
         found = home.ec2.describe_regions(RegionNames=[name], AllRegions=True)["Regions"]
     status = found[0].get("OptInStatus", "") if found else "unknown"
     if status in ("opted-in", "opt-in-not-required"):
-        return Finding(REGION, "holds", f"{name} is enabled")
+        return Finding(REGION, "passed", f"{name} is enabled")
     raise NotEnabled(
         f"region: {name}",
         f"{name} is {status} in this account",
-        f"Run `aws account enable-region --region-name {name}` and wait some minutes; or take another one.",
+        f"Run `aws account enable-region --region-name {name}` and wait some minutes; or use another one.",
     )

@@ -91,18 +91,18 @@ def _zones(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
         if states.get(name) != "available":
             usable = [zone for zone, state in states.items() if state == "available"]
             spare = next((zone for zone in usable if zone not in config.zones), None)
-            mend = (
+            fix = (
                 f"pulumi config set --path 'zones[{place}]' {spare}"
                 if spare
                 else f"pulumi config rm --path 'zones[{place}]'"
             )
             return Finding(
                 ZONES,
-                "fails",
+                "failed",
                 f"{name} is {states.get(name, 'unknown to this account')}; available: {', '.join(usable)}",
-                f"Run `{mend} --stack {stack}`.",
+                f"Run `{fix} --stack {stack}`.",
             )
-    return Finding(ZONES, "holds", f"{', '.join(config.zones)} available")
+    return Finding(ZONES, "passed", f"{', '.join(config.zones)} available")
 
 
 def _types(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
@@ -112,7 +112,7 @@ def _types(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
     if first not in found[config.head_type]:
         return Finding(
             TYPES,
-            "fails",
+            "failed",
             f"{first}, where the head is, does not offer {config.head_type} (headType)",
             f"Run `pulumi config set headType TYPE --stack {stack}`, or name another zone first.",
         )
@@ -120,7 +120,7 @@ def _types(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
         if not found[name]:
             return Finding(
                 TYPES,
-                "fails",
+                "failed",
                 f"none of {', '.join(config.zones)} offers {name} (instanceTypes)",
                 f"Run `pulumi config rm --path 'instanceTypes[{place}]' --stack {stack}`.",
             )
@@ -128,11 +128,11 @@ def _types(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
         if not any(zone in found[name] for name in config.instance_types):
             return Finding(
                 TYPES,
-                "fails",
+                "failed",
                 f"{zone} offers none of {', '.join(config.instance_types)} (instanceTypes)",
                 f"Run `pulumi config rm --path 'zones[{place}]' --stack {stack}`.",
             )
-    return Finding(TYPES, "holds", f"offered: {_where(found, config.zones)}")
+    return Finding(TYPES, "passed", f"offered: {_where(found, config.zones)}")
 
 
 def _where(found: Mapping[str, Sequence[str]], zones: Sequence[str]) -> str:
@@ -146,7 +146,7 @@ def _where(found: Mapping[str, Sequence[str]], zones: Sequence[str]) -> str:
 def _by_table(name: str, config: AwsConfig) -> Finding:
     """Return a finding from the table, against which the configuration has been validated."""
     said = ", ".join(config.zones if name == ZONES else (config.head_type, *config.instance_types))
-    return Finding(name, "holds", f"{said}: by the table of {table().date}, AWS was not asked")
+    return Finding(name, "passed", f"{said}: by the table of {table().date}, without asking AWS")
 
 
 def _prices(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
@@ -154,28 +154,28 @@ def _prices(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
     if not found:
         return Finding(
             PRICES,
-            "fails",
+            "failed",
             f"{', '.join(config.zones)} have no spot market for {', '.join(config.instance_types)}",
-            f"Run `pulumi config set onDemandPercentage 100 --stack {stack}`, or take other types.",
+            f"Run `pulumi config set onDemandPercentage 100 --stack {stack}`, or use other types.",
         )
     cheapest = sorted(found, key=lambda name: found[name])
     said = ", ".join(f"{name} {_usd(found[name][0])}" for name in cheapest)
     cap = config.max_price
     if cap is None:
-        return Finding(PRICES, "holds", f"from, in USD/h: {said}; without maxPrice")
+        return Finding(PRICES, "passed", f"from, in USD/h: {said}; without maxPrice")
     dear = [name for name in cheapest if found[name][0] > cap]
     if len(dear) == len(cheapest):
         price, zone = found[cheapest[0]]
         return Finding(
             PRICES,
-            "fails",
+            "failed",
             f"no worker could start: maxPrice is {cap}, and the cheapest, {cheapest[0]}, "
             f"costs {_usd(price)} ({zone})",
             f"Run `pulumi config set maxPrice {_usd(price * Decimal('1.2'))} --stack {stack}`, "
             f"or `pulumi config rm maxPrice --stack {stack}`.",
         )
-    above = f"; too dear for maxPrice {cap}: {', '.join(dear)}" if dear else f"; all below maxPrice {cap}"
-    return Finding(PRICES, "holds", f"from, in USD/h: {said}{above}")
+    above = f"; above maxPrice {cap}: {', '.join(dear)}" if dear else f"; all below maxPrice {cap}"
+    return Finding(PRICES, "passed", f"from, in USD/h: {said}{above}")
 
 
 def _usd(price: Decimal) -> str:

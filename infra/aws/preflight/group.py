@@ -26,14 +26,14 @@ def _group(cloud: Cloud, stack: str) -> Finding:
         found = cloud.autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
     groups = found["AutoScalingGroups"]
     if not groups:
-        return Finding(NAME, "holds", f"the name {name} is free")
+        return Finding(NAME, "passed", f"the name {name} is free")
     has = {tag["Key"]: tag.get("Value", "") for tag in groups[0].get("Tags", []) if "Key" in tag}
     if tags.is_ours(has, tags.cloud_tags(stack)):
-        return Finding(NAME, "holds", f"{name} is this stack's")
+        return Finding(NAME, "passed", f"{name} is this stack's")
     whose = ", ".join(f"{key}={value}" for key, value in sorted(has.items())) or "it has no tags"
     return Finding(
         NAME,
-        "fails",
+        "failed",
         f"{cloud.region} has a group {name} that is not this stack's ({whose})",
-        f"Take another name: `cp Pulumi.{stack}.yaml Pulumi.NAME.yaml`, then `pulumi stack init NAME`.",
+        f"Use another name: `cp Pulumi.{stack}.yaml Pulumi.NAME.yaml`, then `pulumi stack init NAME`.",
     )

@@ -92,8 +92,8 @@ def _find(cloud: Cloud, config: AwsConfig, role: Role, stack: str) -> Image:
     image = pinned or _newest(cloud, config.ami_parameter(role), role, stack)
     missing = ConfigError(
         image,
-        f"{image} is not in {cloud.region}; ids of images differ from region to region",
-        f"Run `pulumi config rm {KEYS[role]} --stack {stack}`: the next `pulumi up` takes the newest one.",
+        f"{image} is not in {cloud.region}; image ids differ between regions",
+        f"Run `pulumi config rm {KEYS[role]} --stack {stack}`: the next `pulumi up` uses the newest one.",
     )
     with aws.translate_errors(f"looking for image {image}"):
         try:
@@ -127,7 +127,7 @@ def _newest(cloud: Cloud, parameter: str, role: Role, stack: str) -> str:
                 raise
             raise ConfigError(
                 parameter,
-                f"{cloud.region} has no parameter {parameter}, which would name the newest image",
+                f"{cloud.region} has no parameter {parameter}, which has the newest image",
                 f"Name one: `pulumi config set {KEYS[role]} ami-… --stack {stack}`.",
             ) from error
 
@@ -136,41 +136,41 @@ def _judge(role: Role, image: Image, other: Image | None, config: AwsConfig, sta
     """Return the finding of an image that exists. Pure."""
     wrong = next(_wrong(role, image, other, config, stack), None)
     if wrong:
-        return Finding(title(role), "fails", *wrong)
+        return Finding(title(role), "failed", *wrong)
     unsaid = []
     if not image.distribution:
         unsaid.append(f"is {config.distribution}")
     if role == "worker" and config.gpus and "nvidia" not in image.name.lower():
         unsaid.append("has NVIDIA's driver")
     if unsaid:
-        detail = f"{image}: its name does not say that it {' and '.join(unsaid)}; make sure of it"
+        detail = f"{image}: its name does not say that it {' and '.join(unsaid)}; check that it does"
         return Finding(title(role), "note", detail)
-    return Finding(title(role), "holds", f"{image}{', pinned' if image.pinned else ', the newest'}")
+    return Finding(title(role), "passed", f"{image}{', pinned' if image.pinned else ', the newest'}")
 
 
 def _wrong(
     role: Role, image: Image, other: Image | None, config: AwsConfig, stack: str
 ) -> Iterator[tuple[str, str]]:
     """Yield each problem of the image with its fix."""
-    mend = (
-        f"Run `pulumi config rm {KEYS[role]} --stack {stack}`: the next `pulumi up` takes the newest one."
+    fix = (
+        f"Run `pulumi config rm {KEYS[role]} --stack {stack}`: the next `pulumi up` uses the newest one."
         if image.pinned
         else f"Name another: `pulumi config set {KEYS[role]} ami-… --stack {stack}`."
     )
     wanted, root = config.distribution, ROOT_DEVICES[config.distribution]
     if image.state != "available":
-        yield f"{image} is {image.state or 'not available'}", mend
+        yield f"{image} is {image.state or 'not available'}", fix
     if image.arch != ARCH:
-        yield f"{image} is {image.arch}, and head and workers are {ARCH}", mend
+        yield f"{image} is {image.arch}, and head and workers are {ARCH}", fix
     if image.distribution not in ("", wanted):
         beside = (
             f", and that of {_WORDS[_OTHER[role]]} is {other.distribution}: {other}"
             if other and other.distribution
             else ""
         )
-        yield f"{image} is {image.distribution}; distribution is {wanted}{beside}", mend
+        yield f"{image} is {image.distribution}; distribution is {wanted}{beside}", fix
     if image.root_device != root:
-        yield f"{image} boots from {image.root_device}, and images of {wanted} boot from {root}", mend
+        yield f"{image} boots from {image.root_device}, and images of {wanted} boot from {root}", fix
     setting, volume = (
         ("headVolumeGb", config.head_volume_gb)
         if role == "head"

@@ -47,26 +47,26 @@ def _pair(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
         ours = public_half(path, stack, WITHOUT)
     except ConfigError:
         # The check of the file reports what is wrong with it.
-        return Finding(PAIR, "holds", f"{name} is in {cloud.region}")
+        return Finding(PAIR, "passed", f"{name} is in {cloud.region}")
     theirs = found.get("PublicKey", "")
     if theirs and theirs.split()[:2] != ours.split()[:2]:
         return Finding(
             PAIR,
-            "fails",
+            "failed",
             f"{path} is not the private key of {name} in {cloud.region}",
             f"Run `pulumi config set privateKeyFile PATH --stack {stack}`.",
         )
-    return Finding(PAIR, "holds", f"{name} is in {cloud.region}, and {path} is its private key")
+    return Finding(PAIR, "passed", f"{name} is in {cloud.region}, and {path} is its private key")
 
 
 def _not_there(cloud: Cloud, name: str, stack: str) -> Finding:
     there = sorted(pair.get("KeyName", "") for pair in cloud.ec2.describe_key_pairs()["KeyPairs"])
     more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
-    listed = f"those there: {', '.join(there[:SHOWN])}{more}" if there else "it has none"
+    listed = f"existing ones: {', '.join(there[:SHOWN])}{more}" if there else "it has none"
     return Finding(
         PAIR,
-        "fails",
-        f"{name} is not in {cloud.region}, and a pair belongs to one region; {listed}",
-        f"Run `pulumi config set keyPair NAME --stack {stack}`, or have a key made with the stack: "
+        "failed",
+        f"{name} is not in {cloud.region}, and key pairs are regional; {listed}",
+        f"Run `pulumi config set keyPair NAME --stack {stack}`, or let the stack generate a key: "
         f"`{WITHOUT} --stack {stack}`.",
     )

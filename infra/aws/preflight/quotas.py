@@ -125,7 +125,7 @@ def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
     """Check that the demand fits into the granted quota. Pure."""
     need = f"{demand.vcpus} vCPUs needed ({demand.words}), {value} granted"
     if demand.vcpus <= value:
-        return Finding(_title(demand.quota), "holds", need)
+        return Finding(_title(demand.quota), "passed", need)
     fix = f"Run `{demand.quota.increase(config.region, demand.vcpus)}` and wait for AWS's answer"
     fitting = max(value - demand.head, 0) // demand.largest.vcpus
     if demand.workers and fitting:
@@ -133,8 +133,8 @@ def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
         fewer = f"--plaintext maxWorkers={fitting}"
         if fitting < config.workers:
             fewer += f" --plaintext workers={fitting}"
-        fix += f", or take fewer: `pulumi config set-all {fewer} --stack {stack}`"
-    return Finding(_title(demand.quota), "fails", need, f"{fix}.")
+        fix += f", or use fewer workers: `pulumi config set-all {fewer} --stack {stack}`"
+    return Finding(_title(demand.quota), "failed", need, f"{fix}.")
 
 
 def _one_more(
@@ -148,12 +148,12 @@ def _one_more(
     value = granted(cloud, quota)
     detail = f"{theirs} beside this stack's, of {value}"
     if theirs < value:
-        return Finding(_title(quota), "holds", detail)
+        return Finding(_title(quota), "passed", detail)
     return Finding(
         _title(quota),
-        "fails",
-        f"{detail}: none is left for it",
-        f"Run `{quota.increase(cloud.region, theirs + 1)}`, or delete one that nobody uses.",
+        "failed",
+        f"{detail}: none is left",
+        f"Run `{quota.increase(cloud.region, theirs + 1)}`, or delete an unused one.",
     )
 
 

@@ -53,7 +53,7 @@ def _who(region: str) -> Introduced[Cloud]:
         home = Home.of(session)
         first = [account.identity(home)]
     except (ConfigError, aws.Offline) as error:
-        why = "AWS cannot be reached" if isinstance(error, aws.Offline) else "there are no valid credentials"
+        why = "AWS cannot be reached" if isinstance(error, aws.Offline) else "no valid credentials"
         said = [failure(account.IDENTITY, error), Finding(account.REGION, "skipped", why)]
         return Introduced(said, None, why)
     except CaffeSparkError as error:

@@ -44,14 +44,14 @@ def _for_sessions(
     name: str, command: str, minimum: tuple[int, int, int], stack: str, env: Mapping[str, str]
 ) -> Finding:
     """Check a tool for SSH through Session Manager, which is not needed with adminCidrs."""
-    mend = (
-        f"Install it ({_INSTALL[name]}), or open the head's port 22 to yourself: `pulumi config set --path "
+    fix = (
+        f"Install it ({_INSTALL[name]}), or allow SSH from your own address: `pulumi config set --path "
         f"'adminCidrs[0]' {OWN_ADDRESS} --stack {stack}`."
     )
-    said = ask([command, "--version"], mend, env)
+    said = ask([command, "--version"], fix, env)
     found = _VERSION.search(said)
     version = tuple(map(int, found.groups())) if found else minimum
     if version < minimum:
         wanted = ".".join(map(str, minimum))
-        return Finding(name, "fails", f"{found[0] if found else said}: SSH takes {wanted} or later", mend)
-    return Finding(name, "holds", found[0] if found else said)
+        return Finding(name, "failed", f"{found[0] if found else said}: SSH requires {wanted} or later", fix)
+    return Finding(name, "passed", found[0] if found else said)

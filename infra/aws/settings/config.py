@@ -44,7 +44,7 @@ def _price(value: object) -> object:
     """Validate a plain number; Decimal also accepts `1e3`, `NaN` and ` 1`. Callers without an engine pass
     floats."""
     if not _PRICE.fullmatch(str(value)):
-        raise ValueError("a price is a plain number, in USD for an hour")
+        raise ValueError("it must be a plain number, in USD per hour")
     return str(value)
 
 
@@ -54,7 +54,7 @@ Price = Annotated[Decimal, BeforeValidator(_price), Field(gt=0)]
 Ami = Annotated[str, Field(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
 KeyPair = Annotated[str, Field(max_length=MAX_KEY_PAIR)]
 Source = Annotated[
-    IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="the stack's VPC speaks IPv4 only"))
+    IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="the stack's VPC supports IPv4 only"))
 ]
 
 
@@ -117,9 +117,7 @@ class AwsConfig(StackSettings):
     # Storage and access
     force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False
     """Delete the bucket with the stack even if it is not empty."""
-    key_pair: Annotated[KeyPair | None, Unset, Hint("NAME", "the name of a key pair that the region has")] = (
-        None
-    )
+    key_pair: Annotated[KeyPair | None, Unset, Hint("NAME", "the name of a key pair in the region")] = None
     """Name of an existing key pair in the region; without it, the stack generates a key."""
     private_key_file: Annotated[
         PrivateKeyFile | None,

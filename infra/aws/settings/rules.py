@@ -27,8 +27,8 @@ FIREWALL: Final = Firewall(
     cloud="AWS",
     network="the VPC",
     max_ranges=MAX_SOURCES,
-    limit="a security group takes no more than 60 rules",
-    otherwise=", or none at all: SSH then goes through SSM",
+    limit="a security group allows 60 rules at most",
+    otherwise=", or none: SSH then goes through Session Manager",
 )
 
 
@@ -48,12 +48,12 @@ def _zones(config: AwsConfig) -> None:
     zones = regions.table().regions[config.region].zones
     if not config.zones:
         raise Refusal(
-            "zones", "[]", f"there is none; valid: {listed(zones)}", set_command("zones[0]", zones[0])
+            "zones", "[]", f"it is empty; valid: {listed(zones)}", set_command("zones[0]", zones[0])
         )
     for place, zone in enumerate(config.zones):
         if zone not in zones:
             spare = [valid for valid in zones if valid not in config.zones] or zones
-            why = f"{config.region} has no such zone with any of the table's types; valid: {listed(zones)}"
+            why = f"{config.region} has no such zone with the table's types; valid: {listed(zones)}"
             raise Refusal(f"zones[{place}]", zone, why, set_command(f"zones[{place}]", spare[0]))
     _no_twins("zones", config.zones)
 
@@ -62,7 +62,7 @@ def _instance_types(config: AwsConfig) -> None:
     region = regions.table().regions[config.region]
     valid = _offered(region, config.zones)
     if not config.instance_types:
-        why = f"there is none; valid: {listed(valid)}"
+        why = f"it is empty; valid: {listed(valid)}"
         raise Refusal("instanceTypes", "[]", why, set_command("instanceTypes[0]", valid[-1]))
     _no_twins("instanceTypes", config.instance_types)
     # For the default list, `--path` creates a list with one entry.
@@ -73,7 +73,7 @@ def _instance_types(config: AwsConfig) -> None:
         if kind is not None and kind.arch != ARCH:
             why = f"it is {kind.arch}, and the images and the head are {ARCH}"
         elif not region.offerings.get(name):
-            unknown = "; the table of types has none of that name" if kind is None else ""
+            unknown = "; it is not in the table of types" if kind is None else ""
             why = f"{region.name} does not offer it{unknown}"
         elif not region.offered(name, config.zones):
             why = f"it is offered in {listed(region.offerings[name])}, not in {listed(config.zones)} (zones)"
@@ -86,7 +86,7 @@ def _instance_types(config: AwsConfig) -> None:
     plain = [kind.name for kind in config.types if not kind.gpus]
     if gpu and plain:
         why = (
-            f"{listed(gpu)} have GPUs and {listed(plain)} have none, and one Caffe runs on all of them; "
+            f"{listed(gpu)} have GPUs and {listed(plain)} have none, but all workers run one build of Caffe; "
             "valid: all with GPUs, or all without"
         )
         fewer = min(plain, gpu, key=len)
@@ -102,8 +102,8 @@ def _every_zone_is_of_use(config: AwsConfig) -> None:
         if not any(region.offered(name, [zone]) for name in config.instance_types):
             useful = [z for z in region.zones if any(region.offered(t, [z]) for t in config.instance_types)]
             why = (
-                f"it offers none of {listed(config.instance_types)} (instanceTypes), and workers that are "
-                f"tried there fail; valid: {listed(useful)}"
+                f"it offers none of {listed(config.instance_types)} (instanceTypes), and launches "
+                f"there would fail; valid: {listed(useful)}"
             )
             raise Refusal(f"zones[{place}]", zone, why, rm_command(f"zones[{place}]"))
 
@@ -116,9 +116,9 @@ def _head_type(config: AwsConfig) -> None:
         return
     kind = types.get(config.head_type)
     if kind is None:
-        why = "the table of types has none of that name"
+        why = "it is not in the table of types"
     elif kind.gpus:
-        why = f"it has {kind.gpus} {kind.gpu}, which a head, that compiles and coordinates, leaves idle"
+        why = f"it has {kind.gpus} {kind.gpu}, which the head does not use"
     elif kind.arch != ARCH:
         why = f"it is {kind.arch}, and the images and the workers are {ARCH}"
     else:
@@ -143,7 +143,7 @@ def _distribution(config: AwsConfig) -> None:
     if config.distribution in WITHOUT_AGENT and not config.admin_cidrs:
         others = [name for name in regions.table().users if name not in WITHOUT_AGENT]
         why = (
-            "its images bring no SSM agent, and without adminCidrs Session Manager is the only way in; "
+            "its images have no SSM agent, and without adminCidrs SSH needs Session Manager; "
             f"valid: {listed(others)}, or adminCidrs"
         )
         raise Refusal("distribution", config.distribution, why, set_command("distribution", others[0]))
@@ -173,10 +173,10 @@ def _counts(config: AwsConfig) -> None:
 def _keys(config: AwsConfig) -> None:
     name, file = config.key_pair, config.private_key_file
     if name and not file:
-        why = "the private key of that pair is needed; valid: both keyPair and privateKeyFile, or neither"
+        why = "privateKeyFile is missing; valid: both keyPair and privateKeyFile, or neither"
         raise Refusal("keyPair", name, why, set_command("privateKeyFile", "~/.ssh/KEY.pem"))
     if file and not name:
-        why = f"which key pair of {config.region} is it? valid: both keyPair and privateKeyFile, or neither"
+        why = f"keyPair of {config.region} is missing; valid: both keyPair and privateKeyFile, or neither"
         raise Refusal("privateKeyFile", file, why, set_command("keyPair", "NAME"))
 
 
@@ -203,5 +203,5 @@ def _no_twins(key: str, values: Sequence[str]) -> None:
     for place, value in enumerate(values):
         if value in values[:place]:
             path = f"{key}[{place}]"
-            why = f"it is {key}[{values.index(value)}] already; valid: each one once"
+            why = f"it is {key}[{values.index(value)}] already; valid: no duplicates"
             raise Refusal(path, value, why, rm_command(path))

@@ -88,7 +88,7 @@ def _regions(
     for name in wanted:
         if name not in enabled:
             raise ConfigError(
-                f"region {name!r}", f"AWS has {', '.join(sorted(enabled))}", "Name one of these, or none."
+                f"region {name!r}", f"AWS has {', '.join(sorted(enabled))}", "Use one of these, or none."
             )
     named = list(dict.fromkeys(wanted))
     off = [

@@ -16,7 +16,9 @@ from infra.cost.bill import Bill
 def show(console: Console, config: AzureConfig, prices: Prices, *, results: Path | None = None) -> Bill:
     """Print the bill, the cost of a day, and the cost of a job."""
     bill = hourly(config, prices)
-    remarks = [("a day", f"{daily(bill)}; {PAUSE}")] if config.part == "cluster" else []
+    remarks = [("remain", f"{daily(bill)}; {PAUSE}")] if config.part == "cluster" else []
     if bill.missing:
-        remarks.append(("missing", "`fab cost --refresh` asks Azure's public price list; no login is needed"))
+        remarks.append(
+            ("missing", "`fab cost --refresh` queries Azure's public price list; no login is needed")
+        )
     return estimate.show(console, bill, remarks, results=results)

@@ -62,4 +62,4 @@ def _notes(config: AzureConfig, here: RegionPrices) -> Iterator[str]:
     if config.private_link and services.endpoint_gb is not None:
         yield f"through the private endpoints: {services.endpoint_gb} USD per GB"
     if config.log_analytics and services.logs_gb is not None:
-        yield f"Log Analytics: {services.logs_gb} USD per GB that is written"
+        yield f"Log Analytics: {services.logs_gb} USD per GB ingested"

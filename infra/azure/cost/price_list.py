@@ -142,7 +142,7 @@ def _translate_errors() -> Iterator[None]:
         except HttpResponseError as error:
             if error.status_code not in (azure.UNAUTHORIZED, azure.FORBIDDEN, azure.NOT_FOUND):
                 raise
-            why = f"the list is not given out here: {azure.words_of(error)} ({error.status_code})"
+            why = f"the list refuses to answer: {azure.words_of(error)} ({error.status_code})"
             raise ServiceDown(f"Azure ({doing})", why, WITHOUT) from error
 
 
@@ -178,4 +178,4 @@ def _items(
             break
         request = HttpRequest("GET", following)
     given = f"Azure's price list ({service})"
-    raise ServiceDown(given, "it does not end, or goes on elsewhere", WITHOUT)
+    raise ServiceDown(given, "its pages do not end, or continue on another host", WITHOUT)

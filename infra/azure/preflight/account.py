@@ -30,10 +30,10 @@ def login(found: Document) -> Finding:
     if not in_use(found):
         raise NotUsable(
             f"subscription {number}",
-            f"subscription {name} ({number}) is {found['state']}: nothing can be made in it",
-            "Look at it in the portal (Subscriptions), or take another one.",
+            f"subscription {name} ({number}) is {found['state']}: nothing can be created in it",
+            "Look at it in the portal (Subscriptions), or use another one.",
         )
-    return Finding(LOGIN, "holds", f"subscription {name} ({number}), tenant {found.get('tenantId', '?')}")
+    return Finding(LOGIN, "passed", f"subscription {name} ({number}), tenant {found.get('tenantId', '?')}")
 
 
 def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
@@ -84,11 +84,11 @@ def _rights(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
         found = list(cloud.arm.every(f"{scope}/providers/Microsoft.Authorization/permissions", PERMISSIONS))
     missing = lacking(needed(config), found)
     if not missing:
-        gives = ", and give the cluster's identity its role" if config.by_identity else ""
-        return Finding(RIGHTS, "holds", f"this login may make everything{gives}")
+        gives = ", and assign the identity's role" if config.by_identity else ""
+        return Finding(RIGHTS, "passed", f"this login may create everything{gives}")
     return Finding(
         RIGHTS,
-        "fails",
+        "failed",
         f"this login may not {', '.join(missing)}",
         f"Let an administrator run {' and '.join(_grants(missing, scope))}.",
     )

@@ -37,35 +37,35 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
 def _group(cloud: Cloud, stack: str) -> Finding:
     name = cloud.names["group"]
     if cloud.group is None:
-        return Finding(GROUP, "holds", f"the name {name} is free")
+        return Finding(GROUP, "passed", f"the name {name} is free")
     if ours(cloud.group, stack):
-        return Finding(GROUP, "holds", f"{name} is this stack's")
+        return Finding(GROUP, "passed", f"{name} is this stack's")
     tags = cloud.group.get("tags") or {}
     whose = ", ".join(f"{key}={value}" for key, value in sorted(tags.items())) or "it has no tags"
     return Finding(
         GROUP,
-        "fails",
+        "failed",
         f"the subscription has a resource group {name} that is not this stack's ({whose})",
-        f"Take another name: `cp Pulumi.{stack}.yaml Pulumi.NAME.yaml`, then `pulumi stack init NAME`.",
+        f"Use another name: `cp Pulumi.{stack}.yaml Pulumi.NAME.yaml`, then `pulumi stack init NAME`.",
     )
 
 
 def _cluster(cloud: Cloud, stack: str) -> Finding:
     name = cloud.names["cluster"]
     if cloud.cluster is not None:
-        return Finding(CLUSTER, "holds", f"{name} is this stack's")
+        return Finding(CLUSTER, "passed", f"{name} is this stack's")
     from azure.mgmt.hdinsight.models import NameAvailabilityCheckRequestParameters
 
     with azure.translate_errors(f"asking whether the name {name} is free", stack):
         asked = NameAvailabilityCheckRequestParameters(name=name, type="clusters")
         answer = cloud.locations.check_name_availability(cloud.region, asked)
     if answer.name_available:
-        return Finding(CLUSTER, "holds", f"the name {name} is free")
-    why = " ".join((answer.message or answer.reason or "it is taken").split()).rstrip(".")
+        return Finding(CLUSTER, "passed", f"the name {name} is free")
+    why = " ".join((answer.message or answer.reason or "it is not available").split()).rstrip(".")
     return Finding(
         CLUSTER,
-        "fails",
-        f"{name}: {why}; clusters' names are the same all over the world",
+        "failed",
+        f"{name}: {why}; cluster names are globally unique",
         f"Run `pulumi config set clusterName NAME --stack {stack}`.",
     )
 
@@ -74,10 +74,10 @@ def _kept(cloud: Cloud, config: AzureConfig, name: str, stack: str) -> Finding:
     """Check another stack's storage by that stack's file; only `pulumi up` can ask the stack itself."""
     file = storage_stack.file_of(name, stack_file.project())
     if file is None:
-        said = f"{name}'s (storageStack), whose file is not here: `pulumi up` asks that stack whether it fits"
+        said = f"{name}'s (storageStack), whose file is not here: `pulumi up` checks that stack"
         return Finding(ACCOUNT, "note", said)
     storage_stack.check_file(config, stack, file, cloud.subscription)
-    return Finding(ACCOUNT, "holds", f"{name}'s (storageStack), which fits as {file.name} has it")
+    return Finding(ACCOUNT, "passed", f"{name}'s (storageStack), which fits as {file.name} has it")
 
 
 def _account(cloud: Cloud, part: str, stack: str) -> Finding:
@@ -87,15 +87,17 @@ def _account(cloud: Cloud, part: str, stack: str) -> Finding:
         body = {"name": name, "type": "Microsoft.Storage/storageAccounts"}
         answer = cloud.arm.post(path, STORAGE, body)
         if answer.get("nameAvailable"):
-            return Finding(ACCOUNT, "holds", f"the name {name} is free")
+            return Finding(ACCOUNT, "passed", f"the name {name} is free")
         own = f"{cloud.names['group_id']}/providers/Microsoft.Storage/storageAccounts/{name}"
         there = cloud.arm.find(own, STORAGE)
     if there is not None:
-        return Finding(ACCOUNT, "holds", f"{name} is this stack's")
-    why = " ".join(str(answer.get("message") or answer.get("reason") or "it is taken").split()).rstrip(".")
+        return Finding(ACCOUNT, "passed", f"{name} is this stack's")
+    why = " ".join(
+        str(answer.get("message") or answer.get("reason") or "it is not available").split()
+    ).rstrip(".")
     return Finding(
         ACCOUNT,
-        "fails",
+        "failed",
         f"{name}: {why}",
         f"Its name follows the stack's: `cp Pulumi.{stack}.yaml Pulumi.NAME.yaml`, then "
         "`pulumi stack init NAME`.",

@@ -34,12 +34,12 @@ def _pair(public: str, private: str, stack: str) -> Finding:
     theirs = operator_key.public_key(public, stack)
     path = Path(private).expanduser()
     if not path.is_file():
-        return Finding(PAIR, "holds", f"{public} is an RSA key")  # the check of the file reports the rest
+        return Finding(PAIR, "passed", f"{public} is an RSA key")  # the check of the file reports the rest
     if public_half(path, stack, WITHOUT).split()[:2] != theirs.split()[:2]:
         return Finding(
             PAIR,
-            "fails",
+            "failed",
             f"{private} is not the private key of {public}",
             f"Run `pulumi config set privateKeyFile PATH --stack {stack}`.",
         )
-    return Finding(PAIR, "holds", f"{private} is the private key of {public}")
+    return Finding(PAIR, "passed", f"{private} is the private key of {public}")

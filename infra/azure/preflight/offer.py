@@ -42,7 +42,7 @@ def _by_table(name: str, config: AzureConfig) -> Finding:
     """Return a finding from the table, against which the configuration has been validated."""
     chosen = dict.fromkeys(one.size for one in config.machines)
     said = config.region if name == REGION else ", ".join(chosen)
-    return Finding(name, "holds", f"{said}: by the table of {sizes.table().checked}, Azure was not asked")
+    return Finding(name, "passed", f"{said}: by the table of {sizes.table().checked}, without asking Azure")
 
 
 def _region(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
@@ -53,8 +53,8 @@ def _region(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
     if places and title.upper() not in places:
         return Finding(
             REGION,
-            "fails",
-            f"HDInsight makes no clusters in {title} for this subscription; it does in "
+            "failed",
+            f"HDInsight is not available in {title} for this subscription; it is in "
             f"{', '.join(sorted(place.title() for place in places))}",
             f"Run `pulumi config set region REGION --stack {stack}`.",
         )
@@ -68,19 +68,19 @@ def _region(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
         there = ", ".join(sorted(versions))
         return Finding(
             REGION,
-            "fails",
+            "failed",
             f"HDInsight has no version {VERSION} in {title} any more; it has {there}",
-            "This project has to be brought to that version first: see infra/azure/hdinsight.py.",
+            "This version of the project does not support that: see infra/azure/hdinsight.py.",
         )
     if spark and not any(_is(one.strip(), COMPONENT_VERSION) for one in spark.split(",")):
         return Finding(
             REGION,
-            "fails",
-            f"HDInsight {VERSION} has Spark {spark} in {title}, and the stack asks for {COMPONENT_VERSION}",
-            "This project has to be brought to that version first: see infra/azure/hdinsight.py.",
+            "failed",
+            f"HDInsight {VERSION} has Spark {spark} in {title}, and the stack requires {COMPONENT_VERSION}",
+            "This version of the project does not support that: see infra/azure/hdinsight.py.",
         )
     return Finding(
-        REGION, "holds", f"{title} has HDInsight {VERSION} with Spark {spark or COMPONENT_VERSION}"
+        REGION, "passed", f"{title} has HDInsight {VERSION} with Spark {spark or COMPONENT_VERSION}"
     )
 
 
@@ -100,9 +100,9 @@ def _sizes(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
             ]
             better = f"{set_command(one.key, others[0] if others else 'SIZE')} --stack {stack}"
             has = f"; it has {', '.join(others)}" if others else ""
-            return Finding(SIZES, "fails", f"{one.size} ({one.key}): {why}{has}", f"Run `{better}`.")
+            return Finding(SIZES, "failed", f"{one.size} ({one.key}): {why}{has}", f"Run `{better}`.")
     chosen = dict.fromkeys(one.size for one in config.machines)
-    return Finding(SIZES, "holds", f"offered in {config.region}: {', '.join(chosen)}")
+    return Finding(SIZES, "passed", f"offered in {config.region}: {', '.join(chosen)}")
 
 
 def refusal(name: str, node: str, config: AzureConfig, found: BillingResponseListResult) -> str:
@@ -111,10 +111,10 @@ def refusal(name: str, node: str, config: AzureConfig, found: BillingResponseLis
         return f"HDInsight does not offer it in {config.region}"
     for rule in found.vm_size_filters or []:
         if str(rule.filter_mode) == "Exclude" and _in(name, rule.vm_sizes) and _applies(rule, node, config):
-            return f"HDInsight does not take it as {node} in {config.region}"
+            return f"HDInsight does not offer it as {node} in {config.region}"
     encrypting = found.vm_sizes_with_encryption_at_host
     if config.encryption_at_host and encrypting and not _in(name, encrypting):
-        return "it cannot be encrypted at its host (encryptionAtHost)"
+        return "it does not support encryption at host (encryptionAtHost)"
     return ""
 
 

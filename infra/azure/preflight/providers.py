@@ -39,9 +39,9 @@ def _registered(cloud: Cloud, name: str, stack: str) -> Finding:
         path = f"/subscriptions/{cloud.subscription}/providers/{name}"
         state = cloud.arm.get(path, RESOURCES).get("registrationState", "unknown")
     if state == REGISTERED:
-        return Finding(title(name), "holds", "registered")
+        return Finding(title(name), "passed", "registered")
     register = f"az provider register --namespace {name} --subscription {cloud.subscription} --wait"
-    return Finding(title(name), "fails", f"the subscription is {_words(state)} for it", f"Run `{register}`.")
+    return Finding(title(name), "failed", f"the subscription is {_words(state)} for it", f"Run `{register}`.")
 
 
 def _words(state: str) -> str:

@@ -76,11 +76,11 @@ def _quotas(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
         left = (usage.limit or 0) - max((usage.current_value or 0) - taken, 0)
         said = f"{need} cores needed ({wanted.words}), {left} left of {usage.limit or 0}"
         if need <= left:
-            found.append(Finding(title, "holds", said))
+            found.append(Finding(title, "passed", said))
             continue
         # Fewer workers do not help another family.
         fewer = _fewer(config, need - left, stack) if family in (None, config.worker.family) else ""
-        found.append(Finding(title, "fails", f"{said}: {need - left} too few", f"{MORE}{fewer}."))
+        found.append(Finding(title, "failed", f"{said}: {need - left} too few", f"{MORE}{fewer}."))
     return found or [Finding(NAME, "note", f"HDInsight lists no quota of cores in {config.region}")]
 
 
@@ -94,4 +94,6 @@ def _fewer(config: AzureConfig, short: int, stack: str) -> str:
     else:
         return ""
     fitting = config.bounds[1] - -(-short // config.worker.vcpus)
-    return f", or take fewer: `{set_command(key, fitting)} --stack {stack}`" if fitting >= minimum else ""
+    return (
+        f", or use fewer workers: `{set_command(key, fitting)} --stack {stack}`" if fitting >= minimum else ""
+    )

@@ -69,5 +69,5 @@ def _why(error: CaffeSparkError) -> str:
     if isinstance(error, azure.Offline):
         return "Azure cannot be reached"
     if isinstance(error, ConfigError) and not isinstance(error, azure.Denied):
-        return "there is no valid login"
+        return "no valid login"
     return "Azure cannot be asked"

@@ -26,33 +26,33 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 def _validate(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
     if cloud.cluster is not None:
-        return [Finding(NAME, "holds", "the cluster is there: HDInsight has taken it")]
+        return [Finding(NAME, "passed", "the cluster exists: HDInsight has accepted it")]
     # Pulumi's classes of the cluster take a second to import.
     from infra.azure.preflight.body import body, stand_ins
 
     request = json.dumps(body(config, stack, cloud.names, cloud.tenant)).encode()
-    with azure.translate_errors("having the request checked", stack):
+    with azure.translate_errors("validating the request", stack):
         answer = cloud.locations.validate_cluster_create_request(
             config.region, io.BytesIO(request), content_type=CONTENT
         )
     made_first = stand_ins(cloud.names)
-    found = [_said(one, made_first, stack, "fails") for one in answer.validation_errors or []]
+    found = [_said(one, made_first, stack, "failed") for one in answer.validation_errors or []]
     found += [_said(one, made_first, stack, "note") for one in answer.validation_warnings or []]
     if any(one.failed for one in found):
         return found
     minutes = answer.estimated_creation_duration
-    takes = f", and needs {minutes.total_seconds() / 60:.0f} minutes for it" if minutes else ""
-    return [Finding(NAME, "holds", f"HDInsight would make this cluster{takes}"), *found]
+    takes = f", in about {minutes.total_seconds() / 60:.0f} minutes" if minutes else ""
+    return [Finding(NAME, "passed", f"HDInsight would create this cluster{takes}"), *found]
 
 
 def _said(one: ValidationErrorInfo, made_first: tuple[str, ...], stack: str, verdict: str) -> Finding:
     """Convert HDInsight's message; one about resources that `up` creates before the cluster is only a
     note."""
-    words = " ".join((one.message or "it says no more").split()).rstrip(".")
+    words = " ".join((one.message or "no message").split()).rstrip(".")
     said = f"{words} ({one.code})" if one.code else words
     about = " ".join([words, one.error_resource or "", *(one.message_arguments or [])]).lower()
     if any(name.lower() in about for name in made_first):
-        return Finding(NAME, "note", f"of what `pulumi up` makes before the cluster, HDInsight says: {said}")
+        return Finding(NAME, "note", f"about resources that `pulumi up` creates before the cluster: {said}")
     if verdict == "note":
         return Finding(NAME, "note", said)
-    return Finding(NAME, "fails", said, f"Mend the setting: `pulumi config --stack {stack}`, docs/azure.md.")
+    return Finding(NAME, "failed", said, f"Fix the setting: `pulumi config --stack {stack}`, docs/azure.md.")

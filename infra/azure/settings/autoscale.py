@@ -51,7 +51,7 @@ class Autoscale(Section):
 
     @property
     def by_load(self) -> bool:
-        """Whether autoscale is by load."""
+        """True if autoscale is by load."""
         return not self.schedule
 
     @property
@@ -93,10 +93,10 @@ def _load(scale: Autoscale) -> None:
         )
         raise Refusal("autoscale.min", low, why, set_command("autoscale.min", MIN_WORKERS))
     if low == MAX_WORKERS:
-        why = f"that leaves nothing to scale above it; valid: {MIN_WORKERS} to {MAX_WORKERS - 1}"
+        why = f"that leaves no room to scale; valid: {MIN_WORKERS} to {MAX_WORKERS - 1}"
         raise Refusal("autoscale.min", low, why, set_command("autoscale.min", MIN_WORKERS))
     if high <= low:
-        why = f"that leaves nothing to scale above min ({low}); valid: more than {low}, up to {MAX_WORKERS}"
+        why = f"it must be above min ({low}); valid: more than {low}, up to {MAX_WORKERS}"
         raise Refusal("autoscale.max", high, why, set_command("autoscale.max", _above(low, 2 * low)))
 
 
@@ -110,7 +110,7 @@ def _slots(scale: Autoscale) -> None:
     for place, slot in enumerate(scale.schedule):
         key = f"autoscale.schedule[{place}]"
         if slot.min != slot.max:
-            why = f"at a time there is one number of workers; valid: max = min ({slot.min}), or min = max"
+            why = f"a schedule sets a fixed number of workers; valid: max = min ({slot.min}), or min = max"
             raise Refusal(f"{key}.max", slot.max, why, set_command(f"{key}.max", slot.min))
         if slot.min < MIN_WORKERS:
             why = (
@@ -120,19 +120,15 @@ def _slots(scale: Autoscale) -> None:
         for day in slot.days:
             other = taken.setdefault((day, slot.time), place)
             if other != place:
-                why = f"schedule[{other}] says what happens then; valid: each day and time once"
+                why = f"schedule[{other}] has the same day and time; valid: no duplicates"
                 raise Refusal(key, f"{day} {slot.time}", why, rm_command(key))
 
 
 def _workers(config: AzureConfig, scale: Autoscale) -> None:
     low, high = scale.bounds
     if not low <= config.workers <= high:
-        side = (
-            f"fewer than autoscale's least ({low})"
-            if config.workers < low
-            else f"more than its most ({high})"
-        )
-        why = f"the cluster starts with these, and that is {side}; valid: {low} to {high}"
+        side = f"below autoscale's minimum ({low})" if config.workers < low else f"above its maximum ({high})"
+        why = f"it is the initial number, and {side}; valid: {low} to {high}"
         nearest = min(max(config.workers, low), high)
         raise Refusal("workers", config.workers, why, set_command("workers", nearest))
 

@@ -63,7 +63,7 @@ Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-
 ClusterName = Annotated[str, AfterValidator(name_rules.cluster_name)]
 StackName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/)?[A-Za-z0-9_.-]{1,100}$")]
 Source = Annotated[
-    IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="HDInsight's endpoints speak IPv4 only"))
+    IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="HDInsight's endpoints support IPv4 only"))
 ]
 TagValue = Annotated[str, BeforeValidator(_text)]
 Password = Annotated[SecretStr | None, BeforeValidator(_password), Unset]
@@ -81,7 +81,7 @@ class AzureConfig(StackSettings):
         Unset,
         Hint(
             "00000000-0000-0000-0000-000000000000",
-            "the id of a subscription, as `az account show` has it",
+            "the id of a subscription, as in `az account show`",
         ),
     ] = None
     """Default: `ARM_SUBSCRIPTION_ID`, that of `az account show`, or the login's only one."""
@@ -140,22 +140,24 @@ class AzureConfig(StackSettings):
     container: Annotated[
         str,
         AfterValidator(name_rules.container),
-        Hint("cluster", "3 to 63 small letters, digits and hyphens"),
+        Hint("cluster", "3 to 63 lower-case letters, digits and hyphens"),
     ] = "cluster"
     force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False
     """Delete the storage with the stack even if it is not empty."""
 
     # Access
     ssh_user: Annotated[
-        str, AfterValidator(name_rules.ssh_user), Hint("sshuser", "2 to 20 small letters, digits and hyphens")
+        str,
+        AfterValidator(name_rules.ssh_user),
+        Hint("sshuser", "2 to 20 lower-case letters, digits and hyphens"),
     ] = "sshuser"
     public_key_file: Annotated[
-        str | None, Unset, Hint("~/.ssh/id_rsa.pub", "the path of an RSA key pair's public half")
+        str | None, Unset, Hint("~/.ssh/id_rsa.pub", "the path of an RSA public key")
     ] = None
     private_key_file: Annotated[
         PrivateKeyFile | None,
         Unset,
-        Hint("~/.ssh/id_rsa", "the path of that pair's private half on this machine"),
+        Hint("~/.ssh/id_rsa", "the path of its private key on this machine"),
     ] = None
     """The operator's RSA key pair; without it, the stack generates one."""
     gateway_user: Annotated[
@@ -171,7 +173,7 @@ class AzureConfig(StackSettings):
     tags: Annotated[
         Mapping[str, TagValue],
         AfterValidator(name_rules.tags),
-        Hint("42", "names and texts (`--type string` where one is true)", at=("CostCentre",)),
+        Hint("42", "names and texts (with `--type string` for true or false)", at=("CostCentre",)),
     ] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -201,10 +203,10 @@ class AzureConfig(StackSettings):
 
     @property
     def by_identity(self) -> bool:
-        """Whether the cluster accesses its storage with a managed identity instead of the account's key."""
+        """True if the cluster accesses its storage with a managed identity instead of the account's key."""
         return self.storage_mode != "wasbs-key"
 
     @property
     def hierarchical(self) -> bool:
-        """Whether the file system is Data Lake Storage Gen2."""
+        """True if the file system is Data Lake Storage Gen2."""
         return self.storage_mode == "abfss-msi"

@@ -33,8 +33,7 @@ def fault(config: AzureConfig, stack: str) -> ConfigError | None:
         if any(cidr.subnet_of(example) for example in RANGES):
             return ConfigError(
                 f"{PROJECT}:adminCidrs[{place}] = {cidr}",
-                f"that is an example's range, from which nobody comes: {harm}; valid: your public address as "
-                "a /32",
+                f"it is reserved for documentation (RFC 5737): {harm}; valid: your public address as a /32",
                 f"Run `{set_command(f'adminCidrs[{place}]', OWN_ADDRESS)} --stack {stack}`.",
             )
     return None

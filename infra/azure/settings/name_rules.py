@@ -54,13 +54,13 @@ def cluster_name(name: str) -> str:
     Raises:
         Refusal: it is too short or too long, or has other characters.
     """
-    mend = set_command("clusterName", "caffe-spark-0815")
+    fix = set_command("clusterName", "caffe-spark-0815")
     if not 3 <= len(name) <= MAX_CLUSTER_NAME:  # noqa: PLR2004 - said in the line below
         why = f"it has {len(name)} characters; valid: 3 to {MAX_CLUSTER_NAME} letters, digits and hyphens"
-        raise Refusal("clusterName", name, why, mend)
+        raise Refusal("clusterName", name, why, fix)
     if not _CLUSTER.fullmatch(name):
         why = "a cluster's name is part of a host name; valid: letters, digits and hyphens between them"
-        raise Refusal("clusterName", name, why, mend)
+        raise Refusal("clusterName", name, why, fix)
     return name
 
 
@@ -71,10 +71,10 @@ def ssh_user(name: str) -> str:
         Refusal: it has other characters, or is reserved.
     """
     if name in RESERVED_USERS:
-        why = "the image has or reserves that account; valid: a name of its own, e.g. sshuser"
+        why = "the image has or reserves that account; valid: another name, e.g. sshuser"
         raise Refusal("sshUser", name, why, set_command("sshUser", "sshuser"))
     if not _SSH_USER.fullmatch(name):
-        why = "valid: 2 to 20 small letters, digits and hyphens, a letter first"
+        why = "valid: 2 to 20 lower-case letters, digits and hyphens, a letter first"
         raise Refusal("sshUser", name, why, set_command("sshUser", "sshuser"))
     return name
 
@@ -97,12 +97,12 @@ def gateway_password(password: object) -> str:
     Raises:
         Refusal: HDInsight would refuse it.
     """
-    faults = password_faults(password) if isinstance(password, str) else ["it is no text"]
+    faults = password_faults(password) if isinstance(password, str) else ["it is not text"]
     if faults:
         why = (
-            f"{', '.join(faults)}; valid: {MIN_PASSWORD} to {MAX_PASSWORD} characters, with a digit, a small "
-            f"and a capital letter and a special character ({PASSWORD_SPECIALS} are good); or none: the "
-            "stack then makes one"
+            f"{', '.join(faults)}; valid: {MIN_PASSWORD} to {MAX_PASSWORD} characters, with a digit, "
+            f"a lower-case and an upper-case letter and a special character ({PASSWORD_SPECIALS} are safe); "
+            "or none: the stack then generates one"
         )
         raise Refusal("gatewayPassword", HIDDEN, why, "pulumi config set --secret gatewayPassword")
     return str(password)
@@ -112,8 +112,8 @@ def password_faults(password: str) -> list[str]:
     """Return the password's faults in words; empty if it is valid."""
     wanted = {
         "a digit": str.isdigit,
-        "a small letter": str.islower,
-        "a capital letter": str.isupper,
+        "a lower-case letter": str.islower,
+        "an upper-case letter": str.isupper,
     }
     lacks = [what for what, test in wanted.items() if not any(map(test, password))]
     if all(char.isalnum() for char in password):
@@ -137,10 +137,10 @@ def container(name: str) -> str:
         Refusal: Azure would refuse the name, or the stack itself uses it.
     """
     if name == ARTIFACTS:
-        why = "the container of scripts has that name; valid: another one, e.g. cluster"
+        why = "it is the container of scripts; valid: another one, e.g. cluster"
         raise Refusal("container", name, why, set_command("container", "cluster"))
     if not _CONTAINER.fullmatch(name):
-        why = "valid: 3 to 63 small letters and digits, single hyphens between them"
+        why = "valid: 3 to 63 lower-case letters and digits, single hyphens between them"
         raise Refusal("container", name, why, set_command("container", "cluster"))
     return name
 
@@ -152,22 +152,22 @@ def tags(given: Mapping[str, str]) -> Mapping[str, str]:
         Refusal: a tag is the stack's own, or Azure would refuse it.
     """
     if len(given) > MAX_TAGS:
-        why = f"Azure takes 50 tags, and three are the stack's own; valid: {MAX_TAGS} at most"
+        why = f"Azure allows 50 tags, and three are the stack's own; valid: {MAX_TAGS} at most"
         raise Refusal("tags", f"{len(given)} tags", why, _without(list(given)[-1]))
     for name, value in given.items():
-        mend = _without(name)
+        fix = _without(name)
         if name.lower() in OWN_TAGS:
-            why = "the stack sets that tag itself, and is found by it; valid: any other name"
+            why = "the stack sets that tag itself; valid: any other name"
         elif not name or len(name) > MAX_TAG_NAME or _TAG_FORBIDDEN.search(name):
-            why = f"Azure takes no such name; valid: 1 to {MAX_TAG_NAME} characters, none of <>%&\\?/"
+            why = f"Azure refuses that name; valid: 1 to {MAX_TAG_NAME} characters, none of <>%&\\?/"
         elif name.lower().startswith(_TAG_RESERVED):
-            why = f"Azure keeps names that begin with {', '.join(_TAG_RESERVED)}; valid: another name"
+            why = f"Azure reserves names that begin with {', '.join(_TAG_RESERVED)}; valid: another name"
         elif len(value) > MAX_TAG_VALUE:
             why = f"it has {len(value)} characters; valid: {MAX_TAG_VALUE} at most"
             value = f"{value[:20]}…"  # noqa: PLW2901 - for the line only
         else:
             continue
-        raise Refusal(f"tags.{name}", value, why, mend)
+        raise Refusal(f"tags.{name}", value, why, fix)
     return given
 
 

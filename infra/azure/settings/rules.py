@@ -23,7 +23,7 @@ FIREWALL: Final = Firewall(
     cloud="Azure",
     network="the network",
     max_ranges=MAX_SOURCES,
-    limit="the storage account's firewall takes no more",
+    limit="the storage account's firewall allows no more",
 )
 
 
@@ -48,13 +48,13 @@ def _storage(config: AzureConfig) -> None:
     if config.storage_stack is None:
         return
     if config.part == "storage":
-        why = "this stack is a storage itself (part); valid: storageStack where part is cluster"
+        why = "this stack is a storage stack itself (part); valid: storageStack where part is cluster"
         raise Refusal("storageStack", config.storage_stack, why, rm_command("storageStack"))
     if "container" in config.model_fields_set:
         why = f"{config.storage_stack} (storageStack) names the container; valid: one of the two keys"
         raise Refusal("container", config.container, why, rm_command("container"))
     if config.force_destroy:
-        why = f"the storage is {config.storage_stack}'s (storageStack), and stays; valid: forceDestroy there"
+        why = f"the storage is {config.storage_stack}'s (storageStack); valid: forceDestroy there"
         raise Refusal("forceDestroy", "true", why, rm_command("forceDestroy"))
 
 
@@ -70,7 +70,7 @@ def _admin_cidrs(config: AzureConfig) -> None:
 
 def _private_link(config: AzureConfig) -> None:
     if config.private_link and config.resource_provider_connection != "outbound":
-        why = "HDInsight has Private Link only where the cluster opens the connections; valid: outbound"
+        why = "Private Link requires connections that the cluster opens; valid: outbound"
         raise Refusal(
             "resourceProviderConnection",
             config.resource_provider_connection,
@@ -89,11 +89,11 @@ def _size(machines: Machines) -> None:
         why = "HDInsight has no sizes with GPUs"
     elif name in table.sizes:
         suits = listed(f"{one}s" for one in table.sizes[name].roles)
-        why = f"it suits {suits}, not {machines.role}s"
+        why = f"it is for {suits}, not {machines.role}s"
     elif alike:
-        why = f"it is written {alike.name}"
+        why = f"it is spelt {alike.name}"
     else:
-        why = f"the table of sizes, of {table.checked}, has none of that name"
+        why = f"it is not in the table of sizes of {table.checked}"
     choice = alike.name if alike and alike.name in valid else valid[0]
     raise Refusal(machines.key, name, f"{why}; valid: {listed(valid)}", set_command(machines.key, choice))
 
@@ -116,17 +116,17 @@ def _capacity(config: AzureConfig) -> None:
 
 def _users(config: AzureConfig) -> None:
     if config.ssh_user.lower() == config.gateway_user.lower():
-        why = "it is the gateway's user too (gatewayUser), which HDInsight refuses; valid: two names"
+        why = "it is the gateway's user as well (gatewayUser), which HDInsight refuses; valid: two names"
         raise Refusal("sshUser", config.ssh_user, why, set_command("sshUser", "sshuser"))
 
 
 def _keys(config: AzureConfig) -> None:
     public, private = config.public_key_file, config.private_key_file
     if public and not private:
-        why = "the private half is needed; valid: both publicKeyFile and privateKeyFile, or neither"
+        why = "privateKeyFile is missing; valid: both publicKeyFile and privateKeyFile, or neither"
         raise Refusal(
             "publicKeyFile", public, why, set_command("privateKeyFile", public.removesuffix(".pub"))
         )
     if private and not public:
-        why = "the public half is needed; valid: both publicKeyFile and privateKeyFile, or neither"
+        why = "publicKeyFile is missing; valid: both publicKeyFile and privateKeyFile, or neither"
         raise Refusal("privateKeyFile", private, why, set_command("publicKeyFile", f"{private}.pub"))

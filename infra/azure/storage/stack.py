@@ -32,7 +32,7 @@ def check_file(config: AzureConfig, stack: str, file: Path, subscription: str | 
     """
     there = from_file(file, file.name.removeprefix("Pulumi.").removesuffix(".yaml"))
     if not isinstance(there, AzureConfig) or there.part != "storage":
-        raise StackError(given(config), f"by {file.name} that stack is no storage", another(stack))
+        raise StackError(given(config), f"by {file.name}, that stack is not a storage stack", another(stack))
     compare(config, stack, there.region, there.storage_mode)
     same_subscription(config, stack, there.subscription, subscription)
 
@@ -46,13 +46,13 @@ def compare(config: AzureConfig, stack: str, region: str, mode: str) -> None:
     if region != config.region:
         raise StackError(
             given(config),
-            f"its storage is in {region}, and a cluster cannot be elsewhere ({config.region})",
+            f"its storage is in {region}, and the cluster would be in {config.region}",
             f"Run `pulumi config set region {region} --stack {stack}`.",
         )
     if (mode == "abfss-msi") != config.hierarchical:
         raise StackError(
             given(config),
-            f"its account was made for {mode}, and the cluster wants {config.storage_mode}",
+            f"its account was made for {mode}, and the cluster uses {config.storage_mode}",
             f"Run `pulumi config set storageMode {mode} --stack {stack}`.",
         )
 

@@ -57,7 +57,7 @@ def sweep(
         else subscription.every(arm, named)
     )
     if not there:
-        raise ConfigError("Azure (listing subscriptions)", "this login sees none", "Run `az login`.")
+        raise ConfigError("Azure (listing subscriptions)", "this login has none", "Run `az login`.")
     where = f"{some(len(there), 'subscription')} of Azure"
     print_line(console, f"searching {where}")
     table, patient = prices.load(), Arm.of(azure.RETRY)
@@ -105,7 +105,7 @@ def _check(regions: Sequence[str] | None) -> None:
     for name in regions or ():
         if name not in known:
             raise ConfigError(
-                f"region {name!r}", f"Azure has {', '.join(sorted(known))}", "Name one of these, or none."
+                f"region {name!r}", f"Azure has {', '.join(sorted(known))}", "Use one of these, or none."
             )
 
 

@@ -122,5 +122,5 @@ def _check_disk(storage: str) -> None:
         raise StackError(
             f"{storage}: {free:.1f} GB free",
             f"nodes and what they build need {NEEDED_DISK_GB:.0f} GB",
-            "Free some disk (`df -h` shows what is full), then the same command again.",
+            "Free some disk (`df -h` shows what is full), then rerun the command.",
         )

@@ -49,7 +49,7 @@ class S3Storage(Section):
     endpoint: Annotated[str, Hint("http://10.89.77.1:9000", "http://HOST:PORT or https://HOST")] = Field(
         pattern=r"^https?://[A-Za-z0-9.-]+(:\d+)?$"
     )
-    bucket: Annotated[str, Hint("caffe-spark", "3 to 63 small letters, digits and hyphens")] = Field(
+    bucket: Annotated[str, Hint("caffe-spark", "3 to 63 lower-case letters, digits and hyphens")] = Field(
         pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$"
     )
     access_key: Annotated[str, Hint("KEY")] = Field(min_length=1)
@@ -61,11 +61,11 @@ class S3Storage(Section):
 class BlobStorage(Section):
     """A storage account that the head itself serves, named as it would be in Azure."""
 
-    account: Annotated[str, Hint("caffesparkdev", "3 to 24 small letters and digits")] = Field(
+    account: Annotated[str, Hint("caffesparkdev", "3 to 24 lower-case letters and digits")] = Field(
         pattern=r"^[a-z0-9]{3,24}$"
     )
     container: Annotated[
-        str, Hint("cluster", "3 to 63 small letters and digits, single hyphens between them")
+        str, Hint("cluster", "3 to 63 lower-case letters and digits, single hyphens between them")
     ] = Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")
 
 
@@ -111,19 +111,17 @@ class LocalConfig(StackSettings):
     def _keys_belong_together(self) -> LocalConfig:
         if (self.s3 is None) != (self.s3_secret_key is None):
             there, missing = ("s3", "s3SecretKey") if self.s3 else ("s3SecretKey", "s3")
-            raise Refusal(
-                there, "…", f"it needs {missing} beside it", setting(LocalConfig, [missing]).command
-            )
+            raise Refusal(there, "…", f"it requires {missing}", setting(LocalConfig, [missing]).command)
         return self
 
     @model_validator(mode="after")
     def _one_storage(self) -> LocalConfig:
         if self.blobs and self.s3:
             raise Refusal(
-                "blobs", "…", "there is s3 as well, and shared storage is one", "pulumi config rm s3"
+                "blobs", "…", "s3 is set as well, and there is only one shared storage", "pulumi config rm s3"
             )
         if self.blobs and self.scheduler != "yarn":
-            why = "only nodes with YARN have Hadoop's client for blobs"
+            why = "only nodes with YARN have Hadoop's client for blob storage"
             raise Refusal("blobs", "…", why, "pulumi config set scheduler yarn")
         return self
 

@@ -107,7 +107,7 @@ def test_a_storages_own_stack_has_removed_nothing_and_no_cluster() -> None:
     with pytest.raises(StackError) as caught:
         contents.refuse("files@x", "keep", "storage", [("data/mnist.lmdb", 1)])
     line = str(caught.value)
-    assert "forceDestroy is off; nothing was removed" in line
+    assert "forceDestroy is off; nothing has been deleted" in line
     assert "pulumi destroy --stack keep" in line
     for word in ("NAT", "the cluster is gone", "storageStack"):
         assert word not in line

@@ -31,9 +31,9 @@ def test_a_key_is_taken_without_its_comment(tmp_path: Path) -> None:
     ("text", "word"),
     [
         (Ed25519PrivateKey.generate().public_key().public_bytes(*OPENSSH).decode(), "it is ssh-ed25519"),
-        ("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n", "private half"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n", "it is a private key"),
         ("ssh-rsa", "RSA keys only"),
-        ("", "no OpenSSH key"),
+        ("", "not an OpenSSH key"),
         ("ssh-rsa AAAA", "too short: 0 bits"),
         ("ssh-rsa nonsense!", "too short: 0 bits"),
         (rsa(1024), "too short: 1024 bits; valid: 2048"),

@@ -608,7 +608,7 @@ def test_the_names_of_resources_are_like_no_other() -> None:
 
 def test_an_examples_address_is_refused_before_anything_is_made(azure_program: AzureProgram) -> None:
     line = azure_program.refused(adminCidrs='["198.18.0.7/32", "203.0.113.7/32"]')
-    assert "adminCidrs[1] = 203.0.113.7/32: that is an example's range" in line
+    assert "adminCidrs[1] = 203.0.113.7/32: it is reserved for documentation" in line
     assert "config set --path 'adminCidrs[1]' $(curl -s https://checkip" in line
     assert "\n" not in line
 
@@ -626,7 +626,7 @@ def test_a_preview_only_warns_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pulumi.log.warn", said.append)
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     assert AzureProgram([]).run(adminCidrs='["203.0.113.7/32"]').the(CLUSTER)
-    assert "an example's range" in said[0]
+    assert "reserved for documentation" in said[0]
 
 
 def test_a_storage_lets_in_no_address_so_an_example_does_no_harm() -> None:
@@ -636,7 +636,7 @@ def test_a_storage_lets_in_no_address_so_an_example_does_no_harm() -> None:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ([], ("storageStack = keep", "by Pulumi.keep.yaml that stack is no storage")),
+        ([], ("storageStack = keep", "by Pulumi.keep.yaml, that stack is not a storage stack")),
         (["part: storage", "region: uksouth"], ("is in uksouth", "config set region uksouth --stack test")),
         (["part: storage", f"subscription: {OTHER}"], (f"would be in {SUBSCRIPTION}",)),
     ],

@@ -75,18 +75,18 @@ def test_warnings_about_other_peoples_files_are_not_the_reason(engine: FakeEngin
     engine.refuses('time="x" level=warning msg="Error validating CNI config file"\nError: it is broken\n')
     with pytest.raises(EngineError) as caught:
         PODMAN.run("start", "x")
-    assert str(caught.value) == "podman start: it is broken. Mend that, then run the same command again."
+    assert str(caught.value) == "podman start: it is broken. Fix the cause above, then rerun the command."
 
 
 @pytest.mark.parametrize(
     ("refusal", "words"),
     [
         ("sudo: a password is required", ("sudo asks for a password", "`sudo -v`")),
-        ("Cannot connect to the Docker daemon at unix:///x", ("does not run", "systemctl start docker")),
+        ("Cannot connect to the Docker daemon at unix:///x", ("is not running", "systemctl start docker")),
         ("write /var: no space left on device", ("disk is full", "Free some disk")),
         (
             "Error: subnet 10.1.0.0/24 is already used on the host or by another config",
-            ("taken the subnet", "pulumi config set subnet"),
+            ("uses the subnet", "pulumi config set subnet"),
         ),
     ],
 )

@@ -192,6 +192,6 @@ def test_a_node_that_does_not_start_is_removed_again(engine: FakeEngine) -> None
 
 
 def test_a_node_that_shows_another_host_key_is_removed_again(engine: FakeEngine) -> None:
-    with pytest.raises(Unreachable, match="does not show the stack's host key"):
+    with pytest.raises(Unreachable, match="does not present the stack's host key"):
         NodeProvider().create(props())
     assert any(call.startswith("rm ") and call.endswith("0123456789ab") for call in engine.calls)

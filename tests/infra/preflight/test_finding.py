@@ -21,8 +21,8 @@ def shown(*findings: Finding) -> str:
 
 def test_each_check_is_a_line_however_long_with_what_to_type_under_it() -> None:
     assert shown(
-        Finding("identity", "holds", "account 1"),
-        Finding("images", "fails", "ami-1 is not in eu-west-1, and that is a long line", "Run `this`."),
+        Finding("identity", "passed", "account 1"),
+        Finding("images", "failed", "ami-1 is not in eu-west-1, and that is a long line", "Run `this`."),
         Finding("group", "skipped", "no credentials"),
         Finding("plugin", "note", "not here yet", "Run `that`."),
     ).splitlines() == [
@@ -32,17 +32,17 @@ def test_each_check_is_a_line_however_long_with_what_to_type_under_it() -> None:
         "– group     skipped: no credentials",
         "! plugin    not here yet",
         "  → Run `that`.",
-        "1 hold, 1 fail, 1 skipped.",
+        "1 passed, 1 failed, 1 skipped.",
     ]
 
 
 def test_brackets_in_awss_words_are_not_taken_for_markup() -> None:
-    assert "[bold] is not a zone" in shown(Finding("zones", "fails", "[bold] is not a zone"))
+    assert "[bold] is not a zone" in shown(Finding("zones", "failed", "[bold] is not a zone"))
 
 
 def test_only_what_stops_a_stack_counts_as_failed() -> None:
-    assert Finding("a", "fails").failed
-    assert not any(Finding("a", verdict).failed for verdict in ("holds", "skipped", "note"))
+    assert Finding("a", "failed").failed
+    assert not any(Finding("a", verdict).failed for verdict in ("passed", "skipped", "note"))
 
 
 Denied = aws.Denied | azure.Denied
@@ -81,7 +81,7 @@ def test_a_right_that_only_a_preflight_wants_leaves_its_check_open(
     ],
 )
 def test_a_right_that_the_stack_needs_too_fails(kind: type[Denied], operation: str) -> None:
-    assert failure("images", denied(kind, operation)).verdict == "fails"
+    assert failure("images", denied(kind, operation)).verdict == "failed"
 
 
 def test_an_expected_failure_is_a_finding_and_a_bug_is_not() -> None:
@@ -91,7 +91,7 @@ def test_an_expected_failure_is_a_finding_and_a_bug_is_not() -> None:
     def bug() -> list[Finding]:
         raise KeyError("Quota")
 
-    assert guarded("q", down) == [Finding("q", "fails", "it is down", "Wait.")]
+    assert guarded("q", down) == [Finding("q", "failed", "it is down", "Wait.")]
     with pytest.raises(KeyError):
         guarded("q", bug)
 
@@ -100,6 +100,6 @@ def test_what_is_known_without_asking_is_said_where_nobody_can_be_asked() -> Non
     def bug(_: object) -> list[Finding]:
         raise AssertionError("AWS was asked")
 
-    known = Finding("zones", "holds", "by the table")
+    known = Finding("zones", "passed", "by the table")
     assert CloudCheck("zones", bug, lambda: known).without("no network") == [known]
     assert CloudCheck("images", bug).without("no network") == [Finding("images", "skipped", "no network")]

@@ -1,4 +1,4 @@
-"""What every provider's mistakes have in common: the commands that mend them."""
+"""Mistakes in settings of any provider, and the commands that fix them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def mistake(**values: object) -> str:
 
 def test_a_nested_key_that_there_is_not_is_taken_away() -> None:
     line = mistake(inner={"most": 3})
-    assert "inner.most: there is no such key; valid: least" in line
+    assert "inner.most: unknown key; valid: least" in line
     assert "`pulumi config rm --path inner.most --stack dev`" in line
 
 

@@ -42,4 +42,4 @@ def test_the_bill_comes_first_then_its_total_and_what_a_job_costs(tmp_path: Path
 
 
 def test_without_a_measured_speed_the_command_that_measures_one_is_told() -> None:
-    assert shown(None)[-1] == "a job    no speed has been measured yet: `fab submit-mnist` measures one"
+    assert shown(None)[-1] == "a job    no speed has been measured yet; `fab submit-mnist` measures it"

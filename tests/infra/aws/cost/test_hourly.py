@@ -100,7 +100,7 @@ def test_a_price_limit_above_every_type_changes_nothing() -> None:
 def test_a_type_without_a_spot_price_counts_with_its_limit_and_says_so() -> None:
     one = line(bill(instanceTypes=["g4dn.xlarge", "g4dn.2xlarge"]), "workers on spot")
     assert (one.low, one.high) == (Decimal("0.5"), Decimal("3"))
-    assert one.note == "no spot price of g4dn.2xlarge: its limit taken"
+    assert one.note == "no spot price of g4dn.2xlarge: on-demand price used"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_stack_of_which_nothing_has_a_price_costs_nothing_and_says_what_is_mis
     found = bill(Prices(sources={}, regions={}))
     assert (found.low, found.lines) == (0, ())
     assert "NAT gateway" in found.missing
-    assert found.total_text.endswith("public IPv4 addresses: no price; by our price table")
+    assert found.total_text.endswith("public IPv4 addresses: no price; prices from the project's price table")
 
 
 def test_a_service_without_a_price_is_told() -> None:
@@ -167,7 +167,7 @@ def test_a_service_without_a_price_is_told() -> None:
 def test_the_total_in_one_line() -> None:
     assert bill().total_text == (
         "2.36 to 4.36 USD/h (1,723 to 3,183 USD a month), 5.36 USD/h with every worker on demand; "
-        "by our price table of 2026-11-24"
+        "prices from the project's price table of 2026-11-24"
     )
     assert bill(onDemandPercentage=100).total_text.startswith("5.36 USD/h (3,913 USD a month), ")
 
@@ -208,9 +208,9 @@ def test_what_is_paid_by_the_gigabyte_is_noted() -> None:
 def test_both_ways_out_are_told_by_the_month_the_chosen_one_first() -> None:
     nat = "nat: a NAT gateway with its address, 76.65 USD a month and 0.05 USD per GB"
     endpoints = "endpoints: 4 interface endpoints, 29.20 USD a month and 0.02 USD per GB"
-    assert hourly.egress_text(config(), priced()) == f"{nat} (instead of it {endpoints})"
-    assert hourly.egress_text(config(egress="endpoints"), priced()) == f"{endpoints} (instead of it {nat})"
+    assert hourly.egress_text(config(), priced()) == f"{nat} (or {endpoints})"
+    assert hourly.egress_text(config(egress="endpoints"), priced()) == f"{endpoints} (or {nat})"
 
 
 def test_a_way_out_without_a_price_says_so() -> None:
-    assert hourly.egress_text(config(), priced(nat_hour=None)).startswith("nat: no price (instead of it endp")
+    assert hourly.egress_text(config(), priced(nat_hour=None)).startswith("nat: no price (or endp")

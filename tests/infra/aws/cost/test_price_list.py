@@ -127,9 +127,7 @@ def test_the_first_tier_that_costs_something_is_the_price(aws: Aws) -> None:
 def test_what_aws_did_not_answer_is_told_in_the_file_and_keeps_our_figure(aws: Aws) -> None:
     del aws.on_demand["g5.xlarge"]
     lines = price_list.refresh(CONFIG).read_text().splitlines()
-    assert lines[1].startswith(
-        "# AWS did not answer, so what was known before is used: g5.xlarge, gp3_gb_month,"
-    )
+    assert lines[1].startswith("# AWS did not answer; known prices are used for: g5.xlarge, gp3_gb_month,")
     here = prices.load().of("eu-west-1")
     assert here.types["g5.xlarge"].on_demand == Decimal("1.123")
     assert here.services.gp3_gb_month == Decimal("0.088")
@@ -161,7 +159,7 @@ def test_a_file_that_is_not_valid_is_not_written_over(aws: Aws, tmp_path: Path) 
     file = tmp_path / "mine" / "prices.yaml"
     file.parent.mkdir()
     file.write_text("regions: [")
-    with pytest.raises(ConfigError, match="it is not YAML"):
+    with pytest.raises(ConfigError, match="it is not valid YAML"):
         price_list.refresh(CONFIG)
     assert file.read_text() == "regions: ["
     assert aws.asked == []
@@ -179,7 +177,7 @@ def test_a_price_list_that_knows_nothing_is_no_price_list(
     aws: Aws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aws, "products", lambda *_: [])
-    with pytest.raises(ServiceDown, match="has none of the prices"):
+    with pytest.raises(ServiceDown, match="has none of the requested prices"):
         price_list.refresh(CONFIG)
     assert not (tmp_path / "mine").exists()
 

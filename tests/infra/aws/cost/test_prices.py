@@ -85,7 +85,7 @@ def test_a_region_that_nobody_knows_has_an_empty_table() -> None:
 
 
 def test_the_origin_tells_the_day() -> None:
-    assert prices.load().origin("eu-west-1") == "our price table of 2026-11-24"
+    assert prices.load().origin("eu-west-1") == "the project's price table of 2026-11-24"
 
 
 def test_the_operators_figures_go_before_ours_and_the_rest_stays(nobodys_file: Path) -> None:
@@ -107,8 +107,8 @@ def test_the_operators_figures_go_before_ours_and_the_rest_stays(nobodys_file: P
     assert here.types["g4dn.xlarge"].source == prices.OVERRIDE
     assert here.types["g5.xlarge"].source == "catalogue"
     assert (here.services.nat_hour, here.services.nat_gb) == (Decimal("0.05"), Decimal("0.048"))
-    assert table.origin("eu-west-1") == f"{nobodys_file} of 2026-12-01, over our own price table"
-    assert table.origin("us-east-1") == "our price table of 2026-11-24"
+    assert table.origin("eu-west-1") == f"{nobodys_file} of 2026-12-01, over the project's price table"
+    assert table.origin("us-east-1") == "the project's price table of 2026-11-24"
 
 
 def test_an_environment_variable_names_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,35 +134,35 @@ def test_an_empty_file_says_nothing(nobodys_file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("regions: [", "prices.yaml: it is not YAML: "),
-        ("- 1", "a mapping with the key `regions` is wanted"),
-        ("price: 1", "prices.yaml: price: there is no such key; there are: regions, sources"),
-        ("overridden: {}", "prices.yaml: overridden: there is no such key"),
+        ("regions: [", "prices.yaml: it is not valid YAML: "),
+        ("- 1", "it is not a mapping with the key `regions`"),
+        ("price: 1", "prices.yaml: price: unknown key; valid keys: regions, sources"),
+        ("overridden: {}", "prices.yaml: overridden: unknown key"),
         ("regions: 1", "prices.yaml: regions: 1: "),
-        ("regions: {eu-west-9: {}}", "regions.eu-west-9: there is no such region; there are: eu-west-1,"),
+        ("regions: {eu-west-9: {}}", "regions.eu-west-9: unknown region; valid: eu-west-1,"),
         (
             "regions: {eu-west-1: {day: 2026-12-01}}",
-            "regions.eu-west-1.day: there is no such key; there are: date, services, types",
+            "regions.eu-west-1.day: unknown key; valid keys: date, services, types",
         ),
         ("regions: {eu-west-1: {date: soon}}", "regions.eu-west-1.date: 'soon': "),
         (
             "regions: {eu-west-1: {services: {nat: 1}}}",
-            "regions.eu-west-1.services.nat: there is no such key; there are: gp3_gb_month,",
+            "regions.eu-west-1.services.nat: unknown key; valid keys: gp3_gb_month,",
         ),
         ("regions: {eu-west-1: {services: {nat_hour: -1}}}", "services.nat_hour: -1: "),
         (
             "regions: {eu-west-1: {types: {g4dn.xlrge: {on_demand: 1}}}}",
-            "types.g4dn.xlrge: there is no such type; there are: m5.large,",
+            "types.g4dn.xlrge: unknown type; valid: m5.large,",
         ),
         (
             "regions: {eu-west-1: {types: {g4dn.xlarge: {price: 1}}}}",
-            "types.g4dn.xlarge.price: there is no such key; there are: on_demand, spot, source",
+            "types.g4dn.xlarge.price: unknown key; valid keys: on_demand, spot, source",
         ),
         ("regions: {eu-west-1: {types: {g4dn.xlarge: {on_demand: cheap}}}}", "on_demand: 'cheap': "),
         ("regions: {eu-west-1: {types: {g4dn.xlarge: {on_demand: 0}}}}", "on_demand: 0: "),
         (
             "regions: {eu-west-1: {types: {g4dn.xlarge: {spot: [2, 1]}}}}",
-            "the lowest price comes first, the highest second",
+            "the lowest price must come first",
         ),
         (
             "regions: {eu-west-1: {types: {m6g.xlarge: {spot: [1, 2]}}}}",

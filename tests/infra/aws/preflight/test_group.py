@@ -23,7 +23,7 @@ def asked(cloud: Cloud) -> Finding:
 
 
 def test_a_name_that_nobody_has_is_free(cloud: Cloud) -> None:
-    assert asked(cloud) == Finding("worker group", "holds", f"the name {GROUP} is free")
+    assert asked(cloud) == Finding("worker group", "passed", f"the name {GROUP} is free")
 
 
 def test_the_stacks_own_group_is_no_obstacle(cloud: Cloud, account: Account) -> None:
@@ -46,12 +46,12 @@ def test_somebody_elses_group_of_that_name_is_refused_with_its_tags(
     found = asked(cloud)
     assert found.failed
     assert found.detail == f"eu-west-1 has a group {GROUP} that is not this stack's {words}"
-    assert "Take another name" in found.fix
+    assert "Use another name" in found.fix
 
 
 def test_a_group_of_that_name_in_another_region_is_no_obstacle(cloud: Cloud, account: Account) -> None:
     has_group(account, "us-east-1")
-    assert asked(cloud).verdict == "holds"
+    assert asked(cloud).verdict == "passed"
 
 
 def test_a_lacking_right_is_said(cloud: Cloud, account: Account) -> None:

@@ -55,13 +55,13 @@ def remote(stack: AwsConfig, cloud: Cloud) -> Finding:
 
 
 def test_a_key_that_is_made_with_the_stack_asks_for_nothing() -> None:
-    assert local(config()) == Finding("key pair", "holds", "made with the stack, kept in its state")
+    assert local(config()) == Finding("key pair", "passed", "generated with the stack, stored in its state")
     assert cloud_checks(config(), STACK) == []
 
 
 def test_a_private_key_that_only_its_owner_reads_holds(tmp_path: Path) -> None:
     file = written(tmp_path)
-    assert local(with_pair(file)) == Finding("private key", "holds", f"{file}, ssh-ed25519")
+    assert local(with_pair(file)) == Finding("private key", "passed", f"{file}, ssh-ed25519")
 
 
 def test_a_pem_of_ec2_is_a_private_key_too(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_pem_of_ec2_is_a_private_key_too(tmp_path: Path) -> None:
 def test_a_path_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     written(tmp_path)
-    assert local(config(keyPair="mine", privateKeyFile="~/mine.pem")).verdict == "holds"
+    assert local(config(keyPair="mine", privateKeyFile="~/mine.pem")).verdict == "passed"
 
 
 def test_a_private_key_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_private_key_that_others_may_read_is_refused(mode: int, tmp_path: Path
 
 
 def test_a_private_key_that_even_its_owner_only_reads_holds(tmp_path: Path) -> None:
-    assert local(with_pair(written(tmp_path, mode=0o400))).verdict == "holds"
+    assert local(with_pair(written(tmp_path, mode=0o400))).verdict == "passed"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_private_key_with_a_passphrase_is_refused(
 def test_what_is_no_private_key_is_refused(text: str, tmp_path: Path) -> None:
     file = tmp_path / "mine"
     file.write_text(text)
-    with pytest.raises(ConfigError, match="holds no private key"):
+    with pytest.raises(ConfigError, match="is not a private key"):
         public_half(file, STACK, WITHOUT)
 
 
@@ -124,7 +124,7 @@ def test_the_regions_pair_and_the_file_that_is_its_half_hold(
     account.client("ec2").import_key_pair(KeyName="mine", PublicKeyMaterial=public_line(MINE) + b" me@here")
     file = written(tmp_path)
     found = remote(with_pair(file), cloud)
-    assert found.verdict == "holds"
+    assert found.verdict == "passed"
     assert found.detail == f"mine is in eu-west-1, and {file} is its private key"
 
 
@@ -152,7 +152,7 @@ def test_a_pair_of_another_region_is_named_and_those_that_are_there_are_listed(
     found = remote(with_pair(written(tmp_path)), cloud)
     assert found.failed
     assert found.detail == (
-        "mine is not in eu-west-1, and a pair belongs to one region; those there: hers, theirs"
+        "mine is not in eu-west-1, and key pairs are regional; existing ones: hers, theirs"
     )
     assert "pulumi config set keyPair NAME --stack test" in found.fix
 

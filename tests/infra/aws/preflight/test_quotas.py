@@ -67,7 +67,7 @@ def test_workers_on_demand_without_gpus_share_the_heads_quota() -> None:
 def test_a_quota_that_is_exactly_enough_holds(cloud: Cloud, account: Account) -> None:
     account.quotas[SPOT_G.code] = 32
     found = answers(checks(config(), STACK), cloud)["quota: spot, G and VT"]
-    assert found.verdict == "holds"
+    assert found.verdict == "passed"
     assert found.detail == "32 vCPUs needed (4 workers as g4dn.2xlarge), 32 granted"
 
 
@@ -80,7 +80,7 @@ def test_a_quota_that_is_too_small_says_both_numbers_and_both_ways_out(
     assert found.detail == ("32 vCPUs needed (4 workers as g4dn.2xlarge), 31 granted, which is enough for 3")
     assert found.fix == (
         "Run `aws service-quotas request-service-quota-increase --service-code ec2 --quota-code L-3819A6DF "
-        "--desired-value 32 --region eu-west-1` and wait for AWS's answer, or take fewer: "
+        "--desired-value 32 --region eu-west-1` and wait for AWS's answer, or use fewer workers: "
         "`pulumi config set-all --plaintext maxWorkers=3 --stack test`."
     )
 
@@ -139,7 +139,7 @@ def test_room_for_one_more_vpc_is_enough(cloud: Cloud, account: Account) -> None
     account.quotas["L-F678F1CE"] = 5
     fill(account, 3)  # beside the default one
     found = answers(checks(config(), STACK), cloud)["quota: VPCs"]
-    assert (found.verdict, found.detail) == ("holds", "4 beside this stack's, of 5")
+    assert (found.verdict, found.detail) == ("passed", "4 beside this stack's, of 5")
 
 
 def test_no_room_for_a_vpc_is_refused_with_the_command_that_asks_for_more(
@@ -156,7 +156,7 @@ def test_the_stacks_own_vpc_does_not_stand_in_its_way(cloud: Cloud, account: Acc
     account.quotas["L-F678F1CE"] = 5
     fill(account, 3)
     fill(account, 1, **tags.cloud_tags(STACK))
-    assert answers(checks(config(), STACK), cloud)["quota: VPCs"].verdict == "holds"
+    assert answers(checks(config(), STACK), cloud)["quota: VPCs"].verdict == "passed"
 
 
 def test_no_address_for_a_nat_gateway_is_refused(cloud: Cloud, account: Account) -> None:
@@ -164,7 +164,7 @@ def test_no_address_for_a_nat_gateway_is_refused(cloud: Cloud, account: Account)
     account.client("ec2").allocate_address(Domain="vpc")
     found = answers(checks(config(), STACK), cloud)["quota: elastic addresses"]
     assert found.failed
-    assert found.detail == "1 beside this stack's, of 1: none is left for it"
+    assert found.detail == "1 beside this stack's, of 1: none is left"
 
 
 def test_without_a_nat_gateway_no_address_is_asked_for(cloud: Cloud) -> None:

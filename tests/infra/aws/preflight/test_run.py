@@ -33,8 +33,8 @@ def test_an_account_that_has_everything_passes(account: Account, tools: Tools, p
     tools.has_all()
     account.has_newest_images(config())
     preflight.run(config())
-    assert verdicts(preflight) == {"holds": 17}
-    assert preflight.printed.splitlines()[-1] == "17 hold."
+    assert verdicts(preflight) == {"passed": 17}
+    assert preflight.printed.splitlines()[-1] == "17 passed."
 
 
 def test_nothing_is_asked_that_would_change_anything(
@@ -74,9 +74,9 @@ def test_without_credentials_this_machine_and_the_table_still_speak(
     assert [finding.name for finding in preflight.findings if finding.failed] == ["identity"]
     skipped = [finding for finding in preflight.findings if finding.verdict == "skipped"]
     assert [finding.name for finding in skipped] == ["region", *CLOUDY]
-    assert {finding.detail for finding in skipped} == {"there are no valid credentials"}
+    assert {finding.detail for finding in skipped} == {"no valid credentials"}
     assert "by the table of" in found["instance types"].detail
-    assert found["Pulumi"].verdict == found["key pair"].verdict == "holds"
+    assert found["Pulumi"].verdict == found["key pair"].verdict == "passed"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_throttling_of_one_call_leaves_the_others_their_answers(
     failed = [finding for finding in preflight.findings if finding.failed]
     assert [finding.name for finding in failed] == ["identity", "region", "quota: VPCs"]
     assert all("throttles" in finding.detail for finding in failed)
-    assert verdicts(preflight)["holds"] == 14
+    assert verdicts(preflight)["passed"] == 14
 
 
 def test_a_user_with_few_rights_is_told_each_action_that_is_lacking(
@@ -163,14 +163,14 @@ def test_a_user_with_few_rights_is_told_each_action_that_is_lacking(
     with enable_iam_authentication():
         found = preflight.run(config(headAmi="ami-0123456789abcdef0"))
     assert found["identity"].detail.endswith(":user/ops")
-    assert found["zones"].verdict == found["quota: spot, G and VT"].verdict == "holds"
+    assert found["zones"].verdict == found["quota: spot, G and VT"].verdict == "passed"
     lacking = {
         "instance types": ("skipped", "ec2:DescribeInstanceTypeOfferings"),
         "spot prices": ("skipped", "ec2:DescribeSpotPriceHistory"),
-        "quota: VPCs": ("fails", "ec2:DescribeVpcs"),
-        "quota: elastic addresses": ("fails", "ec2:DescribeAddresses"),
-        "image of the head": ("fails", "ec2:DescribeImages"),
-        "worker group": ("fails", "autoscaling:DescribeAutoScalingGroups"),
+        "quota: VPCs": ("failed", "ec2:DescribeVpcs"),
+        "quota: elastic addresses": ("failed", "ec2:DescribeAddresses"),
+        "image of the head": ("failed", "ec2:DescribeImages"),
+        "worker group": ("failed", "autoscaling:DescribeAutoScalingGroups"),
     }
     for name, (verdict, action) in lacking.items():
         assert found[name].verdict == verdict
@@ -193,7 +193,7 @@ def test_the_stacks_own_region_is_asked(account: Account, tools: Tools, prefligh
         parameter=stack.ami_parameter("head"),
     )
     found = preflight.run(stack)
-    assert found["image of the head"].verdict == "holds"
+    assert found["image of the head"].verdict == "passed"
     assert "us-west-2a" in found["zones"].detail
 
 

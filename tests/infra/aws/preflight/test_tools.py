@@ -23,10 +23,10 @@ def asked(tools: Tools, **values: Any) -> dict[str, Finding]:
 def test_everything_that_is_there_says_its_version(tools: Tools) -> None:
     tools.has_all()
     assert {name: (one.verdict, one.detail) for name, one in asked(tools).items()} == {
-        "Pulumi": ("holds", "v3.272.0"),
-        "Pulumi's aws plugin": ("holds", WANTED),
-        "AWS CLI": ("holds", "2.31.4"),
-        "session-manager-plugin": ("holds", "1.2.707"),
+        "Pulumi": ("passed", "v3.272.0"),
+        "Pulumi's aws plugin": ("passed", WANTED),
+        "AWS CLI": ("passed", "2.31.4"),
+        "session-manager-plugin": ("passed", "1.2.707"),
     }
 
 
@@ -67,15 +67,15 @@ def test_an_aws_cli_from_before_sessions_is_refused(says: str, holds: bool, tool
 def test_a_session_manager_plugin_from_before_ssh_is_refused(tools: Tools) -> None:
     tools.has_all()
     tools.has("session-manager-plugin", "1.1.17.0")
-    assert asked(tools)["session-manager-plugin"].detail == "1.1.17: SSH takes 1.1.23 or later"
+    assert asked(tools)["session-manager-plugin"].detail == "1.1.17: SSH requires 1.1.23 or later"
 
 
-@pytest.mark.parametrize(("listed", "others"), [("[]", ""), (PLUGINS % "6.0.0", " (there: 6.0.0)")])
+@pytest.mark.parametrize(("listed", "others"), [("[]", ""), (PLUGINS % "6.0.0", " (installed: 6.0.0)")])
 def test_a_plugin_that_up_would_fetch_is_worth_a_note(listed: str, others: str, tools: Tools) -> None:
     tools.has_all(listed)
     found = asked(tools)["Pulumi's aws plugin"]
     assert found.verdict == "note"
-    assert found.detail.startswith(f"{WANTED} is not here yet{others}; `pulumi up` fetches it")
+    assert found.detail.startswith(f"{WANTED} is not installed{others}; `pulumi up` installs it")
     assert f"pulumi plugin install resource aws v{WANTED}" in found.fix
 
 

@@ -120,7 +120,7 @@ def test_head_and_workers_have_images_of_one_distribution(
 MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     # where
     ("no region", {"region": None}, ("region: it is required", "us-west-2", "set region eu-west-1")),
-    ("region", {"region": "eu-west-9"}, ("region = 'eu-west-9'", "none of that name", "eu-central-1")),
+    ("region", {"region": "eu-west-9"}, ("region = 'eu-west-9'", "not in the table", "eu-central-1")),
     ("a zone for a region", {"region": "eu-west-1a"}, ("'eu-west-1a'", "valid: eu-west-1, eu-central-1")),
     ("provider", {"provider": "gcp"}, ("provider = 'gcp'", "local, aws and azure", "set provider local")),
     (
@@ -137,13 +137,13 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"zones": ["eu-west-1d"]},
         ("zones[0] = eu-west-1d", "--path 'zones[0]' eu-west-1a"),
     ),
-    ("no zones", {"zones": []}, ("zones = []", "there is none", "valid: eu-west-1a", "--path 'zones[0]'")),
+    ("no zones", {"zones": []}, ("zones = []", "it is empty", "valid: eu-west-1a", "--path 'zones[0]'")),
     (
         "zones as text",
         {"zones": "eu-west-1a"},
-        ("zones = 'eu-west-1a'", "a list is wanted", "--path 'zones[0]'"),
+        ("zones = 'eu-west-1a'", "it must be a list", "--path 'zones[0]'"),
     ),
-    ("zones as object", {"zones": {"a": 1}}, ("zones = {'a': 1}", "a list is wanted")),
+    ("zones as object", {"zones": {"a": 1}}, ("zones = {'a': 1}", "it must be a list")),
     (
         "twice the same zone",
         {"zones": ["eu-west-1a", "eu-west-1b", "eu-west-1a"]},
@@ -176,10 +176,14 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ),
     ("egress", {"egress": "none"}, ("egress = 'none'", "valid: nat, endpoints", "config set egress nat")),
     ("flow logs", {"flowLogs": "maybe"}, ("flowLogs = 'maybe'", "true or false", "config set flowLogs true")),
-    ("everybody", {"adminCidrs": ["0.0.0.0/0"]}, ("adminCidrs[0] = 0.0.0.0/0", "whole internet", "SSM")),
+    (
+        "everybody",
+        {"adminCidrs": ["0.0.0.0/0"]},
+        ("adminCidrs[0] = 0.0.0.0/0", "whole internet", "Session Manager"),
+    ),
     ("everybody, IPv6", {"adminCidrs": ["::/0"]}, ("adminCidrs[0] = '::/0'", "whole internet", "/8 to /32")),
     ("IPv6", {"adminCidrs": ["2001:db8::/64"]}, ("adminCidrs[0] = '2001:db8::/64'", "IPv4 only")),
-    ("half the internet", {"adminCidrs": ["128.0.0.0/1"]}, ("128.0.0.0/1", "too much", "valid: /8 to /32")),
+    ("half the internet", {"adminCidrs": ["128.0.0.0/1"]}, ("128.0.0.0/1", "too wide", "valid: /8 to /32")),
     ("second source", {"adminCidrs": ["203.0.113.7", "0.0.0.0/0"]}, ("adminCidrs[1]", "checkip", "/32")),
     (
         "the VPC's own range",
@@ -198,7 +202,11 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"adminCidrs": ["203.0.113.7/24"]},
         ("203.0.113.7/24", "host bits", "/8 to /32"),
     ),
-    ("source without list", {"adminCidrs": "203.0.113.7/32"}, ("a list is wanted", "--path 'adminCidrs[0]'")),
+    (
+        "source without list",
+        {"adminCidrs": "203.0.113.7/32"},
+        ("it must be a list", "--path 'adminCidrs[0]'"),
+    ),
     (
         "more sources than a group takes",
         {"adminCidrs": [f"203.0.113.{number}" for number in range(51)]},
@@ -223,13 +231,13 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "head with a GPU",
         {"headType": "g4dn.xlarge"},
-        ("headType = g4dn.xlarge", "1 T4", "leaves idle", "valid: m5.large", "m6i.xlarge"),
+        ("headType = g4dn.xlarge", "1 T4", "does not use", "valid: m5.large", "m6i.xlarge"),
     ),
     ("head of ARM", {"headType": "m6g.xlarge"}, ("headType = m6g.xlarge", "arm64", "x86_64", "m6i.xlarge")),
     (
         "head unknown",
         {"headType": "t3.micro"},
-        ("headType = t3.micro", "none of that name", "valid: m5.large"),
+        ("headType = t3.micro", "not in the table", "valid: m5.large"),
     ),
     (
         "small head volume",
@@ -272,7 +280,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "type unknown",
         {"instanceTypes": ["g2.2xlarge"]},
-        ("none of that name", "'instanceTypes[0]' g4dn.2xlarge"),
+        ("not in the table", "'instanceTypes[0]' g4dn.2xlarge"),
     ),
     (
         "type not in these zones",
@@ -299,7 +307,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"instanceTypes": []},
         ("instanceTypes = []", "valid: m5.large", "--path 'instanceTypes[0]'"),
     ),
-    ("types as text", {"instanceTypes": "g5.xlarge"}, ("a list is wanted", "--path 'instanceTypes[0]'")),
+    ("types as text", {"instanceTypes": "g5.xlarge"}, ("it must be a list", "--path 'instanceTypes[0]'")),
     ("type as number", {"instanceTypes": [5]}, ("instanceTypes[0] = 5", "string", "valid: a list of types")),
     ("base", {"onDemandBase": 5}, ("onDemandBase = 5", "more than maxWorkers (4)", "valid: 0 to 4")),
     ("percentage", {"onDemandPercentage": 101}, ("onDemandPercentage = '101'", "valid: 0 to 100")),
@@ -315,7 +323,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "key pair alone",
         {"keyPair": "mine"},
-        ("keyPair = mine", "private key", "or neither", "privateKeyFile ~"),
+        ("keyPair = mine", "privateKeyFile is missing", "or neither", "privateKeyFile ~"),
     ),
     (
         "key file alone",
@@ -323,22 +331,22 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("privateKeyFile = ~/k.pem", "of eu-west-1", "keyPair NAME"),
     ),
     (
-        "public half",
+        "it is a public key",
         {"keyPair": "mine", "privateKeyFile": "~/.ssh/id.pub"},
-        ("privateKeyFile = '~/.ssh/id.pub'", "public half", "~/.ssh/KEY.pem"),
+        ("privateKeyFile = '~/.ssh/id.pub'", "it is a public key", "~/.ssh/KEY.pem"),
     ),
     # keys
     (
         "misspelt key",
         {"instanceType": ["g5.xlarge"]},
-        ("instanceType: there is no such key", "instanceTypes,"),
+        ("instanceType: unknown key", "instanceTypes,"),
     ),
     (
         "snake case",
         {"max_price": "1"},
-        ("max_price: there is no such key", "maxPrice", "config rm max_price"),
+        ("max_price: unknown key", "maxPrice", "config rm max_price"),
     ),
-    ("key of another provider", {"vcpu": 2}, ("vcpu: there is no such key; there are: provider, region",)),
+    ("key of another provider", {"vcpu": 2}, ("vcpu: unknown key; valid keys: provider, region",)),
 ]
 
 
@@ -353,4 +361,4 @@ def test_a_mistake_is_named_with_what_is_valid(values: dict[str, Any], words: tu
     assert line.startswith("caffe-spark:")
     for word in (*words, "pulumi config", "--stack aws"):
         assert word in line, line
-    assert any(word in line for word in ("valid: ", "there are: ", "only the providers")), line
+    assert any(word in line for word in ("valid: ", "valid keys: ", "only the providers")), line

@@ -45,7 +45,7 @@ def test_two_regions_are_searched_and_what_is_left_is_told_with_its_price(world:
     found = swept(regions=[REGION, "us-west-2"])
     assert sorted(leak.region for leak in found.found.leaks) == [REGION, "us-west-2"]
     assert not found.found.clean
-    assert "2 left (Project=caffe-spark), 12.45 USD a month. To remove them, in this order:" in found.said
+    assert "2 left (Project=caffe-spark), 12.45 USD a month. To delete them, in this order:" in found.said
     assert found.said.splitlines()[-3:] == [
         "export AWS_PAGER=",
         f"aws ec2 delete-volume --volume-id {here} --region {REGION}",
@@ -142,7 +142,7 @@ def test_a_region_that_the_account_has_not_enabled_is_no_0_left(world: World) ->
 
 
 def test_a_region_that_there_is_not_is_refused(world: World) -> None:
-    with pytest.raises(ConfigError, match=r"region 'eu-west-9': AWS has .*eu-west-1.*Name one of these"):
+    with pytest.raises(ConfigError, match=r"region 'eu-west-9': AWS has .*eu-west-1.*Use one of these"):
         swept(regions=["eu-west-9"])
 
 

@@ -94,7 +94,7 @@ def test_what_is_paid_by_the_gigabyte_is_noted() -> None:
     assert bill(logAnalytics=True).notes == (
         "the storage account: 0.02 USD per GB and month",
         "through the NAT gateway: 0.05 USD per GB",
-        "Log Analytics: 2 USD per GB that is written",
+        "Log Analytics: 2 USD per GB ingested",
     )
     assert bill(storageStack="keep").notes == ("through the NAT gateway: 0.05 USD per GB",)
 
@@ -124,7 +124,7 @@ def test_the_bill_comes_first_then_a_day_and_what_a_job_costs(tmp_path: Path) ->
     ran(tmp_path, "mnist-1")
     said = shown(tmp_path)
     assert said[0].split() == ["what", "count", "USD/h", "each", "USD/h"]
-    assert [line.split("  ")[0] for line in said[-6:-1]] == ["total", "plus", "plus", "a day", "a job"]
+    assert [line.split("  ")[0] for line in said[-6:-1]] == ["total", "plus", "plus", "remain", "a job"]
     assert "HDInsight cannot pause: all of it is billed from `pulumi up` until `pulumi destroy`" in said[-3]
     assert said[-2].endswith("30 min, 2.70 USD")
 
@@ -184,28 +184,28 @@ def test_the_operators_figures_go_before_ours(nobodys_file: Path) -> None:
     table = prices.load()
     assert table.of("westeurope").node("Standard_E8_V3") == Decimal("0.5")
     assert table.of("westeurope").sizes["Standard_E8_V3"].source == "override"
-    assert table.origin("westeurope") == f"{nobodys_file} of 2026-12-01, over our own price table"
+    assert table.origin("westeurope") == f"{nobodys_file} of 2026-12-01, over the project's price table"
     assert table.of("japaneast").node("Standard_E8_V3") is None
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("regions: {norge: {}}", "regions.norge: there is no such region; there are: eastus,"),
+        ("regions: {norge: {}}", "regions.norge: unknown region; valid: eastus,"),
         (
             "regions: {westeurope: {sizes: {Standard_E9: {hour: 1}}}}",
-            "sizes.Standard_E9: there is no such size; there are: Standard_E4_V3,",
+            "sizes.Standard_E9: unknown size; valid: Standard_E4_V3,",
         ),
         (
             "regions: {westeurope: {sizes: {Standard_E8_V3: {day: 1}}}}",
-            "Standard_E8_V3.day: there is no such key; there are: hour, source",
+            "Standard_E8_V3.day: unknown key; valid keys: hour, source",
         ),
         (
             "regions: {westeurope: {services: {nat: 1}}}",
-            "services.nat: there is no such key; there are: nat_hour,",
+            "services.nat: unknown key; valid keys: nat_hour,",
         ),
         ("regions: {westeurope: {services: {nat_hour: 0}}}", "services.nat_hour: 0: "),
-        ("regions: [", "azure-prices.yaml: it is not YAML: "),
+        ("regions: [", "azure-prices.yaml: it is not valid YAML: "),
     ],
 )
 def test_what_is_no_price_is_refused_in_one_line(nobodys_file: Path, text: str, said: str) -> None:

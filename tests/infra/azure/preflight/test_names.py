@@ -32,7 +32,9 @@ def test_a_cluster_name_that_is_taken_is_told_in_azures_words(account: Account, 
     account.taken["mine"] = "The name 'mine' is already in use."
     found = preflight.run(config(clusterName="mine"))["cluster name"]
     assert found.failed
-    assert found.detail.startswith("mine: The name 'mine' is already in use; clusters' names are the same")
+    assert found.detail.startswith(
+        "mine: The name 'mine' is already in use; cluster names are globally unique"
+    )
     assert "pulumi config set clusterName NAME --stack demo" in found.fix
 
 
@@ -41,7 +43,7 @@ def test_the_stacks_own_cluster_does_not_take_its_name(account: Account, preflig
     account.cluster(account.group(GROUP), NAMES["cluster"])
     found = preflight.run(config())
     assert found["cluster name"].detail == f"{NAMES['cluster']} is this stack's"
-    assert found["request"].detail == "the cluster is there: HDInsight has taken it"
+    assert found["request"].detail == "the cluster exists: HDInsight has accepted it"
     assert account.validated == []
 
 
@@ -64,7 +66,7 @@ def test_both_accounts_are_asked_about_where_scripts_have_their_own(
     account.taken[NAMES["scripts_account"]] = "taken"
     preflight.run(config(storageMode="abfss-msi"))
     accounts = [one for one in preflight.findings if one.name == "storage account"]
-    assert [one.verdict for one in accounts] == ["holds", "fails"]
+    assert [one.verdict for one in accounts] == ["passed", "failed"]
 
 
 def test_a_storage_stacks_account_is_not_asked_about(account: Account, preflight: Preflight) -> None:
@@ -76,10 +78,10 @@ def test_a_storage_stacks_account_is_not_asked_about(account: Account, preflight
 @pytest.mark.parametrize(
     ("lines", "verdict", "said"),
     [
-        (["part: storage"], "holds", "keep's (storageStack), which fits as Pulumi.keep.yaml has it"),
-        ([], "fails", "by Pulumi.keep.yaml that stack is no storage"),
-        (["part: storage", "storageMode: abfss-msi"], "fails", "made for abfss-msi"),
-        (["part: storage", f"subscription: {OTHER}"], "fails", f"is in subscription {OTHER}"),
+        (["part: storage"], "passed", "keep's (storageStack), which fits as Pulumi.keep.yaml has it"),
+        ([], "failed", "by Pulumi.keep.yaml, that stack is not a storage stack"),
+        (["part: storage", "storageMode: abfss-msi"], "failed", "made for abfss-msi"),
+        (["part: storage", f"subscription: {OTHER}"], "failed", f"is in subscription {OTHER}"),
     ],
 )
 def test_a_storage_stacks_file_is_compared_where_it_is_here(
@@ -94,7 +96,7 @@ def test_a_storage_stacks_file_is_compared_where_it_is_here(
     storage_file(tmp_path, "keep", *lines)
     monkeypatch.chdir(tmp_path)
     found = preflight.run(config(storageStack="keep"))["storage account"]
-    assert (found.verdict, bool(found.fix)) == (verdict, verdict == "fails")
+    assert (found.verdict, bool(found.fix)) == (verdict, verdict == "failed")
     assert said in found.detail
 
 
@@ -174,9 +176,9 @@ def test_what_is_said_of_things_that_up_makes_before_stops_nothing(
     account.warnings = [{"code": "Old", "message": "This size will retire."}]
     preflight.run(config())
     said = [one for one in preflight.findings if one.name == "request"]
-    assert [one.verdict for one in said] == ["holds", "note", "note", "note"]
-    assert said[0].detail == "HDInsight would make this cluster, and needs 20 minutes for it"
-    assert "of what `pulumi up` makes before the cluster" in said[1].detail
+    assert [one.verdict for one in said] == ["passed", "note", "note", "note"]
+    assert said[0].detail == "HDInsight would create this cluster, in about 20 minutes"
+    assert "about resources that `pulumi up` creates before the cluster" in said[1].detail
     assert said[3].detail == "This size will retire (Old)"
 
 
@@ -186,7 +188,7 @@ def test_a_public_key_that_is_none_is_told_before_anything_is_sent(
     key = tmp_path / "id.pub"
     key.write_text("ssh-ed25519 AAAA me")
     found = preflight.run(config(publicKeyFile=str(key), privateKeyFile=str(tmp_path / "id")))
-    assert "HDInsight takes RSA keys only" in found["request"].detail
-    assert "HDInsight takes RSA keys only" in found["key pair"].detail
+    assert "HDInsight accepts RSA keys only" in found["request"].detail
+    assert "HDInsight accepts RSA keys only" in found["key pair"].detail
     assert found["private key"].failed
     assert account.validated == []

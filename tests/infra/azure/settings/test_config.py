@@ -120,9 +120,9 @@ def test_a_password_is_never_shown() -> None:
 MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     # where
     ("no region", {"region": None}, ("region: it is required", "westeurope", "set region westeurope")),
-    ("region", {"region": "westerneurope"}, ("region = 'westerneurope'", "none of that name", "westeurope")),
+    ("region", {"region": "westerneurope"}, ("region = 'westerneurope'", "not in the table", "westeurope")),
     ("region as people say it", {"region": "West Europe"}, ("'West Europe'", "westeurope")),
-    ("region of a sovereign cloud", {"region": "chinanorth2"}, ("'chinanorth2'", "none of that name")),
+    ("region of a sovereign cloud", {"region": "chinanorth2"}, ("'chinanorth2'", "not in the table")),
     ("subscription", {"subscription": "mine"}, ("subscription = 'mine'", "az account show")),
     ("part", {"part": "both"}, ("part = 'both'", "valid: cluster, storage", "set part cluster")),
     ("name too long", {"clusterName": "c" * 46}, ("it has 46 characters", "3 to 45", "set clusterName")),
@@ -156,7 +156,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("adminCidrs[0] = 0.0.0.0/0", "whole internet", "/8 to /32"),
     ),
     ("everybody, IPv6", {"adminCidrs": ["::/0"]}, ("adminCidrs[0] = '::/0'", "whole internet")),
-    ("half the internet", {"adminCidrs": ["128.0.0.0/1"]}, ("128.0.0.0/1", "too much", "/8 to /32")),
+    ("half the internet", {"adminCidrs": ["128.0.0.0/1"]}, ("128.0.0.0/1", "too wide", "/8 to /32")),
     ("IPv6", {"adminCidrs": ["2001:db8::/64"]}, ("adminCidrs[0] = '2001:db8::/64'", "IPv4 only")),
     ("private source", {"adminCidrs": ["192.168.1.20"]}, ("192.168.1.20/32", "private range", "checkip")),
     ("own range", {"adminCidrs": ["10.50.0.0/17"]}, ("overlaps 10.50.0.0/16, the network's own", "cidr")),
@@ -166,7 +166,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("adminCidrs[1] = 203.0.113.7/32", "overlaps 203.0.113.0/24", "rm --path 'adminCidrs[1]'"),
     ),
     ("source in words", {"adminCidrs": ["home"]}, ("adminCidrs[0] = 'home'", "valid: a list of public IPv4")),
-    ("source without list", {"adminCidrs": "203.0.113.7"}, ("a list is wanted", "--path 'adminCidrs[0]'")),
+    ("source without list", {"adminCidrs": "203.0.113.7"}, ("it must be a list", "--path 'adminCidrs[0]'")),
     (
         "more sources than a firewall takes",
         {"adminCidrs": [f"203.0.113.{number}" for number in range(51)]},
@@ -196,7 +196,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"workerSize": "Standard_F8s_v2"},
         (
             "workerSize = Standard_F8s_v2",
-            "none of that name",
+            "not in the table",
             "2026-11-21",
             "Standard_D13_v2",
             "set workerSize",
@@ -206,12 +206,12 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "size spelt otherwise",
         {"headSize": "standard_e8_v3"},
-        ("it is written Standard_E8_V3", "set headSize"),
+        ("it is spelt Standard_E8_V3", "set headSize"),
     ),
     (
         "size of another role",
         {"headSize": "Standard_A2_v2"},
-        ("headSize = Standard_A2_v2", "suits zookeepers, not heads", "Standard_E8_V3"),
+        ("headSize = Standard_A2_v2", "is for zookeepers, not heads", "Standard_E8_V3"),
     ),
     (
         "zookeeper too large",
@@ -226,12 +226,12 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "two workers with an autoscale minimum of three",
         {"workers": 2, "autoscale": {"min": 3, "max": 6}},
-        ("workers = 2", "fewer than autoscale's least (3)", "valid: 3 to 6", "set workers 3"),
+        ("workers = 2", "below autoscale's minimum (3)", "valid: 3 to 6", "set workers 3"),
     ),
     (
         "more workers than autoscale's most",
         {"workers": 9, "autoscale": {"min": 3, "max": 6}},
-        ("workers = 9", "more than its most (6)", "set workers 6"),
+        ("workers = 9", "above its maximum (6)", "set workers 6"),
     ),
     (
         "autoscale minimum of one",
@@ -251,7 +251,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "autoscale minimum of all that there may be",
         {"autoscale": {"min": 200, "max": 200}},
-        ("autoscale.min = 200", "nothing to scale", "valid: 3 to 199", "--path autoscale.min 3"),
+        ("autoscale.min = 200", "no room to scale", "valid: 3 to 199", "--path autoscale.min 3"),
     ),
     (
         "autoscale without max",
@@ -272,7 +272,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "autoscale as number",
         {"autoscale": 5},
-        ("autoscale = '5'", "a mapping is wanted", "valid: min and max"),
+        ("autoscale = '5'", "it must be a mapping", "valid: min and max"),
     ),
     (
         "load and schedule",
@@ -282,7 +282,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "a slot with two numbers",
         {"autoscale": {"schedule": [{**SLOT, "max": 9}]}},
-        ("autoscale.schedule[0].max = 9", "one number", "'autoscale.schedule[0].max' 6"),
+        ("autoscale.schedule[0].max = 9", "a fixed number", "'autoscale.schedule[0].max' 6"),
     ),
     (
         "a slot with two workers",
@@ -292,7 +292,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "the same time twice",
         {"autoscale": {"schedule": [SLOT, {**SLOT, "days": ["Tuesday"]}]}},
-        ("autoscale.schedule[1] = Tuesday 08:00", "schedule[0]", "each day and time once"),
+        ("autoscale.schedule[1] = Tuesday 08:00", "schedule[0]", "no duplicates"),
     ),
     (
         "a time of day",
@@ -307,21 +307,21 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "autoscale's misspelt key",
         {"autoscale": {"least": 3}},
-        ("autoscale.least", "no such key", "min and max", "config rm --path autoscale.least"),
+        ("autoscale.least", "unknown key", "min and max", "config rm --path autoscale.least"),
     ),
     # storage
     ("mode", {"storageMode": "wasb"}, ("storageMode = 'wasb'", "valid: wasbs-key, wasbs-msi, abfss-msi")),
     (
         "container",
         {"container": "My_Files"},
-        ("container = My_Files", "small letters", "set container cluster"),
+        ("container = My_Files", "lower-case letters", "set container cluster"),
     ),
     ("container with two hyphens", {"container": "a--b"}, ("container = a--b", "single hyphens")),
     ("container of scripts", {"container": "artifacts"}, ("container = artifacts", "container of scripts")),
     (
         "a storage of a storage",
         {"part": "storage", "storageStack": "other"},
-        ("storageStack = other", "a storage itself", "rm storageStack"),
+        ("storageStack = other", "a storage stack itself", "rm storageStack"),
     ),
     (
         "container of another stack",
@@ -338,7 +338,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     # access
     ("reserved user", {"sshUser": "root"}, ("sshUser = root", "has or reserves", "set sshUser sshuser")),
     ("Hadoop's user", {"sshUser": "spark"}, ("sshUser = spark", "has or reserves")),
-    ("user with capitals", {"sshUser": "Operator"}, ("sshUser = Operator", "small letters")),
+    ("user with capitals", {"sshUser": "Operator"}, ("sshUser = Operator", "lower-case letters")),
     ("one user for both", {"sshUser": "gate", "gatewayUser": "gate"}, ("sshUser = gate", "gatewayUser")),
     ("gateway's user", {"gatewayUser": "the admin"}, ("gatewayUser = the admin", "letters and digits")),
     (
@@ -347,18 +347,22 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("gatewayPassword = ***", "it has 4 characters", "10 to"),
     ),
     ("plain password", {"gatewayPassword": "Passw0rdPassw0rd"}, ("***", "lacks a special character")),
-    ("password that lacks all", {"gatewayPassword": "++++++++++"}, ("***", "a digit and a small", "special")),
-    ("small password", {"gatewayPassword": "passw0rd+word"}, ("***", "lacks a capital letter")),
+    (
+        "password that lacks all",
+        {"gatewayPassword": "++++++++++"},
+        ("***", "a digit and a lower-case", "special"),
+    ),
+    ("small password", {"gatewayPassword": "passw0rd+word"}, ("***", "lacks an upper-case letter")),
     ("quoted password", {"gatewayPassword": "Passw0rd+'word"}, ("***", "quotation mark", "--secret")),
     ("password with #", {"gatewayPassword": "Passw0rd#+word"}, ("***", "quotation mark, a backslash or #")),
     ("password with blanks", {"gatewayPassword": "Passw0rd+ word"}, ("***", "blanks")),
-    ("password as list", {"gatewayPassword": ["Passw0rd+word"]}, ("***", "it is no text")),
+    ("password as list", {"gatewayPassword": ["Passw0rd+word"]}, ("***", "it is not text")),
     ("public key alone", {"publicKeyFile": "~/k.pub"}, ("publicKeyFile = ~/k.pub", "privateKeyFile ~/k")),
     ("private key alone", {"privateKeyFile": "~/k"}, ("privateKeyFile = ~/k", "publicKeyFile ~/k.pub")),
     (
-        "public half",
+        "it is a public key",
         {"publicKeyFile": "~/k.pub", "privateKeyFile": "~/k.pub"},
-        ("privateKeyFile = '~/k.pub'", "public half"),
+        ("privateKeyFile = '~/k.pub'", "it is a public key"),
     ),
     # tags
     (
@@ -367,14 +371,14 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("tags.stack = mine", "the stack sets that", """'tags["stack"]'"""),
     ),
     ("tag's name", {"tags": {"a/b": "c"}}, ("tags.a/b = c", "none of <>%&")),
-    ("Azure's tag", {"tags": {"microsoft-x": "c"}}, ("tags.microsoft-x = c", "Azure keeps names")),
+    ("Azure's tag", {"tags": {"microsoft-x": "c"}}, ("tags.microsoft-x = c", "Azure reserves names")),
     ("long tag", {"tags": {"a": "b" * 257}}, ("tags.a = bbb", "257 characters", "256 at most")),
     ("many tags", {"tags": {f"t{n}": "x" for n in range(48)}}, ("tags = 48 tags", "47 at most")),
     ("tag as yes or no", {"tags": {"a": True}}, ("tags.a = True", "string")),
     # keys
-    ("misspelt key", {"headsize": "x"}, ("headsize: there is no such key", "headSize,", "rm headsize")),
-    ("snake case", {"head_size": "x"}, ("head_size: there is no such key", "rm head_size")),
-    ("key of AWS", {"zones": ["a"]}, ("zones: there is no such key; there are: provider, subscription",)),
+    ("misspelt key", {"headsize": "x"}, ("headsize: unknown key", "headSize,", "rm headsize")),
+    ("snake case", {"head_size": "x"}, ("head_size: unknown key", "rm head_size")),
+    ("key of AWS", {"zones": ["a"]}, ("zones: unknown key; valid keys: provider, subscription",)),
 ]
 
 
@@ -389,5 +393,5 @@ def test_a_mistake_is_named_with_what_is_valid(values: dict[str, Any], words: tu
     assert line.startswith("caffe-spark:")
     for word in (*words, "pulumi config", "--stack az"):
         assert word in line, line
-    assert any(word in line for word in ("valid: ", "there are: ")), line
+    assert any(word in line for word in ("valid: ", "valid keys: ")), line
     assert "assw0rd" not in line

@@ -40,7 +40,10 @@ def test_a_storage_that_fits_is_taken(tmp_path: Path, lines: tuple[str, ...]) ->
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["part: cluster"], ("by Pulumi.keep.yaml that stack is no storage", "storageStack NAME --stack az")),
+        (
+            ["part: cluster"],
+            ("by Pulumi.keep.yaml, that stack is not a storage stack", "storageStack NAME --stack az"),
+        ),
         (["part: storage", "region: uksouth"], ("is in uksouth", "set region uksouth --stack az")),
         (
             ["part: storage", "storageMode: abfss-msi"],
@@ -71,5 +74,5 @@ def test_a_stack_on_this_machine_is_no_storage(tmp_path: Path) -> None:
     storage_file(tmp_path, "keep")
     file = tmp_path / "Pulumi.keep.yaml"
     file.write_text("config:\n  caffe-spark:provider: local\n")
-    with pytest.raises(StackError, match="no storage"):
+    with pytest.raises(StackError, match="not a storage stack"):
         check_file(config(), "az", file, SUBSCRIPTION)

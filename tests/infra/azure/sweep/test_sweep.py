@@ -72,7 +72,7 @@ def test_prices_are_told_by_the_month(account: Account) -> None:
     assert found.the("HDInsight cluster").usd_month == cluster * 730
     assert found.the("NAT gateway").usd_month == Decimal("0.045") * 730
     assert found.the("storage account").usd_month is None
-    assert "3,328.87 USD a month and 1 without a price. To remove them, in this order:" in found.said
+    assert "3,328.87 USD a month and 1 without a price. To delete them, in this order:" in found.said
 
 
 def test_a_size_without_a_price_leaves_the_cluster_without_one(account: Account) -> None:
@@ -215,7 +215,7 @@ def test_a_thing_whose_group_is_elsewhere_has_a_command_of_its_own(account: Acco
 
 
 def test_a_region_that_there_is_not_is_refused(account: Account) -> None:
-    with pytest.raises(ConfigError, match=r"region 'westeurop': Azure has .*westeurope.*Name one of these"):
+    with pytest.raises(ConfigError, match=r"region 'westeurop': Azure has .*westeurope.*Use one of these"):
         swept(regions=["westeurop"])
 
 
@@ -259,7 +259,7 @@ def test_throttling_beyond_our_patience_is_no_0_left(account: Account) -> None:
 
 def test_a_login_that_sees_nothing_is_told_so(account: Account) -> None:
     account.subscriptions.clear()
-    with pytest.raises(ConfigError, match="this login sees none"):
+    with pytest.raises(ConfigError, match="this login has none"):
         swept()
 
 
