@@ -1,1 +1,1 @@
-"""Engine of roles: read, planned, then executed over SSH or rendered to scripts."""
+"""Engine of roles: loads, plans, then executes over SSH or renders to scripts."""

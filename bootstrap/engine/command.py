@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 Needs = tuple[str, str]
-"""(role, step name) on the head that has to be done before this command starts on another node."""
+"""(role, step name): the head's step that must be done before this command starts on another node."""
 
 
 @dataclass(frozen=True)
 class Command:
     """One step of one role on one node, as two POSIX shell scripts run by root.
 
-    `guard` ends with 0 when the node is already as the step wants it, quickly and without side effects.
+    `guard` exits with 0 when the node is in the desired state, quickly and without side effects.
     `run` brings it there; afterwards `guard` must hold. Both read nothing from stdin.
     """
 
@@ -27,7 +27,7 @@ class Command:
     """Values to print as `***` wherever the command or its output is shown."""
 
     def masked(self, text: str) -> str:
-        """`text` with this command's secrets replaced."""
+        """Return `text` with this command's secrets replaced."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
@@ -35,7 +35,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Check:
-    """A role's proof that its service works: ends with 0, or says what is wrong and how to mend it."""
+    """Health check of a role's service: exits with 0, or prints the fault; `fix` is the command to type."""
 
     role: str
     name: str

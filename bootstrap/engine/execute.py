@@ -1,4 +1,4 @@
-"""Bring a cluster's nodes to what roles say: read facts, prune, run; all nodes side by side."""
+"""Apply roles to a cluster's nodes over SSH: read facts, skip what holds, run the rest; in parallel."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bootstrap.ssh.remote import Remote
 Connect = Callable[[Cluster, Node], AbstractContextManager[Remote]]
 
 STOP_TIMEOUT = 20.0
-"""Seconds that steps get to end after Ctrl-C."""
+"""Seconds for running steps to end after Ctrl-C."""
 
 
 def apply(
@@ -44,11 +44,11 @@ def apply(
     folder: Path = ROLES_DIR,
     logs: Path | None = None,
 ) -> Recap:
-    """Apply roles to all nodes of a cluster; what already holds is left alone.
+    """Apply roles to all nodes of a cluster; skip steps whose guard holds.
 
-    Each node runs its steps in order, on a thread and a connection of its own. A node whose step fails
-    stops there, the others finish. `given` overrides the roles' defaults; `folder` is where roles lie and
-    `logs` where this run's full logs go (default: see `bootstrap.engine.runlog.default_folder`).
+    Each node runs its steps in order, on its own thread and connection. A node whose step fails
+    stops there; the others finish. `given` overrides the roles' defaults; `folder` holds the roles,
+    `logs` gets this run's full logs (default: see `bootstrap.engine.runlog.default_folder`).
 
     Raises:
         ConfigError: a role cannot be read or compiled; nothing has been done.
@@ -107,7 +107,7 @@ def _raise_failures(runs: Sequence[_NodeRun]) -> None:
 
 @dataclass(frozen=True)
 class _Shared:
-    """What is the same for all nodes of a run."""
+    """State that all nodes of a run share."""
 
     cluster: Cluster
     roles: Sequence[Role]
@@ -120,7 +120,7 @@ class _Shared:
 
 
 class _NodeRun:
-    """One node's part of a run."""
+    """Run of one node's commands."""
 
     def __init__(self, shared: _Shared, node: Node, commands: list[Command]) -> None:
         self.shared, self.node, self.commands = shared, node, commands
@@ -153,11 +153,11 @@ class _NodeRun:
             self.shared.progress.say(self.node.name, said, over=True)
 
     def stop(self) -> None:
-        """Start no further step."""
+        """Start no further steps."""
         self._stopping.set()
 
     def kill(self) -> None:
-        """End the step that runs on the node now."""
+        """End the step that is running on the node."""
         if self._remote is not None and self._token:
             try:
                 self._remote.run(script.kill(self._token), check=False, timeout=5)
@@ -167,10 +167,10 @@ class _NodeRun:
     def _apply(self, remote: Remote) -> None:
         self.shared.progress.say(self.node.name, "reading facts")
         read = facts.read(remote, self.commands)
-        found = {"distribution": read.distribution, "arch": read.arch}
-        if {**found, **self.shared.given} != {**ASSUMED, **self.shared.given}:
+        facts_of_node = {"distribution": read.distribution, "arch": read.arch}
+        if {**facts_of_node, **self.shared.given} != {**ASSUMED, **self.shared.given}:
             self.commands = plan_node(
-                self.shared.roles, self.shared.cluster, self.node, {**found, **self.shared.given}
+                self.shared.roles, self.shared.cluster, self.node, {**facts_of_node, **self.shared.given}
             )
             read = facts.read(remote, self.commands)
         if self._is_head:
@@ -182,7 +182,7 @@ class _NodeRun:
             pending = [c for c, held in zip(self.commands, read.held, strict=True) if not held]
             self.shared.progress.would_change(self.node.name, pending)
             return
-        # A step that held may change after all, when the head is about to change what it takes from there.
+        # The head may be about to change what a step takes from it, so a guard that held may fail later.
         unsettled = [
             c.needs is not None and not self.shared.milestones.is_settled(c.needs) for c in self.commands
         ]
@@ -213,7 +213,7 @@ class _NodeRun:
             result = remote.run(
                 script.step(command, self._token),
                 check=False,
-                # The node ends the step itself; this one is for a node that does not answer any more.
+                # The node itself ends a step that runs too long; this is for a node that stopped responding.
                 timeout=command.timeout + script.LOCK_WAIT + 2 * script.KILL_GRACE,
                 on_line=lambda line: self._output(command, line),
             )
@@ -239,7 +239,7 @@ class _NodeRun:
     def _failed_step(self, command: Command, why: str, seconds: float) -> None:
         self.recap.failed += 1
         title = f"role {command.role!r}, step {command.name!r}: {why}"
-        again = "Mend the cause, then type the same command again: it goes on from this step."
+        again = "Fix the cause, then rerun the command: it continues from this step."
         tail = list(self._log.tail) if seconds else []
         known = diagnose("\n".join(tail), stack=self.shared.cluster.stack, node=self.node.name)
         if known is not None:
@@ -248,14 +248,14 @@ class _NodeRun:
         where = f"Full log: {self._log.path}. " if self._log.path.exists() else ""
         self.shared.progress.ended(self.node.name, command, "failed", seconds)
         self.shared.progress.failed(self.node.name, title, shown, tail, where + again)
-        # What is known says more than the last line, which is often the tool's own farewell.
+        # A known reason is more specific than the last line of output.
         last = f" ({known.why if known else tail[-1].strip()})" if tail else ""
         self.failure = StepFailed(
             f"{self.node.name}, role {command.role!r}, step {command.name!r}", why + last, where + again
         )
 
     def _fail(self, error: CaffeSparkError) -> None:
-        """The node could not be reached, or was lost on the way."""
+        """Record a node that could not be reached, or was lost during the run."""
         self.recap.failed += 1
         self.shared.progress.failed(self.node.name, error.why, "", [], error.fix)
         self.failure = StepFailed(error.given, error.why, error.fix)
@@ -279,7 +279,7 @@ def _why(exit_code: int, command: Command) -> str:
         case script.KILLED:
             return f"it was killed: out of memory, or {script.KILL_GRACE} s past its {command.timeout:g} s"
         case script.NOT_REACHED:
-            return "it ran, and the node is still not as the step wants it"
+            return "it ran, and the node is still not in the desired state"
         case script.LOCK_BUSY:
             return f"another run has been busy on this node for {script.LOCK_WAIT} s"
         case _:

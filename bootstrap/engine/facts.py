@@ -1,4 +1,4 @@
-"""What a node is and what already holds on it: everything in one round trip."""
+"""Facts of a node and the guards that hold on it, read in one round trip."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bootstrap.errors import Unreachable
 from bootstrap.ssh.remote import Remote
 
 GUARD_TIMEOUT = 20
-"""Seconds; a guard that takes longer does not hold."""
+"""Seconds; a guard that takes longer counts as not holding."""
 _FACT = "@fact"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a node is: distribution (`debian-12`), architecture (`amd64`), MiB; and which guards held."""
+    """Distribution (`debian-12`), architecture (`amd64`), disk and memory in MiB, guards that held."""
 
     distribution: str
     arch: str
@@ -28,7 +28,7 @@ class Facts:
 
 
 def script(commands: Sequence[Command]) -> str:
-    """A script without side effects that prints the facts; guards run side by side."""
+    """Return a script without side effects that prints the facts; guards run in parallel."""
     lines = [
         ENVIRONMENT,
         ". /etc/os-release",
@@ -39,13 +39,13 @@ def script(commands: Sequence[Command]) -> str:
     ]
     for index, command in enumerate(commands):
         guard = bounded(command.guard, GUARD_TIMEOUT, tag=f"GUARD_{index}")
-        # Redirections of the group, not of the command: the time-out speaks on stderr, too.
+        # Redirections of the group, not of the command: `timeout` itself writes to stderr.
         lines.append(f'{{ {{ {guard}\n}} >/dev/null 2>&1; echo "{_FACT} guard {index} $?"; }} &')
     return "\n".join([*lines, "wait", ""])
 
 
 def parse(output: str, count: int) -> Facts:
-    """Read what `script` printed for `count` commands.
+    """Parse the output of `script` for `count` commands.
 
     Raises:
         ValueError: a fact is missing.
@@ -71,10 +71,10 @@ def parse(output: str, count: int) -> Facts:
 
 
 def read(remote: Remote, commands: Sequence[Command]) -> Facts:
-    """The facts of a node, and which of these commands' guards hold on it.
+    """Read the facts of a node, and which of these commands' guards hold on it.
 
     Raises:
-        Unreachable: the connection broke, or the node is not one that roles know how to read.
+        Unreachable: the connection broke, or the node's system is not one that roles support.
     """
     result = remote.run(script(commands), check=False, timeout=GUARD_TIMEOUT * 2 + 10)
     try:
@@ -83,5 +83,5 @@ def read(remote: Remote, commands: Sequence[Command]) -> Facts:
         raise Unreachable(
             f"{remote.node.name} ({remote.node.address})",
             f"its facts cannot be read ({error}): {result.tail or 'no output'}",
-            "Log in: it has to be a Debian or Ubuntu with sudo that asks for no password.",
+            "Log in and check: nodes run Debian or Ubuntu, with sudo that asks for no password.",
         ) from error

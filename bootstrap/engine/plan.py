@@ -1,4 +1,4 @@
-"""Role and cluster to guarded commands: pure, the same for execution and rendering."""
+"""Plans: roles and a cluster compiled to guarded commands. Pure; execution and rendering share it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
 
 ASSUMED = {"distribution": "debian-12", "arch": "amd64"}
-"""What a node is taken to be until its facts are read (see `bootstrap.engine.execute`)."""
+"""Facts assumed of a node until its own are read (see `bootstrap.engine.execute`)."""
 
 Plan = dict[str, list[Command]]
 """Commands by node name, in the order in which the node runs them."""
@@ -28,7 +28,7 @@ Plan = dict[str, list[Command]]
 def variables_for(
     role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The names that the strings and templates of a role see on this node.
+    """Return the variables for the strings and templates of a role on this node.
 
     Defaults (they may use the names below, and defaults above them), overridden by `given`; then `cluster`,
     `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `storage_secret`.
@@ -58,7 +58,7 @@ def variables_for(
 def compile_role(
     role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
 ) -> list[Command]:
-    """The role's commands for this node, in order.
+    """Return the role's commands for this node, in order.
 
     Raises:
         ConfigError: an undefined variable, a missing template or a value refused; role and step are named.
@@ -75,7 +75,7 @@ def compile_role(
             step = Step.model_validate(filled)
         except ValidationError as error:
             field, reason = first_fault(error)
-            raise ConfigError(where, f"{field}: {reason}", f"Mend {role.folder}/role.yaml.") from error
+            raise ConfigError(where, f"{field}: {reason}", f"Fix {role.folder}/role.yaml.") from error
         if any(step.name == other.name for other in commands):
             raise ConfigError(where, "another step has that name", "Give each step a name of its own.")
         scripts = step.operation.scripts(_template_text(role, step, variables, where))
@@ -91,7 +91,7 @@ def compile_role(
 def compile_checks(
     role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
 ) -> list[Check]:
-    """The role's proofs that its service works on this node.
+    """Return the role's checks of its service on this node.
 
     Raises:
         ConfigError: an undefined variable; role and check are named.
@@ -109,22 +109,20 @@ def compile_checks(
 
 
 def order(roles: Sequence[Role]) -> list[Role]:
-    """The roles with each one behind those that it requires; else as given.
+    """Return the roles, each after those that it requires, else in the given order.
 
-    A required role that is not among them is taken as applied before.
+    A required role that is not among them is assumed to be applied already.
 
     Raises:
-        ConfigError: roles require each other in a circle.
+        ConfigError: roles require each other in a cycle.
     """
     by_name = {role.name: role for role in roles}
     ordered: dict[str, Role] = {}
 
     def visit(role: Role, path: tuple[str, ...]) -> None:
         if role.name in path:
-            circle = " → ".join([*path[path.index(role.name) :], role.name])
-            raise ConfigError(
-                f"role {role.name!r}", f"roles require each other: {circle}", "Break the circle."
-            )
+            cycle = " → ".join([*path[path.index(role.name) :], role.name])
+            raise ConfigError(f"role {role.name!r}", f"roles require each other: {cycle}", "Break the cycle.")
         for name in role.requires:
             if name in by_name:
                 visit(by_name[name], (*path, role.name))
@@ -138,12 +136,12 @@ def order(roles: Sequence[Role]) -> list[Role]:
 def plan_node(
     roles: Sequence[Role], cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
 ) -> list[Command]:
-    """All commands of these roles (already in order) for one node."""
+    """Return all commands of these roles (already in order) for one node."""
     return [command for role in roles for command in compile_role(role, cluster, node, given)]
 
 
 def make_plan(roles: Sequence[Role], cluster: Cluster, given: Mapping[str, Any]) -> Plan:
-    """The commands of every node, and proof that no worker would wait for a step that the head lacks.
+    """Return the commands of every node; no worker waits for a step that the head lacks.
 
     Raises:
         ConfigError: a role cannot be compiled, or a step is `after` one that the head does not have.
@@ -164,7 +162,7 @@ def make_plan(roles: Sequence[Role], cluster: Cluster, given: Mapping[str, Any])
 
 
 def first_pending(commands: Sequence[Command], held: Iterable[bool], unsettled: Iterable[bool] = ()) -> int:
-    """Index of the first command to look at again: its guard did not hold, or what it needs may change."""
+    """Return the index of the first command to run: its guard did not hold, or what it needs may change."""
     doubts = list(unsettled) or [False] * len(commands)
     for index, (holds, doubt) in enumerate(zip(held, doubts, strict=True)):
         if not holds or doubt:
@@ -192,7 +190,7 @@ def _template_text(role: Role, step: Step, variables: Mapping[str, Any], where: 
 
 
 def _fill(value: Any, variables: Mapping[str, Any], where: str) -> Any:  # noqa: ANN401 - YAML is any
-    """`value` with the variables in all its strings filled."""
+    """Return `value` with the variables in all its strings filled."""
     match value:
         case str() if "{{" in value or "{%" in value or "{#" in value:
             try:
@@ -216,7 +214,7 @@ def _refused(where: str, error: jinja2.TemplateError, variables: Mapping[str, An
             f"variable {undefined[1]!r} is not defined; there are: {known}",
             "Give it in the role's defaults.yaml, or correct its name.",
         )
-    return ConfigError(where, f"its template is refused: {error}", "Mend the template.")
+    return ConfigError(where, f"its template is refused: {error}", "Fix the template.")
 
 
 def _jinja(loader: jinja2.BaseLoader | None) -> jinja2.Environment:

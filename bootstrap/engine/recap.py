@@ -1,4 +1,4 @@
-"""What a user sees of a run: a live line per node, then a recap like Ansible's."""
+"""Output of a run: a live line per node, then a recap like Ansible's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STYLE = {"ok": "green", "changed": "yellow", "failed": "bold red", "skipped": "
 
 @dataclass
 class NodeRecap:
-    """How many steps of one node ended how; in a dry run `changed` counts those that would change."""
+    """Step counts of one node by outcome; in a dry run `changed` counts those that would change."""
 
     node: str
     ok: int = 0
@@ -35,7 +35,7 @@ class NodeRecap:
 
 @dataclass(frozen=True)
 class Recap:
-    """How a run went on every node, in the cluster's order; `seconds` is wall time."""
+    """Recap of a run, nodes in the cluster's order; `seconds` is wall time."""
 
     nodes: tuple[NodeRecap, ...]
     seconds: float
@@ -43,16 +43,16 @@ class Recap:
 
     @property
     def changed(self) -> int:
-        """Steps that changed something, over all nodes."""
+        """Number of steps that changed something, over all nodes."""
         return sum(node.changed for node in self.nodes)
 
     @property
     def failed(self) -> int:
-        """Steps that failed, over all nodes."""
+        """Number of steps that failed, over all nodes."""
         return sum(node.failed for node in self.nodes)
 
     def table(self) -> Table:
-        """One line per node."""
+        """Return a table with a row per node."""
         table = Table(box=None, pad_edge=False, header_style="dim")
         table.add_column("node")
         for name in ("ok", "would change" if self.dry_run else "changed", "failed", "skipped", "seconds"):
@@ -71,7 +71,7 @@ class Recap:
 
 @dataclass
 class _Line:
-    """What a node does now."""
+    """Current activity of a node."""
 
     total: int
     number: int = 0
@@ -81,9 +81,9 @@ class _Line:
 
 
 class Progress:
-    """Shows steps as they start and end: live on a terminal, else a plain line per changed or failed step.
+    """Progress of steps: live on a terminal, else a plain line per changed or failed step.
 
-    Threads may share it.
+    Thread-safe.
     """
 
     def __init__(self, console: Console, nodes: Sequence[str]) -> None:
@@ -120,12 +120,12 @@ class Progress:
         return table
 
     def say(self, node: str, text: str, *, number: int = 0, total: int = 0, over: bool = False) -> None:
-        """Put what a node does now on its line; `number` is the step's, from 1."""
+        """Set the text of a node's line; `number` is the step's, from 1."""
         with self._lock:
             self._lines[node] = _Line(total, number, text, over=over)
 
     def ended(self, node: str, command: Command, outcome: Outcome, seconds: float) -> None:
-        """A step ended; steps that were ok leave no line."""
+        """Print the end of a step, unless it was ok."""
         if outcome != "ok":
             self._print(
                 Text.assemble(
@@ -137,7 +137,7 @@ class Progress:
             )
 
     def failed(self, node: str, title: str, command: str, tail: Iterable[str], footer: str) -> None:
-        """The block that a failing step leaves: what it was, its last lines, and where to look."""
+        """Print a failed step: its title, its command, its last lines, and the next command to type."""
         block = Text.assemble((f"{node}: {title}\n", _STYLE["failed"]))
         if command:
             block.append(f"  command: {command}\n", "dim")
@@ -147,7 +147,7 @@ class Progress:
         self._print(block)
 
     def would_change(self, node: str, commands: Iterable[Command]) -> None:
-        """The plan of one node, for a dry run."""
+        """Print the plan of one node, for a dry run."""
         for command in commands:
             line = Text.assemble(
                 (f"{node:<{self._width}}  "),
@@ -159,5 +159,5 @@ class Progress:
 
     def _print(self, text: Text) -> None:
         with self._lock:
-            # Paths and messages stay whole where the output is read by a program.
+            # soft_wrap: paths and messages stay whole where a program reads the output.
             self._console.print(text, soft_wrap=True, highlight=False)

@@ -1,4 +1,4 @@
-"""Guarded commands as one POSIX shell script: for cloud user data and script actions."""
+"""Rendering of guarded commands to one POSIX shell script, for user data and script actions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bootstrap.engine.operations.shell import quote
 from bootstrap.errors import ConfigError
 
 RETRY_INTERVAL = 5
-"""Seconds between two tries of a step that needs another node's."""
+"""Seconds between two attempts of a step that needs another node's."""
 NEEDS_TIMEOUT = 1800
-"""Seconds that such a step is tried for at least: the other node starts from nothing as well."""
+"""Least seconds of attempts of such a step: the other node is provisioned from nothing as well."""
 
 _HEAD = f"""\
 #!/bin/sh
@@ -27,7 +27,7 @@ set -eu
 fi
 """
 
-# Each part of a step runs in a subshell on a line of its own: only there does the shell heed its `set -e`.
+# Each part of a step runs in a subshell on a line of its own: elsewhere the shell ignores `set -e`.
 _STEP = """\
 # step NUMBER TITLE PATIENCE: guard, run, guard again; tried for PATIENCE seconds.
 step() {
@@ -62,11 +62,11 @@ step() {
 
 
 def render(commands: Sequence[Command]) -> str:
-    """One script that leaves a machine as `bootstrap.engine.execute.apply` leaves the node of these commands.
+    """Return a script with the same result on a machine as `bootstrap.engine.execute.apply` on its node.
 
-    It holds the secrets that files hold: treat it as one. A step that needs another node's step is tried
-    until it succeeds, since no script can see how far the other node is; for the others there is one try.
-    Time-outs of single steps are left to whoever runs the script.
+    It contains the secrets that files contain: treat it as one. A step that needs another node's step is
+    retried until it succeeds, since a script cannot see that node's progress; the others have one attempt.
+    Time-outs of single steps are left to the caller.
 
     Raises:
         ConfigError: a step's script is not ASCII, which script actions refuse.

@@ -26,7 +26,7 @@ else:
 
 
 class _Loader(SafeLoader):
-    """Only `true` and `false` are booleans: YAML 1.1 reads the key `on` as one."""
+    """YAML loader with `true` and `false` as the only booleans: YAML 1.1 reads the key `on` as one."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -42,7 +42,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 class After(Model):
-    """Another role's or this role's step on the head that has to be done first."""
+    """Step of the head, of this role or another one, that must be done first."""
 
     step: str
     role: str | None = None
@@ -60,7 +60,7 @@ class Step(Operations, _Options):
 
 
 class CheckSpec(Model):
-    """A command that proves that the role's service works, and what to type where it does not."""
+    """Command that checks the role's service, and the command to type where it fails."""
 
     name: str
     run: str
@@ -69,7 +69,7 @@ class CheckSpec(Model):
 
 
 class Role(Model):
-    """A role as its files say it; strings may hold `{{ variables }}`, filled when it is planned."""
+    """A role as its files define it; strings may hold `{{ variables }}`, filled by the plan."""
 
     name: str
     description: str
@@ -97,7 +97,7 @@ def load_role(name: str, roles: Path = ROLES_DIR) -> Role:
         defaults = _read(defaults_file) if defaults_file.is_file() else {}
         return Role.model_validate({**document, "defaults": defaults or {}, "folder": folder})
     except yaml.YAMLError as error:
-        raise ConfigError(str(file), f"it is not YAML: {error}", "Mend the file.") from error
+        raise ConfigError(str(file), f"it is not YAML: {error}", "Fix the file.") from error
     except ValidationError as error:
         field, reason = first_fault(error)
-        raise ConfigError(str(file), f"{field}: {reason}", "Mend the file.") from error
+        raise ConfigError(str(file), f"{field}: {reason}", "Fix the file.") from error

@@ -1,4 +1,4 @@
-"""Where the full log of a run lies on the operator's machine, and what is written there."""
+"""Full logs of runs on the operator's machine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import platformdirs
 from bootstrap.engine.command import Command
 
 TAIL = 15
-"""Lines of a step's output that a failure shows."""
+"""Last lines of a step's output that a failure prints."""
 
 
 def default_folder(now: float | None = None, kind: str = "bootstrap") -> Path:
-    """A folder for this run: below `.state` of the project one stands in, else where the user's logs lie."""
+    """Return a folder for this run: below the current project's `.state`, else below the user's logs."""
     moment = time.time() if now is None else now
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(moment)) + f"-{int(moment * 1000) % 1000:03d}"
     state = Path.cwd() / ".state"
@@ -28,7 +28,7 @@ def default_folder(now: float | None = None, kind: str = "bootstrap") -> Path:
 
 
 def new_folder(kind: str, now: float | None = None) -> Path:
-    """That folder, made now: of two runs in one moment each has its own."""
+    """Create the folder of a run; concurrent runs get separate ones."""
     first = default_folder(now, kind)
     for number in itertools.count(1):
         folder = first if number == 1 else first.with_name(f"{first.name}-{number}")
@@ -39,7 +39,7 @@ def new_folder(kind: str, now: float | None = None) -> Path:
 
 
 class NodeLog:
-    """One node's log file (mode 0600), made with its first line; secrets are masked before they get here."""
+    """Log file of one node (mode 0600), created with its first line; callers mask secrets."""
 
     def __init__(self, folder: Path, node: str) -> None:
         self.path = folder / f"{node}.log"
@@ -47,18 +47,18 @@ class NodeLog:
         self._lock = threading.Lock()
 
     def begin(self, command: Command) -> None:
-        """A step starts: its script, masked."""
+        """Write the start of a step: its script, masked."""
         self.tail.clear()
         moment = time.strftime("%H:%M:%S")
         self._append(f"==== {moment} {command.role}: {command.name}\n{command.masked(command.run)}\n----\n")
 
     def line(self, text: str) -> None:
-        """One line of the step's output."""
+        """Write one line of the step's output."""
         self.tail.append(text)
         self._append(text + "\n")
 
     def end(self, outcome: str, seconds: float) -> None:
-        """How the step ended."""
+        """Write the outcome of the step."""
         self._append(f"==== {outcome} after {seconds:.1f} s\n\n")
 
     def _append(self, text: str) -> None:

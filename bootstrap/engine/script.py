@@ -1,4 +1,4 @@
-"""One guarded command as shell text: what execution sends and what rendering prints agree here."""
+"""A guarded command as shell text, shared by execution and rendering."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from bootstrap.engine.command import Command
 
 HELD = "@caffe-spark@ held"
 CHANGED = "@caffe-spark@ changed"
-"""Last line of a step's output; anything else means that it did not end well."""
+"""Last line of a step's output; without one of the two the step failed."""
 NOT_REACHED = 76
 """Exit status when `run` succeeded and the guard still does not hold."""
 KILLED = 137
 TERMINATED = 143
 RUN = "/run/caffe-spark"
-"""On the node: the step that runs now, its process id, and the lock that keeps a second one out."""
+"""Folder on the node: the running step, its process id, and the lock that excludes a second one."""
 LOCK_WAIT = 900
 LOCK_BUSY = 75
 """Exit status when another run kept the lock for LOCK_WAIT seconds."""
 KILL_GRACE = 10
-"""Seconds between a step's TERM, when its time is over, and its KILL."""
+"""Seconds between SIGTERM, when a step has timed out, and SIGKILL."""
 
 ENVIRONMENT = """\
 umask 022
@@ -29,7 +29,7 @@ _STEP = "CAFFE_SPARK_STEP"
 
 
 def functions(command: Command, suffix: str = "") -> str:
-    """`guard` and `run` as shell functions, to be called as `( set -eu; guard )`.
+    """Return `guard` and `run` as shell functions, to be called as `( set -eu; guard )`.
 
     Never call them inside `if`, `&&` or `||`: there the shell ignores `set -e`, even in a subshell.
     """
@@ -37,10 +37,10 @@ def functions(command: Command, suffix: str = "") -> str:
 
 
 def step(command: Command, token: str) -> str:
-    """A script that brings one command's state about and says what it found, for `Remote.run`.
+    """Return a script for `Remote.run` that applies one command and prints HELD or CHANGED.
 
-    Whoever starts a step while another one runs on the node (a run that lost its connection, a second
-    operator) waits for it. `token`, a word of its own for each start, is what `kill` takes to end it.
+    A step that is started while another one runs on the node (of a run that lost its connection, or of a
+    second operator) waits for it. `token`, unique for each start, identifies the step for `kill`.
     """
     body = f"""\
 echo "$PPID" >{RUN}/{token}.step
@@ -76,7 +76,7 @@ exit $code
 
 
 def kill(token: str) -> str:
-    """A script that ends the step with this token, whether it runs or still waits for the lock."""
+    """Return a script that ends the step with this token, whether it runs or waits for the lock."""
     return f"""\
 if [ -s {RUN}/{token}.lock ]; then
   # First what would start it, then what runs: `timeout`, which hands the signal on to its whole group.

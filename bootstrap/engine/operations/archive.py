@@ -1,4 +1,4 @@
-"""A tarball: fetched, verified, unpacked into a folder, and then linked at once."""
+"""Archive operation: a tarball, verified, unpacked into a folder, and linked atomically."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bootstrap.engine.operations.shell import BAD_SUM, Scripts, comment, quote, 
 from bootstrap.errors import ConfigError
 
 MARKER = ".sha256"
-"""In the unpacked folder: the sum of the tarball it came from."""
+"""File in the unpacked folder that holds the sum of its tarball."""
 
 _SUM = re.compile(r"[0-9a-f]{64}|\$\(.+\)", re.DOTALL)
 
 
 class Archive(Operation):
-    """A tarball fetched by `fetch` (a command that writes to $out), verified, unpacked, then linked at once.
+    """A tarball fetched by `fetch` (a command that writes to $out), verified, unpacked, then linked.
 
     `sha256` may be a shell expression in $(…) where the sum is only known on the node.
     """
@@ -26,7 +26,7 @@ class Archive(Operation):
     link: str | None = None
 
     def scripts(self, text: str | None = None) -> Scripts:
-        """Fetch unless the folder is there from the same bytes; nothing is seen half unpacked.
+        """Fetch unless the folder was unpacked from the same bytes; it is replaced as a whole.
 
         Raises:
             ConfigError: `sha256` is neither a sum nor a `$(…)` that prints one.

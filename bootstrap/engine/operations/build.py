@@ -1,4 +1,4 @@
-"""Commands in a folder, until a file exists."""
+"""Build operation: commands in a folder, until a file exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command behind a guard: a file that it creates, or a test."""
+"""Command operation: a command with a guard."""
 
 from __future__ import annotations
 

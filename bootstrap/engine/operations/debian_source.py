@@ -1,4 +1,4 @@
-"""A Debian source package in an exact version, from the node's own mirror, unpacked."""
+"""Debian source operation: an exact version of a source package, from the node's mirror, unpacked."""
 
 from __future__ import annotations
 

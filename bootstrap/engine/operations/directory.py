@@ -1,4 +1,4 @@
-"""A folder with this mode, owner and group; what lies in it is left alone."""
+"""Directory operation: a folder with mode, owner and group; its content is left alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Directory(Operation):
     group: str | None = None
 
     def scripts(self, text: str | None = None) -> Scripts:
-        """Make the folder and its parents, then set its access."""
+        """Create the folder and its parents, then set mode and owner."""
         path = quote(self.path)
         guard = f"[ -d {path} ]\n{has_access(self.path, self.mode, self.owner, self.group)}"
         run = [

@@ -1,4 +1,4 @@
-"""A file with exactly this content, mode, owner and group."""
+"""File operation: a file with an exact content, mode, owner and group."""
 
 from __future__ import annotations
 

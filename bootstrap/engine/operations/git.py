@@ -1,4 +1,4 @@
-"""A checkout of one commit, named in full."""
+"""Git operation: a checkout of one commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Distribution packages: installed, in the version named if one is (`name=version`)."""
+"""Packages operation: distribution packages, in a given version where one is named (`name=version`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from bootstrap.engine.operations.base import Operation
 from bootstrap.engine.operations.shell import Scripts, comment, quote
 
 TRIES = 3
-"""Of `apt-get update` and of the installation: mirrors are at times half way through a sync."""
+"""Attempts of `apt-get update` and of the installation: a mirror may be in the middle of a sync."""
 LOCK_TIMEOUT = 300
-"""Seconds to wait for another apt, e.g. unattended upgrades right after a boot."""
+"""Seconds to wait for another apt, e.g. unattended upgrades after a boot."""
 LISTS_DAYS = 1
 
 

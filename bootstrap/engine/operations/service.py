@@ -1,4 +1,4 @@
-"""A systemd unit: enabled, running, and running what its unit and watched files say now."""
+"""Service operation: a systemd unit, enabled and running with its current unit and watched files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bootstrap.engine.operations.shell import Scripts, bounded, comment, has_con
 
 UNITS = "/etc/systemd/system"
 READY_INTERVAL = 0.3
-"""Seconds between two tries of `ready`."""
+"""Seconds between two attempts of `ready`."""
 READY_TRY_TIMEOUT = 15
 JOURNAL_LINES = 30
 
@@ -31,9 +31,9 @@ class Service(Operation):
         return self.template
 
     def scripts(self, text: str | None = None) -> Scripts:
-        """Write the unit, enable it, restart it when what it runs has changed, and wait until it is ready.
+        """Write the unit, enable it, restart it when a watched file has changed, and wait until it is ready.
 
-        The stamp is written last, so a start that did not get ready is tried again by the next run.
+        The stamp is written last, so the next run retries a start that did not become ready.
         """
         content = text or ""
         unit = self.name if "." in self.name else f"{self.name}.service"

@@ -1,4 +1,4 @@
-"""Pieces of POSIX shell that operations are made of; every script runs with `set -eu`."""
+"""Building blocks of operations in POSIX shell; every script runs with `set -eu`."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _PLAIN = frozenset(range(0x20, 0x7F)) | {0x0A, 0x09}
 
 
 class Scripts(NamedTuple):
-    """What an operation compiles to; see `bootstrap.engine.command.Command` for what the two must do."""
+    """Scripts that an operation compiles to; `bootstrap.engine.command.Command` defines their contract."""
 
     guard: str
     run: str
 
 
 def comment(text: str) -> str:
-    """The first line of a `run` script: what it does, in one line, for people."""
+    """Return the first line of a `run` script, which summarises it for people."""
     line = " ".join(text.split())
     return "# " + line.encode("ascii", "replace").decode()
 
 
 def summary(run: str) -> str:
-    """What `comment` put on top of a script, or else the script's first line."""
+    """Return the summary that `comment` put on top of a script, else the script's first line."""
     first = next((line.strip() for line in run.splitlines() if line.strip()), "").removeprefix("# ")
     return first if len(first) <= SUMMARY else first[: SUMMARY - 1] + "…"
 
 
 def print_exactly(content: str) -> str:
-    """A command that prints `content`, byte for byte.
+    """Return a command that prints `content`, byte for byte.
 
     `printf` is part of the shell, so the content is in no process's argument list; and text stays legible,
     so that secrets in it can be masked.
@@ -51,33 +51,33 @@ def print_exactly(content: str) -> str:
 
 
 def sha256(content: str) -> str:
-    """The sum of `content` as the file will hold it."""
+    """Return the sha256 of a file with this content."""
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def has_content(path: str, content: str) -> str:
-    """A test that `path` is a regular file with exactly this content."""
+    """Return a test that `path` is a regular file with exactly this content."""
     target = quote(path)
     # One test, no list: `set -e` looks only at the last part of `a && b`.
     return f'[ "$([ -L {target} ] || sha256sum <{target} | cut -d" " -f1)" = {sha256(content)} ]'
 
 
 def has_access(path: str, mode: str, owner: str, group: str | None) -> str:
-    """A test that `path` has this mode, owner and group (None: the owner's login group)."""
+    """Return a test that `path` has this mode, owner and group (None: the owner's login group)."""
     plain = f"{int(mode, 8):o} {owner} {group or ''}"
     wanted = quote(plain) if group is not None else f'{quote(plain)}"$(id -gn {quote(owner)})"'
     return f'[ "$(stat -c "%a %U %G" {quote(path)})" = {wanted} ]'
 
 
 def ownership(owner: str, group: str | None) -> str:
-    """What `chown` takes for this owner and group (None: the owner's login group)."""
+    """Return the argument of `chown` for this owner and group (None: the owner's login group)."""
     return quote(f"{owner}:{group or ''}")
 
 
 def write_file(
     path: str, content: str, *, mode: str = "0644", owner: str = "root", group: str | None = None
 ) -> str:
-    """Write aside, then rename: nobody ever reads half a file."""
+    """Return commands that write a file under another name, then rename it: no reader sees half a file."""
     target = quote(path)
     return "\n".join(
         [
@@ -96,7 +96,7 @@ def write_file(
 
 
 def replace_folder(new: str, path: str) -> str:
-    """Put the folder `new` where `path` is; what was there is removed afterwards."""
+    """Return commands that replace the folder `path` by `new`; the old one is removed afterwards."""
     old = path + ".old"
     return "\n".join(
         [
@@ -109,9 +109,9 @@ def replace_folder(new: str, path: str) -> str:
 
 
 def bounded(script: str, seconds: float, *, tag: str) -> str:
-    """Run `script` in a shell of its own, for at most `seconds`; status 124 says that it ran past them.
+    """Return a command that runs `script` in a shell of its own for at most `seconds`; status 124: timed out.
 
     `tag` has to be a word that is no line of the script. The script comes on the shell's standard input and
-    is read to its end before it starts, so that no command in it can swallow the rest.
+    is read to its end before it starts, so that no command in it can consume the rest.
     """
     return f"timeout -k 2 {seconds:g} sh -eus <<'{tag}'\n{{\n{script}\n}} </dev/null\n{tag}"

@@ -1,4 +1,4 @@
-"""A system user with a group of the same name, a home folder and further groups."""
+"""User operation: a system user with a group of its name, a home folder and further groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class User(Operation):
     groups: list[str] = Field(default=[])
 
     def scripts(self, text: str | None = None) -> Scripts:
-        """Make the user, or change home and groups of the one that is there."""
+        """Create the user, or change home and groups of the existing one."""
         name, home = quote(self.name), quote(self.home)
         current_home = f"$(getent passwd {name} | cut -d: -f6)"
         guard = [f'[ "{current_home}" = {home} ]', f"[ -d {home} ]"]

@@ -136,7 +136,7 @@ def test_one_error_covers_all_nodes_that_failed(make_role: MakeRole, apply: Appl
 
 def test_a_step_without_effect_is_a_failure(make_role: MakeRole, apply: Apply) -> None:
     make_role("r", [{"name": "a", "on": "head", "command": {"run": "true", "creates": "/nowhere/x"}}])
-    with pytest.raises(StepFailed, match="it ran, and the node is still not as the step wants it"):
+    with pytest.raises(StepFailed, match="it ran, and the node is still not in the desired state"):
         apply("r")
 
 
