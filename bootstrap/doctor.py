@@ -1,4 +1,4 @@
-"""What is wrong with a cluster, and what to type: each node answers everything in one round trip."""
+"""`fab doctor`: checks of every node in one round trip each, with the command to type for each fault."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from bootstrap.ssh.on_all import on_all
 MIN_DISK_MB = 2048
 """A job's snapshots and executors' spills need this much."""
 DISKS = ("/", "/var/lib", "/var/lib/yarn/local", "/mnt", "/mnt/resource")
-"""Where jobs and builds write, on our nodes and on HDInsight's; the fullest counts."""
+"""Folders that jobs and builds write to, on our nodes and on HDInsight's; the fullest counts."""
 MIN_MEMORY_MB = 256
 MAX_OFFSET = 5.0
 """Seconds; beyond it TLS, apt and log files of several nodes start to disagree."""
@@ -45,7 +45,7 @@ _LINE = re.compile(r"@check (\d+) (\d+) ?(.*)")
 
 @dataclass(frozen=True)
 class Finding:
-    """One check on one node: whether it holds, what was seen, and what to type where it does not."""
+    """Result of one check on one node, with the detail seen and the command to type where it failed."""
 
     node: str
     name: str
@@ -62,13 +62,13 @@ def diagnose(
     connect: Connect = ssh.connect,
     folder: Path = ROLES_DIR,
 ) -> list[Finding]:
-    """Check all nodes side by side and print what was found; failures come with what to type.
+    """Check all nodes in parallel and print the results; each failure with the command to type.
 
     Raises:
         ConfigError: a role's check cannot be compiled.
     """
     checks = {node.name: checks_for(cluster, node, given or {}, folder) for node in cluster.nodes}
-    with console.status("Asking every node …"):
+    with console.status("Checking every node …"):
         found = on_all(cluster.nodes, lambda node: _examine(cluster, node, checks[node.name], connect))
     findings = [finding for of_node in found for finding in of_node]
     _print(findings, cluster, console)
@@ -78,7 +78,7 @@ def diagnose(
 def checks_for(
     cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES_DIR
 ) -> list[Check]:
-    """What is asked of a node: its resources, its peers, storage, and its roles' own checks. Pure.
+    """Return the checks of a node: its resources, its peers, storage, and those of its roles. Pure.
 
     Raises:
         ConfigError: a role's check cannot be compiled.
@@ -94,7 +94,7 @@ def checks_for(
 
 
 def script(checks: Sequence[Check]) -> str:
-    """One script that runs the checks side by side and prints the clock, then a line for each."""
+    """Return a script that runs the checks in parallel and prints the clock, then a line for each."""
     lines = [ENVIRONMENT, 'echo "@clock $(date +%s.%N)"']
     for index, check in enumerate(checks):
         lines.append(
@@ -107,7 +107,7 @@ def script(checks: Sequence[Check]) -> str:
 
 
 def parse(output: str, checks: Sequence[Check], node: str) -> list[Finding]:
-    """Read what `script` printed; a check without an answer has failed."""
+    """Parse the output of `script`; a check without a line has failed."""
     answers = {int(m[1]): (int(m[2]), m[3]) for m in map(_LINE.fullmatch, output.splitlines()) if m}
     findings = []
     for index, check in enumerate(checks):
@@ -148,7 +148,7 @@ def _examine(cluster: Cluster, node: Node, checks: Sequence[Check], connect: Con
 
 
 _PLACE = "{place}"
-"""In a remedy: the mount that the check names; `du -x` never looks into another one."""
+"""In `fix`: the mount that the check names; `du -x` stays on one file system."""
 _ON = " on "
 _DISK = f"""\
 set -- $(df -Pm {" ".join(DISKS)} 2>/dev/null | awk '
@@ -179,7 +179,7 @@ def _resources(node: Node) -> list[Check]:
 
 
 def _peers(cluster: Cluster, node: Node) -> list[Check]:
-    """Every fixed port that this node uses on another one, in one check per peer."""
+    """Return one check per peer of the fixed ports that this node uses there."""
     checks = []
     for peer in cluster.nodes:
         ports = _ports(cluster, node, peer) if peer.name != node.name else {}
@@ -198,7 +198,7 @@ def _peers(cluster: Cluster, node: Node) -> list[Check]:
 
 
 def _ports(cluster: Cluster, node: Node, peer: Node) -> dict[int, str]:
-    """What `node` uses on `peer`; executors and ranks find ports of their own."""
+    """Return the ports that `node` uses on `peer`; executors and ranks choose theirs at run time."""
     if peer.name == cluster.head.name:
         return _head_ports(cluster)
     ports = {DATANODE_PORT: "HDFS DataNode"} if cluster.hdfs else {}
@@ -220,7 +220,7 @@ def _head_ports(cluster: Cluster) -> dict[int, str]:
 
 
 def _scheduler_ports(cluster: Cluster) -> tuple[dict[int, str], dict[int, str]]:
-    """Ports of the scheduler's daemons, on the head and on workers; none where the cloud runs them."""
+    """Return the ports of the scheduler's daemons, of head and workers; none where the cloud runs them."""
     if cluster.members.managed:
         return {}, {}
     match cluster.scheduler:
@@ -257,7 +257,7 @@ dfs -rm -skipTrash "$file" >/dev/null
 
 
 def _print(findings: Sequence[Finding], cluster: Cluster, console: Console) -> None:
-    """Checks by nodes, then one line per failure."""
+    """Print a table of checks by node, then one line per failure."""
     nodes = [node.name for node in cluster.nodes]
     by_place = {(finding.name, finding.node): finding for finding in findings}
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -267,7 +267,7 @@ def _print(findings: Sequence[Finding], cluster: Cluster, console: Console) -> N
     for name in sorted(dict.fromkeys(finding.name for finding in findings), key=_rank):
         table.add_row(name, *(_cell(by_place.get((name, node))) for node in nodes))
     console.print(table)
-    # What is wrong with several nodes in the same way is one line.
+    # The same fault on several nodes is one line.
     failures: dict[tuple[str, str, str], list[str]] = {}
     for finding in findings:
         if not finding.ok:
@@ -282,7 +282,7 @@ def _print(findings: Sequence[Finding], cluster: Cluster, console: Console) -> N
 
 
 def _rank(name: str) -> int:
-    """Order of the table's rows: the node itself, its peers, then what roles ask, in their order."""
+    """Return the order of a row: the node itself, its peers, then the roles' checks in their order."""
     if name in ("SSH", "clock", *MEASURED):
         return 0
     return 1 if name.startswith("ports of ") else 2

@@ -24,7 +24,7 @@ TABLE = Path(__file__).parent / "table.yaml"
 LONGEST = 2_000_000
 """Characters of a log that are searched, from its end: reasons stand there."""
 LONGEST_LINE = 2_000
-"""Characters of a line that are searched, from either end: no tool needs more to say what is wrong."""
+"""Characters of a line that are searched, from either end: longer lines are data, not messages."""
 
 
 class Entry(Model):
@@ -38,7 +38,7 @@ class Entry(Model):
     why: str
     fix: str
     symptom: bool = False
-    """Another entry that the log shows explains it."""
+    """True where another matching entry would explain it."""
 
     @field_validator("patterns")
     @classmethod
@@ -56,7 +56,7 @@ class Entry(Model):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A known failure: its name in the table, why it fails, and what to type."""
+    """A known failure: its name in the table, the reason, and the command to type."""
 
     name: str
     why: str
@@ -67,10 +67,10 @@ class Diagnosis:
 def diagnose(
     text: str, *, stack: str = "", node: str = "a node", only: Collection[str] = ()
 ) -> Diagnosis | None:
-    """The first entry of the table that the text shows; None for a failure that nobody has seen yet.
+    """Return the first entry of the table that matches the text; None for an unknown failure.
 
-    `stack` completes the commands; `node` is where it happened, unless the text says so itself.
-    `only` names the entries that are looked for; else all are.
+    `stack` completes the commands; `node` is where it happened, unless the text names it.
+    `only` names the entries to search for; default: all.
     """
     text = "\n".join(_ends(line) for line in text[-LONGEST:].split("\n"))
     for entry, patterns in _table():
@@ -108,7 +108,7 @@ def diagnose_failure(
 
 @lru_cache(maxsize=1)
 def entries() -> tuple[Entry, ...]:
-    """The table, read and checked.
+    """Read and validate the table.
 
     Raises:
         ValidationError: a bug in it.

@@ -1,4 +1,4 @@
-"""The framework: compiled once from a recipe, kept in shared storage and in a cache, spread to every node."""
+"""Framework: compiled once from a recipe, kept in shared storage and a cache, installed on every node."""
 
 from bootstrap.framework.ensure import Framework, ensure_framework, require_persisted
 from bootstrap.framework.key import require_same_distribution

@@ -1,4 +1,4 @@
-"""Compile a recipe on the head, as a unit that outlives this connection; a second caller attaches to it."""
+"""Builds of a recipe on the head, as a unit that survives the connection; a second caller attaches to it."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from bootstrap.ssh.remote import Remote
 from bootstrap.ssh.unit import LOST, Unit
 
 PACKAGES_SECONDS = 120.0
-"""Expected time of everything but compiling, where no build is remembered."""
+"""Expected time of everything but compiling, where no build is recorded."""
 NEEDED_MB = 4000
-"""Free disk that build packages, object files and the tree take, with some to spare."""
+"""Free disk that a build needs: packages, object files, the tree, and a margin."""
 CUDA_MB = 5000
-"""What CUDA takes besides: wheels and toolkit (2.0 GB, 1.2 GB of which stay), tree and archive (1.7 GB)."""
+"""More free disk for CUDA: wheels and toolkit (2.0 GB, 1.2 GB of which stay), tree and archive (1.7 GB)."""
 SLOWEST = 1000
-"""Bytes per second; a download that stays below it for STALLED_S seconds fails, and is tried again."""
+"""Bytes per second; a download that stays below it for STALLED_S seconds fails, and is retried."""
 STALLED_S = 60
 TAIL = 15
 EARLIER = "earlier-steps"
-"""In the build's folder: what the logs of interrupted runs said about steps."""
+"""File in the build's folder with the steps of interrupted runs, from their logs."""
 
 
 class _Report(Model):
@@ -78,7 +78,7 @@ def compile_on_head(
         else:
             _require_disk(head, recipe, facts)
             head.put(_packed_inputs(recipe, facts.distribution), f"{folder}/inputs.tar")
-            # What an earlier, interrupted run has done counts as well: its log is about to go.
+            # Steps of an interrupted run count as well; its log is about to be replaced.
             head.run(f"cd {folder} && grep '^step ' log >>{EARLIER}", check=False)
             unit.start(script(recipe, facts, folder))
         _follow(unit, expected_seconds(recipe, facts), console, reconnect, stack)
@@ -102,12 +102,12 @@ def compile_on_head(
 
 
 def unit_name(key: str) -> str:
-    """The systemd unit of a build on the head."""
+    """Return the name of the systemd unit of a build on the head."""
     return f"caffe-spark-build-{key}"
 
 
 def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:
-    """The build as one POSIX shell script; run again, it goes on where it stopped."""
+    """Return the build as one POSIX shell script; run again, it continues where it stopped."""
     planned = steps.steps(recipe, facts.distribution, facts.compiler, folder, facts.toolkits)
     planned.append(steps.test_step(recipe, facts.distribution, folder))
     unpack = (
@@ -117,9 +117,9 @@ def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:
 
 
 def _patience(folder: str) -> str:
-    """Ends downloads that stall, which no step's limit does here.
+    """Return shell that aborts stalled downloads, since no step has a time-out here.
 
-    It is said by the environment: the commands themselves decide the key, and caches would be lost.
+    It sets the environment: changed commands would change the key, and caches would be lost.
     """
     return (
         f"export GIT_HTTP_LOW_SPEED_LIMIT={SLOWEST} GIT_HTTP_LOW_SPEED_TIME={STALLED_S} CURL_HOME={folder}\n"
@@ -128,7 +128,7 @@ def _patience(folder: str) -> str:
 
 
 def expected_seconds(recipe: Recipe, facts: HeadFacts) -> float:
-    """How long it will take: as the last such build took, per core, or by the recipe's own estimate."""
+    """Return the expected time: that of the last such build, per core, else the recipe's own estimate."""
     for manifest in cache.manifests():
         phases = manifest.built.phases
         same = (manifest.inputs.get("recipe"), manifest.inputs.get("opencv")) == (recipe.name, recipe.opencv)
@@ -171,7 +171,7 @@ def _follow(
 
 
 def _phases(head: Remote, folder: str) -> dict[str, float]:
-    """Seconds of each step, over all runs that it took."""
+    """Return the seconds of each step, over all its runs."""
     log = BuildLog()
     for line in head.run(
         f"cd {folder} && cat {EARLIER} log 2>/dev/null | grep '^step '", check=False
@@ -183,7 +183,7 @@ def _phases(head: Remote, folder: str) -> dict[str, float]:
 def _failure(  # noqa: PLR0911 - a case each
     log: BuildLog, code: int, tail: list[str], path: Path, *, node: str, stack: str
 ) -> BuildError | IntegrityError:
-    """What a failed build means; `tail` is the log's last lines."""
+    """Return the error of a failed build; `tail` is the log's last lines."""
     step, status = log.failed or (log.step or "start", code)
     given, text = f"step `{step}` of the build on {node}", "\n".join(tail)
     again = "then `fab build-headnode` again; it goes on from here"
@@ -202,7 +202,7 @@ def _failure(  # noqa: PLR0911 - a case each
     if known is not None:
         return BuildError(given, known.why, f"{known.fix} Full log: {path}")
     telling = [line for line in tail if "error" in line.lower()] or [f"status {status}"]
-    return BuildError(given, telling[0].strip(), f"Read {path}, mend the cause, {again}.")
+    return BuildError(given, telling[0].strip(), f"Read {path}, fix the cause, {again}.")
 
 
 def _require_disk(head: Remote, recipe: Recipe, facts: HeadFacts) -> None:
@@ -216,7 +216,7 @@ def _require_disk(head: Remote, recipe: Recipe, facts: HeadFacts) -> None:
 
 
 def _packed_inputs(recipe: Recipe, distribution: str) -> bytes:
-    """The recipe's files and our programs as a tarball."""
+    """Pack the recipe's files and our programs into a tarball."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for name, path in {**recipe.inputs(distribution), **steps.programs(recipe, distribution)}.items():
@@ -225,7 +225,7 @@ def _packed_inputs(recipe: Recipe, distribution: str) -> bytes:
 
 
 def _report(head: Remote, out: str) -> _Report | None:
-    """The report of a build that has ended, if its archive is still what the report says."""
+    """Read the report of a complete build, if its archive still has the reported sum."""
     result = head.run(
         f"cd {quote(out)} 2>/dev/null && [ -e {steps.TESTED} ] && sha256sum <{ARCHIVE} && cat report.json",
         check=False,

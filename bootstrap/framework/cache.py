@@ -1,6 +1,6 @@
 """Verified copies of artefacts on the operator's machine, outside any stack.
 
-A new stack, or one rebuilt after `pulumi destroy`, is fed from here instead of compiling again.
+A new stack, or one rebuilt after `pulumi destroy`, takes artefacts from here instead of compiling again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
 from bootstrap.operator_cache import operator_cache
 
 TRIES = 10
-"""Of putting an artefact in place, while others put theirs there and find it damaged."""
+"""Attempts to put an artefact in place while other processes do the same, or remove a damaged one."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Cached:
 
 
 def folder(key: str) -> Path:
-    """Where the artefact of that key lies, if it does."""
+    """Return the folder of the artefact with that key, present or not."""
     return operator_cache() / "frameworks" / "caffe" / key
 
 
 def find(key: str) -> Cached | None:
-    """The artefact of that key, verified; None when there is none.
+    """Return the artefact with that key, verified; None when there is none.
 
     Raises:
         IntegrityError: it is damaged; it has been removed, so the next call gives None.
@@ -56,9 +56,9 @@ def find(key: str) -> Cached | None:
 
 @contextmanager
 def adding(manifest: Manifest) -> Iterator[Path]:
-    """A path to write the archive to; at the end it is verified and put in place at once.
+    """Yield a path to write the archive to; at the end verify it and put it in place in one rename.
 
-    Where somebody else has put one of that key there meanwhile, theirs stays.
+    An artefact of that key that another process has put there meanwhile stays.
 
     Raises:
         IntegrityError: what was written does not have the manifest's sha256; nothing is kept.
@@ -75,7 +75,7 @@ def adding(manifest: Manifest) -> Iterator[Path]:
 
 
 def _put(new: Path, place: Path, key: str) -> None:
-    """Give `new` the name `place`, unless a good artefact stands there."""
+    """Rename `new` to `place`, unless a valid artefact is there."""
     for attempt in range(TRIES):
         try:
             new.rename(place)
@@ -90,13 +90,13 @@ def _put(new: Path, place: Path, key: str) -> None:
 
 
 def _drop(place: Path) -> None:
-    """Remove what stands there: under another name, so that nobody meets half of it."""
+    """Remove a folder, renamed first so that no other process sees half of it."""
     with tempfile.TemporaryDirectory(prefix=".dropping-", dir=place.parent) as scratch, suppress(OSError):
         place.rename(Path(scratch) / "old")
 
 
 def manifests() -> list[Manifest]:
-    """Every readable manifest of the cache, newest first: how long builds took."""
+    """Return every readable manifest of the cache, newest first."""
     found = []
     for file in folder("any").parent.glob(f"*/{MANIFEST}"):
         try:

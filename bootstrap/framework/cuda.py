@@ -27,14 +27,14 @@ Capability = Annotated[str, Field(pattern=r"^\d+\.\d$")]
 
 
 class Toolkit(NamedTuple):
-    """A toolkit that lies on the head: its folder and the full version of its nvcc, e.g. `13.0.88`."""
+    """A toolkit on the head: its folder and the full version of its nvcc, e.g. `13.0.88`."""
 
     home: str
     version: str
 
 
 class Cuda(Model):
-    """The toolkit's version, what that can compile for, and what is compiled for."""
+    """CUDA's version, the capabilities that it supports, and those to compile for."""
 
     version: str = Field(pattern=r"^\d+\.\d+$")
     oldest: Capability
@@ -54,22 +54,22 @@ class Cuda(Model):
         return self
 
     def beyond(self, capabilities: Iterable[str]) -> list[str]:
-        """Those that this version cannot compile for."""
+        """Return the capabilities that this version cannot compile for."""
         low, high = _number(self.oldest), _number(self.newest)
         return [each for each in in_order(capabilities) if not low <= _number(each) <= high]
 
     def among(self, toolkits: Iterable[Toolkit]) -> Toolkit | None:
-        """The newest of the head's toolkits that has this version."""
+        """Return the newest of the head's toolkits with this version."""
         fitting = [kit for kit in toolkits if kit.version.startswith(f"{self.version}.")]
         return max(fitting, key=lambda kit: _number(kit.version), default=None)
 
     def home(self, folder: Path, toolkits: Iterable[Toolkit]) -> str:
-        """Where the toolkit lies, or will lie once `step` has run; `folder` is the recipe's."""
+        """Return the toolkit's folder, present or installed by `step`; `folder` is the recipe's."""
         found = self.among(toolkits)
         return found.home if found else f"{self._prefix(folder)}/toolkit"
 
     def step(self, folder: Path, inputs: str) -> Step:
-        """Install the wheels; `inputs` is where the recipe's files lie on the head."""
+        """Return the step that installs the wheels; `inputs` holds the recipe's files on the head."""
         prefix = self._prefix(folder)
         return Step(
             name=INSTALL,
@@ -86,7 +86,7 @@ class Cuda(Model):
 
 
 def in_order(capabilities: Iterable[str]) -> list[str]:
-    """Each once, oldest first."""
+    """Return the capabilities without duplicates, oldest first."""
     return sorted(set(capabilities), key=_number)
 
 

@@ -1,4 +1,4 @@
-"""What a recipe needs on one distribution: its packages, its Python, and what it lacks, built from source."""
+"""A recipe's section for one distribution: packages, Python, and libraries built from source."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class GitCommit(Model):
 class FromSource(Model):
     """A library that the distribution lacks: a tarball or a commit, and the commands that install it.
 
-    They run one after the other in one shell, in the source's `folder`. `$PREFIX` is where they install to,
-    `$PYTHON` is the distribution's Python, `$JOBS` is how many may run at a time.
+    They run in one shell, in the source's `folder`. `$PREFIX` is the folder to install to, `$PYTHON` the
+    distribution's Python, `$JOBS` the number of parallel jobs.
     """
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
@@ -43,13 +43,13 @@ class FromSource(Model):
     creates: str
     """Below `$PREFIX`, there once the commands have done their work."""
     core_seconds: int = Field(ge=1)
-    """How long it takes on one core."""
+    """Seconds that it takes on one core."""
 
     @field_validator("licence_file", "folder", "creates")
     @classmethod
     def _inside(cls, path: str | None) -> str | None:
         if path is not None and (not _PLACE.fullmatch(path) or ".." in path.split("/")):
-            raise ValueError(f"{path!r} is no relative path of plain words")
+            raise ValueError(f"{path!r} is not a valid relative path of plain words")
         return path
 
     @model_validator(mode="after")
@@ -68,15 +68,15 @@ class Distribution(Model):
     opencv: list[str] = Field(default=[])
     run: list[str] = Field(default=[])
     source: SourceKind | None = None
-    """Instead of the recipe's, where its source is not to be had."""
+    """Replaces the recipe's, where its source is not available."""
     python: str | None = Field(default=None, pattern=r"^(/[A-Za-z0-9_.-]+)+$")
     """The Python that compiles, tests and runs, where that is not the distribution's own python3."""
     devices: list[Device] = Field(default=["cpu", "cuda"], min_length=1)
-    """What can be compiled for there."""
+    """Devices that can be compiled for there."""
     patches: list[str] | None = None
-    """Instead of the recipe's."""
+    """Replaces the recipe's."""
     cmake: dict[str, str | bool] = Field(default={})
-    """Over the recipe's."""
+    """Merged over the recipe's."""
     wheels: str | None = None
     """A requirements file with sums: Python packages that the artefact carries. Relative to the recipe."""
     from_source: list[FromSource] = Field(default=[])
@@ -96,24 +96,24 @@ class Distribution(Model):
 
     @property
     def carries(self) -> bool:
-        """Whether the artefact brings more than Caffe, so that packing has more to collect."""
+        """True when the artefact contains more than Caffe, so that packing has more to collect."""
         return bool(self.python or self.wheels or self.from_source)
 
     @property
     def interpreter(self) -> str:
-        """The Python to call on the head."""
+        """The Python to run on the head."""
         return self.python or "python3"
 
 
 def plain_flags(flags: dict[str, str | bool]) -> dict[str, str | bool]:
-    """CMake's variables, if each is one that may be set.
+    """Return CMake's variables, if all of them may be set.
 
     Raises:
-        ValueError: a name is none of CMake's, or a setting of the recipe's own decides it.
+        ValueError: a name is not a valid CMake variable, or a setting of the recipe decides it.
     """
     for name in flags:
         if not _FLAG.fullmatch(name):
-            raise ValueError(f"{name!r} is no CMake variable")
+            raise ValueError(f"{name!r} is not a valid CMake variable")
         if name == "USE_OPENCV":
             raise ValueError("USE_OPENCV follows from the setting `opencv`; write that instead")
     return flags

@@ -1,4 +1,4 @@
-"""The framework on every node: present in storage, or from the operator's cache, or compiled; then spread."""
+"""Installation of the framework: from storage, the operator's cache or a build, to every node."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ carry for an hour, and a new stack's head compiles in less."""
 
 @dataclass(frozen=True)
 class Framework:
-    """An artefact in shared storage, verified: `uri` is its archive's; `seconds` is what getting it took."""
+    """A verified artefact in shared storage: `uri` of its archive, `seconds` that it took to get it there."""
 
     key: str
     sha256: str
@@ -55,7 +55,7 @@ class Framework:
     seconds: float
 
     def variables(self) -> dict[str, Any]:
-        """What role `caffe` is given."""
+        """Return the variables of role `caffe`."""
         return {
             "framework_key": self.key,
             "framework_sha256": self.sha256,
@@ -72,7 +72,7 @@ def ensure_framework(
     overrides: Mapping[str, Any] | None = None,
     console: Console | None = None,
 ) -> Framework:
-    """Bring the framework of a recipe to every node; compiles at most once per key.
+    """Install the framework of a recipe on every node; compile at most once per key.
 
     HDFS has to be up (roles common, hadoop, spark). `overrides` of a recipe named are `opencv` and `source`.
 
@@ -83,7 +83,7 @@ def ensure_framework(
         BuildError: it did not compile.
         IntegrityError: the source's sha256 differs from the recipe's.
         ConfigError: a worker runs another distribution than the head.
-        StepFailed: a node could not be brought to it; the others are.
+        StepFailed: the installation failed on a node; the others have it.
     """
     console = console or Console()
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
@@ -92,7 +92,7 @@ def ensure_framework(
     try:
         _spread(cluster, framework, console)
     except StepFailed:
-        # Whether the artefact was damaged between its check and a node's: then it is replaced, once.
+        # The artefact may have been damaged between its check and a node's: then replace it, once.
         again = _get(cluster, loaded, console)
         if again.origin == "present":
             raise
@@ -104,7 +104,7 @@ def ensure_framework(
 
 
 def _spread(cluster: Cluster, framework: Framework, console: Console) -> None:
-    """To every node: by SSH, or as a script action that later nodes get as well."""
+    """Install on every node: over SSH, or as a script action that also runs on joining nodes."""
     if not cluster.takes_script_actions:
         apply(cluster, ["caffe"], given=framework.variables(), console=console)
         return
@@ -115,7 +115,7 @@ def _spread(cluster: Cluster, framework: Framework, console: Console) -> None:
 
 
 def require_persisted(cluster: ClusterDocument) -> str:
-    """The script action that brings the framework to every host, without asking any host; its name.
+    """Return the name of the persisted script action that installs the framework; contacts no host.
 
     Raises:
         ConfigError: none persists.
@@ -132,7 +132,7 @@ def require_persisted(cluster: ClusterDocument) -> str:
 
 
 def _publish(cluster: Cluster, framework: Framework, console: Console) -> None:
-    """For machines that join when nobody's laptop is there."""
+    """Publish the installation script for machines that join without an operator."""
     with ssh.connect(cluster, cluster.head) as head:
         storage = SharedStorage(head, cluster.shared_storage)
         script = framework_script(cluster, framework.variables())
@@ -141,7 +141,7 @@ def _publish(cluster: Cluster, framework: Framework, console: Console) -> None:
 
 
 def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
-    """The artefact in storage, brought there if need be."""
+    """Return the artefact in storage, after storing it if it is missing."""
     begun = time.monotonic()
     with Link(cluster) as link:
         head = link.remote
@@ -172,7 +172,7 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
             head = link.remote  # another one where the first was lost during the build
             _remember(head, manifest, archive)
             storage = SharedStorage(head, cluster.shared_storage)
-            # Whoever else followed this build may have pushed it, and nodes may be reading it.
+            # Another operator who followed this build may have pushed it, and nodes may be reading it.
             manifest = store.push(head, storage, manifest, archive)
         elif origin == "present" and not cache.folder(key).exists() and manifest.size <= CACHED_MOST:
             with _scratch(head, key) as folder:
@@ -185,7 +185,7 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
 
 
 def distributions(cluster: Cluster) -> dict[str, str]:
-    """What each worker runs, e.g. `{"w1": "debian-12"}`.
+    """Return the distribution of each worker, e.g. `{"w1": "debian-12"}`.
 
     Raises:
         Unreachable: one does not answer.
@@ -225,17 +225,17 @@ def _from_cache(head: Remote, storage: SharedStorage, key: str, console: Console
 
 @contextmanager
 def _scratch(head: Remote, key: str) -> Iterator[str]:
-    """A folder on the head for this run alone; removed at the end."""
+    """Yield a folder on the head for this run alone; remove it at the end."""
     folder = f"{folder_of(key)}/scratch-{token()}"
     try:
         yield folder
     finally:
-        with suppress(CaffeSparkError):  # the head is gone: what happened first is told
+        with suppress(CaffeSparkError):  # the head is gone: the first error is reported
             head.run(f"rm -rf {folder}", check=False)
 
 
 def _remember(head: Remote, manifest: Manifest, on_head: str) -> None:
-    """Keep a verified copy on the operator's machine, unless it brings a GPU's libraries along."""
+    """Keep a verified copy on the operator's machine, unless it contains CUDA's libraries."""
     if manifest.size > CACHED_MOST:
         return
     with cache.adding(manifest) as path:

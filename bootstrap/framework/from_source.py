@@ -1,6 +1,6 @@
-"""Steps that build what a distribution lacks, into a prefix of the build's own.
+"""Steps that build libraries that a distribution lacks, into a prefix of the build.
 
-The packed tree takes its libraries along (`on_head/assemble_built.py`): nodes need nothing of the prefix.
+The packed tree contains these libraries (`on_head/assemble_built.py`): nodes need nothing of the prefix.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from bootstrap.engine.role import Step
 from bootstrap.framework.distribution import Distribution, FromSource
 
 FOLDER = "from-source"
-"""In the build's folder: sources and prefix, removed once the artefact is there."""
+"""Folder of sources and prefix, below the build's; removed once the artefact is complete."""
 
 
 def prefix_of(folder: str) -> str:
-    """Where the entries install to; `folder` is the build's."""
+    """Return the folder that entries install to; `folder` is the build's."""
     return f"{folder}/{FOLDER}/prefix"
 
 
 def steps(wanted: Distribution, folder: str, jobs: Sequence[str]) -> list[Step]:
-    """Fetch and build each entry, in order, then fetch the wheels; nothing where the distribution has it all.
+    """Return steps that fetch and build each entry, in order, then fetch the wheels; none if nothing lacks.
 
     `jobs` are lines of shell that set `$jobs`.
     """

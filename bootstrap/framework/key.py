@@ -1,4 +1,4 @@
-"""The artefact's key: the hash of everything that decides its bytes; and one reading of the head for it."""
+"""Key of an artefact: the hash of all inputs that determine its bytes, with the head's facts among them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LENGTH = 20
 
 @dataclass(frozen=True)
 class HeadFacts:
-    """What the head brings to a build; the compiler is the one it has, or else the one apt would install."""
+    """Facts of the head for a build; the compiler is the installed one, else the one apt would install."""
 
     distribution: str
     arch: str
@@ -30,11 +30,11 @@ class HeadFacts:
     cores: int
     disk_free_mb: int
     toolkits: tuple[Toolkit, ...] = ()
-    """CUDA toolkits that its image brought, with all that Caffe links."""
+    """CUDA toolkits of its image, complete with the libraries that Caffe links."""
 
 
 TOOLKITS = "/usr/local/cuda-*"
-"""Where NVIDIA's packages and AWS's Deep Learning images put them, by version."""
+"""Folders of toolkits by version, in NVIDIA's packages and AWS's Deep Learning images."""
 
 _FACTS = f"""\
 export LC_ALL=C.UTF-8
@@ -60,10 +60,10 @@ done
 
 
 def read_facts(head: Remote) -> HeadFacts:
-    """Read the head in one round trip; its package index is fetched only if it has none.
+    """Read the head's facts in one round trip; fetch its package index only if it has none.
 
     Raises:
-        BuildError: no compiler is installed, and none is to be had.
+        BuildError: no compiler is installed, and none is available.
         Unreachable: the connection broke.
     """
     result = head.run(_FACTS.replace("TOOLKITS", TOOLKITS), timeout=120)
@@ -73,17 +73,17 @@ def read_facts(head: Remote) -> HeadFacts:
         raise BuildError(
             f"{head.node.name} ({distribution})",
             f"apt knows no package g++ ({result.stderr.strip().splitlines()[-1:] or 'no error given'})",
-            "Mend /etc/apt/sources.list on it.",
+            "Fix /etc/apt/sources.list on it.",
         )
     toolkits = tuple(Toolkit(*kit.split()) for kit in kits if len(kit.split()) == len(Toolkit._fields))
     return HeadFacts(distribution, arch, (package, version), int(cores), int(free), toolkits)
 
 
 def inputs_of(recipe: Recipe, facts: HeadFacts) -> dict[str, Any]:
-    """Everything that decides the artefact's bytes, as plain data for the hash and for the manifest.
+    """Return all inputs that determine the artefact's bytes, as plain data for the hash and the manifest.
 
-    The commands are in it as they will run, so that a change of how we build is a change of the key; the
-    number of cores, tests and descriptions are not.
+    It has the commands as they will run, so that a change of the build changes the key; it has neither the
+    number of cores nor tests nor descriptions.
     """
     tests = set(recipe.tests)
     files = {name: path for name, path in recipe.inputs(facts.distribution).items() if name not in tests}
@@ -113,7 +113,7 @@ def inputs_of(recipe: Recipe, facts: HeadFacts) -> dict[str, Any]:
 
 
 def key_of(inputs: dict[str, Any]) -> str:
-    """The key of these inputs: any change gives another one."""
+    """Return the key of these inputs: any change gives another one."""
     text = json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
@@ -122,7 +122,7 @@ def require_same_distribution(head: str, nodes: Mapping[str, str]) -> None:
     """Refuse nodes of another distribution than the head's; `nodes` has theirs: `{"w1": "debian-12"}`.
 
     Raises:
-        ConfigError: there is one; it and the head are named with theirs.
+        ConfigError: a node differs; the message names both distributions.
     """
     others = [f"{name} is {distribution}" for name, distribution in nodes.items() if distribution != head]
     if others:

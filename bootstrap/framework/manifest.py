@@ -1,4 +1,4 @@
-"""The manifest beside each artefact: what it was made from, by whom, and what it needs."""
+"""Manifest of an artefact: its inputs, its build, and the packages that it needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 
 
 class Built(Model):
-    """When, where and by whom; `phases` has the seconds of each step that did something."""
+    """Record of a build; `phases` has the seconds of each step that changed something."""
 
     by: str
     host: str
@@ -30,7 +30,7 @@ class Built(Model):
 
 
 class Manifest(Model):
-    """Version 1; sizes in bytes."""
+    """Manifest, version 1; sizes in bytes."""
 
     version: Literal[1] = 1
     key: str = Field(pattern=r"^[0-9a-f]{20}$")
@@ -38,12 +38,12 @@ class Manifest(Model):
     size: int = Field(ge=1)
     unpacked: int = Field(ge=1)
     packages: list[str]
-    """What a node has to have installed: owners of the native libraries, and Python's."""
+    """Packages that a node needs: owners of the native libraries, and those of Python."""
     inputs: dict[str, Any]
     built: Built
 
     def to_bytes(self) -> bytes:
-        """The file's content."""
+        """Return the content of the file."""
         return (self.model_dump_json(indent=1) + "\n").encode()
 
     @classmethod
@@ -51,7 +51,7 @@ class Manifest(Model):
         """Read a manifest; `where` names it in errors.
 
         Raises:
-            IntegrityError: it is not one, or not of this version.
+            IntegrityError: it is not a valid manifest of this version.
         """
         try:
             return cls.model_validate_json(data)
@@ -59,13 +59,13 @@ class Manifest(Model):
             field, reason = first_fault(error)
             raise IntegrityError(
                 where,
-                f"it is no manifest of version 1 ({field or 'whole'}: {reason})",
+                f"it is not a valid manifest of version 1 ({field or 'whole'}: {reason})",
                 "Run `fab build-headnode`.",
             ) from error
 
 
 def built_now(host: str, cores: int, phases: dict[str, float]) -> Built:
-    """The record of a build that ended just now, with this operator's name."""
+    """Return the record of a build that has just ended, with this operator's name."""
     try:
         project = version("caffe-spark")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""How far a build is: read from its log, shown as the compiler's own percent."""
+"""Progress of a build, read from its log and shown as make's own percentage."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _STEP = re.compile(r"^step (\d+)/(\d+) build: (.+?)(?:: (ok|changed) \((\d+) s\)
 _FAILED = re.compile(r"^step \d+/\d+ build: (.+?): failed with status (\d+) after (\d+) s$")
 _PERCENT = re.compile(r"^\[ *(\d{1,3})%\] ")
 QUARTER = 25
-"""Percent between two lines where there is no terminal to draw on."""
+"""Percent between two lines where there is no terminal."""
 
 
 @dataclass
 class BuildLog:
-    """What the lines of a build's log have said so far."""
+    """State of a build, parsed from the lines of its log."""
 
     step: str = ""
     number: int = 0
@@ -27,12 +27,12 @@ class BuildLog:
     percent: int | None = None
     """Of the compilation, by make; None before and after it."""
     phases: dict[str, float] = field(default_factory=dict)
-    """Seconds of each step that has ended and had something to do."""
+    """Seconds of each step that has ended and changed something."""
     failed: tuple[str, int] | None = None
     """Step and exit status."""
 
     def feed(self, line: str) -> None:
-        """Take one more line."""
+        """Parse one more line."""
         if match := _FAILED.match(line):
             self.failed = (match[1], int(match[2]))
         elif match := _STEP.match(line):
@@ -41,12 +41,12 @@ class BuildLog:
             if match[4] == "changed":
                 self.phases[match[3]] = float(match[5])
         elif self.step == COMPILE and (match := _PERCENT.match(line)):
-            # make's targets run side by side, so single lines may step back
+            # make's targets run in parallel, so the percentage of single lines may decrease
             self.percent = max(self.percent or 0, min(int(match[1]), 100))
 
 
 class BuildBar:
-    """A live line: step, percent, elapsed and expected time; plain lines where there is no terminal."""
+    """Live line with step, percentage, elapsed and expected time; plain lines where there is no terminal."""
 
     def __init__(self, console: Console, expected: float) -> None:
         self._console, self._expected = console, expected
@@ -74,11 +74,11 @@ class BuildBar:
 
     @property
     def log(self) -> BuildLog:
-        """What has been read so far."""
+        """State of the build so far."""
         return self._log
 
     def feed(self, line: str) -> None:
-        """Take one more line of the build's log."""
+        """Parse one more line of the build's log and update the display."""
         self._log.feed(line)
         log = self._log
         share = "" if log.percent is None else f"{log.percent} %"
@@ -95,5 +95,5 @@ class BuildBar:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as `m:ss`."""
+    """Format seconds as `m:ss`."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

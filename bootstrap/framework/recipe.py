@@ -1,4 +1,4 @@
-"""Recipes: what to compile and how, as typed data in `recipes/<name>.yaml`."""
+"""Recipes: sources and build settings as typed data, from `recipes/<name>.yaml`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bootstrap.model import Model, first_fault
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 OVERRIDES = ("opencv", "source")
-"""Settings that a user may change without a recipe of his own."""
+"""Settings that a user may change without writing a recipe."""
 
 _WORD = re.compile(r"[A-Za-z0-9_.+:/=,-]+")
 _PROTO_FIELD = re.compile(r"(optional|repeated) [\w.]+ \w+ = \d+( \[default = [\w\".-]+\])?;")
@@ -46,7 +46,9 @@ class ProtoExtension(Model):
     def _declarations(cls, fields: dict[str, list[str]]) -> dict[str, list[str]]:
         for line in (line for lines in fields.values() for line in lines):
             if not _PROTO_FIELD.fullmatch(line):
-                raise ValueError(f"{line!r} is no field; write e.g. `optional string source = 10001;`")
+                raise ValueError(
+                    f"{line!r} is not a valid field; write e.g. `optional string source = 10001;`"
+                )
         return fields
 
 
@@ -77,7 +79,7 @@ class Recipe(Model):
     def _plain_words(cls, words: list[str]) -> list[str]:
         for word in words:
             if not _WORD.fullmatch(word):
-                raise ValueError(f"{word!r} is no target's name")
+                raise ValueError(f"{word!r} is not a valid target")
         return words
 
     @field_validator("cmake")
@@ -111,7 +113,7 @@ class Recipe(Model):
         return self
 
     def on(self, distribution: str) -> Distribution:
-        """What there is to know about a distribution such as `debian-12`.
+        """Return the section of a distribution such as `debian-12`.
 
         Raises:
             ConfigError: the recipe does not know it, or cannot compile for its device there.
@@ -133,19 +135,19 @@ class Recipe(Model):
         return wanted
 
     def source_on(self, distribution: str) -> DebianPackage | GitCommit:
-        """Where the source comes from on a distribution."""
+        """Return the source on a distribution."""
         kind = self.on(distribution).source or self.source
         source = self.debian if kind == "debian" else self.git
         assert source is not None  # noqa: S101 - _consistent holds
         return source
 
     def patches_on(self, distribution: str | None) -> list[str]:
-        """The patches on a distribution, in order; None: the recipe's own."""
+        """Return the patches on a distribution, in order; None: the recipe's own."""
         own = self.distributions[distribution].patches if distribution in self.distributions else None
         return self.patches if own is None else own
 
     def inputs(self, distribution: str | None = None) -> dict[str, Path]:
-        """Every file besides the source that goes into the build there, by its relative path."""
+        """Return every input file of a build on a distribution, besides the source, by its relative path."""
         allreduce = [
             path.relative_to(self.folder).as_posix()
             for path in (self.folder / self.allreduce).rglob("*")
@@ -154,7 +156,7 @@ class Recipe(Model):
         return {path: self.folder / path for path in sorted([*self._files(distribution), *allreduce])}
 
     def _files(self, distribution: str | None) -> list[str]:
-        """Those that the recipe names one by one."""
+        """Return the files that the recipe names one by one."""
         proto = [self.proto.append] if self.proto and self.proto.append else []
         cuda = [self.cuda.wheels] if self.cuda else []
         there = self.distributions.get(distribution or "")
@@ -178,14 +180,14 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None, recipes: 
             )
     document = {**_document(file, recipes, ()), **(overrides or {}), "folder": recipes}
     if "source" in (overrides or {}):
-        # The user's word counts on every distribution.
+        # The user's setting holds on every distribution.
         for section in document.get("distributions", {}).values():
             section.pop("source", None)
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
         field, reason = first_fault(error)
-        raise ConfigError(str(file), f"{field}: {reason}" if field else reason, "Mend the file.") from error
+        raise ConfigError(str(file), f"{field}: {reason}" if field else reason, "Fix the file.") from error
 
 
 def require_devices(recipe: Recipe, cluster: ClusterDocument) -> None:
@@ -203,7 +205,7 @@ def require_devices(recipe: Recipe, cluster: ClusterDocument) -> None:
 
 
 def for_cluster(recipe: Recipe, cluster: ClusterDocument) -> Recipe:
-    """The recipe for the GPUs that this cluster's workers may have; as it is where they are not known.
+    """Return the recipe for the GPUs that this cluster's workers may have; unchanged where they are unknown.
 
     Raises:
         ConfigError: the recipe's CUDA cannot compile for one of them.
@@ -223,21 +225,21 @@ def for_cluster(recipe: Recipe, cluster: ClusterDocument) -> Recipe:
 
 
 def _document(file: Path, recipes: Path, seen: tuple[str, ...]) -> dict[str, Any]:
-    """The YAML of a recipe over that of the one it extends; mappings merge, everything else replaces."""
+    """Read a recipe's YAML over that of the one it extends; mappings merge, everything else replaces."""
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in recipes.glob("*.yaml")))
         raise ConfigError(f"recipe {file.stem!r}", f"there are: {known}", "Name one of these.")
     try:
         document = yaml.safe_load(file.read_text())
     except yaml.YAMLError as error:
-        raise ConfigError(str(file), f"it is not YAML: {error}", "Mend the file.") from error
+        raise ConfigError(str(file), f"it is not YAML: {error}", "Fix the file.") from error
     if not isinstance(document, dict):
-        _refuse(file, "it is no mapping of settings")
+        _refuse(file, "it is not a mapping of settings")
     base = document.pop("extends", None)
     if base is None:
         return document
     if not isinstance(base, str) or base in (file.stem, *seen):
-        _refuse(file, f"extends: {base!r} is no other recipe's name")
+        _refuse(file, f"extends: {base!r} is not the name of another recipe")
     return _merged(_document(recipes / f"{base}.yaml", recipes, (file.stem, *seen)), document)
 
 
@@ -250,4 +252,4 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse(file: Path, why: str) -> NoReturn:
-    raise ConfigError(str(file), why, "Mend the file.")
+    raise ConfigError(str(file), why, "Fix the file.")

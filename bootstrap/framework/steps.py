@@ -1,4 +1,4 @@
-"""A recipe as steps on the head: the same vocabulary as roles, so the same guards and the same rendering."""
+"""Build steps of a recipe on the head, with the operations, guards and rendering of roles."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ ON_HEAD = Path(__file__).parent / "on_head"
 COMPILE = "Compile"
 PACK = "Pack"
 TESTED = "tested"
-"""File in `out/` that says that the recipe's tests passed on what lies there."""
+"""File in `out/` that marks that the recipe's tests passed on its content."""
 COMPILER_CHANGED = 5
-"""Exit status of the step that finds another compiler than the key was made for."""
+"""Exit status of a step that finds another compiler than that of the key."""
 MEMORY_PER_JOB_MB = 1000
-"""The largest translation units of Caffe take about this much in the compiler."""
+"""Memory that the compiler needs for the largest translation units of Caffe."""
 
 
 def folder_of(key: str) -> str:
-    """The build's folder on the head."""
+    """Return the build's folder on the head."""
     return f"{paths.BUILDS}/caffe-{key}"
 
 
 def programs(recipe: Recipe, distribution: str) -> dict[str, Path]:
-    """Programs that run on the head, by their names in `inputs/`: the shared module, and the one that packs.
+    """Return the programs for the head, by their names in `inputs/`: the shared module, and the packer.
 
     Raises:
         ConfigError: the recipe does not know the distribution.
@@ -53,9 +53,9 @@ def steps(
     folder: str,
     toolkits: Sequence[Toolkit] = (),
 ) -> list[Step]:
-    """What to do in `folder`, which holds `inputs/`, to get `out/caffe.tar.gz` and `out/report.json`.
+    """Return the steps in `folder`, from its `inputs/` to `out/caffe.tar.gz` and `out/report.json`.
 
-    `compiler` is its package and version, `toolkits` are CUDA's that the head has already.
+    `compiler` is its package and version, `toolkits` are the CUDA toolkits of the head.
 
     Raises:
         ConfigError: the recipe does not know the distribution.
@@ -70,7 +70,7 @@ def steps(
         if cuda.among(toolkits) is None:
             packages += cuda.packages
             install = [cuda.step(recipe.folder, f"{folder}/inputs")]
-    # What packing has to know of: where libraries lie that no package owns.
+    # For packing: folders of libraries that no package owns.
     brought = [home] if home else [from_source.prefix_of(folder)] if wanted.carries else []
     work, out, checked = f"{folder}/work", f"{folder}/out", f"{folder}/checked"
     return [
@@ -106,7 +106,7 @@ def steps(
 
 
 def test_step(recipe: Recipe, distribution: str, folder: str) -> Step:
-    """Run the recipe's tests on the packed tree.
+    """Return the step that runs the recipe's tests on the packed tree.
 
     Raises:
         ConfigError: the recipe does not know the distribution.
@@ -124,7 +124,7 @@ def test_step(recipe: Recipe, distribution: str, folder: str) -> Step:
 
 
 def commands(planned: Sequence[Step]) -> list[Command]:
-    """The steps as guarded commands."""
+    """Compile the steps to guarded commands."""
     made = []
     for step in planned:
         scripts = step.operation.scripts()
@@ -157,7 +157,7 @@ def _compiler(recipe: Recipe, compiler: tuple[str, str], checked: str, home: str
 
 
 def _prepare(recipe: Recipe, distribution: str, folder: str) -> str:
-    """Patches, proto fields and our module, on a copy that takes its name when all is done."""
+    """Return commands for patches, proto fields and our module, on a copy that is renamed when complete."""
     inputs, new = f"{folder}/inputs", f"{folder}/work.new"
     lines = [f"rm -rf {new}", f"cp -a {folder}/source {new}", f"cd {new}", "rm -rf .git"]
     for patch in recipe.patches_on(distribution):
@@ -213,7 +213,7 @@ def _configure(recipe: Recipe, wanted: Distribution, home: str, folder: str) -> 
 
 
 def _for_python(python: str, linker_flags: str) -> tuple[list[str], str]:
-    """Lines that ask a Python where its parts lie, and the words for CMake that say so.
+    """Return lines that look up the folders of a Python, and CMake's arguments with them.
 
     Such a Python has its library inside the interpreter. A module that brought a second one along would call
     into another Python than the one that loaded it, so only programs are linked against it: they load
@@ -233,7 +233,7 @@ def _for_python(python: str, linker_flags: str) -> tuple[list[str], str]:
         "done",
     ]
     programs = f"{linker_flags} -Wl,--push-state,--no-as-needed $library -Wl,--pop-state".strip()
-    # Something has to be named as Python's library: C's own is always there.
+    # CMake requires a library for Python: C's own always exists.
     words = [
         f"-DPYTHON_EXECUTABLE={python}",
         '"-DPYTHON_INCLUDE_DIR=$include"',
@@ -249,7 +249,7 @@ _JOBS = (
     '[ "$jobs" -lt "$(nproc)" ] || jobs=$(nproc)',
     '[ "$jobs" -ge 1 ] || jobs=1',
 )
-"""Sets `$jobs`: as many as there are cores, and memory for."""
+"""Sets `$jobs` by the number of cores and the memory available."""
 
 
 def _compile(recipe: Recipe) -> list[str]:

@@ -1,4 +1,4 @@
-"""Artefacts in the cluster's shared storage: `/frameworks/caffe/<key>/{caffe.tar.gz,manifest.json}`."""
+"""Artefacts in the cluster's shared storage, `/frameworks/caffe/<key>/{caffe.tar.gz,manifest.json}`."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bootstrap.storage.hadoop import SharedStorage
 
 
 def folder(key: str) -> str:
-    """The artefact's folder below the storage's URI."""
+    """Return the artefact's folder below the storage's URI."""
     return f"{paths.FRAMEWORKS}/caffe/{key}"
 
 
 def archive(key: str) -> str:
-    """The archive's path below the storage's URI."""
+    """Return the archive's path below the storage's URI."""
     return f"{folder(key)}/{ARCHIVE}"
 
 
 def find(storage: SharedStorage, key: str) -> Manifest | None:
-    """The manifest of an artefact whose bytes have just been verified; None when there is none.
+    """Return the manifest of an artefact, after verifying its bytes; None when there is none.
 
     Raises:
         IntegrityError: it is damaged.
@@ -34,7 +34,7 @@ def find(storage: SharedStorage, key: str) -> Manifest | None:
     """
     document, sha256 = storage.read_and_sum(f"{folder(key)}/{MANIFEST}", archive(key))
     if document is None:
-        return None  # the manifest is written last: without it nothing counts
+        return None  # the manifest is written last: without it the artefact is incomplete
     where = storage.url(archive(key))
     manifest = Manifest.from_bytes(document, storage.url(f"{folder(key)}/{MANIFEST}"))
     if sha256 != manifest.sha256 or manifest.key != key:
@@ -48,13 +48,13 @@ def find(storage: SharedStorage, key: str) -> Manifest | None:
 
 
 def push(head: Remote, storage: SharedStorage, manifest: Manifest, archive_on_head: str) -> Manifest:
-    """Put an artefact that lies on the head into storage, the manifest last, unless one of its key is there.
+    """Copy an artefact from the head to storage, the manifest last, unless one of its key is there.
 
     Returns:
-        The manifest that storage has now: of several operators at once, that of the first.
+        The manifest in storage; of several operators at once, that of the first.
 
     Raises:
-        IntegrityError: somebody else has put a damaged one there.
+        IntegrityError: another operator has put a damaged one there.
         ServiceDown: the storage takes no writes.
         CommandFailed: it refused a file.
     """
@@ -66,7 +66,7 @@ def push(head: Remote, storage: SharedStorage, manifest: Manifest, archive_on_he
 
 
 def publish(head: Remote, storage: SharedStorage, manifest: Manifest, script: str) -> bool:
-    """Leave the script that brings the artefact to machines that join later; False when it lay there already.
+    """Publish the script that installs the artefact on joining machines; False when it was there already.
 
     `current.json` names the script and its sha256 (see on_node/boot.py).
 
@@ -88,11 +88,11 @@ def publish(head: Remote, storage: SharedStorage, manifest: Manifest, script: st
 
 @contextmanager
 def on_head(head: Remote, data: bytes) -> Iterator[str]:
-    """A file of its own on the head with these bytes, for root only; removed at the end."""
+    """Yield the path of a temporary file on the head with these bytes, for root only."""
     path = f"{paths.STATE}/put-{token()}"
     try:
         head.put(data, path, mode=0o600)
         yield path
     finally:
-        with suppress(CaffeSparkError):  # the head is gone: what happened first is told
+        with suppress(CaffeSparkError):  # the head is gone: the first error is reported
             head.run(f"rm -f {path}", check=False)

@@ -1,6 +1,6 @@
-"""Scripts that nodes fetch from blob storage and run as root: HDInsight's way to change its machines.
+"""Script actions: scripts that nodes fetch from blob storage and run as root, as HDInsight defines them.
 
-One vocabulary, two runners: HDInsight itself, and our own nodes of its shape, which do it likewise.
+Two runners: HDInsight itself, and our own nodes of HDInsight's shape.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ __all__ = ["Execution", "Persisted", "Record", "ScriptAction", "catch_up", "hist
 
 
 class Runner(Protocol):
-    """A module that runs script actions."""
+    """Protocol of the modules that run script actions."""
 
     def run(self, cluster: Cluster, action: ScriptAction, uri: str, console: Console) -> Execution:
-        """Run a script that lies at `uri` on all hosts of its roles."""
+        """Run the script at `uri` on all hosts of its roles."""
         ...
 
     def history(self, cluster: ClusterDocument) -> list[Record]:
-        """Every run that is remembered, the newest first."""
+        """Return the recorded runs, the newest first."""
         ...
 
     def persisted(self, cluster: ClusterDocument) -> list[Persisted]:
-        """The script actions that hosts get when they join."""
+        """Return the script actions that run on joining hosts."""
         ...
 
     def catch_up(self, cluster: Cluster, console: Console) -> None:
@@ -37,7 +37,7 @@ class Runner(Protocol):
 
 
 def runner_of(cluster: ClusterDocument) -> Runner:
-    """The runner of a cluster that takes script actions."""
+    """Return the runner of a cluster that takes script actions."""
     # Azure's clients take a second to import, which clusters without script actions need not pay.
     if isinstance(cluster.members, HdInsight):
         from bootstrap.script_actions import hdinsight
@@ -49,7 +49,7 @@ def runner_of(cluster: ClusterDocument) -> Runner:
 
 
 def run(cluster: Cluster, action: ScriptAction, console: Console) -> Execution:
-    """Upload a script and run it on every host of its roles; nothing runs where it is in place.
+    """Upload a script and run it on every host of its roles that lacks its result.
 
     Raises:
         ScriptActionFailed: it failed on a host, did not reach one, or did not end in time.
@@ -61,12 +61,12 @@ def run(cluster: Cluster, action: ScriptAction, console: Console) -> Execution:
 
 
 def history(cluster: ClusterDocument) -> list[Record]:
-    """Every run that the cluster remembers, the newest first. Raises as `run`."""
+    """Return the runs that the cluster has recorded, the newest first. Raises as `run`."""
     return runner_of(cluster).history(cluster)
 
 
 def persisted(cluster: ClusterDocument) -> list[Persisted]:
-    """The script actions that hosts get when they join. Raises as `run`."""
+    """Return the script actions that run on joining hosts. Raises as `run`."""
     return runner_of(cluster).persisted(cluster)
 
 

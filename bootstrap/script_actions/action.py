@@ -1,7 +1,7 @@
-"""A script action as HDInsight defines it, and what came of running one. Pure.
+"""Script actions as HDInsight defines them, and the results of their runs. Pure.
 
-A script that lies in blob storage is fetched by each node of the named roles and run there as root, on all of
-them side by side. It may take an hour. A persisted one runs on nodes that join later, too.
+Each node of the named roles fetches the script from blob storage and runs it as root, all in parallel, for an
+hour at most. A persisted one also runs on nodes that join later.
 https://learn.microsoft.com/azure/hdinsight/hdinsight-hadoop-customize-cluster-linux
 """
 
@@ -26,7 +26,7 @@ _DIGITS: Final = 16
 
 @dataclass(frozen=True)
 class ScriptAction:
-    """A script, whose name is unique on its cluster, and where it runs."""
+    """A script with a name that is unique on its cluster, and the roles of the hosts that run it."""
 
     name: str
     script: str
@@ -35,53 +35,53 @@ class ScriptAction:
     """Words for the script's command line; they are in the cluster's history: nothing secret."""
     persist: bool = True
     probe: str = ""
-    """A test that holds on hosts where the script has run: what somebody removed since is brought again."""
+    """A test that holds on hosts where the script has run; where it fails, the script runs again."""
 
     def __post_init__(self) -> None:
-        """Refuse what HDInsight would refuse, or run to no good.
+        """Refuse what HDInsight would refuse, or what would fail on its hosts.
 
         Raises:
             ConfigError: its name, its roles, or its text.
         """
-        given, mend = f"script action {self.name!r}", "Mend the role that it is rendered from."
+        given, fix = f"script action {self.name!r}", "Fix the role that it is rendered from."
         if not _NAME.fullmatch(self.name):
             raise ConfigError(given, "a name has letters, digits and hyphens, 50 at most", "Name it so.")
         if not self.roles or set(self.roles) - set(HOST_ROLES):
             raise ConfigError(
-                given, f"roles: {', '.join(self.roles) or 'none'}; valid: {', '.join(HOST_ROLES)}", mend
+                given, f"roles: {', '.join(self.roles) or 'none'}; valid: {', '.join(HOST_ROLES)}", fix
             )
         if not self.script.isascii() or "\r" in self.script:
-            raise ConfigError(given, "its script is not plain ASCII with LF", mend)
+            raise ConfigError(given, "its script is not plain ASCII with LF", fix)
         if not self.script.startswith("#!"):
-            raise ConfigError(given, "its script does not begin with #!", mend)
+            raise ConfigError(given, "its script does not begin with #!", fix)
 
     @property
     def sha256(self) -> str:
-        """Of the script's bytes."""
+        """Sum of the script's bytes."""
         return hashlib.sha256(self.script.encode()).hexdigest()
 
     @property
     def path(self) -> str:
-        """Where the script lies below its container: another text has another name."""
+        """The script's path below its container; a different script has a different path."""
         return f"{FOLDER}/{self.name}-{self.sha256[:_DIGITS]}.sh"
 
 
 @dataclass(frozen=True)
 class HostOutcome:
-    """What a node answered."""
+    """Outcome of a script on one host."""
 
     host: str
     exit_code: int | None
-    """None: the node was lost, or never answered."""
+    """None: the host was lost, or never responded."""
     said: str = ""
     """The end of its output."""
     seconds: float = 0.0
     log: str = ""
-    """Where the whole output lies."""
+    """Path of the complete output."""
 
     @property
     def ok(self) -> bool:
-        """Whether the script ended with 0."""
+        """True when the script exited with 0."""
         return self.exit_code == 0
 
 
@@ -94,9 +94,9 @@ class Execution:
     uri: str
     hosts: tuple[HostOutcome, ...]
     missing: int = 0
-    """Nodes of the roles that the run did not reach."""
+    """Number of hosts of the roles that the run did not reach."""
 
     @property
     def ok(self) -> bool:
-        """Whether it succeeded on every node that it should have reached."""
+        """True when it succeeded on every host that it should have reached."""
         return not self.missing and all(host.ok for host in self.hosts)

@@ -1,4 +1,4 @@
-"""What HDInsight has on record of script actions: which persist, what ran, and how it went on each host.
+"""HDInsight's records of script actions: those that persist, their runs, and the outcome on each host.
 
 A run's `debugInformation` is the text of Ambari's request that carried it out: a task for every host, with
 its status, exit code, output and the files that hold the whole of it.
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from azure.mgmt.hdinsight import HDInsightManagementClient
 
 DONE: Final = "COMPLETED"
-"""Ambari's word for a task that ended with 0."""
+"""Ambari's status of a task that exited with 0."""
 FAILED: Final = "FAILED"
-"""And for one whose script ended with another status; the rest never ended."""
+"""Ambari's status of a task that exited with another code; tasks of other statuses never ended."""
 NO_CODE: Final = 999
 """Ambari's exit code of a task that has none."""
 LINES: Final = 5
-"""Of a host's output, from its end."""
+"""Last lines of a host's output that are kept."""
 SHOWN: Final = 15
-"""Runs that are told of, the newest ones."""
+"""Number of runs to show, the newest ones."""
 UNNAMED: Final = "a host"
-"""Where HDInsight gives numbers and no names."""
+"""Stands for hosts that HDInsight counts without naming."""
 
 
 @dataclass(frozen=True)
 class Persisted:
-    """A script action that hosts get when they join."""
+    """A script action that runs on joining hosts."""
 
     name: str
     uri: str
@@ -43,7 +43,7 @@ class Persisted:
 
 @dataclass(frozen=True)
 class Record:
-    """One run as the cluster's history has it; `operation` is why it ran, e.g. `ScaleUp`."""
+    """One run in the cluster's history; `operation` is its cause, e.g. `ScaleUp`."""
 
     id: str
     name: str
@@ -53,21 +53,21 @@ class Record:
     begun: str
     """In UTC, as Azure writes it; in text order."""
     counts: tuple[tuple[str, int], ...]
-    """Ambari's status and how many hosts ended so."""
+    """Number of hosts by Ambari's status."""
 
     @property
     def count(self) -> int:
-        """Of the hosts that it reached."""
+        """Number of hosts that it reached."""
         return sum(count for _, count in self.counts)
 
     @property
     def ok(self) -> bool:
-        """Whether it succeeded on every host that it reached."""
+        """True when it succeeded on every host that it reached."""
         return self.status == "Succeeded" and all(status == DONE for status, count in self.counts if count)
 
 
 def list_persisted(client: HDInsightManagementClient, given: HdInsight) -> list[Persisted]:
-    """Those that hosts get when they join. Failures are the caller's to translate, here and below."""
+    """Return the persisted script actions. Callers translate errors, here and below."""
     return [
         Persisted(one.name or "", one.uri or "", tuple(one.roles or ()), one.parameters or "")
         for one in client.script_actions.list_by_cluster(given.resource_group, given.name)
@@ -75,7 +75,7 @@ def list_persisted(client: HDInsightManagementClient, given: HdInsight) -> list[
 
 
 def list_history(client: HDInsightManagementClient, given: HdInsight) -> list[Record]:
-    """Every run that the cluster remembers, the newest first."""
+    """Return the runs that the cluster has recorded, the newest first."""
     found = [
         Record(
             id=str(one.script_execution_id),
@@ -96,7 +96,7 @@ def list_history(client: HDInsightManagementClient, given: HdInsight) -> list[Re
 def outcome(
     client: HDInsightManagementClient, given: HdInsight, record: Record, expected: Sequence[str]
 ) -> Execution:
-    """How a run went; `expected` are the names of the hosts that it should have reached."""
+    """Return the outcome of a run; `expected` are the names of the hosts that it should have reached."""
     detail = client.script_actions.get_execution_detail(given.resource_group, given.name, record.id)
     text = detail.debug_information or ""
     named = parse_debug_information(text)
@@ -112,7 +112,7 @@ def outcome(
 
 
 def parse_debug_information(text: str) -> list[HostOutcome]:
-    """Every host's part of it, by name; empty where it is not Ambari's document."""
+    """Return the outcome of each host, by name; empty where the text is not Ambari's document."""
     try:
         tasks = [one["Tasks"] for one in json.loads(text)["tasks"]]
         return sorted((_host(task) for task in tasks), key=lambda host: host.host)
@@ -135,7 +135,7 @@ def _host(task: dict[str, Any]) -> HostOutcome:
 
 
 def _unnamed(record: Record, text: str) -> tuple[HostOutcome, ...]:
-    """As many hosts as the summary has; those that failed have all the text that there is."""
+    """Return as many hosts as the summary counts; those that failed share the whole text."""
     return tuple(
         HostOutcome(UNNAMED, 0) if status == DONE else HostOutcome(UNNAMED, None, _end(text) or status)
         for status, count in record.counts

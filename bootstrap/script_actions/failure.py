@@ -1,4 +1,4 @@
-"""What to say of a script action that did not end well on every host."""
+"""Errors of script actions that did not succeed on every host."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bootstrap.errors import StepFailed
 from bootstrap.script_actions.action import Execution, HostOutcome
 
 TOLD: Final = 3
-"""Failed hosts that are told of by name; the others are counted."""
+"""Failed hosts to name; the others are counted."""
 
 
 class ScriptActionFailed(StepFailed):
-    """A script action did not end well on every host; `execution` says how it went, where that is known."""
+    """A script action did not succeed on every host; `execution` has the outcomes, where they are known."""
 
     def __init__(self, given: str, why: str, fix: str, execution: Execution | None = None) -> None:
         super().__init__(given, why, fix)
@@ -23,9 +23,9 @@ class ScriptActionFailed(StepFailed):
 def failure(
     what: str, execution: Execution, expected: Sequence[str], said: str, where: str
 ) -> ScriptActionFailed:
-    """How many hosts succeeded, which did not and the end of what they said, and who was not reached. Pure.
+    """Return the error: successes, failed hosts with their last output, hosts not reached. Pure.
 
-    `expected`: hosts that it should have reached; `said`: the cluster's own words; `where` the logs lie.
+    `expected`: hosts that it should have reached; `said`: the cluster's own message; `where`: where logs are.
     """
     bad = [host for host in execution.hosts if not host.ok]
     total = max(len(expected), len(execution.hosts))
@@ -40,7 +40,7 @@ def failure(
         parts.append(f"it did not reach {execution.missing}{named}")
     if said and len(parts) == 1:
         parts.append(said)
-    fix = f"{where} Mend the cause, then run the same command again."
+    fix = f"{where} Fix the cause, then rerun the command."
     return ScriptActionFailed(what, "; ".join(parts), fix, execution)
 
 

@@ -1,7 +1,7 @@
-"""Run a script action on an HDInsight cluster, on all hosts that should have it, and know how it went.
+"""Runner of script actions on an HDInsight cluster, with the outcome on each host.
 
-HDInsight takes one at a time, only while the cluster is Running, and runs it on the hosts that it has at that
-moment; a persisted one runs on later ones, too.
+HDInsight accepts one at a time, only while the cluster is Running, and runs it on the hosts of that moment; a
+persisted one also runs on hosts that join later.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
 
 POLL: Final = 10.0
 MARGIN_S: Final = 300.0
-"""Seconds beyond the script's own limit: HDInsight begins and ends with a pause."""
+"""Seconds beyond the script's own limit: HDInsight pauses before and after it."""
 READY_S: Final = LIMIT_S + MARGIN_S
-"""Seconds that a cluster gets to become Running: another script action, or a change of its size."""
+"""Seconds for a cluster to become Running, after another script action or a change of its size."""
 RUNNING: Final = "Running"
 BROKEN: Final = frozenset({"Error", "TimedOut", "DeletePending", "Deleting", "Deleted"})
-"""States that no waiting leads out of."""
+"""States of a cluster that it does not leave by itself."""
 LOGS: Final = "custom-scriptaction-logs"
 """Folder of the cluster's own container."""
 OK_STATUS: Final = 200
-"""HTTP's, of the answer that says that the operation failed."""
+"""HTTP status of the response that reports a failed operation."""
 
 
 def run(
@@ -55,7 +55,7 @@ def run(
     *,
     lacking: Callable[[], Sequence[str]] | None = None,
 ) -> Execution:
-    """Run a script that lies at `uri` on all hosts of its roles; nothing runs where it is in place.
+    """Run the script at `uri` on all hosts of its roles, unless it is in place on all of them.
 
     An action of that name that persists with another script is removed before. `lacking` names the nodes
     that have lost what it left (default: those where its probe fails); it is asked where the cluster's
@@ -71,7 +71,7 @@ def run(
 
 
 def history(cluster: ClusterDocument) -> list[Record]:
-    """Every run that the cluster remembers, the newest first.
+    """Return the runs that the cluster has recorded, the newest first.
 
     Raises:
         StackError, ConfigError, ServiceDown: as for `run`.
@@ -82,7 +82,7 @@ def history(cluster: ClusterDocument) -> list[Record]:
 
 
 def persisted(cluster: ClusterDocument) -> list[Persisted]:
-    """The script actions that hosts get when they join.
+    """Return the script actions that run on joining hosts.
 
     Raises:
         StackError, ConfigError, ServiceDown: as for `run`.
@@ -156,7 +156,7 @@ class _Run:
         return action.persist and same and set(there.roles) == set(action.roles)
 
     def _in_place(self, before: list[Record]) -> Execution | None:
-        """The hosts' outcomes, where all of them have run it and its last runs succeeded.
+        """Return the hosts' outcomes where all of them have run it and its last runs succeeded.
 
         Hosts that joined have had a run of their own, so one run need not have reached all of them.
         """
@@ -218,7 +218,7 @@ class _Run:
             )
 
     def _wait(self, poller: LROPoller[None]) -> str:
-        """Wait for the end; what HDInsight says of a failure, empty where there is none."""
+        """Wait for the end and return HDInsight's message of a failure, empty where there is none."""
         from azure.core.exceptions import HttpResponseError
 
         def ended() -> bool:
@@ -255,7 +255,7 @@ class _Run:
         return True
 
     def _tell(self, line: str) -> None:
-        """A line for each change."""
+        """Print a line for each change."""
         if line != self._told:
             since = clock(time.monotonic() - self._begun)
             self._console.print(f"{self._action.name}  {since}  {line}", soft_wrap=True, highlight=False)

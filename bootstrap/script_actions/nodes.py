@@ -1,7 +1,7 @@
-"""Run a script action on our own nodes as HDInsight runs it on its: this is what stands for its agent.
+"""Runner of script actions on our own nodes, in place of HDInsight's agent.
 
-Each node of the roles fetches the script from blob storage and runs it as root, all side by side, for an hour
-at most. What came of it is kept: output and exit status on the node, the counts and what persists in storage.
+Each node of the roles fetches the script from blob storage and runs it as root, all in parallel, for an hour
+at most. Output and exit status are kept on the node; counts and persisted actions in blob storage.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PERSISTED: Final = f"{FOLDER}/persisted.json"
 HISTORY: Final = f"{FOLDER}/history"
 KILL_GRACE_S: Final = 10
 READERS: Final = 8
-"""Records that are read at the same time."""
+"""Records read in parallel."""
 _HEREDOC: Final = "CAFFE_SPARK_ACTION"
 _NODES_ROLE: Final[dict[HostRole, str]] = {"headnode": "head", "workernode": "workers"}
 
@@ -45,7 +45,7 @@ _NODES_ROLE: Final[dict[HostRole, str]] = {"headnode": "head", "workernode": "wo
 def run(
     cluster: Cluster, action: ScriptAction, uri: str, console: Console, *, limit: float = LIMIT_S
 ) -> Execution:
-    """Run a script that lies at `uri` on all nodes of its roles; nothing runs where it is in place.
+    """Run the script at `uri` on the nodes of its roles that lack its result.
 
     Raises:
         ScriptActionFailed: it failed on a node, or a node was lost.
@@ -56,28 +56,28 @@ def run(
 
 
 def history(cluster: ClusterDocument) -> list[Record]:
-    """The newest runs that blob storage remembers, the newest first.
+    """Return the newest runs recorded in blob storage, the newest first.
 
     Raises:
         ConfigError, StackError, ServiceDown: storage refuses, or does not answer.
     """
     blobs = Blobs.of(cluster)
-    # Names begin with the time, so the last are the newest; what is not shown is not read.
+    # Names begin with the time, so the last are the newest; older ones are not read.
     newest = blobs.list(f"{HISTORY}/")[-SHOWN:]
     with ThreadPoolExecutor(READERS) as readers:
         documents = readers.map(blobs.read, newest)
-        # Somebody may remove one meanwhile.
+        # One may be removed meanwhile.
         found = [_record(document) for document in documents if document is not None]
     return sorted(found, key=lambda record: record.begun, reverse=True)
 
 
 def persisted(cluster: ClusterDocument) -> list[Persisted]:
-    """The script actions that nodes get when they join. Raises as `history`."""
+    """Return the script actions that run on joining nodes. Raises as `history`."""
     return _persisted(Blobs.of(cluster).read(PERSISTED))
 
 
 def catch_up(cluster: Cluster, console: Console) -> None:
-    """Run what persists on the nodes that have not run it. Raises as `run`, and IntegrityError."""
+    """Run persisted actions on the nodes that have not run them. Raises as `run`, and IntegrityError."""
     blobs = Blobs.of(cluster)
     for one in persisted(cluster):
         path = one.uri.removeprefix(f"{blobs.uri}/")
@@ -156,7 +156,7 @@ class _Run:
 
     @property
     def _mark(self) -> str:
-        """File on a node that names the script of this action that succeeded there last."""
+        """File on a node with the URI of this action's script that succeeded there last."""
         return f"{ON_NODE}/{self.action.name}.uri"
 
     @property
@@ -165,7 +165,7 @@ class _Run:
 
     @property
     def _key(self) -> str:
-        """The same for all who run this script with these parameters: they share one unit on each node."""
+        """Key of this script and its parameters: all callers of the same key share one unit on each node."""
         digest = hashlib.sha256(self._words.encode()).hexdigest()
         return f"{self.action.name}-{digest[:16]}"
 
@@ -179,7 +179,7 @@ class _Run:
             with connect(self.cluster, node) as remote:
                 found = remote.run(test, check=False, timeout=30)
         except CaffeSparkError:
-            return False  # running it will say why
+            return False  # running it reports the reason
         return found.ok and found.stdout.strip() == self._words
 
     def _on_node(self, node: Node) -> HostOutcome:
@@ -205,7 +205,7 @@ class _Run:
         return outcome(code, _end(said))
 
     def _script(self) -> str:
-        """What a node does: fetch, check, run, and note that it succeeded; alone, as steps of roles run."""
+        """Return the script for a node: fetch, verify, run, record the success; under the lock of roles."""
         fetch = f"runuser -u {paths.JOB_USER} -- {paths.HDFS} dfs -cat {shlex.quote(self.uri)}"
         return f"""\
 set -u

@@ -1,4 +1,4 @@
-"""Whether what a script action left is still on its hosts, asked of the hosts themselves."""
+"""Probe of a script action's result on the hosts themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bootstrap.ssh.remote import TIMED_OUT, connect
 
 
 def lacking(cluster: Cluster, action: ScriptAction) -> list[str]:
-    """Names of the nodes on which the action's probe does not hold; who does not answer is none of them."""
+    """Return the names of the nodes where the action's probe fails, without those that do not respond."""
 
     def holds(node: Node) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""`fab script-actions`: what ran, how it ended, and what runs on nodes that join."""
+"""`fab script-actions`: table of runs, their results, and the actions that run on joining nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bootstrap.script_actions.executions import SHOWN, Persisted, Record
 
 
 def report(cluster: ClusterDocument) -> Table:
-    """The cluster's script actions.
+    """Return a table of the cluster's script actions.
 
     Raises:
         ConfigError: the cluster takes none.
@@ -29,7 +29,7 @@ def report(cluster: ClusterDocument) -> Table:
 
 
 def table(history: Sequence[Record], persisted: Sequence[Persisted]) -> Table:
-    """As people see it, the newest first. Pure."""
+    """Return the table, the newest run first. Pure."""
     shown = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("action", "begun (UTC)", "status", "hosts", "persists", "id"):
         shown.add_column(name, no_wrap=True)

@@ -1,7 +1,7 @@
-"""The one module that opens SSH connections.
+"""SSH connections: scripts and files on nodes. No other module opens SSH.
 
-A script travels on stdin of `sh` (never in argv, where any user of the node could read it), runs as root,
-and streams its output back line by line.
+A script is sent on stdin of `sh` (never in argv, which every user of the node can read), runs as root, and
+its output is streamed line by line.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TIMED_OUT = 124
 SSH_PORT = 22
 SCRATCH = "/tmp"  # noqa: S108 - on the node, where files on their way are for their owner only
 
-# What it logs is raised as well, and said in one line; without a handler it would print tracebacks.
+# Its errors are raised as well; without a handler it would print tracebacks.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 logging.getLogger("paramiko").propagate = False
 
@@ -44,7 +44,7 @@ OnLine = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """What a script left: its exit code (124: it ran past its time-out) and its whole output."""
+    """Result of a script: exit code (124: it timed out) and complete output."""
 
     exit_code: int
     stdout: str
@@ -52,7 +52,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """True when the script ended with status 0."""
+        """True when the exit code is 0."""
         return self.exit_code == 0
 
     @property
@@ -62,11 +62,11 @@ class Result:
 
 
 class Remote(Protocol):
-    """A node that scripts run on. Tests give their own; `connect` gives the SSH one."""
+    """A node that scripts run on; `connect` yields the implementation over SSH."""
 
     @property
     def node(self) -> Node:
-        """Which node this is."""
+        """The node at the other end."""
         ...
 
     def run(
@@ -101,7 +101,7 @@ class SshRemote:
 
     @property
     def node(self) -> Node:
-        """Which node this is."""
+        """The node at the other end."""
         return self._node
 
     def run(
@@ -178,7 +178,7 @@ class SshRemote:
 
     @contextmanager
     def _sftp(self, scratch: str) -> Iterator[paramiko.SFTPClient]:
-        """A session for files; after a failed transfer `scratch` is removed, if the node still answers."""
+        """Open an SFTP session; after a failed transfer remove `scratch`, if the node still responds."""
         try:
             with self._connection.client.open_sftp() as sftp:
                 try:
@@ -194,12 +194,12 @@ class SshRemote:
         return Unreachable(
             f"{self._node.name} ({self._node.address})",
             f"the SSH connection broke: {error or type(error).__name__}",
-            f"Run `fab doctor --stack {self._stack}`, then the same command again.",
+            f"Run `fab doctor --stack {self._stack}`, then rerun the command.",
         )
 
 
 class _Collector:
-    """Gathers a stream and hands out whole lines."""
+    """Collector of a stream that passes on complete lines."""
 
     def __init__(self, on_line: OnLine | None) -> None:
         self._on_line, self._chunks, self._rest = on_line, list[bytes](), b""
@@ -249,7 +249,7 @@ def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
 
 
 def _connection(cluster: Cluster, node: Node) -> Connection:
-    """A connection that is not open yet, with the way to the node and the one host key that it may show."""
+    """Return a connection, not yet open, with its gateway and the only host key that it accepts."""
     ssh, target = cluster.ssh, node.ssh_target or node.address
     at_head = node.name == cluster.head.name
     gateway: Connection | str | None = None
@@ -257,7 +257,7 @@ def _connection(cluster: Cluster, node: Node) -> Connection:
         gateway = ssh.proxy_command
     elif ssh.jump:
         gateway = _connection(cluster, cluster.head)
-    # A proxy command starts a program and a session first, and some speak before the server does.
+    # A proxy command first starts a program and a session, and some send output before the server does.
     patience = PROXY_TIMEOUT if ssh.proxy_command else CONNECT_TIMEOUT
     connection = Connection(
         target,
@@ -278,7 +278,7 @@ def _connection(cluster: Cluster, node: Node) -> Connection:
     kind, key = node.host_key.split()[:2]
     name = target if ssh.port == SSH_PORT else f"[{target}]:{ssh.port}"
     keys.add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(key)))
-    # Fabric trusts any host by default; we have each one's key on record.
+    # Fabric trusts any host by default; the stack has recorded each host key.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     return connection
 
@@ -294,29 +294,29 @@ def _private_key(cluster: Cluster) -> paramiko.PKey:
         raise ConfigError(
             f"privateKeyFile {path}",
             f"it cannot be read ({error or type(error).__name__})",
-            "Put the key pair's private key there, without a passphrase, or mend the path.",
+            "Put the key pair's private key there, without a passphrase, or fix the path.",
         ) from error
 
 
 def _parsed(text: str, stack: str) -> paramiko.PKey:
-    """A private key's text, whatever kind it is: Azure takes RSA only, the others have Ed25519."""
+    """Parse a private key of any kind: Azure accepts RSA only, the other providers use Ed25519."""
     for kind in (paramiko.Ed25519Key, paramiko.RSAKey, paramiko.ECDSAKey):
         try:
             return kind.from_private_key(io.StringIO(text))
-        # A key of another kind; some kinds are refused by what is below paramiko.
+        # A key of another kind; for some kinds the error comes from the library below paramiko.
         except (paramiko.SSHException, ValueError, TypeError):
             continue
     raise ConfigError(
         f"the private key of stack {stack!r}",
-        "it is no Ed25519, RSA or ECDSA key without a passphrase",
-        f"Run `pulumi up --refresh --stack {stack}`, then this again.",
+        "it is not a valid Ed25519, RSA or ECDSA key without a passphrase",
+        f"Run `pulumi up --refresh --stack {stack}`, then rerun the command.",
     )
 
 
 @contextmanager
 def _translate_errors(cluster: Cluster, node: Node, connection: Connection) -> Iterator[None]:
-    """What opening a connection may fail with, in one line; whatever is open is closed then."""
-    again = f"Run {cluster.members.repair(cluster.stack)}; then this again."
+    """Translate errors of opening a connection, and close what is open then."""
+    again = f"Run {cluster.members.repair(cluster.stack)}; then rerun the command."
     where = f"{node.name} ({node.address})"
     try:
         yield

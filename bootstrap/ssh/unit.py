@@ -1,4 +1,4 @@
-"""A long script on a node as a transient systemd unit: it survives a dropped SSH connection.
+"""Long scripts on a node as transient systemd units, which survive a dropped SSH connection.
 
 The unit's folder holds `run.sh` (the script), `log` (both its streams) and `status` (its exit code, written
 when it has ended). A unit that is not active and left no status was killed, or its node went down.
@@ -17,11 +17,11 @@ from bootstrap.ssh.reconnect import reconnect_within
 from bootstrap.ssh.remote import TIMED_OUT, Remote
 
 LOST = 137
-"""What `follow` returns for a unit that was killed or lost: it never ended by itself."""
+"""Result of `follow` for a unit that was killed or lost: it never ended by itself."""
 STOP_GRACE = 5
 """Seconds between SIGTERM and SIGKILL."""
 POLL_WAIT = 1.0
-"""Seconds that one poll waits on the node for news."""
+"""Seconds that one poll waits on the node for new output."""
 POLL_TIMEOUT = 30.0
 """Seconds after which a poll counts as a broken connection."""
 _CHUNK = 256 * 1024
@@ -30,7 +30,7 @@ _ACTIVE = {"active", "activating", "deactivating", "reloading"}
 
 @dataclass(frozen=True)
 class UnitState:
-    """Whether the unit runs, and the exit code it left (None: it has not ended, or never did)."""
+    """State of a unit: running or not, and its exit code (None: it has not ended, or was lost)."""
 
     running: bool
     exit_code: int | None
@@ -38,7 +38,7 @@ class UnitState:
 
 @dataclass
 class _Tail:
-    """How far a file on the node has been read: `offset` in whole lines, `seen` in bytes."""
+    """Read position in a file on the node: `offset` in whole lines, `seen` in bytes."""
 
     path: str
     offset: int = 0
@@ -46,11 +46,11 @@ class _Tail:
     rest: bytes = field(default=b"", repr=False)
 
     def feed(self, data: bytes, size: int, on_line: Callable[[str], None], *, last: bool) -> bool:
-        """Hand out the whole lines of `data`; true when nothing is left on the node up to `size`."""
+        """Pass on the complete lines of `data`; True when nothing is left on the node up to `size`."""
         everything = self.offset + len(data) >= size
         end = len(data) if last and everything else data.rfind(b"\n") + 1
         if end == 0 and len(data) >= _CHUNK:
-            end = len(data)  # a line longer than a chunk is handed out in pieces
+            end = len(data)  # a line longer than a chunk is passed on in pieces
         for line in data[:end].decode(errors="replace").splitlines():
             on_line(line)
         self.offset += end
@@ -75,7 +75,7 @@ class Unit:
         return f"{self.folder}/log"
 
     def start(self, script: str, *, user: str = "root") -> None:
-        """Start the script as `user`; does nothing when the unit runs already.
+        """Start the script as `user`, unless the unit runs already.
 
         Raises:
             CommandFailed: systemd refused to start it.
@@ -112,7 +112,7 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
         )
 
     def state(self) -> UnitState:
-        """Whether it runs and what it left, in one round trip.
+        """Read the unit's state in one round trip.
 
         Raises:
             Unreachable: the connection broke.
@@ -133,9 +133,9 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
         extra_file: str | None = None,
         reconnect: Callable[[], Remote] | None = None,
     ) -> int:
-        """Hand each line of the log, from its start, to `on_line` until the unit has ended.
+        """Pass each line of the log, from its start, to `on_line` until the unit has ended.
 
-        Lines of `extra_file` (a path on the node) are handed out too, in their own order. When the
+        Lines of `extra_file` (a path on the node) are passed on too, in their own order. When the
         connection breaks, `reconnect` is called until it returns a new one (see `reconnect_within`), and
         reading goes on where it stopped.
 
@@ -163,7 +163,7 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
                 return LOST if code is None else code
 
     def _poll(self, tails: list[_Tail]) -> tuple[bool, int | None, list[int], list[bytes]]:
-        """One remote call that waits a moment for news; what it read is exact bytes (base64)."""
+        """Make one remote call that waits a moment for new output; data is exact bytes (base64)."""
         news, reads = "", ""
         for tail in tails:
             path = shlex.quote(tail.path)
@@ -199,7 +199,7 @@ echo "$active $(cat {status} 2>/dev/null || true)"
         return words[0] in _ACTIVE, int(words[1]) if len(words) > 1 else None, sizes, chunks
 
     def stop(self) -> None:
-        """Kill the unit with everything it started; returns when nothing of it is left.
+        """Kill the unit with all its processes; return when none is left.
 
         Raises:
             CommandFailed: processes of it are still there.

@@ -109,7 +109,7 @@ def test_a_failing_step_shows_what_where_and_what_next_and_the_others_finish(
     assert caught.value.given == "w1, role 'r', step 'two'"
     assert caught.value.why == "status 7 (secret is ***)"
     assert str(log) in caught.value.fix
-    assert "same command again" in caught.value.fix
+    assert "rerun the command" in caught.value.fix
     text = said(console)
     assert f"Logs: {tmp_path / 'logs'}" in text.splitlines()[0]
     assert "w1: role 'r', step 'two': status 7" in text

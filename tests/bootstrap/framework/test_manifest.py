@@ -25,7 +25,7 @@ def test_it_says_who_built_it_when_and_in_how_long(manifest: Manifest) -> None:
 )
 def test_another_document_is_refused_and_named(manifest: Manifest, change: dict[str, object]) -> None:
     document = {**json.loads(manifest.to_bytes()), **change}
-    with pytest.raises(IntegrityError, match=r"hdfs://x.*no manifest"):
+    with pytest.raises(IntegrityError, match=r"hdfs://x.*not a valid manifest"):
         Manifest.from_bytes(json.dumps(document).encode(), "hdfs://x")
 
 

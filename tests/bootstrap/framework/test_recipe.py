@@ -60,7 +60,7 @@ def test_a_recipe_that_extends_another_changes_what_it_names(recipes: Path) -> N
 def test_a_circle_of_recipes_is_refused(recipes: Path) -> None:
     (recipes / "a.yaml").write_text("extends: b\n")
     (recipes / "b.yaml").write_text("extends: a\n")
-    with pytest.raises(ConfigError, match="no other recipe"):
+    with pytest.raises(ConfigError, match="not the name of another recipe"):
         load_recipe("a", None, recipes)
 
 
@@ -75,8 +75,8 @@ def test_a_circle_of_recipes_is_refused(recipes: Path) -> None:
         ({"patches": ["small/none.patch"]}, "there is no file"),
         ({"allreduce": "small"}, "CMakeLists.txt"),
         ({"targets": []}, "targets"),
-        ({"targets": ["caffe; rm -rf /"]}, "no target's name"),
-        ({"cmake": {"A B": "x"}}, "no CMake variable"),
+        ({"targets": ["caffe; rm -rf /"]}, "not a valid target"),
+        ({"cmake": {"A B": "x"}}, "not a valid CMake variable"),
         ({"cmake": {"CPU_ONLY": True, "USE_OPENCV": False}}, "setting `opencv`"),
         ({"cmake": {"CPU_ONLY": False}}, "contradicts CMake's CPU_ONLY"),
         ({"device": "cuda"}, "belong together"),
@@ -84,7 +84,7 @@ def test_a_circle_of_recipes_is_refused(recipes: Path) -> None:
         ({**CUDA, "cuda": {**CUDA["cuda"], "archs": ["7.0", "8.0"]}}, "CUDA 13.0 does not compile for 7.0"),
         ({**CUDA, "cuda": {**CUDA["cuda"], "archs": ["sm_80"]}}, "cuda.archs"),
         ({**CUDA, "cuda": {**CUDA["cuda"], "archs": []}}, "cuda.archs"),
-        ({"proto": {"file": "x", "fields": {"M": ["string x"]}}}, "is no field"),
+        ({"proto": {"file": "x", "fields": {"M": ["string x"]}}}, "is not a valid field"),
         ({"core_seconds": 0}, "core_seconds"),
         ({"distributions": {}}, "distributions"),
         ({"opencv": "perhaps"}, "opencv"),

@@ -245,7 +245,7 @@ def test_a_second_caller_waits_for_the_script_that_runs_and_starts_none(world: W
     until((tmp_path / "ran").exists)
     threads[1].start()
     until(lambda: world.out.getvalue().count("runs on head") == 2)
-    time.sleep(0.3)  # the second one finds the unit
+    time.sleep(1)  # the second one finds the unit
     (tmp_path / "gate").touch()
     for thread in threads:
         thread.join()

@@ -47,7 +47,9 @@ def test_a_text_that_is_no_private_key_is_said_in_one_line(cluster: Cluster, tex
         update={"ssh": cluster.ssh.model_copy(update={"private_key": SecretStr(text)})}
     )
     with (
-        pytest.raises(ConfigError, match=r"private key of stack 'dev': it is no .*`pulumi up") as said,
+        pytest.raises(
+            ConfigError, match=r"private key of stack 'dev': it is not a valid .*`pulumi up"
+        ) as said,
         connect(broken, broken.head),
     ):
         pass
