@@ -53,7 +53,7 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     recipe: str | None = None,
     livy: bool = False,
 ) -> None:
-    """Train on Spark, stream progress, download accuracy and features."""
+    """Train on Spark, stream progress, download the results."""
     job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
     job = job.with_overrides(executors=executors, iterations=iterations)
     same = same_stack(stack)
