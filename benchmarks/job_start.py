@@ -3,7 +3,7 @@
     python benchmarks/job_start.py --stack dev-yarn [--rounds 3] [--iterations 300] [--slow-jvm]
 
 Needs a stack with YARN on which `fab submit-mnist` has run. Data and results are on the nodes' HDFS for
-both, so that only who hands out executors differs; both take turns at going first. Prints the seconds of each
+both, so that only the cluster manager differs; both take turns at going first. Prints the seconds of each
 step of the way, throughput and accuracy by round, and ratios as min … median … max. With --slow-jvm the
 other one is YARN with the JVM's own defaults: what `QUICK_JVM` in jobs/submission saves. The stack has YARN
 alone at the end.

@@ -73,7 +73,7 @@ def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False)
 def build_headnode(
     context: Context, stack: str | None = None, recipe: str | None = None, dry_run: bool = False
 ) -> None:
-    """Compile Caffe on the head, store it in shared storage, install it on all nodes."""
+    """Compile Caffe on the head and install it on all nodes."""
     cluster = cluster_of(stack)
     chosen = chosen_recipe(context, cluster, recipe)
     if dry_run:
@@ -86,14 +86,14 @@ def build_headnode(
 @task(name="script-actions", help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def list_script_actions(_: Context, stack: str | None = None) -> None:
-    """List script actions of the cluster with their results, and the persisted ones."""
+    """List script actions with results, and the persisted ones."""
     print_whole(report(document_of(stack)))
 
 
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def workers(_: Context, stack: str | None = None) -> None:
-    """List nodes with their state, and the cloud's reasons for missing ones."""
+    """List nodes with their state, and why any are missing."""
     cluster = document_of(stack)
     if not isinstance(cluster.members, AutoScalingGroup):
         for node in cluster.nodes:

@@ -34,7 +34,7 @@ def configured(root: Path, stack: str | None, env: Mapping[str, str]) -> tuple[s
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def preflight(_: Context, stack: str | None = None) -> None:
-    """Check login, quotas, offers, names, keys and tools before `pulumi up` in a cloud."""
+    """Check login, quotas, names and tools before `pulumi up`."""
     env = environment(ROOT, os.environ)
     name, config = configured(ROOT, stack, env)
     check = PROVIDERS[config.provider].preflight
@@ -46,7 +46,7 @@ def preflight(_: Context, stack: str | None = None) -> None:
 @task(help={"stack": STACK_HELP, "refresh": "fetch the cloud's current prices first"})
 @expected_errors_in_one_line
 def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
-    """Estimate the hourly cost of the configured stack, and the cost of a job."""
+    """Estimate the hourly cost of the stack, and of a job."""
     name, config = configured(ROOT, stack, environment(ROOT, os.environ))
     estimate = PROVIDERS[config.provider].cost
     estimate(config, name, root=ROOT, console=console, results=RESULTS, refresh=refresh)
@@ -61,7 +61,7 @@ def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
 )
 @expected_errors_in_one_line
 def sweep(_: Context, stack: str | None = None, region: list[str] | None = None) -> None:
-    """List resources left after `pulumi destroy`, and the commands that delete them."""
+    """List leftover resources and the commands that delete them."""
     from infra.sweep.run import sweep as search
 
     up = stacks_up(ROOT, environment(ROOT, os.environ))

@@ -59,7 +59,7 @@ try:
     end = len(text[: json.JSONDecoder().raw_decode(text)[1]].encode("utf-8", "surrogateescape"))
     end += data[end : end + 1] == b"\\n"
 except ValueError:
-    end = len(data)  # not JSON: whoever reads it says so
+    end = len(data)  # not JSON: the reader reports it
 print(base64.b64encode(data[:end]).decode(), hashlib.sha256(data[end:]).hexdigest())
 """
 

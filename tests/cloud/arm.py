@@ -93,7 +93,7 @@ class Arm:
     tokens: list[str] = field(default_factory=list)
     operations: dict[str, dict[str, Any]] = field(default_factory=dict)
     others: Others | None = None
-    """Answers before the cluster does: for a subscription, and what HDInsight says of a region."""
+    """Handler with priority over the cluster's: for a subscription, and HDInsight's data about a region."""
 
     def count(self, method: str, path: str) -> int:
         """Return the number of such requests."""

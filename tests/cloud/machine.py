@@ -29,7 +29,7 @@ class Machine:
     metadata: dict[str, str] = field(default_factory=dict)
 
     def run(self, script: str, *, privileged: bool = False) -> str:
-        """What a script prints that runs on it as root."""
+        """Run a script as root; return its output."""
         options = ["--privileged"] if privileged else []
         done = subprocess.run(
             ["podman", "exec", "-i", *options, self.container, "sh", "-s"],

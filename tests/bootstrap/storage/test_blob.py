@@ -211,10 +211,10 @@ class Refused:
 
 
 def refused(keyed: bool, status: int, code: str, message: str = "") -> CaffeSparkError:
-    mend = "`pulumi up --refresh --stack s`"
+    repair = "`pulumi up --refresh --stack s`"
     client: Any = Refused(status, code, message)
     with pytest.raises(CaffeSparkError) as caught:
-        Blobs("wasbs://c@caffewest.blob.core.windows.net", "s", client, mend, keyed=keyed).list()
+        Blobs("wasbs://c@caffewest.blob.core.windows.net", "s", client, repair, keyed=keyed).list()
     return caught.value
 
 

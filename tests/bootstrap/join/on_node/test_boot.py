@@ -1,4 +1,4 @@
-"""What a machine does by itself, function by function. The whole of it runs on a node, end to end."""
+"""Functions of boot.py in isolation; the end-to-end tests run the whole program on a node."""
 
 from __future__ import annotations
 

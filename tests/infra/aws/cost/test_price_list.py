@@ -168,7 +168,7 @@ def test_a_file_that_is_not_valid_is_not_written_over(aws: Aws, tmp_path: Path) 
 @pytest.mark.parametrize("operation", ["DescribeSpotPriceHistory", "GetProducts"])
 def test_a_missing_right_is_told_and_nothing_is_written(aws: Aws, tmp_path: Path, operation: str) -> None:
     aws.refused[operation] = "AccessDeniedException"
-    with pytest.raises(ConfigError, match=f"may not {operation}"):
+    with pytest.raises(ConfigError, match=f"lack the permission {operation}"):
         price_list.refresh(CONFIG)
     assert not (tmp_path / "mine").exists()
 

@@ -58,4 +58,4 @@ def test_a_lacking_right_is_said(cloud: Cloud, account: Account) -> None:
     account.denies("DescribeAutoScalingGroups")
     found = asked(cloud)
     assert found.failed
-    assert "may not DescribeAutoScalingGroups" in found.detail
+    assert "lack the permission DescribeAutoScalingGroups" in found.detail

@@ -160,4 +160,4 @@ def test_one_roles_failure_does_not_hide_the_other(cloud: Cloud, account: Accoun
     assert found[HEAD].verdict == "passed"
     assert found[HEAD].detail.endswith(", pinned")
     assert found[WORKERS].failed
-    assert "may not GetParameter" in found[WORKERS].detail
+    assert "lack the permission GetParameter" in found[WORKERS].detail

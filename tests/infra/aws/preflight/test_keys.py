@@ -175,4 +175,4 @@ def test_a_lacking_right_is_said_and_stops_nothing(tmp_path: Path, cloud: Cloud,
     account.denies("DescribeKeyPairs")
     found = remote(with_pair(written(tmp_path)), cloud)
     assert found.verdict == "skipped"
-    assert "may not DescribeKeyPairs" in found.detail
+    assert "lack the permission DescribeKeyPairs" in found.detail

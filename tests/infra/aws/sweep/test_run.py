@@ -156,7 +156,7 @@ def test_without_credentials_nothing_is_called_clean(world: World, monkeypatch: 
 
 def test_credentials_that_may_not_list_regions_are_told_so(world: World) -> None:
     world.refuse("DescribeRegions", "UnauthorizedOperation")
-    with pytest.raises(ConfigError, match="may not DescribeRegions"):
+    with pytest.raises(ConfigError, match="lack the permission DescribeRegions"):
         swept(regions=None)
 
 
