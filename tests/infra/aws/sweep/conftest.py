@@ -20,7 +20,7 @@ from bootstrap import aws
 from infra.aws.cost import prices
 from infra.aws.sweep.run import sweep
 from infra.sweep.leak import Leak
-from infra.sweep.report import Found
+from infra.sweep.report import SweepResult
 from tests.offline import no_credentials, offline
 
 __all__ = ["no_credentials", "offline"]
@@ -177,7 +177,7 @@ def world(
 class Swept:
     """What a sweep returned, and what it printed."""
 
-    found: Found
+    found: SweepResult
     said: str
 
     @property
