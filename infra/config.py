@@ -31,7 +31,7 @@ def load(values: Mapping[str, str], stack: str) -> StackSettings:
     for name, text in values.items():
         namespace, _, key = name.partition(":")
         if namespace == PROJECT:
-            given[key] = _value(text)
+            given[key] = _parsed(text)
     *others, last = PROVIDERS
     name = given.get("provider", others[0])
     if not isinstance(name, str) or name not in PROVIDERS:
@@ -58,7 +58,7 @@ def from_file(path: Path, stack: str) -> StackSettings:
     for key, value in _config(path):
         # The engine takes a key without a namespace for the project's.
         values[key if ":" in key else f"{PROJECT}:{key}"] = value
-    return load({key: _handed_over(value) for key, value in values.items()}, stack)
+    return load({key: _engine_text(value) for key, value in values.items()}, stack)
 
 
 def _config(path: Path) -> list[tuple[str, Any]]:
@@ -93,7 +93,7 @@ def _config(path: Path) -> list[tuple[str, Any]]:
     return list(config.items())
 
 
-def _handed_over(value: Any) -> str:  # noqa: ANN401 - whatever YAML held
+def _engine_text(value: Any) -> str:  # noqa: ANN401 - whatever YAML held
     """Convert a value to the text that the engine passes: JSON, without quotes around strings, and empty for
     null.
 
@@ -106,7 +106,7 @@ def _handed_over(value: Any) -> str:  # noqa: ANN401 - whatever YAML held
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _value(text: str) -> Any:  # noqa: ANN401 - whatever YAML held
+def _parsed(text: str) -> Any:  # noqa: ANN401 - whatever YAML held
     if text.startswith(("{", "[")):
         try:
             return json.loads(text)

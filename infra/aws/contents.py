@@ -15,7 +15,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource
 
 from bootstrap.errors import ServiceDown, StackError
 from infra.provider import Props, Provider, replace_if, say
-from infra.settings.force_destroy import forced, summary
+from infra.settings.force_destroy import is_forced, summarize
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,7 +46,7 @@ class BucketContentsProvider(Provider):
         bucket, stack = str(props["bucket"]), str(props["stack"])
         with aws.translate_errors(f"emptying s3://{bucket}"):
             client = aws.session().client("s3", region_name=props["region"], config=aws.RETRY)
-            if not forced(stack):
+            if not is_forced(stack):
                 refuse(bucket, stack, _current(client, bucket))
             _empty(client, bucket)
 
@@ -79,7 +79,7 @@ def refuse(bucket: str, stack: str, objects: Iterable[tuple[str, int]]) -> None:
         return
     raise StackError(
         f"bucket {bucket}",
-        f"it still holds {summary(kept, 'object')} and forceDestroy is off; "
+        f"it still holds {summarize(kept, 'object')} and forceDestroy is off; "
         "everything that bills by the hour has been deleted",
         f"To delete the data, too: `pulumi config set forceDestroy true --stack {stack} && "
         f"pulumi destroy --stack {stack}`.",

@@ -53,7 +53,7 @@ class Arm:
         """Send a request with a body, and return the answer."""
         return self._send("POST", path, {"api-version": version}, body)
 
-    def every(self, path: str, version: str, **query: str) -> Iterator[Document]:
+    def list_all(self, path: str, version: str, **query: str) -> Iterator[Document]:
         """Yield the entries of a list, page by page."""
         page = self.get(path, version, **query)
         while True:

@@ -15,7 +15,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, UpdateResult
 from bootstrap.errors import ConfigError, StackError
 from infra.azure.names import BLOB_HOST
 from infra.provider import Props, Provider, changed, replace_if
-from infra.settings.force_destroy import forced, summary
+from infra.settings.force_destroy import is_forced, summarize
 
 OF_MACHINES: Final = (
     # This project's.
@@ -65,7 +65,7 @@ class StorageContentsProvider(Provider):
     def delete(self, _id: str, props: Props) -> None:
         """Refuse deletion if the container holds what people may want."""
         stack = str(props["stack"])
-        if not forced(stack):
+        if not is_forced(stack):
             place = f"{props['container']}@{props['account']}"
             found = blobs(_url(props), str(props["container"]), str(props["key"]), stack)
             refuse(place, stack, str(props["part"]), found)
@@ -108,7 +108,7 @@ def refuse(place: str, stack: str, part: str, found: Iterable[tuple[str, int]]) 
         return
     raise StackError(
         f"container {place}",
-        f"it still holds {summary(kept, 'blob')} and forceDestroy is off; {_LEFT[part]}",
+        f"it still holds {summarize(kept, 'blob')} and forceDestroy is off; {_LEFT[part]}",
         f"To delete the data, too: `pulumi config set forceDestroy true --stack {stack} && "
         f"pulumi destroy --stack {stack}`. {_INSTEAD[part]}",
     )

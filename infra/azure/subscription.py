@@ -23,7 +23,7 @@ class NotUsable(ConfigError):
     """The login is valid, but no subscription is usable."""
 
 
-def found(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> Document:
+def select(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> Document:
     """Return the subscription, as described by Azure.
 
     `wanted` is the stack's setting; without it: the environment's, that of `az account show`, or the only
@@ -46,8 +46,8 @@ def found(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> D
                 f"Azure ({doing})", why, f"Run `az account list`, then {choose} with one of these."
             )
         return known
-    there = every(arm, stack)
-    usable = [one for one in there if in_use(one)]
+    there = list_all(arm, stack)
+    usable = [one for one in there if is_usable(one)]
     if len(usable) == 1:
         return usable[0]
     given = "Azure (choosing a subscription)"
@@ -60,7 +60,7 @@ def found(arm: Arm, wanted: str | None, stack: str, env: Mapping[str, str]) -> D
     raise NotUsable(given, why, f"Run {choose}, or `az account set --subscription ID`.")
 
 
-def in_use(known: Document) -> bool:
+def is_usable(known: Document) -> bool:
     """Return whether resources may be created in it; existing ones in a disabled subscription may still be
     billed."""
     return known.get("state", ENABLED) in USABLE
@@ -70,20 +70,20 @@ def id_of(wanted: str | None, stack: str, env: Mapping[str, str]) -> str:
     """Return the subscription's id for the stack's provider; Azure is asked only if no setting has it.
 
     Raises:
-        ConfigError, ServiceDown: as for `found`.
+        ConfigError, ServiceDown: as for `select`.
     """
-    return _named(wanted, env) or str(found(Arm.of(azure.FAIL_FAST), None, stack, env)["subscriptionId"])
+    return _named(wanted, env) or str(select(Arm.of(azure.FAIL_FAST), None, stack, env)["subscriptionId"])
 
 
-def every(arm: Arm, stack: str) -> list[Document]:
-    """Those that this login sees, in use or not; of one that was deleted nothing can be seen.
+def list_all(arm: Arm, stack: str) -> list[Document]:
+    """Return the subscriptions of this login, usable or not, except deleted ones.
 
     Raises:
         ConfigError: nobody is logged in.
         ServiceDown: Azure does not answer.
     """
     with azure.translate_errors("listing subscriptions", stack):
-        known = list(arm.every("/subscriptions", SUBSCRIPTIONS))
+        known = list(arm.list_all("/subscriptions", SUBSCRIPTIONS))
     return [one for one in known if one.get("state", ENABLED) != DELETED]
 
 
@@ -92,7 +92,7 @@ def _named(wanted: str | None, env: Mapping[str, str]) -> str:
 
 
 def _of_cli(env: Mapping[str, str]) -> str:
-    """What `az account show` shows; nothing where there is no CLI, or nobody has logged in with it."""
+    """Return the id in `az account show`; empty without the CLI or its login."""
     try:
         return ask(["az", "account", "show", "--query", "id", "--output", "tsv"], "Run `az login`.", env)
     except ConfigError:

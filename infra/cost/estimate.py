@@ -18,7 +18,7 @@ MILLION: Final = 1_000_000
 
 
 @dataclass(frozen=True)
-class Measured:
+class FinishedJob:
     """A finished job: the speed of all its executors together, and its total duration."""
 
     job: str
@@ -28,7 +28,7 @@ class Measured:
     seconds: float
 
 
-def measured(results: Path) -> Measured | None:
+def newest_job(results: Path) -> FinishedJob | None:
     """Return the newest job below `results` whose summary has a speed, or None."""
     summaries = sorted(results.glob("*/summary.json"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in summaries:
@@ -36,7 +36,7 @@ def measured(results: Path) -> Measured | None:
             summary = json.loads(file.read_text())
             speed = summary["images_per_s"]
             if speed:
-                return Measured(
+                return FinishedJob(
                     job=str(summary["job"]),
                     images_per_s=float(speed),
                     executors=int(summary["executors"]),
@@ -48,7 +48,7 @@ def measured(results: Path) -> Measured | None:
     return None
 
 
-def job(bill: Bill, images_per_s: float, images: int) -> str:
+def training_cost(bill: Bill, images_per_s: float, images: int) -> str:
     """Describe the cost of training on `images` images (iterations × batch × executors) at that speed.
 
     Raises:
@@ -60,7 +60,7 @@ def job(bill: Bill, images_per_s: float, images: int) -> str:
     return f"{images:,} images at {images_per_s:,.0f} images/s: {_for(bill, seconds)}"
 
 
-def again(bill: Bill, before: Measured) -> str:
+def rerun_cost(bill: Bill, before: FinishedJob) -> str:
     """Describe the cost of running a job again, with executors as fast as before."""
     what = f"{before.iterations:,} iterations by {before.executors} executors"
     return f"{before.job} again ({what}): {_for(bill, Decimal(str(before.seconds)))}"
@@ -81,11 +81,14 @@ def show(
     console.print(bill.table())
     lines = [f"total    {bill.total_text}", *(f"plus     {note}" for note in bill.notes)]
     lines += [f"{word:<8} {text}" for word, text in remarks]
-    before = measured(results) if results else None
+    before = newest_job(results) if results else None
     if before is None:
         lines.append("a job    no speed has been measured yet; `fab submit-mnist` measures it")
     else:
-        lines += [f"a job    {again(bill, before)}", f"         {job(bill, before.images_per_s, images)}"]
+        lines += [
+            f"a job    {rerun_cost(bill, before)}",
+            f"         {training_cost(bill, before.images_per_s, images)}",
+        ]
     for line in lines:
         print_line(console, line)
     return bill

@@ -59,7 +59,7 @@ Table = TypeVar("Table", bound=PriceTable)
 
 
 @dataclass(frozen=True)
-class Book(Generic[Table]):
+class PriceBook(Generic[Table]):
     """Location and schema of a cloud's price tables."""
 
     model: type[Table]

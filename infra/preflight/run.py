@@ -16,7 +16,7 @@ AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True)
-class Introduced(Generic[Cloud]):
+class Authentication(Generic[Cloud]):
     """Result of authentication: the cloud's clients, or `why` the cloud cannot be asked."""
 
     findings: Sequence[Finding]
@@ -25,26 +25,26 @@ class Introduced(Generic[Cloud]):
 
 
 def run(
-    who: Callable[[], Introduced[Cloud]],
-    there: Sequence[CloudCheck[Cloud]],
-    here: Sequence[LocalCheck],
+    authenticate: Callable[[], Authentication[Cloud]],
+    cloud_checks: Sequence[CloudCheck[Cloud]],
+    local_checks: Sequence[LocalCheck],
     *,
     console: Console,
-    doing: str,
+    status: str,
 ) -> list[Finding]:
     """Run all checks and print their findings in order.
 
     A check that cannot run (no credentials, no permission, no network) is skipped; the others still run.
     """
-    with console.status(doing), ThreadPoolExecutor(AT_ONCE) as pool:
-        local = [pool.submit(one.ask) for one in here]
-        known = who()
+    with console.status(status), ThreadPoolExecutor(AT_ONCE) as pool:
+        local = [pool.submit(check.ask) for check in local_checks]
+        known = authenticate()
         cloud = known.cloud
         if cloud is None:
-            cloudy = [finding for one in there for finding in one.without(known.why)]
+            remote = [finding for check in cloud_checks for finding in check.without(known.why)]
         else:
-            asked = [pool.submit(one.ask, cloud) for one in there]
-            cloudy = [finding for future in asked for finding in future.result()]
-        findings = [*known.findings, *cloudy, *(finding for future in local for finding in future.result())]
+            asked = [pool.submit(check.ask, cloud) for check in cloud_checks]
+            remote = [finding for future in asked for finding in future.result()]
+        findings = [*known.findings, *remote, *(finding for future in local for finding in future.result())]
     show(findings, console)
     return findings

@@ -12,7 +12,7 @@ SHOWN: Final = 6
 """Folders that a message names; it counts all objects."""
 
 
-def summary(kept: Sequence[tuple[str, int]], noun: str) -> str:
+def summarize(kept: Sequence[tuple[str, int]], noun: str) -> str:
     """Summarize objects given as (name, bytes): their number, size and folders. Pure."""
     folders = sorted({f"{name.partition('/')[0]}/" if "/" in name else name for name, _ in kept})
     size = sum(size for _, size in kept) / GIB
@@ -21,7 +21,7 @@ def summary(kept: Sequence[tuple[str, int]], noun: str) -> str:
     return f"{count} ({size:.1f} GiB: {', '.join(folders[:SHOWN])})"
 
 
-def forced(stack: str) -> bool:
+def is_forced(stack: str) -> bool:
     """Return whether the stack file says `forceDestroy` now; the state has the value from when the storage
     was created."""
     # YAML's own true, or the text that `pulumi config set` writes.

@@ -15,7 +15,7 @@ from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG
 
 
 @dataclass(frozen=True)
-class Found:
+class SweepResult:
     """Result of a sweep: leftovers, resources in use by existing stacks, and what could not be searched.
 
     `where` describes what was searched. `kept` resources outlive stacks on purpose.
@@ -37,7 +37,7 @@ class Found:
         return not self.leaks and not self.unsearched
 
 
-def tell(found: Found, console: Console) -> None:
+def print_report(found: SweepResult, console: Console) -> None:
     """Print the report."""
     if found.leaks:
         console.print(_table(found.leaks))
@@ -53,7 +53,7 @@ def total(leaks: Iterable[Leak]) -> str:
     return f"{known:,.2f} USD a month" + (f" and {unknown} without a price" if unknown else "")
 
 
-def some(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
     """Format a count: `1 region`, `2 regions`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
@@ -70,11 +70,11 @@ def _table(leaks: Iterable[Leak]) -> Table:
     return shown
 
 
-def _lines(found: Found) -> Iterator[str]:
+def _lines(found: SweepResult) -> Iterator[str]:
     for what, leaks in (("in use by stack", found.in_use), ("kept by storage stack", found.kept)):
         for stack in dict.fromkeys(leak.stack for leak in leaks):
             own = [leak for leak in leaks if leak.stack == stack]
-            yield f"{what} {stack}: {total(own)} for {some(len(own), 'thing')}"
+            yield f"{what} {stack}: {total(own)} for {counted(len(own), 'thing')}"
     for region, why in dict.fromkeys((gap.region, gap.why) for gap in found.unsearched):
         kinds = [gap.kind for gap in found.unsearched if (gap.region, gap.why) == (region, why)]
         yield f"not searched: {region}: {', '.join(kinds)}: {why}"

@@ -31,12 +31,12 @@ def sweep(
         ConfigError: no cloud could be searched, or not the only one that applies.
         ServiceDown: the only cloud that applies does not answer.
     """
-    chosen = meant(root, stack, regions)
+    chosen = clouds_to_search(root, stack, regions)
 
     def search(provider: Provider) -> bool:
         with _installed(provider):
             function = provider.sweep
-        return function(stack, _of(provider, regions), root=root, console=console, alive=alive)
+        return function(stack, _regions_of(provider, regions), root=root, console=console, alive=alive)
 
     if len(chosen) == 1:
         return search(chosen[0])
@@ -56,17 +56,17 @@ def sweep(
     return all(clean)
 
 
-def meant(root: Path, stack: str | None, regions: Sequence[str] | None) -> list[Provider]:
+def clouds_to_search(root: Path, stack: str | None, regions: Sequence[str] | None) -> list[Provider]:
     """Return the clouds to search: the stack's own, by its file; else those that have the regions; else
     all."""
     named = declared(root).get(stack, {}).get("provider") if stack is not None else None
     own = PROVIDERS.get(str(named))
     if own is not None and own.in_cloud:
         return [own]
-    return [provider for provider in clouds() if regions is None or _of(provider, regions)]
+    return [provider for provider in clouds() if regions is None or _regions_of(provider, regions)]
 
 
-def _of(provider: Provider, regions: Sequence[str] | None) -> list[str] | None:
+def _regions_of(provider: Provider, regions: Sequence[str] | None) -> list[str] | None:
     """Return those of the regions that a cloud has; one in no table goes to clouds that can list theirs."""
     if regions is None:
         return None

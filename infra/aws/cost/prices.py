@@ -71,7 +71,7 @@ def _check_names(prices: Prices, path: Path) -> None:
         price_table.refuse_unknown(f"{path}: regions.{region}.types", entry.types, known.types, "type")
 
 
-BOOK: Final = price_table.Book(
+BOOK: Final = price_table.PriceBook(
     model=Prices,
     table=TABLE,
     variable=VARIABLE,

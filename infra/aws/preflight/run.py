@@ -11,7 +11,7 @@ from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.aws.preflight import account, capacity, group, images, keys, quotas, tools
 from infra.aws.preflight.cloud import Cloud, Home
 from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
-from infra.preflight.run import Introduced, run
+from infra.preflight.run import Authentication, run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,26 +27,28 @@ def check(
     A check that cannot run (no credentials, no permission, no network) is skipped; the others still run.
     `env` has the PATH on which tools are looked up; by default this process's own.
     """
-    there, here = plan(config, stack, os.environ if env is None else env)
-    doing = f"Asking AWS about {config.region}, and this machine …"
-    return run(lambda: _who(config.region), there, here, console=console, doing=doing)
+    cloud_checks, local_checks = plan(config, stack, os.environ if env is None else env)
+    status = f"Asking AWS about {config.region}, and this machine …"
+    return run(
+        lambda: _authenticate(config.region), cloud_checks, local_checks, console=console, status=status
+    )
 
 
 def plan(
     config: AwsConfig, stack: str, env: Mapping[str, str]
 ) -> tuple[Sequence[CloudCheck[Cloud]], Sequence[LocalCheck]]:
     """Return the checks of AWS and of this machine, in the order of the output. Pure."""
-    there = [
+    cloud_checks = [
         *capacity.checks(config, stack),
         *quotas.checks(config, stack),
         *images.checks(config, stack),
         *group.checks(config, stack),
         *keys.cloud_checks(config, stack),
     ]
-    return there, [*keys.local_checks(config, stack), *tools.checks(config, stack, env)]
+    return cloud_checks, [*keys.local_checks(config, stack), *tools.checks(config, stack, env)]
 
 
-def _who(region: str) -> Introduced[Cloud]:
+def _authenticate(region: str) -> Authentication[Cloud]:
     """Authenticate, and check that the region is enabled."""
     try:
         session = aws.session()
@@ -55,13 +57,13 @@ def _who(region: str) -> Introduced[Cloud]:
     except (ConfigError, aws.Offline) as error:
         why = "AWS cannot be reached" if isinstance(error, aws.Offline) else "no valid credentials"
         said = [failure(account.IDENTITY, error), Finding(account.REGION, "skipped", why)]
-        return Introduced(said, None, why)
+        return Authentication(said, None, why)
     except CaffeSparkError as error:
         first = [failure(account.IDENTITY, error)]
     try:
         first.append(account.region(home, region))
     except account.NotEnabled as error:
-        return Introduced([*first, failure(account.REGION, error)], None, error.why)
+        return Authentication([*first, failure(account.REGION, error)], None, error.why)
     except CaffeSparkError as error:
         first.append(failure(account.REGION, error))
-    return Introduced(first, Cloud.of(session, region))
+    return Authentication(first, Cloud.of(session, region))

@@ -18,7 +18,7 @@ from infra.aws.sweep import account, machines, network, texts
 from infra.aws.sweep.kinds import NO_PAGER
 from infra.aws.sweep.region import RegionSearch
 from infra.sweep.leak import GLOBAL, Leak, Results, Unsearched
-from infra.sweep.report import Found, some, tell
+from infra.sweep.report import SweepResult, counted, print_report
 
 HOME: Final = "us-east-1"
 """Region for global services and for the list of regions, if the operator has configured none."""
@@ -35,7 +35,7 @@ def sweep(
     console: Console,
     *,
     alive: Collection[str] = (),
-) -> Found:
+) -> SweepResult:
     """Search for resources with the project's tags, print the report, and return it.
 
     `stack` restricts the search to one stack, `regions` to some regions (buckets, too); None is everything.
@@ -53,7 +53,7 @@ def sweep(
         sts = session.client("sts", region_name=session.region_name or HOME, config=aws.RETRY)
         number = sts.get_caller_identity()["Account"]
     enabled, disabled = _regions(session, regions)
-    where = f"{some(len(enabled), 'region')} of account {number}"
+    where = f"{counted(len(enabled), 'region')} of account {number}"
     print_line(console, f"searching {where}")
     table = prices.load()
     jobs: list[Callable[[], Results]] = [_account_job(session, stack, table, regions)]
@@ -62,7 +62,7 @@ def sweep(
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         results = list(pool.map(lambda search: search(), jobs))
     leaks = sorted((leak for one in results for leak in one.leaks), key=lambda leak: leak.order)
-    found = Found(
+    found = SweepResult(
         where=where,
         regions=tuple(enabled),
         stack=stack,
@@ -71,7 +71,7 @@ def sweep(
         unsearched=(*disabled, *(gap for one in results for gap in one.unsearched)),
         first=(NO_PAGER,),
     )
-    tell(found, console)
+    print_report(found, console)
     return found
 
 

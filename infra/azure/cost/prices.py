@@ -66,7 +66,7 @@ def _check_names(prices: Prices, path: Path) -> None:
         price_table.refuse_unknown(f"{path}: regions.{region}.sizes", entry.sizes, known.sizes, "size")
 
 
-BOOK: Final = price_table.Book(
+BOOK: Final = price_table.PriceBook(
     model=Prices,
     table=TABLE,
     variable=VARIABLE,

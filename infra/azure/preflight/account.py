@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bootstrap.clouds import azure
 from infra.azure.arm import PERMISSIONS, Document
 from infra.azure.preflight.cloud import Cloud
-from infra.azure.subscription import NotUsable, in_use
+from infra.azure.subscription import NotUsable, is_usable
 from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def login(found: Document) -> Finding:
         NotUsable: the subscription is disabled, so that nothing can be created in it.
     """
     name, number = found.get("displayName", ""), found["subscriptionId"]
-    if not in_use(found):
+    if not is_usable(found):
         raise NotUsable(
             f"subscription {number}",
             f"subscription {name} ({number}) is {found['state']}: nothing can be created in it",
@@ -81,7 +81,9 @@ def _matches(action: str, patterns: Iterable[str]) -> bool:
 def _rights(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
     scope = f"/subscriptions/{cloud.subscription}"
     with azure.translate_errors("asking for this login's rights", stack):
-        found = list(cloud.arm.every(f"{scope}/providers/Microsoft.Authorization/permissions", PERMISSIONS))
+        found = list(
+            cloud.arm.list_all(f"{scope}/providers/Microsoft.Authorization/permissions", PERMISSIONS)
+        )
     missing = lacking(needed(config), found)
     if not missing:
         gives = ", and assign the identity's role" if config.by_identity else ""

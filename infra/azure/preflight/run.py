@@ -13,7 +13,7 @@ from infra.azure.arm import Arm
 from infra.azure.preflight import account, free, keys, offer, operators, providers, quotas, tools, validation
 from infra.azure.preflight.cloud import Cloud
 from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
-from infra.preflight.run import Introduced, run
+from infra.preflight.run import Authentication, run
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,36 +30,42 @@ def check(
     the PATH on which tools are looked up; by default this process's own.
     """
     env = os.environ if env is None else env
-    there, local = plan(config, stack, env)
-    doing = f"Asking Azure about {config.region}, and this machine …"
-    return run(lambda: _who(config, stack, env), there, local, console=console, doing=doing)
+    cloud_checks, local_checks = plan(config, stack, env)
+    status = f"Asking Azure about {config.region}, and this machine …"
+    return run(
+        lambda: _authenticate(config, stack, env), cloud_checks, local_checks, console=console, status=status
+    )
 
 
 def plan(
     config: AzureConfig, stack: str, env: Mapping[str, str]
 ) -> tuple[Sequence[CloudCheck[Cloud]], Sequence[LocalCheck]]:
     """Return the checks of Azure and of this machine, in the order of the output. Pure."""
-    there = [*account.checks(config, stack), *providers.checks(config, stack)]
+    cloud_checks = [*account.checks(config, stack), *providers.checks(config, stack)]
     if config.part == "cluster":
-        there += [*offer.checks(config, stack), *quotas.checks(config, stack)]
-    there += free.checks(config, stack)
+        cloud_checks += [*offer.checks(config, stack), *quotas.checks(config, stack)]
+    cloud_checks += free.checks(config, stack)
     if config.part == "cluster":
-        there += validation.checks(config, stack)
-    return there, [*operators.checks(config, stack), *tools.checks(config, env), *keys.checks(config, stack)]
+        cloud_checks += validation.checks(config, stack)
+    return cloud_checks, [
+        *operators.checks(config, stack),
+        *tools.checks(config, env),
+        *keys.checks(config, stack),
+    ]
 
 
-def _who(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Introduced[Cloud]:
+def _authenticate(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Authentication[Cloud]:
     """Authenticate, select the subscription, and look up the stack's resource group and cluster."""
     try:
         arm = Arm.of(azure.FAIL_FAST)
-        found = subscription.found(arm, config.subscription, stack, env)
+        found = subscription.select(arm, config.subscription, stack, env)
         first = [account.login(found)]
     except CaffeSparkError as error:
-        return Introduced([failure(account.LOGIN, error)], None, _why(error))
+        return Authentication([failure(account.LOGIN, error)], None, _why(error))
     try:
-        return Introduced(first, Cloud.of(arm, found, config, stack, azure.RETRY))
+        return Authentication(first, Cloud.of(arm, found, config, stack, azure.RETRY))
     except CaffeSparkError as error:
-        return Introduced([*first, failure(free.GROUP, error)], None, error.why)
+        return Authentication([*first, failure(free.GROUP, error)], None, error.why)
 
 
 def _why(error: CaffeSparkError) -> str:

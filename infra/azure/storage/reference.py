@@ -128,8 +128,8 @@ def checked(
     """
     if not found or found.get("version") != VERSION:
         why = f"that stack has no output `{OUTPUT}` of version {VERSION}"
-        raise StackError(storage_stack.given(config), why, storage_stack.another(stack))
-    storage_stack.compare(config, stack, found["region"], found["mode"])
+        raise StackError(storage_stack.setting_text(config), why, storage_stack.another_stack(stack))
+    storage_stack.check_location(config, stack, found["region"], found["mode"])
     theirs = names.subscription(found["account_id"])
-    storage_stack.same_subscription(config, stack, theirs, subscription)
+    storage_stack.check_subscription(config, stack, theirs, subscription)
     return found

@@ -32,12 +32,14 @@ def check_file(config: AzureConfig, stack: str, file: Path, subscription: str | 
     """
     there = from_file(file, file.name.removeprefix("Pulumi.").removesuffix(".yaml"))
     if not isinstance(there, AzureConfig) or there.part != "storage":
-        raise StackError(given(config), f"by {file.name}, that stack is not a storage stack", another(stack))
-    compare(config, stack, there.region, there.storage_mode)
-    same_subscription(config, stack, there.subscription, subscription)
+        raise StackError(
+            setting_text(config), f"by {file.name}, that stack is not a storage stack", another_stack(stack)
+        )
+    check_location(config, stack, there.region, there.storage_mode)
+    check_subscription(config, stack, there.subscription, subscription)
 
 
-def compare(config: AzureConfig, stack: str, region: str, mode: str) -> None:
+def check_location(config: AzureConfig, stack: str, region: str, mode: str) -> None:
     """Check that the storage's region and mode fit the cluster's.
 
     Raises:
@@ -45,19 +47,19 @@ def compare(config: AzureConfig, stack: str, region: str, mode: str) -> None:
     """
     if region != config.region:
         raise StackError(
-            given(config),
+            setting_text(config),
             f"its storage is in {region}, and the cluster would be in {config.region}",
             f"Run `pulumi config set region {region} --stack {stack}`.",
         )
     if (mode == "abfss-msi") != config.hierarchical:
         raise StackError(
-            given(config),
+            setting_text(config),
             f"its account was made for {mode}, and the cluster uses {config.storage_mode}",
             f"Run `pulumi config set storageMode {mode} --stack {stack}`.",
         )
 
 
-def same_subscription(config: AzureConfig, stack: str, theirs: str | None, ours: str | None) -> None:
+def check_subscription(config: AzureConfig, stack: str, theirs: str | None, ours: str | None) -> None:
     """Check that storage and cluster are in the same subscription; the cluster's provider sees only its own.
 
     Raises:
@@ -65,18 +67,18 @@ def same_subscription(config: AzureConfig, stack: str, theirs: str | None, ours:
     """
     if theirs and ours and theirs.lower() != ours.lower():
         raise StackError(
-            given(config),
+            setting_text(config),
             f"its storage is in subscription {theirs}, and the cluster would be in {ours}",
             f"Run `pulumi config set subscription {theirs} --stack {stack}`.",
         )
 
 
-def given(config: AzureConfig) -> str:
+def setting_text(config: AzureConfig) -> str:
     """Return the setting as messages show it."""
     return f"{PROJECT}:storageStack = {config.storage_stack}"
 
 
-def another(stack: str) -> str:
+def another_stack(stack: str) -> str:
     """Return the fix if a stack has no storage. It does not convert that stack, which may be a cluster's."""
     return (
         f"Run `pulumi config set storageStack NAME --stack {stack}` with the name of a stack whose part is "

@@ -19,7 +19,7 @@ from infra.azure.settings import sizes
 from infra.azure.sweep.kinds import ACCOUNT, CLUSTER, GROUP
 from infra.azure.sweep.search import SubscriptionSearch, find, group_id
 from infra.sweep.leak import Leak, Results, Unsearched
-from infra.sweep.report import Found, some, tell
+from infra.sweep.report import SweepResult, counted, print_report
 
 AT_ONCE: Final = 4
 KEPT: Final = frozenset({ACCOUNT, GROUP})
@@ -34,7 +34,7 @@ def sweep(
     alive: Collection[str] = (),
     storage: Collection[str] = (),
     subscription_id: str | None = None,
-) -> Found:
+) -> SweepResult:
     """Search for resources with the project's tags, print the report, and return it.
 
     `stack` restricts the search to one stack, `regions` to some regions, `subscription_id` to one
@@ -52,13 +52,13 @@ def sweep(
     _check(regions)
     arm, named = Arm.of(azure.FAIL_FAST), stack or ""
     there = (
-        [subscription.found(arm, subscription_id, named, {})]
+        [subscription.select(arm, subscription_id, named, {})]
         if subscription_id
-        else subscription.every(arm, named)
+        else subscription.list_all(arm, named)
     )
     if not there:
         raise ConfigError("Azure (listing subscriptions)", "this login has none", "Run `az login`.")
-    where = f"{some(len(there), 'subscription')} of Azure"
+    where = f"{counted(len(there), 'subscription')} of Azure"
     print_line(console, f"searching {where}")
     table, patient = prices.load(), Arm.of(azure.RETRY)
     wanted = None if regions is None else frozenset(regions)
@@ -72,7 +72,7 @@ def sweep(
     leaks = sorted((leak for one in results for leak in one.leaks), key=lambda leak: leak.order)
     in_use = [leak for leak in leaks if leak.stack and leak.stack in alive and leak.stack not in storage]
     kept = [leak for leak in leaks if leak not in in_use and _kept(leak, stack, alive, storage)]
-    found = Found(
+    found = SweepResult(
         where=where,
         regions=tuple(regions or ()),
         stack=stack,
@@ -81,7 +81,7 @@ def sweep(
         unsearched=tuple(gap for one in results for gap in one.unsearched),
         kept=tuple(kept),
     )
-    tell(found, console)
+    print_report(found, console)
     return found
 
 

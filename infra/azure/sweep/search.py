@@ -46,8 +46,8 @@ def find(search: SubscriptionSearch) -> list[Leak]:
 
     Errors are the SDK's own.
     """
-    groups = list(search.arm.every(f"{search.scope}/resourcegroups", RESOURCES, **{"$filter": OURS}))
-    tagged = list(search.arm.every(f"{search.scope}/resources", RESOURCES, **{"$filter": OURS}))
+    groups = list(search.arm.list_all(f"{search.scope}/resourcegroups", RESOURCES, **{"$filter": OURS}))
+    tagged = list(search.arm.list_all(f"{search.scope}/resources", RESOURCES, **{"$filter": OURS}))
     found = []
     ours = {str(group["id"]).lower(): group for group in groups if _wanted(search, group.get("tags"))}
     for group in ours.values():
@@ -55,7 +55,7 @@ def find(search: SubscriptionSearch) -> list[Leak]:
             continue
         path = f"{search.scope}/resourceGroups/{group['name']}/resources"
         # HDInsight creates untagged resources beside a cluster.
-        inside = search.arm.every(path, RESOURCES)
+        inside = search.arm.list_all(path, RESOURCES)
         found += [_leak(search, one, group) for one in inside if _here(search, one)]
         if _here(search, group):
             found.append(_group(search, group))

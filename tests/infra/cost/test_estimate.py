@@ -39,7 +39,7 @@ def ran(results: Path, job: str, at: int = 0, **summary: Any) -> None:
 
 
 def test_a_job_costs_its_hours() -> None:
-    assert estimate.job(BILL, 1000, 7_200_000) == (
+    assert estimate.training_cost(BILL, 1000, 7_200_000) == (
         "7,200,000 images at 1,000 images/s: 2.0 h, 4.00 to 6.00 USD, 12.00 USD with every worker on demand"
     )
 
@@ -48,33 +48,33 @@ def test_a_job_costs_its_hours() -> None:
     ("images", "said"), [(30_000, ": 30 s, "), (600_000, ": 10 min, "), (36_000_000, ": 10.0 h, ")]
 )
 def test_a_time_is_told_in_the_unit_that_fits(images: int, said: str) -> None:
-    assert said in estimate.job(BILL, 1000, images)
+    assert said in estimate.training_cost(BILL, 1000, images)
 
 
 @pytest.mark.parametrize(("speed", "images"), [(0, 1), (-1, 1), (1, 0)])
 def test_a_speed_or_a_job_of_nothing_is_a_mistake_of_the_caller(speed: float, images: int) -> None:
     with pytest.raises(ValueError, match="have to be positive"):
-        estimate.job(BILL, speed, images)
+        estimate.training_cost(BILL, speed, images)
 
 
 def test_where_no_worker_has_an_on_demand_price_none_is_told() -> None:
     bill = Bill(lines=BILL.lines, missing=(), notes=(), on_demand=None, origin="us")
-    assert estimate.job(bill, 1000, 7_200_000).endswith("2.0 h, 4.00 to 6.00 USD")
+    assert estimate.training_cost(bill, 1000, 7_200_000).endswith("2.0 h, 4.00 to 6.00 USD")
 
 
 def test_the_newest_job_with_a_speed_is_taken(tmp_path: Path) -> None:
     ran(tmp_path, "old", at=1)
     ran(tmp_path, "new", at=2, images_per_s=5000.0)
     ran(tmp_path, "only-scored", at=3, images_per_s=None)
-    found = estimate.measured(tmp_path)
-    assert found == estimate.Measured(
+    found = estimate.newest_job(tmp_path)
+    assert found == estimate.FinishedJob(
         job="new", images_per_s=5000.0, executors=2, iterations=2000, seconds=1800.0
     )
 
 
 def test_without_a_job_there_is_no_speed(tmp_path: Path) -> None:
-    assert estimate.measured(tmp_path) is None
-    assert estimate.measured(tmp_path / "nosuch") is None
+    assert estimate.newest_job(tmp_path) is None
+    assert estimate.newest_job(tmp_path / "nosuch") is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"images_per_s": 1, "job": "j", "seconds": 5}'])
@@ -82,16 +82,16 @@ def test_a_summary_that_cannot_be_read_is_passed_over(tmp_path: Path, text: str)
     ran(tmp_path, "good", at=1)
     ran(tmp_path, "bad", at=2)
     (tmp_path / "bad" / "summary.json").write_text(text)
-    found = estimate.measured(tmp_path)
+    found = estimate.newest_job(tmp_path)
     assert found is not None
     assert found.job == "good"
 
 
 def test_the_same_job_again_costs_its_own_time(tmp_path: Path) -> None:
     ran(tmp_path, "mnist-1")
-    before = estimate.measured(tmp_path)
+    before = estimate.newest_job(tmp_path)
     assert before is not None
-    assert estimate.again(BILL, before) == (
+    assert estimate.rerun_cost(BILL, before) == (
         "mnist-1 again (2,000 iterations by 2 executors): 30 min, 1.00 to 1.50 USD, "
         "3.00 USD with every worker on demand"
     )

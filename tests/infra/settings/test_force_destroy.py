@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings.force_destroy import forced, summary
+from infra.settings.force_destroy import is_forced, summarize
 
 
 def test_one_thing_has_an_article_and_several_have_their_number() -> None:
-    assert summary([("jobs/j/model", 1)], "blob") == "a blob (0.0 GiB: jobs/)"
-    assert summary([("jobs/j/model", 1)], "object") == "an object (0.0 GiB: jobs/)"
+    assert summarize([("jobs/j/model", 1)], "blob") == "a blob (0.0 GiB: jobs/)"
+    assert summarize([("jobs/j/model", 1)], "object") == "an object (0.0 GiB: jobs/)"
     several = [("b/1", 2**30), ("a/1", 2**29), ("a/2", 0), ("c", 0)]
-    assert summary(several, "blob") == "4 blobs (1.5 GiB: a/, b/, c)"
+    assert summarize(several, "blob") == "4 blobs (1.5 GiB: a/, b/, c)"
 
 
 def test_of_many_folders_some_are_named() -> None:
-    assert summary([(f"{place}/x", 0) for place in range(9)], "blob").endswith("0/, 1/, 2/, 3/, 4/, 5/)")
+    assert summarize([(f"{place}/x", 0) for place in range(9)], "blob").endswith("0/, 1/, 2/, 3/, 4/, 5/)")
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ def test_data_go_where_the_stacks_file_says_so_now(
     if said:
         (tmp_path / "Pulumi.x.yaml").write_text(f"config:\n  caffe-spark:forceDestroy: {said}\n")
     monkeypatch.chdir(tmp_path)
-    assert forced("x") is expected
+    assert is_forced("x") is expected

@@ -51,7 +51,7 @@ def root(tmp_path: Path) -> Path:
 def test_the_clouds_that_are_meant(
     root: Path, stack: str | None, regions: list[str] | None, meant: list[str]
 ) -> None:
-    assert [provider.title for provider in run.meant(root, stack, regions)] == meant
+    assert [provider.title for provider in run.clouds_to_search(root, stack, regions)] == meant
 
 
 class Sweeps:
@@ -61,9 +61,9 @@ class Sweeps:
         self.asked: dict[str, dict[str, Any]] = {}
         self.ends: dict[str, bool | Exception] = {"aws": True, "azure": True}
         for name in self.ends:
-            monkeypatch.setattr(f"infra.{name}.sweep.run.sweep", self._of(name))
+            monkeypatch.setattr(f"infra.{name}.sweep.run.sweep", self._regions_of(name))
 
-    def _of(self, name: str) -> Callable[..., Any]:
+    def _regions_of(self, name: str) -> Callable[..., Any]:
         def search(stack: str | None, regions: list[str] | None, _: Console, **more: Any) -> Any:
             self.asked[name] = {"stack": stack, "regions": regions, **more}
             end = self.ends[name]

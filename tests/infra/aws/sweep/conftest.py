@@ -18,7 +18,7 @@ from bootstrap.clouds import aws
 from infra.aws.cost import prices
 from infra.aws.sweep.run import sweep
 from infra.sweep.leak import Leak
-from infra.sweep.report import Found
+from infra.sweep.report import SweepResult
 from tests.cloud.aws_account import REGION, answers
 from tests.offline import no_credentials, offline
 
@@ -175,7 +175,7 @@ def world(
 class Swept:
     """What a sweep returned, and what it printed."""
 
-    found: Found
+    found: SweepResult
     said: str
 
     @property

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from infra.azure.sweep.run import sweep
 from infra.sweep.leak import Leak
-from infra.sweep.report import Found
+from infra.sweep.report import SweepResult
 from tests.infra.azure.account import account
 from tests.offline import no_login
 
@@ -21,7 +21,7 @@ __all__ = ["account", "no_login"]
 class Swept:
     """What a sweep returned, and what it printed."""
 
-    found: Found
+    found: SweepResult
     said: str
 
     @property
