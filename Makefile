@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup mnist test lock clean
+.PHONY: help setup mnist check test lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /    make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -19,16 +19,21 @@ mnist: setup ## create the cluster, compile Caffe, train on MNIST, print the acc
 	fab submit-mnist --stack dev && \
 	printf '\nNext:  . ./activate\n       fab --list         all commands\n       pulumi destroy     delete the cluster; the base image and the build cache stay\n'
 
-test: setup ## static checks, then every test
+check: setup ## static checks, and the tests that need no node, on every core
 	@. ./activate && \
 	ruff check . && \
 	ruff format --check . && \
 	mypy && \
 	lint-imports && \
-	vermin --quiet --violations -t=3.8- jobs/trainer jobs/backends/on_head bootstrap/join/on_node && \
-	python -m tools.s3_server && \
+	vermin --quiet --violations -t=3.8- jobs/trainer jobs/backends/on_head bootstrap/join/on_node \
+		bootstrap/framework/on_head bootstrap/recipes && \
 	python -m tools.azurite && \
-	pytest
+	pytest -m 'not cluster' --numprocesses auto --maxprocesses 8 --dist loadgroup
+
+test: check ## make check, then the tests that run on real nodes
+	@. ./activate && \
+	python -m tools.s3_server && \
+	pytest -m cluster
 
 lock: setup ## resolve requirements.lock again from pyproject.toml
 	@. ./activate && python -m tools.lock

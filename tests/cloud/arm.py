@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -339,11 +340,14 @@ def arm_server() -> Iterator[Arm]:
 
 
 def closed_port() -> int:
-    """Return a port of loopback without a listener."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    port = int(server.server_address[1])
-    server.server_close()
-    return port
+    """Return a port of loopback without a listener, which no other test is given."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    _HELD.append(held)
+    return int(held.getsockname()[1])
+
+
+_HELD: list[socket.socket] = []
 
 
 __all__ = ["GROUP", "NAME", "SUBSCRIPTION", "Arm", "Task", "arm_server", "closed_port"]

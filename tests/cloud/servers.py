@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
@@ -138,23 +138,29 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobServer]:
             "no blob server here: `python -m tools.azurite` installs it, and `make test` does so first"
         )
     folder = tmp_path_factory.mktemp("azurite")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [*azurite_tool.command(ROOT), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
-    command += ["--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
     with (folder / "log").open("w") as log:
-        server = subprocess.Popen(
-            command,
-            env={**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+        for left in reversed(range(3)):
+            port, server = _start_azurite(folder, log)
+            try:
+                _wait_for("127.0.0.1", port, server)
+                break
+            except AssertionError:  # somebody else has been given that port meanwhile
+                if not left:
+                    raise
         try:
-            _wait_for("127.0.0.1", port, server)
             yield BlobServer(f"127.0.0.1:{port}")
         finally:
             server.terminate()
             server.wait()
+
+
+def _start_azurite(folder: Path, log: TextIO) -> tuple[int, subprocess.Popen[bytes]]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    command = [*azurite_tool.command(ROOT), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    command += ["--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
+    env = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"}
+    return port, subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _wait_for(address: str, port: int, server: subprocess.Popen[bytes]) -> None:

@@ -19,6 +19,7 @@ from bootstrap.storage import hadoop as storage_module
 from bootstrap.storage.hadoop import SharedStorage
 from tests.at_once import at_once
 from tests.bootstrap.local_node import HDFS, LocalNode
+from tests.cloud.arm import closed_port
 
 
 @pytest.fixture
@@ -172,10 +173,8 @@ def test_a_namenode_that_has_just_started_is_waited_for(
 
 
 def test_a_namenode_that_is_down_is_reported_at_once(node: LocalNode) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     with pytest.raises(ServiceDown, match="NameNode does not answer"):
-        SharedStorage(node, f"hdfs://127.0.0.1:{port}").require_writable()
+        SharedStorage(node, f"hdfs://127.0.0.1:{closed_port()}").require_writable()
 
 
 def test_concurrent_puts_of_one_file_do_not_remove_each_others_upload(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import itertools
-import socket
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from bootstrap.clouds import azure
 from bootstrap.errors import ConfigError, ServiceDown, StackError
 from infra.azure import contents
 from infra.azure.contents import StorageContentsProvider
+from tests.cloud.arm import closed_port
 from tests.cloud.servers import ACCOUNT, ACCOUNT_KEY, BlobServer, azurite
 from tests.infra import engine
 
@@ -151,9 +151,7 @@ def test_a_key_that_is_refused_is_told(container: str) -> None:
 
 
 def test_an_account_that_does_not_answer_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    monkeypatch.setattr(contents, "_url", lambda _: f"http://127.0.0.1:{port}/{ACCOUNT}")
+    monkeypatch.setattr(contents, "_url", lambda _: f"http://127.0.0.1:{closed_port()}/{ACCOUNT}")
     monkeypatch.setattr(azure, "FAIL_FAST", {**azure.FAIL_FAST, "retry_total": 0, "retry_connect": 0})
     with pytest.raises(ServiceDown, match="cannot be reached"):
         StorageContentsProvider().delete("id", dict(PROPS))
