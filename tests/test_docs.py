@@ -23,8 +23,6 @@ DOCUMENTS = (
 )
 FOLDERS = (".ci", "benchmarks", "bootstrap", "docs", "infra", "jobs", "tests", "tools")
 """Where a path of the project begins; other paths are of nodes, of storage, or made by commands."""
-COMING = {"check"}
-"""Targets of make that documents name and the Makefile is about to have; empty it when they are there."""
 COMMANDS = Collection.from_module(fabfile).tasks
 
 _WORD = re.compile(r"[\w.*<>/-]+")
@@ -96,7 +94,7 @@ def test_every_fab_command_that_a_document_names_exists_with_its_flags(document:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_make_target_that_a_document_names_exists(document: str) -> None:
-    targets = {*re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE), *COMING}
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = re.findall(r"(?:^| )make ([a-z]+)", "\n".join(code_of(text_of(document))), re.MULTILINE)
     assert set(named) - targets == set()
 
