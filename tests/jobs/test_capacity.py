@@ -70,7 +70,7 @@ def test_on_hdinsight_nobody_is_told_to_declare_more_workers(yarn_cluster: Clust
         subscription="s", resource_group="g", name="n", region="r", artifacts="wasbs://a@b", worker_count=2
     )
     cluster = yarn_cluster.model_copy(update={"members": theirs})
-    with pytest.raises(ConfigError, match=r"executors: 90.*another cluster \(docs/azure.md\)"):
+    with pytest.raises(ConfigError, match=r"executors: 90.*replaces the cluster \(docs/azure.md\)"):
         check(mnist_spec(executors=90), cluster)
 
 

@@ -228,7 +228,7 @@ def test_a_refusal_is_one_line(served: PriceList, status: int, said: str) -> Non
 
 def test_a_page_that_is_no_price_list(served: PriceList) -> None:
     served.html = True
-    with pytest.raises(ServiceDown, match="what answers is not Azure"):
+    with pytest.raises(ServiceDown, match="the response is not Azure"):
         price_list.refresh(CONFIG, url=served.url)
 
 
