@@ -13,11 +13,12 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from ipaddress import IPv4Network, ip_network
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from bootstrap.errors import CaffeSparkError, ConfigError
+from infra.local import engine_output
+from infra.local.engine_output import Container, Network
 
 Kind = Literal["podman", "docker"]
 TIMEOUT: Final = 120.0
@@ -30,27 +31,6 @@ class EngineError(CaffeSparkError):
     def __init__(self, given: str, why: str, fix: str, *, output: str = "") -> None:
         super().__init__(given, why, fix)
         self.output = output
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network of the engine."""
-
-    name: str
-    subnets: tuple[IPv4Network, ...] = ()
-    interface: str = ""
-    """Name of the bridge on this machine."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Container:
-    """A container, running or not."""
-
-    id: str
-    name: str
-    running: bool
-    labels: Mapping[str, str]
 
 
 # error output -> (why, fix)
@@ -113,10 +93,10 @@ class Engine:
         """Return all networks, including the engine's default ones."""
         if self.podman:
             found = json.loads(self.run("network", "ls", "--format", "json") or "[]")
-            return [_podman_network(entry) for entry in found or []]
+            return [engine_output.podman_network(entry) for entry in found or []]
         names = self.run("network", "ls", "-q").split()
         found = json.loads(self.run("network", "inspect", *names)) if names else []
-        return [_docker_network(entry) for entry in found]
+        return [engine_output.docker_network(entry) for entry in found]
 
     def network(self, name: str) -> Network | None:
         """Return the network of that name, or None."""
@@ -130,7 +110,7 @@ class Engine:
             if "no such container" in error.output.lower():
                 return None
             raise
-        return _container(found[0])
+        return engine_output.container(found[0])
 
     def containers(self, labels: Mapping[str, str]) -> list[str]:
         """Return the names of all containers with these labels, stopped ones included."""
@@ -231,36 +211,3 @@ def _explained(shown: str, stderr: str, code: int) -> EngineError:
             return EngineError(shown, why, fix, output=output)
     last = lines[-1].removeprefix("Error: ").strip() if lines else f"it ended with status {code}"
     return EngineError(shown, last, "Fix the cause above, then rerun the command.", output=output)
-
-
-def _podman_network(entry: Mapping[str, Any]) -> Network:
-    return Network(
-        name=entry["name"],
-        subnets=_ipv4([subnet.get("subnet") for subnet in entry.get("subnets") or []]),
-        interface=entry.get("network_interface", ""),
-        labels=entry.get("labels") or {},
-    )
-
-
-def _docker_network(entry: Mapping[str, Any]) -> Network:
-    options = entry.get("Options") or {}
-    return Network(
-        name=entry["Name"],
-        subnets=_ipv4([ipam.get("Subnet") for ipam in (entry.get("IPAM") or {}).get("Config") or []]),
-        interface=options.get("com.docker.network.bridge.name", f"br-{entry['Id'][:12]}"),
-        labels=entry.get("Labels") or {},
-    )
-
-
-def _ipv4(texts: Sequence[str | None]) -> tuple[IPv4Network, ...]:
-    networks = (ip_network(text, strict=False) for text in texts if text)
-    return tuple(network for network in networks if isinstance(network, IPv4Network))
-
-
-def _container(entry: Mapping[str, Any]) -> Container:
-    return Container(
-        id=entry["Id"],
-        name=entry["Name"].lstrip("/"),
-        running=bool(entry["State"]["Running"]),
-        labels=entry["Config"].get("Labels") or {},
-    )

@@ -13,7 +13,8 @@ from typing import Final
 
 from bootstrap.errors import ConfigError, StackError
 from infra import tags
-from infra.local.engine import Engine, Network, find_engine
+from infra.local.engine import Engine, find_engine
+from infra.local.engine_output import Network
 from infra.local.settings.config import LocalConfig
 
 NEEDED_DISK_GB: Final = 10.0

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.engine import Engine, EngineError, _docker_network, find_engine, run_as_root, typed
+from infra.local.engine import Engine, EngineError, find_engine, run_as_root, typed
+from infra.local.engine_output import docker_network
 from tests.infra.conftest import FakeEngine
 
 PODMAN = Engine("podman")
@@ -43,7 +44,7 @@ def test_networks_are_read_with_subnet_bridge_and_labels(engine: FakeEngine) -> 
 
 
 def test_dockers_shape_of_a_network_is_read_alike() -> None:
-    network = _docker_network(
+    network = docker_network(
         {
             "Name": "n",
             "Id": "0123456789abcdef",

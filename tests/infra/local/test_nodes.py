@@ -17,7 +17,8 @@ from bootstrap.errors import StackError, Unreachable
 from infra import tags
 from infra.local import nodes
 from infra.local.engine import Engine, EngineError
-from infra.local.nodes import NodeProvider, NodeSpec, create_arguments, identity, mac_address
+from infra.local.node_spec import NodeSpec, create_arguments, identity, mac_address
+from infra.local.nodes import NodeProvider
 from infra.local.probe import Findings, find
 from tests.infra.conftest import FakeEngine
 

@@ -9,7 +9,7 @@ import pytest
 
 from bootstrap.errors import ConfigError
 from infra import tags
-from infra.local.engine import Network
+from infra.local.engine_output import Network
 from infra.local.preflight.machine import check_subnet, routes
 
 OURS = tags.labels("dev", "/here")
