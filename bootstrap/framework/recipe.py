@@ -69,7 +69,7 @@ class Recipe(Model):
     targets: list[str] = Field(min_length=1)
     tests: list[str] = Field(default=[])
     core_seconds: int = Field(ge=1)
-    """How long the compilation takes on one core, for a first estimate."""
+    """Seconds of compilation on one core, for a first estimate."""
     cuda: Cuda | None = None
     distributions: dict[str, Distribution] = Field(min_length=1)
     folder: Path

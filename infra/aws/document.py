@@ -25,17 +25,17 @@ SSH_PORT: Final = 22
 
 
 def spark_memory_mb(memory_mib: int) -> int:
-    """What Spark may hand out on an instance of that size."""
+    """Return the MiB that Spark may hand out on an instance of that size."""
     return int(memory_mib * (1 - KERNEL_SHARE)) - sum(RESERVED_MB.values())
 
 
 def group_name(stack: str) -> str:
-    """The workers' Auto Scaling group, as machines and `fab` know it before they see it."""
+    """Return the name of the workers' Auto Scaling group, which machines and `fab` know in advance."""
     return tags.full_name(stack, "workers")
 
 
 def head_address(config: AwsConfig) -> str:
-    """The head's private address: planned, so that scripts can be rendered before there is a head."""
+    """Return the head's private address, planned so that scripts can be rendered before the head exists."""
     return str(network_plan.plan(config.cidr, config.zones).head_address)
 
 

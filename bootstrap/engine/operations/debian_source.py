@@ -37,7 +37,7 @@ class DebianSource(Operation):
     orig_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     dest: str
     debian_patches: bool = False
-    """Whether Debian's own patches are applied (needs dpkg-dev)."""
+    """Apply Debian's own patches too (needs dpkg-dev)."""
 
     def scripts(self, text: str | None = None) -> Scripts:
         """Download through apt, which checks signatures; then compare the tarball with its pinned sum.

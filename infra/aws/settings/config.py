@@ -79,8 +79,7 @@ class AwsConfig(StackSettings):
         range_hint("10.40.0.0/16", network_plan.LARGEST, network_plan.SMALLEST),
     ] = IPv4Network("10.40.0.0/16")
     egress: Annotated[Literal["nat", "endpoints"], Hint("nat", "nat, endpoints")] = "nat"
-    """How private subnets reach the internet: a NAT gateway, or only AWS services through interface
-    endpoints."""
+    """Way out of private subnets: a NAT gateway, or interface endpoints of AWS services alone."""
     flow_logs: Annotated[bool, Hint("true", YES_OR_NO)] = False
     admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
     """Ranges that may reach the head's port 22; with none, SSH goes through Session Manager."""

@@ -6,7 +6,7 @@ A new source is a module here that implements `RecordSource`, and one line in `_
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping, Type
+from typing import Any, Mapping, Protocol
 
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.base import RecordSource
@@ -14,7 +14,19 @@ from jobs.trainer.sources.lmdb import Lmdb
 
 PREFIX = "com.yahoo.ml.caffe."
 LMDB = PREFIX + "LMDB"
-_SOURCES: Mapping[str, Type[Lmdb]] = {LMDB: Lmdb}
+
+
+class SourceClass(Protocol):
+    """Constructor of a record source."""
+
+    marker: str
+    """File in a source's folder, by which storage is asked for the source."""
+
+    def __call__(self, path: Path, datum: Any) -> RecordSource:  # noqa: ANN401
+        """Open the source at a local path."""
+
+
+_SOURCES: Mapping[str, SourceClass] = {LMDB: Lmdb}
 LATER = ("SeqImageDataSource", "ImageDataFrame", "DataFrameSource")
 """CaffeOnSpark's other sources."""
 
