@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Mapping
 
@@ -14,6 +15,13 @@ from bootstrap.inventory.resolve import resolve
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell sets it for background processes, and children inherit it: Ctrl-C could not be tested.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of garbage collection: a tenth of the suite's time."""
+    gc.collect()
+    gc.freeze()
+
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPrp3Lx5NlHZQwBfwfmPYgpNKvJ6XhbvZQO1oQO3HZ0N"
 

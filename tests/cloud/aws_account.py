@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.client import BaseClient
+from botocore.client import BaseClient, ClientCreator
 from botocore.loaders import JSONFileLoader
+from botocore.model import ServiceModel
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 
@@ -22,12 +23,21 @@ Answer = Callable[[str, str, dict[str, Any]], dict[str, Any] | None]
 """Region, operation, parameters → what AWS answers; None for what moto does."""
 
 _READ_ONCE = functools.cache(JSONFileLoader()._load_file)
+_CREATE_CLASS = ClientCreator._create_client_class
+_CLASSES: dict[str, type[BaseClient]] = {}
 
 
 @pytest.fixture(autouse=True)
 def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What describes AWS's interfaces, megabytes of JSON, is not read anew for each session."""
+    """Read the descriptions of AWS's interfaces, and make a client's class of each, once for all sessions."""
+
+    def create_class(self: ClientCreator, service: str, model: ServiceModel) -> type[BaseClient]:
+        if service not in _CLASSES:
+            _CLASSES[service] = _CREATE_CLASS(self, service, model)
+        return _CLASSES[service]
+
     monkeypatch.setattr(JSONFileLoader, "_load_file", lambda _, *arguments: _READ_ONCE(*arguments))
+    monkeypatch.setattr(ClientCreator, "_create_client_class", create_class)
 
 
 @pytest.fixture

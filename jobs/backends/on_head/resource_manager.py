@@ -28,21 +28,24 @@ class Forgotten(Exception):
 
 
 class ResourceManager:
-    """Client of the ResourceManager at a URL; `yarn` is the path of Hadoop's command."""
+    """Client of the ResourceManager at a URL; `yarn` is the path of Hadoop's command.
 
-    def __init__(self, url: str, yarn: str) -> None:
-        self._url, self._yarn = url.rstrip("/"), yarn
+    It counts as down after `patience` seconds without a response.
+    """
+
+    def __init__(self, url: str, yarn: str, patience: float = DOWN_AFTER_S) -> None:
+        self._url, self._yarn, self._patience = url.rstrip("/"), yarn, patience
         # Ignore proxies of the environment between nodes.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def get(self, path: str, patience: float = DOWN_AFTER_S) -> dict[str, Any]:
+    def get(self, path: str, patience: float | None = None) -> dict[str, Any]:
         """Query the web service.
 
         Raises:
-            Down: no response for `patience` seconds.
+            Down: no response for `patience` seconds (without it, the client's own).
             Forgotten: the resource does not exist.
         """
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + (self._patience if patience is None else patience)
         request = urllib.request.Request(  # noqa: S310 - the stack's own URL
             self._url + "/ws/v1/cluster/" + path, headers={"Accept": "application/json"}
         )
@@ -63,7 +66,7 @@ class ResourceManager:
         apps = (self.get("apps?applicationTags=" + tag.lower())["apps"] or {}).get("app") or []
         return max(apps, key=lambda app: app["startedTime"]) if apps else None
 
-    def application(self, id_: str, patience: float = DOWN_AFTER_S) -> dict[str, Any]:
+    def application(self, id_: str, patience: float | None = None) -> dict[str, Any]:
         """Return the report of an application."""
         found: dict[str, Any] = self.get("apps/" + id_, patience)["app"]
         return found
