@@ -22,7 +22,7 @@ DOCUMENTS = (
     "benchmarks/README.md",
 )
 FOLDERS = (".ci", "benchmarks", "bootstrap", "docs", "infra", "jobs", "tests", "tools")
-"""Where a path of the project begins; other paths are of nodes, of storage, or made by commands."""
+"""First folders of the project's own paths; other paths are of nodes, of storage, or made by commands."""
 COMMANDS = Collection.from_module(fabfile).tasks
 
 _WORD = re.compile(r"[\w.*<>/-]+")

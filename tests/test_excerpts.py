@@ -1,4 +1,4 @@
-"""What tests quote of logs names hosts of examples (RFC 2606), and nobody's package server."""
+"""Log excerpts in tests: their hosts are example hosts (RFC 2606), and no real package server's."""
 
 from __future__ import annotations
 

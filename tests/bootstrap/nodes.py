@@ -77,7 +77,7 @@ def bare_nodes(names: Sequence[str], *, vcpu: int = 2, memory_mb: int = 1024) ->
 
 
 def container_of(cluster: Cluster, name: str) -> str:
-    """What the engine calls a node that `bare_nodes` made."""
+    """Container name of a node of `bare_nodes`."""
     return tags.full_name(cluster.stack, name)
 
 

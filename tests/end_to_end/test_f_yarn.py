@@ -67,7 +67,7 @@ def trained_on_yarn(yarn_stack: Stack) -> Said:
 
 @pytest.fixture
 def console() -> Console:
-    """What it got is in `.file`."""
+    """The request is in `.file`."""
     return Console(file=io.StringIO(), width=200, force_terminal=False)
 
 

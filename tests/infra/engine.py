@@ -38,7 +38,7 @@ class Stack:
         return done.returncode, done.stdout
 
     def pulumi(self, *arguments: str) -> str:
-        """What a pulumi command that succeeds said."""
+        """Output of a pulumi command that must succeed."""
         code, said = self.run(*arguments)
         assert code == 0, said
         return said
@@ -65,7 +65,7 @@ class Stack:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What pulumi commands run under: a state of their own in `folder`, and nothing fetched."""
+    """Environment of pulumi commands: state in `folder`, no plug-in downloads."""
     whole = {
         **os.environ,
         "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",

@@ -24,7 +24,7 @@ STACK = "test"
 
 
 class ProviderMocks(Mocks):
-    """What answers for the providers; it keeps what it was asked to make, and to look up."""
+    """Mocks of the providers, which record every registration and look-up."""
 
     made: list[str]
     invokes: list[MockCallArgs]
@@ -42,7 +42,7 @@ class Registration:
     secrets: frozenset[str]
     """Inputs that hold a secret."""
     secret_paths: frozenset[str]
-    """Where in them on the wire, as `properties.accounts.0.key`: once read, a whole input is secret."""
+    """Paths of secrets on the wire, as `properties.accounts.0.key`; once read, the whole input is secret."""
     id: str
     outputs: Mapping[str, Any]
     parent: str
@@ -63,7 +63,7 @@ class Recording:
     """The stack's, with secrets as what they hold."""
     secret_outputs: frozenset[str]
     components: dict[str, dict[str, Any]]
-    """What each component gave to `register_outputs`, by URN."""
+    """Outputs that each component registered, by URN."""
 
     def of(self, kind: str) -> dict[str, Registration]:
         """Those of a type, by name."""
@@ -93,12 +93,12 @@ class Recording:
 
     @property
     def aws(self) -> list[Registration]:
-        """What AWS would make."""
+        """The outputs that AWS would give a resource."""
         return [one for one in self.resources if one.type.startswith("aws:")]
 
     @property
     def azure(self) -> list[Registration]:
-        """What Azure would make."""
+        """The outputs that Azure would give a resource."""
         return [one for one in self.resources if one.type.startswith("azure-native:")]
 
 
@@ -121,7 +121,7 @@ def holds_secret(value: Any) -> bool:
 
 
 def secret_paths(value: Any, path: str = "") -> Iterator[str]:
-    """Where secrets sit, outermost first: what is below one is part of it."""
+    """Paths of secrets, outermost first; everything below a secret is part of it."""
     if is_secret(value):
         yield path.removeprefix(".")
         return
@@ -241,17 +241,17 @@ class StackProgram:
     """Its lines where it ended early."""
 
     def mocks(self) -> ProviderMocks:
-        """What answers for the provider."""
+        """Mocks of the provider."""
         raise NotImplementedError
 
     def always(self) -> dict[str, str]:
-        """What every stack of that provider says."""
+        """Configuration of every stack of that provider."""
         raise NotImplementedError
 
     def run(
         self, mocks: ProviderMocks | None = None, *, encrypted: Collection[str] = (), **config: str
     ) -> Recording:
-        """What it registers with this configuration, beside what it always has."""
+        """Registrations of the program with this configuration added."""
         try:
             return record(
                 run_program, mocks or self.mocks(), encrypted=encrypted, **{**self.always(), **config}

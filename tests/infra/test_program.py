@@ -50,7 +50,7 @@ def test_a_stack_with_yarn_and_blobs_says_so_in_its_document(program: LocalProgr
 
 
 def secret(recording: Recording) -> dict[str, list[str]]:
-    """What each resource declares secret, beside what it was given."""
+    """Outputs that each resource declares secret, beyond its inputs."""
     declared = {one.name: list(one.options["secret_outputs"]) for one in recording.resources}
     return {name: outputs for name, outputs in declared.items() if outputs}
 

@@ -1,4 +1,4 @@
-"""What Pulumi stores of our providers, and how their failures read."""
+"""Stored form of our dynamic providers, and their error messages."""
 
 from __future__ import annotations
 

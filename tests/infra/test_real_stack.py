@@ -66,7 +66,7 @@ class Stack:
 
 
 def engine_lists(*command: str) -> list[str]:
-    """What the engine knows of the stack: `NAME ID` lines."""
+    """The stack's resources in the engine, as `NAME ID` lines."""
     form = "{{.Names}} {{.ID}}" if command[0] == "ps" else "{{.Name}} {{.ID}}"
     done = subprocess.run(
         ["podman", *command, f"--filter=label=caffe-spark.stack={NAME}", "--format", form],

@@ -152,7 +152,7 @@ def test_a_step_that_hangs_ends_at_its_time_out_with_its_children(
 
 
 def is_alive(pid_file: Path) -> bool:
-    """Whether the process whose id was written there still runs; one that nobody reaped does not."""
+    """True if the process with the id in that file still runs; a zombie does not count."""
     status = Path("/proc", pid_file.read_text().strip(), "status")
     return status.exists() and "State:\tZ" not in status.read_text()
 

@@ -55,7 +55,7 @@ CUDA: dict[str, Any] = {
         "packages": ["python3-pip"],
     },
 }
-"""What makes `small` a recipe for GPUs."""
+"""Changes that make `small` a recipe for GPUs."""
 
 FACTS = HeadFacts("debian-12", "amd64", ("g++-12", "12.2.0-14"), cores=4, disk_free_mb=50_000)
 

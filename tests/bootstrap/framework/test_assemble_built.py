@@ -1,4 +1,4 @@
-"""What no package brings goes into the tree: libraries that were built, Python's own, packages, terms."""
+"""Parts of the tree that come from no package: built libraries, Python's own, packages, licences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the framework comes from: storage, else the cache, else a build; and what a damaged copy leads to."""
+"""Sources of the framework: storage, else the cache, else a build; recovery from a damaged copy."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class World:
 
     @property
     def said(self) -> str:
-        """What the console has shown."""
+        """Output of the console."""
         self.console.file.flush()
         return (self.node.folder / "console").read_text()
 

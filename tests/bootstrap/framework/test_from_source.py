@@ -1,4 +1,4 @@
-"""What a distribution lacks: what is refused, the order of steps, and what decides the key."""
+"""Packages that a distribution lacks: refusals, order of steps, key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a distribution lacks is built: the steps run for real, on a small source."""
+"""Packages built from source: the real steps on a small source tree."""
 
 from __future__ import annotations
 

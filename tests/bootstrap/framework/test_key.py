@@ -116,7 +116,7 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
-    """Who changes that build on purpose writes its new key here; everybody then compiles once more."""
+    """A deliberate change of the build changes this key, and every user compiles once more."""
     recipe = load_recipe("caffe-cpu")
     assert _key(recipe, replace(FACTS, distribution=distribution)) == expected
     assert _key(recipe, replace(FACTS, distribution=distribution, toolkits=(KIT,))) == expected

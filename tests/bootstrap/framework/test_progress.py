@@ -1,4 +1,4 @@
-"""What a build's log says about how far it is."""
+"""Progress of a build, read from its log."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def stand_in(tmp_path: Path) -> Callable[..., str]:
 
 
 def properties(xml: str) -> dict[str, str]:
-    """What one of Hadoop's settings files says."""
+    """Properties of one of Hadoop's settings files."""
     root = ElementTree.fromstring(xml)
     return {p.findtext("name", ""): p.findtext("value", "") for p in root.iter("property")}
 

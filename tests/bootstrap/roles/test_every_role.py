@@ -1,4 +1,4 @@
-"""What holds for each role, on each node. That they work is proven on real nodes by the end-to-end test."""
+"""Properties of every role on every node; the end-to-end tests run them on real nodes."""
 
 from __future__ import annotations
 

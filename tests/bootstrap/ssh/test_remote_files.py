@@ -24,7 +24,7 @@ SLOW = '#!/bin/sh\nsleep 0.0$(($$ % 5))\nexec {program} "$@"\n'
 
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What stands for the node's /tmp."""
+    """Stand-in for the node's /tmp."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     monkeypatch.setattr(remote_module, "SCRATCH", str(folder))

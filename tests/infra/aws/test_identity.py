@@ -1,4 +1,4 @@
-"""What the roles may do and what not, decided by moto's IAM engine over the documents that are registered."""
+"""Permissions of the roles, decided by moto's IAM engine from the registered policy documents."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DOCUMENTS = {
 
 
 def may(role: str, action: str, resource: str) -> bool:
-    """Whether an instance with `aws:userid` ME may; moto knows no policy variables: it is filled in."""
+    """True if an instance with `aws:userid` ME is allowed to; ME is filled in, moto has no variables."""
     text = json.dumps(DOCUMENTS[role]).replace("${aws:userid}", ME)
     return IAMPolicy(text).is_action_permitted(action, resource) is PermissionResult.PERMITTED
 

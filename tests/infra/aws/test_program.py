@@ -52,7 +52,7 @@ def user_data(recording: Recording, role: str) -> str:
 
 
 def settings(recording: Recording, role: str) -> dict[str, Any]:
-    """What the user data leave for boot.py, as the machine reads it."""
+    """The settings that the user data leave for boot.py, as the machine reads them."""
     found = re.search(
         r"cat >/etc/caffe-spark/boot.json <<'JSON'\n(.*?)\nJSON\n", user_data(recording, role), re.S
     )

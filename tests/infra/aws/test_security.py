@@ -36,7 +36,7 @@ def _ignore(_: object) -> None:
 
 
 def lets(table: list[Rule], source: str, target: str, port: int) -> bool:
-    """Whether a connection goes through: out of one group, and into the other."""
+    """True if one group lets a connection out and the other lets it in."""
     out = any(
         (rule.group, rule.direction, rule.peer) == (source, "out", target)
         and rule.ports[0] <= port <= rule.ports[1]

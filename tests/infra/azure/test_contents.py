@@ -51,7 +51,7 @@ AZURES_OWN = (
     "hdp/apps/5.1/spark.tgz",
     "app-logs/root/1.log",
 )
-"""What a cluster's container holds before anybody has used it, by Microsoft's documents."""
+"""Contents of a new cluster's container, from Microsoft's documentation."""
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ MODES = pytest.mark.parametrize("config", [{}, MSI, ABFSS], ids=["wasbs-key", "w
 
 
 def kept(mode: str) -> dict[str, Any]:
-    """What the stack of a storage says, as another one reads it."""
+    """Outputs of a storage stack, as a stack reference reads them."""
     document: dict[str, Any] = recorded(**ALONE, storageMode=mode).outputs["storage"]
     return {**document, "resource_group": "kept-group"}
 

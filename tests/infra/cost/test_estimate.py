@@ -1,4 +1,4 @@
-"""What a job costs at the speed that has been measured."""
+"""Cost of a job at the measured throughput."""
 
 from __future__ import annotations
 

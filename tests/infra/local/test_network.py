@@ -15,7 +15,7 @@ NETWORK = {"name": "caffe-spark-dev", "subnets": [{"subnet": "10.1.2.0/24"}], "l
 
 
 def changes(engine: FakeEngine) -> list[str]:
-    """What was asked that changes anything."""
+    """Commands that change something."""
     return [call for call in engine.calls if call.startswith(("rm", "network rm", "network create"))]
 
 

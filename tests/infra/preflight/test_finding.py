@@ -1,4 +1,4 @@
-"""How findings are made and shown."""
+"""Findings and their output."""
 
 from __future__ import annotations
 

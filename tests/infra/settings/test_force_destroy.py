@@ -1,4 +1,4 @@
-"""What is told of data that a destroy would take along, and when they may go."""
+"""Data that a destroy would delete: the error, and the setting that allows it."""
 
 from __future__ import annotations
 

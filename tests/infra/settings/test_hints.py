@@ -15,7 +15,7 @@ from infra.settings.section import Hint, Section, hint_of, keys, sections
 
 SUBSTITUTION = "$(curl -s https://checkip.amazonaws.com)"
 ADDRESS = "203.0.113.7"
-"""What the shell puts in its place."""
+"""Stands for the output of the command substitution."""
 BASE: dict[str, dict[str, str]] = {
     "local": {},
     "aws": {"region": "eu-west-1"},
@@ -35,7 +35,7 @@ FIELDS = [one for name, provider in PROVIDERS.items() for one in fields(provider
 
 
 def value(hint: Hint) -> Any:
-    """What the hint's command would put under the key."""
+    """The value that the hint's command would set for the key."""
     (made,) = shlex.split(hint.example.replace(SUBSTITUTION, ADDRESS)) or ["Tr0ub4dor+and-3"]
     found: Any = made
     for step in reversed(hint.at):

@@ -1,4 +1,4 @@
-"""What `fab cost` prints for a stack on AWS."""
+"""Output of `fab cost` for a stack on AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stack costs by the hour."""
+"""Cost of a stack on AWS per hour."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def product(usage: str, *tiers: tuple[str, str]) -> str:
 
 
 class Aws:
-    """What it has, by (service, what was asked for)."""
+    """Its prices, by (service, filter)."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, dict[str, Any]]] = []

@@ -17,7 +17,7 @@ from tests.at_once import at_once
 
 @pytest.fixture(autouse=True)
 def nobodys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the operator's file would be."""
+    """Path of the operator's file of prices."""
     monkeypatch.delenv(prices.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     return tmp_path / "caffe-spark" / "prices.yaml"

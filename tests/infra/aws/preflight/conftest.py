@@ -33,7 +33,7 @@ PLUGINS = '[{"name": "aws", "kind": "resource", "version": "%s"}]'
 
 @dataclass
 class Account:
-    """What moto holds of the account, and what stands in for the rest of AWS: quotas, refusals."""
+    """An account in moto, and stand-ins for the rest of AWS: quotas, refusals."""
 
     region: str = REGION
     quotas: dict[str, float] = field(default_factory=dict)
@@ -125,7 +125,7 @@ def account(no_credentials: None, aws_account: None, monkeypatch: pytest.MonkeyP
 
 
 def answers(checks: Iterable[CloudCheck[Cloud]], cloud: Cloud) -> dict[str, Finding]:
-    """What the checks find, by name."""
+    """The findings of the checks, by name."""
     return {finding.name: finding for one in checks for finding in one.ask(cloud)}
 
 

@@ -1,4 +1,4 @@
-"""Who asks, and whether they have the region."""
+"""The caller's identity and the region's availability."""
 
 from __future__ import annotations
 

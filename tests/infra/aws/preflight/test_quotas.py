@@ -98,7 +98,7 @@ def test_a_new_accounts_quota_of_nothing_leaves_one_way_out(cloud: Cloud, accoun
     assert "maxWorkers" not in found.fix
 
 
-def test_no_number_of_workers_mends_a_quota_that_the_head_does_not_fit_into(
+def test_no_number_of_workers_fixes_a_quota_that_the_head_does_not_fit_into(
     cloud: Cloud, account: Account
 ) -> None:
     account.quotas[ON_DEMAND_STANDARD.code] = 2

@@ -22,7 +22,7 @@ CLOUDY = [
     "images",
     "worker group",
 ]
-"""What cannot be said without AWS."""
+"""Checks that need AWS."""
 
 
 def verdicts(preflight: Preflight) -> Counter[str]:

@@ -92,7 +92,7 @@ def test_a_tool_that_hangs_is_given_up(tools: Tools, monkeypatch: pytest.MonkeyP
     assert asked(tools)["AWS CLI"].detail == "`aws --version`: no answer within 0 s"
 
 
-def test_without_pulumis_package_for_aws_the_environment_is_mended(
+def test_without_pulumis_package_for_aws_the_fix_is_to_install_it(
     tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(name: str) -> str:

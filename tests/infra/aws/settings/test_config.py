@@ -1,4 +1,4 @@
-"""What a stack on AWS may say, and how each mistake is told: always before the first resource."""
+"""Configuration of a stack on AWS: each mistake is an error before the first resource."""
 
 from __future__ import annotations
 

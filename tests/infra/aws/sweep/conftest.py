@@ -173,7 +173,7 @@ def world(
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep returned, and what it printed."""
+    """A sweep's result and output."""
 
     found: SweepResult
     said: str

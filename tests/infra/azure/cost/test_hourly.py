@@ -1,4 +1,4 @@
-"""What a stack on Azure costs by the hour, what `fab cost` prints, and the table behind it."""
+"""Cost of a stack on Azure per hour, the output of `fab cost`, and the table of prices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.infra.cost.test_estimate import ran
 
 @pytest.fixture(autouse=True)
 def nobodys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the operator's file would be."""
+    """Path of the operator's file of prices."""
     monkeypatch.delenv(prices.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     return tmp_path / "caffe-spark" / "azure-prices.yaml"

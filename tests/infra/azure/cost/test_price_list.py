@@ -70,7 +70,7 @@ def listed() -> list[dict[str, Any]]:
 
 @dataclass
 class PriceList:
-    """What it has, and how it answers."""
+    """Its prices and response."""
 
     url: str = ""
     items: list[dict[str, Any]] = field(default_factory=listed)

@@ -1,4 +1,4 @@
-"""Whether the stack's names are free, and what HDInsight says of the request itself."""
+"""Availability of the stack's names, and HDInsight's validation of the request."""
 
 from __future__ import annotations
 

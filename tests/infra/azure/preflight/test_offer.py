@@ -1,4 +1,4 @@
-"""What HDInsight has in a region: versions, sizes, cores."""
+"""HDInsight's offer in a region: versions, sizes, cores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stack on Azure may say, and how each mistake is told: always before the first resource."""
+"""Configuration of a stack on Azure: each mistake is an error before the first resource."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ __all__ = ["account", "no_login"]
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep returned, and what it printed."""
+    """A sweep's result and output."""
 
     found: SweepResult
     said: str

@@ -22,7 +22,7 @@ VNET = "Microsoft.Network/virtualNetworks"
 
 
 def stack(account: Account) -> str:
-    """What a destroy that ended early has left."""
+    """Remains of a destroy that ended early."""
     group = account.group("caffe-spark-demo")
     account.add(group, VNET, "vnet")
     account.add(group, NAT, "nat")
@@ -183,7 +183,7 @@ def test_a_cluster_that_left_while_its_storage_stays_is_told_apart(account: Acco
 
 @pytest.mark.parametrize("state", ["Enabled", "Warned", "PastDue", "Disabled"])
 def test_every_subscription_is_searched_in_use_or_not(state: str, account: Account) -> None:
-    """What is in one that is past due runs on, and bills."""
+    """Resources of a subscription that is past due still run and are billed."""
     for number, how in (("2", state), ("3", "Deleted")):
         account.subscriptions.append({"subscriptionId": number, "displayName": number, "state": how})
     account.add(account.group("caffe-spark-demo", sub="2"), NAT, "nat")

@@ -1,4 +1,4 @@
-"""What a machine must have: subnets and routes."""
+"""Requirements on the machine: subnets and routes."""
 
 from __future__ import annotations
 
