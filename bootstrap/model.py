@@ -14,4 +14,4 @@ class Model(BaseModel):
 def first_fault(error: ValidationError) -> tuple[str, str]:
     """Return the field of the first fault, e.g. `steps.0.git.rev` (empty: the whole), and its reason."""
     first = error.errors(include_input=False)[0]
-    return ".".join(str(part) for part in first["loc"]), first["msg"]
+    return ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")

@@ -27,7 +27,6 @@ STATE = "/var/lib/caffe-spark"
 BUILDS = f"{STATE}/build"
 JOBS = f"{STATE}/jobs"
 STAMPS = f"{STATE}/stamps"
-LOGS = "/var/log/caffe-spark"
 DEPOT = "/srv/depot"
 """Files that the head distributes to the other nodes over HTTP, each with its .sha256."""
 DEPOT_PORT = 8090

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from bootstrap.errors import ConfigError
+from bootstrap.model import first_fault
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
@@ -172,9 +173,8 @@ class JobSpec(BaseModel):
 
 
 def _first(error: ValidationError) -> str:
+    where, words = first_fault(error)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    words = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         words = f"there is no such key; valid keys: {', '.join(JobSpec.model_fields)}"
     elif where:

@@ -146,4 +146,4 @@ def _fault(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return f": {error}"
     where, why = first_fault(error)
-    return f"{f' at {where}' if where else ''}: {why.removeprefix('Value error, ')}"
+    return f"{f' at {where}' if where else ''}: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from bootstrap.cluster import (
+    OPTIONAL_ROLES,
     S3,
     AutoScalingGroup,
     Blob,
@@ -54,6 +56,10 @@ SECRETS = {
     "azure-wasbs-key": ("a2V5-caffesparkd7c47b3f5e733",),
 }
 """Beside Spark's."""
+
+
+def test_the_optional_roles_are_those_of_some_recorded_document() -> None:
+    assert set(itertools.chain(*ROLES.values())) == OPTIONAL_ROLES
 
 
 def read(name: str, **changes: object) -> ClusterDocument:
