@@ -1,4 +1,4 @@
-"""SSH keys and secrets of a stack: generated once, stored encrypted in its state."""
+"""SSH keys, signing key and secrets of a stack: generated once, stored encrypted in its state."""
 
 from __future__ import annotations
 
@@ -73,6 +73,42 @@ class SshKey(Resource, module="embedded", name="SshKey"):
         chosen = {} if kind == "ed25519" else {"kind": kind}
         props = {"purpose": name, **chosen, "private_key": None, "public_key": None}
         super().__init__(SshKeyProvider(), name, props, opts)
+
+
+class SigningKeyPairProvider(Provider):
+    """Generates the key pair of `bootstrap.signing`."""
+
+    def create(self, props: Props) -> CreateResult:
+        """Generate a key pair in PEM."""
+        from bootstrap.signing import SigningKey  # a heavy import that only the first `up` needs
+
+        key = SigningKey.generate()
+        private = key.private_key.get_secret_value()
+        outs = {**props, "private_key": private, "public_key": key.public_key}
+        return CreateResult(id_=str(props["purpose"]), outs=outs)
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        """Report no changes: a key pair has no settings."""
+        return replace_if([])
+
+
+class SigningKeyPair(Resource, module="embedded", name="SigningKeyPair"):
+    """The key that signs what nodes run as root; no node holds its private half."""
+
+    private_key: pulumi.Output[str]
+    public_key: pulumi.Output[str]
+
+    def __init__(self, name: str, *, opts: pulumi.ResourceOptions | None = None) -> None:
+        opts = pulumi.ResourceOptions.merge(
+            opts, pulumi.ResourceOptions(additional_secret_outputs=["private_key"])
+        )
+        props = {"purpose": name, "private_key": None, "public_key": None}
+        super().__init__(SigningKeyPairProvider(), name, props, opts)
+
+    @property
+    def document(self) -> dict[str, pulumi.Output[str]]:
+        """The key as the cluster document holds it."""
+        return {"private_key": self.private_key, "public_key": self.public_key}
 
 
 class SecretProvider(Provider):

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster, ClusterDocument
 from bootstrap.inventory.resolve import resolve
+from tests.signing import SIGNING_KEY
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell sets it for background processes, and children inherit it: Ctrl-C could not be tested.
@@ -51,6 +52,10 @@ def cluster_document() -> dict[str, object]:
         "ssh": {"user": "ops", "private_key": "-----PRIVATE-----"},
         "spark_secret": "not-to-be-seen",
         "worker": {"cores": 2, "memory_mb": 2048, "gpus": 0},
+        "signing": {
+            "private_key": SIGNING_KEY.private_key.get_secret_value(),
+            "public_key": SIGNING_KEY.public_key,
+        },
     }
 
 

@@ -19,6 +19,7 @@ from bootstrap.cluster.storage import Blob, Hdfs, Storage
 from bootstrap.cluster.versions import READABLE, VERSION, upgrade
 from bootstrap.errors import StackError
 from bootstrap.model import Model, first_fault
+from bootstrap.signing import SigningKey
 
 OPTIONAL_ROLES: Final = frozenset(
     {
@@ -50,6 +51,8 @@ class ClusterDocument(Model):
     ssh: SshAccess
     spark_secret: SecretStr
     """Shared secret of spark.authenticate, generated with the stack."""
+    signing: SigningKey | None = None
+    """Key for documents that decide what root runs on nodes; None in stacks of earlier versions."""
     worker: WorkerShape
     package_proxy: bool = False
     """Workers cannot reach the distribution's mirrors; the head runs a package proxy for them."""
@@ -90,6 +93,21 @@ class ClusterDocument(Model):
         return tuple(
             secret.get_secret_value() for secret in (self.spark_secret, *self.storage.secrets) if secret
         )
+
+    @property
+    def signing_key(self) -> SigningKey:
+        """The stack's key for signatures.
+
+        Raises:
+            StackError: an earlier version created the stack, without one.
+        """
+        if self.signing is None:
+            raise StackError(
+                f"stack {self.stack!r}",
+                "it has no key to sign what its nodes run: an earlier version created it",
+                f"Run `pulumi up --stack {self.stack}`, which adds the key.",
+            )
+        return self.signing
 
     @property
     def roles(self) -> tuple[str, ...]:

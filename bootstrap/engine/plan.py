@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bootstrap import paths
 from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
 from bootstrap.engine.command import Check, Command
+from bootstrap.engine.operations.shell import quote
 from bootstrap.engine.role import Role, Step, Where
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
@@ -218,7 +219,7 @@ def _refused(where: str, error: jinja2.TemplateError, variables: Mapping[str, An
 
 
 def _jinja(loader: jinja2.BaseLoader | None) -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=loader,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -226,6 +227,8 @@ def _jinja(loader: jinja2.BaseLoader | None) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - unit files and shell, no HTML
     )
+    environment.filters["quote"] = quote  # `{{ value | quote }}`: one word of a shell command
+    return environment
 
 
 @lru_cache(maxsize=32)

@@ -111,7 +111,8 @@ def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:
     planned = steps.steps(recipe, facts.distribution, facts.compiler, folder, facts.toolkits)
     planned.append(steps.test_step(recipe, facts.distribution, folder))
     unpack = (
-        f"rm -rf {folder}/inputs && mkdir {folder}/inputs && tar -xf {folder}/inputs.tar -C {folder}/inputs\n"
+        f"rm -rf {folder}/inputs && mkdir {folder}/inputs\n"
+        f"tar -xf {folder}/inputs.tar -C {folder}/inputs --no-same-owner --no-same-permissions\n"
     )
     return f"set -e\n{unpack}{_patience(folder)}{render(steps.commands(planned))}"
 

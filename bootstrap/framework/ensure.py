@@ -29,6 +29,7 @@ from bootstrap.framework.recipe import Recipe, load_recipe, require_devices
 from bootstrap.framework.steps import folder_of
 from bootstrap.join.user_data import framework_script
 from bootstrap.script_actions import ScriptAction
+from bootstrap.signing import SigningKey
 from bootstrap.ssh import remote as ssh
 from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.reconnect import Link
@@ -77,6 +78,7 @@ def ensure_framework(
     HDFS has to be up (roles common, hadoop, spark). `overrides` of a recipe named are `opencv` and `source`.
 
     Raises:
+        StackError: the stack has no signing key.
         ConfigError: the recipe, an override, or the cluster's kind is refused; nothing has been done.
         Unreachable: the head does not answer.
         ServiceDown: shared storage takes no writes.
@@ -88,18 +90,19 @@ def ensure_framework(
     console = console or Console()
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     require_devices(loaded, cluster)
-    framework = _get(cluster, loaded, console)
+    signing = cluster.signing_key
+    framework = _get(cluster, signing, loaded, console)
     try:
         _spread(cluster, framework, console)
     except StepFailed:
         # The artefact may have been damaged between its check and a node's: then replace it, once.
-        again = _get(cluster, loaded, console)
+        again = _get(cluster, signing, loaded, console)
         if again.origin == "present":
             raise
         framework = again
         _spread(cluster, framework, console)
     if isinstance(cluster.storage, S3):
-        _publish(cluster, framework, console)
+        _publish(cluster, cluster.storage, framework, console)
     return framework
 
 
@@ -131,16 +134,17 @@ def require_persisted(cluster: ClusterDocument) -> str:
     )
 
 
-def _publish(cluster: Cluster, framework: Framework, console: Console) -> None:
+def _publish(cluster: Cluster, storage: S3, framework: Framework, console: Console) -> None:
     """Publish the installation script for machines that join without an operator."""
-    with ssh.connect(cluster, cluster.head) as head:
-        storage = SharedStorage(head, cluster.shared_storage)
-        script = framework_script(cluster, framework.variables())
-        if store.publish(head, storage, framework.manifest, script):
-            console.print(f"Framework {framework.key}: workers that join from now on take it by themselves")
+    # importing boto3 takes a third of a second, which clusters without a bucket do not need
+    from bootstrap.storage.bucket import Bucket
+
+    script = framework_script(cluster, framework.variables())
+    if store.publish(Bucket.of(storage), cluster.signing_key, framework.key, script):
+        console.print(f"Framework {framework.key}: workers that join from now on take it by themselves")
 
 
-def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
+def _get(cluster: Cluster, signing: SigningKey, recipe: Recipe, console: Console) -> Framework:
     """Return the artefact in storage, after storing it if it is missing."""
     begun = time.monotonic()
     with Link(cluster) as link:
@@ -151,11 +155,11 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
         storage = SharedStorage(head, cluster.shared_storage)
         storage.require_writable()
         origin: Origin = "present"
-        manifest = _in_storage(storage, key, console)
+        manifest = _in_storage(storage, signing, key, console)
         if manifest is None:
             require_same_distribution(facts.distribution, distributions(cluster))
             origin = "cache"
-            manifest = _from_cache(head, storage, key, console)
+            manifest = _from_cache(head, storage, signing, key, console)
         if manifest is None:
             origin = "compiled"
             console.print(_announcement(recipe, facts, key, cluster), soft_wrap=True, highlight=False)
@@ -173,7 +177,7 @@ def _get(cluster: Cluster, recipe: Recipe, console: Console) -> Framework:
             _remember(head, manifest, archive)
             storage = SharedStorage(head, cluster.shared_storage)
             # Another operator who followed this build may have pushed it, and nodes may be reading it.
-            manifest = store.push(head, storage, manifest, archive)
+            manifest = store.push(head, storage, signing, manifest, archive)
         elif origin == "present" and not cache.folder(key).exists() and manifest.size <= CACHED_MOST:
             with _scratch(head, key) as folder:
                 storage.fetch(store.archive(key), f"{folder}/{ARCHIVE}")
@@ -199,18 +203,20 @@ def distributions(cluster: Cluster) -> dict[str, str]:
     return dict(zip(names, on_all(cluster.workers, ask), strict=True))
 
 
-def _in_storage(storage: SharedStorage, key: str, console: Console) -> Manifest | None:
+def _in_storage(storage: SharedStorage, signing: SigningKey, key: str, console: Console) -> Manifest | None:
     try:
-        return store.find(storage, key)
+        return store.find(storage, signing, key)
     except IntegrityError as error:
         console.print(
-            f"Damaged, and replaced now: {error.given}: {error.why}", style="yellow", soft_wrap=True
+            f"Not valid, and replaced now: {error.given}: {error.why}", style="yellow", soft_wrap=True
         )
         storage.remove(store.folder(key))
         return None
 
 
-def _from_cache(head: Remote, storage: SharedStorage, key: str, console: Console) -> Manifest | None:
+def _from_cache(
+    head: Remote, storage: SharedStorage, signing: SigningKey, key: str, console: Console
+) -> Manifest | None:
     try:
         cached = cache.find(key)
     except IntegrityError as error:
@@ -220,7 +226,7 @@ def _from_cache(head: Remote, storage: SharedStorage, key: str, console: Console
         return None
     with _scratch(head, key) as folder:
         head.put(cached.archive, f"{folder}/{ARCHIVE}")
-        return store.push(head, storage, cached.manifest, f"{folder}/{ARCHIVE}")
+        return store.push(head, storage, signing, cached.manifest, f"{folder}/{ARCHIVE}")
 
 
 @contextmanager

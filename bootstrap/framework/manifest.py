@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import getpass
+import re
 import socket
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
+from bootstrap.engine.operations.packages import PACKAGE
 from bootstrap.errors import IntegrityError
 from bootstrap.model import Model, first_fault
+
+PackageName = Annotated[str, Field(pattern=f"^{PACKAGE.pattern}$")]
+DISTRIBUTION = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 ARCHIVE = "caffe.tar.gz"
 MANIFEST = "manifest.json"
@@ -37,10 +42,18 @@ class Manifest(Model):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     size: int = Field(ge=1)
     unpacked: int = Field(ge=1)
-    packages: list[str]
+    packages: list[PackageName]
     """Packages that a node needs: owners of the native libraries, and those of Python."""
     inputs: dict[str, Any]
+    """Inputs of the key; `distribution` is always one of them."""
     built: Built
+
+    @field_validator("inputs")
+    @classmethod
+    def _distribution(cls, inputs: dict[str, Any]) -> dict[str, Any]:
+        if not DISTRIBUTION.fullmatch(str(inputs.get("distribution", ""))):
+            raise ValueError("distribution: it is not a valid ID-VERSION, such as debian-12")
+        return inputs
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""

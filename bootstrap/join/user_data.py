@@ -50,6 +50,8 @@ class Boot:
     ssh_user: str
     authorized_key: str
     """The operator's public key; empty if the cloud installs it."""
+    signing_key: str
+    """Public key, PEM, of the signature that the framework's script must have."""
     role_id: str
     """Unique id of the machine's IAM role (AROA…); `aws:userid` is `ROLE_ID:INSTANCE_ID`."""
     autoscaling_group: str = ""
@@ -68,6 +70,7 @@ class Boot:
             "bucket_url": f"{self.endpoint}/{self.bucket}" if self.endpoint else aws_url,
             "script_key": self.script_key,
             "sha256": self.sha256,
+            "signing_key": self.signing_key,
             "role_id": self.role_id,
             "autoscaling_group": self.autoscaling_group,
             "autoscaling_url": self.autoscaling_url or f"https://autoscaling.{self.region}.amazonaws.com",

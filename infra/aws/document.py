@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pulumi
@@ -46,13 +47,15 @@ def document(
     shared_storage: pulumi.Input[str],
     spark_secret: pulumi.Input[str],
     private_key: pulumi.Input[str] | None,
+    signing: Mapping[str, pulumi.Input[str]] | None = None,
     instance: pulumi.Input[str] = "",
     ssh_target: pulumi.Input[str] = "",
 ) -> Outputs:
-    """The document, with outputs at its leaves where they are given: only two of them are secret.
+    """The document, with outputs at its leaves where they are given: only secrets are secret.
 
-    `private_key` is the stack's own; None where the operator's key pair is used. `instance` and `ssh_target`
-    are the head's.
+    `private_key` is the stack's own; None where the operator's key pair is used. `signing` is a
+    `bootstrap.signing.SigningKey`, None in the document that machines' scripts are rendered from. `instance`
+    and `ssh_target` are the head's.
     """
     key = (
         {"private_key_file": config.private_key_file} if private_key is None else {"private_key": private_key}
@@ -84,6 +87,7 @@ def document(
             "jump": True,
         },
         "spark_secret": spark_secret,
+        "signing": signing,
         "worker": {
             "cores": config.vcpus,
             "memory_mb": spark_memory_mb(config.memory_mib),

@@ -98,8 +98,11 @@ class Identity(pulumi.ComponentResource):
 
 
 def head_policy(bucket_arn: str) -> dict[str, Any]:
-    """Return the head's policy: it fills shared storage, publishes frameworks and submits jobs."""
-    folders = ("frameworks", "data", "jobs", "tmp", "user", paths.FRAMEWORK_SCRIPTS)
+    """Return the head's policy: it fills shared storage and submits jobs.
+
+    It cannot write below `cluster/`, which tells machines what to run as root: only the operator does.
+    """
+    folders = ("frameworks", "data", "jobs", "tmp", "user")
     return _document(
         _list(bucket_arn),
         _objects("Folders", bucket_arn, READ, *folders, "cluster"),

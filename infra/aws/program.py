@@ -18,7 +18,7 @@ from infra.aws.security import SecurityGroups, SecurityGroupsArgs
 from infra.aws.settings.config import AwsConfig
 from infra.aws.storage import SharedStorage, SharedStorageArgs
 from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
-from infra.keys import Secret, SshKey
+from infra.keys import Secret, SigningKeyPair, SshKey
 
 
 def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
@@ -62,7 +62,8 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     found = images.resolve(config, stack, provider)
     operator = None if config.key_pair else SshKey("operator-key")
     spark_secret = Secret("spark-secret")
-    scripts = BootScripts(config, stack, storage, spark_secret, operator)
+    signing = SigningKeyPair("signing-key")
+    scripts = BootScripts(config, stack, storage, spark_secret, operator, signing=signing)
 
     head = HeadNode(
         "head",
@@ -116,6 +117,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             shared_storage=pulumi.Output.concat("s3a://", storage.bucket),
             spark_secret=spark_secret.value,
             private_key=operator.private_key if operator else None,
+            signing=signing.document,
             instance=head.instance_id,
             ssh_target=head.public_ip if config.admin_cidrs else head.instance_id,
         ),

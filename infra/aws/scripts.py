@@ -16,7 +16,7 @@ from infra.aws.identity import Machine
 from infra.aws.settings.config import AwsConfig
 from infra.aws.storage import SharedStorage
 from infra.aws.upload import Upload
-from infra.keys import Secret, SshKey
+from infra.keys import Secret, SigningKeyPair, SshKey
 
 ROLES: Final[tuple[boot.Kind, ...]] = ("head", "worker")
 
@@ -32,9 +32,12 @@ class BootScripts:
         storage: SharedStorage,
         spark_secret: Secret,
         operator: SshKey | None,
+        *,
+        signing: SigningKeyPair,
     ) -> None:
         self._config, self._stack, self._storage = config, stack, storage
         self._authorized = operator.public_key.apply(str) if operator else pulumi.Output.from_input("")
+        self._signing = signing.public_key
         known = pulumi.Output.all(bucket=storage.bucket, secret=spark_secret.value.apply(str))
         self._sums: dict[boot.Kind, pulumi.Output[str]] = {}
         self.objects: dict[boot.Kind, pulumi.Resource] = {}
@@ -61,6 +64,7 @@ class BootScripts:
             sha256=self._sums[role],
             role_id=machine.role_id,
             authorized_key=self._authorized,
+            signing_key=self._signing,
         ).apply(partial(user_data_of, self._config, self._stack, role))
 
 
@@ -89,6 +93,7 @@ def user_data_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping
             sha256=values["sha256"],
             ssh_user=config.ssh_user,
             authorized_key=values["authorized_key"],
+            signing_key=values["signing_key"],
             role_id=values["role_id"],
             autoscaling_group=group if role == "worker" else "",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pulumi
@@ -71,6 +71,7 @@ def document(
     key: Text | None,
     private_key: Text | None,
     gateway_password: Text,
+    signing: Mapping[str, Text] | None = None,
 ) -> Outputs:
     """The document, with outputs at its leaves where they are given: only secrets are secret.
 
@@ -109,6 +110,7 @@ def document(
         },
         "ssh": {"user": config.ssh_user, **ssh_key, "port": SSH_PORT, "jump": True},
         "spark_secret": spark_secret,
+        "signing": signing,
         "worker": {"cores": container_cores(size), "memory_mb": container_memory_mb(size), "gpus": 0},
     }
 

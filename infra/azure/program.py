@@ -27,7 +27,7 @@ from infra.azure.storage import stack as storage_stack
 from infra.azure.storage.account import account_key
 from infra.azure.storage.modes import ClusterStorage
 from infra.azure.storage.reference import FoundStorage
-from infra.keys import Secret, SshKey
+from infra.keys import Secret, SigningKeyPair, SshKey
 from infra.settings import stack_file
 
 
@@ -162,6 +162,7 @@ def _cluster(config: AzureConfig, context: StackContext, theirs: str | None, bil
             key=None if config.by_identity else storage.key,
             private_key=operator.private_key if operator else None,
             gateway_password=password,
+            signing=SigningKeyPair("signing-key").document,
         ),
         "region": config.region,
         "resource_group": context.group,

@@ -10,7 +10,7 @@ import pulumi
 
 from bootstrap.cluster import VERSION
 from infra import tags
-from infra.keys import Secret, SshKey
+from infra.keys import Secret, SigningKeyPair, SshKey
 from infra.local import image, nodes
 from infra.local.network import EmbeddedNetwork, Leftovers
 from infra.local.preflight import machine
@@ -79,6 +79,7 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
     )
     operator = SshKey("operator-key")
     spark_secret = Secret("spark-secret")
+    signing = SigningKeyPair("signing-key")
     blob_key = Secret("blob-key").value.apply(account_key) if config.blobs else None
     names = [tags.HEAD, *tags.worker_names(config.workers)]
     machines = [
@@ -97,7 +98,9 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
         for number, name in enumerate(names)
     ]
     return {
-        "cluster": _cluster(config, stack, machines, operator, spark_secret, blob_key=blob_key),
+        "cluster": _cluster(
+            config, stack, machines, operator, spark_secret, signing=signing, blob_key=blob_key
+        ),
         "nodes": {name: str(config.address(number)) for number, name in enumerate(names)},
         "engine": pulumi.Output.concat(engine, ": ", machines[0].flags),
         "kept": image.kept(engine, image_tag),
@@ -113,9 +116,10 @@ def _cluster(
     operator: SshKey,
     spark_secret: Secret,
     *,
+    signing: SigningKeyPair,
     blob_key: pulumi.Output[str] | None,
 ) -> Outputs:
-    """`bootstrap.cluster.ClusterDocument`, with outputs at its leaves: only three of them are secret."""
+    """`bootstrap.cluster.ClusterDocument`, with outputs at its leaves: only secrets are secret."""
     return {
         "version": VERSION,
         "stack": stack,
@@ -126,6 +130,7 @@ def _cluster(
         "members": {"kind": "fixed", "workers": [_node(worker) for worker in machines[1:]]},
         "ssh": {"user": nodes.USER, "private_key": operator.private_key, "port": nodes.PORT},
         "spark_secret": spark_secret.value,
+        "signing": signing.document,
         "worker": {"cores": config.vcpu, "memory_mb": worker_memory_mb(config), "gpus": 0},
     }
 

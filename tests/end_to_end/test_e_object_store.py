@@ -176,6 +176,7 @@ def booting(cluster: Cluster, store: ObjectStore, scaling_url: str, *, sha256: s
             sha256=sha256 or own,
             ssh_user="ops",
             authorized_key="",
+            signing_key=cluster.signing_key.public_key,
             role_id=ROLE_ID,
             autoscaling_group=GROUP,
             endpoint=store.endpoint,

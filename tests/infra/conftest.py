@@ -94,6 +94,10 @@ class LocalMocks(ProviderMocks):
                 "private_key": f"private {args.name}",
                 "public_key": f"ssh-ed25519 {args.name}",
             },
+            f"{PREFIX}SigningKeyPair": {
+                "private_key": f"private {args.name}",
+                "public_key": f"public {args.name}",
+            },
             f"{PREFIX}Secret": {"value": f"value of {args.name}"},
             f"{PREFIX}Node": {"flags": "no special flags needed here"},
         }.get(args.typ, {})

@@ -28,6 +28,7 @@ RECORDED: dict[str, dict[str, Any]] = json.loads(
 )
 FIXED = [
     "infra.keys.SecretProvider",
+    "infra.keys.SigningKeyPairProvider",
     "infra.keys.SshKeyProvider",
     "infra.azure.secrets.GatewayPasswordProvider",
     "infra.azure.contents.StorageContentsProvider",

@@ -62,7 +62,8 @@ if [ "$(cat {marker} 2>/dev/null)" != "$want" ]; then
     exit {BAD_SUM}
   fi
   mkdir {new}
-  tar -xf "$out" -C {new} --no-same-owner
+  # No set-user-id bit, no owner and no write permission of the archive survives.
+  (umask 022; tar -xf "$out" -C {new} --no-same-owner --no-same-permissions)
   echo "$want" >{quote(f"{self.dest}.new/{MARKER}")}
   {replace_folder(self.dest + ".new", self.dest)}
 fi"""

@@ -60,7 +60,7 @@ top=$(tar -tf "$tarball" | sed 's#^\\./##; /^$/d; s#/.*##' | sort -u)
 strip=0
 if [ "$(printf '%s\\n' "$top" | wc -l)" -eq 1 ]; then strip=1; fi
 mkdir {new}
-tar -xf "$tarball" -C {new} --strip-components="$strip" --no-same-owner"""
+(umask 022; tar -xf "$tarball" -C {new} --strip-components="$strip" --no-same-owner --no-same-permissions)"""
         )
         run = f"""\
 {comment(f"apt-get source {self.package}={self.version} ({self.suite}) into {self.dest}")}

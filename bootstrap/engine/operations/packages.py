@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from bootstrap import paths
 from bootstrap.engine.operations.base import Operation
 from bootstrap.engine.operations.shell import Scripts, comment, quote
+from bootstrap.errors import ConfigError
 
 TRIES = 3
 """Attempts of `apt-get update` and of the installation: a mirror may be in the middle of a sync."""
@@ -13,17 +16,33 @@ LOCK_TIMEOUT = 300
 LISTS_DAYS = 1
 
 
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(=[A-Za-z0-9.+:~-]+)?")
+"""A package of the distribution, with architecture and version where they are given. A name begins with a
+letter or digit, so none is an option of apt: https://www.debian.org/doc/debian-policy/ch-controlfields.html"""
+
+
 class Packages(Operation):
     """Distribution packages, without recommended ones."""
 
     install: list[str]
 
     def scripts(self, text: str | None = None) -> Scripts:
-        """Install without recommended packages; the index is fetched when it is old or lacks a name."""
+        """Install without recommended packages; the index is fetched when it is old or lacks a name.
+
+        Raises:
+            ConfigError: an entry is not a package's name, such as an option of apt.
+        """
         # One item may hold several names: a variable that is a list is written {{ names | join(' ') }}.
         wanted = [name for item in self.install for name in item.split()]
         names = " ".join(quote(item.split("=")[0]) for item in wanted)
         exact = " ".join(quote(item) for item in wanted)
+        for item in wanted:
+            if not PACKAGE.fullmatch(item):
+                raise ConfigError(
+                    f"package {item!r}",
+                    "it is not a valid name of a package, alone or as NAME=VERSION",
+                    "Fix the role, or the recipe, that lists it.",
+                )
         if not wanted:
             return Scripts("true", comment("packages: none") + "\ntrue")
         guard = [

@@ -7,6 +7,7 @@ Settings are in /etc/caffe-spark/boot.json (see bootstrap.join.user_data.Boot). 
 instance role, read from the instance metadata service (IMDSv2) for each request and never stored.
 """
 
+import base64
 import datetime
 import hashlib
 import hmac
@@ -127,6 +128,29 @@ def fetch(key: str, sha256: str, patience: int = PATIENCE) -> bytes:
     return data
 
 
+def signed(document: bytes, name: str) -> bytes:
+    """Return the payload of a document that the stack's key has signed; see bootstrap.signing."""
+    text = json.loads(document.decode())
+    payload: bytes = text["payload"].encode()
+    with tempfile.TemporaryDirectory() as folder:
+        files = {
+            "key": setting("signing_key").encode(),
+            "signature": base64.b64decode(text["signature"]),
+            "message": b"caffe-spark joining\n" + payload,
+        }
+        for file, data in files.items():
+            with open(os.path.join(folder, file), "wb") as out:
+                out.write(data)
+        command = ["openssl", "dgst", "-sha256", "-verify", "key", "-signature", "signature", "message"]
+        done = subprocess.run(  # noqa: PLW1510 - its status is read
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    if done.returncode:
+        said = " ".join(done.stdout.decode(errors="replace").split())
+        raise RuntimeError("{}: the stack's key has not signed it ({}): it is not obeyed".format(name, said))
+    return payload
+
+
 def run(script: bytes, title: str) -> None:
     """Run an idempotent script with retries; raise its last lines if all attempts fail."""
     os.makedirs(os.path.dirname(LOCK), mode=0o700, exist_ok=True)
@@ -212,7 +236,7 @@ def join() -> int:
         current = call("s3", stored(CURRENT))
         framework = ""
         if current is not None and setting("role") == "worker":
-            wanted = json.loads(current)
+            wanted = json.loads(signed(current, CURRENT).decode())
             run(fetch(wanted["script_key"], wanted["sha256"]), "framework " + wanted["key"])
             framework = wanted["key"]
     except (RuntimeError, OSError, ValueError, KeyError) as error:

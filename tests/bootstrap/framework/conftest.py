@@ -12,6 +12,9 @@ import yaml
 from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import Manifest, built_now
 from bootstrap.framework.recipe import Recipe, load_recipe
+from tests.cloud.aws_account import aws_account, read_once
+
+__all__ = ["aws_account", "read_once"]
 
 RECIPE: dict[str, Any] = {
     "name": "small",
@@ -101,7 +104,7 @@ def manifest() -> Manifest:
         size=7,
         unpacked=21,
         packages=["libopenblas0", "python3-numpy"],
-        inputs={"recipe": "small", "opencv": True},
+        inputs={"recipe": "small", "opencv": True, "distribution": FACTS.distribution},
         built=built_now("head", 4, {"Compile": 100.0, "Configure": 5.0}),
     )
 

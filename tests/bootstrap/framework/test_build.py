@@ -56,7 +56,12 @@ class Builder:
             self.recipe,
             facts,
             KEY,
-            {"recipe": "small", "opencv": True, "steps": ["long"]},
+            {
+                "recipe": "small",
+                "opencv": True,
+                "distribution": FACTS.distribution,
+                "steps": ["long"],
+            },
             console=self.console,
             reconnect=lambda: self.node,
             stack="other",
@@ -72,7 +77,7 @@ def builder(tmp_path: Path, rewrite: Callable[..., Recipe], monkeypatch: pytest.
 def test_a_build_gives_its_manifest_and_its_archive(builder: Builder) -> None:
     manifest, archive = builder(GOOD)
     assert (manifest.key, manifest.sha256, manifest.packages) == (KEY, SHA256, ["libx"])
-    assert manifest.inputs == {"recipe": "small", "opencv": True}
+    assert manifest.inputs == {"recipe": "small", "opencv": True, "distribution": FACTS.distribution}
     assert manifest.built.phases == {"Compile": 90.0}
     assert Path(archive).read_bytes() == b"archive"
 

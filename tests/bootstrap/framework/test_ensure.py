@@ -10,20 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from rich.console import Console
 
 from bootstrap.cluster import S3, Cluster
-from bootstrap.errors import ConfigError, StepFailed
+from bootstrap.errors import ConfigError, StackError, StepFailed
 from bootstrap.framework import Framework, cache, ensure, ensure_framework, store
 from bootstrap.framework.key import inputs_of, key_of
 from bootstrap.framework.manifest import Manifest, built_now
 from bootstrap.framework.recipe import Recipe
 from bootstrap.ssh import reconnect
+from bootstrap.storage.bucket import Bucket
 from bootstrap.storage.hadoop import SharedStorage
 from tests.at_once import at_once
 from tests.bootstrap.framework.conftest import FACTS
 from tests.bootstrap.local_node import HDFS, LocalNode
+from tests.cloud.aws_account import REGION
+from tests.signing import SIGNING_KEY
 
 ARCHIVE = b"archive"
 
@@ -77,6 +81,12 @@ class World:
         return self.node.folder / "state" / "dfs" / "frameworks" / "caffe" / key
 
     @property
+    def bucket(self) -> Bucket:
+        """The bucket as the operator reaches it."""
+        assert isinstance(self.cluster.storage, S3)
+        return Bucket.of(self.cluster.storage)
+
+    @property
     def said(self) -> str:
         """Output of the console."""
         self.console.file.flush()
@@ -89,10 +99,14 @@ def world(
     rewrite: Callable[..., Recipe],
     cluster: Cluster,
     monkeypatch: pytest.MonkeyPatch,
+    aws_account: None,
 ) -> World:
+    boto3.client("s3", region_name=REGION).create_bucket(
+        Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION}
+    )
     (tmp_path / "node").mkdir()
     # No NameNode to ask.
-    away = cluster.model_copy(update={"storage": S3(uri="s3a://bucket", region="eu-west-1")})
+    away = cluster.model_copy(update={"storage": S3(uri="s3a://bucket", region=REGION)})
     world = World(tmp_path / "node", rewrite(), away)
     for module in (ensure.ssh, reconnect):
         monkeypatch.setattr(module, "connect", world.connect)
@@ -110,7 +124,8 @@ def test_the_first_time_it_is_compiled_pushed_cached_and_spread(world: World) ->
     assert (framework.origin, world.builds) == ("compiled", 1)
     assert framework.uri == f"s3a://bucket/frameworks/caffe/{framework.key}/caffe.tar.gz"
     assert (world.stored / "caffe.tar.gz").read_bytes() == ARCHIVE
-    assert Manifest.from_bytes((world.stored / "manifest.json").read_bytes(), "x") == framework.manifest
+    signed = (world.stored / "manifest.json").read_bytes()
+    assert Manifest.from_bytes(SIGNING_KEY.unseal("framework", signed, "", ""), "x") == framework.manifest
     assert cache.find(framework.key) is not None
     assert world.applied == [
         {
@@ -198,10 +213,10 @@ def test_workers_of_another_distribution_are_named_before_anything_is_compiled(w
 
 
 def current(world: World) -> dict[str, str]:
-    published = world.node.folder / "state" / "dfs" / "cluster" / "framework"
-    found: dict[str, str] = json.loads((published / "current.json").read_text())
-    script = world.node.folder / "state" / "dfs" / found["script_key"]
-    assert hashlib.sha256(script.read_bytes()).hexdigest() == found["sha256"]
+    document = world.bucket.read("cluster/framework/current.json") or b""
+    found: dict[str, str] = json.loads(SIGNING_KEY.unseal("joining", document, "", ""))
+    script = world.bucket.read(found["script_key"]) or b""
+    assert hashlib.sha256(script).hexdigest() == found["sha256"]
     return found
 
 
@@ -269,7 +284,7 @@ def test_an_artefact_that_somebody_else_has_put_meanwhile_is_the_one_that_is_spr
     def meanwhile(*arguments: Any) -> Iterator[str]:
         with scratch(*arguments) as folder:
             (world.node.folder / "theirs").write_bytes(b"theirs")
-            store.push(world.node, storage, theirs, str(world.node.folder / "theirs"))
+            store.push(world.node, storage, SIGNING_KEY, theirs, str(world.node.folder / "theirs"))
             yield folder
 
     scratch = ensure._scratch
@@ -279,17 +294,48 @@ def test_an_artefact_that_somebody_else_has_put_meanwhile_is_the_one_that_is_spr
 
 
 def test_of_two_scripts_published_at_once_each_is_whole_and_one_is_current(world: World) -> None:
-    manifest = world.ensure().manifest
-    world.node.fake("hdfs", SLOW)
-    storage = SharedStorage(world.node, "s3a://bucket")
+    bucket = world.bucket
     for number in range(3):
         at_once(
-            lambda number=number: store.publish(world.node, storage, manifest, f"ann {number}"),
-            lambda number=number: store.publish(world.node, storage, manifest, f"bob {number}"),
+            lambda number=number: store.publish(bucket, SIGNING_KEY, "key", f"ann {number}"),
+            lambda number=number: store.publish(bucket, SIGNING_KEY, "key", f"bob {number}"),
         )
         current(world)  # its script has the sum that it names
-    for script in (world.node.folder / "state" / "dfs" / "cluster" / "framework").glob("*.sh"):
-        assert script.stem == f"caffe-{hashlib.sha256(script.read_bytes()).hexdigest()[:16]}"
+
+
+def evil_pair(world: World) -> None:
+    """An archive and a manifest that agree with each other, as a job could write them."""
+    archive = b"evil"
+    document = json.loads((world.stored / "manifest.json").read_text())
+    manifest = json.loads(document["payload"])
+    manifest |= {"sha256": hashlib.sha256(archive).hexdigest(), "packages": ["evil"]}
+    (world.stored / "caffe.tar.gz").write_bytes(archive)
+    (world.stored / "manifest.json").write_text(json.dumps({**document, "payload": json.dumps(manifest)}))
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_an_archive_and_manifest_that_somebody_else_wrote_are_replaced_and_never_installed(
+    cached: bool, world: World, own_cache: Path
+) -> None:
+    good = world.ensure()
+    if not cached:
+        own_cache.rename(own_cache.with_name("lost"))
+    evil_pair(world)
+    again = world.ensure()
+    assert (again.sha256, again.origin) == (good.sha256, "cache" if cached else "compiled")
+    assert "the stack's key has not signed it" in world.said
+    assert {given["framework_sha256"] for given in world.applied} == {good.sha256}
+    assert (world.stored / "caffe.tar.gz").read_bytes() == ARCHIVE
+    kept = cache.find(good.key)
+    assert kept is not None
+    assert kept.manifest.sha256 == good.sha256
+
+
+def test_a_stack_without_a_key_is_refused_before_anything_is_done(world: World) -> None:
+    world.cluster = world.cluster.model_copy(update={"signing": None})
+    with pytest.raises(StackError, match="no key to sign"):
+        world.ensure()
+    assert (world.builds, world.applied) == (0, [])
 
 
 def test_what_is_too_large_for_the_way_stays_in_shared_storage(

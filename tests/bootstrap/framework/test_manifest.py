@@ -21,7 +21,12 @@ def test_it_says_who_built_it_when_and_in_how_long(manifest: Manifest) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"version": 2}, {"sha256": "x"}, {"more": 1}, {"built": None}, {"size": 0}]
+    "change",
+    [
+        *({"version": 2}, {"sha256": "x"}, {"more": 1}, {"built": None}, {"size": 0}),
+        *({"packages": ["-oDPkg::Pre-Invoke=id"]}, {"packages": ["a b"]}, {"packages": ["./x.deb"]}),
+        *({"inputs": {}}, {"inputs": {"distribution": "x; touch /owned"}}),
+    ],
 )
 def test_another_document_is_refused_and_named(manifest: Manifest, change: dict[str, object]) -> None:
     document = {**json.loads(manifest.to_bytes()), **change}

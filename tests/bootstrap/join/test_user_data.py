@@ -16,6 +16,7 @@ from bootstrap.engine.render import render
 from bootstrap.engine.role import load_role
 from bootstrap.join import user_data as boot
 from bootstrap.join.user_data import Boot
+from tests.signing import SIGNING_KEY
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def settings(**changes: Any) -> Boot:
         "sha256": "0" * 64,
         "ssh_user": "ubuntu",
         "authorized_key": "ssh-ed25519 AAAA",
+        "signing_key": SIGNING_KEY.public_key,
         "role_id": "AROA1",
         "autoscaling_group": "workers",
     }

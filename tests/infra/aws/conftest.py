@@ -121,6 +121,10 @@ class AwsMocks(ProviderMocks):
     def _embedded(self, args: MockResourceArgs) -> dict[str, Any]:
         return {
             "SshKey": {"private_key": f"private {args.name}", "public_key": f"ssh-ed25519 {args.name}"},
+            "SigningKeyPair": {
+                "private_key": f"private {args.name}",
+                "public_key": f"public {args.name}",
+            },
             "Secret": {"value": f"value of {args.name}"},
         }.get(args.typ.rpartition(":")[2], {})
 

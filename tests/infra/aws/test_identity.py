@@ -36,10 +36,17 @@ def may(role: str, action: str, resource: str) -> bool:
 HEAD_WRITES = ("frameworks/caffe/k/caffe.tar", "data/mnist/train", "jobs/j/model", "tmp/x", "user/spark/x")
 
 
-@pytest.mark.parametrize("key", [*HEAD_WRITES, "cluster/framework/current.json"])
+@pytest.mark.parametrize("key", HEAD_WRITES)
 @pytest.mark.parametrize("action", ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"])
-def test_the_head_fills_shared_storage_and_publishes_frameworks(action: str, key: str) -> None:
+def test_the_head_fills_shared_storage(action: str, key: str) -> None:
     assert may("head", f"s3:{action}", f"{BUCKET}/{key}")
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("action", ["PutObject", "DeleteObject"])
+@pytest.mark.parametrize("file", ["current.json", "caffe-0123456789abcdef.sh"])
+def test_no_machine_decides_what_joining_machines_run(role: str, action: str, file: str) -> None:
+    assert not may(role, f"s3:{action}", f"{BUCKET}/cluster/framework/{file}")
 
 
 @pytest.mark.parametrize("key", ["jobs/j/model", "tmp/x"])

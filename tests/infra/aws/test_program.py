@@ -23,7 +23,7 @@ from bootstrap.join import user_data as boot
 from infra.aws.settings import regions
 from tests.infra.aws.conftest import REGION, ROOT, AwsProgram, Recording, Registration
 
-SECRETS = ("value of spark-secret", "private operator-key")
+SECRETS = ("value of spark-secret", "private operator-key", "private signing-key")
 PROJECT_TAGS = {"Project": "caffe-spark", "Stack": "test", "ManagedBy": "pulumi"}
 INSTANCE = "aws:ec2/instance:Instance"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"

@@ -107,6 +107,10 @@ def _embedded(args: MockResourceArgs) -> dict[str, Any]:
     kind = args.inputs.get("kind", "ed25519")
     return {
         "SshKey": {"private_key": f"private {args.name}", "public_key": f"ssh-{kind} {args.name}"},
+        "SigningKeyPair": {
+            "private_key": f"private {args.name}",
+            "public_key": f"public {args.name}",
+        },
         "Secret": {"value": f"value of {args.name}"},
         "GatewayPassword": {"value": f"password of {args.name}"},
     }.get(args.typ.rpartition(":")[2], {})

@@ -11,6 +11,8 @@ import pytest
 
 from bootstrap.join.on_node import boot
 from bootstrap.join.user_data import Boot
+from bootstrap.signing import SigningKey
+from tests.signing import SIGNING_KEY
 
 KEYS = {"AccessKeyId": "AK", "SecretAccessKey": "SK", "Token": "session/token"}
 
@@ -51,6 +53,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
         sha256=hashlib.sha256(script).hexdigest(),
         ssh_user="ubuntu",
         authorized_key="",
+        signing_key=SIGNING_KEY.public_key,
         role_id="AROA",
         autoscaling_group="workers",
         endpoint="http://s3",
@@ -71,14 +74,14 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     return cloud
 
 
-def has_framework(cloud: Cloud, script: bytes = b"true\n") -> None:
+def has_framework(cloud: Cloud, script: bytes = b"true\n", signed_by: SigningKey = SIGNING_KEY) -> None:
     cloud.objects["framework.sh"] = script
     current = {
         "key": "abc",
         "script_key": "framework.sh",
         "sha256": hashlib.sha256(script).hexdigest(),
     }
-    cloud.objects[boot.CURRENT] = json.dumps(current).encode()
+    cloud.objects[boot.CURRENT] = signed_by.seal("joining", json.dumps(current).encode())
 
 
 def test_a_machine_that_comes_up_says_who_it_is_and_goes_into_service(cloud: Cloud) -> None:
@@ -95,6 +98,29 @@ def test_a_framework_that_was_compiled_before_is_taken_too(cloud: Cloud) -> None
     has_framework(cloud)
     assert boot.join() == 0
     assert cloud.report()["framework"] == "abc"
+
+
+@pytest.mark.parametrize("forged", ["another key", "another purpose", "changed", "unsigned"])
+def test_a_framework_that_the_stacks_key_has_not_signed_is_not_run(
+    forged: str, cloud: Cloud, tmp_path: Path
+) -> None:
+    evil = f"touch {tmp_path}/owned\n".encode()
+    has_framework(cloud, evil, SigningKey.generate() if forged == "another key" else SIGNING_KEY)
+    document = json.loads(cloud.objects[boot.CURRENT])
+    if forged == "another purpose":
+        cloud.objects[boot.CURRENT] = SIGNING_KEY.seal("framework", document["payload"].encode())
+    elif forged == "changed":
+        document["payload"] = document["payload"].replace("abc", "abd")
+        cloud.objects[boot.CURRENT] = json.dumps(document).encode()
+    elif forged == "unsigned":
+        cloud.objects[boot.CURRENT] = document["payload"].encode()
+
+    assert boot.join() == 1
+
+    assert not (tmp_path / "owned").exists()
+    assert cloud.report()["state"] == "failed"
+    if forged != "unsigned":
+        assert "the stack's key has not signed it" in cloud.report()["said"]
 
 
 def test_a_script_with_another_sum_is_not_run_and_the_machine_does_not_go_into_service(

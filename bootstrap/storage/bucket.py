@@ -1,0 +1,68 @@
+"""S3 bucket of a cluster, accessed from the operator's machine: small files that no node may write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from bootstrap.clouds import aws
+from bootstrap.cluster import S3
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The bucket of a stack's shared storage, with the operator's credentials or the stack's keys."""
+
+    name: str
+    client: S3Client
+
+    @classmethod
+    def of(cls, storage: S3) -> Bucket:
+        """Return the bucket; sends no request.
+
+        Raises:
+            ConfigError: the AWS configuration names a missing profile, or half a key pair.
+        """
+        # Buckets of other servers are addressed by path; their names need not resolve.
+        path_style = Config(s3={"addressing_style": "path"}) if storage.endpoint else Config()
+        session = aws.session()
+        if storage.secret_key is not None:
+            session = boto3.session.Session(storage.access_key, storage.secret_key.get_secret_value())
+        client = session.client(
+            "s3",
+            region_name=storage.region,
+            endpoint_url=storage.endpoint,
+            config=aws.RETRY.merge(path_style),
+        )
+        return cls(storage.uri.removeprefix("s3a://"), client)
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes; None if it does not exist.
+
+        Raises:
+            ConfigError: credentials are missing or lack a permission.
+            ServiceDown: S3 cannot be reached, or refuses the request.
+        """
+        with self._translate_errors("reading", path):
+            try:
+                return self.client.get_object(Bucket=self.name, Key=path)["Body"].read()
+            except self.client.exceptions.NoSuchKey:
+                return None
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file atomically, replacing an existing one. Raises as `read`."""
+        with self._translate_errors("writing", path):
+            self.client.put_object(Bucket=self.name, Key=path, Body=data)
+
+    @contextmanager
+    def _translate_errors(self, doing: str, path: str) -> Iterator[None]:
+        with aws.translate_errors(f"{doing} s3://{self.name}/{path}"):
+            yield
