@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -18,6 +19,14 @@ INTERRUPTED: Final = 130
 WIDTH: Final = 250
 """Columns of a table with ids and URIs."""
 
+_COMMAND: Final = re.compile(
+    r"`("
+    r"(?:fab (?:bootstrap|build-headnode|submit-mnist|doctor|workers|script-actions|status|logs|attach|kill)"
+    r"|pulumi (?:up|preview|refresh|destroy|cancel))"
+    r"\b(?!-)(?:(?!--stack)[^`])*)`"
+)
+"""Commands for one stack, in backticks, that name none."""
+
 Body = TypeVar("Body", bound=Callable[..., Any])
 console = Console(highlight=False)
 
@@ -30,11 +39,19 @@ def expected_errors_in_one_line(body: Body) -> Body:
         try:
             return body(*arguments, **options)
         except CaffeSparkError as error:
-            raise Exit(str(error), code=1) from error
+            raise Exit(for_stack(str(error), options.get("stack")), code=1) from error
         except KeyboardInterrupt as error:
             raise Exit("Interrupted. Rerun the command to continue.", code=INTERRUPTED) from error
 
     return run  # type: ignore[return-value]
+
+
+def for_stack(text: str, stack: str | None) -> str:
+    """Return the text with `--stack` in each command that lacks it; None: the selected stack, so as it is.
+
+    Errors are raised where nobody knows which stack the user has named.
+    """
+    return _COMMAND.sub(rf"`\1 --stack {stack}`", text) if stack else text
 
 
 def print_whole(table: Table) -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from bootstrap import paths
 from bootstrap.cluster import OPTIONAL_ROLES, Blob, Cluster, Hdfs, Node, Standalone, Yarn
+from bootstrap.console import for_stack
 from bootstrap.engine.command import Check
 from bootstrap.engine.execute import Connect
 from bootstrap.engine.operations.shell import bounded, quote
@@ -273,7 +274,9 @@ def _print(findings: Sequence[Finding], cluster: Cluster, console: Console) -> N
         if not finding.ok:
             failures.setdefault((finding.name, finding.detail, finding.fix), []).append(finding.node)
     for (name, detail, fix), where in failures.items():
-        line = Text.assemble((f"{', '.join(where)}: {name}: ", "bold red"), f"{detail.rstrip('.')}. {fix}")
+        # A stack that is not the selected one: the commands name it.
+        next_ = for_stack(fix, cluster.stack)
+        line = Text.assemble((f"{', '.join(where)}: {name}: ", "bold red"), f"{detail.rstrip('.')}. {next_}")
         console.print(line, soft_wrap=True, highlight=False)
     if not failures:
         console.print(

@@ -22,6 +22,8 @@ from bootstrap.model import first_fault
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+INT32_MAX = 2**31 - 1
+"""Largest int32, which prototxts hold."""
 LEAST_MEMORY_MB = 1024
 """Half of it is the JVM heap, and Spark does not start with less than 450 MiB."""
 
@@ -62,7 +64,7 @@ class JobSpec(BaseModel):
     data: Literal["mnist"] | None = None
     """Data set to prepare in shared storage first; None: the prototxt's sources exist already."""
 
-    executors: int = Field(ge=1)
+    executors: int = Field(ge=1, le=INT32_MAX)
     cores: int = Field(ge=1, default=1)
     """Cores of each executor."""
     threads: int = Field(ge=1, default=1)
@@ -76,9 +78,9 @@ class JobSpec(BaseModel):
     """Write the means over the TEST source."""
     features: tuple[Blob, ...] = ()
     label: str = ""
-    batch: int | None = Field(ge=1, default=None)
+    batch: int | None = Field(ge=1, le=INT32_MAX, default=None)
     """Training batch of each executor; None: the net's."""
-    max_iter: int | None = Field(ge=1, default=None)
+    max_iter: int | None = Field(ge=1, le=INT32_MAX, default=None)
     """Iterations; None: the solver's."""
     weights: str = ""
     """URI of a .caffemodel to start from."""
@@ -164,12 +166,16 @@ class JobSpec(BaseModel):
         Raises:
             ConfigError: a value is not valid.
         """
-        given = {"executors": executors, "max_iter": iterations}
-        changed = {name: value for name, value in given.items() if value is not None}
+        flags = {"executors": ("--executors", executors), "max_iter": ("--iterations", iterations)}
+        changed = {name: value for name, (_, value) in flags.items() if value is not None}
         try:
             return type(self).model_validate({**self.model_dump(), **changed})
         except ValidationError as error:
-            raise ConfigError("the command line", _first(error), "Give another value.") from error
+            given, why = "the command line", _first(error)
+            if flag := flags.get(first_fault(error)[0]):
+                given = f"{flag[0]} {flag[1]}"
+                why = f"it is not a valid number: a whole one from 1 to {INT32_MAX:,}"
+            raise ConfigError(given, why, "Give another value.") from error
 
 
 def _first(error: ValidationError) -> str:

@@ -78,6 +78,18 @@ def _translated(root: Path, stack: str, env: Mapping[str, str], stderr: str) -> 
         existing = f"there are: {', '.join(names)}" if names else "there is none yet"
         up = f"Run `pulumi up --stack {stack}`."
         return StackError(given, f"there is no stack of that name ({existing})", up)
+    if "unable to read PULUMI_CONFIG_PASSPHRASE_FILE" in stderr:
+        return StackError(
+            given,
+            f"the file of its passphrase cannot be read: {_last_line(stderr).rpartition('_FILE: ')[2]}",
+            "Set PULUMI_CONFIG_PASSPHRASE_FILE to the file with the passphrase that it was created with.",
+        )
+    if "currently locked" in stderr:
+        return StackError(
+            given,
+            "another pulumi command works on it, or was killed before it could end",
+            f"Wait for its end; if none runs, run `pulumi cancel --stack {stack}`, then rerun it.",
+        )
     if "passphrase" in stderr:
         return StackError(
             given,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 
 from rich.table import Table
@@ -14,6 +15,8 @@ from jobs.trainer import contract
 
 SHOWN = 15
 """Ended jobs to list; running jobs are all listed."""
+REASON = 80
+"""Characters of a failure's reason."""
 
 
 def status(backends: Backends) -> Table:
@@ -66,7 +69,7 @@ def _progress(record: JobRecord) -> str:
     step = record.history.last(contract.Progress)
     failed = record.history.last(contract.Failed)
     if failed and not record.active:
-        return f"{phase}: {' '.join(failed.message.split())[:80]}"
+        return f"{phase}: {textwrap.shorten(failed.message, REASON, placeholder='…')}"
     if phase == "train" and step:
         return f"train, iteration {step.iteration} of {step.max_iter}"
     return phase if record.active or record.state != "done" else ""

@@ -83,7 +83,15 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
         finally:
             if mirror:
                 mirror.close()
-            spark.stop()
+            _stop(spark)
+
+
+def _stop(spark: Any) -> None:  # noqa: ANN401 - pyspark is not on the operator's machine
+    """Stop Spark; a JVM that has been killed cannot, and its log would end in that traceback."""
+    try:
+        spark.stop()
+    except Exception as error:
+        print("Spark did not stop: {}".format(error), flush=True)
 
 
 def _mirror() -> "Optional[Mirror]":

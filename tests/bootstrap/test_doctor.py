@@ -97,7 +97,7 @@ def test_a_dead_node_is_a_finding_and_the_others_are_asked(
     assert by_place["w1", "clock"].ok
     assert by_place["w1", "disk"].detail.endswith("GB free")
     text = said(console)
-    assert "w2: SSH: SSH does not answer. Run `pulumi up`." in text
+    assert "w2: SSH: SSH does not answer. Run `pulumi up --stack dev`." in text
     assert "head, w1: thing: it is broken. Mend it." in text
     assert all(box.trips == 1 for box in sandboxes.nodes.values() if box.node.name != "w2")
 

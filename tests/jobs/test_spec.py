@@ -134,9 +134,18 @@ def test_the_command_line_goes_over_the_file(write: Write) -> None:
     assert spec.with_overrides() == spec
 
 
-@pytest.mark.parametrize("given", [{"executors": 0}, {"iterations": 0}])
-def test_an_impossible_value_on_the_command_line_is_refused(write: Write, given: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="the command line"):
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"executors": 0}, "--executors 0: it is not a valid number"),
+        ({"iterations": 0}, "--iterations 0: it is not a valid number"),
+        ({"iterations": 2**31}, "--iterations 2147483648: it is not a valid number"),
+    ],
+)
+def test_an_impossible_value_on_the_command_line_is_refused_by_its_flag(
+    write: Write, given: dict[str, int], named: str
+) -> None:
+    with pytest.raises(ConfigError, match=named):
         JobSpec.from_file(write()).with_overrides(**given)
 
 
