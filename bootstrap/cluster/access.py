@@ -1,19 +1,46 @@
-"""Nodes, SSH access to them, and the resources that workers offer to Spark."""
+"""Nodes, SSH access to them, and the resources that workers offer to Spark.
+
+Names, addresses and host keys come from reports that machines write, and go into paths, shell scripts and
+known_hosts: each has a strict pattern.
+"""
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, model_validator
+from ipaddress import IPv4Address
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from bootstrap.model import Model
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
+"""A host name by RFC 1123, section 2.1."""
+HostKey = Annotated[
+    str,
+    Field(
+        pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}$", max_length=1500
+    ),
+]
+"""OpenSSH public key line without comment, e.g. `ssh-ed25519 AAAA…`."""
+
+
+def _address(text: str) -> str:
+    return str(IPv4Address(text))
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""An IPv4 address, e.g. `10.40.0.10`."""
 
 
 class DeclaredNode(Model):
     """A node as the stack declares it; its host key may be unknown until the node reports it."""
 
-    name: str
+    name: HostName
     """Host name inside the cluster."""
-    address: str
-    ssh_target: str = ""
+    address: HostName
+    """An IPv4 address, or the host name of a cloud's SSH endpoint."""
+    ssh_target: HostName | Literal[""] = ""
     """SSH target if not the address: a public address, or an instance id for a proxy command."""
     instance: str = ""
     """The cloud's instance id; empty for nodes without one."""
@@ -22,8 +49,7 @@ class DeclaredNode(Model):
 class Node(DeclaredNode):
     """A node with a known host key, which SSH verifies."""
 
-    host_key: str = Field(min_length=1)
-    """OpenSSH public key line without comment, e.g. `ssh-ed25519 AAAA…`."""
+    host_key: HostKey
 
 
 class SshAccess(Model):

@@ -1,22 +1,23 @@
 """Members of an Auto Scaling group: the group's instances, and the report of each machine.
 
 A machine writes its name, address, host key and state below `cluster/nodes/` of the bucket (see
-`bootstrap.join.on_node.boot`). IAM lets it write only to the key with its own instance id, which
-can therefore be trusted.
+`bootstrap.join.on_node.boot`). IAM lets it write only to the key with its own instance id, so that a report
+is that instance's; its address must be the one that EC2 states, and its name no other member's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bootstrap import paths
 from bootstrap.clouds import aws
 from bootstrap.cluster import AutoScalingGroup, ClusterDocument
+from bootstrap.cluster.access import Address, HostKey, HostName
 from bootstrap.errors import StackError
 
 if TYPE_CHECKING:
@@ -40,18 +41,21 @@ class Report(BaseModel):
 
     version: Literal[1]
     instance: str
-    name: str
-    address: str
-    host_key: str
+    name: HostName
+    address: Address
+    host_key: HostKey
     state: State
     said: str
-    framework: str
+    framework: str = Field(pattern=r"^[0-9a-f]*$")
     at: datetime
 
 
 @dataclass(frozen=True)
 class Member:
-    """An instance of the group; `market` is `spot` or `on-demand`; `report` is None until it reports."""
+    """An instance of the group; `market` is `spot` or `on-demand`; `report` is None until it reports.
+
+    `refused` is the reason why its report is not used.
+    """
 
     instance: str
     type: str
@@ -59,12 +63,15 @@ class Member:
     market: str
     lifecycle: str
     report: Report | None
+    refused: str = ""
 
     @property
     def state(self) -> str:
-        """State in one word, e.g. `starting`, `ready`, `leaving`."""
+        """State in one word, e.g. `starting`, `ready`, `leaving`, `refused`."""
         if self.lifecycle not in ACTIVE:
             return "leaving"
+        if self.refused:
+            return "refused"
         return self.report.state if self.report else "starting"
 
 
@@ -96,6 +103,9 @@ class Fleet:
             f"{report.name} ({report.instance}) {report.state}: {report.said}"
             for report in machines
             if report.said
+        ]
+        failures += [
+            f"{member.instance} refused: {member.refused}" for member in self.members if member.refused
         ]
         return (*failures, *(f"{self.desired_capacity} wanted; {refusal}" for refusal in self.refusals))
 
@@ -136,7 +146,7 @@ def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
         reports = _reports(client, bucket, {cluster.head.instance, *ids})
     return Fleet(
         head=reports.get(cluster.head.instance),
-        members=_members(groups[0], instances, reports),
+        members=_members(groups[0], instances, reports, {cluster.head.name}),
         desired_capacity=groups[0]["DesiredCapacity"],
         refusals=tuple(
             f"{activity['StartTime']:%H:%M} UTC: {activity.get('StatusMessage') or activity['Description']}"
@@ -181,15 +191,33 @@ def _members(
     group: AutoScalingGroupTypeDef,
     instances: Mapping[str, InstanceTypeDef],
     reports: Mapping[str, Report],
+    taken: Set[str],
 ) -> tuple[Member, ...]:
-    return tuple(
-        Member(
-            instance=member["InstanceId"],
-            type=member.get("InstanceType", ""),
-            zone=member["AvailabilityZone"],
-            market=str(instances.get(member["InstanceId"], {}).get("InstanceLifecycle", "on-demand")),
-            lifecycle=member["LifecycleState"],
-            report=reports.get(member["InstanceId"]),
+    """Return the members; `taken` are names that no member may have."""
+    members, names = [], set(taken)
+    for member in sorted(group["Instances"], key=lambda member: member["InstanceId"]):
+        instance, report = member["InstanceId"], reports.get(member["InstanceId"])
+        known = instances.get(instance, {})
+        refused = _refused(report, known, names) if report else ""
+        if report and not refused:
+            names.add(report.name)
+        members.append(
+            Member(
+                instance=instance,
+                type=member.get("InstanceType", ""),
+                zone=member["AvailabilityZone"],
+                market=str(known.get("InstanceLifecycle", "on-demand")),
+                lifecycle=member["LifecycleState"],
+                report=None if refused else report,
+                refused=refused,
+            )
         )
-        for member in group["Instances"]
-    )
+    return tuple(members)
+
+
+def _refused(report: Report, known: InstanceTypeDef | dict[str, Any], names: Set[str]) -> str:
+    """Return the reason why a report is not used; empty for one that is."""
+    address = known.get("PrivateIpAddress", "")
+    if report.address != address:
+        return f"it reports the address {report.address}, and EC2 states {address or 'none'}"
+    return f"it reports the name {report.name}, which another machine has" if report.name in names else ""

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bootstrap import paths
 from bootstrap.clouds import azure
 from bootstrap.cluster import Cluster, ClusterDocument, HdInsight, Node
+from bootstrap.cluster.access import Address, HostKey, HostName
 from bootstrap.errors import ConfigError, StackError
 from bootstrap.script_actions.action import HOST_ROLES, HostRole
 from bootstrap.storage.blob import Blobs
@@ -52,9 +53,9 @@ class Report(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    name: str
-    address: str
-    host_key: str
+    name: HostName
+    address: Address
+    host_key: HostKey
 
 
 def service(cluster: ClusterDocument) -> HdInsight:
@@ -117,9 +118,11 @@ def reports(blobs: Blobs, listed: Sequence[Host]) -> dict[str, Report]:
     read = {}
     for name, body in zip(current, bodies, strict=True):
         try:
-            read[name] = Report.model_validate_json(body or b"")
+            report = Report.model_validate_json(body or b"")
         except ValidationError:
-            continue  # of another version: the node counts as not reported
+            continue  # of another version, or no node's: the node counts as not reported
+        if report.name.partition(".")[0] == name:
+            read[name] = report
     return read
 
 

@@ -92,7 +92,7 @@ class LocalMocks(ProviderMocks):
         made = {
             f"{PREFIX}SshKey": {
                 "private_key": f"private {args.name}",
-                "public_key": f"ssh-ed25519 {args.name}",
+                "public_key": f"ssh-ed25519 AAAAof{args.name.partition('-')[0]}",
             },
             f"{PREFIX}SigningKeyPair": {
                 "private_key": f"private {args.name}",

@@ -22,7 +22,7 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: LocalP
     cluster = resolve(ClusterDocument.from_outputs("test", outputs), Console())
     assert [node.name for node in cluster.nodes] == ["head", "w1", "w2"]
     assert [node.address for node in cluster.nodes] == ["10.89.77.10", "10.89.77.11", "10.89.77.12"]
-    assert cluster.node("w2").host_key == "ssh-ed25519 w2-host-key"
+    assert cluster.node("w2").host_key == "ssh-ed25519 AAAAofw2"
     assert cluster.ssh.private_key.get_secret_value() == "private operator-key"
     assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
     assert (cluster.worker.cores, cluster.worker.memory_mb) == (2, 1536)
@@ -58,6 +58,7 @@ def secret(recording: Recording) -> dict[str, list[str]]:
 def test_private_parts_of_keys_and_secrets_are_marked_secret(program: LocalProgram) -> None:
     assert secret(program.run()) == {
         "operator-key": ["private_key"],
+        "signing-key": ["private_key"],
         "head-host-key": ["private_key"],
         "w1-host-key": ["private_key"],
         "w2-host-key": ["private_key"],
@@ -69,7 +70,7 @@ def test_a_stack_is_an_image_a_network_keys_and_a_node_for_each_host(program: Lo
     kinds = sorted(one.type.rpartition(":")[2] for one in program.run(workers="1").resources)
     assert kinds == [
         *("BaseImage", "Leftovers", "Network", "Node", "Node"),
-        *("Secret", "SshKey", "SshKey", "SshKey"),
+        *("Secret", "SigningKeyPair", "SshKey", "SshKey", "SshKey"),
     ]
 
 

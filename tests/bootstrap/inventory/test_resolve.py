@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from pydantic import ValidationError
 from rich.console import Console
 
 from bootstrap.cluster import S3, AutoScalingGroup, Cluster, ClusterDocument
@@ -170,7 +171,10 @@ def test_reports_are_matched_to_instances_by_the_clouds_own_id(
     group: ClusterDocument, instances: list[str]
 ) -> None:
     first, second = instances
-    says(f"cluster/nodes/AROA1:{first}/node.json", report(first).model_dump(mode="json"))
+    says(
+        f"cluster/nodes/AROA1:{first}/node.json",
+        report(first, address=private(first)).model_dump(mode="json"),
+    )
     # A report under the key of another machine: its claimed instance id is ignored.
     says(f"cluster/nodes/AROA1:{second}/node.json", report(first, name="head").model_dump(mode="json"))
     says("cluster/nodes/AROA2:i-head/node.json", report("i-head", name="head").model_dump(mode="json"))
@@ -182,6 +186,48 @@ def test_reports_are_matched_to_instances_by_the_clouds_own_id(
     assert states == {first: "ready", second: "starting"}
     assert (found.desired_capacity, found.refusals) == (2, ())
     assert discover.completed(group, found).workers[0].name == f"ip-{first}"
+
+
+def private(instance: str) -> str:
+    """Private address of an instance."""
+    ec2 = boto3.client("ec2", region_name=REGION)
+    found = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+    return str(found["PrivateIpAddress"])
+
+
+def test_a_machine_that_reports_another_address_or_anothers_name_is_refused_with_the_reason(
+    group: ClusterDocument, instances: list[str]
+) -> None:
+    first, second = sorted(instances)
+    said = report(first, address=private(first), name="head")
+    says(f"cluster/nodes/AROA1:{first}/node.json", said.model_dump(mode="json"))
+    said = report(second, address=private(first))
+    says(f"cluster/nodes/AROA1:{second}/node.json", said.model_dump(mode="json"))
+    found = fleet.look(group, GROUP)
+    assert [member.state for member in found.members] == ["refused", "refused"]
+    assert found.ready == ()
+    news = "\n".join(found.news)
+    assert f"{first} refused: it reports the name head, which another machine has" in news
+    assert f"it reports the address {private(first)}, and EC2 states {private(second)}" in news
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        {"name": "w9$(touch /owned)"},
+        {"name": "../../x"},
+        {"name": "-oProxyCommand=id"},
+        {"name": "w9\nw1"},
+        {"address": "10.0.0.7; id"},
+        {"address": "-w"},
+        {"host_key": "ssh-ed25519 AAAA\n10.0.0.8 ssh-ed25519 BBBB"},
+        {"host_key": "command=id ssh-ed25519 AAAA"},
+        {"framework": "$(id)"},
+    ],
+)
+def test_a_report_that_a_shell_or_a_path_could_misread_is_none(evil: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        report("i-1", **evil)
 
 
 def test_a_report_of_another_version_counts_as_none(group: ClusterDocument, instances: list[str]) -> None:
