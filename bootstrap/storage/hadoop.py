@@ -14,42 +14,17 @@ from urllib.parse import urlsplit
 
 from bootstrap import paths
 from bootstrap.aside import token
-from bootstrap.errors import CommandFailed, ServiceDown
+from bootstrap.errors import CommandFailed
 from bootstrap.ssh.remote import Remote, Result
+from bootstrap.storage import namenode
 from bootstrap.storage.refusals import refusal
 
 TIMEOUT = 600.0
 """Seconds; enough for a gigabyte on a slow disk."""
-NAMENODE_HTTP = 9870
-STARTUP_S = 30
-"""Seconds after a NameNode's start during which we wait for its DataNodes to report."""
 _LOCK = "/run/lock/caffe-spark-storage"
 _UNCHANGED = 9
 """Exit status of a script that leaves storage unchanged."""
 _MISSING = "No such file or directory"
-
-_STATE = """
-import json, socket, sys, time, urllib.request
-host, port, http, young = sys.argv[1], *map(int, sys.argv[2:])
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-def bean(name):
-    query = "http://%s:%d/jmx?qry=Hadoop:service=NameNode,name=%s" % (host, http, name)
-    return json.load(opener.open(query, timeout=5))["beans"][0]
-try:
-    socket.create_connection((host, port), 3).close()
-except OSError as error:
-    print("down", error); sys.exit()
-try:
-    while True:
-        state = bean("FSNamesystemState")
-        usable = state["FSState"] == "Operational" and state["NumLiveDataNodes"] > 0
-        if usable or time.time() - bean("NameNodeInfo").get("NNStartedTimeInMillis", 0) / 1000 > young:
-            break
-        time.sleep(0.5)
-    print(state["FSState"], state["NumLiveDataNodes"], state["CapacityRemaining"])
-except Exception as error:
-    print("silent", error)
-"""
 
 _SPLIT = """
 import base64, hashlib, json, sys
@@ -234,50 +209,13 @@ done
             self._explain(path, result)
 
     def require_writable(self) -> None:
-        """Check that storage takes writes; takes well under a second, unless its NameNode just started.
+        """See `namenode.require_writable`; object stores have no such state, their refusals are translated.
 
         Raises:
             ServiceDown: the NameNode is down or in safe mode, or no DataNode is alive.
         """
-        parts = urlsplit(self._uri)
-        if parts.scheme != "hdfs":
-            return  # object stores have no such state; errors of a write are translated
-        host, port = parts.hostname or "head", parts.port or 8020
-        result = self._head.run(
-            f"{paths.ANY_PYTHON} - {shlex.quote(host)} {port} {NAMENODE_HTTP} {STARTUP_S} <<'STATE'\n"
-            f"{_STATE}\nSTATE\n",
-            timeout=STARTUP_S + 30,
-        )
-        state, _, rest = result.stdout.strip().partition(" ")
-        again = "then rerun this command"
-        if state == "down":
-            raise ServiceDown(
-                self._uri,
-                f"its NameNode does not answer ({rest})",
-                f"Run `fab bootstrap`, which starts it, {again}; `fab doctor` shows details.",
-            )
-        if state == "silent":
-            raise ServiceDown(
-                self._uri,
-                f"its NameNode does not report its state on port {NAMENODE_HTTP} ({rest})",
-                f"Run `fab doctor`, {again}.",
-            )
-        live, _, free = rest.partition(" ")
-        if live == "0":
-            raise ServiceDown(
-                self._uri,
-                "no DataNode is alive",
-                f"Run `fab bootstrap`, which starts them, {again}; `fab doctor` shows details.",
-            )
-        if state.lower() == "safemode":
-            raise ServiceDown(
-                self._uri,
-                "HDFS is in safe mode and takes no writes",
-                "Wait for its DataNodes to report, or run on the head: "
-                f"sudo -u {paths.HDFS_USER} {paths.HDFS} dfsadmin -safemode leave",
-            )
-        if int(free or 0) <= 0:
-            raise ServiceDown(self._uri, "its disks are full", "Free space on the workers.")
+        if urlsplit(self._uri).scheme == "hdfs":
+            namenode.require_writable(self._head, self._uri)
 
     def _missing(self, path: str, result: Result) -> bool:
         """Return True if the command reported this file as missing."""

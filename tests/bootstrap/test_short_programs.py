@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bootstrap import paths
-from bootstrap.storage import hadoop as storage
+from bootstrap.storage import hadoop, namenode
 from jobs.backends import head_records as records
 
-PROGRAMS = {"state": storage._STATE, "split": storage._SPLIT, "list": records._LIST}
+PROGRAMS = {"state": namenode._STATE, "split": hadoop._SPLIT, "list": records._LIST}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
