@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bootstrap import paths
 from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import CaffeSparkError, JobError, ServiceDown
+from bootstrap.storage.folders import MANIFEST
 from jobs import capacity
 from jobs.backends.base import LOST, Foreign, Log, OnLine
 from jobs.backends.livy_batch import Batch
@@ -78,7 +79,8 @@ class LivyBackend:
         """See `Backend.capacity`."""
         capacity.check(spec, self.document)
         # Data is converted on a head over SSH, which Livy cannot do.
-        if spec.data and not self._blobs.exists(f"{paths.DATA}/{spec.data}/train_lmdb/data.mdb"):
+        # The manifest is written last.
+        if spec.data and not self._blobs.exists(f"{paths.DATA}/{spec.data}/{MANIFEST}"):
             raise JobError(
                 f"data: {spec.data}",
                 f"it is not in {self._blobs.url(paths.DATA)} yet",

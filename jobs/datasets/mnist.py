@@ -148,7 +148,7 @@ def npm_package(folder: Path) -> None:
     packed.unlink()
 
 
-def _write(source: IO[bytes], path: Path) -> None:
+def _write(source: IO[bytes] | gzip.GzipFile, path: Path) -> None:
     """Copy a stream to a file in blocks; raise OSError if it has more than LARGEST bytes."""
     left = LARGEST
     with path.open("wb") as file:

@@ -24,7 +24,7 @@ class Memory:
     uri = URI
 
     def __init__(self) -> None:
-        self.files: dict[str, bytes] = {"/data/mnist/train_lmdb/data.mdb": b"x"}
+        self.files: dict[str, bytes] = {"/data/mnist/manifest.json": b"{}"}
         self.failing = 0
 
     def url(self, path: str) -> str:

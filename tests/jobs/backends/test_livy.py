@@ -93,6 +93,12 @@ def test_data_that_is_not_there_is_refused_before_anything_is_uploaded(world: Wo
     assert world.storage.files == {}
 
 
+def test_data_without_its_manifest_is_not_complete(world: World) -> None:
+    world.storage.files = {"/data/mnist/train_lmdb/data.mdb": b"x"}
+    with pytest.raises(JobError, match=r"data: mnist: it is not in .*without --livy"):
+        world.run()
+
+
 def test_a_job_larger_than_the_declared_cluster_never_leaves(world: World) -> None:
     world.spec = world.spec.with_overrides(executors=9)
     with pytest.raises(ConfigError, match="room for 5"):
