@@ -27,6 +27,8 @@ STATE = "/var/lib/caffe-spark"
 BUILDS = f"{STATE}/build"
 JOBS = f"{STATE}/jobs"
 STAMPS = f"{STATE}/stamps"
+RUN = "/run/caffe-spark"
+"""Locks and running steps; only root writes there, and it is empty after a reboot."""
 DEPOT = "/srv/depot"
 """Files that the head distributes to the other nodes over HTTP, each with its .sha256."""
 DEPOT_PORT = 8090

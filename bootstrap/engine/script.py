@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bootstrap import paths
 from bootstrap.engine.command import Command
 
 HELD = "@caffe-spark@ held"
@@ -11,7 +12,7 @@ NOT_REACHED = 76
 """Exit status when `run` succeeded and the guard still does not hold."""
 KILLED = 137
 TERMINATED = 143
-RUN = "/run/caffe-spark"
+RUN = paths.RUN
 """Folder on the node: the running step, its process id, and the lock that excludes a second one."""
 LOCK_WAIT = 900
 LOCK_BUSY = 75

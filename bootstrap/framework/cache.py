@@ -6,7 +6,6 @@ A new stack, or one rebuilt after `pulumi destroy`, takes artefacts from here in
 from __future__ import annotations
 
 import errno
-import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from pathlib import Path
 from bootstrap.errors import IntegrityError
 from bootstrap.framework.manifest import ARCHIVE, MANIFEST, Manifest
 from bootstrap.operator_cache import operator_cache
+from bootstrap.sums import sha256_of
 
 TRIES = 10
 """Attempts to put an artefact in place while other processes do the same, or remove a damaged one."""
@@ -108,7 +108,7 @@ def manifests() -> list[Manifest]:
 
 def _verify(archive: Path, manifest: Manifest, key: str) -> None:
     try:
-        got = hashlib.sha256(archive.read_bytes()).hexdigest()
+        got = sha256_of(archive)
     except OSError:  # somebody else may remove it at any moment
         got = "that of no file"
     if got != manifest.sha256 or manifest.key != key:

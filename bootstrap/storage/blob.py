@@ -6,7 +6,8 @@ import base64
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from pathlib import Path
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
@@ -41,6 +42,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 TRIES: Final = 20
 """Attempts to update a file that others update concurrently."""
 _CONTAINER_MISSING: Final = "ContainerNotFound"
+_PAST_THE_END: Final = "InvalidRange"
 _INVALID_KEY: Final = ("AuthenticationFailed", "InvalidAuthenticationInfo")
 _FIREWALL: Final = "AuthorizationFailure"
 _NO_PERMISSION: Final = (
@@ -129,24 +131,37 @@ class Blobs:
         """Return the full URI of a path in the container."""
         return f"{self.uri}/{path.lstrip('/')}"
 
-    def read(self, path: str) -> bytes | None:
-        """Return a file's bytes; None if it does not exist.
+    def read(self, path: str, start: int = 0) -> bytes | None:
+        """Return a file's bytes from `start` on, none if it is shorter; None if it does not exist.
 
         Raises:
             ConfigError, StackError: login, permission, key or container is missing or not valid.
             ServiceDown: storage cannot be reached.
         """
         with self._translate_errors(f"reading {self.url(path)}"):
-            return self._read(path)[0]
+            return self._read(path, start)[0]
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file atomically, replacing an existing one.
+    def copy(self, path: str, to: IO[bytes]) -> None:
+        """Write a file's bytes to a local one, in blocks.
+
+        Raises:
+            ConfigError, StackError, ServiceDown: as for `read`.
+        """
+        with self._translate_errors(f"reading {self.url(path)}"):
+            self.client.download_blob(path.lstrip("/")).readinto(to)
+
+    def write(self, path: str, data: bytes | Path) -> None:
+        """Write bytes, or a local file in blocks, atomically, replacing an existing file.
 
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
         with self._translate_errors(f"writing {self.url(path)}"):
-            self.client.upload_blob(path.lstrip("/"), data, overwrite=True)
+            if isinstance(data, bytes):
+                self.client.upload_blob(path.lstrip("/"), data, overwrite=True)
+                return
+            with data.open("rb") as file:
+                self.client.upload_blob(path.lstrip("/"), file, overwrite=True)
 
     def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a file's bytes (None if it is missing) by the result of `change`; None leaves it unchanged.
@@ -169,14 +184,18 @@ class Blobs:
                     if not left:
                         raise
 
-    def _read(self, path: str) -> tuple[bytes | None, dict[str, Any]]:
+    def _read(self, path: str, start: int = 0) -> tuple[bytes | None, dict[str, Any]]:
         """Return a file's bytes, and upload options that fail if another writer has changed it meanwhile."""
         try:
-            blob = self.client.download_blob(path.lstrip("/"))
+            blob = self.client.download_blob(path.lstrip("/"), offset=start or None)
         except ResourceNotFoundError as error:
             if azure.code_of(error) == _CONTAINER_MISSING:
                 raise
             return None, {"overwrite": False}
+        except HttpResponseError as error:
+            if azure.code_of(error) != _PAST_THE_END:
+                raise
+            return b"", {"overwrite": True}
         unchanged = {"etag": blob.properties.etag, "match_condition": MatchConditions.IfNotModified}
         return blob.readall(), {"overwrite": True, **unchanged}
 

@@ -13,55 +13,24 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from bootstrap import paths
-from bootstrap.aside import token
-from bootstrap.errors import CommandFailed, ServiceDown
-from bootstrap.ssh.remote import Remote, Result
+from bootstrap.errors import CommandFailed
+from bootstrap.ssh.remote import TIMED_OUT, OnLine, Remote, Result
+from bootstrap.storage import namenode
+from bootstrap.storage.programs import LONGEST, SPLIT
 from bootstrap.storage.refusals import refusal
 
 TIMEOUT = 600.0
-"""Seconds; enough for a gigabyte on a slow disk."""
-NAMENODE_HTTP = 9870
-STARTUP_S = 30
-"""Seconds after a NameNode's start during which we wait for its DataNodes to report."""
-_LOCK = "/run/lock/caffe-spark-storage"
-_UNCHANGED = 9
+"""Seconds for one command; enough for a gigabyte on a slow disk. The node itself ends it then."""
+GRACE = 30.0
+"""Seconds after which a node that has not ended it does not answer."""
+LOCK_WAIT = 900
+"""Seconds to wait for a command of another operator that writes."""
+WAITING = "waiting for another command that writes"
+_LOCK = f"{paths.RUN}/storage"
+UNCHANGED = 9
 """Exit status of a script that leaves storage unchanged."""
+_LOCK_BUSY = 75
 _MISSING = "No such file or directory"
-
-_STATE = """
-import json, socket, sys, time, urllib.request
-host, port, http, young = sys.argv[1], *map(int, sys.argv[2:])
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-def bean(name):
-    query = "http://%s:%d/jmx?qry=Hadoop:service=NameNode,name=%s" % (host, http, name)
-    return json.load(opener.open(query, timeout=5))["beans"][0]
-try:
-    socket.create_connection((host, port), 3).close()
-except OSError as error:
-    print("down", error); sys.exit()
-try:
-    while True:
-        state = bean("FSNamesystemState")
-        usable = state["FSState"] == "Operational" and state["NumLiveDataNodes"] > 0
-        if usable or time.time() - bean("NameNodeInfo").get("NNStartedTimeInMillis", 0) / 1000 > young:
-            break
-        time.sleep(0.5)
-    print(state["FSState"], state["NumLiveDataNodes"], state["CapacityRemaining"])
-except Exception as error:
-    print("silent", error)
-"""
-
-_SPLIT = """
-import base64, hashlib, json, sys
-data = open(sys.argv[1], "rb").read()
-text = data.decode("utf-8", "surrogateescape")
-try:
-    end = len(text[: json.JSONDecoder().raw_decode(text)[1]].encode("utf-8", "surrogateescape"))
-    end += data[end : end + 1] == b"\\n"
-except ValueError:
-    end = len(data)  # not JSON: the reader reports it
-print(base64.b64encode(data[:end]).decode(), hashlib.sha256(data[end:]).hexdigest())
-"""
 
 
 class SharedStorage:
@@ -80,9 +49,9 @@ class SharedStorage:
         Raises:
             ServiceDown: the storage does not answer.
         """
-        result = self._run(f"dfs -test -e {self._quoted(path)}")
+        result = self.run(f"{self.command(f'dfs -test -e {self.quoted(path)}')} </dev/null")
         if not result.ok and (result.exit_code != 1 or _errors(result)):
-            self._explain(path, result)
+            self.explain(path, result)
         return result.ok
 
     def read(self, path: str) -> bytes | None:
@@ -92,13 +61,18 @@ class SharedStorage:
             ServiceDown: the storage does not answer.
             CommandFailed: the file cannot be read.
         """
-        script = f'f=$(mktemp); trap "rm -f $f" EXIT; {self._command(f"dfs -cat {self._quoted(path)}")} >$f'
-        result = self._head.run(f"{script} || exit $?; base64 -w0 $f", check=False, timeout=TIMEOUT)
+        # One byte more than allowed: then it is known to be too long.
+        whole = f"head -c {LONGEST + 1} | base64 -w0"
+        result = self.run(self.piped(f"dfs -cat {self.quoted(path)}", whole))
+        data = base64.b64decode(result.stdout)
+        if len(data) > LONGEST:
+            why = f"it has more than {LONGEST >> 20} MiB, and a small document belongs there"
+            raise CommandFailed(self.url(path), why, "Remove it, then rerun the command.")
         if not result.ok:
             if _MISSING in result.stderr:
                 return None
-            self._explain(path, result)
-        return base64.b64decode(result.stdout)
+            self.explain(path, result)
+        return data
 
     def read_and_sum(self, document: str, file: str) -> tuple[bytes | None, str | None]:
         """Return the bytes of a small file and the sha256 of another, in one call; None for a missing file.
@@ -107,58 +81,22 @@ class SharedStorage:
             ServiceDown: the storage does not answer.
         """
         # One JVM prints both, concatenated; the first is JSON, so its end can be found.
-        both = self._command(f"dfs -cat {self._quoted(document)} {self._quoted(file)}")
-        result = self._head.run(
-            f"f=$(mktemp); trap 'rm -f $f' EXIT; {both} >$f; code=$?\n"
-            f"{paths.ANY_PYTHON} - $f <<'SPLIT' && exit $code\n{_SPLIT}\nSPLIT\n",
-            check=False,
-            timeout=TIMEOUT,
-        )
-        first, second = (self._missing(path, result) for path in (document, file))
+        both = f"dfs -cat {self.quoted(document)} {self.quoted(file)}"
+        result = self.run(self.piped(both, f"{paths.ANY_PYTHON} -c {shlex.quote(SPLIT)}"))
+        first, second = (self.missing(path, result) for path in (document, file))
         if not result.ok and not (first or second):
-            self._explain(document, result)
+            self.explain(document, result)
         text, _, digest = result.stdout.strip().partition(" ")
         return None if first else base64.b64decode(text), None if first or second else digest
 
-    def put(self, on_head: str, path: str, *, same: str = "") -> bool:
-        """Copy a file or folder of the head to storage atomically, replacing an existing one.
-
-        A folder must be readable by the storage's user. `same` names a small file in it: if storage has
-        the same bytes under that name already, the folder is left unchanged, since others may be reading it.
-
-        Returns:
-            True if it was written.
+    def put(self, on_head: str, path: str) -> None:
+        """Copy a file of the head to storage atomically, replacing an existing one.
 
         Raises:
             CommandFailed: the file does not exist on the head, or storage refused the write.
             ServiceDown: the storage does not answer.
         """
-        source, target = shlex.quote(on_head), self._quoted(path)
-        aside = self._quoted(f"{path.rstrip('/')}._UPLOADING_{token()}")
-        remove = "dfs -rm -r -f -skipTrash"
-        keep = ""
-        if same:
-            stored = self._command(f"dfs -cat {self._quoted(f'{path}/{same}')}")
-            keep = (
-                f"! {stored} 2>/dev/null | cmp -s - {shlex.quote(f'{on_head}/{same}')} || exit {_UNCHANGED}"
-            )
-        return self._put(
-            path,
-            f"""{self._required(on_head)}
-if [ -d {source} ]; then
-    {keep}
-    drop() {{ {self._command(f"{remove} {aside}")} >/dev/null 2>&1; }}
-    trap drop EXIT
-    {self._command(f"dfs -mkdir -p {aside}")}
-    {self._command(f"dfs -put {source}/* {aside}/", glob=True)}
-    {self._command(f"{remove} {target}")} >/dev/null
-    {self._command(f"dfs -mv {aside} {target}")}
-    trap - EXIT
-else
-    {self._file(on_head, path)}
-fi
-""",
-        )
+        self.write(path, f"{self._required(on_head)}\n{self.file(on_head, path)}")
 
     def put_new(self, files: Sequence[tuple[str, str]]) -> bool:
         """Copy files of the head to storage, in this order, unless the last of them exists.
@@ -170,29 +108,55 @@ fi
             CommandFailed, ServiceDown: as for `put`.
         """
         last = files[-1][1]
-        lines = [f"! {self._command(f'dfs -test -e {self._quoted(last)}')} || exit {_UNCHANGED}"]
+        lines = [f"! {self.command(f'dfs -test -e {self.quoted(last)}')} || exit {UNCHANGED}"]
         for on_head, path in files:
-            lines += [self._required(on_head), self._file(on_head, path)]
-        return self._put(last, "\n".join(lines))
+            lines += [self._required(on_head), self.file(on_head, path)]
+        return self.write(last, "\n".join(lines))
 
-    def _put(self, path: str, script: str) -> bool:
-        """Run a script that writes, or exits with `_UNCHANGED` if nothing has to be written."""
+    def write(
+        self, path: str, script: str, *, lock: str = "", timeout: float = 0.0, on_line: OnLine | None = None
+    ) -> bool:
+        """Run a script that writes to `path` under the head's lock of that name; return True if it wrote.
+
+        It exits with UNCHANGED if nothing has to be written. The lock ends with the process that holds it.
+        `timeout` is for what it does besides storage's own commands; a line WAITING is printed where the
+        lock is taken.
+
+        Raises:
+            CommandFailed: it failed, or another process keeps the lock.
+            ServiceDown: the storage does not answer.
+        """
         # Concurrent writers would remove each other's temporary files; all of them run on this head.
-        result = self._head.run(f"set -e\nexec 9>{_LOCK}; flock 9\n{script}", check=False, timeout=TIMEOUT)
-        if not result.ok and result.exit_code != _UNCHANGED:
-            self._explain(path, result)
+        held = f"""{{
+set -e
+mkdir -p -m 0700 {paths.RUN}
+exec 9>{_LOCK}{f"-{lock}" if lock else ""}.lock
+flock -n 9 || {{
+    echo '{WAITING}'
+    flock -w {LOCK_WAIT} 9 || {{
+        echo 'another command has been writing to it for {LOCK_WAIT} s' >&2; exit {_LOCK_BUSY}
+    }}
+}}
+{script}
+}}
+"""
+        # In braces: of a script that arrives in part, because this machine goes down, nothing is run.
+        limit = timeout + LOCK_WAIT + 2 * TIMEOUT
+        result = self._head.run(held, check=False, timeout=limit, on_line=on_line)
+        if not result.ok and result.exit_code != UNCHANGED:
+            self.explain(path, result)
         return result.ok
 
     def _required(self, on_head: str) -> str:
         source = shlex.quote(on_head)
         return f"[ -e {source} ] || {{ echo {source}': {_MISSING} on the head' >&2; exit 1; }}"
 
-    def _file(self, on_head: str, path: str) -> str:
+    def file(self, on_head: str, path: str) -> str:
         """Return shell that copies one file; root opens it, so its mode does not matter."""
-        # `-put` itself writes to a temporary name and renames.
-        parent = self._quoted(path.rstrip("/").rpartition("/")[0])
-        write = f"{self._command(f'dfs -put -f - {self._quoted(path)}')} <{shlex.quote(on_head)}"
-        return f"{self._command(f'dfs -mkdir -p {parent}')}\n{write}"
+        # `-put` itself writes under a temporary name and renames.
+        parent = self.quoted(path.rstrip("/").rpartition("/")[0])
+        write = f"{self.command(f'dfs -put -f - {self.quoted(path)}')} <{shlex.quote(on_head)}"
+        return f"{self.command(f'dfs -mkdir -p {parent}')}\n{write}"
 
     def fetch(self, path: str, on_head: str) -> None:
         """Copy a file or folder of storage to the head atomically, owned by root.
@@ -207,7 +171,7 @@ fi
 mkdir -p "$(dirname {target})"
 aside=$(mktemp -d "$(dirname {target})/.fetch-XXXXXX"); trap 'rm -rf "$aside"' EXIT
 chown {self._user} "$aside"
-{self._command(f'dfs -get {self._quoted(path)} "$aside/got"')}
+{self.command(f'dfs -get {self.quoted(path)} "$aside/got"')}
 chown -R root:root "$aside/got"
 # Another process may create the target at any moment: move it aside until ours is in place.
 tries=0
@@ -217,10 +181,10 @@ until mv -T "$aside/got" {target} 2>/dev/null; do
 done
 """,
             check=False,
-            timeout=TIMEOUT,
+            timeout=TIMEOUT + GRACE,
         )
         if not result.ok:
-            self._explain(path, result)
+            self.explain(path, result)
 
     def remove(self, path: str) -> None:
         """Remove a file or folder if it exists.
@@ -229,74 +193,47 @@ done
             CommandFailed: storage refused the removal.
             ServiceDown: the storage does not answer.
         """
-        result = self._run(f"dfs -rm -r -f -skipTrash {self._quoted(path)}")
+        result = self.run(f"{self.command(f'dfs -rm -r -f -skipTrash {self.quoted(path)}')} </dev/null")
         if not result.ok:
-            self._explain(path, result)
+            self.explain(path, result)
 
     def require_writable(self) -> None:
-        """Check that storage takes writes; takes well under a second, unless its NameNode just started.
+        """See `namenode.require_writable`; object stores have no such state, their refusals are translated.
 
         Raises:
             ServiceDown: the NameNode is down or in safe mode, or no DataNode is alive.
         """
-        parts = urlsplit(self._uri)
-        if parts.scheme != "hdfs":
-            return  # object stores have no such state; errors of a write are translated
-        host, port = parts.hostname or "head", parts.port or 8020
-        result = self._head.run(
-            f"{paths.ANY_PYTHON} - {shlex.quote(host)} {port} {NAMENODE_HTTP} {STARTUP_S} <<'STATE'\n"
-            f"{_STATE}\nSTATE\n",
-            timeout=STARTUP_S + 30,
-        )
-        state, _, rest = result.stdout.strip().partition(" ")
-        again = "then rerun this command"
-        if state == "down":
-            raise ServiceDown(
-                self._uri,
-                f"its NameNode does not answer ({rest})",
-                f"Run `fab bootstrap`, which starts it, {again}; `fab doctor` shows details.",
-            )
-        if state == "silent":
-            raise ServiceDown(
-                self._uri,
-                f"its NameNode does not report its state on port {NAMENODE_HTTP} ({rest})",
-                f"Run `fab doctor`, {again}.",
-            )
-        live, _, free = rest.partition(" ")
-        if live == "0":
-            raise ServiceDown(
-                self._uri,
-                "no DataNode is alive",
-                f"Run `fab bootstrap`, which starts them, {again}; `fab doctor` shows details.",
-            )
-        if state.lower() == "safemode":
-            raise ServiceDown(
-                self._uri,
-                "HDFS is in safe mode and takes no writes",
-                "Wait for its DataNodes to report, or run on the head: "
-                f"sudo -u {paths.HDFS_USER} {paths.HDFS} dfsadmin -safemode leave",
-            )
-        if int(free or 0) <= 0:
-            raise ServiceDown(self._uri, "its disks are full", "Free space on the workers.")
+        if urlsplit(self._uri).scheme == "hdfs":
+            namenode.require_writable(self._head, self._uri)
 
-    def _missing(self, path: str, result: Result) -> bool:
+    def missing(self, path: str, result: Result) -> bool:
         """Return True if the command reported this file as missing."""
         return any(_MISSING in line and self.url(path) in line for line in _errors(result))
 
-    def _quoted(self, path: str) -> str:
+    def quoted(self, path: str) -> str:
+        """Return the full URL of a path as a shell word."""
         return shlex.quote(self.url(path))
 
-    def _command(self, words: str, *, glob: bool = False) -> str:
+    def command(self, words: str, *, glob: bool = False) -> str:
         """Return `hdfs WORDS` as the storage's user; with `glob` that user's shell expands the words."""
         env, hdfs = paths.LOAD_PROFILE, f"{paths.HDFS} {words}"
+        user = f"timeout -k 10 {TIMEOUT:g} runuser -u {self._user} --"
         if glob:
-            return f"({env}; runuser -u {self._user} -- sh -c {shlex.quote(hdfs)})"
-        return f"({env}; exec runuser -u {self._user} -- {hdfs})"
+            return f"({env}; {user} sh -c {shlex.quote(hdfs)})"
+        return f"({env}; exec {user} {hdfs})"
 
-    def _run(self, words: str) -> Result:
-        return self._head.run(f"{self._command(words)} </dev/null", check=False, timeout=TIMEOUT)
+    def piped(self, words: str, reader: str) -> str:
+        """Return shell that pipes `hdfs WORDS` to a reader, and ends with the status of the first to fail."""
+        return f"""code=$(mktemp); trap 'rm -f "$code"' EXIT
+{{ {self.command(words)} </dev/null; echo $? >"$code"; }} | {reader} || exit
+exit "$(cat "$code")"
+"""
 
-    def _explain(self, path: str, result: Result) -> NoReturn:
+    def run(self, script: str) -> Result:
+        """Run a script of one command of storage on the head."""
+        return self._head.run(script, check=False, timeout=TIMEOUT + GRACE)
+
+    def explain(self, path: str, result: Result) -> NoReturn:
         """Raise the translated error: storage down, a refusal, a full disk, or the command's own message."""
         self.require_writable()
         translated = refusal(self._uri, result.stderr)
@@ -304,6 +241,8 @@ done
             raise translated
         why = (_errors(result) or [f"status {result.exit_code}"])[-1]
         fix = "Run `fab doctor`."
+        if result.exit_code == TIMED_OUT:
+            why = f"storage did not end it in {TIMEOUT:.0f} s"
         if "No space left on device" in result.stderr:
             why, fix = "No space left on device", f"Free space on {self._head.node.name}."
         raise CommandFailed(self.url(path), why, fix, exit_code=result.exit_code, output=result.tail)

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from bootstrap.cluster import ClusterDocument
+from bootstrap.diagnosis import LONGEST
 from bootstrap.ssh import unit
 from jobs.job import JobRecord, SubmittedJob
 from jobs.spec import JobSpec
 from jobs.trainer.contract import Failed
 
 OnLine = Callable[[str], None]
+BYTES_OF_LOG = 4 * LONGEST
+"""As many as LONGEST characters take at most."""
 LOST = unit.LOST
 """Exit status of `Backend.follow` for a job without one: its driver was killed, or its node failed."""
 
 
 class Log(NamedTuple):
-    """A job's log, and the place of the full log for error messages."""
+    """The end of a job's log, in which a failure is explained, and the place of the full log."""
 
     text: str
     where: str
+
+
+def end_of(path: Path) -> str:
+    """Return the end of a log, as much as is diagnosed; empty without a file."""
+    if not path.exists():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - BYTES_OF_LOG))
+        return file.read().decode(errors="replace")
 
 
 class Foreign(NamedTuple):
@@ -84,8 +96,8 @@ class Backend(Protocol):
         """Copy the log of an ended job to a file."""
         ...
 
-    def bring_features(self, job: SubmittedJob, to: Path) -> Sequence[str]:
-        """Copy the features of an ended job to a file of JSON lines; return the lines."""
+    def bring_features(self, job: SubmittedJob, to: Path) -> None:
+        """Copy the features of an ended job to a file of JSON lines."""
         ...
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from bootstrap.ssh.unit import Unit
 from bootstrap.storage.hadoop import SharedStorage
 from jobs import capacity
 from jobs.backends import head_records, nodes, processes
-from jobs.backends.base import Foreign, Log, OnLine
+from jobs.backends.base import Foreign, Log, OnLine, end_of
 from jobs.backends.head_records import UNIT
 from jobs.backends.node_logs import LogPlace, read
 from jobs.job import JobPlace, JobRecord, SubmittedJob
@@ -130,16 +129,15 @@ class HeadBackend(ABC):
         """See `Backend.bring_log`."""
         with suppress(CommandFailed):
             self.head.get(f"{job.place.folder}/log", to)
-        return Log(to.read_text(errors="replace") if to.exists() else "", str(to))
+        return Log(end_of(to), str(to))
 
-    def bring_features(self, job: SubmittedJob, to: Path) -> Sequence[str]:
+    def bring_features(self, job: SubmittedJob, to: Path) -> None:
         """See `Backend.bring_features`."""
         output = f"{job.place.folder}/features"
         self._storage().fetch(job.place.output.removeprefix(self.cluster.shared_storage), output)
         quoted = shlex.quote(output)
         self.head.run(f"cat {quoted}/part-* >{quoted}.jsonl; rm -rf {quoted}")
         self.head.get(f"{output}.jsonl", to)
-        return to.read_text().splitlines()
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
         """See `Backend.clean_up`."""

@@ -10,8 +10,9 @@ from typing import Any
 from bootstrap import paths
 from bootstrap.errors import JobError
 from bootstrap.ssh.remote import Remote
-from jobs.job import RECORD_FILE, JobRecord, SubmittedJob, is_job_id
+from jobs.job import JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
+from jobs.submission.names import RECORD_FILE
 from jobs.trainer import contract
 from jobs.trainer.contract import EVENTS_FILE
 
@@ -29,28 +30,45 @@ _KEPT = (
 _LAST = (contract.Progress, contract.Display)
 
 _LIST = r"""
-import json, os, subprocess, sys
+import json, os, re, subprocess, sys
 root, record, events, unit, kept, last, *names = sys.argv[1:]
 kept, last = (tuple(json.loads(starts)) for starts in (kept, last))
+LONGEST, MOST = 1 << 20, 10000
+def text_of(path):
+    return open(path, encoding="utf-8", errors="replace", newline="\n")
 def read(path):
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        with text_of(path) as file:
+            return file.read(LONGEST)
     except OSError:
         return ""
+def listed(path):
+    lines, final = [], ""
+    try:
+        with text_of(path) as file:
+            for line in iter(lambda: file.readline(LONGEST), ""):
+                if line.startswith(kept) and len(lines) < MOST:
+                    lines.append(line.rstrip("\n"))
+                elif line.startswith(last):
+                    final = line.rstrip("\n")
+    except OSError:
+        pass
+    return lines, final
 found = []
 for name in names or os.listdir(root):
     folder = os.path.join(root, name)
     record_text = read(os.path.join(folder, record))
     if record_text:
         status = read(os.path.join(folder, "status")).strip()
-        lines = read(os.path.join(folder, events)).splitlines()
+        # Anything else was not written by the unit, and tells nothing.
+        status = status if re.match("[0-9]{1,3}$", status) else ""
+        lines, final = listed(os.path.join(folder, events))
         active = not status and subprocess.call(["systemctl", "is-active", "--quiet", unit + name]) == 0
         found.append({
             "job": name, "record": record_text, "status": status, "active": active,
             "began": os.stat(os.path.join(folder, record)).st_mtime,
-            "events": [line for line in lines if line.startswith(kept)],
-            "last": ([line for line in lines if line.startswith(last)] or [""])[-1],
+            "events": lines,
+            "last": final,
         })
 print(json.dumps(found))
 """

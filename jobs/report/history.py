@@ -13,19 +13,36 @@ AnEvent = TypeVar("AnEvent", bound=Event)
 
 
 class History:
-    """Events of a job; grows while the job is followed."""
+    """Events of a job; grows while the job is followed.
+
+    Of consecutive reports of progress only the last is kept: there are two a second, for days.
+    """
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
-        self.events = list(events)
+        self.events = list[Event]()
+        for event in events:
+            self.add(event)
 
     @classmethod
     def load(cls, lines: Iterable[str]) -> History:
         """Read lines of an events file; other lines are skipped."""
-        return cls(event for event in map(contract.load, lines) if event is not None)
+        made = cls()
+        for line in lines:
+            made.add_line(line)
+        return made
 
     def add(self, event: Event) -> None:
         """Append an event."""
+        last = self.events[-1] if self.events else None
+        if isinstance(event, contract.Progress) and isinstance(last, contract.Progress):
+            self.events.pop()
         self.events.append(event)
+
+    def add_line(self, line: str) -> None:
+        """Append the event of a line; other lines are skipped."""
+        event = contract.load(line)
+        if event is not None:
+            self.add(event)
 
     def all(self, kind: type[AnEvent]) -> list[AnEvent]:
         """Return the events of a kind."""

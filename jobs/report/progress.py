@@ -10,6 +10,7 @@ from bootstrap.errors import JobError
 from jobs.report.history import History
 from jobs.trainer import contract
 from jobs.trainer.contract import Event, failures
+from jobs.trainer.events.journal import upload_text
 
 _KEPT_LOG = 30
 
@@ -112,11 +113,16 @@ def displayed(event: Event) -> str:
         return f"iteration {event.iteration:>6} validation  {values}"
     if isinstance(event, contract.Snapshot):
         return f"iteration {event.iteration:>6} snapshot  {event.state}"
+    if isinstance(event, contract.UploadFailed):
+        return f"iteration {event.iteration:>6} warning   {upload_text(event)}"
+    note = _note(event)
+    return f"note: {note}" if note else ""
+
+
+def _note(event: Event) -> str:
     if isinstance(event, contract.Waiting):
-        return f"note: accepted by YARN, waiting: {event.why or 'YARN gives no reason'}"
-    if isinstance(event, contract.Note):
-        return f"note: {event.message}"
-    return ""
+        return f"accepted by YARN, waiting: {event.why or 'YARN gives no reason'}"
+    return event.message if isinstance(event, contract.Note) else ""
 
 
 def _left(event: contract.Progress) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,17 +105,24 @@ def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], 
     )
 
 
+def rows_of(path: Path) -> Iterator[str]:
+    """Yield the lines of a file of JSON lines; only a line feed ends one."""
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        for line in file:
+            yield line.rstrip("\n")
+
+
 def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
     """Return the mean of each column and the number of samples of a features file.
 
     Raises:
-        JobError: a sample appears twice, or a row has other columns or lengths than the first.
+        JobError: a line is not a row, a sample appears twice, or a row has other columns or lengths than the
+            first.
     """
     totals: dict[str, list[float]] = {}
     seen: set[str] = set()
-    for line in lines:
-        row = json.loads(line)
-        sample = row.pop(SAMPLE_ID)
+    for number, line in enumerate(lines, start=1):
+        sample, row = _row(line, number)
         if sample in seen:
             raise JobError(
                 "the features file", f"sample {sample} is in it twice", "Report this: it is a bug."
@@ -132,6 +139,17 @@ def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
         for name, values in row.items():
             totals[name] = [total + value for total, value in zip(totals[name], values, strict=True)]
     return {name: [total / len(seen) for total in some] for name, some in totals.items()}, len(seen)
+
+
+def _row(line: str, number: int) -> tuple[str, dict[str, list[float]]]:
+    """Return the sample and the columns of a line."""
+    try:
+        row = json.loads(line)
+        sample = str(row.pop(SAMPLE_ID))
+        return sample, {name: [float(value) for value in values] for name, values in row.items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        why = f"line {number} is not a row of it ({error})"
+        raise JobError("the features file", why, "Report this: it is a bug.") from error
 
 
 def _scalar(values: list[float] | None) -> float | None:

@@ -16,7 +16,7 @@ from jobs.backends.base import LOST, Backend, OnLine
 from jobs.backends.registry import Backends
 from jobs.job import SubmittedJob
 from jobs.report.progress import View
-from jobs.report.summary import Summary, summarise
+from jobs.report.summary import Summary, rows_of, summarise
 from jobs.signals import Terminated, stopping_signals
 from jobs.spec import JobSpec
 from jobs.trainer.contract import DONE, KILLED, Failed
@@ -112,8 +112,11 @@ def _conclude(
         backend.clean_up(job, code)
         raise _failure(backend, job, view, code=code, text=log.text, where=log.where)
     began = time.monotonic()
-    lines = backend.bring_features(job, folder / "features.jsonl") if job.spec.features else []
-    summary = summarise(job.id, job.spec, job.framework, lines, view.history)
+    features = folder / "features.jsonl"
+    if job.spec.features:
+        backend.bring_features(job, features)
+    rows = rows_of(features) if job.spec.features else ()
+    summary = summarise(job.id, job.spec, job.framework, rows, view.history)
     summary.seconds["bring back"] = round(time.monotonic() - began, 3)
     summary.write(folder)
     # Executors exit a moment after their driver.

@@ -49,7 +49,7 @@ case $verb in
     if [ -e "$(here "$p")" ]; then cat "$(here "$p")"
     else echo "cat: \`$p': No such file or directory" >&2; bad=1; fi; done; exit $bad;;
 -mkdir) mkdir -p "$(here "$1")";;
--rm) for p; do rm -rf "$(here "$p")"; done;;
+-rm) for p; do rm -rf $(here "$p"); done;;
 -mv) mv "$(here "$1")" "$(here "$2")";;
 -get) missing "$(here "$1")"; cp -r "$(here "$1")" "$2";;
 -put) if [ "$1" = - ]; then cat >"$(here "$2")"; else
@@ -84,7 +84,7 @@ class LocalNode:
         """See `Remote.run`."""
         self.scripts.append(script)
         script = script.replace(paths.HDFS, str(self.bin / "hdfs")).replace(paths.PROFILE, "/nonexistent")
-        script = script.replace("/run/lock/", f"{self.folder}/state/lock-")
+        script = script.replace(paths.RUN, f"{self.folder}/state/run")
         env = {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", "FAKE_STATE": f"{self.folder}/state"}
         done = subprocess.run(
             ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, env=env, check=False

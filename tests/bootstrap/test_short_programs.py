@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 
 from bootstrap import paths
-from bootstrap.storage import hadoop as storage
+from bootstrap.storage import namenode, programs
 from jobs.backends import head_records as records
 
-PROGRAMS = {"state": storage._STATE, "split": storage._SPLIT, "list": records._LIST}
+PROGRAMS = {
+    "state": namenode._STATE,
+    "split": programs.SPLIT,
+    "check": programs.CHECK,
+    "describe": programs.DESCRIBE,
+    "list": records._LIST,
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -10,8 +10,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
-from typing import Any
+from collections import deque
+from itertools import islice
+from typing import Any, List, Optional
 
 ANSWER_S = 5
 DOWN_AFTER_S = 15.0
@@ -75,22 +76,31 @@ class ResourceManager:
         """Kill an application; no effect if it has ended."""
         subprocess.run([self._yarn, "application", "-kill", id_], stdin=subprocess.DEVNULL, check=False)
 
-    def log(self, id_: str, files: str) -> list[str]:
-        """Return the lines of log files (`a,b`) of the driver's container; empty without any."""
+    def log(self, id_: str, files: str, *, skip: int = 0, last: Optional[int] = None) -> List[str]:
+        """Return the lines of log files (`a,b`) of the driver's container; empty without any.
+
+        Those after the first `skip`, or only the `last` of them: a log may be larger than the memory.
+        """
         command = [self._yarn, "logs", "-applicationId", id_, "-am", "1", "-log_files", files]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
-        return log_lines(done.stdout.decode(errors="replace").splitlines())
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as printed:
+            if printed.stdout is None:
+                return []
+            contents = Contents()
+            lines = (line.decode(errors="replace").rstrip("\n") for line in printed.stdout)
+            return list(deque(islice(filter(contents.has, lines), skip, None), maxlen=last))
 
 
-def log_lines(printed: Sequence[str]) -> list[str]:
-    """Return the log contents in the output of `yarn logs`, without its frames."""
-    kept: list[str] = []
-    inside = False
-    for line in printed:
+class Contents:
+    """Log contents in the output of `yarn logs`, which frames them; `has` takes its lines in order."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def has(self, line: str) -> bool:
+        """Return whether the next line belongs to a log."""
         if line.startswith("LogContents:"):
-            inside = True
-        elif line.startswith("End of LogType:"):
-            inside = False
-        elif inside:
-            kept.append(line)
-    return kept
+            self._inside = True
+            return False
+        if line.startswith("End of LogType:"):
+            self._inside = False
+        return self._inside

@@ -110,12 +110,12 @@ class YarnRun:
                 break
         if not self._over.is_set():
             # The connection from the driver was lost; read its own copy of the events.
-            for line in self._manager.log(self.id, EVENTS_FILE)[self._count :]:
+            for line in self._manager.log(self.id, EVENTS_FILE, skip=self._count):
                 self._write(line)
         if app["finalStatus"] == "SUCCEEDED":
             return 0
         # The JVM writes to stderr; all output of its Python is in stdout.
-        print("\n".join(self._late_log("stdout,stderr")[-SHOWN_LINES:]))
+        print("\n".join(self._late_log("stdout,stderr")))
         print(
             "YARN: {} is {}: {}".format(self.id, app["finalStatus"], app.get("diagnostics", "").strip()),
             flush=True,
@@ -123,13 +123,13 @@ class YarnRun:
         return exit_status(app)
 
     def _late_log(self, files: str) -> "list[str]":
-        """Return the driver's log; YARN may report it aggregated a moment too early.
+        """Return the end of the driver's log; YARN may report it aggregated a moment too early.
 
         Does not wait if the driver has reported why it failed.
         """
         deadline = time.monotonic() + (0 if self._over.is_set() else AGGREGATED_S)
         while True:
-            lines = self._manager.log(self.id, files)
+            lines = self._manager.log(self.id, files, last=SHOWN_LINES)
             if lines or time.monotonic() > deadline:
                 return lines
             time.sleep(1)

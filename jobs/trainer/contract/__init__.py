@@ -26,6 +26,7 @@ from jobs.trainer.contract.events import (
     RankStarted,
     Snapshot,
     Trained,
+    UploadFailed,
     Validation,
     Waiting,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "RankStarted",
     "Snapshot",
     "Trained",
+    "UploadFailed",
     "Validation",
     "Waiting",
     "dump",

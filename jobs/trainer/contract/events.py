@@ -103,6 +103,19 @@ class Snapshot(Event):
 
 
 @dataclass(frozen=True)
+class UploadFailed(Event):
+    """A file of a snapshot, or the model, could not be stored in an attempt (counted from 1)."""
+
+    kind = "upload-failed"
+    iteration: int
+    uri: str = ""
+    reason: str = ""
+    attempt: int = 0
+    retry_s: Optional[float] = None
+    """Seconds until the next attempt; None: there is none."""
+
+
+@dataclass(frozen=True)
 class RankFailed(Event):
     """A rank has failed, as reported by itself or by the process that watches it."""
 
@@ -204,6 +217,7 @@ EVENTS: Tuple[Type[Event], ...] = (
     Display,
     Validation,
     Snapshot,
+    UploadFailed,
     RankFailed,
     Trained,
     Means,

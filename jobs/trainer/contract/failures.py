@@ -284,6 +284,12 @@ FAILURES: Dict[str, Words] = {
     "weights-differ": Words(
         "the weights", "they are not the same on all ranks: {values}", "Report this: it is a bug."
     ),
+    "snapshot-not-stored": Words(
+        "{uri}",
+        "the snapshot of iteration {iteration} cannot be stored, and there is none to resume from: {reason}",
+        "Run `fab doctor`.",
+    ),
+    "model-not-stored": Words("{uri}", "the model cannot be stored: {reason}", "Run `fab doctor`."),
     "peer-lost": Words("the executors", "{reason}", "Run the job again from its last snapshot."),
     "rank-failed": Words("rank {rank} on {host}", "{reason}", _RESUME),
     "rank-lost": Words(

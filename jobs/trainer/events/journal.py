@@ -85,11 +85,20 @@ _SHOWN: Mapping[Type[Event], Callable[..., str]] = {
         event.iteration, values_text(event.values)
     ),
     contract.Snapshot: lambda event: "Iteration {}, snapshot: {}".format(event.iteration, event.state),
+    contract.UploadFailed: lambda event: "Iteration {}, {}".format(event.iteration, upload_text(event)),
     contract.Note: lambda event: "note: " + event.message,
     contract.RankFailed: lambda event: "rank {} on {} failed: {}".format(
         event.rank, event.host, event.reason
     ),
 }
+
+
+def upload_text(event: contract.UploadFailed) -> str:
+    """Return `hdfs://…/m is not stored (attempt 1): no space; next attempt in 5 s`."""
+    after = (
+        "no further attempt" if event.retry_s is None else "next attempt in {:.0f} s".format(event.retry_s)
+    )
+    return "{} is not stored (attempt {}): {}; {}".format(event.uri, event.attempt, event.reason, after)
 
 
 def values_text(values: Mapping[str, List[float]]) -> str:

@@ -20,7 +20,7 @@ class Mirror:
 
     def __init__(self, files: Any, source: Path, uri: str, interval: float = INTERVAL) -> None:  # noqa: ANN401
         self._files, self._source, self._uri = files, source, uri
-        self._interval, self._size = interval, -1
+        self._interval, self._size = interval, 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -35,10 +35,10 @@ class Mirror:
     def _copy(self) -> bool:
         """Copy the file if it has grown; return whether the copy is up to date."""
         try:
-            text = self._source.read_text()
-            if len(text) != self._size:
-                self._files.write(self._uri, text)
-                self._size = len(text)
+            size = self._source.stat().st_size
+            if size != self._size:
+                self._files.write(self._uri, self._source.read_text())
+                self._size = size
         except Exception as error:
             # The job goes on without the copy.
             self._say(error)

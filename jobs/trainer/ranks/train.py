@@ -12,10 +12,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Deque, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.files import storage
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
+from jobs.trainer.ranks.uploads import Uploads
 from jobs.trainer.ranks.validate import Validation
 from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.batches import training_batches
@@ -109,11 +109,16 @@ class _Rank:
         self.trainer = native.Trainer(self.job, place.rank, folder)
         self.datum = native.protos().Datum
         self.address = place.address
-        self.uploads = ThreadPoolExecutor(1)
-        self.pending: List["Future[None]"] = []
+        self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot))
 
     def run(self) -> Dict[str, Any]:
         """Train to max_iter; return this rank's figures."""
+        try:
+            return self._run()
+        finally:
+            self.uploads.close()
+
+    def _run(self) -> Dict[str, Any]:
         job, trainer = self.job, self.trainer
         source = open_source(job.train.source_class, locate(self.plan.train), self.datum)
         if self.plan.snapshot:
@@ -152,8 +157,7 @@ class _Rank:
             feed.close()
             source.close()
         if self.rank == 0:
-            self._upload([(trainer.save(), self.plan.model)])
-            self._finish_uploads()
+            self.uploads.finish(job.max_iter, trainer.save(), self.plan.model)
         images = (job.max_iter - first) * per_iteration
         return {
             "rank": self.rank,
@@ -204,6 +208,7 @@ class _Rank:
                 self.tell(contract.Progress(iteration, job.max_iter, loss, *pace.at(iteration)))
             if self.rank == 0 and job.snapshot and (iteration + 1) % job.snapshot == 0:
                 self._snapshot(iteration + 1)
+            self.uploads.check()
         self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
         if validation is None:
             return 0.0
@@ -221,25 +226,9 @@ class _Rank:
             "{}/{}_iter_{}{}{}".format(folder, self.job.snapshot_prefix, iteration, kind, self.job.suffix)
             for kind in kinds
         ]
-        self._upload(list(zip(self.trainer.snapshot(), names)), snapshot=(iteration, names))
-
-    def _upload(
-        self, files: List[Tuple[Path, str]], snapshot: Optional[Tuple[int, List[str]]] = None
-    ) -> None:
-        def work() -> None:
-            for file, uri in files:
-                storage.put(file, uri)
-                file.unlink()
-            if snapshot:
-                weights, state = snapshot[1]
-                self.tell(contract.Snapshot(snapshot[0], self.job.max_iter, weights, state))
-
-        self.pending.append(self.uploads.submit(work))
-
-    def _finish_uploads(self) -> None:
-        for upload in self.pending:
-            upload.result()
-        self.uploads.shutdown()
+        weights, state = names
+        complete = contract.Snapshot(iteration, self.job.max_iter, weights, state)
+        self.uploads.snapshot(iteration, list(zip(self.trainer.snapshot(), names)), complete)
 
 
 def _entropy() -> bytes:

@@ -99,6 +99,27 @@ def test_a_second_write_replaces_the_first(blobs: Blobs) -> None:
     assert blobs.read("x") == b"2nd"
 
 
+def test_a_large_local_file_is_written_and_copied_back_in_blocks(blobs: Blobs, tmp_path: Path) -> None:
+    data = bytes(range(256)) * (40 << 12)
+    (tmp_path / "file").write_bytes(data)
+
+    blobs.write("x", tmp_path / "file")
+    with (tmp_path / "back").open("wb") as back:
+        blobs.copy("x", back)
+        blobs.copy("x", back)
+
+    assert (tmp_path / "back").read_bytes() == data + data
+
+
+def test_a_growing_file_is_read_from_where_the_last_read_ended(blobs: Blobs) -> None:
+    blobs.write("events", b"one\n")
+    assert blobs.read("events", 4) == b""
+    assert blobs.read("events", 9) == b""
+    blobs.write("events", b"one\ntwo\n")
+    assert blobs.read("events", 4) == b"two\n"
+    assert blobs.read("nothing", 4) is None
+
+
 def test_concurrent_updates_of_one_file_lose_nothing(blobs: Blobs) -> None:
     def add(number: int) -> None:
         blobs.update("list", lambda before: (before or b"") + b"%d\n" % number)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import socket
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
 from bootstrap.errors import CommandFailed, ServiceDown
-from bootstrap.storage import hadoop as storage_module
+from bootstrap.storage import hadoop
 from bootstrap.storage.hadoop import SharedStorage
+from bootstrap.sums import sha256_of
 from tests.at_once import at_once
 from tests.bootstrap.local_node import HDFS, LocalNode
-from tests.cloud.arm import closed_port
 
 
 @pytest.fixture
@@ -33,6 +27,13 @@ def node(tmp_path: Path) -> LocalNode:
 def storage(node: LocalNode) -> SharedStorage:
     # not hdfs://, so that explaining a failure asks no NameNode
     return SharedStorage(node, "s3a://bucket", user="spark")
+
+
+def stored(node: LocalNode, path: str, text: str) -> None:
+    """Put a file into the storage's stand-in."""
+    file = node.folder / "state" / "dfs" / path.lstrip("/")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 def test_a_url_joins_uri_and_path(node: LocalNode) -> None:
@@ -50,6 +51,47 @@ def test_a_file_put_is_read_back_byte_for_byte(storage: SharedStorage, tmp_path:
 def test_a_missing_file_reads_as_none(storage: SharedStorage) -> None:
     assert storage.read("/nothing") is None
     assert not storage.exists("/nothing")
+
+
+def test_a_document_that_is_too_long_is_refused_and_not_transferred(
+    storage: SharedStorage, node: LocalNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hadoop, "LONGEST", 1000)
+    stored(node, "/current.json", "x" * 5000)
+    with pytest.raises(CommandFailed, match=r"current.json: it has more than 0 MiB"):
+        storage.read("/current.json")
+
+
+def test_a_large_artefact_is_summed_in_little_memory(node: LocalNode, storage: SharedStorage) -> None:
+    stored(node, "/k/doc", '{"a": 1}\n')
+    archive = node.folder / "state" / "dfs" / "k" / "archive"
+    with archive.open("wb") as file:
+        file.truncate(400 << 20)
+    limited = storage.run
+    storage.run = lambda script: limited(f"ulimit -Sv 200000\n{script}")  # type: ignore[method-assign]
+
+    document, digest = storage.read_and_sum("/k/doc", "/k/archive")
+
+    assert document == b'{"a": 1}\n'
+    assert digest == sha256_of(archive)
+
+
+def test_a_command_of_storage_that_hangs_is_ended_on_the_node(
+    node: LocalNode, storage: SharedStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hadoop, "TIMEOUT", 0.2)
+    node.fake("hdfs", "sleep 60")
+    with pytest.raises(CommandFailed, match="storage did not end it in"):
+        storage.read("/x")
+
+
+def test_a_write_that_arrives_in_part_does_nothing(node: LocalNode, storage: SharedStorage) -> None:
+    stored(node, "/data/f", "old")
+    whole = node.run
+    node.run = lambda script, **words: whole(script[: script.rindex("}")], **words)  # type: ignore[method-assign]
+    with pytest.raises(CommandFailed):
+        storage.write("/data/f", storage.command(f"dfs -rm {storage.quoted('/data/f')}"))
+    assert (node.folder / "state" / "dfs" / "data" / "f").read_text() == "old"
 
 
 def test_a_document_and_the_sum_of_a_file_come_in_one_call(
@@ -78,19 +120,8 @@ def test_a_missing_document_or_file_is_none(
     assert (document is not None, digest is not None) == want
 
 
-def test_a_folder_put_replaces_the_one_before_it(storage: SharedStorage, tmp_path: Path) -> None:
-    for name in ("old", "new"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.mdb").write_text(name)
-        storage.put(str(tmp_path / name), "/data/mnist")
-    assert storage.read("/data/mnist/new.mdb") == b"new"
-    assert storage.read("/data/mnist/old.mdb") is None
-
-
-def test_fetching_a_folder_brings_all_of_it(storage: SharedStorage, tmp_path: Path) -> None:
-    (tmp_path / "db").mkdir()
-    (tmp_path / "db" / "data.mdb").write_text("x")
-    storage.put(str(tmp_path / "db"), "/data/db")
+def test_fetching_a_folder_brings_all_of_it(node: LocalNode, storage: SharedStorage, tmp_path: Path) -> None:
+    stored(node, "/data/db/data.mdb", "x")
     storage.fetch("/data/db", str(tmp_path / "back"))
     assert (tmp_path / "back" / "data.mdb").read_text() == "x"
 
@@ -110,71 +141,6 @@ def test_a_source_that_does_not_exist_is_named(storage: SharedStorage, tmp_path:
             storage.put(str(tmp_path / "nothing"), "/x")
         else:
             storage.fetch("/nothing", str(tmp_path / "x"))
-
-
-@contextmanager
-def _namenode(*bodies: str) -> Iterator[tuple[int, int]]:
-    """A NameNode that answers with each body in turn, and then with the last."""
-    answers = list(bodies)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write((answers.pop(0) if len(answers) > 1 else answers[0]).encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    with socket.create_server(("127.0.0.1", 0)) as rpc:
-        yield rpc.getsockname()[1], http.server_port
-    http.shutdown()
-    http.server_close()
-
-
-def _state(state: str, live: int = 2, free: int = 10**9) -> str:
-    bean = f'{{"FSState": "{state}", "NumLiveDataNodes": {live}, "CapacityRemaining": {free}}}'
-    return f'{{"beans": [{bean}]}}'
-
-
-@pytest.mark.parametrize(
-    ("body", "why"),
-    [
-        (_state("Operational"), None),
-        (_state("safeMode"), "safe mode"),
-        (_state("Operational", live=0), "no DataNode"),
-        (_state("Operational", free=0), "full"),
-        ("not json", "does not report its state"),
-    ],
-)
-def test_an_unwritable_storage_is_explained(
-    node: LocalNode, monkeypatch: pytest.MonkeyPatch, body: str, why: str | None
-) -> None:
-    with _namenode(body) as (rpc, http):
-        monkeypatch.setattr(storage_module, "NAMENODE_HTTP", http)
-        storage = SharedStorage(node, f"hdfs://127.0.0.1:{rpc}")
-        if why is None:
-            storage.require_writable()
-        else:
-            with pytest.raises(ServiceDown, match=why):
-                storage.require_writable()
-
-
-def test_a_namenode_that_has_just_started_is_waited_for(
-    node: LocalNode, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    body = [_state("safeMode", live=0), f'{{"beans": [{{"NNStartedTimeInMillis": {time.time() * 1000}}}]}}']
-    body += [_state("Operational", live=1)]
-    with _namenode(*body) as (rpc, http):
-        monkeypatch.setattr(storage_module, "NAMENODE_HTTP", http)
-        SharedStorage(node, f"hdfs://127.0.0.1:{rpc}").require_writable()
-
-
-def test_a_namenode_that_is_down_is_reported_at_once(node: LocalNode) -> None:
-    with pytest.raises(ServiceDown, match="NameNode does not answer"):
-        SharedStorage(node, f"hdfs://127.0.0.1:{closed_port()}").require_writable()
 
 
 def test_concurrent_puts_of_one_file_do_not_remove_each_others_upload(
@@ -211,39 +177,11 @@ def test_of_two_concurrent_puts_of_an_artefact_the_first_one_wins_entirely(
     assert {path.name for path in (node.folder / "state" / "dfs" / "k").iterdir()} == {"archive", "manifest"}
 
 
-def test_an_identical_folder_is_left_unchanged_for_its_readers(
-    node: LocalNode, storage: SharedStorage, tmp_path: Path
-) -> None:
-    for number, manifest in enumerate(("one", "one", "two")):
-        (tmp_path / str(number)).mkdir()
-        (tmp_path / str(number) / "manifest").write_text(manifest)
-        (tmp_path / str(number) / "data").write_text(str(number))
-    assert storage.put(str(tmp_path / "0"), "/data/x", same="manifest")
-    assert not storage.put(str(tmp_path / "1"), "/data/x", same="manifest")
-    assert storage.read("/data/x/data") == b"0"
-    assert storage.put(str(tmp_path / "2"), "/data/x", same="manifest")
-    assert storage.read("/data/x/data") == b"2"
-    assert [path.name for path in (node.folder / "state" / "dfs" / "data").iterdir()] == ["x"]
-
-
-def test_an_upload_that_fails_leaves_nothing_beside_the_folder(
-    node: LocalNode, storage: SharedStorage, tmp_path: Path
-) -> None:
-    node.fake("hdfs", HDFS.replace("-mv) mv", "-mv) echo refused >&2; exit 1; mv"))
-    (tmp_path / "db").mkdir()
-    (tmp_path / "db" / "data").write_text("x")
-    with pytest.raises(CommandFailed, match="refused"):
-        storage.put(str(tmp_path / "db"), "/data/db")
-    assert list((node.folder / "state" / "dfs" / "data").iterdir()) == []
-
-
 def test_concurrent_fetches_to_one_path_leave_a_complete_folder(
     node: LocalNode, storage: SharedStorage, tmp_path: Path
 ) -> None:
     node.fake("mv", f'sleep 0.0$(($$ % 10))\nexec {shutil.which("mv")} "$@"\n')
-    (tmp_path / "db").mkdir()
-    (tmp_path / "db" / "data").write_text("x")
-    storage.put(str(tmp_path / "db"), "/data/db")
+    stored(node, "/data/db/data", "x")
     here = tmp_path / "here"
     for _ in range(3):
         at_once(*[lambda: storage.fetch("/data/db", str(here / "db"))] * 3)

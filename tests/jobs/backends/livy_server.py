@@ -6,7 +6,8 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from bootstrap.errors import ServiceDown
 
@@ -24,20 +25,27 @@ class Memory:
     uri = URI
 
     def __init__(self) -> None:
-        self.files: dict[str, bytes] = {"/data/mnist/train_lmdb/data.mdb": b"x"}
+        self.files: dict[str, bytes] = {"/data/mnist/manifest.json": b"{}"}
         self.failing = 0
+        self.starts: list[int] = []
+        """Offsets that were read from."""
 
     def url(self, path: str) -> str:
         return f"{URI}/{path.lstrip('/')}"
 
-    def read(self, path: str) -> bytes | None:
+    def read(self, path: str, start: int = 0) -> bytes | None:
+        self.starts.append(start)
         if self.failing:
             self.failing -= 1
             raise ServiceDown("reading events", "storage does not answer", "Look.")
-        return self.files.get("/" + path.lstrip("/"))
+        data = self.files.get("/" + path.lstrip("/"))
+        return None if data is None else data[start:]
 
-    def write(self, path: str, data: bytes) -> None:
-        self.files["/" + path.lstrip("/")] = data
+    def copy(self, path: str, to: IO[bytes]) -> None:
+        to.write(self.files["/" + path.lstrip("/")])
+
+    def write(self, path: str, data: bytes | Path) -> None:
+        self.files["/" + path.lstrip("/")] = data if isinstance(data, bytes) else data.read_bytes()
 
     def exists(self, path: str) -> bool:
         return "/" + path.lstrip("/") in self.files

@@ -53,6 +53,24 @@ def test_the_gateway_gets_the_stacks_password_and_livys_header(world: World) -> 
     assert PASSWORD not in json.dumps(world.livy.submitted) + world.out.getvalue()
 
 
+def test_events_that_were_read_are_not_read_again(world: World) -> None:
+    world.livy.states = ["running", "running", "success"]
+    world.run()
+
+    size = len("".join(json.dumps(event) + "\n" for event in world.livy.events))
+    assert world.storage.starts[-2:] == [size, size]
+
+
+def test_rows_keep_the_characters_that_only_look_like_a_line_end(world: World) -> None:
+    row = {"SampleID": "a\u2028b\x85c", "accuracy": [1.0], "loss": [0.5], "label": [1]}
+    after = "/features/part-1"
+    world.livy.on_state = lambda: world.storage.write(
+        f"/jobs/{world.livy.submitted['name']}{after}", json.dumps(row, ensure_ascii=False).encode() + b"\n"
+    )
+
+    assert world.run().samples == 5
+
+
 def test_what_the_driver_refused_is_told_in_its_own_words(world: World) -> None:
     world.livy.states = ["dead"]
     world.livy.events = [
@@ -91,6 +109,12 @@ def test_data_that_is_not_there_is_refused_before_anything_is_uploaded(world: Wo
     with pytest.raises(JobError, match=r"data: mnist: it is not in .*without --livy"):
         world.run()
     assert world.storage.files == {}
+
+
+def test_data_without_its_manifest_is_not_complete(world: World) -> None:
+    world.storage.files = {"/data/mnist/train_lmdb/data.mdb": b"x"}
+    with pytest.raises(JobError, match=r"data: mnist: it is not in .*without --livy"):
+        world.run()
 
 
 def test_a_job_larger_than_the_declared_cluster_never_leaves(world: World) -> None:

@@ -136,6 +136,17 @@ def test_a_mirror_that_sends_nonsense_is_passed_over(tmp_path: Path, server: str
     assert mnist.ensure_files(tmp_path / "mnist", [mnist.mirror(server), good])
 
 
+def test_a_mirror_that_sends_without_end_is_cut_off(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist, "LARGEST", 1 << 20)
+    for name in CONTENT:
+        (tmp_path / "www" / f"{name}.gz").write_bytes(gzip.compress(bytes(4 << 20)))
+
+    with pytest.raises(JobError, match="has more than 1 MiB"):
+        mnist.ensure_files(tmp_path / "mnist", [mnist.mirror(server)])
+
+
 def fake_npm(folder: Path, script: str) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import os
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,9 +100,56 @@ def test_data_of_other_files_is_replaced(world: World) -> None:
     assert json.loads((folder / "manifest.json").read_text())["inputs"] == FILES
 
 
-@pytest.mark.parametrize("manifest", [None, b"", b"[]", b"{}", b'{"inputs": {}}', b"\xff"])
-def test_only_a_manifest_of_the_pinned_files_counts(manifest: bytes | None) -> None:
-    assert not data.is_present(manifest)
+@pytest.mark.parametrize(
+    ("harm", "why"),
+    [
+        # As the manifest was before it had sizes and sums.
+        (lambda place: (place / "manifest.json").write_text(json.dumps({"inputs": FILES})), "no sums of its"),
+        (lambda place: (place / "train_lmdb/data.mdb").write_bytes(b"raw"), "another sha256"),
+        (lambda place: (place / "test_lmdb/data.mdb").unlink(), "test_lmdb/data.mdb is missing"),
+    ],
+)
+def test_a_set_that_does_not_match_its_manifest_is_rebuilt_once_and_told(
+    world: World, harm: Callable[[Path], object], why: str
+) -> None:
+    world.ensure()
+    harm(world.dfs / "data" / "mnist")
+    world.out.truncate(0)
+
+    world.ensure()
+
+    assert f"{why}" in world.out.getvalue()
+    assert "it is rebuilt now" in world.out.getvalue()
+    assert is_whole(world.dfs / "data" / "mnist")
+    world.ensure()
+    assert world.downloads == 2
+
+
+def test_what_an_interrupted_command_left_on_the_head_goes_after_a_day(world: World, tmp_path: Path) -> None:
+    old, young = tmp_path / "staging" / "mnist-1", tmp_path / "staging" / "mnist-2"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    day = 25 * 3600
+    os.utime(old, (time.time() - day, time.time() - day))
+
+    world.ensure()
+
+    assert [path.name for path in (tmp_path / "staging").iterdir()] == ["mnist-2"]
+
+
+def test_large_raw_files_are_uploaded_in_little_memory(world: World, tmp_path: Path) -> None:
+    sent: list[int] = []
+    world.node.put = lambda data, path, **_: sent.append(data.stat().st_size)  # type: ignore[method-assign]
+    with (tmp_path / "raw").open("wb") as file:
+        file.truncate(64 << 20)
+
+    tracemalloc.start()
+    data.upload(world.node, {"raw": tmp_path / "raw"}, str(tmp_path / "staging" / "work"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert len(sent) == 1
+    assert peak < 8 << 20
 
 
 def test_a_converter_that_fails_is_told_and_nothing_is_put(world: World, tmp_path: Path) -> None:
@@ -113,13 +163,14 @@ def test_a_converter_that_fails_is_told_and_nothing_is_put(world: World, tmp_pat
 
 
 def test_two_operators_who_submit_at_once_both_have_it(world: World, tmp_path: Path) -> None:
-    # A moment in each conversion, in which the other operator's is at work.
-    world.converter.write_text(CONVERT.replace("mkdir", "sleep 0.1; mkdir"))
+    # A moment in each conversion, in which the other operator's could be at work.
+    world.converter.write_text(CONVERT.replace("mkdir", f"echo >>{tmp_path}/conversions; sleep 0.1; mkdir"))
     folder = world.dfs / "data" / "mnist"
 
     at_once(world.ensure, world.ensure)
 
     assert is_whole(folder)
+    assert len((tmp_path / "conversions").read_text().splitlines()) == 2  # of two sets, once each
     assert list((tmp_path / "staging").iterdir()) == []
     assert sorted(path.name for path in folder.parent.iterdir()) == ["mnist"]
 

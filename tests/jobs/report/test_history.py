@@ -21,6 +21,19 @@ def test_the_last_of_a_kind_is_found_and_displays_are_progress_too() -> None:
     assert history.phase == "score"
 
 
+def test_of_progress_only_the_last_of_a_row_is_kept() -> None:
+    history = History(contract.Progress(number, 10**6) for number in range(5000))
+    history.add(contract.Validation(5000))
+    history.add(contract.Progress(5001, 10**6))
+    history.add(contract.Display(5002, 10**6))
+
+    assert history.events == [
+        contract.Progress(4999, 10**6),
+        contract.Validation(5000),
+        contract.Display(5002, 10**6),
+    ]
+
+
 def test_an_application_is_known_by_yarns_report_or_by_sparks() -> None:
     assert History().application == ""
     assert History([contract.Executors("app-1")]).application == "app-1"

@@ -50,6 +50,19 @@ def test_lines_of_the_log_and_events_are_told_apart() -> None:
     assert contract.load('{"SampleID": "1"}') is None
 
 
+def test_an_upload_that_fails_is_told_at_once(view: View, out: io.StringIO) -> None:
+    failed = contract.UploadFailed(50, "hdfs://h/m_iter_50.caffemodel", "no space", 2, 5.0)
+    with view:
+        view.line(contract.dump(contract.stamped(failed)))
+        view.line(contract.dump(contract.stamped(contract.UploadFailed(50, "hdfs://h/m", "no space", 3))))
+
+    assert out.getvalue().splitlines() == [
+        "iteration     50 warning   hdfs://h/m_iter_50.caffemodel is not stored (attempt 2): no space; "
+        "next attempt in 5 s",
+        "iteration     50 warning   hdfs://h/m is not stored (attempt 3): no space; no further attempt",
+    ]
+
+
 def test_without_a_terminal_progress_is_plain_lines(view: View, out: io.StringIO) -> None:
     with view:
         for line in (event("phase", phase="train"), "noise of a JVM", DISPLAY):

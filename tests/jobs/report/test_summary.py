@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from bootstrap.errors import JobError
 from jobs.report.history import History
-from jobs.report.summary import feature_means, summarise
+from jobs.report.summary import feature_means, rows_of, summarise
 from jobs.trainer import contract
 from jobs.trainer.contract import stamped
 from tests.jobs.specs import mnist_spec
@@ -105,6 +106,35 @@ def test_longer_columns_are_averaged_element_by_element() -> None:
     lines = [json.dumps({"SampleID": str(i), "ip2": [i, 10 * i]}) for i in range(3)]
 
     assert feature_means(lines) == ({"ip2": [1.0, 10.0]}, 3)
+
+
+def test_only_a_line_feed_ends_a_row(tmp_path: Path) -> None:
+    # Spark writes these as they are; `str.splitlines` takes each of them for the end of a line.
+    odd = [f"a{mark}b" for mark in "\u2028\u2029\x85\x7f"]
+    lines = [json.dumps({"SampleID": name, "loss": [1.0]}, ensure_ascii=False) for name in odd]
+    (tmp_path / "features.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    assert feature_means(rows_of(tmp_path / "features.jsonl")) == ({"loss": [1.0]}, len(odd))
+
+
+def test_rows_are_read_one_at_a_time(tmp_path: Path) -> None:
+    line = json.dumps({"SampleID": "x", "ip2": [0.5] * 1000}) + "\n"
+    with (tmp_path / "features.jsonl").open("w") as file:
+        for _ in range(5000):
+            file.write(line)
+
+    tracemalloc.start()
+    count = sum(1 for _ in rows_of(tmp_path / "features.jsonl"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (count, peak < 1 << 20) == (5000, True)
+
+
+@pytest.mark.parametrize("line", ["", "[1]", '{"loss": [1]}', '{"SampleID": "x", "loss": 1}', '{"Sam'])
+def test_a_line_that_is_not_a_row_is_refused(line: str) -> None:
+    with pytest.raises(JobError, match="the features file: line 2 is not a row of it"):
+        feature_means([*rows(0.1), line])
 
 
 def test_no_rows_are_no_columns() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,6 +133,26 @@ def test_a_finished_job_brings_its_results_back(world: World) -> None:
     assert (folder / "job.log").exists()
     assert "0.7500" in world.out.getvalue()
     assert f"results  {folder}/\n" in world.out.getvalue()
+
+
+def test_a_sample_with_a_line_separator_in_its_key_is_one_row(world: World) -> None:
+    world.spark_submit(FINISHES.replace("row 3 0;", "row \"$(printf 'a\\342\\200\\250b')\" 0;"))
+
+    assert world.run().samples == 4
+
+
+def test_of_a_long_log_only_the_end_is_read_and_all_of_it_is_brought_here(world: World) -> None:
+    world.spark_submit(f"head -c {64 << 20} /dev/zero; echo; {REFUSES}")
+
+    tracemalloc.start()
+    with pytest.raises(JobError, match="-output o: it exists"):
+        world.run()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    (log,) = world.results.glob("*/job.log")
+    assert log.stat().st_size > 64 << 20
+    assert peak < 64 << 20
 
 
 def test_what_the_trainer_refused_is_told_in_one_line_and_its_log_is_here(world: World) -> None:

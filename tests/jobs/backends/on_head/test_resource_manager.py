@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
-from jobs.backends.on_head.resource_manager import log_lines
+import tracemalloc
+from pathlib import Path
+
+from jobs.backends.on_head.resource_manager import Contents, ResourceManager
 
 
 def test_frames_of_yarns_log_tool_are_left_out() -> None:
     printed = ["Container: c", "LogType:stderr", "LogContents:", "a", "", "b", "End of LogType:stderr", "***"]
-    assert log_lines(printed) == ["a", "", "b"]
+    assert list(filter(Contents().has, printed)) == ["a", "", "b"]
+
+
+def manager(folder: Path, script: str) -> ResourceManager:
+    tool = folder / "yarn"
+    tool.write_text(f"#!/bin/sh\necho LogContents:\n{script}\necho 'End of LogType:stdout'\n")
+    tool.chmod(0o755)
+    return ResourceManager("http://head:8088", str(tool))
+
+
+def test_of_a_log_the_first_lines_are_skipped_or_only_the_last_are_kept(tmp_path: Path) -> None:
+    asked = manager(tmp_path, "seq 5")
+
+    assert asked.log("a", "stdout") == ["1", "2", "3", "4", "5"]
+    assert asked.log("a", "stdout", skip=3) == ["4", "5"]
+    assert asked.log("a", "stdout", last=2) == ["4", "5"]
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
+    asked = manager(tmp_path, "printf 'a\\342\\200\\250b\\n'")
+
+    assert asked.log("a", "stdout") == ["a\u2028b"]
+
+
+def test_a_large_log_is_read_in_little_memory(tmp_path: Path) -> None:
+    asked = manager(tmp_path, "yes 'a line of the log that says nothing new' | head -n 1000000")
+
+    tracemalloc.start()
+    lines = asked.log("a", "stdout", last=10)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (len(lines), peak < 1 << 20) == (10, True)

@@ -27,6 +27,7 @@ SAMPLES: list[Event] = [
     contract.Display(7, 100, 0.5, 2000.0, 1.0, 12.5, lr=0.01),
     contract.Validation(100, 200, {"accuracy": [0.9]}),
     contract.Snapshot(100, 200, "hdfs://h/m.caffemodel", "hdfs://h/m.solverstate"),
+    contract.UploadFailed(100, "hdfs://h/m.caffemodel", "no space", 1, 5.0),
     contract.RankFailed(1, "w2", contract.NATIVE, "Check failed", tail=["a", "b"]),
     contract.Trained(100, 6400, 2.0, 3200.0, "abc", ["w1"], "hdfs://h/m", [{"rank": 0}]),
     contract.Means({"loss": [0.1]}, 10000, "hdfs://h/o"),
