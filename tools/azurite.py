@@ -12,18 +12,39 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
+from bootstrap.engine.role import load_role
 from tools.environment import ROOT, state_folder
 from tools.progress import run, run_main
 
 FIX = "Read the log, then rerun the command."
-_ROLE = Path("bootstrap") / "roles" / "blob_server" / "templates"
-_PINS = ("requirements.txt", "package.json", "package-lock.json")
+_ROLES = Path("bootstrap") / "roles"
+
+
+class Pins(NamedTuple):
+    """Files of the role that pin Node and Azurite, in the versions of the role's defaults."""
+
+    node: Path
+    package: Path
+    lock: Path
+
+    @classmethod
+    def of(cls, root: Path) -> Pins:
+        """Return the files in a checkout; the role names them after the versions."""
+        versions = load_role("blob_server", root / _ROLES).defaults
+        templates = root / _ROLES / "blob_server" / "templates"
+        azurite = f"azurite-{versions['azurite_version']}"
+        return cls(
+            templates / f"node-{versions['node_version']}.txt",
+            templates / f"{azurite}.json",
+            templates / f"{azurite}-lock.json",
+        )
 
 
 def folder(root: Path) -> Path:
     """Return the installation folder, which depends on the pins."""
-    pins = hashlib.sha256(b"".join((root / _ROLE / name).read_bytes() for name in _PINS)).hexdigest()
+    pins = hashlib.sha256(b"".join(file.read_bytes() for file in Pins.of(root))).hexdigest()
     return state_folder(root) / "azurite" / pins[:16]
 
 
@@ -56,11 +77,12 @@ def ensure(root: Path, log: Path) -> list[str]:
 
 
 def _install(root: Path, draft: Path, log: Path) -> None:
+    pins = Pins.of(root)
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
     pip += ["--no-deps", "--only-binary", ":all:", "--target", str(draft / "node")]
-    run("Node for the blob server", [*pip, "-r", str(root / _ROLE / _PINS[0])], log=log, fix=FIX)
-    for name in _PINS[1:]:
-        shutil.copy(root / _ROLE / name, draft)
+    run("Node for the blob server", [*pip, "-r", str(pins.node)], log=log, fix=FIX)
+    shutil.copy(pins.package, draft / "package.json")
+    shutil.copy(pins.lock, draft / "package-lock.json")
     node = _node(draft)
     node.chmod(0o755)
     npm = node.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.errors import CaffeSparkError, ConfigError
-from tools import go
+from tools import go, pulumi_release
 from tools.environment import cli_folder
 from tools.progress import Line, run
 
@@ -26,16 +26,7 @@ HOST_PACKAGE = f"github.com/pulumi/pulumi/sdk/v3/python/cmd/{HOST}"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
 SCRIPTS = (f"python/cmd/{HOST}-exec", "python/dist/pulumi-resource-pulumi-python")
 """Scripts of the CLI's SDK module that must lie beside the binaries."""
-CONNECT_S = 8
-DOWNLOAD_S = 900
 FIX = "Read the log, then rerun `make setup`; or put a Pulumi CLI on PATH yourself."
-
-INSTALL = """
-import socket, sys
-socket.setdefaulttimeout(float(sys.argv[2]))
-from pulumi.automation import PulumiCommand
-PulumiCommand.install(root=sys.argv[1])
-"""
 
 
 @dataclass(frozen=True)
@@ -100,7 +91,8 @@ def ensure(root: Path, environment: Mapping[str, str], log: Path) -> str:
     """Install a CLI unless a usable one exists; return its description.
 
     Raises:
-        CaffeSparkError: no CLI exists, and none can be downloaded or built.
+        CaffeSparkError: no CLI exists, and none can be downloaded or built; or the download is not the
+            published one.
     """
     own = cli_folder(root)
     stamp = own.parent / "built-from"
@@ -122,22 +114,22 @@ def ensure(root: Path, environment: Mapping[str, str], log: Path) -> str:
 
 
 def _download(root: Path, own: Path, log: Path) -> bool:
-    """Run the official installer through Pulumi's Python package; return False if it fails."""
-    line = Line("Pulumi CLI, official installer")
-    python = root / ".venv" / "bin" / "python"
+    """Download the release; return False if it cannot be reached.
+
+    Raises:
+        IntegrityError: the download is not the published one.
+    """
+    line = Line("Pulumi CLI, download")
     try:
+        pulumi_release.install(pulumi_release.wanted_version((root / "requirements.lock").read_text()), own)
+    except OSError as error:
         with log.open("a") as file:
-            subprocess.run(
-                [python, "-c", INSTALL, str(own.parent), str(CONNECT_S)],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                check=True,
-                timeout=DOWNLOAD_S,
-            )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            file.write(f"Pulumi CLI, download: {error}\n")
         line.end("not reachable, so Go builds it: about 5 minutes, once")
         return False
+    except CaffeSparkError:
+        line.end("failed")
+        raise
     line.end("done")
     return True
 

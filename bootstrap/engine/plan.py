@@ -15,6 +15,7 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
 from bootstrap.engine.command import Check, Command
 from bootstrap.engine.operations.shell import quote
+from bootstrap.engine.pins import KEY, Sums
 from bootstrap.engine.role import Role, Step, Where
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
@@ -33,10 +34,11 @@ def variables_for(
 
     Defaults (they may use the names below, and defaults above them), overridden by `given`; then `cluster`,
     `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `storage_secret`.
-    `distribution` (`debian-12`) and `arch` (`amd64`) come from the node's facts through `given`.
+    `distribution` (`debian-12`) and `arch` (`amd64`) come from the node's facts through `given`. Sums of
+    downloads are the default `sha256`, by file name (see `bootstrap.engine.pins`).
 
     Raises:
-        ConfigError: a default uses a name that is not defined.
+        ConfigError: a default uses a name that is not defined, or a file whose sum is not pinned.
     """
     fixed: dict[str, Any] = {
         "cluster": cluster,
@@ -53,6 +55,8 @@ def variables_for(
     for name, default in role.defaults.items():
         if name not in variables or (name in ASSUMED and name not in given):
             variables[name] = _fill(default, variables, f"role {role.name!r}, default {name!r}")
+            if name == KEY:
+                variables[name] = Sums(role.name, role.folder, variables[name])
     return variables
 
 

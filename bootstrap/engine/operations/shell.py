@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ quote = shlex.quote
 
 BAD_SUM = 3
 """Exit status of an operation when a sha256 differs."""
+SUM = re.compile(r"[0-9a-f]{64}")
+"""A sha256 as `sha256sum` prints it."""
 SUMMARY = 110
 """Characters."""
 _PLAIN = frozenset(range(0x20, 0x7F)) | {0x0A, 0x09}

@@ -37,7 +37,7 @@ TOLD = {
     "resource-manager-down": ("head:8032 does not answer", "fab bootstrap --stack dev"),
     "wrong-file-scheme": ("a path begins with ", "pulumi stack output cluster --stack dev"),
     "stale-build-tree": ("configured in /tmp/cm/a/build", "Remove the build's folder"),
-    "maven-unreachable": ("Maven could not download", "same command again"),
+    "maven-unreachable": ("could not be downloaded: ", "same command again"),
     "pip-unreachable": ("timed out", "same command again"),
     "packages-unreachable": ("Connection failed", "sources.list"),
     "npm-unreachable": ("timeout", "same command again"),
@@ -211,7 +211,10 @@ def test_a_library_is_missing_where_the_task_ran_and_not_where_an_earlier_one_di
         "Failed to fetch http://x ",
         "W: Could not connect ",
         "Retrying (Retry ",
-        "Could not transfer artifact a from/to ",
+        "Server access error at url a (",
+        "SERVER ERROR: ",
+        "Host ",
+        "module not found: ",
         "x",
         "\n",
         "Err:1 http://x\n",
@@ -225,12 +228,11 @@ def test_a_huge_log_is_searched_within_seconds(piece: str) -> None:
 
 
 def test_both_ends_of_a_long_line_are_searched() -> None:
-    # Maven names every jar that it lacks before it says why.
     jars = ", ".join(f"org.apache.hadoop:jar-{number}:jar:3.3.4" for number in range(1000))
-    why = "Could not transfer artifact a:b:pom:1 from/to mirror (http://x/): Connection refused"
+    why = "Server access error at url http://x/a.jar (java.net.ConnectException: Connection refused)"
 
     assert len(jars) > 10 * LONGEST_LINE
-    assert _name(f"[ERROR] could not be resolved: {jars}: {why}") == "maven-unreachable"
+    assert _name(f"{jars}: {why}") == "maven-unreachable"
     assert _name(f"{why} {jars}") == "maven-unreachable"
 
 

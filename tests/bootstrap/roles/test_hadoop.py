@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -9,39 +11,140 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import SecretStr
 
+from bootstrap import paths
 from bootstrap.cluster import S3, Cluster
+from bootstrap.engine.pins import Sums
 from bootstrap.engine.role import load_role
+from bootstrap.errors import ConfigError
 from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
+
+SETS = ("hdfs-s3a", "yarn-wasb")
+MODULES = {
+    "hdfs-s3a": ["common", "hdfs", "hdfs-client", "aws"],
+    "yarn-wasb": [
+        "yarn-server-resourcemanager",
+        "yarn-server-nodemanager",
+        "yarn-server-timelineservice",
+        "azure",
+    ],
+}
+
+
+def pinned(hadoop_set: str) -> dict[str, str]:
+    """Coordinates of a set's jars, with their sums."""
+    role = load_role("hadoop")
+    file = f"hadoop-{role.defaults['hadoop_version']}-{hadoop_set}.jars"
+    lines = (role.folder / "templates" / file).read_text().splitlines()
+    return {jar: pin for pin, jar in (line.split("  ") for line in lines)}
+
+
+@pytest.mark.parametrize("hadoop_set", SETS)
+def test_every_jar_is_pinned_by_its_sum(hadoop_set: str) -> None:
+    jars = pinned(hadoop_set)
+    for jar, pin in jars.items():
+        assert re.fullmatch(r"[0-9a-f]{64}", pin), jar
+        assert re.fullmatch(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w-]+)?", jar)
+    version = load_role("hadoop").defaults["hadoop_version"]
+    assert {f"org.apache.hadoop:hadoop-{name}:{version}" for name in MODULES[hadoop_set]} <= set(jars)
+    # Unmaintained, and reload4j takes its place.
+    assert not [jar for jar in jars if jar.startswith(("log4j:log4j:", "org.slf4j:slf4j-log4j12:"))]
+
+
+@pytest.mark.parametrize("hadoop_set", SETS)
+def test_exactly_the_pinned_jars_are_fetched(
+    compile_for: Compile, compile_for_yarn: Compile, hadoop_set: str
+) -> None:
+    hadoop = (compile_for if hadoop_set == "hdfs-s3a" else compile_for_yarn)("hadoop")
+    classifier = "{http://ant.apache.org/ivy/maven}classifier"
+    asked = {
+        ":".join(
+            filter(None, (module.get("org"), module.get("name"), module.get("rev"), part.get(classifier)))
+        )
+        for module in ElementTree.fromstring(hadoop.template("ivy.xml.j2")).iter("dependency")
+        for part in module.iter("artifact")
+    }
+    assert asked == set(pinned(hadoop_set))
+
+
+def test_nothing_is_fetched_but_what_is_listed(compile_for: Compile) -> None:
+    hadoop = compile_for("hadoop")
+    modules = list(ElementTree.fromstring(hadoop.template("ivy.xml.j2")).iter("dependency"))
+    assert {module.get("transitive") for module in modules} == {"false"}
+    (repository,) = ElementTree.fromstring(hadoop.template("ivysettings.xml.j2")).iter("ibiblio")
+    assert repository.get("usepoms") == "false"
+
+
+def test_jars_come_from_a_copy_of_the_repository_where_one_is_named(compile_for: Compile) -> None:
+    url = "https://packages.example.org/maven"
+    settings = compile_for("hadoop", maven_repository=url).template("ivysettings.xml.j2")
+    (repository,) = ElementTree.fromstring(settings).iter("ibiblio")
+    assert repository.get("root") == url
+
+
+def test_nodes_know_the_sum_of_every_jar_by_its_file(compile_for: Compile) -> None:
+    lines = compile_for("hadoop").template("jars.sha256.j2").splitlines()
+    files = [line.split("  ")[1] for line in lines]
+    assert files == sorted(set(files))
+    assert len(files) == len(pinned("hdfs-s3a"))
+    epoll = "netty-transport-native-epoll"
+    for jar, file in (
+        (f"io.netty:{epoll}:4.1.42.Final", f"{epoll}-4.1.42.Final.jar"),
+        (f"io.netty:{epoll}:4.1.77.Final:linux-x86_64", f"{epoll}-4.1.77.Final-linux-x86_64.jar"),
+    ):
+        assert f"{pinned('hdfs-s3a')[jar]}  {file}" in lines
+
+
+JAVA = """#!/bin/sh
+case $* in *-dependency*) exit 0 ;; esac
+while [ "$1" != -retrieve ]; do shift; done
+lib=${2%/*}
+echo "$TWO" >$lib/two-1.jar
+[ -e $lib/one-1.jar ] || { echo one >$lib/one-1.jar; exit 1; }
+"""
 
 
 @pytest.mark.parametrize(
-    ("hadoop_set", "lists"),
-    [("hdfs-s3a", ("hadoop_modules",)), ("yarn-wasb", ("hadoop_modules", "yarn_wasb_modules"))],
+    ("two", "status", "says"),
+    [("two", 0, ""), ("evil", 1, "these jars differ"), ("missing", 1, "hadoop-3.3.4-hdfs-s3a.jars names")],
 )
-def test_the_pinned_sums_are_sorted_unique_and_hold_the_modules(
-    hadoop_set: str, lists: tuple[str, ...]
+def test_jars_are_verified_before_any_of_them_is_packed(
+    compile_for: Compile, tmp_path: Path, two: str, status: int, says: str
 ) -> None:
-    role = load_role("hadoop")
-    text = (role.folder / "templates" / f"{hadoop_set}.sha256").read_text()
-    names = []
-    for line in text.splitlines():
-        match = re.fullmatch(r"[0-9a-f]{64}  (\S+\.jar)", line)
-        assert match, line
-        names.append(match[1])
-    assert names == sorted(set(names))
-    version = role.defaults["hadoop_version"]
-    modules = [module for part in lists for module in role.defaults[part]]
-    assert {f"{module}-{version}.jar" for module in modules} <= set(names)
-    # Unmaintained, and reload4j takes its place.
-    assert not [name for name in names if name.startswith(("log4j-1", "slf4j-log4j12"))]
+    java, depot, tarball = tmp_path / "bin" / "java", tmp_path / "depot", "hadoop-3.3.4-hdfs-s3a.tar"
+    java.parent.mkdir()
+    depot.mkdir()
+    java.write_text(JAVA if two != "missing" else JAVA.replace("two-1.jar", "three-1.jar"))
+    java.chmod(0o755)
+    listed = {f"{name}-1.jar": sha256(f"{name}\n".encode()).hexdigest() for name in ("one", "two")}
+    (tmp_path / "sums").write_text("".join(f"{listed[name]}  {name}\n" for name in sorted(listed)))
+    pins = load_role("hadoop").defaults["sha256"]
+    # The sum of a tarball with these two jars is learnt from a run that expects another.
+    given = {"java_home": str(tmp_path), "build": str(tmp_path / "build"), "sums": str(tmp_path / "sums")}
+    given |= {"s3a_jars": ["one-1.jar"]}
+
+    def fetch(pin: str) -> subprocess.CompletedProcess[str]:
+        sums = Sums("hadoop", tmp_path, {**pins, tarball: pin})
+        step = compile_for("hadoop", **given, sha256=sums).commands["Fetch and pack Hadoop"]
+        return sh(f"export TWO={two}\n{step.run}".replace(paths.DEPOT, str(depot)))
+
+    got = fetch("0" * 64)
+    assert got.returncode == 1
+    if status == 0:
+        packed = re.search(r"has sha256 ([0-9a-f]{64}), expected 0", got.stderr)
+        assert packed, got.stderr
+        assert not (depot / tarball).exists()
+        got = fetch(packed[1])
+    assert (got.returncode, (depot / tarball).exists()) == (status, status == 0), got.stderr
+    assert says in got.stderr
 
 
-def test_the_list_of_modules_is_valid_xml_with_every_module(compile_for: Compile) -> None:
-    pom = ElementTree.fromstring(compile_for("hadoop").template("pom.xml.j2"))
-    found = {(d.findtext("artifactId"), d.findtext("version")) for d in pom.iter("dependency")}
-    hadoop = {"hadoop-common", "hadoop-hdfs", "hadoop-hdfs-client", "hadoop-aws"}
-    sdk = {"aws-java-sdk-s3", "aws-java-sdk-sts", "aws-java-sdk-dynamodb"}
-    assert found == {(name, "3.3.4") for name in hadoop} | {(name, "1.12.367") for name in sdk}
+def test_another_version_is_refused_by_name_until_its_jars_and_its_tarball_are_pinned(
+    compile_for: Compile,
+) -> None:
+    with pytest.raises(ConfigError, match=r"there is no template 'hadoop-3\.3\.7-hdfs-s3a\.jars'"):
+        compile_for("hadoop", hadoop_version="3.3.7")
+    with pytest.raises(ConfigError, match=r"hadoop-3\.3\.7-hdfs-s3a\.tar: its sum is not pinned"):
+        compile_for("hadoop", hadoop_version="3.3.7", hadoop_jars="hadoop-3.3.4-hdfs-s3a.jars")
 
 
 def test_another_set_of_modules_is_another_folder_and_another_file(
@@ -50,9 +153,8 @@ def test_another_set_of_modules_is_another_folder_and_another_file(
     plain, yarn = compile_for("hadoop"), compile_for_yarn("hadoop")
     assert yarn.variables["hadoop_home"] == "/opt/hadoop-versions/3.3.4-yarn-wasb"
     assert yarn.variables["depot_file"] == "hadoop-3.3.4-yarn-wasb.tar"
-    assert "hadoop-yarn-client" in yarn.template("pom.xml.j2")
-    assert "hadoop-yarn-client" not in plain.template("pom.xml.j2")
-    assert yarn.variables["hadoop_tarball_sha256"] != plain.variables["hadoop_tarball_sha256"]
+    assert "hadoop-yarn-client" in yarn.template("ivy.xml.j2")
+    assert "hadoop-yarn-client" not in plain.template("ivy.xml.j2")
 
 
 def test_blobs_are_the_default_file_system_and_their_key_is_in_a_file_of_its_own(
@@ -154,13 +256,10 @@ def test_the_keys_of_another_s3_server_are_for_those_who_run_jobs_alone(cluster:
     assert "hush" not in step.masked(step.run)
 
 
-def test_spark_gets_exactly_the_jars_that_it_lacks_for_s3a() -> None:
-    role = load_role("hadoop")
-    text = (role.folder / "templates" / "hdfs-s3a.sha256").read_text()
-    jars = [
-        jar.replace("{{ hadoop_version }}", role.defaults["hadoop_version"]).replace(
-            "{{ aws_sdk_version }}", role.defaults["aws_sdk_version"]
-        )
-        for jar in role.defaults["s3a_jars"]
-    ]
-    assert [jar for jar in jars if f"  {jar}\n" not in text] == []
+def test_the_jars_that_spark_lacks_are_among_the_pinned_ones(
+    compile_for: Compile, compile_for_yarn: Compile
+) -> None:
+    for hadoop, lists in ((compile_for("hadoop"), ["s3a"]), (compile_for_yarn("hadoop"), ["s3a", "wasb"])):
+        text = hadoop.template("jars.sha256.j2")
+        jars = [jar for name in lists for jar in hadoop.variables[f"{name}_jars"]]
+        assert [jar for jar in jars if f"  {jar}\n" not in text] == []

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import importlib.metadata
 import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster
-from bootstrap.engine.role import load_role
+from bootstrap.engine.pins import Sums
+from bootstrap.errors import ConfigError
 from tests.bootstrap.roles.conftest import Compile, Compiled, sh
 
 
@@ -16,12 +20,85 @@ def settings(text: str) -> dict[str, str]:
     return dict(line.split(maxsplit=1) for line in lines)
 
 
-def test_every_python_package_is_pinned_by_its_sum() -> None:
-    role = load_role("spark")
-    text = (role.folder / "templates" / role.defaults["spark_pins"]).read_text().replace("\\\n", "")
+def test_every_python_package_is_pinned_by_its_sum(compile_for: Compile) -> None:
+    spark = compile_for("spark")
+    text = spark.template(spark.variables["spark_pins"]).replace("\\\n", "")
     for line in text.splitlines():
         assert re.fullmatch(r"[a-z0-9]+==[0-9.]+( +--hash=sha256:[0-9a-f]{64})+", line), line
-    assert f"pyspark=={role.defaults['spark_version']} " in text
+    assert f"pyspark=={spark.variables['spark_version']} " in text
+
+
+def test_another_version_is_refused_by_name_until_its_packages_and_its_tarball_are_pinned(
+    compile_for: Compile,
+) -> None:
+    with pytest.raises(ConfigError, match=r"there is no template 'pyspark-3\.5\.10\.txt'"):
+        compile_for("spark", spark_version="3.5.10")
+    with pytest.raises(
+        ConfigError, match=r"pyspark-3\.5\.10\.tar: its sum is not pinned; pinned are pyspark"
+    ):
+        compile_for("spark", spark_version="3.5.10", spark_pins="pyspark-3.5.9.txt")
+
+
+PIP = """#!/bin/sh
+while [ "$1" != --target ]; do shift; done
+mkdir -p "$2/bin" "$2/pyspark/bin" "$2/pyspark-3.5.9.dist-info"
+echo spark >"$2/pyspark/bin/spark-class"
+# What depends on the machine.
+pwd >"$2/bin/find_spark_home.py"
+pwd >"$2/pyspark-3.5.9.dist-info/RECORD"
+"""
+PYTHON3 = f"""#!/bin/sh
+for folder; do :; done
+mkdir -p "$folder/bin"
+cat >"$folder/bin/pip" <<'PIP'
+{PIP}PIP
+chmod +x "$folder/bin/pip"
+"""
+
+
+@pytest.fixture
+def pack(compile_for: Compile, tmp_path: Path) -> Callable[[str, str], subprocess.CompletedProcess[str]]:
+    """Packs a stand-in of pyspark in a folder of its own, whose sum has to be `pin`."""
+    python3 = tmp_path / "bin" / "python3"
+    python3.parent.mkdir()
+    python3.write_text(PYTHON3)
+    python3.chmod(0o755)
+
+    def packed(folder: str, pin: str) -> subprocess.CompletedProcess[str]:
+        place = tmp_path / folder
+        place.mkdir(exist_ok=True)
+        sums = Sums("spark", place, {"pyspark-3.5.9.tar": pin})
+        step = compile_for("spark", build=str(place / "build"), sha256=sums).commands[
+            "Fetch and pack pyspark"
+        ]
+        script = f"PATH={python3.parent}:$PATH\ncp() {{ :; }}\ncd {place}\n{step.run}"
+        return sh(script.replace(paths.DEPOT, str(place)))
+
+    return packed
+
+
+def test_the_tarball_is_the_same_on_every_machine_and_has_the_pinned_sum(
+    pack: Callable[[str, str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    refused = pack("one", "0" * 64)
+    assert refused.returncode == 1
+    assert list((tmp_path / "one").glob("*.tar")) == []
+    learnt = re.search(r"pyspark-3\.5\.9\.tar has sha256 ([0-9a-f]{64}), expected 0", refused.stderr)
+    assert learnt, refused.stderr
+
+    for folder in ("one", "another"):
+        got = pack(folder, learnt[1])
+        assert got.returncode == 0, got.stderr
+        assert (tmp_path / folder / "pyspark-3.5.9.tar").exists()
+
+
+def test_the_unpacked_tarball_says_which_version_it_is(
+    pack: Callable[[str, str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    pack("one", "0" * 64)
+    tree = tmp_path / "one" / "build" / "tree"
+    (found,) = importlib.metadata.distributions(path=[str(tree)])
+    assert (found.metadata["Name"], found.version) == ("pyspark", "3.5.9")
 
 
 def test_peers_prove_themselves_and_talk_in_private(compile_for: Compile) -> None:
@@ -55,10 +132,13 @@ def test_gpus_are_offered_by_workers_that_have_some(
     assert settings(text).get("spark.worker.resource.gpu.amount") == offered
 
 
-def test_workers_take_only_what_has_the_heads_sum(compile_for: Compile) -> None:
-    run = compile_for("spark", "w1").commands["Unpack pyspark"].run
-    assert "http://head:8090/pyspark-3.5.9.tar.sha256" in run
-    assert compile_for("spark", "w1").commands["Unpack pyspark"].needs == ("spark", "Fetch and pack pyspark")
+@pytest.mark.parametrize("node", ["head", "w1"])
+def test_no_node_takes_a_sum_from_where_the_tarball_lies(compile_for: Compile, node: str) -> None:
+    spark = compile_for("spark", node)
+    unpack = spark.commands["Unpack pyspark"]
+    assert spark.variables["sha256"]["pyspark-3.5.9.tar"] in unpack.guard
+    assert ".tar.sha256" not in unpack.run
+    assert unpack.needs == (None if node == "head" else ("spark", "Fetch and pack pyspark"))
 
 
 def test_nothing_of_spark_travels_with_a_job_on_yarn(compile_for_yarn: Compile, tmp_path: Path) -> None:
