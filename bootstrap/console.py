@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
+import signal
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
@@ -16,6 +18,7 @@ from bootstrap.errors import CaffeSparkError
 STACK_HELP: Final = "stack to use; default: the selected one, else dev"
 INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C ended, as in shells."""
+PIPE_CLOSED: Final = 128 + signal.SIGPIPE
 WIDTH: Final = 250
 """Columns of a table with ids and URIs."""
 
@@ -57,6 +60,18 @@ def for_stack(text: str, stack: str | None) -> str:
 def print_whole(table: Table) -> None:
     """Print a table without truncating ids and URIs; a narrow terminal wraps its lines."""
     Console(width=max(console.width, WIDTH)).print(table)
+
+
+def print_piped(line: str) -> None:
+    """Print a line, from any thread; end the process, as SIGPIPE would, when nobody reads any more.
+
+    An example is `fab logs JOB | head`. Python ignores SIGPIPE, and an exception would
+    only end the thread.
+    """
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os._exit(PIPE_CLOSED)
 
 
 def print_line(console: Console, line: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from fabric import task
 from invoke.context import Context
 
-from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line, print_whole
+from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line, print_piped, print_whole
 from bootstrap.errors import ConfigError
 from bootstrap.framework import require_persisted
 from bootstrap.inventory.resolve import resolve
@@ -111,7 +111,7 @@ def logs(
 ) -> None:
     """Show the log of a job's driver or of an executor."""
     with backends_of(stack) as backends:
-        show(backends, job, print, executor=executor, follow=follow)
+        show(backends, job, print_piped, executor=executor, follow=follow)
 
 
 @task(positional=["job"], help={"job": JOB_HELP, "stack": STACK_HELP})

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from invoke.exceptions import Exit
 
-from bootstrap.console import expected_errors_in_one_line, for_stack
+from bootstrap.console import PIPE_CLOSED, expected_errors_in_one_line, for_stack
 from bootstrap.errors import StackError
 
 
@@ -37,3 +40,19 @@ def test_a_task_for_another_stack_names_it_in_its_next_command() -> None:
         task(stack="other")
     with pytest.raises(Exit, match="Run `fab bootstrap`"):
         task()
+
+
+def test_output_that_nobody_reads_any_more_ends_the_command_without_a_traceback() -> None:
+    program = (
+        "import threading; from bootstrap.console import print_piped\n"
+        "threading.Thread(target=lambda: [print_piped('line') for _ in iter(int, 1)]).start()"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None
+    assert writer.stderr is not None
+    assert writer.stdout.readline() == "line\n"
+    writer.stdout.close()
+    assert writer.stderr.read() == ""
+    assert writer.wait(30) == PIPE_CLOSED
