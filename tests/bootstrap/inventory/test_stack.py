@@ -96,6 +96,19 @@ def test_a_wrong_passphrase_is_reported(cli: FakeCli, tmp_path: Path) -> None:
         load_cluster(tmp_path, "dev", cli.env)
 
 
+def test_a_passphrase_file_that_is_not_there_is_named(cli: FakeCli, tmp_path: Path) -> None:
+    said = "unable to read PULUMI_CONFIG_PASSPHRASE_FILE: open /nosuch: no such file or directory"
+    cli.answers("stack output", err=f"error: constructing secrets manager: {said}", code=255)
+    with pytest.raises(StackError, match=r"cannot be read: open /nosuch: no such file"):
+        load_cluster(tmp_path, "dev", cli.env)
+
+
+def test_a_stack_that_a_killed_command_has_locked_says_how_to_free_it(cli: FakeCli, tmp_path: Path) -> None:
+    cli.answers("stack output", err="error: the stack is currently locked by 1 lock(s)", code=255)
+    with pytest.raises(StackError, match=r"if none runs, run `pulumi cancel --stack dev`"):
+        load_cluster(tmp_path, "dev", cli.env)
+
+
 def test_without_the_cli_the_next_command_is_make_setup(tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"not on PATH.*make setup"):
         load_cluster(tmp_path, "dev", {"PATH": str(tmp_path)})
