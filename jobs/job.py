@@ -9,9 +9,6 @@ from jobs.report.history import History
 from jobs.spec import JobSpec
 from jobs.trainer.contract import DONE, KILLED, REFUSED
 
-RECORD_FILE = "job.json"
-"""File of the record in a job's folder, on the head or in shared storage."""
-
 
 def is_job_id(text: str) -> bool:
     """Return whether a text can be a job's id, which is also the name of its folder."""

@@ -19,6 +19,7 @@ from pydantic import (
 
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
+from jobs.submission import names as names_of_files
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
@@ -148,10 +149,23 @@ class JobSpec(BaseModel):
         for file in resolved.shipped:
             if not file.is_file():
                 raise ConfigError(str(path), f"it refers to {file}, which does not exist", "Fix the path.")
-        names = [file.name for file in resolved.shipped]
+        resolved._check_names(path)
+        return resolved
+
+    def _check_names(self, path: Path) -> None:
+        """Refuse files that cannot travel with a job by their names."""
+        names = [file.name for file in self.shipped]
         if len(set(names)) < len(names):
             raise ConfigError(str(path), f"two files have the same name: {', '.join(names)}", "Rename one.")
-        return resolved
+        # Spark stores these under the last part of their URIs, among the files of the job.
+        uris = (self.model or f"{self.name}.model", self.snapshot, *self.weights.split(","))
+        stored = {uri.rpartition("/")[2] for uri in uris if uri}
+        for name in names:
+            why = names_of_files.fault(name)
+            if name in stored or name.removesuffix(".h5") in stored:
+                why = "a model or snapshot of the job has that name too"
+            if why:
+                raise ConfigError(str(path), f"it ships the file {name!r}: {why}", "Rename it.")
 
     @property
     def shipped(self) -> tuple[Path, ...]:

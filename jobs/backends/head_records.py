@@ -10,8 +10,9 @@ from typing import Any
 from bootstrap import paths
 from bootstrap.errors import JobError
 from bootstrap.ssh.remote import Remote
-from jobs.job import RECORD_FILE, JobRecord, SubmittedJob, is_job_id
+from jobs.job import JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
+from jobs.submission.names import RECORD_FILE
 from jobs.trainer import contract
 from jobs.trainer.contract import EVENTS_FILE
 

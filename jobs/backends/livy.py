@@ -26,10 +26,11 @@ from jobs import capacity
 from jobs.backends.base import LOST, Foreign, Log, OnLine
 from jobs.backends.livy_batch import Batch
 from jobs.backends.livy_client import AnswerLost, Livy
-from jobs.job import RECORD_FILE, JobPlace, JobRecord, SubmittedJob, is_job_id
+from jobs.job import JobPlace, JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
 from jobs.signals import handled, uninterrupted
 from jobs.spec import JobSpec
+from jobs.submission.names import RECORD_FILE
 from jobs.submission.package import PROGRAM_TEXT, trainer_zip
 from jobs.submission.spark_submit import settings, trainer_arguments
 from jobs.submission.yarn_settings import DRIVER_ENV, yarn_settings

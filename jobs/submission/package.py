@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bootstrap import paths
 from bootstrap.ssh.remote import Remote
-from jobs.job import RECORD_FILE, SubmittedJob
+from jobs.job import SubmittedJob
+from jobs.submission.names import RECORD_FILE
 from jobs.trainer.contract import PROGRAM_FILE, TRAINER_FILE
 
 _JOBS = Path(__file__).parents[1]

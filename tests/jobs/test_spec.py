@@ -95,6 +95,60 @@ BAD = [
 ]
 
 
+NAMES = [
+    ("a,b.prototxt", "it is not a valid name: use letters, digits, and . _ - after the first"),
+    ("mean file.binaryproto", "it is not a valid name"),
+    ("mean\tfile", "it is not a valid name"),
+    ("mean#1", "it is not a valid name"),
+    ("mean*", "it is not a valid name"),
+    ("{a}", "it is not a valid name"),
+    ("m\u00e9an", "it is not a valid name"),
+    ("a%20b", "it is not a valid name"),
+    ("-train", "it is not a valid name"),
+    (".hidden", "it is not a valid name"),
+    ("main.py", "the job has a file of that name itself"),
+    ("trainer.zip", "the job has a file of that name itself"),
+    ("events.jsonl", "the job has a file of that name itself"),
+    ("feed", "the job has a file of that name itself"),
+    ("job.json", "the job has a file of that name itself"),
+    ("run.sh", "the job has a file of that name itself"),
+    ("log", "the job has a file of that name itself"),
+    ("status", "the job has a file of that name itself"),
+    ("train_lmdb", "the job has a file of that name itself"),
+    ("__spark_conf__.zip", "the job has a file of that name itself"),
+    ("numpy.py", "it would hide the Python module numpy from the driver"),
+    ("signal.pyc", "it would hide the Python module signal from the driver"),
+    ("mnist.model", "a model or snapshot of the job has that name too"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), NAMES)
+@pytest.mark.parametrize("key", ["solver", "net", "files"])
+def test_a_file_that_cannot_travel_by_its_name_is_refused(
+    write: Write, tmp_path: Path, key: str, name: str, words: str
+) -> None:
+    (tmp_path / name).touch()
+
+    with pytest.raises(ConfigError) as refused:
+        JobSpec.from_file(write(**{key: [name] if key == "files" else name}))
+
+    assert f"it ships the file {name!r}: {words}" in str(refused.value)
+    assert refused.value.fix == "Rename it."
+
+
+def test_a_file_that_would_lie_beside_the_weights_of_that_name_is_refused(
+    write: Write, tmp_path: Path
+) -> None:
+    for name in ("a.caffemodel", "layer.py"):
+        (tmp_path / name).touch()
+    weights = "hdfs:///m/b.caffemodel,hdfs:///m/a.caffemodel"
+
+    with pytest.raises(ConfigError, match=r"'a.caffemodel': a model or snapshot of the job has that name"):
+        JobSpec.from_file(write(files=["a.caffemodel"], weights=weights))
+
+    assert JobSpec.from_file(write(files=["layer.py"], weights=weights)).files == (tmp_path / "layer.py",)
+
+
 @pytest.mark.parametrize(("changes", "words"), BAD)
 def test_what_cannot_run_is_refused_in_one_line_that_names_the_file(
     write: Write, changes: dict[str, Any], words: str
