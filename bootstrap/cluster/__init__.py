@@ -8,7 +8,7 @@ from bootstrap.cluster.cluster import Cluster
 from bootstrap.cluster.document import OPTIONAL_ROLES, ClusterDocument
 from bootstrap.cluster.members import AutoScalingGroup, Fixed, HdInsight
 from bootstrap.cluster.scheduler import Standalone, Yarn
-from bootstrap.cluster.storage import S3, Blob, Hdfs
+from bootstrap.cluster.storage import S3, Blob, Hdfs, key_fault
 from bootstrap.cluster.versions import VERSION
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "Standalone",
     "WorkerShape",
     "Yarn",
+    "key_fault",
 ]

@@ -10,6 +10,13 @@ from pydantic import Field, SecretStr, model_validator
 from bootstrap.model import Model
 
 
+def key_fault(key: str) -> str:
+    """Return what in a key does not survive Hadoop's files; empty if all of it does."""
+    if any(char.isspace() or not char.isprintable() for char in key):
+        return "a blank or a control character"
+    return "`${`, which Hadoop replaces" if "${" in key else ""
+
+
 class Hdfs(Model):
     """HDFS on the cluster's own nodes."""
 
@@ -40,6 +47,9 @@ class S3(Model):
     def _a_pair(self) -> S3:
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("access_key and secret_key belong together")
+        fault = self.secret_key and key_fault(self.secret_key.get_secret_value())
+        if fault:
+            raise ValueError(f"secret_key: it has {fault}")
         return self
 
     @property

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bootstrap.engine.spelling import spellings
+
 Needs = tuple[str, str]
 """(role, step name): the head's step that must be done before this command starts on another node."""
 
@@ -27,9 +29,10 @@ class Command:
     """Values to print as `***` wherever the command or its output is shown."""
 
     def masked(self, text: str) -> str:
-        """Return `text` with this command's secrets replaced."""
+        """Return `text` with this command's secrets replaced, in each of their spellings."""
         for secret in self.secrets:
-            text = text.replace(secret, "***")
+            for spelling in spellings(secret):
+                text = text.replace(spelling, "***")
         return text
 
 

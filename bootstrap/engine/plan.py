@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import jinja2
 from pydantic import ValidationError
@@ -17,11 +18,15 @@ from bootstrap.engine.command import Check, Command
 from bootstrap.engine.operations.shell import quote
 from bootstrap.engine.pins import KEY, Sums
 from bootstrap.engine.role import Role, Step, Where
+from bootstrap.engine.spelling import in_environment_file, in_properties
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
 
 ASSUMED = {"distribution": "debian-12", "arch": "amd64"}
 """Facts assumed of a node until its own are read (see `bootstrap.engine.execute`)."""
+
+_XML = ".xml.j2"
+"""End of the names of templates whose values are escaped, and whose text is checked."""
 
 Plan = dict[str, list[Command]]
 """Commands by node name, in the order in which the node runs them."""
@@ -185,7 +190,16 @@ def _template_text(role: Role, step: Step, variables: Mapping[str, Any], where: 
     if template is None:
         return None
     try:
-        return _environment(role.folder).get_template(template).render(variables)
+        text = _environment(role.folder).get_template(template).render(variables)
+        if template.endswith(_XML):
+            ElementTree.fromstring(text)  # noqa: S314 - our own text
+        return text
+    except ElementTree.ParseError as error:
+        raise ConfigError(
+            f"{where}, template {template!r}",
+            f"it is not valid XML ({error})",
+            "Look for control characters in the stack's settings; else fix the template.",
+        ) from error
     except jinja2.TemplateNotFound as error:
         raise ConfigError(
             where, f"there is no template {error.name!r}", f"Put it into {role.folder}/templates/."
@@ -229,9 +243,11 @@ def _jinja(loader: jinja2.BaseLoader | None) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 - unit files and shell, no HTML
+        # XML alone; the others are unit files, shell and properties.
+        autoescape=jinja2.select_autoescape(enabled_extensions=(_XML,), default_for_string=False),
     )
     environment.filters["quote"] = quote  # `{{ value | quote }}`: one word of a shell command
+    environment.filters |= {"properties": in_properties, "environment": in_environment_file}
     return environment
 
 

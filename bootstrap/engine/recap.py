@@ -154,7 +154,7 @@ class Progress:
                 ("would run ", _STYLE["changed"]),
                 f"{command.role}: {command.name}",
             )
-            line.append(f"  {command.masked(summary(command.run))}", "dim")
+            line.append(f"  {summary(command.masked(command.run))}", "dim")
             self._print(line)
 
     def _print(self, text: Text) -> None:

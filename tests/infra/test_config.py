@@ -75,6 +75,17 @@ def test_the_smallest_subnet_that_fits_is_taken() -> None:
             },
             ("blobs", "s3 is set as well", "config rm s3"),
         ),
+        *(
+            (
+                {"s3": '{"endpoint": "http://x:1", "bucket": "abc", "accessKey": "k"}', "s3SecretKey": key},
+                ("s3SecretKey = …: it has", why, "config set --secret s3SecretKey"),
+            )
+            for key, why in (
+                ("a b", "a blank"),
+                ("a\x01", "control character"),
+                ("a${user}", "Hadoop replaces"),
+            )
+        ),
         ({"workers": "0"}, ("workers = '0'", "greater than or equal to 1", "config set workers 2")),
         ({"workers": "many"}, ("workers = 'many'", "integer")),
         ({"workers": "201"}, ("workers = '201'", "200")),

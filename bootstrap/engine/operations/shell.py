@@ -46,11 +46,16 @@ def print_exactly(content: str) -> str:
     data = content.encode()
     if all(byte in _PLAIN for byte in data):
         return f"printf '%s' {quote(content)}"
+    return f"printf '%b' {quote(escaped(content))}"
+
+
+def escaped(content: str) -> str:
+    """Return `content` in ASCII, for the format %b of `printf`."""
     # A digit after the escape cannot be taken for a part of it: %b reads at most three after the zero.
-    escaped = "".join(
-        "\\\\" if byte == ord("\\") else chr(byte) if byte in _PLAIN else f"\\0{byte:03o}" for byte in data
+    return "".join(
+        "\\\\" if byte == ord("\\") else chr(byte) if byte in _PLAIN else f"\\0{byte:03o}"
+        for byte in content.encode()
     )
-    return f"printf '%b' {quote(escaped)}"
 
 
 def sha256(content: str) -> str:

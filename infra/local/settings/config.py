@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from bootstrap.cluster import key_fault
 from infra.settings.refusal import Refusal
 from infra.settings.section import MAX_WORKERS, Hint, Section, StackSettings, setting
 
@@ -112,6 +113,11 @@ class LocalConfig(StackSettings):
         if (self.s3 is None) != (self.s3_secret_key is None):
             there, missing = ("s3", "s3SecretKey") if self.s3 else ("s3SecretKey", "s3")
             raise Refusal(there, "…", f"it requires {missing}", setting(LocalConfig, [missing]).command)
+        fault = self.s3_secret_key and key_fault(self.s3_secret_key.get_secret_value())
+        if fault:
+            raise Refusal(
+                "s3SecretKey", "…", f"it has {fault}", setting(LocalConfig, ["s3SecretKey"]).command
+            )
         return self
 
     @model_validator(mode="after")
