@@ -17,6 +17,8 @@ from tools import packages
 Version = tuple[int, int, int]
 SWITCHES_ITSELF: Version = (1, 21, 0)
 """First Go version that fetches the toolchain required by a go.mod itself."""
+_VERIFIED = {"GO111MODULE": "on", "GONOSUMDB": "none"}
+"""No module is exempt from the checksum database; an empty value would leave those of GOPRIVATE exempt."""
 USUAL_PLACES = ("/usr/local/go/bin", "/usr/lib/go/bin", "/snap/bin")
 
 
@@ -66,10 +68,11 @@ def prepare(go: Go, wanted: Version) -> tuple[str, dict[str, str]]:
     """Return the build command and its variables; an old Go fetches a newer toolchain first.
 
     The official toolchains are modules, verified by Go's checksum database like any other, so any Go with
-    module support can download one. Files in the module cache are not executable; Go itself sets the mode
-    only since 1.21.
+    module support can download one. Since 1.21, Go itself insists on that, and makes the files executable;
+    those in the module cache are not.
 
     Raises:
+        ConfigError: the checksum database is switched off.
         CommandFailed: the toolchain could not be downloaded.
     """
     if go.version >= wanted:
@@ -77,9 +80,15 @@ def prepare(go: Go, wanted: Version) -> tuple[str, dict[str, str]]:
     if go.version >= SWITCHES_ITSELF:
         return go.command, {"GOTOOLCHAIN": "auto"}
     name = ".".join(map(str, wanted))
+    if _ask([go.command, "env", "GOSUMDB"], {}) == "off":
+        raise ConfigError(
+            "GOSUMDB=off",
+            f"Go {name} would be downloaded and run unverified",
+            f"Set GOSUMDB to a checksum database, or install Go {name}; then rerun the command.",
+        )
     system = f"{_ask([go.command, 'env', 'GOOS'], {})}-{_ask([go.command, 'env', 'GOARCH'], {})}"
     module = f"golang.org/toolchain@v0.0.1-go{name}.{system}"
-    output = _ask([go.command, "mod", "download", "-json", module], {"GO111MODULE": "on"})
+    output = _ask([go.command, "mod", "download", "-json", module], _VERIFIED)
     folder = json.loads(output).get("Dir") if output else None
     if not folder:
         raise CommandFailed(

@@ -1,6 +1,7 @@
 """`make lock`: resolution of pyproject.toml and its extras into requirements.lock, with hashes.
 
 The lock is valid for every supported Python version and names no index; the machine's pip settings select it.
+The resolver is uv as the present lock pins it.
 """
 
 from __future__ import annotations
@@ -46,14 +47,12 @@ def index_variables(pip: str) -> dict[str, str]:
 
 def main() -> int:
     """Write requirements.lock; report an expected failure in one line with exit status 1."""
-    folder, log = state_folder(ROOT) / "lock-tools", state_folder(ROOT) / "log" / "lock.log"
-    pip, fix = str(folder / "bin" / "pip"), "Read the log, then rerun `make lock`."
+    programs, log = ROOT / ".venv" / "bin", state_folder(ROOT) / "log" / "lock.log"
+    fix = "Read the log, then rerun `make lock`."
     draft = ROOT / "requirements.lock.new"
     try:
-        run("virtual environment", [sys.executable, "-m", "venv", str(folder)], log=log, fix=fix)
-        run("resolver", [pip, "install", "--quiet", "--upgrade", "uv"], log=log, fix=fix)
-        env = {**os.environ, **index_variables(pip)}
-        argv = compile_argv(str(folder / "bin" / "uv"), draft.name)
+        env = {**os.environ, **index_variables(str(programs / "pip"))}
+        argv = compile_argv(str(programs / "uv"), draft.name)
         run("resolving", argv, log=log, fix=fix, env=env, cwd=ROOT)
     except CaffeSparkError as error:
         print(error, file=sys.stderr)

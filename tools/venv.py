@@ -52,15 +52,16 @@ def ensure(root: Path, log: Path) -> str:
     done = []
     if stamps.get("lock") != lock:
         stamps.drop("lock", "project")
-        options = ["--require-hashes", "--no-deps", "--no-compile", "--progress-bar", "off"]
-        wanted = ["install", *options, "-r", str(root / "requirements.lock")]
+        # wheels only: what builds a source distribution would be downloaded without a hash
+        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-compile"]
+        wanted = ["install", *options, "--progress-bar", "off", "-r", str(root / "requirements.lock")]
         run("Python packages", [python, *PIP, *wanted], log=log, fix=FIX, note=_pip_note)
         run("bytecode", [python, "-c", BYTECODE], log=log, fix=FIX)
         stamps.set("lock", lock)
         done.append("packages")
     if stamps.get("project") != project:
         stamps.drop("project")
-        options = ["--no-deps", "--no-build-isolation", "--no-compile"]
+        options = ["--no-index", "--no-deps", "--no-build-isolation", "--no-compile"]
         run("the project, editable", [python, *PIP, "install", *options, "-e", str(root)], log=log, fix=FIX)
         stamps.set("project", project)
         done.append("project")

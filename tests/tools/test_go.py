@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.errors import CommandFailed
+from bootstrap.errors import CommandFailed, ConfigError
 from tools.go import Go, newest, parse_version, prepare, wanted_version
 
 WANTED = (1, 25, 11)
@@ -53,6 +53,26 @@ def test_an_old_go_downloads_the_toolchain_and_makes_it_executable(tmp_path: Pat
     assert (toolchain / "pkg/tool/linux_amd64/compile").stat().st_mode & 0o100
 
 
+def test_an_old_go_downloads_no_toolchain_that_it_would_not_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOSUMDB", "off")
+    with pytest.raises(
+        ConfigError, match=r"GOSUMDB=off: Go 1\.25\.11 would be downloaded and run unverified"
+    ):
+        prepare(old_go(tmp_path, f"touch {tmp_path}/downloaded"), WANTED)
+    assert not (tmp_path / "downloaded").exists()
+
+
+def test_the_toolchain_is_not_exempt_from_the_checksum_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GONOSUMDB", "*")
+    with pytest.raises(CommandFailed):
+        prepare(old_go(tmp_path, f'echo "$GONOSUMDB" >{tmp_path}/exempt; exit 1'), WANTED)
+    assert (tmp_path / "exempt").read_text() == "none\n"
+
+
 def test_an_old_go_without_a_download_names_the_version_to_install(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match=r"1\.19\.8.*older than 1\.25\.11.*Install Go 1\.25\.11"):
         prepare(old_go(tmp_path, "exit 1"), WANTED)
@@ -61,7 +81,7 @@ def test_an_old_go_without_a_download_names_the_version_to_install(tmp_path: Pat
 def old_go(folder: Path, download: str) -> Go:
     """A fake Go 1.19."""
     path = folder / "go"
-    system = '"env GOOS") echo linux;; "env GOARCH") echo amd64;;'
+    system = '"env GOOS") echo linux;; "env GOARCH") echo amd64;; "env GOSUMDB") echo "$GOSUMDB";;'
     body = f'case "$1 $2" in {system} "mod download") {download};; esac'
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)

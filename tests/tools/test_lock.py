@@ -44,6 +44,10 @@ def test_every_pin_is_exact_and_has_a_hash() -> None:
         assert "--hash=sha256:" in block, block
 
 
+def test_the_resolver_is_pinned_as_well() -> None:
+    assert [pin for pin in PINS if pin.name == "uv"]
+
+
 def test_no_index_and_no_folder_of_a_machine_is_named() -> None:
     assert "://" not in LOCK
     assert "index" not in LOCK
