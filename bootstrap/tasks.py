@@ -10,7 +10,14 @@ from invoke.exceptions import Exit
 
 from bootstrap import script_actions
 from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument
-from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line, print_line, print_whole
+from bootstrap.console import (
+    STACK_HELP,
+    console,
+    expected_errors_in_one_line,
+    for_stack,
+    print_line,
+    print_whole,
+)
 from bootstrap.doctor import diagnose
 from bootstrap.engine.execute import apply
 from bootstrap.framework import (
@@ -53,11 +60,6 @@ def provision(cluster: Cluster, recipe: Recipe) -> Framework:
     return ensure_framework(cluster, recipe, console=console)
 
 
-def same_stack(stack: str | None) -> str:
-    """Return the `--stack` flag for a suggested command, empty if the stack was selected and not named."""
-    return f" --stack {stack}" if stack else ""
-
-
 @task(name="bootstrap", help={"stack": STACK_HELP, "dry_run": "print the plan, change nothing"})
 @expected_errors_in_one_line
 def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False) -> None:
@@ -80,7 +82,7 @@ def build_headnode(
         apply(cluster, cluster.roles, dry_run=True, console=console)
         return
     provision(cluster, chosen)
-    console.print(f"Next: `fab submit-mnist{same_stack(stack)}`")
+    console.print(for_stack("Next: `fab submit-mnist`", stack))
 
 
 @task(name="script-actions", help={"stack": STACK_HELP})

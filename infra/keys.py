@@ -6,9 +6,9 @@ import secrets
 from typing import TYPE_CHECKING, Final, Literal
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource
+from pulumi.dynamic import CreateResult, Resource
 
-from infra.provider import Props, Provider, replace_if
+from infra.provider import Props, Provider
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -52,10 +52,6 @@ class SshKeyProvider(Provider):
         outs = {**props, "private_key": private.decode(), "public_key": public.decode()}
         return CreateResult(id_=str(props["purpose"]), outs=outs)
 
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Report no changes: a key pair has no settings."""
-        return replace_if([])
-
 
 class SshKey(Resource, module="embedded", name="SshKey"):
     """An SSH key pair, Ed25519 or RSA; `public_key` is an OpenSSH line without a comment."""
@@ -76,7 +72,7 @@ class SshKey(Resource, module="embedded", name="SshKey"):
 
 
 class SigningKeyPairProvider(Provider):
-    """Generates the key pair of `bootstrap.signing`."""
+    """Generates the key pair of `bootstrap.signing`, which changes as an SSH key does."""
 
     def create(self, props: Props) -> CreateResult:
         """Generate a key pair in PEM."""
@@ -86,10 +82,6 @@ class SigningKeyPairProvider(Provider):
         private = key.private_key.get_secret_value()
         outs = {**props, "private_key": private, "public_key": key.public_key}
         return CreateResult(id_=str(props["purpose"]), outs=outs)
-
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Report no changes: a key pair has no settings."""
-        return replace_if([])
 
 
 class SigningKeyPair(Resource, module="embedded", name="SigningKeyPair"):
@@ -112,16 +104,12 @@ class SigningKeyPair(Resource, module="embedded", name="SigningKeyPair"):
 
 
 class SecretProvider(Provider):
-    """Generates a random secret."""
+    """Generates a random secret, which has no settings."""
 
     def create(self, props: Props) -> CreateResult:
         """Generate a secret of 256 bits."""
         outs = {**props, "value": secrets.token_urlsafe(SECRET_BYTES)}
         return CreateResult(id_=str(props["purpose"]), outs=outs)
-
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Report no changes: a secret has no settings."""
-        return replace_if([])
 
 
 class Secret(Resource, module="embedded", name="Secret"):

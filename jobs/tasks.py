@@ -7,11 +7,18 @@ from pathlib import Path
 from fabric import task
 from invoke.context import Context
 
-from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line, print_piped, print_whole
+from bootstrap.console import (
+    STACK_HELP,
+    console,
+    expected_errors_in_one_line,
+    for_stack,
+    print_piped,
+    print_whole,
+)
 from bootstrap.errors import ConfigError
 from bootstrap.framework import require_persisted
 from bootstrap.inventory.resolve import resolve
-from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, document_of, provision, same_stack
+from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, document_of, provision
 from jobs import capacity
 from jobs.backends.registry import LIVY, Backends
 from jobs.datasets.prepare import ensure_data
@@ -56,12 +63,11 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     """Train on Spark, stream progress, fetch accuracy and features."""
     job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
     job = job.with_overrides(executors=executors, iterations=iterations)
-    same = same_stack(stack)
     if livy and recipe:
         raise ConfigError(
             f"--livy --recipe {recipe}",
             "a job through Livy uses the framework already on the cluster",
-            f"Run `fab build-headnode --recipe {recipe}{same}`, then this command without --recipe.",
+            f"Run `fab build-headnode --recipe {recipe}`, then this command without --recipe.",
         )
     if livy:
         with backends_of(stack) as backends:
@@ -75,7 +81,7 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     with Backends.of(cluster) as backends:
         run_job(backends.default, job, framework.key, console, RESULTS)
     console.print(
-        f"Next: `fab doctor{same}`, another `fab submit-mnist{same}`, or `pulumi destroy{same}`",
+        for_stack("Next: `fab doctor`, another `fab submit-mnist`, or `pulumi destroy`", stack),
         soft_wrap=True,
     )
 

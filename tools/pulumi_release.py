@@ -5,7 +5,6 @@ The sums come from another server than the archive, so one of them alone cannot 
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import re
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bootstrap.errors import ConfigError, IntegrityError
+from bootstrap.sums import BLOCK, sha256_of
 
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 SUMS = "https://github.com/pulumi/pulumi/releases/download"
@@ -26,7 +26,6 @@ CONNECT_S = 8
 DOWNLOAD_S = 900
 SYSTEMS = {"Linux": "linux", "Darwin": "darwin"}
 MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
-_BLOCK = 1 << 20
 
 
 def wanted_version(lock: str) -> str:
@@ -58,7 +57,8 @@ def install(version: str, target: Path) -> None:
         archive, sums, fresh = (Path(scratch, part) for part in (name, "sums", "bin"))
         _fetch(f"{SUMS}/v{version}/pulumi-{version}-checksums.txt", sums, deadline)
         published = published_sum(sums.read_text(), name)
-        got = _fetch(f"{ARCHIVES}/{name}", archive, deadline)
+        _fetch(f"{ARCHIVES}/{name}", archive, deadline)
+        got = sha256_of(archive)
         if got != published:
             raise IntegrityError(
                 f"{ARCHIVES}/{name}",
@@ -87,23 +87,21 @@ def published_sum(sums: str, name: str) -> str:
     )
 
 
-def _fetch(url: str, path: Path, deadline: float) -> str:
-    """Write a file and return its sha256."""
-    digest, size = hashlib.sha256(), 0
+def _fetch(url: str, path: Path, deadline: float) -> None:
+    """Write a file."""
+    size = 0
     try:
         with urllib.request.urlopen(url, timeout=CONNECT_S) as answer, path.open("wb") as file:  # noqa: S310
             if urlsplit(answer.url).scheme != urlsplit(url).scheme:
                 raise OSError(f"{url} leads to {answer.url}")
-            while block := answer.read(_BLOCK):
+            while block := answer.read(BLOCK):
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"{url}: the download did not end in {DOWNLOAD_S} s")
-                digest.update(block)
                 size += file.write(block)
             if size < int(answer.headers.get("Content-Length", size)):
                 raise OSError(f"{url}: the connection ended after {size} bytes")
     except HTTPException as error:
         raise OSError(f"{url}: {error!r}") from error
-    return digest.hexdigest()
 
 
 def _unpack(archive: Path, folder: Path) -> None:

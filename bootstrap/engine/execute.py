@@ -244,7 +244,7 @@ class _NodeRun:
         known = diagnose("\n".join(tail), stack=self.shared.cluster.stack, node=self.node.name)
         if known is not None:
             again = known.fix
-        shown = f"{summary(command.masked(command.run))}"
+        shown = summary(command.masked(command.run))
         where = f"Full log: {self._log.path}. " if self._log.path.exists() else ""
         self.shared.progress.ended(self.node.name, command, "failed", seconds)
         self.shared.progress.failed(self.node.name, title, shown, tail, where + again)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+
 from bootstrap import paths
 from bootstrap.engine.command import Command
 
@@ -16,7 +18,7 @@ RUN = paths.RUN
 """Folder on the node: the running step, its process id, and the lock that excludes a second one."""
 LOCK_WAIT = 900
 LOCK_BUSY = 75
-"""Exit status when another run kept the lock for LOCK_WAIT seconds."""
+"""Exit status when another process kept a lock for LOCK_WAIT seconds."""
 KILL_GRACE = 10
 """Seconds between SIGTERM, when a step has timed out, and SIGKILL."""
 
@@ -27,6 +29,24 @@ export LC_ALL=C.UTF-8 HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/
 """
 
 _STEP = "CAFFE_SPARK_STEP"
+
+
+def take_lock(file: str, *, waiting: str, busy: str, wait: int = LOCK_WAIT) -> str:
+    """Return shell that takes a lock of a node, on descriptor 9; it ends with the process that holds it.
+
+    `waiting` is printed where another process has it; `busy` where that still has it after `wait` seconds,
+    which ends the shell with LOCK_BUSY.
+    """
+    return f"""\
+mkdir -p -m 0700 {posixpath.dirname(file)}
+exec 9>{file}
+flock -n 9 || {{
+  echo '{waiting}'
+  flock -w {wait} 9 || {{
+    echo '{busy}' >&2
+    exit {LOCK_BUSY}
+  }}
+}}"""
 
 
 def functions(command: Command, suffix: str = "") -> str:

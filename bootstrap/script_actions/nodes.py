@@ -20,7 +20,7 @@ from rich.console import Console
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster, ClusterDocument, Node
-from bootstrap.engine.script import LOCK_BUSY, LOCK_WAIT, RUN
+from bootstrap.engine.script import LOCK_WAIT, RUN, take_lock
 from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
 from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, HostRole, ScriptAction
@@ -206,19 +206,17 @@ class _Run:
 
     def _script(self) -> str:
         """Return the script for a node: fetch, verify, run, record the success; under the lock of roles."""
+        lock = take_lock(
+            f"{RUN}/lock",
+            waiting="another run is busy on this node; waiting for it",
+            busy=f"it is still busy after {clock(LOCK_WAIT)}",
+            wait=LOCK_WAIT,
+        )
         fetch = f"runuser -u {paths.JOB_USER} -- {paths.HDFS} dfs -cat {shlex.quote(self.uri)}"
         return f"""\
 set -u
 {paths.LOAD_PROFILE}
-mkdir -p -m 0700 {RUN}
-exec 9>{RUN}/lock
-flock -n 9 || {{
-  echo 'another run is busy on this node; waiting for it'
-  flock -w {LOCK_WAIT} 9 || {{
-    echo 'it is still busy after {clock(LOCK_WAIT)}' >&2
-    exit {LOCK_BUSY}
-  }}
-}}
+{lock}
 cd {self._folder}
 cat >action <<'{_HEREDOC}'
 {fetch} >script 2>fetch || {{ cat fetch >&2; exit 1; }}

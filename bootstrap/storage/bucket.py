@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 
 from bootstrap.clouds import aws
@@ -33,13 +30,13 @@ class Bucket:
         """
         # Buckets of other servers are addressed by path; their names need not resolve.
         path_style = Config(s3={"addressing_style": "path"}) if storage.endpoint else Config()
-        session = aws.session()
-        if storage.secret_key is not None:
-            session = boto3.session.Session(storage.access_key, storage.secret_key.get_secret_value())
-        client = session.client(
+        secret_key = storage.secret_key.get_secret_value() if storage.secret_key else None
+        client = aws.session().client(
             "s3",
             region_name=storage.region,
             endpoint_url=storage.endpoint,
+            aws_access_key_id=storage.access_key,
+            aws_secret_access_key=secret_key,
             config=aws.RETRY.merge(path_style),
         )
         return cls(storage.uri.removeprefix("s3a://"), client)
@@ -51,7 +48,7 @@ class Bucket:
             ConfigError: credentials are missing or lack a permission.
             ServiceDown: S3 cannot be reached, or refuses the request.
         """
-        with self._translate_errors("reading", path):
+        with aws.translate_errors(f"reading {self._url(path)}"):
             try:
                 return self.client.get_object(Bucket=self.name, Key=path)["Body"].read()
             except self.client.exceptions.NoSuchKey:
@@ -59,10 +56,8 @@ class Bucket:
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file atomically, replacing an existing one. Raises as `read`."""
-        with self._translate_errors("writing", path):
+        with aws.translate_errors(f"writing {self._url(path)}"):
             self.client.put_object(Bucket=self.name, Key=path, Body=data)
 
-    @contextmanager
-    def _translate_errors(self, doing: str, path: str) -> Iterator[None]:
-        with aws.translate_errors(f"{doing} s3://{self.name}/{path}"):
-            yield
+    def _url(self, path: str) -> str:
+        return f"s3://{self.name}/{path}"

@@ -13,6 +13,7 @@ from typing import NoReturn
 from urllib.parse import urlsplit
 
 from bootstrap import paths
+from bootstrap.engine.script import LOCK_WAIT, take_lock
 from bootstrap.errors import CommandFailed
 from bootstrap.ssh.remote import TIMED_OUT, OnLine, Remote, Result
 from bootstrap.storage import namenode
@@ -23,13 +24,10 @@ TIMEOUT = 600.0
 """Seconds for one command; enough for a gigabyte on a slow disk. The node itself ends it then."""
 GRACE = 30.0
 """Seconds after which a node that has not ended it does not answer."""
-LOCK_WAIT = 900
-"""Seconds to wait for a command of another operator that writes."""
 WAITING = "waiting for another command that writes"
 _LOCK = f"{paths.RUN}/storage"
 UNCHANGED = 9
 """Exit status of a script that leaves storage unchanged."""
-_LOCK_BUSY = 75
 _MISSING = "No such file or directory"
 
 
@@ -127,16 +125,14 @@ class SharedStorage:
             ServiceDown: the storage does not answer.
         """
         # Concurrent writers would remove each other's temporary files; all of them run on this head.
+        taken = take_lock(
+            f"{_LOCK}{f'-{lock}' if lock else ''}.lock",
+            waiting=WAITING,
+            busy=f"another command has been writing to it for {LOCK_WAIT} s",
+        )
         held = f"""{{
 set -e
-mkdir -p -m 0700 {paths.RUN}
-exec 9>{_LOCK}{f"-{lock}" if lock else ""}.lock
-flock -n 9 || {{
-    echo '{WAITING}'
-    flock -w {LOCK_WAIT} 9 || {{
-        echo 'another command has been writing to it for {LOCK_WAIT} s' >&2; exit {_LOCK_BUSY}
-    }}
-}}
+{taken}
 {script}
 }}
 """

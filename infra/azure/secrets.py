@@ -7,13 +7,13 @@ import string
 from typing import Final
 
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, Resource
+from pulumi.dynamic import CreateResult, Resource
 from pulumi.runtime.config import is_config_secret
 
 from bootstrap.errors import ConfigError
 from infra.azure.settings.config import AzureConfig
 from infra.azure.settings.name_rules import PASSWORD_SPECIALS, password_faults
-from infra.provider import Props, Provider, replace_if
+from infra.provider import Props, Provider
 from infra.tags import PROJECT
 
 LENGTH: Final = 24
@@ -22,15 +22,14 @@ KEY: Final = f"{PROJECT}:gatewayPassword"
 
 
 class GatewayPasswordProvider(Provider):
-    """Generates a password that HDInsight accepts."""
+    """Generates a password that HDInsight accepts.
+
+    It stays as it is: HDInsight's script actions fail after the password changes.
+    """
 
     def create(self, props: Props) -> CreateResult:
         """Generate a password."""
         return CreateResult(id_=str(props["purpose"]), outs={**props, "value": generate()})
-
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Report no changes: HDInsight's script actions fail after the password changes."""
-        return replace_if([])
 
 
 class GatewayPassword(Resource, module="azure", name="GatewayPassword"):

@@ -84,10 +84,6 @@ class LeftoversProvider(Provider):
         """Create nothing."""
         return CreateResult(id_=props["network"], outs=dict(props))
 
-    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Report no changes."""
-        return replace_if([])
-
     def delete(self, _id: str, props: Props) -> None:
         """Remove what an interrupted command created without recording it."""
         engine = Engine(props["engine"])
