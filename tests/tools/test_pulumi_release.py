@@ -66,7 +66,7 @@ def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Release
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0), lambda *arguments: Quiet(*arguments, directory=str(folder))
     )
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setattr(pulumi_release, "ARCHIVES", f"{url}/sdk")
