@@ -24,6 +24,9 @@ Kind = Literal["podman", "docker"]
 TIMEOUT: Final = 120.0
 """Seconds; a busy machine takes ten for what usually takes a tenth of one."""
 
+OWN: Final = "localhost/"
+"""Start of the names of images that were made on this machine; they are never pulled."""
+
 
 class EngineError(CaffeSparkError):
     """The engine failed; `output` is its error output."""

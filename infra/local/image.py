@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
+from bootstrap.errors import ConfigError
 from infra.local import probe
 from infra.local.cache import cache_folder, locked
-from infra.local.engine import Engine, run_as_root, typed
+from infra.local.engine import OWN, Engine, run_as_root, typed
 from infra.local.mirror import mirror_lines
 from infra.provider import Props, Provider, changed, replace_if, say
 
@@ -147,6 +148,12 @@ def _from_packages(engine: Engine, name: str, suite: str, mirrors: list[str]) ->
 
 def _from_registry(engine: Engine, name: str, ref: str) -> None:
     if not engine.image_exists(ref):
+        if ref.startswith(OWN):
+            raise ConfigError(
+                f"image {ref}",
+                "it is not on this machine, and names under localhost/ are not pulled",
+                f"Build it, or tag an image with `{typed(engine.kind)} tag IMAGE {ref}`.",
+            )
         engine.run("pull", ref, timeout=BUILD_TIMEOUT)
     flags = probe.find(engine, ref).arguments
     container = f"{name.rpartition(':')[2]}-making"

@@ -31,7 +31,7 @@ def test_without_a_word_it_is_two_workers_here() -> None:
 
 
 def test_numbers_and_objects_arrive_as_text() -> None:
-    config = loaded(workers="3", image='{"source": "registry", "ref": "registry.example.org/debian:12"}')
+    config = loaded(workers="3", image='{"source": "registry", "ref": "localhost/debian:12"}')
     assert config.workers == 3
     assert config.image.source == "registry"
 
@@ -104,6 +104,14 @@ def test_the_smallest_subnet_that_fits_is_taken() -> None:
         ({"image": "debian"}, ("image = 'debian'", "image.source mmdebstrap")),
         ({"image": '{"source": "iso"}'}, ("'iso'", "mmdebstrap", "registry")),
         ({"image": '{"source": "registry"}'}, ("image.ref", "required")),
+        (
+            {"image": '{"source": "registry", "ref": "registry.example.org/debian:12"}'},
+            ("image.ref", "debian:12 has no digest", "write NAME@sha256:DIGEST"),
+        ),
+        (
+            {"image": '{"source": "registry", "ref": "registry.example.org/debian@sha256:12"}'},
+            ("image.ref", "has no digest"),
+        ),
         ({"image": '{"source": "mmdebstrap", "suit": "bookworm"}'}, ("image.suit", "unknown key", "suite")),
         ({"image": '{"source": "mmdebstrap", "suite": "Book worm"}'}, ("image.suite = 'Book worm'",)),
     ],

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from bootstrap.cluster import key_fault
+from infra.local.engine import OWN
 from infra.settings.refusal import Refusal
 from infra.settings.section import MAX_WORKERS, Hint, Section, StackSettings, setting
 
 MIN_MEMORY_MB: Final = 2048
 """Minimum for HDFS, Spark's daemons, an executor and a trainer (see `infra.local.program`)."""
+_DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 FIRST_NODE: Final = 10
 """Index of the head's address in the subnet; worker N has this plus N."""
 
@@ -21,6 +24,15 @@ def _private(subnet: IPv4Network) -> IPv4Network:
     if not subnet.is_private:
         raise ValueError(f"{subnet} is not a private network; take one such as 10.89.77.0/24")
     return subnet
+
+
+def _pinned(ref: str) -> str:
+    if not ref.startswith(OWN) and not _DIGEST.search(ref):
+        raise ValueError(
+            f"{ref} has no digest, and its tag may name another image tomorrow; write NAME@sha256:DIGEST, "
+            f"as in `podman image inspect --format '{{{{.RepoDigests}}}}' {ref}`"
+        )
+    return ref
 
 
 class DebstrapImage(Section):
@@ -33,11 +45,16 @@ class DebstrapImage(Section):
 
 
 class RegistryImage(Section):
-    """A base image on top of a stock Debian or Ubuntu one, e.g. `docker.io/library/debian:12`."""
+    """A base image on top of a stock Debian or Ubuntu one, which is pulled by its digest."""
 
     source: Annotated[Literal["registry"], Hint("registry")]
     ref: Annotated[
-        str, Hint("docker.io/library/debian:12", "a reference such as docker.io/library/debian:12")
+        str,
+        AfterValidator(_pinned),
+        Hint(
+            f"docker.io/library/debian@sha256:{'0' * 64}",
+            "a reference such as docker.io/library/debian@sha256:DIGEST, or localhost/NAME of an own image",
+        ),
     ] = Field(pattern=r"^[a-z0-9][a-zA-Z0-9._:/@-]+$")
 
 

@@ -44,6 +44,8 @@ while [ "$1" != --target ]; do shift; done
 mkdir -p "$2/bin" "$2/pyspark/bin" "$2/pyspark-3.5.9.dist-info"
 echo spark >"$2/pyspark/bin/spark-class"
 # What depends on the machine.
+echo module >"$2/pyspark/pi.py"
+case $2 in */another/*) chmod a+x "$2/pyspark/pi.py" ;; esac
 pwd >"$2/bin/find_spark_home.py"
 pwd >"$2/pyspark-3.5.9.dist-info/RECORD"
 """

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.errors import ConfigError
 from infra.local import image
 from infra.local.image import BaseImageProvider, bundle, certificates, recipe, tag
 from infra.local.settings.config import DebstrapImage, Image, RegistryImage
 from tests.infra.conftest import FakeEngine
 
 BOOKWORM = DebstrapImage(source="mmdebstrap", suite="bookworm")
+
+STOCK = f"registry.example.org/debian@sha256:{'12' * 32}"
 
 
 def props(source: Image = BOOKWORM) -> dict[str, object]:
@@ -31,7 +34,7 @@ def test_equal_inputs_have_equal_names() -> None:
     "other",
     [
         (DebstrapImage(source="mmdebstrap", suite="trixie"), {"a.crt": b"x"}, ["deb u s c"]),
-        (RegistryImage(source="registry", ref="debian:12"), {"a.crt": b"x"}, ["deb u s c"]),
+        (RegistryImage(source="registry", ref=STOCK), {"a.crt": b"x"}, ["deb u s c"]),
         (BOOKWORM, {"a.crt": b"y"}, ["deb u s c"]),
         (BOOKWORM, {}, ["deb u s c"]),
         (BOOKWORM, {"a.crt": b"x"}, []),
@@ -71,12 +74,18 @@ def test_it_is_made_from_packages_where_it_is_missing(
 
 
 def test_a_stock_image_is_pulled_set_up_and_committed(engine: FakeEngine) -> None:
-    BaseImageProvider().create(props(RegistryImage(source="registry", ref="registry.example.org/debian:12")))
+    BaseImageProvider().create(props(RegistryImage(source="registry", ref=STOCK)))
     verbs = [call.split()[0] for call in engine.calls]
     assert verbs[-1] == "rm"
     assert [verb for verb in verbs if verb in ("pull", "create", "cp", "start", "commit")] == [
         *("pull", "create", "cp", "start", "commit")
     ]
+
+
+def test_an_own_image_is_never_pulled(engine: FakeEngine) -> None:
+    with pytest.raises(ConfigError, match="image localhost/mine:1: it is not on this machine"):
+        BaseImageProvider().create(props(RegistryImage(source="registry", ref="localhost/mine:1")))
+    assert not any("pull" in call for call in engine.calls)
 
 
 def test_a_destroyed_stack_leaves_it_and_says_where(
