@@ -6,7 +6,9 @@ and their replacements become nodes by themselves. The program on the machine: `
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +32,10 @@ METADATA: Final = "http://169.254.169.254"
 """The instance metadata service, IMDSv2:
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html"""
 
-_ON_NODE: Final = Path(__file__).parent / "on_node" / "boot.py"
-_PROGRAM: Final = "/usr/local/lib/caffe-spark/boot.py"
+_PROGRAM: Final = ("bootstrap/join/on_node/aws.py", "bootstrap/join/on_node/boot.py")
+"""Modules of the program, with the paths that they have here: a namespace package on the machine."""
+_LIBRARY: Final = "/usr/local/lib/caffe-spark"
+_ROOT: Final = Path(__file__).parents[2]
 _SETTINGS: Final = "/etc/caffe-spark/boot.json"
 _ANY_WORKER: Final = DeclaredNode(name="any-worker", address="192.0.2.1")
 """Placeholder for future machines; roles read the real name and address from `paths.IDENTITY`."""
@@ -111,7 +115,7 @@ def _script(cluster: ClusterDocument, kind: Kind, roles: tuple[str, ...], given:
 
 
 def user_data(boot: Boot) -> str:
-    """Return user data: a shell script that writes `boot.py`, its settings and units, and starts them."""
+    """Return user data: a shell script that writes the program, its settings and units, and starts them."""
     watching = boot.role == "worker" and bool(boot.autoscaling_group)
     units = "caffe-spark-boot.service" + (" caffe-spark-watch.service" if watching else "")
     parts = [
@@ -121,9 +125,9 @@ def user_data(boot: Boot) -> str:
         "set -eu",
         "umask 022",
         _authorize(boot.ssh_user, boot.authorized_key) if boot.authorized_key else "",
-        f"mkdir -p {Path(_PROGRAM).parent} {Path(_SETTINGS).parent}",
+        f"mkdir -p {_LIBRARY}/{Path(_PROGRAM[0]).parent} {Path(_SETTINGS).parent}",
         _file(_SETTINGS, json.dumps(boot.settings(), indent=1), "JSON"),
-        _file(_PROGRAM, _ON_NODE.read_text().rstrip(), "BOOT"),
+        *(_file(f"{_LIBRARY}/{path}", compact((_ROOT / path).read_text()), "BOOT") for path in _PROGRAM),
         _file("/etc/systemd/system/caffe-spark-boot.service", _unit("join"), "UNIT"),
         _file("/etc/systemd/system/caffe-spark-watch.service", _unit("watch"), "UNIT") if watching else "",
         "systemctl daemon-reload",
@@ -132,6 +136,21 @@ def user_data(boot: Boot) -> str:
         f"systemctl start --no-block {units}",
     ]
     return "\n".join(filter(None, parts)) + "\n"
+
+
+def compact(source: str) -> str:
+    """Return a program without docstrings, blank lines and lines of comments: user data are short.
+
+    The same on every version of Python, unlike `ast.unparse` or a compressed file: changed user data replace
+    machines.
+    """
+    dropped: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            dropped |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = enumerate(source.splitlines(), start=1)
+    kept = [line for number, line in lines if number not in dropped and not re.match(r"\s*(#|$)", line)]
+    return "\n".join(kept)
 
 
 def _authorize(user: str, key: str) -> str:
@@ -163,7 +182,8 @@ def _unit(verb: Literal["join", "watch"]) -> str:
             "StartLimitBurst=5",
             "[Service]",
             f"Type={'oneshot' if joins else 'simple'}",
-            f"ExecStart=/usr/bin/python3 -u {_PROGRAM} {verb}",
+            f"Environment=PYTHONPATH={_LIBRARY}",
+            f"ExecStart=/usr/bin/python3 -u -m bootstrap.join.on_node.boot {verb}",
             "Restart=on-failure",
             "RestartSec=60",
             "[Install]",

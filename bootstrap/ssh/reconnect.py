@@ -9,12 +9,8 @@ from types import TracebackType
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import Unreachable
+from bootstrap.ssh import limits
 from bootstrap.ssh.remote import Remote, connect
-
-RECONNECT_WITHIN = 120.0
-"""Seconds of failing attempts after which `reconnect_within` gives up."""
-MAX_PAUSE = 5.0
-"""Seconds between two attempts; pauses grow up to this."""
 
 
 class Link:
@@ -61,13 +57,40 @@ class Link:
         return self._remote
 
 
+class Recovery:
+    """Reconnection for work that goes on where it stopped: reads of a log, polls of a unit.
+
+    A node that lets us log in and then does not answer is given up as well, after `limits.RECOVER`.
+    """
+
+    def __init__(self, reconnect: Callable[[], Remote]) -> None:
+        self._reconnect = reconnect
+        self._since: float | None = None
+
+    def answered(self) -> None:
+        """Note that the work has got an answer."""
+        self._since = None
+
+    def reconnect(self, error: Unreachable) -> Remote:
+        """Return a new connection after `error` ended the one before.
+
+        Raises:
+            Unreachable: `error`, if there was no answer for too long; otherwise see `reconnect_within`.
+        """
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since > limits.RECOVER:
+            raise error
+        return reconnect_within(self._reconnect)
+
+
 def reconnect_within(reconnect: Callable[[], Remote], seconds: float | None = None) -> Remote:
-    """Call `reconnect` until it returns a connection, for at most `seconds` (default: RECONNECT_WITHIN).
+    """Call `reconnect` until it returns a connection, for at most `seconds` (default: limits.RECONNECT).
 
     Raises:
         Unreachable: the reason of the last attempt.
     """
-    deadline, pause = time.monotonic() + (RECONNECT_WITHIN if seconds is None else seconds), 0.2
+    deadline, pause = time.monotonic() + (limits.RECONNECT if seconds is None else seconds), 0.2
     while True:
         try:
             return reconnect()
@@ -75,4 +98,4 @@ def reconnect_within(reconnect: Callable[[], Remote], seconds: float | None = No
             if time.monotonic() + pause > deadline:
                 raise
         time.sleep(pause)
-        pause = min(pause * 2, MAX_PAUSE)
+        pause = min(pause * 2, limits.PAUSE)

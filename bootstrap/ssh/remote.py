@@ -1,14 +1,13 @@
-"""SSH connections: scripts and files on nodes. No other module opens SSH.
+"""Scripts and files on nodes over SSH. Nothing else uses the modules that open connections.
 
 A script is sent on stdin of `sh` (never in argv, which every user of the node can read), runs as root, and
-its output is streamed line by line.
+its output is streamed line by line. Every operation ends within a limit (`bootstrap.ssh.limits`), also on a
+network that swallows packets.
 """
 
 from __future__ import annotations
 
-import base64
 import io
-import logging
 import shlex
 import threading
 import time
@@ -19,25 +18,18 @@ from pathlib import Path
 from typing import Protocol
 
 import paramiko
-from fabric import Connection
 
 from bootstrap.aside import replacing, token
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import CommandFailed, ConfigError, Unreachable
+from bootstrap.errors import CommandFailed, Unreachable
+from bootstrap.ssh import limits
+from bootstrap.ssh.login import logged_in
+from bootstrap.ssh.session import BROKEN, Session
+from bootstrap.ssh.watch import Limit
 
-CONNECT_TIMEOUT = 8.0
-"""Seconds; a node on the cluster's own network answers within one."""
-PROXY_TIMEOUT = 60.0
-"""Seconds; a proxy command opens a session with the cloud first."""
-KEEPALIVE = 15
 TIMED_OUT = 124
 """Exit code of a script that ran past its time-out, as coreutils' `timeout` has it."""
-SSH_PORT = 22
 SCRATCH = "/tmp"  # noqa: S108 - on the node, where files on their way are for their owner only
-
-# Its errors are raised as well; without a handler it would print tracebacks.
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-logging.getLogger("paramiko").propagate = False
 
 OnLine = Callable[[str], None]
 
@@ -70,18 +62,30 @@ class Remote(Protocol):
         ...
 
     def run(
-        self, script: str, *, check: bool = True, timeout: float | None = None, on_line: OnLine | None = None
+        self,
+        script: str,
+        *,
+        check: bool = True,
+        timeout: float = limits.RUN,
+        on_line: OnLine | None = None,
     ) -> Result:
         """Run a POSIX shell script as root; `on_line` gets each line of both streams as it comes.
 
+        A script that has started and not ended after `timeout` seconds has exit code TIMED_OUT.
+
         Raises:
             CommandFailed: `check` is on and the status is not 0.
-            Unreachable: the connection broke.
+            Unreachable: the connection broke, or the node did not start the script in time.
         """
         ...
 
     def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:
-        """Write bytes, or a local file, to `path` as root, in one rename."""
+        """Write bytes, or a local file, to `path` as root, in one rename.
+
+        Raises:
+            CommandFailed: the file cannot be moved there.
+            Unreachable: the connection broke, or the transfer stalled.
+        """
         ...
 
     def get(self, path: str, to: Path) -> None:
@@ -89,6 +93,7 @@ class Remote(Protocol):
 
         Raises:
             CommandFailed: there is no such file.
+            Unreachable: the connection broke, or the transfer stalled.
         """
         ...
 
@@ -96,8 +101,9 @@ class Remote(Protocol):
 class SshRemote:
     """A `Remote` over one SSH connection; threads may share it."""
 
-    def __init__(self, connection: Connection, node: Node, stack: str) -> None:
-        self._connection, self._node, self._stack = connection, node, stack
+    def __init__(self, session: Session, node: Node, cluster: Cluster) -> None:
+        self._session, self._node = session, node
+        self._user, self._stack = cluster.ssh.user, cluster.stack
 
     @property
     def node(self) -> Node:
@@ -105,12 +111,17 @@ class SshRemote:
         return self._node
 
     def run(
-        self, script: str, *, check: bool = True, timeout: float | None = None, on_line: OnLine | None = None
+        self,
+        script: str,
+        *,
+        check: bool = True,
+        timeout: float = limits.RUN,
+        on_line: OnLine | None = None,
     ) -> Result:
         """See `Remote.run`."""
         try:
             result = self._run(script, timeout, on_line)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except BROKEN as error:
             raise self._lost(error) from error
         if check and not result.ok:
             why = (
@@ -126,35 +137,39 @@ class SshRemote:
             )
         return result
 
-    def _run(self, script: str, timeout: float | None, on_line: OnLine | None) -> Result:
-        channel: paramiko.Channel = self._connection.create_session()
-        channel.exec_command("sh -s" if self._connection.user == "root" else "sudo -n sh -s")
+    def _run(self, script: str, timeout: float, on_line: OnLine | None) -> Result:
         out, err = _Collector(on_line), _Collector(on_line)
-        readers = [
-            threading.Thread(target=_drain, args=(channel.recv, out), daemon=True),
-            threading.Thread(target=_drain, args=(channel.recv_stderr, err), daemon=True),
-        ]
-        for reader in readers:
-            reader.start()
-        channel.sendall(script.encode())
-        channel.shutdown_write()
-        deadline = None if timeout is None else time.monotonic() + timeout
-        for reader in readers:
-            reader.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
-        if any(reader.is_alive() for reader in readers):
-            channel.close()
-            return Result(TIMED_OUT, out.text(), err.text())
-        code = channel.recv_exit_status()
-        channel.close()
+        deadline = time.monotonic() + timeout
+        shell = "sh -s" if self._user == "root" else "sudo -n sh -s"
+        with (
+            self._session.command(shell, min(timeout, limits.ANSWER)) as channel,
+            Limit(deadline - time.monotonic(), channel.close) as limit,
+        ):
+            readers = [
+                threading.Thread(target=_drain, args=(channel.recv, out), daemon=True),
+                threading.Thread(target=_drain, args=(channel.recv_stderr, err), daemon=True),
+            ]
+            for reader in readers:
+                reader.start()
+            with suppress(OSError):  # a script may end before it has been read whole
+                channel.sendall(script.encode())
+                channel.shutdown_write()
+            for reader in readers:
+                reader.join(limit.left)
+            code = channel.recv_exit_status()
         if code == -1:
-            raise EOFError("the connection closed before the command ended")
+            if not limit.passed:
+                raise EOFError("the connection closed before the command ended")
+            code = TIMED_OUT
+        out.close()
+        err.close()
         return Result(code, out.text(), err.text())
 
     def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:
         """See `Remote.put`."""
         word = token()
         staging, target = f"{SCRATCH}/.put-{word}", shlex.quote(path)
-        with self._sftp(staging) as sftp:
+        with self._files(staging) as sftp:
             sftp.open(staging, "w").close()
             sftp.chmod(staging, 0o600)
             if isinstance(data, Path):
@@ -171,29 +186,23 @@ class SshRemote:
     def get(self, path: str, to: Path) -> None:
         """See `Remote.get`."""
         readable = f"{SCRATCH}/.get-{token()}"
-        self.run(f"set -e; install -m 0400 -o {self._connection.user} {shlex.quote(path)} {readable}")
-        with replacing(to) as new, self._sftp(readable) as sftp:
+        self.run(f"set -e; install -m 0400 -o {self._user} {shlex.quote(path)} {readable}")
+        with replacing(to) as new, self._files(readable) as sftp:
             sftp.get(readable, str(new))
             sftp.remove(readable)
 
     @contextmanager
-    def _sftp(self, scratch: str) -> Iterator[paramiko.SFTPClient]:
-        """Open an SFTP session; after a failed transfer remove `scratch`, if the node still responds."""
+    def _files(self, scratch: str) -> Iterator[paramiko.SFTPClient]:
         try:
-            with self._connection.client.open_sftp() as sftp:
-                try:
-                    yield sftp
-                except (paramiko.SSHException, OSError, EOFError):
-                    with suppress(paramiko.SSHException, OSError, EOFError):
-                        sftp.remove(scratch)
-                    raise
-        except (paramiko.SSHException, OSError, EOFError) as error:
+            with self._session.files(scratch) as sftp:
+                yield sftp
+        except BROKEN as error:
             raise self._lost(error) from error
 
     def _lost(self, error: BaseException) -> Unreachable:
         return Unreachable(
             f"{self._node.name} ({self._node.address})",
-            f"the SSH connection broke: {error or type(error).__name__}",
+            f"the SSH connection broke: {self._session.reason(error)}",
             f"Run `fab doctor --stack {self._stack}`, then rerun the command.",
         )
 
@@ -213,6 +222,7 @@ class _Collector:
             self._on_line(line.decode(errors="replace"))
 
     def close(self) -> None:
+        """Pass on a last line without an end, of a stream that did end."""
         if self._on_line is not None and self._rest:
             self._on_line(self._rest.decode(errors="replace"))
             self._rest = b""
@@ -224,7 +234,6 @@ class _Collector:
 def _drain(receive: Callable[[int], bytes], into: _Collector) -> None:
     while chunk := receive(65536):
         into.feed(chunk)
-    into.close()
 
 
 @contextmanager
@@ -235,117 +244,5 @@ def connect(cluster: Cluster, node: Node) -> Iterator[SshRemote]:
         Unreachable: it does not answer, refuses our key, or shows another host key.
         ConfigError: the operator's private key cannot be read.
     """
-    connection = _connection(cluster, node)
-    with _translate_errors(cluster, node, connection):
-        if isinstance(connection.gateway, Connection):
-            with _translate_errors(cluster, cluster.head, connection.gateway):
-                connection.gateway.open()
-        connection.open()
-        connection.transport.set_keepalive(KEEPALIVE)
-    try:
-        yield SshRemote(connection, node, cluster.stack)
-    finally:
-        _close(connection)
-
-
-def _connection(cluster: Cluster, node: Node) -> Connection:
-    """Return a connection, not yet open, with its gateway and the only host key that it accepts."""
-    ssh, target = cluster.ssh, node.ssh_target or node.address
-    at_head = node.name == cluster.head.name
-    gateway: Connection | str | None = None
-    if at_head:
-        gateway = ssh.proxy_command
-    elif ssh.jump:
-        gateway = _connection(cluster, cluster.head)
-    # A proxy command first starts a program and a session, and some send output before the server does.
-    patience = PROXY_TIMEOUT if ssh.proxy_command else CONNECT_TIMEOUT
-    connection = Connection(
-        target,
-        user=ssh.user,
-        port=ssh.port,
-        gateway=gateway,
-        connect_timeout=patience,
-        connect_kwargs={
-            "pkey": _private_key(cluster),
-            "allow_agent": False,
-            "look_for_keys": False,
-            "banner_timeout": patience,
-            "auth_timeout": patience,
-        },
-    )
-    keys = connection.client.get_host_keys()
-    keys.clear()
-    kind, key = node.host_key.split()[:2]
-    name = target if ssh.port == SSH_PORT else f"[{target}]:{ssh.port}"
-    keys.add(name, kind, paramiko.PKey.from_type_string(kind, base64.b64decode(key)))
-    # Fabric trusts any host by default; the stack has recorded each host key.
-    connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    return connection
-
-
-def _private_key(cluster: Cluster) -> paramiko.PKey:
-    if cluster.ssh.private_key is not None:
-        return _parsed(cluster.ssh.private_key.get_secret_value(), cluster.stack)
-    path = Path(str(cluster.ssh.private_key_file)).expanduser()
-    try:
-        return paramiko.PKey.from_path(path)
-    # TypeError: what paramiko makes of a key with a passphrase and none given
-    except (OSError, paramiko.SSHException, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"privateKeyFile {path}",
-            f"it cannot be read ({error or type(error).__name__})",
-            "Put the key pair's private key there, without a passphrase, or fix the path.",
-        ) from error
-
-
-def _parsed(text: str, stack: str) -> paramiko.PKey:
-    """Parse a private key of any kind: Azure accepts RSA only, the other providers use Ed25519."""
-    for kind in (paramiko.Ed25519Key, paramiko.RSAKey, paramiko.ECDSAKey):
-        try:
-            return kind.from_private_key(io.StringIO(text))
-        # A key of another kind; for some kinds the error comes from the library below paramiko.
-        except (paramiko.SSHException, ValueError, TypeError):
-            continue
-    raise ConfigError(
-        f"the private key of stack {stack!r}",
-        "it is not a valid Ed25519, RSA or ECDSA key without a passphrase",
-        f"Run `pulumi up --refresh --stack {stack}`, then rerun the command.",
-    )
-
-
-@contextmanager
-def _translate_errors(cluster: Cluster, node: Node, connection: Connection) -> Iterator[None]:
-    """Translate errors of opening a connection, and close what is open then."""
-    again = f"Run {cluster.members.repair(cluster.stack)}; then rerun the command."
-    where = f"{node.name} ({node.address})"
-    try:
-        yield
-    except Unreachable:
-        _close(connection)
-        raise
-    except paramiko.BadHostKeyException as error:
-        _close(connection)
-        raise _other_key(cluster, node, where) from error
-    except paramiko.AuthenticationException as error:
-        _close(connection)
-        raise Unreachable(where, f"it refuses the stack's key for {cluster.ssh.user}", again) from error
-    except (OSError, paramiko.SSHException, EOFError) as error:
-        _close(connection)
-        said = str(error) or type(error).__name__
-        if cluster.ssh.proxy_command and isinstance(error, FileNotFoundError):
-            program = cluster.ssh.proxy_command.split()[0]
-            raise Unreachable(
-                where, f"`{program}` is not on PATH, and SSH goes through it", f"Install {program}."
-            ) from error
-        raise Unreachable(where, f"SSH does not answer ({said})", again) from error
-
-
-def _other_key(cluster: Cluster, node: Node, where: str) -> Unreachable:
-    at_head = node.name == cluster.head.name
-    return Unreachable(where, *cluster.members.changed_host_key(node.name, cluster.stack, is_head=at_head))
-
-
-def _close(connection: Connection) -> None:
-    connection.close()
-    if isinstance(connection.gateway, Connection):
-        connection.gateway.close()
+    with logged_in(cluster, node) as session:
+        yield SshRemote(session, node, cluster)

@@ -6,25 +6,20 @@ when it has ended). A unit that is not active and left no status was killed, or 
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bootstrap.aside import token
 from bootstrap.errors import CommandFailed, Unreachable
-from bootstrap.ssh.reconnect import reconnect_within
-from bootstrap.ssh.remote import TIMED_OUT, Remote
+from bootstrap.ssh.reconnect import Recovery
+from bootstrap.ssh.remote import Remote
+from bootstrap.ssh.tail import POLL_TIMEOUT, Poll, Tail, poll
 
 LOST = 137
 """Result of `follow` for a unit that was killed or lost: it never ended by itself."""
 STOP_GRACE = 5
 """Seconds between SIGTERM and SIGKILL."""
-POLL_WAIT = 1.0
-"""Seconds that one poll waits on the node for new output."""
-POLL_TIMEOUT = 30.0
-"""Seconds after which a poll counts as a broken connection."""
-_CHUNK = 256 * 1024
 _ACTIVE = {"active", "activating", "deactivating", "reloading"}
 
 
@@ -34,28 +29,6 @@ class UnitState:
 
     running: bool
     exit_code: int | None
-
-
-@dataclass
-class _Tail:
-    """Read position in a file on the node: `offset` in whole lines, `seen` in bytes."""
-
-    path: str
-    offset: int = 0
-    seen: int = 0
-    rest: bytes = field(default=b"", repr=False)
-
-    def feed(self, data: bytes, size: int, on_line: Callable[[str], None], *, last: bool) -> bool:
-        """Pass on the complete lines of `data`; True when nothing is left on the node up to `size`."""
-        everything = self.offset + len(data) >= size
-        end = len(data) if last and everything else data.rfind(b"\n") + 1
-        if end == 0 and len(data) >= _CHUNK:
-            end = len(data)  # a line longer than a chunk is passed on in pieces
-        for line in data[:end].decode(errors="replace").splitlines():
-            on_line(line)
-        self.offset += end
-        self.seen = self.offset + len(data) - end
-        return everything
 
 
 class Unit:
@@ -136,8 +109,8 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
         """Pass each line of the log, from its start, to `on_line` until the unit has ended.
 
         Lines of `extra_file` (a path on the node) are passed on too, in their own order. When the
-        connection breaks, `reconnect` is called until it returns a new one (see `reconnect_within`), and
-        reading goes on where it stopped.
+        connection breaks, `reconnect` is called until it returns a new one (see `Recovery`), and reading
+        goes on where it stopped.
 
         Returns:
             The script's exit code, or `LOST` for a unit that was killed or lost.
@@ -145,58 +118,34 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
         Raises:
             Unreachable: the connection broke and could not be made again; the unit runs on.
         """
-        tails = [_Tail(self.log)] + ([_Tail(extra_file)] if extra_file else [])
+        tails = [Tail(self.log)] + ([Tail(extra_file)] if extra_file else [])
+        recovery = None if reconnect is None else Recovery(reconnect)
         while True:
             try:
-                active, code, sizes, chunks = self._poll(tails)
-            except Unreachable:
-                if reconnect is None:
+                answer = self._poll(tails)
+            except Unreachable as error:
+                if recovery is None:
                     raise
-                self._remote = reconnect_within(reconnect)
+                self._remote = recovery.reconnect(error)
                 continue
+            if recovery is not None:
+                recovery.answered()
+            active = answer.state[0] in _ACTIVE
+            code = int(answer.state[1]) if len(answer.state) > 1 else None
             ended = code is not None or not active
-            drained = [
-                tail.feed(chunk, size, on_line, last=ended)
-                for tail, size, chunk in zip(tails, sizes, chunks, strict=True)
-            ]
-            if ended and all(drained):
+            if answer.feed(tails, on_line, last=ended) and ended:
                 return LOST if code is None else code
 
-    def _poll(self, tails: list[_Tail]) -> tuple[bool, int | None, list[int], list[bytes]]:
-        """Make one remote call that waits a moment for new output; data is exact bytes (base64)."""
-        news, reads = "", ""
-        for tail in tails:
-            path = shlex.quote(tail.path)
-            news += f'    [ "$(size {path})" -gt {tail.seen} ] && break\n'
-            reads += (
-                f'echo "$(size {path}) $(tail -c +{tail.offset + 1} {path} 2>/dev/null'
-                f' | head -c {_CHUNK} | base64 -w0)"\n'
-            )
+    def _poll(self, tails: list[Tail]) -> Poll:
         status, name = shlex.quote(self.folder + "/status"), shlex.quote(self.name)
-        result = self._remote.run(
-            f"""size() {{ stat -Lc %s "$1" 2>/dev/null || echo 0; }}
-n=0
-while [ ! -e {status} ] && [ $n -lt {round(POLL_WAIT * 10)} ]; do
-{news}    n=$((n + 1)); sleep 0.1
-done
-# State first: whatever was written before the end is then read below.
-active=$(systemctl is-active {name} || true)
-echo "$active $(cat {status} 2>/dev/null || true)"
-{reads}""",
-            check=False,
-            timeout=POLL_TIMEOUT,
+        return poll(
+            self._remote,
+            tails,
+            f"active=$(systemctl is-active {name} || true)\n"
+            f'echo "$active $(cat {status} 2>/dev/null || true)"',
+            ended=f"[ -e {status} ]",
+            of=f"unit {self.name}",
         )
-        if result.exit_code == TIMED_OUT or not result.ok:
-            raise Unreachable(
-                f"{self._remote.node.name}: unit {self.name}",
-                f"reading its log failed ({result.tail or 'no answer'})",
-                "Run `fab doctor`.",
-            )
-        head, *lines = result.stdout.splitlines()
-        words = head.split()
-        sizes = [int(line.split()[0]) for line in lines]
-        chunks = [base64.b64decode(line.split(" ", 1)[1]) for line in lines]
-        return words[0] in _ACTIVE, int(words[1]) if len(words) > 1 else None, sizes, chunks
 
     def stop(self) -> None:
         """Kill the unit with all its processes; return when none is left.

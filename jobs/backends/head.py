@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from bootstrap import paths
@@ -20,10 +20,10 @@ from bootstrap.ssh.remote import Remote, connect
 from bootstrap.ssh.unit import Unit
 from bootstrap.storage.hadoop import SharedStorage
 from jobs import capacity
-from jobs.backends import head_records, nodes, processes
+from jobs.backends import head_records, node_logs, nodes, processes
 from jobs.backends.base import Foreign, Log, OnLine, end_of
 from jobs.backends.head_records import UNIT
-from jobs.backends.node_logs import LogPlace, read
+from jobs.backends.node_logs import LogPlace
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.signals import uninterrupted
 from jobs.spec import JobSpec
@@ -152,12 +152,12 @@ class HeadBackend(ABC):
         if executor is None:
             record = self.wait_for_driver(record, follow=follow)
         place = self.log_place(record, executor)
-        following = follow and record.active
-        if place.node is not None and place.node.name != self.cluster.head.name:
-            with connect(self.cluster, place.node) as remote:
-                read_any = read(remote, record.id, place.files, on_line, follow=following)
-        else:
-            read_any = read(self.head, record.id, place.files, on_line, follow=following)
+        on_head = place.node is None or place.node.name == self.cluster.head.name
+        with nullcontext(self._link) if on_head else Link(self.cluster, place.node) as link:
+            if follow and record.active:
+                read_any = node_logs.follow(link, record.id, place.files, on_line)
+            else:
+                read_any = node_logs.read(link.remote, place.files, on_line)
         if read_any or self.late_log(record, executor, on_line):
             return
         subject = f"executor {executor}" if executor is not None else "its driver"

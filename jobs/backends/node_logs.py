@@ -6,20 +6,19 @@ import shlex
 from dataclasses import dataclass
 
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import JobError
+from bootstrap.errors import JobError, Unreachable
+from bootstrap.ssh.reconnect import Link, Recovery
 from bootstrap.ssh.remote import Remote
+from bootstrap.ssh.tail import Tail, poll
 from jobs.backends.base import OnLine
 from jobs.backends.processes import alive
 from jobs.job import JobRecord
 
-FOREVER = 30 * 86400.0
-"""Maximum seconds to follow a log."""
-ALIVE_S = 1
-"""Seconds between two checks for the job's processes; checks take time from training."""
-SILENCE = "\0"
-"""Keep-alive line that the node writes to detect a closed connection."""
+READ_TIMEOUT = 300.0
+"""Seconds for a whole log."""
 _NO_FILE = 44
-"""Exit status of the script below where none of the files exists."""
+"""Exit status of the scripts below where none of the files exists."""
+_RUNS = "runs"
 
 
 @dataclass(frozen=True)
@@ -61,17 +60,56 @@ def executor_of(cluster: Cluster, record: JobRecord, executor: int) -> dict[str,
     )
 
 
-def read(remote: Remote, job: str, files: tuple[str, ...], on_line: OnLine, *, follow: bool) -> bool:
-    """Pass the lines of a log to `on_line`; with `follow`, until the job has no process on the node.
+def read(remote: Remote, files: tuple[str, ...], on_line: OnLine) -> bool:
+    """Pass the lines of a log to `on_line`.
 
     Returns:
         False if none of the files exists.
     """
     if not files:
         return False
+    result = remote.run(f'{_chosen(files)}cat "$@"\n', check=False, timeout=READ_TIMEOUT, on_line=on_line)
+    return result.exit_code != _NO_FILE
+
+
+def follow(link: Link, job: str, files: tuple[str, ...], on_line: OnLine) -> bool:
+    """Pass the lines of a log to `on_line` until the job has no process on the node.
+
+    When the connection breaks, another one is opened, and reading goes on where it stopped.
+
+    Returns:
+        False if none of the files exists.
+
+    Raises:
+        Unreachable: the connection broke and could not be made again.
+    """
+    if not files:
+        return False
+    remote, recovery = link.remote, Recovery(link.reconnect)
+    tails: list[Tail] | None = None
+    while True:
+        try:
+            if tails is None:
+                found = remote.run(f'{_chosen(files)}realpath -s "$@"\n', check=False, timeout=READ_TIMEOUT)
+                if found.exit_code == _NO_FILE:
+                    return False
+                tails = [Tail(path) for path in found.stdout.splitlines()]
+            state = f'{alive(job)}\n[ -n "$(marked)" ] && echo {_RUNS} || echo ended'
+            answer = poll(remote, tails, state, of=f"job {job}")
+        except Unreachable as error:
+            remote = recovery.reconnect(error)
+            continue
+        recovery.answered()
+        ended = answer.state != [_RUNS]
+        if answer.feed(tails, on_line, last=ended) and ended:
+            return True
+
+
+def _chosen(files: tuple[str, ...]) -> str:
+    """Return shell that sets "$@" to the first file that exists, or to the outputs in the first folder."""
     looked = " ".join(shlex.quote(file) for file in files)
     # Only outputs: the folder also has the events and YARN's scripts.
-    script = f"""
+    return f"""
 set -- ; for place in {looked}; do
     if [ -f "$place" ]; then set -- "$place"; break; fi
     if [ -d "$place" ]; then
@@ -82,21 +120,3 @@ set -- ; for place in {looked}; do
 done
 [ $# -gt 0 ] || exit {_NO_FILE}
 """
-    if follow:
-        script += f"""
-tail -q -n +1 -F "$@" 2>/dev/null & reader=$!
-{alive(job)}
-# A closed connection is only noticed by writing to it.
-trap 'kill $reader' EXIT
-while [ -n "$(marked)" ]; do sleep {ALIVE_S}; printf '\\000\\n' || exit; done
-sleep 1
-"""
-    else:
-        script += 'cat "$@"\n'
-
-    def pass_on(line: str) -> None:
-        if line != SILENCE:
-            on_line(line)
-
-    result = remote.run(script, check=False, timeout=FOREVER if follow else 300, on_line=pass_on)
-    return result.exit_code != _NO_FILE

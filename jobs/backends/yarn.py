@@ -11,7 +11,8 @@ from contextlib import suppress
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster
-from bootstrap.errors import JobError, ServiceDown
+from bootstrap.errors import JobError, ServiceDown, Unreachable
+from bootstrap.ssh.reconnect import Recovery
 from bootstrap.ssh.remote import Remote
 from jobs.backends import resource_manager
 from jobs.backends.base import LOST, Foreign, OnLine
@@ -93,6 +94,7 @@ class YarnBackend(HeadBackend):
         Raises:
             JobError: it has none yet, without `follow`.
         """
+        recovery = Recovery(self._link.reconnect)
         while record.active and not _driver(record).container:
             if not follow:
                 waiting = record.history.last(Waiting)
@@ -103,7 +105,11 @@ class YarnBackend(HeadBackend):
                     f"Run `fab logs {record.id} --follow --stack {self.cluster.stack}`, which waits for it.",
                 )
             time.sleep(BEGUN_POLL_S)
-            record = self.record(record.id) or record
+            try:
+                record = self.record(record.id) or record
+                recovery.answered()
+            except Unreachable as error:
+                recovery.reconnect(error)
         return record
 
     def end_application(self, head: Remote, job: str) -> None:

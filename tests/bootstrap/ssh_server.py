@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
@@ -18,10 +22,16 @@ ENDPOINT = "127.0.0.1"
 
 
 class Door(paramiko.ServerInterface):
-    """Admits one public key as any user; `env` is the environment of its commands."""
+    """Admits one public key as any user; `env` is the environment of its commands.
 
-    def __init__(self, public: str, env: Mapping[str, str] | None = None) -> None:
-        self.public, self.env = public.split()[1], dict(env or {})
+    `routes` has the port on this machine of each other node that this one can reach.
+    """
+
+    def __init__(
+        self, public: str, env: Mapping[str, str] | None = None, routes: Mapping[str, int] | None = None
+    ) -> None:
+        self.public, self.env, self.routes = public.split()[1], dict(env or {}), dict(routes or {})
+        self.forwards: dict[int, int] = {}
 
     def get_allowed_auths(self, _username: str) -> str:
         return "publickey"
@@ -33,22 +43,84 @@ class Door(paramiko.ServerInterface):
         allowed = kind == "session"
         return paramiko.OPEN_SUCCEEDED if allowed else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
+    def check_channel_direct_tcpip_request(
+        self, chanid: int, _origin: tuple[str, int], destination: tuple[str, int]
+    ) -> int:
+        if destination[0] not in self.routes:
+            return paramiko.OPEN_FAILED_CONNECT_FAILED
+        self.forwards[chanid] = self.routes[destination[0]]
+        return paramiko.OPEN_SUCCEEDED
+
+    def forward(self, channel: paramiko.Channel) -> None:
+        """Connect a channel that was opened for another node."""
+        port = self.forwards.pop(channel.get_id(), None)
+        if port is None:
+            return
+        peer = socket.create_connection((ENDPOINT, port))
+        for read, write, end in (
+            (functools.partial(channel.recv, 65536), peer.sendall, peer.close),
+            (functools.partial(peer.recv, 65536), channel.sendall, channel.close),
+        ):
+            threading.Thread(target=_relay, args=(read, write, end), daemon=True).start()
+
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         threading.Thread(target=self._execute, args=(channel, command.decode()), daemon=True).start()
         return True
 
     def _execute(self, channel: paramiko.Channel, command: str) -> None:
-        given = b""
-        while chunk := channel.recv(65536):
-            given += chunk
-        env = {**os.environ, **self.env}
         # Whoever runs the tests stands for root.
-        command = command.removeprefix("sudo -n ")
-        done = subprocess.run(["sh", "-c", command], input=given, capture_output=True, env=env, check=False)
-        channel.sendall(done.stdout)
-        channel.sendall_stderr(done.stderr)
-        channel.send_exit_status(done.returncode)
-        channel.close()
+        words = ["sh", "-c", f"exec {command.removeprefix('sudo -n ')}"]
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **self.env},
+            start_new_session=True,
+        )
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        pumps = [
+            threading.Thread(target=_pump, args=pair, daemon=True)
+            for pair in (
+                (functools.partial(os.read, process.stdout.fileno(), 65536), channel.sendall),
+                (functools.partial(os.read, process.stderr.fileno(), 65536), channel.sendall_stderr),
+            )
+        ]
+        for pump in pumps:
+            pump.start()
+        _pump(functools.partial(channel.recv, 65536), process.stdin.write)
+        with suppress(OSError):
+            process.stdin.close()
+        open_streams = True
+        while process.poll() is None:
+            if channel.closed:
+                os.killpg(process.pid, signal.SIGKILL)
+            if open_streams and not any(pump.is_alive() for pump in pumps):
+                open_streams = False
+                channel.shutdown_write()
+            time.sleep(0.01)
+        for pump in pumps:
+            pump.join()
+        process.stdout.close()
+        process.stderr.close()
+        with suppress(OSError):
+            if process.returncode >= 0:
+                channel.send_exit_status(process.returncode)
+            channel.close()
+
+
+def _pump(read: Callable[[], bytes], write: Callable[[bytes], object]) -> None:
+    with suppress(OSError):
+        while data := read():
+            write(data)
+
+
+def _relay(read: Callable[[], bytes], write: Callable[[bytes], object], end: Callable[[], object]) -> None:
+    _pump(read, write)
+    with suppress(OSError, paramiko.SSHException, EOFError):
+        end()
 
 
 class Files(paramiko.SFTPServerInterface):
@@ -101,14 +173,20 @@ class Server:
                 peer, _ = self._listener.accept()
             except OSError:
                 return
-            transport = paramiko.Transport(peer)
-            transport.add_server_key(self.key)
-            transport.set_subsystem_handler("sftp", paramiko.SFTPServer, Files)
-            self._transports.append(transport)
-            try:
-                transport.start_server(server=self.door)
-            except (paramiko.SSHException, EOFError):
-                continue
+            # A thread each: a client that falls silent in its login keeps out nobody else.
+            threading.Thread(target=self._admit, args=(peer,), daemon=True).start()
+
+    def _admit(self, peer: socket.socket) -> None:
+        transport = paramiko.Transport(peer)
+        transport.add_server_key(self.key)
+        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, Files)
+        self._transports.append(transport)
+        with suppress(paramiko.SSHException, EOFError):
+            transport.start_server(server=self.door)
+            while transport.is_active():
+                channel = transport.accept(0.5)
+                if channel is not None:
+                    self.door.forward(channel)
 
     def close(self) -> None:
         self._listener.close()

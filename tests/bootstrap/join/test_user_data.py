@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,8 +99,43 @@ def test_user_data_is_valid_shell_within_ec2s_limit(role: boot.Kind) -> None:
     assert text.startswith("#!/bin/sh\n")
     parsed = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, check=False)
     assert parsed.returncode == 0, parsed.stderr
-    program = text.split("<<'BOOT'\n")[1].split("\nBOOT\n")[0]
-    ast.parse(program, feature_version=(3, 8))
+    for program in text.split("<<'BOOT'\n")[1:]:
+        ast.parse(program.split("\nBOOT\n")[0], feature_version=(3, 8))
+
+
+def test_user_data_hold_the_program_without_what_only_its_readers_need() -> None:
+    source = '"""A."""\n\nX = "# no comment"\n"""B,\nC."""\n\n\ndef f():\n    # why\n    return X  # so\n'
+    assert boot.compact(source) == 'X = "# no comment"\ndef f():\n    return X  # so'
+
+
+def test_the_program_in_user_data_does_what_the_source_does() -> None:
+    class Undocumented(ast.NodeTransformer):
+        def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+            return None if isinstance(node.value, ast.Constant) else node
+
+    text = boot.user_data(settings())
+    shipped = [program.split("\nBOOT\n")[0] for program in text.split("<<'BOOT'\n")[1:]]
+    folder = Path(boot.__file__).parent / "on_node"
+    sources = [(folder / name).read_text() for name in ("aws.py", "boot.py")]
+    assert [ast.dump(ast.parse(program)) for program in shipped] == [
+        ast.dump(Undocumented().visit(ast.parse(source))) for source in sources
+    ]
+
+
+def test_the_program_of_user_data_starts_as_its_unit_starts_it(tmp_path: Path) -> None:
+    text = boot.user_data(settings(authorized_key="")).partition("systemctl daemon-reload")[0]
+    for folder in ("/usr/local/lib", "/etc/caffe-spark", "/etc/systemd/system"):
+        text = text.replace(folder, f"{tmp_path}{folder}")
+    (tmp_path / "etc/systemd/system").mkdir(parents=True)
+    subprocess.run(["sh"], input=text, text=True, check=True)
+    unit = (tmp_path / "etc/systemd/system/caffe-spark-boot.service").read_text()
+    lines = dict(line.partition("=")[::2] for line in unit.splitlines() if "=" in line)
+    name, _, value = lines["Environment"].partition("=")
+    words = [sys.executable, *lines["ExecStart"].split()[1:-1], "nothing-to-do"]
+    tried = subprocess.run(words, cwd="/", env={name: value}, capture_output=True, text=True, check=False)
+    # Both modules are found and imported; then there is no such verb.
+    assert tried.stderr.splitlines()[-1] == "KeyError: 'nothing-to-do'"
+    assert str(tmp_path) in tried.stderr
 
 
 def test_user_data_holds_no_secret(group: ClusterDocument) -> None:

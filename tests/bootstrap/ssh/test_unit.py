@@ -9,16 +9,11 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import Unreachable
-from bootstrap.ssh import reconnect as reconnect_module
+from bootstrap.ssh import limits
 from bootstrap.ssh.remote import Remote, Result
 from bootstrap.ssh.unit import LOST, Unit, UnitState
 from tests.at_once import at_once
 from tests.bootstrap.local_node import LocalNode
-
-
-@pytest.fixture
-def node(tmp_path: Path) -> LocalNode:
-    return LocalNode(tmp_path)
 
 
 @pytest.fixture
@@ -172,7 +167,7 @@ def test_without_a_way_to_reconnect_the_broken_connection_is_the_callers(node: L
 def test_a_node_that_stays_away_is_given_up_with_the_last_reason(
     node: LocalNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconnect_module, "RECONNECT_WITHIN", 0.3)
+    monkeypatch.setattr(limits, "RECONNECT", 0.3)
     unit = Unit(_Flaky(node, {3}), "job-1", str(node.folder / "unit"))
     unit.start("echo x")
 

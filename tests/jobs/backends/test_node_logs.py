@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,15 +10,17 @@ from pathlib import Path
 import pytest
 
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import JobError
-from jobs.backends import head, yarn
+from bootstrap.errors import JobError, Unreachable
+from bootstrap.ssh import reconnect
+from bootstrap.ssh.remote import Result
+from jobs.backends import yarn
 from jobs.backends.head import HeadBackend
 from jobs.backends.node_logs import LogPlace
 from jobs.backends.standalone import StandaloneBackend
 from jobs.backends.yarn import YarnBackend
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.report.history import History
-from jobs.trainer.contract import Application, Event, Executors
+from jobs.trainer.contract import JOB_ENV, Application, Event, Executors
 from tests.bootstrap.local_node import LocalNode
 from tests.jobs.specs import mnist_spec
 
@@ -74,7 +78,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalNode:
     def connect(_cluster: Cluster, _node: Node) -> Iterator[LocalNode]:
         yield made
 
-    monkeypatch.setattr(head, "connect", connect)
+    monkeypatch.setattr(reconnect, "connect", connect)
     monkeypatch.setattr(HeadBackend, "head", made)
     monkeypatch.setattr(yarn, "CONTAINER_LOGS", (str(tmp_path / "none"), str(tmp_path / "logs")))
     return made
@@ -138,3 +142,81 @@ def test_who_follows_waits_for_the_driver(
     waiting = replace(kept(), active=True)
     YarnBackend(yarn_cluster).logs(waiting, lines.append, executor=None, follow=True)
     assert lines == ["it begins"]
+
+
+class _Breaking:
+    """A connection to `node` that breaks at its calls with these numbers, of all connections together."""
+
+    calls = 0
+
+    def __init__(self, node: LocalNode, breaks: set[int]) -> None:
+        self._node, self._breaks, self.node = node, breaks, node.node
+        self.put, self.get = node.put, node.get
+
+    def run(self, script: str, **options: object) -> Result:
+        type(self).calls += 1
+        if self.calls in self._breaks:
+            raise Unreachable("w2", "the SSH connection broke", "Again.")
+        return self._node.run(script, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def opened(node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> list[Node]:
+    """Connections that were opened to nodes; each breaks at some of its calls."""
+    seen: list[Node] = []
+    monkeypatch.setattr(_Breaking, "calls", 0)
+
+    @contextmanager
+    def connect(_cluster: Cluster, to: Node) -> Iterator[_Breaking]:
+        seen.append(to)
+        yield _Breaking(node, {1, 3, 4})
+
+    monkeypatch.setattr(reconnect, "connect", connect)
+    return seen
+
+
+def test_a_followed_log_goes_on_where_it_stopped_when_the_connection_breaks(
+    opened: list[Node], yarn_cluster: Cluster, tmp_path: Path
+) -> None:
+    folder = tmp_path / "logs" / "application_1_0001" / "container_1_0001_01_000002"
+    folder.mkdir(parents=True)
+    log, other = folder / "stderr", folder / "stdout"
+    log.write_text("line 1\nline")
+    other.write_text("")
+    lines: list[str] = []
+    executor = subprocess.Popen(["sleep", "100"], env={**os.environ, JOB_ENV: "mnist-1"})
+
+    def on_line(line: str) -> None:
+        lines.append(line)
+        with log.open("a") as file:
+            if line == "line 1":
+                file.write(" 2\n")
+            elif line == "line 2":
+                file.write("the end, unfinished")
+                executor.kill()
+                executor.wait()
+
+    record = replace(kept(APPLICATION, EXECUTORS), active=True)
+    try:
+        YarnBackend(yarn_cluster).logs(record, on_line, executor=1, follow=True)
+    finally:
+        executor.kill()
+    assert lines == ["line 1", "line 2", "the end, unfinished"]
+    assert [node.name for node in opened] == ["w2"] * 4
+
+
+def test_who_waits_for_the_driver_connects_again_when_the_connection_breaks(
+    node: LocalNode, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[JobRecord | Unreachable] = [kept(APPLICATION), Unreachable("head", "broke", "Again.")]
+
+    def record(*_: object) -> JobRecord:
+        answer = answers.pop()
+        if isinstance(answer, Unreachable):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(YarnBackend, "record", record)
+    monkeypatch.setattr(yarn, "BEGUN_POLL_S", 0.0)
+    found = YarnBackend(yarn_cluster).wait_for_driver(replace(kept(), active=True), follow=True)
+    assert found.history.application == "application_1_0001"

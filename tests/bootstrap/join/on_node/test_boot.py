@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
+from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bootstrap.join.on_node import boot
+from bootstrap.engine.render import NEEDS_TIMEOUT
+from bootstrap.join.on_node import aws, boot
 from bootstrap.join.user_data import Boot
 from bootstrap.signing import SigningKey
+from infra.aws.workers import LEAVING_S
 from tests.signing import SIGNING_KEY
 
 KEYS = {"AccessKeyId": "AK", "SecretAccessKey": "SK", "Token": "session/token"}
 
 
 class Cloud:
-    """Objects by key, requests as they came, and instance metadata."""
+    """Objects by key, requests as they came, and instance metadata; reports of some states are refused."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.calls: list[tuple[str, str, str]] = []
         self.metadata = {"instance-id": "i-1", "local-ipv4": "10.0.0.7"}
+        self.refused: set[str] = set()
+        self.on_report: Callable[[str], object] = lambda _: None
 
     def call(self, service: str, url: str, method: str = "GET", body: bytes = b"") -> bytes | None:
         self.calls.append((service, method, url))
         key = url.rpartition("/bucket/")[2]
         if method == "PUT":
+            state = json.loads(body)["state"]
+            if state in self.refused:
+                raise RuntimeError("PUT node.json: 403 AccessDenied")
+            self.on_report(state)
             self.objects[key] = body
             return b""
         return b"" if service == "autoscaling" else self.objects.get(key)
@@ -58,19 +70,17 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
         autoscaling_group="workers",
         endpoint="http://s3",
     )
-    (tmp_path / "boot.json").write_text(json.dumps(given.settings()))
     (tmp_path / "host_key.pub").write_text("ssh-ed25519 AAAA root@somewhere\n")
-    monkeypatch.setattr(boot, "SETTINGS", str(tmp_path / "boot.json"))
     monkeypatch.setattr(boot, "IDENTITY", str(tmp_path / "node"))
     monkeypatch.setattr(boot, "HOST_KEY", str(tmp_path / "host_key.pub"))
     monkeypatch.setattr(boot, "LOG", str(tmp_path / "log"))
     monkeypatch.setattr(boot, "LOCK", str(tmp_path / "run" / "lock"))
     monkeypatch.setattr(boot, "PAUSE", 0)
-    monkeypatch.setattr(boot, "setting", lambda name: given.settings()[name])
+    monkeypatch.setattr(aws, "setting", lambda name: given.settings()[name])
     cloud = Cloud()
     cloud.objects["script.sh"] = script
-    monkeypatch.setattr(boot, "call", cloud.call)
-    monkeypatch.setattr(boot, "instance", lambda path: cloud.metadata.get(path, ""))
+    monkeypatch.setattr(aws, "call", cloud.call)
+    monkeypatch.setattr(aws, "instance", lambda path: cloud.metadata.get(path, ""))
     return cloud
 
 
@@ -144,15 +154,157 @@ def test_a_script_that_fails_is_tried_again_and_its_last_words_are_reported(
     assert cloud.report()["said"].endswith("no mirror answers")
 
 
-def test_a_machine_leaves_when_the_cloud_says_so(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[list[str]] = []
-    monkeypatch.setattr(boot.subprocess, "call", lambda argv, **_: called.append(argv) or 1)
-    cloud.metadata["spot/instance-action"] = '{"action":"terminate","time":"2026-11-24T12:00:00Z"}'
+def test_a_script_that_hangs_is_killed_at_the_limit_with_all_that_it_started(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot, "SCRIPT_LIMIT", 1)
+    monkeypatch.setattr(boot, "KILL_GRACE", 0.2)
+    script = f"""echo x >>{tmp_path}/tries; echo waiting for a mirror
+trap '' TERM; (trap '' TERM; while :; do sleep 0.1; done) & echo $! >{tmp_path}/child; wait
+"""
+    has_framework(cloud, script.encode())
+    assert boot.join() == 1
+    said = cloud.report()["said"]
+    assert "waiting for a mirror | it ran past its limit of 1 s and was killed" in said
+    assert (tmp_path / "tries").read_text() == "x\n", "it would hang again"
+    assert not runs(int((tmp_path / "child").read_text()))
+    assert boot.locked("/dev/null") == 0, "the operator's commands get the lock"
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_limit_of_a_script_is_longer_than_its_steps_wait_for_other_nodes() -> None:
+    assert boot.SCRIPT_LIMIT > NEEDS_TIMEOUT + 600
+
+
+def test_a_machine_whose_first_report_is_refused_goes_into_service(cloud: Cloud) -> None:
+    cloud.refused = {"booting"}
+    assert boot.join() == 0
+    assert cloud.report()["state"] == "ready"
+    assert len(cloud.hooks()) == 1
+
+
+def test_a_machine_that_cannot_report_that_it_is_ready_does_not_go_into_service(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    cloud.refused = {"ready", "failed"}
+    assert boot.join() == 1
+    assert cloud.hooks() == []
+    assert "failed: PUT node.json: 403" in (tmp_path / "log").read_text()
+
+
+SPOT = '{"action":"terminate","time":"2026-11-24T12:00:00Z"}'
+
+
+@pytest.fixture
+def node(tmp_path: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Commands of the machine, which write to `calls` of this folder, and a notice that it is reclaimed."""
+    (tmp_path / "bin").mkdir()
+    calls = tmp_path / "calls"
+    fake(tmp_path, "systemctl", f'echo "$*" >>{calls}')
+    fake(tmp_path, "pgrep", "exit 1")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(boot, "REPORTING", 2)
+    cloud.on_report = lambda state: calls.open("a").write(f"report {state}\n")
+    cloud.metadata["spot/instance-action"] = SPOT
+    return tmp_path
+
+
+def fake(folder: Path, name: str, script: str) -> None:
+    path = folder / "bin" / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def calls(node: Path) -> list[str]:
+    return (node / "calls").read_text().splitlines()
+
+
+DECOMMISSION, STOP = "kill --kill-who=main -s PWR spark-worker", "stop spark-worker"
+
+
+def test_a_machine_leaves_when_the_cloud_says_so_and_decommissions_before_it_reports(
+    node: Path, cloud: Cloud
+) -> None:
     assert boot.watch() == 0
-    assert cloud.report()["state"] == "left"
+    assert calls(node) == [DECOMMISSION, "report leaving", STOP, "report left"]
     assert "2026-11-24T12:00:00Z" in cloud.report()["said"]
     assert "LifecycleHookName=leaving" in cloud.hooks()[0]
-    assert called[0][-1] == called[-1][-1] == "spark-worker"
+
+
+def test_a_machine_waits_for_its_executors_before_it_stops(node: Path, cloud: Cloud) -> None:
+    fake(node, "pgrep", f"echo executor runs >>{node}/calls; [ $(grep -c executor {node}/calls) -lt 2 ]")
+    assert boot.watch() == 0
+    assert calls(node) == [DECOMMISSION, "report leaving", *["executor runs"] * 2, STOP, "report left"]
+
+
+def test_a_refused_report_does_not_keep_a_machine_from_leaving(node: Path, cloud: Cloud) -> None:
+    cloud.refused = {"leaving", "left"}
+    assert boot.watch() == 0
+    assert calls(node) == [DECOMMISSION, STOP]
+    assert "LifecycleHookName=leaving" in cloud.hooks()[0]
+    assert "reporting: PUT node.json: 403" in (node / "log").read_text()
+
+
+def test_requests_that_nobody_answers_do_not_keep_a_machine_from_leaving(
+    node: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot, "REPORTING", 0.2)
+    answered = threading.Event()
+    monkeypatch.setattr(aws, "call", lambda *_: answered.wait(60))
+    leaving = threading.Thread(target=boot.watch, daemon=True)
+    leaving.start()
+    leaving.join(10)
+    assert not leaving.is_alive()
+    answered.set()
+    assert calls(node) == [DECOMMISSION, STOP]
+    assert "completing: no answer for 0.2 s" in (node / "log").read_text()
+
+
+def test_commands_that_hang_or_are_missing_do_not_keep_a_machine_from_leaving(
+    node: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot, "STOPPING", 0.2)
+    monkeypatch.setattr(boot, "LEAVING", 1)
+    fake(node, "systemctl", f'echo "$*" >>{node}/calls; [ "$1" != stop ] || exec sleep 60')
+    (node / "bin" / "pgrep").write_text("#!/no/such/interpreter\n")
+    assert boot.watch() == 0
+    assert calls(node) == [DECOMMISSION, "report leaving", STOP, "report left"]
+    assert len(cloud.hooks()) == 1
+
+
+def test_executors_that_do_not_end_are_stopped_in_time(
+    node: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot, "LEAVING", 0.5)
+    fake(node, "pgrep", "exit 0")
+    assert boot.watch() == 0
+    assert calls(node)[-2:] == [STOP, "report left"]
+
+
+def test_leaving_ends_within_the_hooks_time() -> None:
+    assert boot.LEAVING + boot.STOPPING + 2 * boot.REPORTING < LEAVING_S
+
+
+def test_a_metadata_service_that_fails_is_asked_again(
+    node: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [HTTPException("half an answer"), ValueError("no JSON"), OSError("no route")]
+
+    def instance(path: str) -> str:
+        if failures:
+            raise failures.pop()
+        return cloud.metadata.get(path, "")
+
+    monkeypatch.setattr(aws, "instance", instance)
+    monkeypatch.setattr(boot, "POLL", 0)
+    assert boot.watch() == 0
+    assert cloud.report()["state"] == "left"
 
 
 def test_a_group_that_shrinks_is_a_notice_too(cloud: Cloud) -> None:
@@ -175,11 +327,11 @@ def test_requests_are_signed_as_botocore_signs_them(tmp_path: Path, monkeypatch:
         def read(self) -> bytes:
             return b"hello"
 
-    monkeypatch.setattr(boot, "credentials", lambda: KEYS)
-    monkeypatch.setattr(boot, "setting", lambda _: "eu-west-1")
-    monkeypatch.setattr(boot.urllib.request, "urlopen", lambda request, **_: sent.append(request) or Answer())
+    monkeypatch.setattr(aws, "credentials", lambda: KEYS)
+    monkeypatch.setattr(aws, "setting", lambda _: "eu-west-1")
+    monkeypatch.setattr(aws.urllib.request, "urlopen", lambda request, **_: sent.append(request) or Answer())
     url = "https://bucket.s3.eu-west-1.amazonaws.com/cluster/nodes/AROA:i-1/node.json"
-    assert boot.call("s3", url, "PUT", b"{}") == b"hello"
+    assert aws.call("s3", url, "PUT", b"{}") == b"hello"
     (request,) = sent
 
     class SameMoment(S3SigV4Auth):

@@ -1,0 +1,138 @@
+"""Requests of a machine to its cloud: instance metadata, signed calls, files that it may trust.
+
+Runs as root on a node; standard library only. Credentials are those of the instance role, read from the
+instance metadata service (IMDSv2) for each request and never stored.
+"""
+
+import base64
+import datetime
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Dict, Optional
+
+SETTINGS = "/etc/caffe-spark/boot.json"
+PATIENCE = 900
+"""Seconds to wait for files that `pulumi up` is still uploading."""
+POLL = 5
+
+
+def metadata(path: str, method: str = "GET", headers: Optional[Dict[str, str]] = None) -> Optional[str]:
+    """Return a response of the instance metadata service; None for 404."""
+    url = "{}/latest/{}".format(setting("metadata"), path)
+    # Never through a proxy, which would return its own metadata.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(url, method=method, headers=headers or {})
+    try:
+        return str(opener.open(request, timeout=5).read().decode())
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+
+
+def instance(path: str) -> str:
+    """Return an entry of the instance metadata, by IMDSv2; empty if it does not exist."""
+    token = metadata("api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "300"})
+    return metadata("meta-data/" + path, headers={"X-aws-ec2-metadata-token": token or ""}) or ""
+
+
+def setting(name: str, _read: Dict[str, str] = {}) -> str:  # read once
+    if not _read:
+        with open(SETTINGS) as file:
+            _read.update(json.load(file))
+    return _read[name]
+
+
+def credentials() -> Dict[str, str]:
+    role = instance("iam/security-credentials/").split()[0]
+    keys: Dict[str, str] = json.loads(instance("iam/security-credentials/" + role))
+    return keys
+
+
+def call(service: str, url: str, method: str = "GET", body: bytes = b"") -> Optional[bytes]:
+    """Send a request signed by Signature Version 4; return the response's bytes, None for 404.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+    """
+    keys, parts = credentials(), urllib.parse.urlsplit(url)
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    digest = hashlib.sha256(body).hexdigest()
+    headers = {"host": parts.netloc, "x-amz-content-sha256": digest, "x-amz-date": now}
+    if keys.get("Token"):
+        headers["x-amz-security-token"] = keys["Token"]
+    path = urllib.parse.quote(urllib.parse.unquote(parts.path) or "/", safe="/-_.~")
+    query = "&".join(sorted(parts.query.split("&"))) if parts.query else ""
+    names = ";".join(sorted(headers))
+    listed = "".join("{}:{}\n".format(name, headers[name]) for name in sorted(headers))
+    canonical = "\n".join([method, path, query, listed, names, digest])
+    scope = "/".join([now[:8], setting("region"), service, "aws4_request"])
+    text = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + keys["SecretAccessKey"]).encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    headers["authorization"] = "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={}, Signature={}".format(
+        keys["AccessKeyId"], scope, names, hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    )
+    address = urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+    request = urllib.request.Request(
+        address, data=body if method == "PUT" else None, method=method, headers=headers
+    )
+    try:
+        return bytes(urllib.request.urlopen(request, timeout=60).read())
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise RuntimeError(
+            "{} {}: {} {}".format(method, url, error.code, error.read().decode()[:400])
+        ) from error
+
+
+def stored(key: str) -> str:
+    return "{}/{}".format(setting("bucket_url"), key)
+
+
+def fetch(key: str, sha256: str, patience: int = PATIENCE) -> bytes:
+    """Return a file of the bucket after checking its sha256."""
+    end = time.time() + patience
+    while True:
+        data = call("s3", stored(key))
+        if data is not None:
+            break
+        if time.time() > end:
+            raise RuntimeError("{} is not in the bucket after {} s".format(key, patience))
+        time.sleep(POLL)
+    got = hashlib.sha256(data).hexdigest()
+    if got != sha256:
+        raise RuntimeError("{} has sha256 {}, expected {}: it is not run".format(key, got, sha256))
+    return data
+
+
+def signed(document: bytes, name: str) -> bytes:
+    """Return the payload of a document that the stack's key has signed; see bootstrap.signing."""
+    text = json.loads(document.decode())
+    payload: bytes = text["payload"].encode()
+    with tempfile.TemporaryDirectory() as folder:
+        files = {
+            "key": setting("signing_key").encode(),
+            "signature": base64.b64decode(text["signature"]),
+            "message": b"caffe-spark joining\n" + payload,
+        }
+        for file, data in files.items():
+            with open(os.path.join(folder, file), "wb") as out:
+                out.write(data)
+        command = ["openssl", "dgst", "-sha256", "-verify", "key", "-signature", "signature", "message"]
+        done = subprocess.run(  # noqa: PLW1510 - its status is read
+            command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60
+        )
+    if done.returncode:
+        said = " ".join(done.stdout.decode(errors="replace").split())
+        raise RuntimeError("{}: the stack's key has not signed it ({}): it is not obeyed".format(name, said))
+    return payload
