@@ -51,8 +51,9 @@ class _Tail:
         end = len(data) if last and everything else data.rfind(b"\n") + 1
         if end == 0 and len(data) >= _CHUNK:
             end = len(data)  # a line longer than a chunk is passed on in pieces
-        for line in data[:end].decode(errors="replace").splitlines():
-            on_line(line)
+        # Only a line feed ends a line: JSON may hold U+2028 and its like as they are.
+        for line in data[:end].removesuffix(b"\n").split(b"\n") if end else ():
+            on_line(line.decode(errors="replace").removesuffix("\r"))
         self.offset += end
         self.seen = self.offset + len(data) - end
         return everything
@@ -73,6 +74,14 @@ class Unit:
     def log(self) -> str:
         """Path of the log on the node."""
         return f"{self.folder}/log"
+
+    @property
+    def _status(self) -> str:
+        """Shell function `status` that prints the exit code; nothing for other text, which tells nothing."""
+        return (
+            f"status() {{ code=$(head -c 8 {shlex.quote(self.folder + '/status')} 2>/dev/null)\n"
+            "case $code in '' | *[!0-9]* | ????*) ;; *) echo \"$code\" ;; esac; }\n"
+        )
 
     def start(self, script: str, *, user: str = "root") -> None:
         """Start the script as `user`, unless the unit runs already.
@@ -118,8 +127,7 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
             Unreachable: the connection broke.
         """
         out = self._remote.run(
-            f"systemctl is-active {shlex.quote(self.name)} || true\n"
-            f"cat {shlex.quote(self.folder + '/status')} 2>/dev/null || true\n",
+            f"{self._status}systemctl is-active {shlex.quote(self.name)} || true\nstatus\n",
             check=False,
             timeout=POLL_TIMEOUT,
         ).stdout.split()
@@ -172,16 +180,16 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
                 f'echo "$(size {path}) $(tail -c +{tail.offset + 1} {path} 2>/dev/null'
                 f' | head -c {_CHUNK} | base64 -w0)"\n'
             )
-        status, name = shlex.quote(self.folder + "/status"), shlex.quote(self.name)
+        name = shlex.quote(self.name)
         result = self._remote.run(
-            f"""size() {{ stat -Lc %s "$1" 2>/dev/null || echo 0; }}
+            f"""{self._status}size() {{ stat -Lc %s "$1" 2>/dev/null || echo 0; }}
 n=0
-while [ ! -e {status} ] && [ $n -lt {round(POLL_WAIT * 10)} ]; do
+while [ -z "$(status)" ] && [ $n -lt {round(POLL_WAIT * 10)} ]; do
 {news}    n=$((n + 1)); sleep 0.1
 done
 # State first: whatever was written before the end is then read below.
 active=$(systemctl is-active {name} || true)
-echo "$active $(cat {status} 2>/dev/null || true)"
+echo "$active $(status)"
 {reads}""",
             check=False,
             timeout=POLL_TIMEOUT,
