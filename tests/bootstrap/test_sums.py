@@ -61,7 +61,7 @@ def cached(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
             "size": 1,
             "unpacked": 1,
             "packages": [],
-            "inputs": {},
+            "inputs": {"distribution": "debian-12"},
             "built": {"by": "", "host": "", "project": "", "at": "2026-01-01", "cores": 1, "seconds": 1},
         }
     )
