@@ -109,7 +109,7 @@ def script(checks: Sequence[Check]) -> str:
 
 def parse(output: str, checks: Sequence[Check], node: str) -> list[Finding]:
     """Parse the output of `script`; a check without a line has failed."""
-    answers = {int(m[1]): (int(m[2]), m[3]) for m in map(_LINE.fullmatch, output.splitlines()) if m}
+    answers = {int(m[1]): (int(m[2]), m[3]) for m in map(_LINE.fullmatch, output.split("\n")) if m}
     findings = []
     for index, check in enumerate(checks):
         code, said = answers.get(index, (1, "no answer"))

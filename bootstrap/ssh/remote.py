@@ -11,6 +11,7 @@ import io
 import shlex
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from bootstrap.ssh.watch import Limit
 
 TIMED_OUT = 124
 """Exit code of a script that ran past its time-out, as coreutils' `timeout` has it."""
+KEPT = 1 << 20
+"""Bytes kept of each stream that is passed on line by line: a log may be followed for days."""
 SCRATCH = "/tmp"  # noqa: S108 - on the node, where files on their way are for their owner only
 
 OnLine = Callable[[str], None]
@@ -36,7 +39,7 @@ OnLine = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """Result of a script: exit code (124: it timed out) and complete output."""
+    """Result of a script: exit code (124: it timed out) and output, complete unless it was passed on."""
 
     exit_code: int
     stdout: str
@@ -208,16 +211,23 @@ class SshRemote:
 
 
 class _Collector:
-    """Collector of a stream that passes on complete lines."""
+    """Collector of a stream that passes on complete lines, and keeps the end of what it has passed on."""
 
     def __init__(self, on_line: OnLine | None) -> None:
-        self._on_line, self._chunks, self._rest = on_line, list[bytes](), b""
+        self._on_line, self._chunks, self._rest = on_line, deque[bytes](), b""
+        self._size = 0
 
     def feed(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
         if self._on_line is None:
             return
+        self._size += len(chunk)
+        while self._size - len(self._chunks[0]) >= KEPT:
+            self._size -= len(self._chunks.popleft())
         *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) >= KEPT:
+            lines.append(self._rest)  # a line without end is passed on in pieces
+            self._rest = b""
         for line in lines:
             self._on_line(line.decode(errors="replace"))
 

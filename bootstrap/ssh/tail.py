@@ -14,7 +14,7 @@ POLL_WAIT = 1.0
 """Seconds that one poll waits on the node for new output."""
 POLL_TIMEOUT = 30.0
 """Seconds after which a poll counts as a broken connection."""
-_CHUNK = 256 * 1024
+_CHUNK = 1 << 20
 
 
 @dataclass
@@ -31,8 +31,9 @@ class Tail:
         end = len(data) if last and everything else data.rfind(b"\n") + 1
         if end == 0 and len(data) >= _CHUNK:
             end = len(data)  # a line longer than a chunk is passed on in pieces
-        for line in data[:end].decode(errors="replace").splitlines():
-            on_line(line)
+        # Only a line feed ends a line: JSON may hold U+2028 and its like as they are.
+        for line in data[:end].removesuffix(b"\n").split(b"\n") if end else ():
+            on_line(line.decode(errors="replace").removesuffix("\r"))
         self.offset += end
         self.seen = self.offset + len(data) - end
         return everything
@@ -54,11 +55,20 @@ class Poll:
         return all(drained)
 
 
-def poll(remote: Remote, tails: Sequence[Tail], state: str, *, ended: str = "false", of: str) -> Poll:
+def poll(
+    remote: Remote,
+    tails: Sequence[Tail],
+    state: str,
+    *,
+    functions: str = "",
+    ended: str = "false",
+    of: str,
+) -> Poll:
     """Wait a moment on the node for new output, in one call.
 
     Args:
         state: Shell that prints one line.
+        functions: Shell functions that `state` and `ended` call, each line ended.
         ended: Shell condition that is true when nothing has to be waited for.
         of: What the files belong to, for messages.
 
@@ -74,7 +84,7 @@ def poll(remote: Remote, tails: Sequence[Tail], state: str, *, ended: str = "fal
             f' | head -c {_CHUNK} | base64 -w0)"\n'
         )
     result = remote.run(
-        f"""size() {{ stat -Lc %s "$1" 2>/dev/null || echo 0; }}
+        f"""{functions}size() {{ stat -Lc %s "$1" 2>/dev/null || echo 0; }}
 n=0
 while ! {ended} && [ $n -lt {round(POLL_WAIT * 10)} ]; do
 {news}    n=$((n + 1)); sleep 0.1

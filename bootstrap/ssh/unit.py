@@ -47,6 +47,14 @@ class Unit:
         """Path of the log on the node."""
         return f"{self.folder}/log"
 
+    @property
+    def _status(self) -> str:
+        """Shell function `status` that prints the exit code; nothing for other text, which tells nothing."""
+        return (
+            f"status() {{ code=$(head -c 8 {shlex.quote(self.folder + '/status')} 2>/dev/null)\n"
+            "case $code in '' | *[!0-9]* | ????*) ;; *) echo \"$code\" ;; esac; }\n"
+        )
+
     def start(self, script: str, *, user: str = "root") -> None:
         """Start the script as `user`, unless the unit runs already.
 
@@ -91,8 +99,7 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
             Unreachable: the connection broke.
         """
         out = self._remote.run(
-            f"systemctl is-active {shlex.quote(self.name)} || true\n"
-            f"cat {shlex.quote(self.folder + '/status')} 2>/dev/null || true\n",
+            f"{self._status}systemctl is-active {shlex.quote(self.name)} || true\nstatus\n",
             check=False,
             timeout=POLL_TIMEOUT,
         ).stdout.split()
@@ -137,13 +144,12 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
                 return LOST if code is None else code
 
     def _poll(self, tails: list[Tail]) -> Poll:
-        status, name = shlex.quote(self.folder + "/status"), shlex.quote(self.name)
         return poll(
             self._remote,
             tails,
-            f"active=$(systemctl is-active {name} || true)\n"
-            f'echo "$active $(cat {status} 2>/dev/null || true)"',
-            ended=f"[ -e {status} ]",
+            f'active=$(systemctl is-active {shlex.quote(self.name)} || true)\necho "$active $(status)"',
+            functions=self._status,
+            ended='[ -n "$(status)" ]',
             of=f"unit {self.name}",
         )
 

@@ -31,7 +31,7 @@ try:
         if usable or time.time() - bean("NameNodeInfo").get("NNStartedTimeInMillis", 0) / 1000 > young:
             break
         time.sleep(0.5)
-    print(state["FSState"], state["NumLiveDataNodes"], state["CapacityRemaining"])
+    print(state["FSState"].split()[0], int(state["NumLiveDataNodes"]), int(state["CapacityRemaining"]))
 except Exception as error:
     print("silent", error)
 """

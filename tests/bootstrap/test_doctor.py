@@ -56,8 +56,11 @@ def test_a_check_that_hangs_fails_and_the_others_answer(
 
 
 def test_a_check_without_an_answer_has_failed() -> None:
-    found = doctor.parse("@check 1 0 all well\n", CHECKS, "w1")
-    assert [(finding.ok, finding.detail) for finding in found] == [(False, "no answer"), (True, "all well")]
+    found = doctor.parse("@check 1 0 all\u2028well\n", CHECKS, "w1")
+    assert [(finding.ok, finding.detail) for finding in found] == [
+        (False, "no answer"),
+        (True, "all\u2028well"),
+    ]
 
 
 def test_every_node_is_asked_about_its_peers_and_the_head_about_storage(

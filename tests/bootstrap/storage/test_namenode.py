@@ -59,6 +59,7 @@ def _state(state: str, live: int = 2, free: int = 10**9) -> str:
         (_state("Operational", live=0), "no DataNode"),
         (_state("Operational", free=0), "full"),
         ("not json", "does not report its state"),
+        (_state("Operational", free="much"), "does not report its state"),  # type: ignore[arg-type]
     ],
 )
 def test_an_unwritable_storage_is_explained(
