@@ -25,8 +25,8 @@ from pydantic import SecretStr
 from bootstrap.errors import IntegrityError
 from bootstrap.model import Model
 
-Purpose = Literal["framework", "joining"]
-"""Manifest of a framework; script for joining machines."""
+Purpose = Literal["framework", "joining", "script-actions"]
+"""Manifest of a framework; script for joining machines; list of script actions that persist."""
 
 _ALGORITHM: Final = ec.ECDSA(hashes.SHA256())
 

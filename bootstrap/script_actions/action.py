@@ -21,6 +21,7 @@ LIMIT_S: Final = 3600
 FOLDER: Final = "script-actions"
 """In the container of artefacts, or in the stack's shared storage."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,49}")
+_WORDS: Final = re.compile(r"([\w@%+=:,./-]+( [\w@%+=:,./-]+)*)?", re.ASCII)
 _DIGITS: Final = 16
 
 
@@ -41,7 +42,7 @@ class ScriptAction:
         """Refuse what HDInsight would refuse, or what would fail on its hosts.
 
         Raises:
-            ConfigError: its name, its roles, or its text.
+            ConfigError: its name, its roles, its parameters, or its text.
         """
         given, fix = f"script action {self.name!r}", "Fix the role that it is rendered from."
         if not _NAME.fullmatch(self.name):
@@ -49,6 +50,13 @@ class ScriptAction:
         if not self.roles or set(self.roles) - set(HOST_ROLES):
             raise ConfigError(
                 given, f"roles: {', '.join(self.roles) or 'none'}; valid: {', '.join(HOST_ROLES)}", fix
+            )
+        # The agent puts them on a shell's command line, as root.
+        if not _WORDS.fullmatch(self.parameters):
+            raise ConfigError(
+                given,
+                f"parameters {self.parameters!r}: a shell would not read them as plain words",
+                "Use letters, digits and any of _@%+=:,./- in words with one space between them.",
             )
         if not self.script.isascii() or "\r" in self.script:
             raise ConfigError(given, "its script is not plain ASCII with LF", fix)

@@ -11,7 +11,6 @@ import json
 import secrets
 import shlex
 import time
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -23,9 +22,11 @@ from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.engine.script import LOCK_WAIT, RUN, take_lock
 from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
+from bootstrap.script_actions import sealed
 from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, HostRole, ScriptAction
 from bootstrap.script_actions.executions import DONE, FAILED, LINES, SHOWN, Persisted, Record
 from bootstrap.script_actions.failure import failure
+from bootstrap.script_actions.sealed import Sealed
 from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.reconnect import Link
 from bootstrap.ssh.remote import TIMED_OUT, connect
@@ -33,7 +34,6 @@ from bootstrap.ssh.unit import LOST, Unit
 from bootstrap.storage.blob import Blobs
 
 ON_NODE: Final = f"{paths.STATE}/script-actions"
-PERSISTED: Final = f"{FOLDER}/persisted.json"
 HISTORY: Final = f"{FOLDER}/history"
 KILL_GRACE_S: Final = 10
 READERS: Final = 8
@@ -67,19 +67,19 @@ def history(cluster: ClusterDocument) -> list[Record]:
     with ThreadPoolExecutor(READERS) as readers:
         documents = readers.map(blobs.read, newest)
         # One may be removed meanwhile.
-        found = [_record(document) for document in documents if document is not None]
+        found = [record for document in documents if document and (record := _record(document))]
     return sorted(found, key=lambda record: record.begun, reverse=True)
 
 
 def persisted(cluster: ClusterDocument) -> list[Persisted]:
-    """Return the script actions that run on joining nodes. Raises as `history`."""
-    return _persisted(Blobs.of(cluster).read(PERSISTED))
+    """Return the script actions that run on joining nodes. Raises as `history`, and IntegrityError."""
+    return [one.action for one in sealed.read(cluster)]
 
 
 def catch_up(cluster: Cluster, console: Console) -> None:
     """Run persisted actions on the nodes that have not run them. Raises as `run`, and IntegrityError."""
     blobs = Blobs.of(cluster)
-    for one in persisted(cluster):
+    for one, sha256 in sealed.read(cluster):
         path = one.uri.removeprefix(f"{blobs.uri}/")
         script = blobs.read(path)
         if script is None:
@@ -90,10 +90,10 @@ def catch_up(cluster: Cluster, console: Console) -> None:
             )
         roles = tuple(role for role in _NODES_ROLE if role in one.roles)
         action = ScriptAction(one.name, script.decode(errors="replace"), roles, one.parameters)
-        if action.path != path:
+        if action.sha256 != sha256:
             raise IntegrityError(
                 one.uri,
-                f"it is not the script that its name stands for (sha256 {action.sha256[:16]}...)",
+                f"its sha256 is {action.sha256}, and the list of persisted actions says {sha256}",
                 f"Run `fab build-headnode --stack {cluster.stack}`, which puts a new one.",
             )
         run(cluster, action, one.uri, console)
@@ -234,14 +234,9 @@ exit $code
 """
 
     def _persist(self) -> None:
-        mine = Persisted(self.action.name, self.uri, self.action.roles, self.action.parameters)
-
-        def changed(document: bytes | None) -> bytes | None:
-            there = _persisted(document)
-            kept = [one for one in there if one.name != mine.name] + ([mine] if self.action.persist else [])
-            return None if kept == there else json.dumps([asdict(one) for one in kept], indent=1).encode()
-
-        self._blobs.update(PERSISTED, changed)
+        action = self.action
+        mine = Persisted(action.name, self.uri, action.roles, action.parameters)
+        sealed.update(self.cluster, Sealed(mine, action.sha256), keep=action.persist)
 
     def _remember(self, execution: Execution) -> None:
         begun = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._begun))
@@ -252,23 +247,24 @@ exit $code
         self.console.print(f"{self.action.name:<8} {line}", soft_wrap=True, highlight=False)
 
 
-def _persisted(document: bytes | None) -> list[Persisted]:
-    found = json.loads(document or b"[]")
-    return [Persisted(**{**one, "roles": tuple(one["roles"])}) for one in found]
-
-
-def _record(document: bytes) -> Record:
-    found = json.loads(document)
-    hosts: Sequence[dict[str, object]] = found["hosts"]
-    ok = sum(host["exit_code"] == 0 for host in hosts)
-    counts = ((DONE, ok), (FAILED, len(hosts) - ok))
+def _record(document: bytes) -> Record | None:
+    """Return the run that a record tells of; None for other text, since jobs can write there."""
+    try:
+        found = json.loads(document)
+        codes = [host["exit_code"] for host in found["hosts"]]
+        name, uri, begun = str(found["action"]), str(found["uri"]), str(found["begun"])
+        identifier = str(found["id"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    ok = sum(code == 0 for code in codes)
+    counts = ((DONE, ok), (FAILED, len(codes) - ok))
     return Record(
-        id=found["id"],
-        name=found["action"],
-        uri=found["uri"],
-        status="Succeeded" if ok == len(hosts) else "Failed",
+        id=identifier,
+        name=name,
+        uri=uri,
+        status="Succeeded" if ok == len(codes) else "Failed",
         operation="PostClusterCreateScriptActionRequest",
-        begun=found["begun"],
+        begun=begun,
         counts=tuple((status, count) for status, count in counts if count),
     )
 

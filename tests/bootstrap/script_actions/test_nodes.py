@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import io
+import json
 import os
 import signal
 import threading
@@ -18,8 +19,9 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import ConfigError, IntegrityError, StackError, Unreachable
-from bootstrap.script_actions import ScriptAction, nodes, report
+from bootstrap.script_actions import ScriptAction, nodes, report, sealed
 from bootstrap.script_actions.failure import ScriptActionFailed
+from bootstrap.signing import SigningKey
 from bootstrap.ssh import reconnect
 from tests.bootstrap.local_node import HDFS, LocalNode
 
@@ -96,7 +98,8 @@ def world(tmp_path: Path, yarn_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
         nodes_folder = tmp_path / node.name / "actions"
         yield _At(made.nodes[node.name], str(nodes_folder))  # type: ignore[misc]
 
-    monkeypatch.setattr(nodes, "Blobs", Blobs)
+    for module in (nodes, sealed):
+        monkeypatch.setattr(module, "Blobs", Blobs)
     for module in (nodes, reconnect):
         monkeypatch.setattr(module, "connect", connect)
     return made
@@ -294,9 +297,34 @@ def test_a_persisted_script_that_somebody_changed_in_storage_runs_nowhere(
     world.run("stays", "true")
     (path,) = world.storage.list("script-actions/stays")
     world.storage.files[path] = f"#!/bin/sh\ntouch {tmp_path}/evil\n".encode()
-    with pytest.raises(IntegrityError, match=r"not the script that its name stands for.*fab build-headnode"):
+    with pytest.raises(IntegrityError, match=r"the list of persisted actions says .*fab build-headnode"):
         nodes.catch_up(world.cluster, Console(file=world.out))
     assert not (tmp_path / "evil").exists()
+
+
+def test_a_list_of_persisted_actions_that_somebody_wrote_runs_nothing_and_is_replaced(
+    world: World, tmp_path: Path
+) -> None:
+    evil = ScriptAction("evil", f"#!/bin/sh\ntouch {tmp_path}/evil\n")
+    entry = {"name": "evil", "uri": world.storage.upload(evil), "roles": ["headnode"], "parameters": ""}
+    plain = json.dumps([{**entry, "sha256": evil.sha256}])
+    foreign = SigningKey.generate().seal("script-actions", plain.encode())
+    assert world.cluster.signing is not None
+    other_purpose = world.cluster.signing.seal("framework", plain.encode())
+    for document in (plain.encode(), foreign, other_purpose):
+        world.storage.files[sealed.PERSISTED] = document
+        with pytest.raises(IntegrityError, match=r"persisted.json: .*fab build-headnode --stack dev"):
+            nodes.catch_up(world.cluster, Console(file=world.out))
+        world.run("once", "true", persist=False)
+        assert nodes.persisted(world.cluster) == []
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_record_of_other_text_is_left_out(world: World) -> None:
+    world.run("stays", "true")
+    for number, text in enumerate(("", "no JSON", "[]", "{}", '{"hosts": 1}', '{"hosts": [1]}')):
+        world.storage.files[f"{nodes.HISTORY}/20260101T00000{number}-abcd.json"] = text.encode()
+    assert [record.name for record in nodes.history(world.cluster)] == ["stays"]
 
 
 def test_a_record_that_somebody_removes_meanwhile_is_left_out(world: World) -> None:
