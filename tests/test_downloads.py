@@ -183,7 +183,7 @@ WORDS: Final = {
 CALLS: Final = {"urlopen", "urlretrieve"}
 OPERATOR: Final[dict[str, tuple[str, ...]]] = {
     # What a file has to hold so that what it downloads is verified.
-    "bootstrap/join/on_node/boot.py": ("hashlib.sha256(data)", "if got != sha256", "raise"),
+    "bootstrap/join/on_node/aws.py": ("hashlib.sha256(data)", "if got != sha256", "raise"),
     "infra/local/image.py": ("mmdebstrap", "ref.startswith(OWN)"),  # signed by the distribution; by digest
     "jobs/datasets/mnist.py": ("sha256_of(", "!= pinned"),
     "tools/azurite.py": ("--require-hashes", '"ci"', "--ignore-scripts"),
