@@ -35,6 +35,11 @@ def state_folder(root: Path) -> Path:
     return root / ".state"
 
 
+def wrapper_folder(root: Path) -> Path:
+    """Return the folder of the `pulumi` that removes locks of killed ones, and then runs the CLI."""
+    return root / "tools" / "bin"
+
+
 def cli_folder(root: Path) -> Path:
     """Return the folder of the Pulumi CLI that setup installs if the machine has no recent one."""
     return state_folder(root) / "pulumi-cli" / "bin"
@@ -74,7 +79,7 @@ def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
     env["VIRTUAL_ENV"] = str(root / ".venv")
     env.pop("PYTHONHOME", None)
     # .venv before all else: the language host runs the first python3 on PATH.
-    ours = [str(root / ".venv" / "bin"), str(cli_folder(root))]
+    ours = [str(root / ".venv" / "bin"), str(wrapper_folder(root)), str(cli_folder(root))]
     rest = [entry for entry in given.get("PATH", os.defpath).split(os.pathsep) if entry and entry not in ours]
     env["PATH"] = os.pathsep.join([*ours, *rest])
     return env
@@ -147,7 +152,8 @@ def shell_lines(env: Mapping[str, str], given: Mapping[str, str]) -> str:
 
 def summary(root: Path, env: Mapping[str, str]) -> str:
     """Return a one-line summary of stack, state, passphrase and CLI."""
-    cli = _which("pulumi", env["PATH"]) or "missing (run `make setup`)"
+    behind = env["PATH"].replace(str(wrapper_folder(root)), "")
+    cli = _which("pulumi", behind) or "missing (run `make setup`)"
     state = env["PULUMI_BACKEND_URL"].removeprefix("file://").removesuffix(WITHOUT_METADATA)
     stack = selected_stack(root, env) or f"none selected, {DEV} by default"
     secret = "set" if "PULUMI_CONFIG_PASSPHRASE" in env else env["PULUMI_CONFIG_PASSPHRASE_FILE"]
@@ -158,7 +164,7 @@ def summary(root: Path, env: Mapping[str, str]) -> str:
 
 
 def _which(name: str, path: str) -> str | None:
-    for folder in path.split(os.pathsep):
+    for folder in filter(None, path.split(os.pathsep)):
         if os.access(Path(folder) / name, os.X_OK):
             return str(Path(folder) / name)
     return None

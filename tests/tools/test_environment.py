@@ -62,7 +62,8 @@ def test_a_passphrase_of_the_users_own_goes_before_a_file(tmp_path: Path, passph
 def test_our_programs_come_first_on_path_and_only_once(tmp_path: Path) -> None:
     given = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     once = environment(tmp_path, given)
-    assert once["PATH"] == f"{tmp_path}/.venv/bin:{tmp_path}/.state/pulumi-cli/bin:/usr/bin:/bin"
+    ours = f"{tmp_path}/.venv/bin:{tmp_path}/tools/bin:{tmp_path}/.state/pulumi-cli/bin"
+    assert once["PATH"] == f"{ours}:/usr/bin:/bin"
     assert environment(tmp_path, once) == once
 
 
