@@ -2,6 +2,9 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
+# Bytecode is kept, also where the environment forbids it: without it, every process of a test would compile all
+# sources again, and pytest rewrite all assertions, half a minute of `make check`.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help setup mnist check test lock clean
 
 help: ## list these commands

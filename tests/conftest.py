@@ -18,6 +18,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+CLOUDS = ("tests/infra/aws/", "tests/infra/azure/")
+"""Folders whose tests run in one process each: loading a cloud's SDK takes seconds, and programs are recorded."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a cloud's tests together when they run in parallel."""
+    for item in items:
+        for folder in CLOUDS:
+            if item.nodeid.startswith(folder):
+                item.add_marker(pytest.mark.xdist_group(folder))
+
+
 def pytest_collection_finish() -> None:
     """Keep what was imported and collected out of garbage collection: a tenth of the suite's time."""
     gc.collect()

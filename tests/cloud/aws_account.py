@@ -10,6 +10,7 @@ import pytest
 from botocore.client import BaseClient, ClientCreator
 from botocore.loaders import JSONFileLoader
 from botocore.model import ServiceModel
+from botocore.session import Session
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 
@@ -25,6 +26,8 @@ Answer = Callable[[str, str, dict[str, Any]], dict[str, Any] | None]
 _READ_ONCE = functools.cache(JSONFileLoader()._load_file)
 _CREATE_CLASS = ClientCreator._create_client_class
 _CLASSES: dict[str, type[BaseClient]] = {}
+_CREATE_CLIENT = Session.create_client
+_CLIENTS: dict[str, Any] = {}
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,20 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def aws_account(read_once: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An account with nothing in it, and credentials for it."""
+    """An account with nothing in it, and credentials for it.
+
+    A client, which keeps no state of the account, is made once for each way of making it.
+    """
+
+    def create_client(self: Session, service: str, *arguments: Any, **named: Any) -> Any:
+        config = named.pop("config", None)
+        options = vars(config) if config else {}
+        key = f"{service} {arguments} {sorted(named.items(), key=str)} {options}"
+        if key not in _CLIENTS:
+            _CLIENTS[key] = _CREATE_CLIENT(self, service, *arguments, config=config, **named)
+        return _CLIENTS[key]
+
+    monkeypatch.setattr(Session, "create_client", create_client)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)

@@ -52,7 +52,7 @@ class Walk:
     """Duration of each command's last complete run, from which the next moment is drawn."""
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 - moments, not secrets
+        self._random = random.Random(self.seed)
 
     def take(self, step: Step) -> str:
         """Kill the command at a random moment, run it again; return a line, which begins with FAIL or ok."""
@@ -173,7 +173,7 @@ def main() -> int:
     """Run the command line; see the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m tests.end_to_end.kill_walk", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
     lines: list[str] = []
     folder = Path(tempfile.mkdtemp(prefix="kill-walk-"))
