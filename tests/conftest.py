@@ -19,7 +19,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 CLOUDS = ("tests/infra/aws/", "tests/infra/azure/")
-"""Folders whose tests run in one process each: loading a cloud's SDK takes seconds, and programs are recorded."""
+"""Folders whose tests run in one process each: loading an SDK takes seconds, and programs are recorded."""
 
 
 @pytest.hookimpl(tryfirst=True)
