@@ -190,6 +190,7 @@ class EmbeddedNode(Resource, module="embedded", name="Node"):
         memory_mb: int,
         authorized_key: pulumi.Input[str],
         labels: dict[str, str],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         host_key = SshKey(f"{hostname}-host-key")
         props: dict[str, Any] = {
@@ -207,4 +208,4 @@ class EmbeddedNode(Resource, module="embedded", name="Node"):
             "labels": labels,
             "flags": None,
         }
-        super().__init__(NodeProvider(), hostname, props)
+        super().__init__(NodeProvider(), hostname, props, opts)

@@ -78,6 +78,12 @@ def engine_lists(*command: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def tables() -> list[str]:
+    """The stack's tables in the kernel."""
+    done = subprocess.run(["nft", "list", "tables", "inet"], capture_output=True, text=True, check=True)
+    return [line.split()[2] for line in done.stdout.splitlines() if f"caffe-spark-{NAME}-" in line]
+
+
 def providers_of(stack: Stack) -> list[int]:
     """Processes of our providers, which an engine that was killed leaves behind."""
     found = []
@@ -94,7 +100,7 @@ def providers_of(stack: Stack) -> list[int]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, up with one worker; destroyed at the end whatever happens."""
-    for tool in ("pulumi", "podman"):
+    for tool in ("pulumi", "podman", "nft"):
         assert shutil.which(tool), f"{tool} is not on PATH. Run `make setup`, then `. ./activate`."
     folder = tmp_path_factory.mktemp("stack")
     (folder / "state").mkdir()
@@ -126,6 +132,48 @@ def test_secrets_are_hidden_and_the_rest_can_be_read(stack: Stack) -> None:
     assert cluster["head"]["host_key"].startswith("ssh-ed25519 ")
     state = (next((stack.folder / "state").rglob(f"stacks/caffe-spark/{NAME}.json"))).read_text()
     assert "PRIVATE KEY" not in state
+
+
+def connects(uid: int, address: str) -> str:
+    """A connection of a local user's process to a node's sshd: `SSH`, or the reason why there is none."""
+    reach = f"exec 3<>/dev/tcp/{address}/22 && head -c 3 <&3"
+    done = subprocess.run(
+        ["setpriv", f"--reuid={uid}", "--clear-groups", "timeout", "10", "bash", "-c", reach],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def test_only_nodes_root_and_operator_connect_to_nodes(stack: Stack) -> None:
+    state = json.loads(stack.pulumi("stack", "output", "--json"))["firewall"]
+    assert state == f"{SUBNET}: new connections come from the nodes and from processes of root"
+    head = f"{SUBNET[:-5]}.10"
+    assert connects(0, head) == "SSH"
+    assert "Connection refused" in connects(65534, head)
+    assert "Connection refused" in connects(1, head)
+    cluster = stack.cluster()
+    with connect(cluster, cluster.node("w1")) as remote:
+        assert remote.run(f"timeout 10 bash -c 'exec 3<>/dev/tcp/{head}/22 && head -c 3 <&3'").stdout == "SSH"
+
+
+def test_a_firewall_that_is_gone_is_noticed_and_made_again(stack: Stack) -> None:
+    def flush() -> None:
+        (table,) = tables()
+        subprocess.run(["nft", "delete", "table", "inet", table], check=True)
+        assert connects(65534, f"{SUBNET[:-5]}.10") == "SSH"
+
+    before = stack.containers()
+    flush()
+    assert "1 updated" in stack.up()
+    assert "Connection refused" in connects(65534, f"{SUBNET[:-5]}.10")
+    flush()
+    assert "1 deleted" in stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert "1 created" in stack.up()
+    assert "Connection refused" in connects(65534, f"{SUBNET[:-5]}.10")
+    assert stack.containers() == before
 
 
 def test_a_second_up_changes_nothing_and_is_quick(stack: Stack) -> None:
@@ -206,5 +254,6 @@ def test_destroy_leaves_nothing_and_says_what_it_keeps(stack: Stack) -> None:
     assert "Kept: base image localhost/caffe-spark-node:" in said
     assert engine_lists("ps", "-a") == []
     assert engine_lists("network", "ls") == []
+    assert tables() == []
     stack.pulumi("stack", "rm", "--yes", NAME)
     stack.pulumi("stack", "init", NAME)
