@@ -28,6 +28,8 @@ pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).resolve().parents[2]
 NAME = f"engine-{os.getpid()}"
 SUBNET = "10.89.91.0/24"
+ENGINE = os.environ.get("CAFFE_SPARK_TEST_ENGINE", "podman")
+"""`docker` runs the same tests on Docker's daemon."""
 
 
 @dataclass
@@ -69,7 +71,7 @@ def engine_lists(*command: str) -> list[str]:
     """The stack's resources in the engine, as `NAME ID` lines."""
     form = "{{.Names}} {{.ID}}" if command[0] == "ps" else "{{.Name}} {{.ID}}"
     done = subprocess.run(
-        ["podman", *command, f"--filter=label=caffe-spark.stack={NAME}", "--format", form],
+        [ENGINE, *command, f"--filter=label=caffe-spark.stack={NAME}", "--format", form],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -100,7 +102,7 @@ def providers_of(stack: Stack) -> list[int]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, up with one worker; destroyed at the end whatever happens."""
-    for tool in ("pulumi", "podman", "nft"):
+    for tool in ("pulumi", ENGINE, "nft"):
         assert shutil.which(tool), f"{tool} is not on PATH. Run `make setup`, then `. ./activate`."
     folder = tmp_path_factory.mktemp("stack")
     (folder / "state").mkdir()
@@ -108,7 +110,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (folder / "infra").symlink_to(ROOT / "infra")
     stack = Stack(folder, engine.environment(folder))
     stack.pulumi("stack", "init", NAME)
-    for key, value in {"workers": "1", "vcpu": "1", "memoryMb": "2048", "subnet": SUBNET}.items():
+    for key, value in {
+        "workers": "1",
+        "vcpu": "1",
+        "memoryMb": "2048",
+        "subnet": SUBNET,
+        "engine": ENGINE,
+    }.items():
         stack.pulumi("config", "set", key, value)
     try:
         stack.up()
@@ -132,6 +140,23 @@ def test_secrets_are_hidden_and_the_rest_can_be_read(stack: Stack) -> None:
     assert cluster["head"]["host_key"].startswith("ssh-ed25519 ")
     state = (next((stack.folder / "state").rglob(f"stacks/caffe-spark/{NAME}.json"))).read_text()
     assert "PRIVATE KEY" not in state
+
+
+def test_root_of_a_node_is_not_root_of_this_machine(stack: Stack) -> None:
+    cluster = stack.cluster()
+    attempts = {
+        "mount": "mount -t tmpfs none /mnt",
+        "device": "mknod /root/disk b 8 0",
+        "kernel": "exec 3>>/proc/sys/kernel/core_pattern",
+        "agent": "exec 3>>/sys/fs/cgroup/systemd/release_agent",
+        "groups": "mkdir /sys/fs/cgroup/pids/x || mkdir /sys/fs/cgroup/x/y",
+    }
+    script = "; ".join(f"sudo -n sh -c '{act}' 2>/dev/null && echo {name}" for name, act in attempts.items())
+    with connect(cluster, cluster.head) as remote:
+        said = remote.run(f"grep CapBnd /proc/1/status; {script}; true").stdout.split()
+    forbidden = {"NET_ADMIN": 12, "SYS_MODULE": 16, "SYS_RAWIO": 17, "SYS_PTRACE": 19, "SYS_ADMIN": 21}
+    assert [name for name, bit in forbidden.items() if int(said[1], 16) >> bit & 1] == []
+    assert said[2:] == []
 
 
 def connects(uid: int, address: str) -> str:
@@ -187,7 +212,7 @@ def test_a_second_up_changes_nothing_and_is_quick(stack: Stack) -> None:
 
 def test_a_node_that_died_is_replaced_and_only_that_one(stack: Stack) -> None:
     before = stack.containers()
-    subprocess.run(["podman", "kill", before["w1"]], check=True, capture_output=True)
+    subprocess.run([ENGINE, "kill", before["w1"]], check=True, capture_output=True)
     stack.up()
     after = stack.containers()
     assert after["head"] == before["head"]
@@ -199,7 +224,7 @@ def test_a_node_that_died_is_replaced_and_only_that_one(stack: Stack) -> None:
 
 def test_a_refresh_notices_a_node_removed_by_hand_and_up_brings_it_back(stack: Stack) -> None:
     before = stack.containers()
-    subprocess.run(["podman", "rm", "-f", "-t", "0", before["w1"]], check=True, capture_output=True)
+    subprocess.run([ENGINE, "rm", "-f", before["w1"]], check=True, capture_output=True)
     assert "1 deleted" in stack.pulumi("refresh", "--yes", "--skip-preview")
     assert "1 created" in stack.up()
     assert stack.containers()["head"] == before["head"]
@@ -255,5 +280,6 @@ def test_destroy_leaves_nothing_and_says_what_it_keeps(stack: Stack) -> None:
     assert engine_lists("ps", "-a") == []
     assert engine_lists("network", "ls") == []
     assert tables() == []
+    assert [*Path("/sys/fs/cgroup").glob(f"**/*caffe?spark?{NAME.replace('-', '?')}*")] == []
     stack.pulumi("stack", "rm", "--yes", NAME)
     stack.pulumi("stack", "init", NAME)
