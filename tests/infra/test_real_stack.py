@@ -148,7 +148,6 @@ def test_root_of_a_node_is_not_root_of_this_machine(stack: Stack) -> None:
         "mount": "mount -t tmpfs none /mnt",
         "device": "mknod /root/disk b 8 0",
         "kernel": "exec 3>>/proc/sys/kernel/core_pattern",
-        "agent": "exec 3>>/sys/fs/cgroup/systemd/release_agent",
         "groups": "mkdir /sys/fs/cgroup/pids/x || mkdir /sys/fs/cgroup/x/y",
     }
     script = "; ".join(f"sudo -n sh -c '{act}' 2>/dev/null && echo {name}" for name, act in attempts.items())
