@@ -37,6 +37,11 @@ def labels(stack: str, home: str) -> dict[str, str]:
     return {_PROJECT_LABEL: PROJECT, _STACK_LABEL: stack, _HOME_LABEL: home}
 
 
+def stack_of(found: Mapping[str, str]) -> str:
+    """Return the name of the stack with these labels."""
+    return found[_STACK_LABEL]
+
+
 def cloud_tags(stack: str) -> dict[str, str]:
     """Return the tags of a stack's cloud resources, by which `fab sweep` finds leftovers."""
     return {PROJECT_TAG: PROJECT, STACK_TAG: stack, _MANAGER_TAG: _MANAGER}

@@ -159,8 +159,8 @@ def install(names: list[str], log: Path) -> None:
 def engine_groups(environment: Mapping[str, str]) -> list[str]:
     """Return the package groups that the dev stack needs; without podman if only Docker works."""
     if present("podman") or not _docker_works(environment):
-        return ["engine", "image"]
-    return ["image"]
+        return ["engine", "firewall", "image"]
+    return ["firewall", "image"]
 
 
 def _docker_works(environment: Mapping[str, str]) -> bool:

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from bootstrap.errors import CaffeSparkError, ConfigError
@@ -23,6 +24,9 @@ from infra.local.engine_output import Container, Network
 Kind = Literal["podman", "docker"]
 TIMEOUT: Final = 120.0
 """Seconds; a busy machine takes ten for what usually takes a tenth of one."""
+
+CGROUPS: Final = "/sys/fs/cgroup"
+"""Control groups of this machine."""
 
 OWN: Final = "localhost/"
 """Start of the names of images that were made on this machine; they are never pulled."""
@@ -124,12 +128,18 @@ class Engine:
         """Remove containers with their anonymous volumes; missing ones are ignored."""
         if not names:
             return
+        parents = (
+            [] if self.podman else [there.cgroup_parent for there in map(self.container, names) if there]
+        )
         try:
             # Killed at once: a node has nothing that an orderly shutdown would save.
             self.run("rm", "-f", "-v", *(("-t", "0") if self.podman else ()), *names)
         except EngineError as error:
             if "no such container" not in error.output.lower():
                 raise
+        for parent in filter(None, parents):
+            # The driver `cgroupfs` leaves the parent of a container's control group; see `infra.local.boot`.
+            _remove_empty_cgroup(Path(parent).name)
 
     def image_exists(self, ref: str) -> bool:
         """Return whether the image exists in the engine's storage."""
@@ -169,6 +179,12 @@ def find_engine(setting: Literal["auto", "podman", "docker"], stack: str) -> Eng
         f"{' or '.join(wanted)} is not installed here",
         f"Run `sudo apt-get install -y {wanted[0] if wanted[0] == 'podman' else 'docker.io'}`.",
     )
+
+
+def _remove_empty_cgroup(name: str) -> None:
+    found = [CGROUPS, "-mindepth", "1", "-maxdepth", "2", "-type", "d", "-name", name]
+    # rmdir refuses a group that has processes or groups in it.
+    run_as_root(["find", *found, "-prune", "-exec", "rmdir", "--ignore-fail-on-non-empty", "{}", ";"])
 
 
 def run_as_root(command: Sequence[str], *, stdin: bytes | None = None, timeout: float = TIMEOUT) -> str:

@@ -27,6 +27,10 @@ class Container:
     name: str
     running: bool
     labels: Mapping[str, str]
+    pid: int = 0
+    """First process, as this machine numbers it; 0 if the container does not run."""
+    cgroup_parent: str = ""
+    """Control group above the container's, if a flag names one."""
 
 
 def podman_network(entry: Mapping[str, Any]) -> Network:
@@ -62,4 +66,6 @@ def container(entry: Mapping[str, Any]) -> Container:
         name=entry["Name"].lstrip("/"),
         running=bool(entry["State"]["Running"]),
         labels=entry["Config"].get("Labels") or {},
+        pid=int(entry["State"].get("Pid") or 0),
+        cgroup_parent=(entry.get("HostConfig") or {}).get("CgroupParent") or "",
     )

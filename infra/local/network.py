@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pulumi
@@ -9,7 +10,8 @@ from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource
 
 from bootstrap.errors import StackError
 from infra import tags
-from infra.local.engine import Engine, typed
+from infra.local import nft
+from infra.local.engine import Engine, EngineError, typed
 from infra.provider import Props, Provider, changed, replace_if
 
 
@@ -92,6 +94,9 @@ class LeftoversProvider(Provider):
             engine.remove_containers(*engine.containers(props["labels"]))
         elif tags.is_ours(dict(there.labels), props["labels"]):
             _remove(engine, props["network"], props["labels"])
+        # Where this machine allows no firewall, none is left.
+        with suppress(EngineError):
+            nft.remove(nft.table_name(props["labels"]))
 
 
 class Leftovers(Resource, module="embedded", name="Leftovers"):

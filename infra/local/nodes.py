@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from dataclasses import asdict, fields
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from bootstrap.errors import StackError, Unreachable
 from infra import tags
 from infra.keys import SshKey
 from infra.local import node_spec, probe
-from infra.local.engine import Engine, EngineError, typed
+from infra.local.boot import boot_flags
+from infra.local.engine import Engine, EngineError, run_as_root, typed
 from infra.local.node_spec import NodeSpec, create_arguments, identity, limit_arguments
 from infra.provider import Props, Provider, changed, replace_if
 
@@ -29,8 +31,7 @@ UP: Final = ("running", "degraded", "starting")
 """States of systemd on a running host."""
 
 # Runs in the node: waits until it has booted and sshd listens, then prints its host keys. systemctl may hang
-# in the first moments of a boot, hence its own timeout. Docker mounts /etc/hosts, so that nothing can replace
-# it: unmount it to uncover the file beneath.
+# in the first moments of a boot, hence its own timeout.
 _READY: Final = """
 end=$(($(date +%s) + TIMEOUT))
 while :; do
@@ -39,8 +40,19 @@ while :; do
     [ "$(date +%s)" -lt $end ] || { echo "systemd says ${state:-nothing} after TIMEOUT s" >&2; exit 1; }
     sleep 0.1
 done
-if grep -q ' /etc/hosts ' /proc/self/mounts; then umount /etc/hosts; fi
 ssh-keyscan -t ed25519 ADDRESS 2>/dev/null
+"""
+
+
+# Runs as root on this machine. `nsenter` would run the image's own umount with all of root's rights, and
+# `umount --namespace` needs a /proc in which it finds itself.
+_UNMOUNT: Final = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNS, MNT_DETACH = 0x20000, 2
+namespace = os.open("/proc/%d/ns/mnt" % int(sys.argv[1]), os.O_RDONLY)
+if libc.setns(namespace, CLONE_NEWNS) or libc.umount2(sys.argv[2].encode(), MNT_DETACH):
+    sys.exit("%s: %s" % (sys.argv[2], os.strerror(ctypes.get_errno())))
 """
 
 
@@ -59,12 +71,14 @@ class NodeProvider(Provider):
         engine = Engine(spec.engine)  # type: ignore[arg-type]
         _claim(engine, spec)
         found = probe.find(engine, spec.image)
-        id_ = engine.run(*create_arguments(spec, probe.boot_flags(engine), found)).split()[-1]
+        id_ = engine.run(*create_arguments(spec, boot_flags(engine, spec.container), found)).split()[-1]
         # By id from here on: another run may take over the name.
         try:
             # On stdin: every user of this machine can read argument lists.
             engine.run("cp", "-", f"{id_}:/", stdin=identity(spec))
             engine.run("start", id_)
+            if not engine.podman:
+                _uncover_hosts(engine, id_)
             _wait_until_ready(engine, spec, id_)
         except BaseException:
             engine.remove_containers(id_)
@@ -119,6 +133,14 @@ def _claim(engine: Engine, spec: NodeSpec) -> None:
             f"Run `{typed(engine.kind)} rm -f {spec.container}` if nothing needs it.",
         )
     engine.remove_containers(there.id)
+
+
+def _uncover_hosts(engine: Engine, id_: str) -> None:
+    # Docker mounts /etc/hosts, so that no role could replace it; the node's own file is beneath. A node may
+    # not unmount anything itself.
+    there = engine.container(id_)
+    if there is not None and there.pid:
+        run_as_root([sys.executable, "-I", "-S", "-c", _UNMOUNT, str(there.pid), "/etc/hosts"])
 
 
 def _wait_until_ready(engine: Engine, spec: NodeSpec, id_: str) -> None:
@@ -190,6 +212,7 @@ class EmbeddedNode(Resource, module="embedded", name="Node"):
         memory_mb: int,
         authorized_key: pulumi.Input[str],
         labels: dict[str, str],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         host_key = SshKey(f"{hostname}-host-key")
         props: dict[str, Any] = {
@@ -207,4 +230,4 @@ class EmbeddedNode(Resource, module="embedded", name="Node"):
             "labels": labels,
             "flags": None,
         }
-        super().__init__(NodeProvider(), hostname, props)
+        super().__init__(NodeProvider(), hostname, props, opts)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from bootstrap.aside import replacing
+from infra.local.boot import boot_flags
 from infra.local.cache import cache_folder, locked
 from infra.local.engine import Engine, EngineError
 from infra.provider import say
@@ -31,6 +32,7 @@ _LIMITS: Final = (
     (r"RLIMIT_NOFILE|rlimit type 7\b", "nofile", resource.RLIMIT_NOFILE),
     (r"RLIMIT_NPROC|rlimit type 6\b", "nproc", resource.RLIMIT_NPROC),
 )
+NAME: Final = "caffe-spark-probe"
 SBIN: Final = "/usr/sbin:/sbin"
 
 Attempt = Callable[[Sequence[str]], str | None]
@@ -93,14 +95,6 @@ def search(attempt: Attempt, limit: Callable[[int], int], runc: str | None) -> F
             raise EngineError("a container that boots systemd", last, fix, output=refusal)
 
 
-def boot_flags(engine: Engine) -> tuple[str, ...]:
-    """Return flags for systemd as a container's first process."""
-    if engine.podman:
-        # --no-hosts: /etc/hosts is then an ordinary file, which roles can replace.
-        return ("--systemd=always", "--no-hosts")
-    return ("--privileged", "--cgroupns=private", "--tmpfs=/run", "--tmpfs=/run/lock")
-
-
 def find(engine: Engine, image: str) -> Findings:
     """Return the flags for this host, from the cache if they have been found since boot.
 
@@ -125,9 +119,11 @@ def find(engine: Engine, image: str) -> Findings:
 
 def _attempt(engine: Engine, image: str, flags: Sequence[str]) -> str | None:
     try:
-        engine.run("run", "--rm", *boot_flags(engine), *flags, image, "true")
+        engine.run("run", f"--name={NAME}", *boot_flags(engine, NAME), *flags, image, "true")
     except EngineError as error:
         return error.output or error.why
+    finally:
+        engine.remove_containers(NAME)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,7 +12,8 @@ import pulumi
 from bootstrap.cluster import VERSION
 from infra import tags
 from infra.keys import Secret, SigningKeyPair, SshKey
-from infra.local import image, nodes
+from infra.local import image, nft, nodes
+from infra.local.firewall import Firewall
 from infra.local.network import EmbeddedNetwork, Leftovers
 from infra.local.preflight import machine
 from infra.local.settings.config import LocalConfig
@@ -77,6 +79,14 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
         labels=labels,
         opts=pulumi.ResourceOptions(depends_on=[leftovers]),
     )
+    firewall = Firewall(
+        "firewall",
+        engine=engine,
+        network=network.network,
+        subnet=str(config.subnet),
+        users=nft.operators(os.getuid(), os.environ),
+        table=nft.table_name(labels),
+    )
     operator = SshKey("operator-key")
     spark_secret = Secret("spark-secret")
     signing = SigningKeyPair("signing-key")
@@ -94,6 +104,8 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
             memory_mb=config.memory_mb,
             authorized_key=operator.public_key,
             labels=labels,
+            # No node listens before it is decided who may connect.
+            opts=pulumi.ResourceOptions(depends_on=[firewall]),
         )
         for number, name in enumerate(names)
     ]
@@ -103,6 +115,7 @@ def program(config: LocalConfig, stack: str, home: str) -> Outputs:
         ),
         "nodes": {name: str(config.address(number)) for number, name in enumerate(names)},
         "engine": pulumi.Output.concat(engine, ": ", machines[0].flags),
+        "firewall": firewall.state,
         "kept": image.kept(engine, image_tag),
         "next": f"fab build-headnode --stack {stack}, then fab submit-mnist --stack {stack}",
         "destroy": f"pulumi destroy --stack {stack}",

@@ -99,6 +99,7 @@ class LocalMocks(ProviderMocks):
                 "public_key": f"public {args.name}",
             },
             f"{PREFIX}Secret": {"value": f"value of {args.name}"},
+            f"{PREFIX}Firewall": {"state": "new connections come from the nodes"},
             f"{PREFIX}Node": {"flags": "no special flags needed here"},
         }.get(args.typ, {})
         return f"{args.name}-id", {**args.inputs, **made}

@@ -69,7 +69,7 @@ def test_private_parts_of_keys_and_secrets_are_marked_secret(program: LocalProgr
 def test_a_stack_is_an_image_a_network_keys_and_a_node_for_each_host(program: LocalProgram) -> None:
     kinds = sorted(one.type.rpartition(":")[2] for one in program.run(workers="1").resources)
     assert kinds == [
-        *("BaseImage", "Leftovers", "Network", "Node", "Node"),
+        *("BaseImage", "Firewall", "Leftovers", "Network", "Node", "Node"),
         *("Secret", "SigningKeyPair", "SshKey", "SshKey", "SshKey"),
     ]
 

@@ -28,6 +28,8 @@ pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).resolve().parents[2]
 NAME = f"engine-{os.getpid()}"
 SUBNET = "10.89.91.0/24"
+ENGINE = os.environ.get("CAFFE_SPARK_TEST_ENGINE", "podman")
+"""`docker` runs the same tests on Docker's daemon."""
 
 
 @dataclass
@@ -69,13 +71,19 @@ def engine_lists(*command: str) -> list[str]:
     """The stack's resources in the engine, as `NAME ID` lines."""
     form = "{{.Names}} {{.ID}}" if command[0] == "ps" else "{{.Name}} {{.ID}}"
     done = subprocess.run(
-        ["podman", *command, f"--filter=label=caffe-spark.stack={NAME}", "--format", form],
+        [ENGINE, *command, f"--filter=label=caffe-spark.stack={NAME}", "--format", form],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         check=True,
     )
     return done.stdout.splitlines()
+
+
+def tables() -> list[str]:
+    """The stack's tables in the kernel."""
+    done = subprocess.run(["nft", "list", "tables", "inet"], capture_output=True, text=True, check=True)
+    return [line.split()[2] for line in done.stdout.splitlines() if f"caffe-spark-{NAME}-" in line]
 
 
 def providers_of(stack: Stack) -> list[int]:
@@ -94,7 +102,7 @@ def providers_of(stack: Stack) -> list[int]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, up with one worker; destroyed at the end whatever happens."""
-    for tool in ("pulumi", "podman"):
+    for tool in ("pulumi", ENGINE, "nft"):
         assert shutil.which(tool), f"{tool} is not on PATH. Run `make setup`, then `. ./activate`."
     folder = tmp_path_factory.mktemp("stack")
     (folder / "state").mkdir()
@@ -102,7 +110,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (folder / "infra").symlink_to(ROOT / "infra")
     stack = Stack(folder, engine.environment(folder))
     stack.pulumi("stack", "init", NAME)
-    for key, value in {"workers": "1", "vcpu": "1", "memoryMb": "2048", "subnet": SUBNET}.items():
+    for key, value in {
+        "workers": "1",
+        "vcpu": "1",
+        "memoryMb": "2048",
+        "subnet": SUBNET,
+        "engine": ENGINE,
+    }.items():
         stack.pulumi("config", "set", key, value)
     try:
         stack.up()
@@ -128,6 +142,64 @@ def test_secrets_are_hidden_and_the_rest_can_be_read(stack: Stack) -> None:
     assert "PRIVATE KEY" not in state
 
 
+def test_root_of_a_node_is_not_root_of_this_machine(stack: Stack) -> None:
+    cluster = stack.cluster()
+    attempts = {
+        "mount": "mount -t tmpfs none /mnt",
+        "device": "mknod /root/disk b 8 0",
+        "kernel": "exec 3>>/proc/sys/kernel/core_pattern",
+        "groups": "mkdir /sys/fs/cgroup/pids/x || mkdir /sys/fs/cgroup/x/y",
+    }
+    script = "; ".join(f"sudo -n sh -c '{act}' 2>/dev/null && echo {name}" for name, act in attempts.items())
+    with connect(cluster, cluster.head) as remote:
+        said = remote.run(f"grep CapBnd /proc/1/status; {script}; true").stdout.split()
+    forbidden = {"NET_ADMIN": 12, "SYS_MODULE": 16, "SYS_RAWIO": 17, "SYS_PTRACE": 19, "SYS_ADMIN": 21}
+    assert [name for name, bit in forbidden.items() if int(said[1], 16) >> bit & 1] == []
+    assert said[2:] == []
+
+
+def connects(uid: int, address: str) -> str:
+    """A connection of a local user's process to a node's sshd: `SSH`, or the reason why there is none."""
+    reach = f"exec 3<>/dev/tcp/{address}/22 && head -c 3 <&3"
+    done = subprocess.run(
+        ["setpriv", f"--reuid={uid}", "--clear-groups", "timeout", "10", "bash", "-c", reach],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+def test_only_nodes_root_and_operator_connect_to_nodes(stack: Stack) -> None:
+    state = json.loads(stack.pulumi("stack", "output", "--json"))["firewall"]
+    assert state == f"{SUBNET}: new connections come from the nodes and from processes of root"
+    head = f"{SUBNET[:-5]}.10"
+    assert connects(0, head) == "SSH"
+    assert "Connection refused" in connects(65534, head)
+    assert "Connection refused" in connects(1, head)
+    cluster = stack.cluster()
+    with connect(cluster, cluster.node("w1")) as remote:
+        assert remote.run(f"timeout 10 bash -c 'exec 3<>/dev/tcp/{head}/22 && head -c 3 <&3'").stdout == "SSH"
+
+
+def test_a_firewall_that_is_gone_is_noticed_and_made_again(stack: Stack) -> None:
+    def flush() -> None:
+        (table,) = tables()
+        subprocess.run(["nft", "delete", "table", "inet", table], check=True)
+        assert connects(65534, f"{SUBNET[:-5]}.10") == "SSH"
+
+    before = stack.containers()
+    flush()
+    assert "1 updated" in stack.up()
+    assert "Connection refused" in connects(65534, f"{SUBNET[:-5]}.10")
+    flush()
+    assert "1 deleted" in stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert "1 created" in stack.up()
+    assert "Connection refused" in connects(65534, f"{SUBNET[:-5]}.10")
+    assert stack.containers() == before
+
+
 def test_a_second_up_changes_nothing_and_is_quick(stack: Stack) -> None:
     before, started = stack.containers(), time.monotonic()
     resources = stack.up().rpartition("Resources:")[2].partition("Duration:")[0].split()
@@ -139,7 +211,7 @@ def test_a_second_up_changes_nothing_and_is_quick(stack: Stack) -> None:
 
 def test_a_node_that_died_is_replaced_and_only_that_one(stack: Stack) -> None:
     before = stack.containers()
-    subprocess.run(["podman", "kill", before["w1"]], check=True, capture_output=True)
+    subprocess.run([ENGINE, "kill", before["w1"]], check=True, capture_output=True)
     stack.up()
     after = stack.containers()
     assert after["head"] == before["head"]
@@ -151,7 +223,7 @@ def test_a_node_that_died_is_replaced_and_only_that_one(stack: Stack) -> None:
 
 def test_a_refresh_notices_a_node_removed_by_hand_and_up_brings_it_back(stack: Stack) -> None:
     before = stack.containers()
-    subprocess.run(["podman", "rm", "-f", "-t", "0", before["w1"]], check=True, capture_output=True)
+    subprocess.run([ENGINE, "rm", "-f", before["w1"]], check=True, capture_output=True)
     assert "1 deleted" in stack.pulumi("refresh", "--yes", "--skip-preview")
     assert "1 created" in stack.up()
     assert stack.containers()["head"] == before["head"]
@@ -206,5 +278,7 @@ def test_destroy_leaves_nothing_and_says_what_it_keeps(stack: Stack) -> None:
     assert "Kept: base image localhost/caffe-spark-node:" in said
     assert engine_lists("ps", "-a") == []
     assert engine_lists("network", "ls") == []
+    assert tables() == []
+    assert [*Path("/sys/fs/cgroup").glob(f"**/*caffe?spark?{NAME.replace('-', '?')}*")] == []
     stack.pulumi("stack", "rm", "--yes", NAME)
     stack.pulumi("stack", "init", NAME)

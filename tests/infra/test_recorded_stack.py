@@ -132,7 +132,7 @@ def stack(folder: Path, moto: str) -> engine.Stack:
     )
 
 
-LATER = {"infra.keys.SigningKeyPairProvider"}
+LATER = {"infra.keys.SigningKeyPairProvider", "infra.local.firewall.FirewallProvider"}
 """Providers that are younger than the record."""
 
 

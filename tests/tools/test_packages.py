@@ -82,9 +82,9 @@ def test_a_failing_apt_is_reported_in_one_line_with_the_log(
 @pytest.mark.parametrize(
     ("podman", "docker", "groups"),
     [
-        (True, True, ["engine", "image"]),
-        (False, True, ["image"]),
-        (False, False, ["engine", "image"]),
+        (True, True, ["engine", "firewall", "image"]),
+        (False, True, ["firewall", "image"]),
+        (False, False, ["engine", "firewall", "image"]),
     ],
 )
 def test_docker_is_taken_where_it_works_and_podman_is_missing(

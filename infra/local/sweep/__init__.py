@@ -18,5 +18,5 @@ def sweep(
     console: Console,
     alive: Collection[str],
 ) -> bool:
-    """Search nothing: containers and networks are removed with the stack, recorded in its state or not."""
+    """Search nothing: `pulumi destroy` removes what a stack has on this machine, recorded or not."""
     return True
