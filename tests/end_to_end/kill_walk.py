@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,6 +38,8 @@ class Step:
     name: str
     command: tuple[str, ...]
     holds: Callable[[Stack, Said], str]
+    seconds: float
+    """Duration to draw the first moment from, on two idle cores."""
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Walk:
     stack: Stack
     seed: int
     log: Path
-    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: 20.0))
+    seconds: dict[str, float] = field(default_factory=dict)
     """Duration of each command's last complete run, from which the next moment is drawn."""
 
     def __post_init__(self) -> None:
@@ -56,7 +57,7 @@ class Walk:
 
     def take(self, step: Step) -> str:
         """Kill the command at a random moment, run it again; return a line, which begins with FAIL or ok."""
-        moment = self._random.uniform(0.0, self.seconds[step.name])
+        moment = self._random.uniform(0.0, self.seconds.get(step.name, step.seconds))
         whole_tree = self._random.random() < 0.5
         ended = self._killed(step, moment, whole_tree)
         started = time.monotonic()
@@ -64,7 +65,8 @@ class Walk:
         took = time.monotonic() - started
         fault = f"status {said.code}: {said.last}" if said.code else step.holds(self.stack, said)
         if not fault:
-            self.seconds[step.name] = max(took, self.seconds[step.name] if moment > 1 else 0.0)
+            # What was done before the kill shortened this run.
+            self.seconds[step.name] = took + (moment if took < step.seconds else 0.0)
         what = "ended before" if ended else "tree" if whole_tree else "process"
         verdict = f"FAIL {fault}" if fault else "ok"
         line = f"{step.name:<15} killed at {moment:6.1f} s ({what:<12}) again {took:6.1f} s  {verdict}"
@@ -138,11 +140,11 @@ def _nothing_left(stack: Stack, _: Said) -> str:
 
 PULUMI = ("--yes", "--skip-preview", "--non-interactive")
 STEPS = (
-    Step("up", ("pulumi", "up", *PULUMI), _unchanged),
-    Step("bootstrap", ("fab", "bootstrap"), _healthy),
-    Step("build-headnode", ("fab", "build-headnode"), _healthy),
-    Step("submit-mnist", ("fab", "submit-mnist", "--iterations", str(ITERATIONS)), _result),
-    Step("destroy", ("pulumi", "destroy", *PULUMI), _nothing_left),
+    Step("up", ("pulumi", "up", *PULUMI), _unchanged, 8),
+    Step("bootstrap", ("fab", "bootstrap"), _healthy, 90),
+    Step("build-headnode", ("fab", "build-headnode"), _healthy, 15),
+    Step("submit-mnist", ("fab", "submit-mnist", "--iterations", str(ITERATIONS)), _result, 50),
+    Step("destroy", ("pulumi", "destroy", *PULUMI), _nothing_left, 8),
 )
 
 
