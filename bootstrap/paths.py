@@ -33,6 +33,10 @@ DEPOT = "/srv/depot"
 """Files that the head distributes to the other nodes over HTTP, each with its .sha256."""
 DEPOT_PORT = 8090
 
+CREDENTIALS_PORT = 868
+"""Port on loopback of the job role's credentials; below 1024, so that no job can listen there itself."""
+CREDENTIALS_URL = f"http://127.0.0.1:{CREDENTIALS_PORT}/job-role"
+
 PROFILE = "/etc/profile.d/caffe-spark.sh"
 """JAVA_HOME, HADOOP_CONF_DIR, SPARK_HOME, PYTHONPATH and PATH, for login shells and our commands."""
 LOAD_PROFILE = f"[ ! -r {PROFILE} ] || . {PROFILE}"

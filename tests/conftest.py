@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 from rich.console import Console
 
-from bootstrap.cluster import Cluster, ClusterDocument
+from bootstrap.cluster import S3, Cluster, ClusterDocument
 from bootstrap.inventory.resolve import resolve
 from tests.signing import SIGNING_KEY
 
@@ -76,6 +76,14 @@ def cluster_document() -> dict[str, object]:
 def cluster(cluster_document: dict[str, object]) -> Cluster:
     """The cluster of this document."""
     return cluster_of(cluster_document)
+
+
+@pytest.fixture
+def aws_cluster(cluster: Cluster) -> Cluster:
+    """The cluster on a bucket, with a role for jobs."""
+    role = "arn:aws:iam::123456789012:role/caffe-spark-dev-job-1"
+    storage = S3(uri="s3a://bucket", region="eu-west-1", job_role=role)
+    return cluster.model_copy(update={"storage": storage})
 
 
 @pytest.fixture

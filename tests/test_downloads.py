@@ -38,8 +38,12 @@ WAYS: Final = {
     r"\bdfs -(cat|get)\b.*\$out": ("", PINNED),
     r"\b(go|cargo|gem|conda|dotnet) (get|run|build|install)\b": None,
 }
-OF_THE_CLUSTER = r"https?://(head|headnodehost|10\.9\.8\.1[0-2]|account1\.blob\.core\.windows\.net)[:/]"
-"""Servers of the cluster's own, whose answers are read and not installed (`-o` with a name would be)."""
+OF_THE_CLUSTER = (
+    r"https?://(head|headnodehost|10\.9\.8\.1[0-2]|account1\.blob\.core\.windows\.net"
+    r"|127\.0\.0\.1|169\.254\.169\.254)[:/]"
+)
+"""Servers of the cluster and of the machine itself, whose answers are read and not installed (`-o` with a
+name would be)."""
 _READ = re.compile(rf"\bcurl\b(?!.*-o (?!/dev/null)).*['\" ]{OF_THE_CLUSTER}")
 
 
@@ -114,22 +118,24 @@ FRAMEWORK = {
 
 
 def clusters(
-    role: str, cluster: Cluster, yarn_cluster: Cluster, hdinsight: ClusterDocument
+    role: str, cluster: Cluster, yarn_cluster: Cluster, aws_cluster: Cluster, hdinsight: ClusterDocument
 ) -> list[ClusterDocument]:
     """Return the sample clusters that a role may be applied to."""
     if role == "hdinsight":
         return [hdinsight]
     if role in ("yarn", "blob_server"):
         return [yarn_cluster]
+    if role == "job_credentials":
+        return [aws_cluster]
     return [cluster] if role == "spark_standalone" else [cluster, yarn_cluster]
 
 
 @pytest.mark.parametrize("name", ROLES)
 def test_roles_verify_what_they_download(
-    name: str, cluster: Cluster, yarn_cluster: Cluster, hdinsight: ClusterDocument
+    name: str, cluster: Cluster, yarn_cluster: Cluster, aws_cluster: Cluster, hdinsight: ClusterDocument
 ) -> None:
     role = load_role(name)
-    for stack in clusters(name, cluster, yarn_cluster, hdinsight):
+    for stack in clusters(name, cluster, yarn_cluster, aws_cluster, hdinsight):
         for node in (stack.head, *stack.nodes[1:2]):
             for command in compile_role(role, stack, node, FRAMEWORK):
                 assert unverified(command.run) == [], command.name

@@ -28,6 +28,7 @@ OPTIONAL_ROLES: Final = frozenset(
         "hadoop",
         "hdfs",
         "blob_server",
+        "job_credentials",
         "storage",
         "spark",
         "spark_standalone",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
+from bootstrap import paths
 from bootstrap.model import Model
 
 
@@ -25,6 +27,7 @@ class Hdfs(Model):
     """`hdfs://head:9000`, without trailing slash."""
 
     roles: ClassVar[tuple[str, ...]] = ()
+    environment: ClassVar[Mapping[str, str]] = {}
     secrets: ClassVar[tuple[SecretStr, ...]] = ()
 
 
@@ -39,18 +42,42 @@ class S3(Model):
     """URL of an S3-compatible server; its buckets are addressed by path, not by host name."""
     access_key: str | None = None
     secret_key: SecretStr | None = None
-    """Both keys or neither; without keys, each machine uses its instance role."""
-
-    roles: ClassVar[tuple[str, ...]] = ()
+    """Both keys or neither; without keys, machines have roles."""
+    job_role: str | None = Field(None, pattern=r"^arn:[\w-]+:iam:[\w-]*:\d{12}:[\w+=,.@/-]+$")
+    """ARN of the IAM role that machines assume for jobs; None in stacks of earlier versions, whose jobs use
+    the machines' own roles."""
+    sts_endpoint: str | None = Field(None, pattern=r"^https?://[\w.:\[\]-]+$")
+    """URL of a Security Token Service other than AWS's."""
 
     @model_validator(mode="after")
     def _a_pair(self) -> S3:
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("access_key and secret_key belong together")
+        if self.access_key is not None and self.job_role is not None:
+            raise ValueError("job_role is for machines without keys")
         fault = self.secret_key and key_fault(self.secret_key.get_secret_value())
         if fault:
             raise ValueError(f"secret_key: it has {fault}")
         return self
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The role that gives jobs credentials of their own."""
+        return ("job_credentials",) if self.job_role else ()
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Environment of every program that reaches the storage.
+
+        AWS's SDKs ask this address before the instance metadata service:
+        https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+        """
+        return {"AWS_CONTAINER_CREDENTIALS_FULL_URI": paths.CREDENTIALS_URL} if self.job_role else {}
+
+    @property
+    def sts_url(self) -> str:
+        """URL of the Security Token Service in the bucket's region."""
+        return self.sts_endpoint or f"https://sts.{self.region}.amazonaws.com"
 
     @property
     def secrets(self) -> tuple[SecretStr, ...]:
@@ -69,6 +96,8 @@ class Blob(Model):
     """The account key; None if nodes have access of their own (HDInsight configures it)."""
     server: str = ""
     """Address of a blob server other than Azure; nodes resolve the account's host name to it."""
+
+    environment: ClassVar[Mapping[str, str]] = {}
 
     @property
     def account(self) -> str:

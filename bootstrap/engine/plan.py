@@ -22,6 +22,8 @@ from bootstrap.engine.spelling import in_environment_file, in_properties
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
 
+_PROGRAMS = Path(__file__).parents[1] / "join" / "on_node"
+
 ASSUMED = {"distribution": "debian-12", "arch": "amd64"}
 """Facts assumed of a node until its own are read (see `bootstrap.engine.execute`)."""
 
@@ -38,7 +40,8 @@ def variables_for(
     """Return the variables for the strings and templates of a role on this node.
 
     Defaults (they may use the names below, and defaults above them), overridden by `given`; then `cluster`,
-    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `storage_secret`.
+    `head`, `workers`, `nodes`, `node`, `is_head`, `paths`, `spark_secret`, `storage_secret`; and `program`,
+    a function that returns a program of `bootstrap/join/on_node/` by its name.
     `distribution` (`debian-12`) and `arch` (`amd64`) come from the node's facts through `given`. Sums of
     downloads are the default `sha256`, by file name (see `bootstrap.engine.pins`).
 
@@ -55,6 +58,7 @@ def variables_for(
         "paths": paths,
         "spark_secret": cluster.spark_secret.get_secret_value(),
         "storage_secret": next((secret.get_secret_value() for secret in cluster.storage.secrets), ""),
+        "program": _program,
     }
     variables = {**ASSUMED, **given, **fixed}
     for name, default in role.defaults.items():
@@ -63,6 +67,10 @@ def variables_for(
             if name == KEY:
                 variables[name] = Sums(role.name, role.folder, variables[name])
     return variables
+
+
+def _program(name: str) -> str:
+    return (_PROGRAMS / f"{name}.py").read_text()
 
 
 def compile_role(

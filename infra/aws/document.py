@@ -47,15 +47,16 @@ def document(
     shared_storage: pulumi.Input[str],
     spark_secret: pulumi.Input[str],
     private_key: pulumi.Input[str] | None,
+    job_role: pulumi.Input[str],
     signing: Mapping[str, pulumi.Input[str]] | None = None,
     instance: pulumi.Input[str] = "",
     ssh_target: pulumi.Input[str] = "",
 ) -> Outputs:
     """The document, with outputs at its leaves where they are given: only secrets are secret.
 
-    `private_key` is the stack's own; None where the operator's key pair is used. `signing` is a
-    `bootstrap.signing.SigningKey`, None in the document that machines' scripts are rendered from. `instance`
-    and `ssh_target` are the head's.
+    `private_key` is the stack's own; None where the operator's key pair is used. `job_role` is the ARN of the
+    jobs' role. `signing` is a `bootstrap.signing.SigningKey`, None in the document that machines' scripts are
+    rendered from. `instance` and `ssh_target` are the head's.
     """
     key = (
         {"private_key_file": config.private_key_file} if private_key is None else {"private_key": private_key}
@@ -72,7 +73,7 @@ def document(
             "instance": instance,
         },
         "scheduler": {"kind": "standalone", "master": f"spark://{tags.HEAD}:7077"},
-        "storage": {"kind": "s3", "uri": shared_storage, "region": config.region},
+        "storage": {"kind": "s3", "uri": shared_storage, "region": config.region, "job_role": job_role},
         "members": {
             "kind": "auto_scaling_group",
             "name": group_name(stack),

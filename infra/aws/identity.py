@@ -1,13 +1,15 @@
-"""IAM roles of the head and the workers, each with the permissions that its own work needs.
+"""IAM roles of the head, the workers and jobs, each with the permissions that its own work needs.
 
-Nodes store no keys: the instance metadata service issues temporary credentials of their role. The policies
-are pure functions, so that tests can check what they allow.
+Nodes store no keys: the instance metadata service issues temporary credentials of their role, to root alone.
+Jobs get those of a role of their own, which machines assume for them (`bootstrap.join.on_node.credentials`).
+The policies are pure functions, so that tests can check what they allow.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pulumi
@@ -18,6 +20,8 @@ from infra.aws.names import prefix
 
 Statement = dict[str, Any]
 
+WORK: Final = ("frameworks", "data", "jobs", "tmp", "user")
+"""Folders of shared storage that jobs and the commands around them fill."""
 MAX_ROLE_PREFIX: Final = 38
 MAX_PROFILE_PREFIX: Final = 102
 READ: Final = ("s3:GetObject",)
@@ -50,33 +54,50 @@ class Machine:
     profile_name: pulumi.Output[str]
     profile_arn: pulumi.Output[str]
     role_name: pulumi.Output[str]
+    role_arn: pulumi.Output[str]
     role_id: pulumi.Output[str]
     ready: tuple[pulumi.Resource, ...]
     """Resources that must exist before an instance requests credentials."""
 
 
 class Identity(pulumi.ComponentResource):
-    """Both roles with their policies and instance profiles."""
+    """The machines' roles with policies and instance profiles, and the role that they assume for jobs."""
 
     head: Machine
     worker: Machine
+    job_role: pulumi.Output[str]
+    """ARN of the jobs' role."""
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("caffe-spark:aws:Identity", name, None, opts)
         bucket = pulumi.Output.from_input(args.bucket_arn)
-        self.head = self._machine(f"{name}-head", args, "head", bucket.apply(head_policy))
-        self.worker = self._machine(f"{name}-worker", args, "worker", bucket.apply(worker_policy))
-        self.register_outputs({"head": self.head.profile_name, "worker": self.worker.profile_name})
+        head = self._machine(f"{name}-head", args, "head", bucket.apply(head_policy))
+        worker = self._machine(f"{name}-worker", args, "worker", bucket.apply(worker_policy))
+        trusted = pulumi.Output.all(head.role_arn, worker.role_arn).apply(job_trust)
+        job, allowed = self._role(
+            f"{name}-job", args, "job", trusted.apply(json.dumps), bucket.apply(job_policy)
+        )
+        self.job_role = job.arn
+        self.head = self._for_jobs(f"{name}-head", head, job, allowed)
+        self.worker = self._for_jobs(f"{name}-worker", worker, job, allowed)
+        self.register_outputs(
+            {"head": head.profile_name, "worker": worker.profile_name, "job": self.job_role}
+        )
 
-    def _machine(
-        self, name: str, args: IdentityArgs, role: str, policy: pulumi.Output[dict[str, Any]]
-    ) -> Machine:
+    def _role(
+        self,
+        name: str,
+        args: IdentityArgs,
+        role: str,
+        trust: pulumi.Input[str],
+        policy: pulumi.Output[dict[str, Any]],
+    ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         child = pulumi.ResourceOptions(parent=self)
         made = aws.iam.Role(
             name,
             name_prefix=prefix(args.stack, role, MAX_ROLE_PREFIX),
             description=f"caffe-spark: the {role} of stack {args.stack}",
-            assume_role_policy=json.dumps(ASSUME),
+            assume_role_policy=trust,
             opts=child,
         )
         allowed = aws.iam.RolePolicy(
@@ -86,15 +107,39 @@ class Identity(pulumi.ComponentResource):
             policy=policy.apply(json.dumps),
             opts=child,
         )
+        return made, allowed
+
+    def _machine(
+        self, name: str, args: IdentityArgs, role: str, policy: pulumi.Output[dict[str, Any]]
+    ) -> Machine:
+        made, allowed = self._role(name, args, role, json.dumps(ASSUME), policy)
         profile = aws.iam.InstanceProfile(
             f"{name}-profile",
             name_prefix=prefix(args.stack, role, MAX_PROFILE_PREFIX),
             role=made.name,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         return Machine(
-            profile.name, profile.arn, made.name, made.unique_id.apply(str), ready=(allowed, profile)
+            profile.name,
+            profile.arn,
+            made.name,
+            made.arn,
+            made.unique_id.apply(str),
+            ready=(allowed, profile),
         )
+
+    def _for_jobs(
+        self, name: str, machine: Machine, job: aws.iam.Role, allowed: aws.iam.RolePolicy
+    ) -> Machine:
+        """Let a machine assume the jobs' role."""
+        assumes = aws.iam.RolePolicy(
+            f"{name}-jobs",
+            name="jobs",
+            role=machine.role_name,
+            policy=job.arn.apply(assume_policy).apply(json.dumps),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        return replace(machine, ready=(*machine.ready, allowed, assumes))
 
 
 def head_policy(bucket_arn: str) -> dict[str, Any]:
@@ -102,11 +147,10 @@ def head_policy(bucket_arn: str) -> dict[str, Any]:
 
     It cannot write below `cluster/`, which tells machines what to run as root: only the operator does.
     """
-    folders = ("frameworks", "data", "jobs", "tmp", "user")
     return _document(
         _list(bucket_arn),
-        _objects("Folders", bucket_arn, READ, *folders, "cluster"),
-        _objects("Work", bucket_arn, CHANGE, *(f"{folder}/*" for folder in folders)),
+        _objects("Folders", bucket_arn, READ, *WORK, "cluster"),
+        _objects("Work", bucket_arn, CHANGE, *(f"{folder}/*" for folder in WORK)),
         _objects("BootScript", bucket_arn, READ, f"{paths.BOOT_SCRIPTS}/head-*"),
         _objects("OwnReport", bucket_arn, WRITE, OWN_REPORT),
         session_manager(),
@@ -125,6 +169,27 @@ def worker_policy(bucket_arn: str) -> dict[str, Any]:
         _objects("OwnReport", bucket_arn, WRITE, OWN_REPORT),
         session_manager(),
     )
+
+
+def job_policy(bucket_arn: str) -> dict[str, Any]:
+    """Return the policy of jobs and of commands that run as their user: all folders but `cluster/`."""
+    return _document(
+        _list(bucket_arn),
+        _objects("Folders", bucket_arn, READ, *WORK),
+        _objects("Work", bucket_arn, CHANGE, *(f"{folder}/*" for folder in WORK)),
+    )
+
+
+def job_trust(machine_arns: Sequence[str]) -> dict[str, Any]:
+    """Return the trust policy of the jobs' role: this stack's machines assume it, nobody else."""
+    return _document(
+        {"Effect": "Allow", "Principal": {"AWS": list(machine_arns)}, "Action": "sts:AssumeRole"}
+    )
+
+
+def assume_policy(job_arn: str) -> dict[str, Any]:
+    """Return a machine's policy for the jobs' role: it assumes this role and no other."""
+    return _document({"Sid": "JobRole", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": job_arn})
 
 
 def lifecycle_policy(group_arn: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ SMALLEST: Final = 22
 """Prefix length of the smallest range: below, a public subnet would be smaller than AWS's minimum, a /28.
 https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
 MAX_ZONES: Final = 7
-ENDPOINTS: Final = ("ssm", "ssmmessages", "ec2messages", "autoscaling")
+ENDPOINTS: Final = ("ssm", "ssmmessages", "ec2messages", "autoscaling", "sts")
 """Interface endpoints that replace a NAT gateway; each takes an address of the first private subnet."""
 RESERVED: Final = 5
 """Addresses that AWS reserves in every subnet: the first four and the last."""

@@ -63,7 +63,9 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     operator = None if config.key_pair else SshKey("operator-key")
     spark_secret = Secret("spark-secret")
     signing = SigningKeyPair("signing-key")
-    scripts = BootScripts(config, stack, storage, spark_secret, operator, signing=signing)
+    scripts = BootScripts(
+        config, stack, storage, spark_secret, operator, signing=signing, job_role=identity.job_role
+    )
 
     head = HeadNode(
         "head",
@@ -117,6 +119,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             shared_storage=pulumi.Output.concat("s3a://", storage.bucket),
             spark_secret=spark_secret.value,
             private_key=operator.private_key if operator else None,
+            job_role=identity.job_role,
             signing=signing.document,
             instance=head.instance_id,
             ssh_target=head.public_ip if config.admin_cidrs else head.instance_id,

@@ -34,11 +34,14 @@ class BootScripts:
         operator: SshKey | None,
         *,
         signing: SigningKeyPair,
+        job_role: pulumi.Output[str],
     ) -> None:
         self._config, self._stack, self._storage = config, stack, storage
         self._authorized = operator.public_key.apply(str) if operator else pulumi.Output.from_input("")
         self._signing = signing.public_key
-        known = pulumi.Output.all(bucket=storage.bucket, secret=spark_secret.value.apply(str))
+        known = pulumi.Output.all(
+            bucket=storage.bucket, secret=spark_secret.value.apply(str), job_role=job_role
+        )
         self._sums: dict[boot.Kind, pulumi.Output[str]] = {}
         self.objects: dict[boot.Kind, pulumi.Resource] = {}
         """Role → uploaded script; an instance that boots earlier waits for it."""
@@ -75,6 +78,7 @@ def script_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[st
         stack,
         shared_storage=f"s3a://{values['bucket']}",
         spark_secret=values["secret"],
+        job_role=values["job_role"],
         # No instance needs the operator's key.
         private_key=None if config.key_pair else "",
     )

@@ -103,7 +103,7 @@ def _to_the_outside(package_proxy: bool) -> Iterator[Rule]:
     """Allow two ports to every address, since neither AWS's services nor mirrors have fixed ones."""
     anywhere = IPv4Network(ANYWHERE)
     mirrors = "Mirrors of the distribution, whose packages are signed"
-    aws_services = "AWS services (S3, Systems Manager, Auto Scaling)"
+    aws_services = "AWS services (S3, Systems Manager, Auto Scaling, STS)"
     yield Rule("head", "out", anywhere, _one(HTTPS), f"{aws_services}, sources and packages over HTTPS")
     yield Rule("head", "out", anywhere, _one(HTTP), mirrors)
     if package_proxy:

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from urllib.parse import parse_qsl, urlsplit
+from xml.sax.saxutils import escape
 
 import boto3
 import pytest
@@ -103,12 +104,50 @@ def scaling_service(address: str) -> Iterator[ScalingService]:
         def log_message(self, *_: object) -> None:
             """In silence."""
 
-    server = ThreadingHTTPServer((address, 0), Handler)
-    service.url = f"http://{address}:{server.server_address[1]}"
+    with _started(ThreadingHTTPServer((address, 0), Handler)) as service.url:
+        yield service
+
+
+@dataclass
+class TokenService:
+    """Handler that answers AssumeRole with the S3 server's keys, which know no roles, and records queries."""
+
+    url: str = ""
+    asked: list[dict[str, str]] = field(default_factory=list)
+
+
+@contextmanager
+def token_service(address: str) -> Iterator[TokenService]:
+    """Start the server on a free port of `address`. Its credentials have no token: versitygw refuses any."""
+    service = TokenService()
+    answer = (
+        '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
+        f"<AccessKeyId>{ACCESS_KEY}</AccessKeyId><SecretAccessKey>{escape(SECRET_KEY)}</SecretAccessKey>"
+        "<SessionToken></SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
+        "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
+    ).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            service.asked.append(dict(parse_qsl(urlsplit(self.path).query)))
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """In silence."""
+
+    with _started(ThreadingHTTPServer((address, 0), Handler)) as service.url:
+        yield service
+
+
+@contextmanager
+def _started(server: ThreadingHTTPServer) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield service
+        yield "http://{}:{}".format(*server.server_address[:2])
     finally:
         server.shutdown()
         thread.join()

@@ -1,7 +1,8 @@
 """The same commands with an S3 bucket as shared storage, and machines that join by themselves.
 
 Real: the nodes, Spark, Caffe, the S3 server (versitygw), the rendered scripts, the user data. Simulated: the
-instance metadata service, cloud-init that runs the user data, the Auto Scaling service that hears of it.
+instance metadata service, cloud-init that runs the user data, the Auto Scaling service that hears of it, and
+the Security Token Service, whose credentials are the S3 server's own.
 """
 
 from __future__ import annotations
@@ -24,10 +25,19 @@ from bootstrap.join import user_data as boot
 from bootstrap.ssh.remote import connect
 from infra import tags
 from infra.keys import SshKeyProvider
-from infra.local import image, nodes
+from infra.local import image, nodes, probe
 from infra.local.settings.config import DebstrapImage
 from tests.cloud.machine import Machine
-from tests.cloud.servers import ACCESS_KEY, REGION, SECRET_KEY, ObjectStore, object_store, scaling_service
+from tests.cloud.servers import (
+    ACCESS_KEY,
+    REGION,
+    SECRET_KEY,
+    ObjectStore,
+    TokenService,
+    object_store,
+    scaling_service,
+    token_service,
+)
 from tests.end_to_end.conftest import TEST_IMAGES, Said, Stack, results_of
 
 pytestmark = pytest.mark.cluster
@@ -38,6 +48,7 @@ GATEWAY, PORT = "10.89.94.1", 7070
 BUCKET = "caffe-spark-e2e"
 GROUP = "caffe-spark-e2e-workers"
 ROLE_ID = "AROASTANDIN"
+JOB_ROLE = "arn:aws:iam::000000000000:role/caffe-spark-e2e-job"
 
 
 @pytest.fixture(scope="module")
@@ -120,13 +131,21 @@ def test_the_buckets_key_is_nowhere_to_be_seen(s3_stack: Stack, trained_from_s3:
 
 
 @pytest.fixture(scope="module")
-def group_cluster(s3_stack: Stack) -> Cluster:
+def tokens(s3_stack: Stack) -> Iterator[TokenService]:
+    """The service, on the nodes' own network."""
+    with token_service(GATEWAY) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def group_cluster(s3_stack: Stack, tokens: TokenService) -> Cluster:
     """The stack as if its workers were an Auto Scaling group, and machines had roles in place of keys."""
     cluster = s3_stack.cluster()
+    own = {"access_key": None, "secret_key": None, "job_role": JOB_ROLE, "sts_endpoint": tokens.url}
     return cluster.model_copy(
         update={
             "members": AutoScalingGroup(name=GROUP, region=REGION, desired_capacity=1),
-            "storage": cluster.storage.model_copy(update={"access_key": None, "secret_key": None}),
+            "storage": cluster.storage.model_copy(update=own),
         }
     )
 
@@ -140,22 +159,26 @@ def machine(s3_stack: Stack) -> Machine:
     address = SUBNET.replace("0/24", "13")
     container = tags.full_name(NAME, "w3")
     operator = s3_stack.on("head", "cat /etc/ssh/authorized_keys/ops").strip()
-    nodes.NodeProvider().create(
-        {
-            "engine": "podman",
-            "container": container,
-            "hostname": "w3",
-            "address": address,
-            "network": tags.full_name(cluster.stack),
-            "image": image.describe(DebstrapImage(source="mmdebstrap"))[0],
-            "vcpu": 2,
-            "memory_mb": 3072,
-            "host_private_key": host_key["private_key"],
-            "host_public_key": host_key["public_key"],
-            "authorized_key": operator,
-            "labels": labels,
-        }
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        # A machine of the cloud has a packet filter of its own; a node of an embedded stack needs none.
+        flags = probe.boot_flags
+        patch.setattr(probe, "boot_flags", lambda engine: (*flags(engine), "--cap-add=NET_ADMIN"))
+        nodes.NodeProvider().create(
+            {
+                "engine": "podman",
+                "container": container,
+                "hostname": "w3",
+                "address": address,
+                "network": tags.full_name(cluster.stack),
+                "image": image.describe(DebstrapImage(source="mmdebstrap"))[0],
+                "vcpu": 2,
+                "memory_mb": 3072,
+                "host_private_key": host_key["private_key"],
+                "host_public_key": host_key["public_key"],
+                "authorized_key": operator,
+                "labels": labels,
+            }
+        )
     made = Machine(container, "i-0123456789abcdef0", address)
     made.gets_a_metadata_service()
     return made
@@ -202,8 +225,44 @@ def master_lists(stack: Stack) -> dict[str, str]:
     return {worker["host"]: worker["state"] for worker in shown["workers"]}
 
 
+def assert_jobs_have_credentials_of_their_own(machine: Machine, tokens: TokenService) -> None:
+    """The job user reaches storage, and neither it nor another user the machine's own credentials."""
+    assert {(asked["RoleArn"], asked["RoleSessionName"]) for asked in tokens.asked} == {
+        (JOB_ROLE, machine.instance)
+    }
+    service = "http://169.254.169.254/latest/meta-data/instance-id"
+    for url, users in ((service, {"root"}), (paths.CREDENTIALS_URL, {"root", "spark", "hdfs"})):
+        for user in ("root", "spark", "hdfs", "ops"):
+            # The service wants a token; that it says so is an answer.
+            shown = machine.run(
+                f"runuser -u {user} -- curl -s --noproxy '*' --max-time 5 -o /dev/null "
+                f"-w '%{{http_code}}' {url}"
+            )
+            assert (shown.strip() != "000") == (user in users), f"{user} at {url}: {shown}"
+    listed = machine.run(
+        f"cd /; runuser -u spark -- env -i {paths.HDFS} dfs -ls s3a://{BUCKET}/frameworks 2>&1"
+    )
+    assert f"s3a://{BUCKET}/frameworks/caffe" in listed
+    pid = "$(pgrep -u spark -f org.apache.spark.deploy.worker.Worker)"
+    environment = machine.run(f"tr '\\0' '\\n' </proc/{pid}/environ")
+    assert f"AWS_CONTAINER_CREDENTIALS_FULL_URI={paths.CREDENTIALS_URL}" in environment.splitlines()
+    assert SECRET_KEY not in environment
+    # Without the endpoint there is nothing to fall back to; the machine's own keys would open the bucket.
+    machine.run("systemctl stop caffe-spark-credentials")
+    refused = machine.run(
+        f"cd /; timeout 180 runuser -u spark -- {paths.HDFS} dfs -ls s3a://{BUCKET}/frameworks 2>&1"
+    )
+    machine.run("systemctl start caffe-spark-credentials")
+    assert f"s3a://{BUCKET}/frameworks/caffe" not in refused
+
+
 def test_a_machine_joins_by_itself_and_leaves_gracefully(
-    s3_stack: Stack, trained_from_s3: Said, store: ObjectStore, group_cluster: Cluster, machine: Machine
+    s3_stack: Stack,
+    trained_from_s3: Said,
+    store: ObjectStore,
+    group_cluster: Cluster,
+    machine: Machine,
+    tokens: TokenService,
 ) -> None:
     with scaling_service(GATEWAY) as scaling:
         said = machine.run(booting(group_cluster, store, scaling.url))
@@ -233,6 +292,8 @@ def test_a_machine_joins_by_itself_and_leaves_gracefully(
         with connect(joined, node) as remote:
             held = facts.read(remote, planned).held
         assert [c.name for c, holds in zip(planned, held, strict=True) if not holds] == []
+
+        assert_jobs_have_credentials_of_their_own(machine, tokens)
 
         # Two minutes' notice.
         machine.metadata["spot/instance-action"] = '{"action": "terminate", "time": "2026-11-24T12:00:00Z"}'

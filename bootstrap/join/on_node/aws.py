@@ -18,7 +18,7 @@ import urllib.parse
 import urllib.request
 from typing import Dict, Optional
 
-SETTINGS = "/etc/caffe-spark/boot.json"
+SETTINGS = os.environ.get("CAFFE_SPARK_SETTINGS", "/etc/caffe-spark/boot.json")
 PATIENCE = 900
 """Seconds to wait for files that `pulumi up` is still uploading."""
 POLL = 5

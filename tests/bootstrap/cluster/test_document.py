@@ -55,6 +55,7 @@ def test_an_invalid_document_is_refused_with_its_location_and_no_secret(
     assert caught.value.__cause__ is None
 
 
+ARN = "arn:aws:iam::123456789012:role/caffe-spark-x-job-1"
 WASB = "wasb://data@account1.blob.core.windows.net"
 
 
@@ -65,6 +66,19 @@ WASB = "wasb://data@account1.blob.core.windows.net"
         ({"storage": {"kind": "hdfs", "uri": WASB}}, "at storage.hdfs.uri"),
         ({"storage": {"kind": "s3", "uri": WASB}}, "at storage.s3.uri"),
         ({"storage": {"kind": "s3", "uri": "s3a://b", "access_key": "AK"}}, "belong together"),
+        (
+            {
+                "storage": {
+                    "kind": "s3",
+                    "uri": "s3a://b",
+                    "access_key": "AK",
+                    "secret_key": "SK",
+                    "job_role": ARN,
+                }
+            },
+            "job_role is for machines without keys",
+        ),
+        ({"storage": {"kind": "s3", "uri": "s3a://b", "job_role": "job; reboot"}}, "at storage.s3.job_role"),
         ({"storage": {"kind": "tape", "uri": WASB}}, "at storage: .*'hdfs', 's3', 'blob'"),
         ({"scheduler": {"kind": "standalone", "master": "yarn"}}, "at scheduler.standalone.master"),
         ({"scheduler": {"kind": "yarn"}}, "at scheduler.yarn.resource_manager"),
@@ -90,6 +104,14 @@ def test_nodes_with_yarn_run_hdfs_in_addition_to_blob_storage(
     assert (yarn_cluster.hdfs, isinstance(yarn_cluster.storage, Hdfs)) == ("hdfs://head:9000", False)
     assert (cluster.hdfs, isinstance(cluster.storage, Hdfs)) == ("hdfs://head:9000", True)
     assert cluster.model_copy(update={"storage": S3(uri="s3a://bucket")}).hdfs == ""
+
+
+def test_jobs_get_credentials_of_their_own_where_the_stack_has_a_role_for_them(cluster: Cluster) -> None:
+    earlier = cluster.model_copy(update={"storage": S3(uri="s3a://bucket")})
+    assert "job_credentials" not in earlier.roles
+    assert earlier.storage.environment == {}
+    roles = cluster.model_copy(update={"storage": S3(uri="s3a://bucket", job_role=ARN)}).roles
+    assert roles.index("common") < roles.index("job_credentials") < roles.index("storage")
 
 
 def test_only_clusters_of_hdinsights_shape_take_script_actions(

@@ -15,9 +15,21 @@ from bootstrap.engine.command import Check, Command
 from bootstrap.engine.plan import _environment, compile_checks, compile_role, variables_for
 from bootstrap.engine.role import load_role
 
-ROLES = ("common", "hadoop", "hdfs", "storage", "spark", "spark_standalone", "blob_server", "yarn")
+ROLES = (
+    "common",
+    "hadoop",
+    "hdfs",
+    "storage",
+    "spark",
+    "spark_standalone",
+    "blob_server",
+    "yarn",
+    "job_credentials",
+)
 OF_YARN = ("blob_server", "yarn")
 """Roles that only clusters of HDInsight's shape have."""
+OF_AWS = ("job_credentials",)
+"""Roles that only clusters on AWS have."""
 
 
 class Compiled:
@@ -44,9 +56,9 @@ Compile = Callable[..., Compiled]
 
 
 @pytest.fixture
-def compile_for(cluster: Cluster, yarn_cluster: Cluster) -> Compile:
+def compile_for(cluster: Cluster, yarn_cluster: Cluster, aws_cluster: Cluster) -> Compile:
     def compiled(role: str, node: str = "head", **given: Any) -> Compiled:
-        fitting = yarn_cluster if role in OF_YARN else cluster
+        fitting = yarn_cluster if role in OF_YARN else aws_cluster if role in OF_AWS else cluster
         return Compiled(role, fitting, fitting.node(node), given)
 
     return compiled

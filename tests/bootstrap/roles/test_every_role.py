@@ -12,7 +12,7 @@ from bootstrap.cluster import Cluster
 from bootstrap.engine.plan import make_plan
 from bootstrap.engine.render import render
 from bootstrap.engine.role import load_role
-from tests.bootstrap.roles.conftest import ROLES, Compile, Compiled
+from tests.bootstrap.roles.conftest import OF_AWS, ROLES, Compile, Compiled
 
 NODES = ("head", "w1")
 SECRET = "not-to-be-seen"
@@ -27,7 +27,7 @@ def units(compiled: Compiled) -> dict[str, str]:
     return {service.name: compiled.template(service.template) for service in steps}
 
 
-@pytest.mark.parametrize("flavour", ["cluster", "yarn_cluster"])
+@pytest.mark.parametrize("flavour", ["cluster", "yarn_cluster", "aws_cluster"])
 def test_the_roles_fit_together(flavour: str, request: pytest.FixtureRequest) -> None:
     cluster: Cluster = request.getfixturevalue(flavour)
     plan = make_plan([load_role(role) for role in cluster.roles], cluster, {})
@@ -72,7 +72,8 @@ def test_units_run_as_a_user_and_come_back_after_a_failure(
         unit.optionxform = str  # type: ignore[assignment, method-assign]
         unit.read_string(text)
         assert unit["Unit"]["Description"], name
-        assert unit["Service"]["User"] in ("hdfs", "spark", "nobody", "azurite"), name
+        users = ("root",) if role in OF_AWS else ("hdfs", "spark", "nobody", "azurite")
+        assert unit["Service"]["User"] in users, name
         assert unit["Service"]["ExecStart"].startswith("/"), name
         assert unit["Service"]["Restart"] in ("on-failure", "always"), name
         assert unit["Install"]["WantedBy"] == "multi-user.target", name
@@ -99,7 +100,9 @@ def test_the_secret_is_in_one_file_only(role: str, node: str, compile_for: Compi
         assert SECRET not in compiled.commands[name].masked(compiled.commands[name].run)
 
 
-@pytest.mark.parametrize("role", [role for role in ROLES if role != "spark_standalone"])
+@pytest.mark.parametrize(
+    "role", [role for role in ROLES if role != "spark_standalone" and role not in OF_AWS]
+)
 @each_node
 def test_the_key_of_the_storage_account_is_where_it_is_needed(
     role: str, node: str, compile_for_yarn: Compile

@@ -92,7 +92,10 @@ class AwsMocks(ProviderMocks):
             identity = f"{IDS[args.typ]}-0{digest[:16]}"
         else:
             identity = name if args.typ in NAMED else f"{args.name}-{digest[:12]}"
-        outputs = {"arn": f"arn:aws:{service}:{self.region}:{ACCOUNT}:{args.name}/{digest[:16]}", known: name}
+        region, resource = self.region, f"{args.name}/{digest[:16]}"
+        if args.typ == "aws:iam/role:Role":
+            region, resource = "", f"role/{name}"
+        outputs = {"arn": f"arn:aws:{service}:{region}:{ACCOUNT}:{resource}", known: name}
         return identity, {
             **outputs,
             **inputs,

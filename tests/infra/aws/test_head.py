@@ -27,7 +27,9 @@ def made(key_pair: str | None = None, protect: bool = False) -> Recording:
             instance_type="m6i.xlarge",
             image="ami-0000000000000000a",
             volume_gb=50,
-            identity=Machine(_text("profile"), _text("arn:profile"), _text("role"), _text("AROA1"), ready=()),
+            identity=Machine(
+                *(_text(text) for text in ("profile", "arn:profile", "role", "arn:role", "AROA1")), ready=()
+            ),
             user_data="#!/bin/sh\n",
             key_pair=key_pair,
             protect=protect,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from infra.aws import identity
+from tests.infra.aws.conftest import STACK, Recording, record
 
 BUCKET = "arn:aws:s3:::caffe-spark-x"
 REGION, GROUP = "eu-west-1", "caffe-spark-x-workers"
@@ -24,7 +26,24 @@ def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 DOCUMENTS = {
     "head": identity.head_policy(BUCKET),
     "worker": _both(identity.worker_policy(BUCKET), identity.lifecycle_policy(GROUP_ARN)),
+    "job": identity.job_policy(BUCKET),
 }
+JOB_ARN = "arn:aws:iam::123456789012:role/caffe-spark-x-job-1"
+
+
+def _listed(statement: dict[str, Any]) -> list[str]:
+    given = statement["Action"]
+    return given if isinstance(given, list) else [given]
+
+
+@cache
+def _identity() -> Recording:
+    args = identity.IdentityArgs(stack=STACK, bucket_arn=BUCKET)
+    return record(lambda: _ignore(identity.Identity("identity", args)))
+
+
+def _ignore(_: object) -> None:
+    """A program's resources are registered, not returned."""
 
 
 def may(role: str, action: str, resource: str) -> bool:
@@ -36,10 +55,65 @@ def may(role: str, action: str, resource: str) -> bool:
 HEAD_WRITES = ("frameworks/caffe/k/caffe.tar", "data/mnist/train", "jobs/j/model", "tmp/x", "user/spark/x")
 
 
+@pytest.mark.parametrize("role", ["head", "job"])
 @pytest.mark.parametrize("key", HEAD_WRITES)
 @pytest.mark.parametrize("action", ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"])
-def test_the_head_fills_shared_storage(action: str, key: str) -> None:
-    assert may("head", f"s3:{action}", f"{BUCKET}/{key}")
+def test_head_and_jobs_fill_shared_storage(action: str, key: str, role: str) -> None:
+    assert may(role, f"s3:{action}", f"{BUCKET}/{key}")
+
+
+@pytest.mark.parametrize("action", ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "cluster",
+        "cluster/framework/current.json",
+        "cluster/framework/caffe-0123456789abcdef.sh",
+        "cluster/bootstrap/head-0123456789abcdef.sh",
+        "cluster/bootstrap/worker-0123456789abcdef.sh",
+        f"cluster/nodes/{ME}/node.json",
+    ],
+)
+def test_jobs_reach_nothing_of_what_machines_obey_or_report(key: str, action: str) -> None:
+    assert not may("job", f"s3:{action}", f"{BUCKET}/{key}")
+
+
+@pytest.mark.parametrize(
+    "action", ["ssm:UpdateInstanceInformation", "ssmmessages:OpenDataChannel", "sts:AssumeRole"]
+)
+def test_jobs_use_no_service_but_the_bucket(action: str) -> None:
+    assert not may("job", action, "*")
+    actions = {action for statement in DOCUMENTS["job"]["Statement"] for action in _listed(statement)}
+    assert {action.partition(":")[0] for action in actions} == {"s3"}
+
+
+def test_machines_assume_the_jobs_role_and_no_other() -> None:
+    policy = IAMPolicy(json.dumps(identity.assume_policy(JOB_ARN)))
+    assert policy.is_action_permitted("sts:AssumeRole", JOB_ARN) is PermissionResult.PERMITTED
+    for other in (JOB_ARN.replace("-job-1", "-head-1"), "arn:aws:iam::123456789012:role/admin", "*"):
+        assert policy.is_action_permitted("sts:AssumeRole", other) is not PermissionResult.PERMITTED
+
+
+def test_the_stacks_machines_alone_assume_the_jobs_role() -> None:
+    recording = _identity()
+    trust = json.loads(recording.named("identity-job").inputs["assumeRolePolicy"])
+    machines = [recording.named(f"identity-{role}").outputs["arn"] for role in ("head", "worker")]
+    (statement,) = trust["Statement"]
+    assert statement == {"Effect": "Allow", "Principal": {"AWS": machines}, "Action": "sts:AssumeRole"}
+
+
+@pytest.mark.parametrize("role", ["head", "worker"])
+def test_each_machine_may_assume_the_role_before_it_boots(role: str) -> None:
+    recording = _identity()
+    allowed = recording.named(f"identity-{role}-jobs")
+    assert allowed.inputs["role"] == recording.named(f"identity-{role}").outputs["name"]
+    (statement,) = json.loads(allowed.inputs["policy"])["Statement"]
+    assert statement["Resource"] == recording.named("identity-job").outputs["arn"]
+
+
+def test_the_jobs_role_is_of_no_machine() -> None:
+    profiles = _identity().of("aws:iam/instanceProfile:InstanceProfile")
+    assert set(profiles) == {"identity-head-profile", "identity-worker-profile"}
 
 
 @pytest.mark.parametrize("role", ["head", "worker"])
@@ -85,7 +159,7 @@ def test_a_machine_speaks_for_itself_and_for_no_other_machine(role: str) -> None
     assert not may(role, "s3:DeleteObject", f"{BUCKET}/cluster/nodes/{ME}/node.json")
 
 
-@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("role", ["head", "worker", "job"])
 @pytest.mark.parametrize("folder", ["frameworks", "data", "jobs", "tmp"])
 def test_asking_for_a_folder_that_is_not_there_is_not_refused(role: str, folder: str) -> None:
     """S3 tells those who may not read a key 403 instead of 404; S3A asks for a folder's bare name first."""
@@ -109,7 +183,7 @@ def test_sessions_work_without_the_right_to_read_parameters(role: str) -> None:
     assert not may(role, "ssm:StartSession", "*")
 
 
-@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("role", ["head", "worker", "job"])
 @pytest.mark.parametrize(
     ("action", "resource"),
     [
@@ -140,10 +214,10 @@ def test_everything_else_is_denied(role: str, action: str, resource: str) -> Non
     assert not may(role, action, resource)
 
 
-@pytest.mark.parametrize("role", ["head", "worker"])
+@pytest.mark.parametrize("role", ["head", "worker", "job"])
 def test_no_statement_allows_whole_services_or_every_resource_of_one_that_has_resources(role: str) -> None:
     for statement in DOCUMENTS[role]["Statement"]:
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        actions = _listed(statement)
         assert not [action for action in actions if "*" in action]
         if statement["Resource"] == "*":
             assert all(action.startswith(("ssm:Update", "ssmmessages:")) for action in actions)

@@ -132,7 +132,7 @@ def test_endpoints_stand_in_for_a_nat_gateway() -> None:
         if endpoint.inputs["vpcEndpointType"] == "Interface"
     }
     assert {inputs["serviceName"].rpartition(".")[2] for inputs in interfaces.values()} == {
-        *("ssm", "ssmmessages", "ec2messages", "autoscaling")
+        *("ssm", "ssmmessages", "ec2messages", "autoscaling", "sts")
     }
     first = recording.of(SUBNET)["network-private-eu-west-1a"].id
     group = recording.the("aws:ec2/securityGroup:SecurityGroup").id

@@ -208,6 +208,16 @@ def test_scripts_reach_shared_storage_and_not_the_operators_key() -> None:
         assert "private operator-key" not in text
 
 
+def test_scripts_and_document_name_the_jobs_role() -> None:
+    recording = recorded()
+    arn = recording.named("identity-job").outputs["arn"]
+    storage = ClusterDocument.from_outputs("test", recording.outputs).storage
+    assert isinstance(storage, S3)
+    assert storage.job_role == arn
+    for role in ("head", "worker"):
+        assert f'"job_role": "{arn}"' in script(recording, role).inputs["content"]
+
+
 def test_another_bucket_or_secret_is_another_script_under_another_name() -> None:
     first, other = recorded(), recorded(headVolumeGb="60")
     assert script(first, "head").inputs["key"] == script(other, "head").inputs["key"]
@@ -215,11 +225,17 @@ def test_another_bucket_or_secret_is_another_script_under_another_name() -> None
     assert script(first, "worker").inputs["key"] != script(cores, "worker").inputs["key"]
 
 
+RIGHTS = {
+    role: (f"identity-{role}-policy", f"identity-{role}-jobs", "identity-job-policy")
+    for role in ("head", "worker")
+}
+
+
 def test_machines_come_when_network_images_scripts_and_rights_are_there() -> None:
     recording = recorded()
     for role, kind in (("head", INSTANCE), ("worker", GROUP)):
         waits = recording.the(kind).depends_on
-        for name in (f"{role}-script", f"identity-{role}-policy", "images", "network-s3"):
+        for name in (f"{role}-script", *RIGHTS[role], "images", "network-s3"):
             assert recording.named(name).urn in waits, f"{role} does not wait for {name}"
 
 

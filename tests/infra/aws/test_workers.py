@@ -43,7 +43,9 @@ def made(
             image="ami-0000000000000000c",
             root_device=root_device,
             volume_gb=100,
-            identity=Machine(_text("profile"), _text("arn:profile"), _text("role"), _text("AROA1"), ready=()),
+            identity=Machine(
+                *(_text(text) for text in ("profile", "arn:profile", "role", "arn:role", "AROA1")), ready=()
+            ),
             user_data="#!/bin/sh\necho größer\n",
             key_pair=None,
             on_demand_base=base,

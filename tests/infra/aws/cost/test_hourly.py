@@ -141,7 +141,7 @@ def test_a_stack_on_demand_alone_has_one_price() -> None:
 
 def test_endpoints_stand_in_for_the_nat_gateway_and_its_address() -> None:
     found = bill(egress="endpoints")
-    assert line(found, "interface endpoints").range[0] == Decimal("0.04")
+    assert line(found, "interface endpoints").range[0] == Decimal("0.05")
     assert line(found, "public IPv4 addresses").count == 1
     assert not [one for one in found.lines if one.what == "NAT gateway"]
 
@@ -207,7 +207,7 @@ def test_what_is_paid_by_the_gigabyte_is_noted() -> None:
 
 def test_both_ways_out_are_told_by_the_month_the_chosen_one_first() -> None:
     nat = "nat: a NAT gateway with its address, 76.65 USD a month and 0.05 USD per GB"
-    endpoints = "endpoints: 4 interface endpoints, 29.20 USD a month and 0.02 USD per GB"
+    endpoints = "endpoints: 5 interface endpoints, 36.50 USD a month and 0.02 USD per GB"
     assert hourly.egress_text(config(), priced()) == f"{nat} (or {endpoints})"
     assert hourly.egress_text(config(egress="endpoints"), priced()) == f"{endpoints} (or {nat})"
 

@@ -172,7 +172,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "endpoints take room too",
         {"cidr": "10.40.0.0/22", "workers": 184, "egress": "endpoints"},
-        ("room for 365 workers, not for 368",),
+        ("room for 364 workers, not for 368",),
     ),
     ("egress", {"egress": "none"}, ("egress = 'none'", "valid: nat, endpoints", "config set egress nat")),
     ("flow logs", {"flowLogs": "maybe"}, ("flowLogs = 'maybe'", "true or false", "config set flowLogs true")),
