@@ -69,8 +69,8 @@ def test_a_unit_runs_as_the_user_given_and_in_its_folder(
     real_cluster: Cluster, connections: ExitStack
 ) -> None:
     head = _connect(connections, real_cluster)
-    unit = Unit(head, "test-user", "/var/tmp/test-user")
-    unit.start("id -un; pwd", user=real_cluster.ssh.user)
+    unit = Unit(head, "test-user", "/var/lib/test-user", user=real_cluster.ssh.user)
+    unit.start("id -un; pwd")
     lines: list[str] = []
     assert unit.follow(lines.append) == 0
-    assert lines == [real_cluster.ssh.user, "/var/tmp/test-user"]
+    assert lines == [real_cluster.ssh.user, "/var/lib/test-user"]
