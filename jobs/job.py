@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
+from bootstrap.errors import JobError
 from jobs.report.history import History
 from jobs.spec import JobSpec
 from jobs.trainer.contract import DONE, KILLED, REFUSED
@@ -19,6 +20,20 @@ WORK: Final = "work"
 def is_job_id(text: str) -> bool:
     """Return whether a text can be a job's id, which is also the name of its folders."""
     return _ID.fullmatch(text) is not None
+
+
+def require_job_id(text: str) -> None:
+    """Refuse a text that cannot be a job's id.
+
+    Raises:
+        JobError: it is not a valid id.
+    """
+    if not is_job_id(text):
+        raise JobError(
+            f"job {text!r}",
+            "it is not a valid job id: a letter, then letters, digits and -, all lower case",
+            "Take one that `fab status` lists.",
+        )
 
 
 @dataclass(frozen=True)

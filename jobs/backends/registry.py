@@ -12,7 +12,7 @@ from typing import Any
 from bootstrap.cluster import Cluster, ClusterDocument, HdInsight
 from bootstrap.errors import CaffeSparkError, JobError
 from jobs.backends.base import Backend
-from jobs.job import JobRecord, is_job_id
+from jobs.job import JobRecord, require_job_id
 
 LIVY = "livy"
 _MAKERS: Mapping[str, tuple[str, str]] = {
@@ -75,12 +75,7 @@ class Backends:
             JobError: the id is not valid, or no backend has the job; the message lists recent jobs.
             ServiceDown, Unreachable: a backend that might have it does not answer.
         """
-        if not is_job_id(job):
-            raise JobError(
-                f"job {job!r}",
-                "it is not a valid job id: a letter, then letters, digits and -, all lower case",
-                f"Take one that `fab status --stack {self.document.stack}` lists.",
-            )
+        require_job_id(job)
         silent: CaffeSparkError | None = None
         for name in names(self.document):
             try:
