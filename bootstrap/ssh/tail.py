@@ -85,8 +85,11 @@ def poll(
         path = shlex.quote(tail.path)
         fresh += f'    [ "$(size {path})" -gt {tail.seen} ] && break\n'
         reads += f'echo "$(size {path}) $(rest {path} {tail.offset + 1} | head -c {_CHUNK} | base64 -w0)"\n'
-    # Only of regular files: to open a pipe would wait for its writer.
-    functions += """size() { if [ -f "$1" ]; then stat -Lc %s "$1" 2>/dev/null || echo 0; else echo 0; fi; }
+    # Only of regular files that can be read: to open a pipe would wait for its writer, and what a link leads
+    # to may be another's, of which nothing ever comes.
+    functions += """size() {
+    if [ -f "$1" ] && [ -r "$1" ]; then stat -Lc %s "$1" 2>/dev/null || echo 0; else echo 0; fi
+}
 rest() { if [ -f "$1" ]; then tail -c "+$2" "$1" 2>/dev/null; fi; }
 """
     wait = f"""{functions}n=0

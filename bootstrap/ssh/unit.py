@@ -95,6 +95,7 @@ class Unit:
         # In braces: of a script that arrives in part nothing is run.
         started = f"""{{
 set -e
+umask 022
 {lock}
 mkdir -p {folder}
 {self._required_owner}
@@ -162,7 +163,7 @@ prefix="$prefix env HOME=${{home:-/}} USER={user} LOGNAME={user}"
         write = f"[ -e {status} ] || echo {code} >{status}"
         # In a folder of the user, as earlier versions made it, root writes nothing.
         self._remote.run(
-            f"{AS_USER}if ! ( {self._required_owner} ) 2>/dev/null\n"
+            f"umask 022\n{AS_USER}if ! ( {self._required_owner} ) 2>/dev/null\n"
             f"then as_user {shlex.quote(self._user)} sh -c {shlex.quote(write)}\nelse {write}\nfi\n"
         )
 
