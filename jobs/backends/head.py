@@ -183,7 +183,8 @@ class HeadBackend(ABC):
             # Followers report it as killed, not as lost.
             head.run(taken_by_root())
             unit = self._unit(job, head)
-            unit.mark(KILLED)
+            with suppress(CommandFailed):  # a job of an earlier version may have blocked its own status
+                unit.mark(KILLED)
             unit.stop()
             try:
                 self.end_application(head, job.id)
