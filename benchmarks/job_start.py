@@ -108,7 +108,7 @@ def way(cluster: Cluster, job: str) -> dict[str, float]:
     """Return the seconds of each step, and from the job's submission to its first iteration."""
     with connect(cluster, cluster.head) as head:
         folder = f"{paths.JOBS}/{job}"
-        lines = head.run(f"stat -c %.Y {folder}/run.sh; cat {folder}/events.jsonl").stdout.splitlines()
+        lines = head.run(f"stat -c %.Y {folder}/run.sh; cat {folder}/work/events.jsonl").stdout.splitlines()
     begun, events = float(lines[0]), [json.loads(line) for line in lines[1:]]
     marks = moments(events)
     figures: dict[str, float] = {}

@@ -1,4 +1,8 @@
-"""Terminal output and exit status of Fabric tasks."""
+"""Terminal output and exit status of Fabric tasks.
+
+Text of nodes, such as the output of jobs, is printed with its control characters escaped: a terminal obeys
+them, and they can hide lines, change its title, or type into it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,15 @@ import functools
 import os
 import re
 import signal
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from invoke.exceptions import Exit
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from bootstrap.errors import CaffeSparkError
 
@@ -30,8 +37,52 @@ _COMMAND: Final = re.compile(
 )
 """Commands for one stack, in backticks, that name none."""
 
+_KEPT: Final = "\t\n"
+_BIDI: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that reorder those beside them."""
+_OBEYED: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: controls, halves of pairs, which cannot be printed, and separators."""
+_PLAIN: Final = re.compile(r"[\t\n\x20-\x7e]*")
+
 Body = TypeVar("Body", bound=Callable[..., Any])
-console = Console(highlight=False)
+
+
+def visible(text: str) -> str:
+    """Return the text with control characters and those that reorder text escaped, as in `\\x1b`.
+
+    Tabs and line feeds stay.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    return "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    if character in _KEPT or not (character in _BIDI or unicodedata.category(character) in _OBEYED):
+        return character
+    return character.encode("unicode_escape").decode()
+
+
+class TerminalConsole(Console):
+    """A console that escapes control characters in all text, and takes no text for markup.
+
+    Its own styles, and its own control of the terminal, stay.
+    """
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of Console
+        super().__init__(**{"highlight": False, "markup": False, "emoji": False, **options})
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401
+        """Escape text before `Text` drops some of the characters."""
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Escape what is not text of this console, such as a `Text` made elsewhere."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
+console = TerminalConsole()
 
 
 def expected_errors_in_one_line(body: Body) -> Body:
@@ -42,7 +93,7 @@ def expected_errors_in_one_line(body: Body) -> Body:
         try:
             return body(*arguments, **options)
         except CaffeSparkError as error:
-            raise Exit(for_stack(str(error), options.get("stack")), code=1) from error
+            raise Exit(visible(for_stack(str(error), options.get("stack"))), code=1) from error
         except KeyboardInterrupt as error:
             raise Exit("Interrupted. Rerun the command to continue.", code=INTERRUPTED) from error
 
@@ -59,7 +110,7 @@ def for_stack(text: str, stack: str | None) -> str:
 
 def print_whole(table: Table) -> None:
     """Print a table without truncating ids and URIs; a narrow terminal wraps its lines."""
-    Console(width=max(console.width, WIDTH)).print(table)
+    TerminalConsole(width=max(console.width, WIDTH)).print(table)
 
 
 def print_piped(line: str) -> None:
@@ -69,7 +120,7 @@ def print_piped(line: str) -> None:
     only end the thread.
     """
     try:
-        print(line, flush=True)
+        print(visible(line), flush=True)
     except BrokenPipeError:
         os._exit(PIPE_CLOSED)
 

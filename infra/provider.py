@@ -61,7 +61,10 @@ def replace_if(replaces: list[str], updates: list[str] | None = None) -> DiffRes
 
 def say(text: str) -> None:
     """Print a line for the operator; Pulumi shows what a provider writes to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    # Imported here: it takes a tenth of a second, and most providers print nothing.
+    from bootstrap.console import visible
+
+    print(visible(text), file=sys.stderr, flush=True)
 
 
 def _end_with(engine: str) -> None:

@@ -3,25 +3,57 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import Final
 
+from bootstrap.errors import JobError
 from jobs.report.history import History
 from jobs.spec import JobSpec
 from jobs.trainer.contract import DONE, KILLED, REFUSED
 
+_ID: Final = re.compile(r"[a-z][a-z0-9-]{0,79}")
+"""A specification's name, the time, and a number where two jobs have both in common."""
+WORK: Final = "work"
+
 
 def is_job_id(text: str) -> bool:
-    """Return whether a text can be a job's id, which is also the name of its folder."""
-    return bool(text) and "/" not in text and not text.startswith(".")
+    """Return whether a text can be a job's id, which is also the name of its folders."""
+    return _ID.fullmatch(text) is not None
+
+
+def require_job_id(text: str) -> None:
+    """Refuse a text that cannot be a job's id.
+
+    Raises:
+        JobError: it is not a valid id.
+    """
+    if not is_job_id(text):
+        raise JobError(
+            f"job {text!r}",
+            "it is not a valid job id: a letter, then letters, digits and -, all lower case",
+            "Take one that `fab status` lists.",
+        )
 
 
 @dataclass(frozen=True)
 class JobPlace:
-    """A job's id, its folder on the head (empty without one), and its URL in shared storage."""
+    """A job's id, its folder on the head (empty without one), and its URL in shared storage.
+
+    The folder is root's, and has what decides what root does. What the job user reads and writes is in the
+    folder `work`, which is that user's.
+    """
 
     id: str
     folder: str
     storage: str
+    divided: bool = True
+    """False for jobs of earlier versions, which had one folder, the job user's."""
+
+    @property
+    def work(self) -> str:
+        """Working folder of the driver, or of the program that submits it."""
+        return f"{self.folder}/{WORK}" if self.divided else self.folder
 
     @property
     def output(self) -> str:
@@ -64,20 +96,23 @@ class SubmittedJob:
         )
 
     @classmethod
-    def load(cls, text: str) -> SubmittedJob:
-        """Read a record written by `dump`.
+    def load(cls, text: str, place: JobPlace) -> SubmittedJob:
+        """Read a record written by `dump`, of the job at `place`: others than we may have written it.
 
         Raises:
             ValueError, KeyError, TypeError: the record is of another version.
         """
         record = json.loads(text)
+        batch, submitted = record.get("batch"), record.get("submitted", 0.0)
+        if type(batch) not in {int, type(None)} or type(submitted) not in {int, float}:
+            raise ValueError("batch and time are numbers")
         return cls(
             JobSpec.model_validate(record["spec"]),
-            record["framework"],
-            JobPlace(**record["place"]),
-            record.get("backend", ""),
-            record.get("batch"),
-            record.get("submitted", 0.0),
+            str(record["framework"]),
+            replace(place, divided=dict(record["place"]).get("divided") is True),
+            str(record.get("backend", "")),
+            batch,
+            submitted,
         )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabric import task
+from fabric.main import program
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 from bootstrap.console import (
     STACK_HELP,
@@ -22,6 +24,7 @@ from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, document_of,
 from jobs import capacity
 from jobs.backends.registry import LIVY, Backends
 from jobs.datasets.prepare import ensure_data
+from jobs.job import require_job_id
 from jobs.run.logs import show
 from jobs.run.run import attach as attach_to
 from jobs.run.run import kill as kill_job
@@ -38,6 +41,15 @@ def backends_of(stack: str | None) -> Backends:
     """Return the backends of a stack's cluster; nodes are resolved when a backend needs them."""
     document = document_of(stack)
     return Backends(document, lambda: resolve(document, console, wait=False))
+
+
+def _check(task_name: str, job: str) -> None:
+    """Print a task's help for `--help`; refuse what is not a job's id before the cluster is looked up."""
+    # In `fab logs --help` Invoke takes the flag for the value of the argument.
+    if job in {"-h", "--help"}:
+        program.print_task_help(task_name)
+        raise Exit(code=0)
+    require_job_id(job)
 
 
 @task(
@@ -90,6 +102,7 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
 @expected_errors_in_one_line
 def attach(_: Context, job: str, stack: str | None = None) -> None:
     """Follow a job that was left running and fetch its results."""
+    _check("attach", job)
     with backends_of(stack) as backends:
         attach_to(backends, job, console, RESULTS)
 
@@ -116,6 +129,7 @@ def logs(
     _: Context, job: str, executor: int | None = None, follow: bool = False, stack: str | None = None
 ) -> None:
     """Show the log of a job's driver or of an executor."""
+    _check("logs", job)
     with backends_of(stack) as backends:
         show(backends, job, print_piped, executor=executor, follow=follow)
 
@@ -124,5 +138,6 @@ def logs(
 @expected_errors_in_one_line
 def kill(_: Context, job: str, stack: str | None = None) -> None:
     """Kill a running job and all its processes."""
+    _check("kill", job)
     with backends_of(stack) as backends:
         kill_job(backends, job, console)

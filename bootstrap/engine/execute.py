@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from bootstrap.cluster import Cluster, Node
+from bootstrap.console import TerminalConsole
 from bootstrap.diagnosis import diagnose
 from bootstrap.engine import facts, runlog, script
 from bootstrap.engine.command import Command, Needs
@@ -55,7 +56,7 @@ def apply(
         StepFailed: on one or more nodes a step failed, or the node could not be reached.
         KeyboardInterrupt: the user stopped it; running steps are ended first.
     """
-    console = console or Console()
+    console = console or TerminalConsole()
     begun = time.monotonic()
     given = dict(given or {})
     loaded = order([load_role(name, folder) for name in roles])

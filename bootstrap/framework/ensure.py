@@ -13,6 +13,7 @@ from rich.console import Console
 from bootstrap import paths, script_actions
 from bootstrap.aside import token
 from bootstrap.cluster import S3, Cluster, ClusterDocument, Node
+from bootstrap.console import TerminalConsole
 from bootstrap.engine.execute import apply
 from bootstrap.errors import CaffeSparkError, ConfigError, IntegrityError, StepFailed
 from bootstrap.framework import cache, store
@@ -87,7 +88,7 @@ def ensure_framework(
         ConfigError: a worker runs another distribution than the head.
         StepFailed: the installation failed on a node; the others have it.
     """
-    console = console or Console()
+    console = console or TerminalConsole()
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     require_devices(loaded, cluster)
     signing = cluster.signing_key

@@ -24,6 +24,7 @@ from bootstrap.aside import replacing, token
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import CommandFailed, Unreachable
 from bootstrap.ssh import limits
+from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.login import logged_in
 from bootstrap.ssh.session import BROKEN, Session
 from bootstrap.ssh.watch import Limit
@@ -91,8 +92,8 @@ class Remote(Protocol):
         """
         ...
 
-    def get(self, path: str, to: Path) -> None:
-        """Copy a remote file to a local path, in one rename.
+    def get(self, path: str, to: Path, *, user: str = "root") -> None:
+        """Copy a remote file, read with the rights of `user`, to a local path, in one rename.
 
         Raises:
             CommandFailed: there is no such file.
@@ -186,10 +187,14 @@ class SshRemote:
             f'mv -f {staging} "$new"; mv -fT "$new" {target}'
         )
 
-    def get(self, path: str, to: Path) -> None:
+    def get(self, path: str, to: Path, *, user: str = "root") -> None:
         """See `Remote.get`."""
-        readable = f"{SCRATCH}/.get-{token()}"
-        self.run(f"set -e; install -m 0400 -o {self._user} {shlex.quote(path)} {readable}")
+        readable, source = f"{SCRATCH}/.get-{token()}", shlex.quote(path)
+        self.run(
+            f"set -e; umask 077; trap '[ $? -eq 0 ] || rm -f {readable}' EXIT\n"
+            f"{AS_USER}set -C; as_user {shlex.quote(user)} cat {source} >{readable}\n"
+            f"chown {self._user} {readable}; chmod 0400 {readable}"
+        )
         with replacing(to) as new, self._files(readable) as sftp:
             sftp.get(readable, str(new))
             sftp.remove(readable)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bootstrap.errors import Unreachable
+from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.remote import TIMED_OUT, Remote
 
 POLL_WAIT = 1.0
@@ -60,38 +61,51 @@ def poll(
     tails: Sequence[Tail],
     state: str,
     *,
+    user: str,
     functions: str = "",
+    word: str = ":",
     ended: str = "false",
     of: str,
 ) -> Poll:
     """Wait a moment on the node for new output, in one call.
 
     Args:
-        state: Shell that prints one line.
-        functions: Shell functions that `state` and `ended` call, each line ended.
-        ended: Shell condition that is true when nothing has to be waited for.
+        state: Shell, run as root, that prints a word.
+        user: Name of the user that reads the files.
+        functions: Shell functions that `word` and `ended` call, each line ended.
+        word: Shell, run as `user`, that prints another word of the state.
+        ended: Shell condition that is true when nothing has to be waited for, checked as `user`.
         of: What the files belong to, for messages.
 
     Raises:
         Unreachable: the connection broke, or the files cannot be read.
     """
-    news, reads = "", ""
+    fresh, reads = "", ""
     for tail in tails:
         path = shlex.quote(tail.path)
-        news += f'    [ "$(size {path})" -gt {tail.seen} ] && break\n'
-        reads += (
-            f'echo "$(size {path}) $(tail -c +{tail.offset + 1} {path} 2>/dev/null'
-            f' | head -c {_CHUNK} | base64 -w0)"\n'
-        )
-    result = remote.run(
-        f"""{functions}size() {{ stat -Lc %s "$1" 2>/dev/null || echo 0; }}
-n=0
+        fresh += f'    [ "$(size {path})" -gt {tail.seen} ] && break\n'
+        reads += f'echo "$(size {path}) $(rest {path} {tail.offset + 1} | head -c {_CHUNK} | base64 -w0)"\n'
+    # Only of regular files that can be read: to open a pipe would wait for its writer, and what a link leads
+    # to may be another's, of which nothing ever comes.
+    functions += """size() {
+    if [ -f "$1" ] && [ -r "$1" ]; then stat -Lc %s "$1" 2>/dev/null || echo 0; else echo 0; fi
+}
+rest() { if [ -f "$1" ]; then tail -c "+$2" "$1" 2>/dev/null; fi; }
+"""
+    wait = f"""{functions}n=0
 while ! {ended} && [ $n -lt {round(POLL_WAIT * 10)} ]; do
-{news}    n=$((n + 1)); sleep 0.1
+{fresh}    n=$((n + 1)); sleep 0.1
 done
-# State first: whatever was written before the end is then read below.
+"""
+    # State first: whatever was written before the end is then read below.
+    read = f'{functions}echo "$({word})"\n{reads}'
+    result = remote.run(
+        f"""{AS_USER}as_user {shlex.quote(user)} sh -c {shlex.quote(wait)} || exit
+echo "$(
 {state}
-{reads}""",
+)"
+as_user {shlex.quote(user)} sh -c {shlex.quote(read)}
+""",
         check=False,
         timeout=POLL_TIMEOUT,
     )
@@ -101,6 +115,7 @@ done
             f"reading its log failed ({result.tail or 'no answer'})",
             "Run `fab doctor`.",
         )
-    head, *lines = result.stdout.splitlines()
+    first, second, *lines = result.stdout.splitlines()
     parts = [line.partition(" ") for line in lines]
-    return Poll(head.split(), [(int(size), base64.b64decode(data)) for size, _, data in parts])
+    news = [(int(size), base64.b64decode(data)) for size, _, data in parts]
+    return Poll([first or "unknown", *second.split()], news)

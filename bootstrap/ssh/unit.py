@@ -2,6 +2,10 @@
 
 The unit's folder holds `run.sh` (the script), `log` (both its streams) and `status` (its exit code, written
 when it has ended). A unit that is not active and left no status was killed, or its node went down.
+
+The folder and its files are root's, whoever the script runs as: root writes them, and in a folder of another
+user a link would lead it elsewhere. They are read as that user, so a folder that is the user's own, as those
+of earlier versions are, discloses nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +14,11 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bootstrap import paths
 from bootstrap.aside import token
+from bootstrap.engine.script import LOCK_BUSY, take_lock
 from bootstrap.errors import CommandFailed, Unreachable
+from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.reconnect import Recovery
 from bootstrap.ssh.remote import Remote
 from bootstrap.ssh.tail import POLL_TIMEOUT, Poll, Tail, poll
@@ -20,6 +27,9 @@ LOST = 137
 """Result of `follow` for a unit that was killed or lost: it never ended by itself."""
 STOP_GRACE = 5
 """Seconds between SIGTERM and SIGKILL."""
+START_WAIT = 40
+"""Seconds to wait for another process that starts the same unit."""
+_LINES = "CAFFE_SPARK_UNIT_"
 _ACTIVE = {"active", "activating", "deactivating", "reloading"}
 
 
@@ -32,10 +42,14 @@ class UnitState:
 
 
 class Unit:
-    """A script as the transient unit `name` on a node, with its files in `folder`."""
+    """A script as the transient unit `name` on a node, run as `user`, with its files in `folder`.
 
-    def __init__(self, remote: Remote, name: str, folder: str) -> None:
+    The folder's parents must be writable for root only.
+    """
+
+    def __init__(self, remote: Remote, name: str, folder: str, *, user: str = "root") -> None:
         self._remote, self.name, self.folder = remote, name, folder.rstrip("/")
+        self._user = user
 
     @property
     def remote(self) -> Remote:
@@ -48,48 +62,109 @@ class Unit:
         return f"{self.folder}/log"
 
     @property
+    def _status_file(self) -> str:
+        return shlex.quote(f"{self.folder}/status")
+
+    @property
     def _status(self) -> str:
         """Shell function `status` that prints the exit code; nothing for other text, which tells nothing."""
         return (
-            f"status() {{ code=$(head -c 8 {shlex.quote(self.folder + '/status')} 2>/dev/null)\n"
+            f"status() {{ code=$([ ! -f {self._status_file} ] || head -c 8 {self._status_file} 2>/dev/null)\n"
             "case $code in '' | *[!0-9]* | ????*) ;; *) echo \"$code\" ;; esac; }\n"
         )
 
-    def start(self, script: str, *, user: str = "root") -> None:
-        """Start the script as `user`, unless the unit runs already.
+    def start(self, script: str) -> None:
+        """Start the script, unless the unit runs already.
 
         Raises:
-            CommandFailed: systemd refused to start it.
+            CommandFailed: systemd refused to start it, or its folder is another user's.
             Unreachable: the connection broke; the unit may have been started.
         """
         if self.state().running:
             return
-        given = f"{self.folder}/given-{token()}.sh"
-        self._remote.put(script.encode(), given, mode=0o644)
-        name, folder = shlex.quote(self.name), shlex.quote(self.folder)
-        # The shell that systemd starts writes the status, so a killed unit leaves none.
-        wrapper = "cd {0} && sh ./run.sh >log 2>&1 </dev/null; echo $? >status.new && mv status.new status"
-        wrapper = wrapper.replace("{0}", folder)
-        self._remote.run(
-            f"""set -e
-given={shlex.quote(given)}; trap 'rm -f "$given"' EXIT
+        name, folder, end = shlex.quote(self.name), shlex.quote(self.folder), _LINES + token()
+        lock = take_lock(
+            f"{paths.RUN}/unit-{self.name}.lock",
+            waiting=f"waiting for another process that starts {self.name}",
+            busy=f"another process has been starting {self.name} for {START_WAIT} s",
+            wait=START_WAIT,
+        )
+        # Root's shell writes the status, so a killed unit leaves none, and the script cannot.
+        before = shlex.quote(f"cd {folder} && ")
+        after = " sh ./run.sh >log 2>&1 </dev/null; echo $? >status.new && mv status.new status"
+        # In braces: of a script that arrives in part nothing is run.
+        started = f"""{{
+set -e
+umask 022
+{lock}
+mkdir -p {folder}
+{self._required_owner}
 cd {folder}
-exec 9>lock; flock 9
 tries=0
 while systemctl is-active --quiet {name}; do
     [ -e status ] || exit 0
     tries=$((tries + 1)); [ $tries -lt 100 ] || {{ echo "the last run of {name} does not end" >&2; exit 1; }}
     sleep 0.1
 done
-mv -f "$given" run.sh
-rm -f status; : >log
-chown {user} . log
+cat >run.sh.new <<'{end}'
+{script}
+{end}
+mv -f run.sh.new run.sh
+rm -f status log
+: >log
+{self._prefix}
 systemctl reset-failed {name} 2>/dev/null || true
-systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=control-group \\
+systemd-run --quiet --collect --unit={name} --property=KillMode=control-group \\
     --property=TimeoutStopSec={STOP_GRACE} --property=OOMPolicy=continue \\
-    /bin/sh -c {shlex.quote(wrapper)} 9>&- </dev/null
-""",
-            timeout=60,
+    /bin/sh -c {before}"$prefix"'{after}' 9>&- </dev/null
+}}
+"""
+        result = self._remote.run(started, check=False, timeout=60)
+        if not result.ok:
+            busy = result.exit_code == LOCK_BUSY
+            raise CommandFailed(
+                f"{self._remote.node.name}: unit {self.name}",
+                f"it does not start: {result.tail or f'status {result.exit_code}'}",
+                "Rerun the command." if busy else "Run `fab doctor`.",
+                exit_code=result.exit_code,
+                output=result.tail,
+            )
+
+    @property
+    def _required_owner(self) -> str:
+        """Shell that refuses a folder in which another user can plant links."""
+        return (
+            f"[ ! -L {shlex.quote(self.folder)} ] && [ -O {shlex.quote(self.folder)} ] || {{ "
+            f"echo {shlex.quote(self.folder)}' is not a folder of root' >&2; exit 1; }}"
+        )
+
+    @property
+    def _prefix(self) -> str:
+        """Shell that gives the log to the user, and sets `prefix` to the words that run a command as it."""
+        if self._user == "root":
+            return "prefix="
+        user = shlex.quote(self._user)
+        return f"""\
+chown {user} log
+uid=$(id -u {user}); gid=$(id -g {user}); groups=$(id -G {user} | tr ' ' ,)
+home=$(getent passwd {user} | cut -d: -f6)
+prefix="setpriv --reuid=$uid --regid=$gid --groups=$groups"
+prefix="$prefix env HOME=${{home:-/}} USER={user} LOGNAME={user}"
+"""
+
+    def mark(self, code: int) -> None:
+        """Set the exit code that followers get, unless the unit has ended.
+
+        Raises:
+            CommandFailed: there is no such unit's folder.
+            Unreachable: the connection broke.
+        """
+        status = self._status_file
+        write = f"[ -e {status} ] || echo {code} >{status}"
+        # In a folder of the user, as earlier versions made it, root writes nothing.
+        self._remote.run(
+            f"umask 022\n{AS_USER}if ! ( {self._required_owner} ) 2>/dev/null\n"
+            f"then as_user {shlex.quote(self._user)} sh -c {shlex.quote(write)}\nelse {write}\nfi\n"
         )
 
     def state(self) -> UnitState:
@@ -99,7 +174,8 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
             Unreachable: the connection broke.
         """
         out = self._remote.run(
-            f"{self._status}systemctl is-active {shlex.quote(self.name)} || true\nstatus\n",
+            f'{AS_USER}echo "$(systemctl is-active {shlex.quote(self.name)} || true)"\n'
+            f"as_user {shlex.quote(self._user)} sh -c {shlex.quote(f'{self._status}status')}\n",
             check=False,
             timeout=POLL_TIMEOUT,
         ).stdout.split()
@@ -147,8 +223,10 @@ systemd-run --quiet --collect --unit={name} --uid={user} --property=KillMode=con
         return poll(
             self._remote,
             tails,
-            f'active=$(systemctl is-active {shlex.quote(self.name)} || true)\necho "$active $(status)"',
+            f"systemctl is-active {shlex.quote(self.name)} || true",
+            user=self._user,
             functions=self._status,
+            word="status",
             ended='[ -n "$(status)" ]',
             of=f"unit {self.name}",
         )

@@ -155,7 +155,10 @@ set -e
         return f"{self.command(f'dfs -mkdir -p {parent}')}\n{write}"
 
     def fetch(self, path: str, on_head: str) -> None:
-        """Copy a file or folder of storage to the head atomically, owned by root.
+        """Write a file of storage, or those of a pattern in turn, to a file of root's on the head.
+
+        The folder must be writable for root only. Storage's user never has the file open, and cannot change
+        it after its sum was taken.
 
         Raises:
             CommandFailed: the file does not exist, or the head's disk is full.
@@ -165,16 +168,9 @@ set -e
         result = self._head.run(
             f"""set -e
 mkdir -p "$(dirname {target})"
-aside=$(mktemp -d "$(dirname {target})/.fetch-XXXXXX"); trap 'rm -rf "$aside"' EXIT
-chown {self._user} "$aside"
-{self.command(f'dfs -get {self.quoted(path)} "$aside/got"')}
-chown -R root:root "$aside/got"
-# Another process may create the target at any moment: move it aside until ours is in place.
-tries=0
-until mv -T "$aside/got" {target} 2>/dev/null; do
-    tries=$((tries + 1)); [ $tries -lt 10 ] || exec mv -T "$aside/got" {target}
-    mv -T {target} "$aside/old-$tries" 2>/dev/null || true
-done
+aside=$(mktemp "$(dirname {target})/.fetch-XXXXXX"); trap 'rm -f "$aside"' EXIT
+{self.command(f"dfs -cat {self.quoted(path)}")} </dev/null >"$aside"
+mv -fT "$aside" {target}
 """,
             check=False,
             timeout=TIMEOUT + GRACE,

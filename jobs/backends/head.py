@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from bootstrap import paths
+from bootstrap.aside import token
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, JobError, Unreachable
 from bootstrap.ssh.reconnect import Link
@@ -24,11 +25,13 @@ from jobs.backends import head_records, node_logs, nodes, processes
 from jobs.backends.base import Foreign, Log, OnLine, end_of
 from jobs.backends.head_records import UNIT
 from jobs.backends.node_logs import LogPlace
-from jobs.job import JobPlace, JobRecord, SubmittedJob
+from jobs.job import JobRecord, SubmittedJob
 from jobs.signals import uninterrupted
 from jobs.spec import JobSpec
-from jobs.submission.package import new_name, upload
+from jobs.submission.package import new_name, taken_by_root, upload
 from jobs.trainer.contract import EVENTS_FILE, KILLED, Failed
+
+FEATURES = "features"
 
 
 class HeadBackend(ABC):
@@ -98,12 +101,12 @@ class HeadBackend(ABC):
         """See `Backend.launch`."""
         head = self.head
         name = new_name(head, f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}")
-        place = JobPlace(name, f"{paths.JOBS}/{name}", self._storage().url(f"{paths.JOBS_DIR}/{name}"))
+        place = head_records.place_of(self.cluster, name)
         job = SubmittedJob(spec, framework, place, self.name, submitted=time.time())
         upload(head, job)
         unit = self._unit(job)
         try:
-            unit.start(self.script(job), user=paths.JOB_USER)
+            unit.start(self.script(job))
         except KeyboardInterrupt:
             self.kill(job)
             raise
@@ -117,7 +120,7 @@ class HeadBackend(ABC):
                 # An interrupt of the last call may have left a partial response on the connection.
                 self._link.reconnect()
             self._followed = True
-            events = f"{job.place.folder}/{EVENTS_FILE}"
+            events = f"{job.place.work}/{EVENTS_FILE}"
             return self._unit(job).follow(on_line, extra_file=events, reconnect=self._link.reconnect)
         except Unreachable as error:
             # Not "run the command again": that would submit a second job.
@@ -128,16 +131,21 @@ class HeadBackend(ABC):
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
         """See `Backend.bring_log`."""
         with suppress(CommandFailed):
-            self.head.get(f"{job.place.folder}/log", to)
+            self.head.get(f"{job.place.folder}/log", to, user=paths.JOB_USER)
         return Log(end_of(to), str(to))
 
     def bring_features(self, job: SubmittedJob, to: Path) -> None:
         """See `Backend.bring_features`."""
-        output = f"{job.place.folder}/features"
-        self._storage().fetch(job.place.output.removeprefix(self.cluster.shared_storage), output)
-        quoted = shlex.quote(output)
-        self.head.run(f"cat {quoted}/part-* >{quoted}.jsonl; rm -rf {quoted}")
-        self.head.get(f"{output}.jsonl", to)
+        # Not in the job's folder, which was the job user's in earlier versions.
+        on_head = f"{paths.JOBS}/.{FEATURES}-{token()}"
+        self.head.run(taken_by_root())
+        try:
+            output = job.place.output.removeprefix(self.cluster.shared_storage)
+            self._storage().fetch(f"{output}/part-*", on_head)
+            self.head.get(on_head, to)
+        finally:
+            with suppress(Unreachable):  # the first error matters
+                self.head.run(f"rm -f {shlex.quote(on_head)}", check=False)
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
         """See `Backend.clean_up`."""
@@ -170,12 +178,14 @@ class HeadBackend(ABC):
 
     def kill(self, job: SubmittedJob) -> str:
         """See `Backend.kill`."""
-        folder = shlex.quote(job.place.folder)
         # A kill in progress is not interrupted by further Ctrl-C.
         with uninterrupted(), connect(self.cluster, self.cluster.head) as head:
             # Followers report it as killed, not as lost.
-            head.run(f"cd {folder} && {{ [ -e status ] || echo {KILLED} >status; }}")
-            Unit(head, UNIT + job.id, job.place.folder).stop()
+            head.run(taken_by_root())
+            unit = self._unit(job, head)
+            with suppress(CommandFailed):  # a job of an earlier version may have blocked its own status
+                unit.mark(KILLED)
+            unit.stop()
             try:
                 self.end_application(head, job.id)
             finally:
@@ -190,11 +200,11 @@ class HeadBackend(ABC):
 
     def records(self) -> list[JobRecord]:
         """See `Backend.records`."""
-        return head_records.all_jobs(self.head)
+        return head_records.all_jobs(self.head, self.cluster)
 
     def record(self, job: str) -> JobRecord | None:
         """See `Backend.record`."""
-        return head_records.one_job(self.head, job)
+        return head_records.one_job(self.head, self.cluster, job)
 
     def foreign(self, jobs: set[str]) -> list[Foreign]:
         """See `Backend.foreign`."""
@@ -203,5 +213,5 @@ class HeadBackend(ABC):
     def _storage(self) -> SharedStorage:
         return SharedStorage(self.head, self.cluster.shared_storage)
 
-    def _unit(self, job: SubmittedJob) -> Unit:
-        return Unit(self.head, UNIT + job.id, job.place.folder)
+    def _unit(self, job: SubmittedJob, head: Remote | None = None) -> Unit:
+        return Unit(head or self.head, UNIT + job.id, job.place.folder, user=paths.JOB_USER)

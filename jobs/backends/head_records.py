@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bootstrap import paths
+from bootstrap.cluster import Cluster
 from bootstrap.errors import JobError
+from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.remote import Remote
-from jobs.job import JobRecord, SubmittedJob, is_job_id
+from jobs.job import WORK, JobPlace, JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
 from jobs.submission.names import RECORD_FILE
 from jobs.trainer import contract
@@ -30,12 +32,16 @@ _KEPT = (
 _LAST = (contract.Progress, contract.Display)
 
 _LIST = r"""
-import json, os, re, subprocess, sys
-root, record, events, unit, kept, last, *names = sys.argv[1:]
+import json, os, re, sys
+root, record, events, work, running, kept, last, *names = sys.argv[1:]
+running = running.split()
 kept, last = (tuple(json.loads(starts)) for starts in (kept, last))
 LONGEST, MOST = 1 << 20, 10000
+def opened(path, flags):
+    # A job may have put anything there: a pipe without a writer would wait for one.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 def text_of(path):
-    return open(path, encoding="utf-8", errors="replace", newline="\n")
+    return open(path, encoding="utf-8", errors="replace", newline="\n", opener=opened)
 def read(path):
     try:
         with text_of(path) as file:
@@ -62,8 +68,10 @@ for name in names or os.listdir(root):
         status = read(os.path.join(folder, "status")).strip()
         # Anything else was not written by the unit, and tells nothing.
         status = status if re.match("[0-9]{1,3}$", status) else ""
-        lines, final = listed(os.path.join(folder, events))
-        active = not status and subprocess.call(["systemctl", "is-active", "--quiet", unit + name]) == 0
+        lines, final = listed(os.path.join(folder, work, events))
+        if not os.path.isdir(os.path.join(folder, work)):
+            lines, final = listed(os.path.join(folder, events))
+        active = not status and name in running
         found.append({
             "job": name, "record": record_text, "status": status, "active": active,
             "began": os.stat(os.path.join(folder, record)).st_mtime,
@@ -74,16 +82,23 @@ print(json.dumps(found))
 """
 
 
-def all_jobs(head: Remote) -> list[JobRecord]:
+def place_of(cluster: Cluster, job: str) -> JobPlace:
+    """Return the place of a job on a cluster's head, by its id alone. Pure."""
+    storage = f"{cluster.shared_storage.rstrip('/')}{paths.JOBS_DIR}/{job}"
+    return JobPlace(job, f"{paths.JOBS}/{job}", storage)
+
+
+def all_jobs(head: Remote, cluster: Cluster) -> list[JobRecord]:
     """Return all jobs on the head; records of other versions of this program are skipped.
 
     Raises:
         Unreachable: the head does not answer.
     """
-    return [record for record in map(_record, _found(head)) if record is not None]
+    records = (_record(cluster, found) for found in _found(head))
+    return [record for record in records if record is not None]
 
 
-def one_job(head: Remote, job: str) -> JobRecord | None:
+def one_job(head: Remote, cluster: Cluster, job: str) -> JobRecord | None:
     """Return a job by id; None if the head has none.
 
     Raises:
@@ -91,7 +106,7 @@ def one_job(head: Remote, job: str) -> JobRecord | None:
         Unreachable: the head does not answer.
     """
     mine = _found(head, job) if is_job_id(job) else []
-    record = _record(mine[0]) if mine else None
+    record = _record(cluster, mine[0]) if mine else None
     if mine and record is None:
         why = "its record is of another version of this program"
         raise JobError(f"job {job!r}", why, f"Look at {paths.JOBS}/{job} on {head.node.name}.")
@@ -100,18 +115,32 @@ def one_job(head: Remote, job: str) -> JobRecord | None:
 
 def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
     starts = [json.dumps([contract.start_of(kind) for kind in kinds]) for kinds in (_KEPT, _LAST)]
-    words = shlex.join([paths.JOBS, RECORD_FILE, EVENTS_FILE, UNIT, *starts, *names])
+    words = shlex.join([paths.JOBS, RECORD_FILE, EVENTS_FILE, WORK])
+    rest = shlex.join([*starts, *names])
+    # Root asks systemd; the files, of which a job may have made links, are read as the job user.
     listed = head.run(
-        f"mkdir -p {paths.JOBS}; {paths.ANY_PYTHON} - {words} <<'LIST'\n{_LIST}\nLIST\n", timeout=60
+        f"""{AS_USER}mkdir -p {paths.JOBS}
+running=$(systemctl list-units --plain --no-legend --full --all \\
+    --state=active,activating,deactivating,reloading '{UNIT}*.service' |
+    sed 's/^{UNIT}//; s/\\.service .*//')
+as_user {paths.JOB_USER} {paths.ANY_PYTHON} - {words} "$running" {rest} <<'LIST'
+{_LIST}
+LIST
+""",
+        timeout=60,
     )
     found: list[Mapping[str, Any]] = json.loads(listed.stdout)
     return found
 
 
-def _record(found: Mapping[str, Any]) -> JobRecord | None:
+def _record(cluster: Cluster, found: Mapping[str, Any]) -> JobRecord | None:
+    name = found["job"]
     try:
-        job = SubmittedJob.load(found["record"])
+        # The record may be the job's own work: the folder's name decides which job it is, and where.
+        job = SubmittedJob.load(found["record"], place_of(cluster, name)) if is_job_id(name) else None
     except (ValueError, KeyError, TypeError):
+        return None
+    if job is None:
         return None
     lines: Sequence[str] = [*found["events"], found["last"]]
     return JobRecord(

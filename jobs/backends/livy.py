@@ -94,7 +94,7 @@ class LivyBackend:
         """See `Backend.launch`."""
         self._say = say
         name = f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        place = JobPlace(name, "", self._blobs.url(_folder(name)))
+        place = self._place(name)
         job = SubmittedJob(spec, framework, place, self.name, submitted=time.time())
         self._upload(job)
         try:
@@ -195,6 +195,7 @@ class LivyBackend:
         names = [
             path.split("/")[-2] for path in self._blobs.list(prefix) if path.rpartition("/")[2] == RECORD_FILE
         ]
+        names = [name for name in names if is_job_id(name)]
         with ThreadPoolExecutor(READERS) as readers:
             return [record for record in readers.map(self._record, names) if record is not None]
 
@@ -206,10 +207,14 @@ class LivyBackend:
         """See `Backend.foreign`: the YARN backend lists them."""
         return []
 
+    def _place(self, name: str) -> JobPlace:
+        return JobPlace(name, "", self._blobs.url(_folder(name)))
+
     def _record(self, name: str) -> JobRecord | None:
         text = self._blobs.read(f"{_folder(name)}/{RECORD_FILE}")
         try:
-            job = SubmittedJob.load((text or b"").decode())
+            # The record may be a job's own work: its folder's name decides which job it is.
+            job = SubmittedJob.load((text or b"").decode(), self._place(name))
         except (ValueError, KeyError, TypeError):
             return None
         history = History.load(_lines(self._events(name)))

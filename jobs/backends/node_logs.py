@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 
+from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError, Unreachable
+from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.reconnect import Link, Recovery
 from bootstrap.ssh.remote import Remote
 from bootstrap.ssh.tail import Tail, poll
@@ -30,6 +33,11 @@ class LogPlace:
     files: tuple[str, ...]
 
 
+def plain(text: str) -> str:
+    """Return a name that a job has reported if it is one part of a path, else nothing."""
+    return text if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", text) else ""
+
+
 def short(host: str) -> str:
     """Return the short host name: YARN reports full names where nodes are in a domain, as on HDInsight."""
     return host.partition(".")[0]
@@ -51,7 +59,8 @@ def executor_of(cluster: Cluster, record: JobRecord, executor: int) -> dict[str,
     """
     executors = record.history.executors
     if str(executor) in executors:
-        return {"host": "", "container": "", **executors[str(executor)]}
+        where = executors[str(executor)]
+        return {"host": str(where.get("host", "")), "container": plain(str(where.get("container", "")))}
     listed = ", ".join(f"{number} on {where['host']}" for number, where in sorted(executors.items()))
     raise JobError(
         f"executor {executor} of job {record.id}",
@@ -68,7 +77,8 @@ def read(remote: Remote, files: tuple[str, ...], on_line: OnLine) -> bool:
     """
     if not files:
         return False
-    result = remote.run(f'{_chosen(files)}cat "$@"\n', check=False, timeout=READ_TIMEOUT, on_line=on_line)
+    script = _as_reader(files, 'cat "$@"')
+    result = remote.run(script, check=False, timeout=READ_TIMEOUT, on_line=on_line)
     return result.exit_code != _NO_FILE
 
 
@@ -87,15 +97,18 @@ def follow(link: Link, job: str, files: tuple[str, ...], on_line: OnLine) -> boo
         return False
     remote, recovery = link.remote, Recovery(link.reconnect)
     tails: list[Tail] | None = None
+    user = paths.JOB_USER
     while True:
         try:
             if tails is None:
-                found = remote.run(f'{_chosen(files)}realpath -s "$@"\n', check=False, timeout=READ_TIMEOUT)
+                script = _as_reader(files, 'id -un; realpath -s "$@"')
+                found = remote.run(script, check=False, timeout=READ_TIMEOUT)
                 if found.exit_code == _NO_FILE:
                     return False
-                tails = [Tail(path) for path in found.stdout.splitlines()]
+                user, *logs = found.stdout.splitlines() or [user]
+                tails = [Tail(path) for path in logs]
             state = f'{alive(job)}\n[ -n "$(marked)" ] && echo {_RUNS} || echo ended'
-            answer = poll(remote, tails, state, of=f"job {job}")
+            answer = poll(remote, tails, state, user=user, of=f"job {job}")
         except Unreachable as error:
             remote = recovery.reconnect(error)
             continue
@@ -105,6 +118,24 @@ def follow(link: Link, job: str, files: tuple[str, ...], on_line: OnLine) -> boo
             return True
 
 
+def _as_reader(files: tuple[str, ...], read: str) -> str:
+    """Return shell that reads the log, as "$@", with the rights of who wrote it, and never with root's.
+
+    A job may put a link to another's file there. On HDInsight the user of YARN owns the containers' folders.
+    """
+    looked = " ".join(shlex.quote(file) for file in files)
+    return f"""{AS_USER}reader={paths.JOB_USER}
+for place in {looked}; do
+    if [ -d "$place" ]; then
+        owner=$(stat -c %U "$place")
+        [ "$owner" = root ] || reader=$owner
+        break
+    fi
+done
+as_user "$reader" sh -c {shlex.quote(f"{_chosen(files)}{read}")}
+"""
+
+
 def _chosen(files: tuple[str, ...]) -> str:
     """Return shell that sets "$@" to the first file that exists, or to the outputs in the first folder."""
     looked = " ".join(shlex.quote(file) for file in files)
@@ -112,8 +143,7 @@ def _chosen(files: tuple[str, ...]) -> str:
     return f"""
 set -- ; for place in {looked}; do
     if [ -f "$place" ]; then set -- "$place"; break; fi
-    if [ -d "$place" ]; then
-        cd "$place"
+    if [ -d "$place" ] && cd "$place"; then
         set -- $(ls | grep -e stderr -e stdout)
         break
     fi

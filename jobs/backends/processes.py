@@ -7,6 +7,7 @@ import shlex
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError, Unreachable
+from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.remote import connect
 from jobs.trainer.contract import JOB_ENV
@@ -43,13 +44,15 @@ def _reap(cluster: Cluster, node: Node, job: str) -> str | None:
 
 def reap_script(job: str) -> str:
     """Return the shell script that waits, kills and waits again; it fails with the processes left."""
+    kill = f"kill -9 $({_look(job)} | tr -dc '0-9\\n' | sort -u) 2>/dev/null"
     return f"""
 {alive(job)}
 left() {{ marked | tr -dc '0-9\n' | sort -u; }}
 n=0
 while pids=$(left); [ -n "$pids" ]; do
     n=$((n + 1))
-    [ $n -ne {GRACE * 5} ] || kill -9 $pids 2>/dev/null
+    # Each user kills what it has found: otherwise what a job's process prints would be killed by root.
+    [ $n -ne {GRACE * 5} ] || {{ {kill}; as_user {paths.JOB_USER} sh -c {shlex.quote(kill)}; }}
     [ $n -lt {GRACE * 10} ] || {{ echo "processes" $pids; exit 1; }}
     sleep 0.2
 done
@@ -61,7 +64,10 @@ def alive(job: str) -> str:
 
     In a container root may not be allowed to read other users' environments, so the jobs' user reads too.
     """
-    mark = shlex.quote(f"{JOB_ENV}={job}")
-    look = f"grep -lzxF {mark} /proc/[0-9]*/environ 2>/dev/null"
-    as_user = f"runuser -u {paths.JOB_USER} -- sh -c {shlex.quote(look)} 2>/dev/null"
-    return f"marked() {{ {look}; {as_user}; }}"
+    look = _look(job)
+    as_user = f"as_user {paths.JOB_USER} sh -c {shlex.quote(look)} 2>/dev/null"
+    return f"{AS_USER}marked() {{ {look}; {as_user}; }}"
+
+
+def _look(job: str) -> str:
+    return f"grep -lzxF {shlex.quote(f'{JOB_ENV}={job}')} /proc/[0-9]*/environ 2>/dev/null"

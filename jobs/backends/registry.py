@@ -12,7 +12,7 @@ from typing import Any
 from bootstrap.cluster import Cluster, ClusterDocument, HdInsight
 from bootstrap.errors import CaffeSparkError, JobError
 from jobs.backends.base import Backend
-from jobs.job import JobRecord
+from jobs.job import JobRecord, require_job_id
 
 LIVY = "livy"
 _MAKERS: Mapping[str, tuple[str, str]] = {
@@ -72,9 +72,10 @@ class Backends:
         """Return a job's backend and record.
 
         Raises:
-            JobError: no backend has the job; the message lists recent jobs.
+            JobError: the id is not valid, or no backend has the job; the message lists recent jobs.
             ServiceDown, Unreachable: a backend that might have it does not answer.
         """
+        require_job_id(job)
         silent: CaffeSparkError | None = None
         for name in names(self.document):
             try:

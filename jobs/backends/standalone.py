@@ -9,7 +9,7 @@ from typing import Any
 from bootstrap.cluster import Cluster
 from bootstrap.errors import JobError, ServiceDown
 from jobs.backends.head import HeadBackend
-from jobs.backends.node_logs import LogPlace, executor_of, node_of
+from jobs.backends.node_logs import LogPlace, executor_of, node_of, plain
 from jobs.capacity import Size, fitting
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.spec import JobSpec
@@ -51,8 +51,9 @@ class StandaloneBackend(HeadBackend):
         if executor is None:
             return LogPlace(self.cluster.head, (f"{record.job.place.folder}/log",))
         host = executor_of(self.cluster, record, executor)["host"]
-        folder = f"{WORK}/{record.history.application}/{executor}"
-        return LogPlace(node_of(self.cluster, host), (folder,))
+        application = plain(record.history.application)
+        folder = f"{WORK}/{application}/{executor}"
+        return LogPlace(node_of(self.cluster, host), (folder,) if application else ())
 
 
 def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:

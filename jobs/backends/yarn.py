@@ -17,7 +17,7 @@ from bootstrap.ssh.remote import Remote
 from jobs.backends import resource_manager
 from jobs.backends.base import LOST, Foreign, OnLine
 from jobs.backends.head import HeadBackend
-from jobs.backends.node_logs import LogPlace, executor_of, node_of
+from jobs.backends.node_logs import LogPlace, executor_of, node_of, plain
 from jobs.backends.on_head.resource_manager import Contents
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.spec import JobSpec
@@ -56,20 +56,21 @@ class YarnBackend(HeadBackend):
         """See `HeadBackend.log_place`."""
         if executor is None:
             driver = _driver(record)
-            host, container = driver.host, driver.container
+            host, container = driver.host, plain(driver.container)
         else:
             where = executor_of(self.cluster, record, executor)
             host, container = where["host"], where["container"]
-        folders = [f"{folder}/{record.history.application}/{container}" for folder in CONTAINER_LOGS]
-        return LogPlace(node_of(self.cluster, host), tuple(folders) if container else ())
+        application = plain(record.history.application)
+        folders = [f"{folder}/{application}/{container}" for folder in CONTAINER_LOGS]
+        return LogPlace(node_of(self.cluster, host), tuple(folders) if application and container else ())
 
     def late_log(self, record: JobRecord, executor: int | None, on_line: OnLine) -> bool:
         """Pass on a log from shared storage, where YARN aggregates logs of ended applications."""
-        application = record.history.application
+        application = plain(record.history.application)
         if not application:
             return False
         if executor is None:
-            container = _driver(record).container
+            container = plain(_driver(record).container)
         else:
             container = executor_of(self.cluster, record, executor)["container"]
         # -appOwner: a restarted ResourceManager no longer knows the application or its owner.
@@ -154,7 +155,7 @@ def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     }
     submit = spark_submit_argv(spec, place, master=cluster.spark_master, deploy_mode="cluster", conf=conf)
     manager = resource_manager.access(cluster).resource_manager
-    events = f"{place.folder}/{EVENTS_FILE}"
+    events = f"{place.work}/{EVENTS_FILE}"
     follow = [paths.PYTHON, "-m", "jobs.backends.on_head.yarn", manager, place.id, events, paths.YARN]
     # Modules are imported from the job's zip; the driver connects back to NODE_ADDRESS.
     before = f"export PYTHONPATH={TRAINER_FILE}\n"

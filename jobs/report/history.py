@@ -68,7 +68,9 @@ class History:
     def executors(self) -> dict[str, dict[str, str]]:
         """`host` and `container` by executor id; empty until all have registered."""
         last = self.last(contract.Executors)
-        return last.executors if last else {}
+        listed = last.executors.items() if last else ()
+        # Of what the job itself reports only the outermost type is known.
+        return {number: where for number, where in listed if _is_place(where)}
 
     @property
     def end(self) -> float:
@@ -83,3 +85,7 @@ class History:
             if isinstance(event, contract.Phase | contract.Done)
         ]
         return {name: round(later - start, 3) for (name, start), (_, later) in pairwise(marks) if name}
+
+
+def _is_place(where: object) -> bool:
+    return isinstance(where, dict) and isinstance(where.get("host"), str)

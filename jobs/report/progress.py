@@ -23,9 +23,9 @@ class View:
         self.history = History()
         self.log: list[str] = []
         self._progress = Progress(
-            TextColumn("[bold]{task.description:<8}"),
+            TextColumn("{task.description:<8}", style="bold", markup=False),
             BarColumn(bar_width=30),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,

@@ -1,4 +1,7 @@
-"""Files of a job in its folder on the head: the trainer as a zip, the program, prototxts, its record."""
+"""Files of a job in its folder on the head: the trainer as a zip, the program, prototxts, its record.
+
+The folder of all jobs and each job's are root's: nobody else can put a link there that root would follow.
+"""
 
 from __future__ import annotations
 
@@ -33,21 +36,29 @@ def trainer_zip() -> bytes:
     return buffer.getvalue()
 
 
+def taken_by_root() -> str:
+    """Return shell that makes the folder of all jobs, and takes it from the job user, who had it before."""
+    folder = shlex.quote(paths.JOBS)
+    return f"mkdir -p {folder}; chown -h root:root {folder}; chmod 0755 {folder}\n"
+
+
 def new_name(head: Remote, name: str) -> str:
     """Reserve a unique job name, also for jobs submitted in the same second."""
     # Creating the folder reserves the name: mkdir is atomic.
-    tried = f"mkdir -p {paths.JOBS}; n={shlex.quote(name)}; i=1\n"
+    tried = f"{taken_by_root()}umask 022; n={shlex.quote(name)}; i=1\n"
     tried += f'while ! mkdir {paths.JOBS}/"$n" 2>/dev/null && [ $i -lt 100 ]; do '
     tried += f'i=$((i + 1)); n={shlex.quote(name)}-$i; done; echo "$n"'
     return head.run(tried).stdout.strip()
 
 
 def upload(head: Remote, job: SubmittedJob) -> None:
-    """Upload a job's files into its folder, owned by the user that runs jobs."""
+    """Upload a job's record into its folder, and its files into the working folder."""
     place = job.place
-    head.run(f"install -d -o {paths.JOB_USER} -m 0755 {place.folder}")
-    head.put(trainer_zip(), f"{place.folder}/{TRAINER_FILE}")
-    head.put(PROGRAM_TEXT.encode(), f"{place.folder}/{PROGRAM_FILE}")
-    head.put(job.dump().encode(), f"{place.folder}/{RECORD_FILE}")
+    head.put(trainer_zip(), f"{place.work}/{TRAINER_FILE}")
+    head.put(PROGRAM_TEXT.encode(), f"{place.work}/{PROGRAM_FILE}")
     for file in job.spec.shipped:
-        head.put(file, f"{place.folder}/{file.name}")
+        head.put(file, f"{place.work}/{file.name}")
+    head.put(job.dump().encode(), f"{place.folder}/{RECORD_FILE}")
+    # Last: from here on root writes nothing there.
+    work = shlex.quote(place.work)
+    head.run(f"chown {paths.JOB_USER}: {work}; chmod 0755 {work}")

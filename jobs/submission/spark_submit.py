@@ -83,7 +83,7 @@ def settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
 def spark_submit_argv(
     spec: JobSpec, place: JobPlace, *, master: str, deploy_mode: str, conf: Mapping[str, str]
 ) -> list[str]:
-    """Return spark-submit's command line, to run in the job's folder on the head."""
+    """Return spark-submit's command line, to run in the job's working folder on the head."""
     return [
         f"{paths.SPARK_HOME}/bin/spark-submit",
         *["--master", master],
@@ -101,7 +101,7 @@ def environment(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> di
     """Return the driver's environment: the job, the file of its events, and overrides of the prototxts."""
     given = {
         JOB_ENV: place.id,
-        EVENTS_ENV: str(PurePosixPath(place.folder) / EVENTS_FILE),
+        EVENTS_ENV: str(PurePosixPath(place.work) / EVENTS_FILE),
         "OPENBLAS_NUM_THREADS": "1",
     }
     over: dict[str, object] = {"MAX_ITER": spec.max_iter, "BATCH": spec.batch}
@@ -113,7 +113,7 @@ def environment(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> di
 
 
 def script(place: JobPlace, exports: Mapping[str, str], command: Sequence[str], *, before: str = "") -> str:
-    """Return the shell script that runs a command in the job's folder, after the shell code `before`."""
+    """Return the script that runs a command in the job's working folder, after the shell code `before`."""
     variables = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
-    folder = shlex.quote(place.folder)
+    folder = shlex.quote(place.work)
     return f"{paths.LOAD_PROFILE}\ncd {folder}\n{variables}{before}exec {shlex.join(command)}\n"

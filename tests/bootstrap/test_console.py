@@ -1,14 +1,26 @@
-"""Expected errors of tasks, and the commands that they name."""
+"""Expected errors of tasks, the commands that they name, and the text of nodes on the terminal."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 
 import pytest
 from invoke.exceptions import Exit
+from rich.progress import Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
 
-from bootstrap.console import PIPE_CLOSED, expected_errors_in_one_line, for_stack
+from bootstrap.console import (
+    PIPE_CLOSED,
+    TerminalConsole,
+    expected_errors_in_one_line,
+    for_stack,
+    print_line,
+    print_piped,
+    visible,
+)
 from bootstrap.errors import StackError
 
 
@@ -56,3 +68,62 @@ def test_output_that_nobody_reads_any_more_ends_the_command_without_a_traceback(
     writer.stdout.close()
     assert writer.stderr.read() == ""
     assert writer.wait(30) == PIPE_CLOSED
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\tcolumns\nand é, 日本, 🎉", "plain\tcolumns\nand é, 日本, 🎉"),
+        ("\x1b]0;title\x07\x1b[2K", r"\x1b]0;title\x07\x1b[2K"),
+        ("10%\r20%\b\x7f", r"10%\r20%\x08\x7f"),
+        ("\x9b31m\x85", r"\x9b31m\x85"),
+        ("a\u202eb\u2066c\u2069\u200f", r"a\u202eb\u2066c\u2069\u200f"),
+        ("a\u2028b\ud800", r"a\u2028b\ud800"),
+    ],
+)
+def test_control_characters_are_made_visible(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert visible(shown) == shown
+
+
+def test_a_console_escapes_text_in_every_form_and_keeps_its_own_colours() -> None:
+    out = io.StringIO()
+    console = TerminalConsole(file=out, force_terminal=True, color_system="standard", width=80)
+    evil = "e\x1b[2J\r\u202e"
+    table = Table(title=evil)
+    table.add_column(evil)
+    table.add_row(evil)
+    table.add_row(Text(evil, style="red"))
+
+    console.print(evil)
+    console.print(evil, markup=True)
+    console.print(Text.assemble((evil, "red"), evil))
+    console.print(table)
+    print_line(console, evil)
+    with Progress(TextColumn("{task.description}"), console=console) as progress:
+        progress.add_task(evil)
+
+    said = out.getvalue()
+    assert said.count(r"e\x1b[2J") == 9
+    assert "\x1b[2J" not in said
+    assert "\u202e" not in said
+    assert r"\r" in said
+    assert "\x1b[31m" in said
+
+
+def test_text_that_looks_like_markup_is_printed_as_it_is() -> None:
+    out = io.StringIO()
+    TerminalConsole(file=out).print("[/b] [link=https://example.org]x[/link] :smile:")
+
+    assert out.getvalue() == "[/b] [link=https://example.org]x[/link] :smile:\n"
+
+
+def test_lines_for_a_pipe_and_errors_are_made_visible(capsys: pytest.CaptureFixture[str]) -> None:
+    @expected_errors_in_one_line
+    def task() -> None:
+        raise StackError("x\x1b[2J", "it is down", "Run it again.")
+
+    print_piped("line\x1b[2J\ud800")
+    assert capsys.readouterr().out == "line\\x1b[2J\\ud800\n"
+    with pytest.raises(Exit, match=r"x\\x1b\[2J"):
+        task()

@@ -76,6 +76,13 @@ def test_a_short_job_scores_every_test_image_once(stack: Stack, trained: Said) -
     assert mean > 0.95, "300 iterations of 2 x 64 images reach 0.97"
 
 
+def test_a_job_owns_its_working_folder_and_its_log_alone(stack: Stack, trained: Said) -> None:
+    name = results_of(trained).name
+    owners = stack.on("head", f"cd /var/lib/caffe-spark/jobs; stat -c '%U %n' . {name} {name}/*").splitlines()
+    assert owners[:2] == ["root .", f"root {name}"]
+    assert {line.split("/")[1] for line in owners[2:] if line.startswith("spark ")} == {"log", "work"}
+
+
 def test_the_model_lies_in_shared_storage(stack: Stack, trained: Said) -> None:
     job = results_of(trained).name
     listed = stack.on("head", f"su -s /bin/sh spark -c '/opt/hadoop/bin/hdfs dfs -ls -R /jobs/{job}'")

@@ -120,10 +120,25 @@ def test_a_missing_document_or_file_is_none(
     assert (document is not None, digest is not None) == want
 
 
-def test_fetching_a_folder_brings_all_of_it(node: LocalNode, storage: SharedStorage, tmp_path: Path) -> None:
-    stored(node, "/data/db/data.mdb", "x")
-    storage.fetch("/data/db", str(tmp_path / "back"))
-    assert (tmp_path / "back" / "data.mdb").read_text() == "x"
+def test_fetching_a_pattern_joins_its_files_in_order(
+    node: LocalNode, storage: SharedStorage, tmp_path: Path
+) -> None:
+    for number in (1, 0):
+        stored(node, f"/rows/part-{number}", f"{number}\n")
+    stored(node, "/rows/_SUCCESS", "")
+    storage.fetch("/rows/part-*", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "0\n1\n"
+
+
+def test_what_was_fetched_is_not_the_file_that_storages_user_has_had_open(
+    node: LocalNode, storage: SharedStorage, tmp_path: Path
+) -> None:
+    stored(node, "/archive", "x")
+    # Storage's user keeps what it writes open, and waits for its sum to be taken.
+    node.fake("hdfs", f'touch $FAKE_STATE/mine; ln $FAKE_STATE/mine "$4" 2>/dev/null; {HDFS}')
+    storage.fetch("/archive", str(tmp_path / "back"))
+    (node.folder / "state" / "mine").write_text("evil")
+    assert (tmp_path / "back").read_text() == "x"
 
 
 def test_removing_twice_is_no_error(storage: SharedStorage, tmp_path: Path) -> None:
@@ -177,15 +192,15 @@ def test_of_two_concurrent_puts_of_an_artefact_the_first_one_wins_entirely(
     assert {path.name for path in (node.folder / "state" / "dfs" / "k").iterdir()} == {"archive", "manifest"}
 
 
-def test_concurrent_fetches_to_one_path_leave_a_complete_folder(
+def test_concurrent_fetches_to_one_path_leave_a_complete_file(
     node: LocalNode, storage: SharedStorage, tmp_path: Path
 ) -> None:
     node.fake("mv", f'sleep 0.0$(($$ % 10))\nexec {shutil.which("mv")} "$@"\n')
-    stored(node, "/data/db/data", "x")
+    stored(node, "/data/db", "x")
     here = tmp_path / "here"
     for _ in range(3):
         at_once(*[lambda: storage.fetch("/data/db", str(here / "db"))] * 3)
-        assert [str(path.relative_to(here)) for path in here.rglob("*")] == ["db", "db/data"]
+        assert {path.name: path.read_text() for path in here.iterdir()} == {"db": "x"}
 
 
 # ---- refusals of S3. The texts are those of Hadoop 3.3.4 against versitygw, shortened.

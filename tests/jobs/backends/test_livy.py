@@ -254,3 +254,20 @@ def test_a_batch_that_livy_forgot_ended_as_its_events_say(
 def test_a_job_that_nobody_knows_is_told_by_the_backend_that_could_not_be_asked(world: World) -> None:
     with pytest.raises(Unreachable, match="hn0: SSH does not answer"):
         world.backends().find("mnist-9")
+
+
+def test_a_record_in_storage_does_not_say_which_job_it_is(world: World) -> None:
+    job = world.left_running()
+    world.livy.states = ["running", "success"]
+    path = f"/jobs/{job}/job.json"
+    record = json.loads(world.storage.files[path])
+    record["place"]["id"] = "../../away"
+    world.storage.files[path] = json.dumps(record).encode()
+    world.storage.files["/jobs/x\x1b[2J/job.json"] = world.storage.files[path]
+
+    summary = attach(world.backends(), job, quiet(), world.results)
+
+    assert summary is not None
+    assert summary.job == job
+    assert (world.results / job / "summary.json").exists()
+    assert [found.id for found in LivyBackend(world.cluster).records()] == [job]

@@ -31,7 +31,7 @@ def test_on_yarn_the_driver_runs_in_the_cluster_and_a_program_of_ours_follows_it
     assert words[words.index("--master") + 1] == "yarn"
     assert words[words.index("--deploy-mode") + 1] == "cluster"
     last = job_script(mnist_spec(), yarn_cluster, ON_YARN).splitlines()[-1]
-    events = "/var/lib/caffe-spark/jobs/mnist-1/events.jsonl"
+    events = "/var/lib/caffe-spark/jobs/mnist-1/work/events.jsonl"
     assert f"-m jobs.backends.on_head.yarn http://head:8088 mnist-1 {events}" in last
     assert "spark-submit --master yarn" in last
 

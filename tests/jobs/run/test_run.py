@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -465,3 +466,20 @@ def test_an_unknown_job_is_refused_with_the_ones_there_are(world: World) -> None
 
     with pytest.raises(JobError, match=r"'mnist-2': head has no such job; recent jobs: mnist-2\d+-\d+"):
         attach(world.backends(), "mnist-2", Console(file=world.out), world.results)
+
+
+def test_results_of_a_forged_record_come_into_the_folder_of_the_job_that_was_named(world: World) -> None:
+    world.spark_submit(FINISHES)
+    job = world.run().job
+    shutil.rmtree(world.results)
+    file = world.tmp / "jobs" / job / "job.json"
+    record = json.loads(file.read_text())
+    away = {"id": "../../away", "folder": "/etc", "storage": "hdfs://other/x"}
+    file.write_text(json.dumps({**record, "place": {**record["place"], **away}}))
+
+    summary = attach(world.backends(), job, Console(file=world.out), world.results)
+
+    assert summary is not None
+    assert (summary.job, summary.samples) == (job, 4)
+    assert [path.name for path in world.results.iterdir()] == [job]
+    assert not list(world.tmp.rglob("away"))

@@ -124,6 +124,6 @@ def test_no_secret_is_in_the_script(cluster: Cluster) -> None:
 def test_the_script_runs_in_the_jobs_folder_with_every_word_quoted(cluster: Cluster) -> None:
     text = job_script(mnist_spec(features=("a$b", "loss")), cluster, PLACE)
 
-    assert "cd /var/lib/caffe-spark/jobs/mnist-1\n" in text
+    assert "cd /var/lib/caffe-spark/jobs/mnist-1/work\n" in text
     assert "'a$b,loss'" in text
     assert text.splitlines()[-1].startswith("exec /opt/spark/bin/spark-submit ")
