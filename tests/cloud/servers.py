@@ -184,6 +184,8 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobServer]:
                 _wait_for("127.0.0.1", port, server)
                 break
             except AssertionError:  # somebody else has been given that port meanwhile
+                server.kill()
+                server.wait()
                 if not left:
                     raise
         try:
@@ -203,7 +205,7 @@ def _start_azurite(folder: Path, log: TextIO) -> tuple[int, subprocess.Popen[byt
 
 
 def _wait_for(address: str, port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection((address, port), 1).close()
