@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, long_job, results_of
+from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, long_job, results_of, spark_lacks
 
 pytestmark = pytest.mark.cluster
 
@@ -55,6 +55,23 @@ def test_building_again_compiles_nothing_and_changes_nothing(stack: Stack, built
     assert again.code == 0
     assert "[100%]" not in again.output
     assert stack.on("head", "ls -l --time-sort /var/lib/caffe-spark/build") == log
+
+
+def test_the_newest_spark_has_all_that_jobs_use(stack: Stack, built: Said) -> None:
+    assert stack.on("head", "readlink /opt/spark") == "/opt/spark-versions/4.3.0/pyspark\n"
+    assert spark_lacks(stack) == "0\n"
+
+
+def test_another_spark_is_refused_while_the_stack_is_up(stack: Stack, built: Said) -> None:
+    written = stack.config.read_text()
+    stack.config.write_text(f'{written}  caffe-spark:spark: "3.5"\n')
+    try:
+        said = stack.up()
+    finally:
+        stack.config.write_text(written)
+    assert said.code != 0
+    assert f"stack '{stack.name}' is up with Spark 4.3" in said.output
+    assert f"pulumi config set spark 4.3 --stack {stack.name}" in said.output
 
 
 def test_doctor_finds_nothing_wrong(stack: Stack, built: Said) -> None:

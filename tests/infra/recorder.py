@@ -7,14 +7,17 @@ import runpy
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pulumi
 import pytest
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime import MockCallArgs, Mocks
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.proto.resource_pb2 import ResourceInvokeResponse
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key, deserialize_properties
 from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import register_stack_transformation, run_in_stack
@@ -28,6 +31,8 @@ class ProviderMocks(Mocks):
 
     made: list[str]
     invokes: list[MockCallArgs]
+    last_outputs: Mapping[str, Any] = MappingProxyType({})
+    """Outputs of the stack's last update, which the engine itself knows."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,15 @@ class RecordingMonitor(MockMonitor):
         )
         return response
 
+    def Invoke(self, request: Any) -> Any:
+        if request.tok != "pulumi:pulumi:readStackOutputs":
+            return super().Invoke(request)
+        asked = deserialize_properties(request.args)["name"]
+        assert asked == f"organization/caffe-spark/{STACK}", asked
+        found = Struct()
+        found.update({"name": asked, "outputs": dict(self.mocks.last_outputs), "secretOutputNames": []})
+        return ResourceInvokeResponse(**{"return": found})
+
     def RegisterResourceOutputs(self, request: Any) -> Any:
         self.registered_outputs[request.urn] = deserialize_properties(request.outputs)
         return super().RegisterResourceOutputs(request)
@@ -259,9 +273,10 @@ class StackProgram:
         except SystemExit as error:
             raise AssertionError(self.said) from error
 
-    def refused(self, **config: str) -> str:
+    def refused(self, last_outputs: Mapping[str, Any] | None = None, **config: str) -> str:
         """The line with which it refuses, before it has registered anything."""
         mocks = self.mocks()
+        mocks.last_outputs = last_outputs or {}
         with pytest.raises(AssertionError):
             self.run(mocks, **config)
         (line,) = self.said
