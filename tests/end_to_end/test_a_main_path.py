@@ -77,6 +77,8 @@ def test_another_spark_is_refused_while_the_stack_is_up(stack: Stack, built: Sai
 def test_doctor_finds_nothing_wrong(stack: Stack, built: Said) -> None:
     said = stack.fab("doctor")
     assert said.code == 0, said.output
+    assert re.search(r"^ *Spark( +✓ 4\.3\.0){3}", said.output, re.MULTILINE), said.output
+    assert re.search(r"^ *Hadoop( +✓ 3\.5\.0){3}", said.output, re.MULTILINE), said.output
 
 
 def test_a_short_job_scores_every_test_image_once(stack: Stack, trained: Said) -> None:
