@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import pulumi
 from pulumi.runtime import invoke
+from pulumi.runtime.proto.engine_pb2_grpc import EngineStub
+from pulumi.runtime.settings import get_engine
 
 from bootstrap.cluster import HDINSIGHT, SparkLine
 from bootstrap.errors import ConfigError
@@ -18,6 +20,9 @@ _OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 
 def last_outputs(stack: str) -> Mapping[str, Any]:
     """Return the outputs of the last successful update; empty before the first, and once destroyed."""
+    if not isinstance(get_engine(), EngineStub):
+        # A recorder of programs, which knows no earlier update.
+        return {}
     organization = pulumi.get_organization() or "organization"
     found = invoke(_OUTPUTS, {"name": f"{organization}/{PROJECT}/{stack}"}).value
     outputs: Mapping[str, Any] = (found or {}).get("outputs") or {}
