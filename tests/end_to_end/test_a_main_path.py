@@ -63,15 +63,13 @@ def test_the_newest_spark_has_all_that_jobs_use(stack: Stack, built: Said) -> No
 
 
 def test_another_spark_is_refused_while_the_stack_is_up(stack: Stack, built: Said) -> None:
-    written = stack.config.read_text()
-    stack.config.write_text(f'{written}  caffe-spark:spark: "3.5"\n')
-    try:
-        said = stack.up()
-    finally:
-        stack.config.write_text(written)
+    assert stack.pulumi("config", "set", "spark", "3.5").code == 0
+    said = stack.up()
+    assert stack.pulumi("config", "rm", "spark").code == 0
     assert said.code != 0
     assert f"stack '{stack.name}' is up with Spark 4.3" in said.output
     assert f"pulumi config set spark 4.3 --stack {stack.name}" in said.output
+    assert stack.cluster().spark == "4.3"
 
 
 def test_doctor_finds_nothing_wrong(stack: Stack, built: Said) -> None:
