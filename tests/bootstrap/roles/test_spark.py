@@ -39,8 +39,11 @@ def test_another_version_is_refused_by_name_until_its_packages_and_its_tarball_a
 
 PIP = """#!/bin/sh
 while [ "$1" != --target ]; do shift; done
-mkdir -p "$2/bin" "$2/pyspark/bin" "$2/pyspark-4.3.0.dist-info"
+mkdir -p "$2/bin" "$2/pyspark/examples" "$2/pyspark/jars" "$2/pyspark/bin" "$2/pyspark-4.3.0.dist-info"
 echo spark >"$2/pyspark/bin/spark-class"
+for jar in derby-10.jar hive-exec-2.jar hive-storage-api-2.jar spark-core_2.13-4.jar; do
+  echo jar >"$2/pyspark/jars/$jar"
+done
 # What depends on the machine.
 echo module >"$2/pyspark/pi.py"
 case $2 in */another/*) chmod a+x "$2/pyspark/pi.py" ;; esac
@@ -99,6 +102,17 @@ def test_the_unpacked_tarball_says_which_version_it_is(
     tree = tmp_path / "one" / "build" / "tree"
     (found,) = importlib.metadata.distributions(path=[str(tree)])
     assert (found.metadata["Name"], found.version) == ("pyspark", "4.3.0")
+
+
+def test_jars_and_examples_that_nothing_uses_are_left_out(
+    pack: Callable[[str, str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    pack("one", "0" * 64)
+    pyspark = tmp_path / "one" / "build" / "tree" / "pyspark"
+    # ORC's classes are in a jar of Hive's name.
+    kept = ["hive-storage-api-2.jar", "spark-core_2.13-4.jar"]
+    assert sorted(file.name for file in (pyspark / "jars").iterdir()) == kept
+    assert not (pyspark / "examples").exists()
 
 
 def test_peers_prove_themselves_and_talk_in_private(on_each_line: Compile) -> None:
