@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bootstrap import paths
+from bootstrap import paths, versions
 from bootstrap.cluster import OPTIONAL_ROLES, Blob, Cluster, Hdfs, Node, Standalone, Yarn
 from bootstrap.console import for_stack
 from bootstrap.engine.command import Check
@@ -40,7 +40,7 @@ SPARK_WORKER_UI = 8081
 NODE_MANAGER_HTTP = 8042
 BLOB_PORT = 80
 
-MEASURED = ("disk", "memory")
+MEASURED = ("disk", "memory", *versions.NAMES)
 _LINE = re.compile(r"@check (\d+) (\d+) ?(.*)")
 
 
@@ -79,12 +79,12 @@ def diagnose(
 def checks_for(
     cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES_DIR
 ) -> list[Check]:
-    """Return the checks of a node: its resources, its peers, storage, and those of its roles. Pure.
+    """Return the checks of a node: its resources and versions, its peers, storage, and its roles'. Pure.
 
     Raises:
         ConfigError: a role's check cannot be compiled.
     """
-    checks = [*_resources(node), *_peers(cluster, node)]
+    checks = [*_resources(node), *versions.checks(), *_peers(cluster, node)]
     if node.name == cluster.head.name:
         checks.append(_storage(cluster))
     elsewhere = OPTIONAL_ROLES.difference(cluster.roles)

@@ -11,7 +11,7 @@ import pulumi
 from pulumi.runtime.config import CONFIG
 
 from bootstrap.errors import CaffeSparkError
-from infra import config
+from infra import config, running
 from infra.registry import PROVIDERS
 
 SAID_ALREADY: Final = 32
@@ -26,6 +26,7 @@ def main() -> None:
     try:
         # The whole namespace instead of single keys, so that a misspelt key is found.
         settings = config.load(CONFIG.get(), stack)
+        running.check(settings.spark, stack, running.last_outputs(stack))
         # Importing a cloud's resources takes a second: import those of this provider only.
         program = PROVIDERS[settings.provider].program
         outputs = program(settings, stack, str(Path.cwd()))

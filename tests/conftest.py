@@ -65,6 +65,7 @@ def cluster_document() -> dict[str, object]:
         "ssh": {"user": "ops", "private_key": "-----PRIVATE-----"},
         "spark_secret": "not-to-be-seen",
         "worker": {"cores": 2, "memory_mb": 2048, "gpus": 0},
+        "spark": "4.3",
         "signing": {
             "private_key": SIGNING_KEY.private_key.get_secret_value(),
             "public_key": SIGNING_KEY.public_key,
@@ -91,6 +92,7 @@ def yarn_document(cluster_document: dict[str, object]) -> dict[str, object]:
     """The `cluster` output of a stack of HDInsight's shape: YARN, and blobs that the head serves."""
     return {
         **cluster_document,
+        "spark": "3.5",
         "storage": {
             "kind": "blob",
             "uri": "wasb://data@account1.blob.core.windows.net",

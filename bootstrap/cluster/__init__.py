@@ -7,11 +7,14 @@ from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
 from bootstrap.cluster.cluster import Cluster
 from bootstrap.cluster.document import OPTIONAL_ROLES, ClusterDocument
 from bootstrap.cluster.members import AutoScalingGroup, Fixed, HdInsight
+from bootstrap.cluster.release import HDINSIGHT, NEWEST, SparkLine
 from bootstrap.cluster.scheduler import Standalone, Yarn
 from bootstrap.cluster.storage import S3, Blob, Hdfs, key_fault
 from bootstrap.cluster.versions import VERSION
 
 __all__ = [
+    "HDINSIGHT",
+    "NEWEST",
     "OPTIONAL_ROLES",
     "S3",
     "VERSION",
@@ -24,6 +27,7 @@ __all__ = [
     "HdInsight",
     "Hdfs",
     "Node",
+    "SparkLine",
     "SshAccess",
     "Standalone",
     "WorkerShape",

@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError, model_validator
 
 from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
 from bootstrap.cluster.members import Members
+from bootstrap.cluster.release import HDINSIGHT, SparkLine
 from bootstrap.cluster.scheduler import Scheduler, Yarn
 from bootstrap.cluster.storage import Blob, Hdfs, Storage
 from bootstrap.cluster.versions import READABLE, VERSION, upgrade
@@ -55,6 +56,8 @@ class ClusterDocument(Model):
     signing: SigningKey | None = None
     """Key for documents that decide what root runs on nodes; None in stacks of earlier versions."""
     worker: WorkerShape
+    spark: SparkLine = HDINSIGHT
+    """Release of Spark on nodes that our roles provision; stacks of earlier versions, without it, run 3.5."""
     package_proxy: bool = False
     """Workers cannot reach the distribution's mirrors; the head runs a package proxy for them."""
 

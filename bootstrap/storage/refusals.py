@@ -9,6 +9,8 @@ from bootstrap.diagnosis import diagnose
 from bootstrap.errors import ServiceDown
 
 _KEYS: Final = "Fix the stack's keys for it, run `pulumi up`, then `fab bootstrap`."
+_FORBIDDEN: Final = ("it refuses this machine: the key is wrong, or lacks the permission", _KEYS)
+_BAD_REQUEST: Final = ("it refuses the request", "Check that the stack's region is the bucket's.")
 _S3: Final = {
     "NoSuchBucket": (
         "there is no such bucket",
@@ -20,12 +22,26 @@ _S3: Final = {
         "it refuses this machine",
         "Grant the instance role, or the key, read and write access.",
     ),
-    # A HEAD request gets no error code.
-    "403 Forbidden": ("it refuses this machine: the key is wrong, or lacks the permission", _KEYS),
-    "400 Bad Request": ("it refuses the request", "Check that the stack's region is the bucket's."),
+    # A HEAD request gets no error code: AWS's SDK v1 says the status with its words, v2 the number.
+    "403 Forbidden": _FORBIDDEN,
+    "403": _FORBIDDEN,
+    "400 Bad Request": _BAD_REQUEST,
+    "400": _BAD_REQUEST,
     "ExpiredToken": ("the machine's credentials have expired", "Rerun the command."),
 }
 """Cause and next command by S3 error code."""
+_S3_CODES: Final = (
+    # SDK v1, of Hadoop 3.3: `…; Status Code: 403; Error Code: AccessDenied; …`
+    re.compile(r"Error Code: ([^;)]+)"),
+    # SDK v2, of Hadoop 3.5: `… (Service: S3, Status Code: 403, …) (SDK Attempt Count: 1):AccessDenied`
+    re.compile(r"\(SDK Attempt Count: \d+\):([A-Z]\w+)"),
+    re.compile(r"\(Service: S3, Status Code: (\d+)"),
+)
+"""Where Hadoop's clients write the code; an earlier pattern precedes those after it."""
+_NO_ROLE: Final = (
+    "this machine has no credentials for it: no instance role answers",
+    "Run `pulumi up --refresh`, which grants the role; or set the stack's keys.",
+)
 _ANONYMOUS: Final = ("the nodes have no key for the account", "Run `fab bootstrap`, which writes it on them.")
 _UNKNOWN: Final = (
     "the nodes cannot resolve the account's host name",
@@ -58,12 +74,17 @@ _UNREACHABLE: Final = re.compile(
 )
 
 
+def _of_s3(said: str) -> tuple[str, str] | None:
+    codes = [code[1] for pattern in _S3_CODES if (code := pattern.search(said))]
+    known = _S3.get(codes[0]) if codes else None
+    return _NO_ROLE if known is None and "NoAwsCredentialsException" in said else known
+
+
 def refusal(uri: str, said: str) -> ServiceDown | None:
     """Translate Hadoop's stderr `said`; None if the failure is not one of the storage service."""
     scheme = uri.partition(":")[0]
     if scheme == "s3a":
-        code = re.search(r"Error Code: ([^;)]+)", said)
-        known = _S3.get(code[1]) if code else None
+        known = _of_s3(said)
     elif scheme in ("wasb", "wasbs"):
         diagnosis = diagnose(said, only=_IN_LOGS)
         if diagnosis is not None:

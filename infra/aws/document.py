@@ -89,6 +89,7 @@ def document(
         },
         "spark_secret": spark_secret,
         "signing": signing,
+        "spark": config.spark,
         "worker": {
             "cores": config.vcpus,
             "memory_mb": spark_memory_mb(config.memory_mib),

@@ -111,6 +111,7 @@ def document(
         "ssh": {"user": config.ssh_user, **ssh_key, "port": SSH_PORT, "jump": True},
         "spark_secret": spark_secret,
         "signing": signing,
+        "spark": config.spark,
         "worker": {"cores": container_cores(size), "memory_mb": container_memory_mb(size), "gpus": 0},
     }
 

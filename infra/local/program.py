@@ -144,6 +144,7 @@ def _cluster(
         "ssh": {"user": nodes.USER, "private_key": operator.private_key, "port": nodes.PORT},
         "spark_secret": spark_secret.value,
         "signing": signing.document,
+        "spark": config.spark,
         "worker": {"cores": config.vcpu, "memory_mb": worker_memory_mb(config), "gpus": 0},
     }
 

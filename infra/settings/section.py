@@ -5,12 +5,13 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
+from bootstrap.cluster import SparkLine
 from infra.settings.commands import path, secret_command, set_command
 
 MAX_WORKERS: Final = 200
@@ -32,6 +33,10 @@ class StackSettings(Section):
     """Settings of a whole stack; each provider has its own subclass, selected by `provider`."""
 
     provider: str
+    if TYPE_CHECKING:
+        # A field of each subclass, after those that its default depends on: a base class's fields come first.
+        spark: SparkLine
+        """Release of Spark on the nodes."""
 
 
 @dataclass(frozen=True)

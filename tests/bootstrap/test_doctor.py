@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bootstrap import doctor
+from bootstrap import doctor, paths
 from bootstrap.cluster import Cluster
 from bootstrap.doctor import Finding, checks_for, diagnose, parse
 from bootstrap.engine.command import Check
@@ -69,7 +69,7 @@ def test_every_node_is_asked_about_its_peers_and_the_head_about_storage(
     check = {"name": "service answers", "run": "true", "fix": "Run x.", "on": "workers"}
     make_role("r", [{"name": "a", "packages": ["x"]}], check=[check])
     names = {node.name: [c.name for c in checks_for(cluster, node, {}, roles)] for node in cluster.nodes}
-    common = ["disk", "memory"]
+    common = ["disk", "memory", "Spark", "Hadoop", "Java", "Python"]
     assert names == {
         "head": [
             *common,
@@ -120,6 +120,34 @@ def test_the_remedy_of_a_full_disk_looks_into_the_mount_that_is_full(
     disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES_DIR) if check.name == "disk")
     (finding,) = parse(f"@check 0 1 {seen}", [disk], "head")
     assert f"`sudo du -xh {place} | sort -h`" in finding.fix
+
+
+VERSIONS = """
+python() { case $1 in -V) echo Python 3.11.2 ;; *) echo 4.3.0 ;; esac; }
+hdfs() { echo log4j:WARN none >&2; echo Hadoop 3.5.0; echo Source code repository x; }
+java() { echo 'openjdk version "17.0.15" 2026-04-15' >&2; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [("Spark", "4.3.0"), ("Hadoop", "3.5.0"), ("Java", "17.0.15"), ("Python", "3.11.2")],
+)
+def test_each_node_says_the_versions_that_it_has(cluster: Cluster, name: str, version: str) -> None:
+    def asked(programs: str) -> Finding:
+        (check,) = [check for check in checks_for(cluster, cluster.head, {}, ROLES_DIR) if check.name == name]
+        run = check.run.replace(paths.PYTHON, "python").replace(paths.HDFS, "hdfs")
+        text = programs + run.replace("/opt/java/bin/java", "java")
+        done = subprocess.run(["sh", "-c", text], stdout=subprocess.PIPE, text=True, check=False)
+        (finding,) = parse(f"@check 0 {done.returncode} {done.stdout.strip()}", [check], "head")
+        return finding
+
+    found = asked(VERSIONS)
+    assert (found.ok, found.detail) == (True, version)
+    # Names of no program.
+    missing = asked("python() { missing; }; hdfs() { missing; }; java() { missing; }\n")
+    assert (missing.ok, missing.detail) == (False, "it does not say its version")
+    assert "`fab bootstrap`" in missing.fix
 
 
 def test_two_who_ask_at_once_whether_storage_can_be_used_do_not_meet_there(

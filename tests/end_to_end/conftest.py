@@ -7,6 +7,7 @@ found ready.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
@@ -18,9 +19,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bootstrap import paths
 from bootstrap.cluster import Cluster
 from bootstrap.inventory.resolve import resolve
 from bootstrap.inventory.stack import load_cluster
+from tests.jobs.spark_api import CLASSES, KEYS, MEMBERS
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,6 +137,18 @@ def eventually(holds: Callable[[], bool], what: str, seconds: float = 120) -> No
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(1)
+
+
+def spark_lacks(stack: Stack) -> str:
+    """Return what jobs use of Spark and the head's pyspark does not have, a line each."""
+    tables = {"classes": [*CLASSES], "members": [*MEMBERS], "keys": [*KEYS]}
+    program = (ROOT / "tests/jobs/spark_release.py").read_text()
+    return stack.on(
+        "head",
+        f"cat >/tmp/release.py <<'PROGRAM'\n{program}\nPROGRAM\n"
+        "folder=$(readlink -f /opt/spark)\n"
+        f"echo '{json.dumps(tables)}' | {paths.PYTHON} /tmp/release.py $folder 2>&1; echo $?",
+    )
 
 
 def results_of(said: Said) -> Path:

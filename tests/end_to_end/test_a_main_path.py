@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, long_job, results_of
+from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, long_job, results_of, spark_lacks
 
 pytestmark = pytest.mark.cluster
 
@@ -57,9 +57,26 @@ def test_building_again_compiles_nothing_and_changes_nothing(stack: Stack, built
     assert stack.on("head", "ls -l --time-sort /var/lib/caffe-spark/build") == log
 
 
+def test_the_newest_spark_has_all_that_jobs_use(stack: Stack, built: Said) -> None:
+    assert stack.on("head", "readlink /opt/spark") == "/opt/spark-versions/4.3.0/pyspark\n"
+    assert spark_lacks(stack) == "0\n"
+
+
+def test_another_spark_is_refused_while_the_stack_is_up(stack: Stack, built: Said) -> None:
+    assert stack.pulumi("config", "set", "spark", "3.5").code == 0
+    said = stack.up()
+    assert stack.pulumi("config", "rm", "spark").code == 0
+    assert said.code != 0
+    assert f"stack '{stack.name}' is up with Spark 4.3" in said.output
+    assert f"pulumi config set spark 4.3 --stack {stack.name}" in said.output
+    assert stack.cluster().spark == "4.3"
+
+
 def test_doctor_finds_nothing_wrong(stack: Stack, built: Said) -> None:
     said = stack.fab("doctor")
     assert said.code == 0, said.output
+    assert re.search(r"^ *Spark( +✓ 4\.3\.0){3}", said.output, re.MULTILINE), said.output
+    assert re.search(r"^ *Hadoop( +✓ 3\.5\.0){3}", said.output, re.MULTILINE), said.output
 
 
 def test_a_short_job_scores_every_test_image_once(stack: Stack, trained: Said) -> None:

@@ -21,7 +21,16 @@ from bootstrap.cluster import Blob
 from bootstrap.script_actions import ScriptAction
 from bootstrap.script_actions.failure import ScriptActionFailed
 from bootstrap.storage.blob import Blobs
-from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, eventually, long_job, results_of
+from tests.end_to_end.conftest import (
+    ROOT,
+    TEST_IMAGES,
+    Said,
+    Stack,
+    eventually,
+    long_job,
+    results_of,
+    spark_lacks,
+)
 from tests.end_to_end.test_b_refusals import assert_refused, unit_stopped
 
 pytestmark = pytest.mark.cluster
@@ -63,6 +72,11 @@ def trained_on_yarn(yarn_stack: Stack) -> Said:
     said = yarn_stack.fab("submit-mnist", "--iterations", "300", timeout=900)
     assert said.code == 0, said.output
     return said
+
+
+def test_hdinsights_line_of_spark_has_all_that_jobs_use(yarn_stack: Stack) -> None:
+    assert yarn_stack.on("head", "readlink /opt/spark") == "/opt/spark-versions/3.5.9/pyspark\n"
+    assert spark_lacks(yarn_stack) == "0\n"
 
 
 @pytest.fixture

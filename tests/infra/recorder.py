@@ -7,7 +7,9 @@ import runpy
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from unittest.mock import patch
 
 import pulumi
 import pytest
@@ -28,6 +30,8 @@ class ProviderMocks(Mocks):
 
     made: list[str]
     invokes: list[MockCallArgs]
+    last_outputs: Mapping[str, Any] = MappingProxyType({})
+    """Outputs of the stack's last update, which the engine itself knows."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,8 @@ def record(
         build()
 
     try:
-        loop.run_until_complete(run_in_stack(without_aliases))
+        with patch("infra.running.last_outputs", lambda _: mocks.last_outputs):
+            loop.run_until_complete(run_in_stack(without_aliases))
     finally:
         asyncio.set_event_loop(None)
         loop.close()
@@ -259,9 +264,10 @@ class StackProgram:
         except SystemExit as error:
             raise AssertionError(self.said) from error
 
-    def refused(self, **config: str) -> str:
+    def refused(self, last_outputs: Mapping[str, Any] | None = None, **config: str) -> str:
         """The line with which it refuses, before it has registered anything."""
         mocks = self.mocks()
+        mocks.last_outputs = last_outputs or {}
         with pytest.raises(AssertionError):
             self.run(mocks, **config)
         (line,) = self.said

@@ -49,6 +49,36 @@ def test_a_stack_with_yarn_and_blobs_says_so_in_its_document(program: LocalProgr
     assert secret(recording)["blob-key"] == ["value"]
 
 
+@pytest.mark.parametrize(
+    ("config", "line"), [({}, "4.3"), ({"spark": "3.5"}, "3.5"), ({"scheduler": "yarn"}, "3.5")]
+)
+def test_the_document_says_which_spark_the_nodes_get(
+    program: LocalProgram, config: dict[str, str], line: str
+) -> None:
+    outputs = program.run(**config).outputs
+    assert ClusterDocument.from_outputs("test", outputs).spark == line
+
+
+@pytest.mark.parametrize(
+    ("document", "running"), [({}, "3.5"), ({"spark": "3.5"}, "3.5"), ({"spark": "4.3"}, "4.3")]
+)
+def test_another_spark_is_refused_while_the_stack_is_up_before_anything_is_changed(
+    program: LocalProgram, document: dict[str, str], running: str
+) -> None:
+    """A document without it is an earlier version's, whose only Spark was 3.5."""
+    other = {"3.5": "4.3", "4.3": "3.5"}[running]
+    line = program.refused({"cluster": {"version": 2, **document}}, spark=other)
+    assert f"caffe-spark:spark = {other}: stack 'test' is up with Spark {running}" in line
+    assert f"`pulumi config set spark {running} --stack test`" in line
+    assert "`pulumi destroy --stack test` first" in line
+
+
+def test_a_stack_that_is_up_is_updated_with_the_spark_that_it_has(program: LocalProgram) -> None:
+    mocks = program.mocks()
+    mocks.last_outputs = {"cluster": {"version": 2, "spark": "4.3"}}
+    assert program.run(mocks).outputs["cluster"]["spark"] == "4.3"
+
+
 def secret(recording: Recording) -> dict[str, list[str]]:
     """Outputs that each resource declares secret, beyond its inputs."""
     declared = {one.name: list(one.options["secret_outputs"]) for one in recording.resources}
@@ -105,6 +135,12 @@ def test_the_stack_says_what_to_type_next_and_what_will_stay(program: LocalProgr
         ({"wrokers": "2"}, ("wrokers", "unknown key", "pulumi config rm wrokers --stack test")),
         ({"provider": "gcp"}, ("gcp", "only the providers local, aws and azure")),
         ({"engine": "docker"}, ("docker is not installed", "podman is", "config set engine podman")),
+        ({"spark": "4.3", "scheduler": "yarn"}, ("spark = 4.3", "last with WASB", "config set spark 3.5")),
+        (
+            {"spark": "4.3", "image": '{"source": "mmdebstrap", "suite": "jammy"}'},
+            ("spark = 4.3", "ubuntu-22.04 has Python 3.10", "config set spark 3.5 --stack test"),
+        ),
+        ({"spark": "4.2"}, ("spark = '4.2'", "valid: 4.3, 3.5")),
         ({"vcpu": "4096"}, ("vcpu: 4096", "this machine has", "config set vcpu")),
         ({"memoryMb": "999999999"}, ("memoryMb", "this machine has", "config set memoryMb")),
     ],

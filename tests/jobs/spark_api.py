@@ -1,8 +1,10 @@
 """Uses of Spark in jobs: a table of Spark 3.3's API, and a walk over source text that finds every use.
 
-HDInsight 5.1 has Spark 3.3. The versions are those of Spark's own documentation ("versionadded", and the
-column "Since Version" of the configuration pages), compared on 2026-11-25 with what pyspark 3.3.4 ships: its
-Python source for every class and member, its jars for what goes through the JVM and for the settings.
+HDInsight 5.1 has Spark 3.3, and clusters of our roles 3.5 or 4.3. The versions are those of Spark's own
+documentation ("versionadded", and the column "Since Version" of the configuration pages), compared on
+2026-11-25 with what pyspark 3.3.4 ships: its Python source for every class and member, its jars for what goes
+through the JVM and for the settings. That 3.5.9 and 4.3.0 still have all of it was compared on 2026-11-29 by
+`tests.jobs.spark_release`, and is again in end-to-end tests, on the nodes' own Spark.
 """
 
 from __future__ import annotations

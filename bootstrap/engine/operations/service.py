@@ -23,7 +23,7 @@ class Service(Operation):
     watch: list[str] = Field(default=[])
     ready: str | None = None
     """Command polled after a start until it ends with 0."""
-    ready_timeout: float = 60.0
+    ready_timeout: float = 120.0
 
     @property
     def template_file(self) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from ipaddress import IPv4Network
@@ -10,13 +11,22 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from bootstrap.cluster import HDINSIGHT, NEWEST, SparkLine
 from infra.aws import network_plan
 from infra.aws.settings import regions, rules
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
 from infra.settings.network import SOURCES, private_range, range_hint
 from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, StackSettings
+from infra.settings.spark import Line
 
 Role = Literal["head", "worker"]
+Distribution = Literal["ubuntu-22.04", "ubuntu-24.04", "debian-12"]
+
+DEFAULT_DISTRIBUTIONS: Final[Mapping[SparkLine, Distribution]] = {
+    NEWEST: "ubuntu-24.04",
+    # As earlier versions had it: stacks that are up keep their images.
+    HDINSIGHT: "ubuntu-22.04",
+}
 
 DEFAULT_ZONES: Final = 3
 DEFAULT_TYPES: Final = ("g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge")
@@ -85,10 +95,10 @@ class AwsConfig(StackSettings):
     """Ranges that may reach the head's port 22; with none, SSH goes through Session Manager."""
 
     # Machines
+    spark: Line = NEWEST
     distribution: Annotated[
-        Literal["ubuntu-22.04", "ubuntu-24.04", "debian-12"],
-        Hint("ubuntu-22.04", "ubuntu-22.04, ubuntu-24.04, debian-12"),
-    ] = "ubuntu-22.04"
+        Distribution, Hint("ubuntu-24.04", "ubuntu-24.04, ubuntu-22.04 (with spark 3.5), debian-12")
+    ] = Field(default_factory=lambda data: DEFAULT_DISTRIBUTIONS[data.get("spark", NEWEST)])
     """Of head and workers alike: workers run what the head compiles."""
     head_type: Annotated[str, Hint("m6i.xlarge", "a type of the table without GPUs")] = "m6i.xlarge"
     head_volume_gb: Annotated[Volume, Hint("50", VOLUME_GB)] = 50

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from bootstrap.cluster import HDINSIGHT, NEWEST
 from infra.aws import network_plan
 from infra.aws.settings import regions
 from infra.settings.commands import rm_command, set_command
 from infra.settings.network import Firewall
 from infra.settings.refusal import Refusal, listed
+from infra.settings.spark import too_old
 
 if TYPE_CHECKING:
     from infra.aws.settings.config import AwsConfig
@@ -129,19 +131,28 @@ def _head_type(config: AwsConfig) -> None:
 
 
 def _distribution(config: AwsConfig) -> None:
+    def run_spark(names: Iterable[str]) -> list[str]:
+        return [name for name in names if config.spark != NEWEST or not too_old(name)]
+
+    users = regions.table().users
+    if not run_spark([config.distribution]):
+        why = (
+            f"{too_old(config.distribution)}; valid: {listed(run_spark(users))}, or spark {HDINSIGHT} with it"
+        )
+        raise Refusal("distribution", config.distribution, why, set_command("spark", HDINSIGHT))
+
     images = regions.table().images["gpu"]
     if config.gpus and config.distribution not in images:
         kinds = listed(kind.name for kind in config.types)
+        valid = run_spark(images)
         why = (
             f"no image of it has NVIDIA's driver, which {kinds} (instanceTypes) need, and head and workers "
-            f"are of one distribution; valid: {listed(images)}, or types without GPUs"
+            f"are of one distribution; valid: {listed(valid)}, or types without GPUs"
         )
-        raise Refusal(
-            "distribution", config.distribution, why, set_command("distribution", next(iter(images)))
-        )
+        raise Refusal("distribution", config.distribution, why, set_command("distribution", valid[0]))
 
     if config.distribution in WITHOUT_AGENT and not config.admin_cidrs:
-        others = [name for name in regions.table().users if name not in WITHOUT_AGENT]
+        others = [name for name in run_spark(users) if name not in WITHOUT_AGENT]
         why = (
             "its images have no SSM agent, and without adminCidrs SSH needs Session Manager; "
             f"valid: {listed(others)}, or adminCidrs"

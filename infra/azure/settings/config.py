@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
+from bootstrap.cluster import HDINSIGHT, SparkLine
 from infra.azure import network_plan
 from infra.azure.settings import name_rules, rules, sizes
 from infra.azure.settings.autoscale import Autoscale
@@ -113,6 +114,8 @@ class AzureConfig(StackSettings):
     private_link: Annotated[bool, Hint("true", YES_OR_NO)] = False
 
     # Machines
+    spark: Annotated[SparkLine, Hint(HDINSIGHT, HDINSIGHT)] = HDINSIGHT
+    """HDInsight's line; its image brings Spark and Hadoop."""
     workers: Annotated[int, Hint("3", f"1 to {MAX_WORKERS}")] = Field(default=2, ge=1, le=MAX_WORKERS)
     """The default is Pulumi.yaml's for every stack; HDFS needs three here, as in the stack file."""
     head_size: Annotated[str, Hint("Standard_E8_V3", lambda: _sizes("head"))] = "Standard_E8_V3"

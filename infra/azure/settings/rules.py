@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bootstrap.cluster import HDINSIGHT
 from infra.azure import network_plan
 from infra.azure.settings import autoscale, sizes
 from infra.settings.commands import rm_command, set_command
@@ -29,6 +30,7 @@ FIREWALL: Final = Firewall(
 
 def check(config: AzureConfig) -> None:
     """Raise the first `Refusal`, in the order of the stack file."""
+    _spark(config)
     _storage(config)
     if config.part == "storage":
         FIREWALL.check(config.admin_cidrs, config.cidr)
@@ -42,6 +44,15 @@ def check(config: AzureConfig) -> None:
     _capacity(config)
     _users(config)
     _keys(config)
+
+
+def _spark(config: AzureConfig) -> None:
+    if config.spark != HDINSIGHT:
+        why = (
+            "HDInsight 5.1 brings its own Spark 3 and Hadoop 3.3, the last with WASB; "
+            f"valid: {HDINSIGHT}, which stands for both"
+        )
+        raise Refusal("spark", config.spark, why, rm_command("spark"))
 
 
 def _storage(config: AzureConfig) -> None:

@@ -8,16 +8,37 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from bootstrap.cluster import key_fault
+from bootstrap.cluster import HDINSIGHT, SparkLine, key_fault
 from infra.local.engine import OWN
+from infra.settings.commands import set_command
 from infra.settings.refusal import Refusal
 from infra.settings.section import MAX_WORKERS, Hint, Section, StackSettings, setting
+from infra.settings.spark import Line, newest, too_old
 
 MIN_MEMORY_MB: Final = 2048
 """Minimum for HDFS, Spark's daemons, an executor and a trainer (see `infra.local.program`)."""
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}$")
 FIRST_NODE: Final = 10
 """Index of the head's address in the subnet; worker N has this plus N."""
+
+
+_SUITES: Final = {
+    "buster": "debian-10",
+    "bullseye": "debian-11",
+    "bionic": "ubuntu-18.04",
+    "focal": "ubuntu-20.04",
+    "jammy": "ubuntu-22.04",
+}
+"""Releases of a base image that may be too old for the newest Spark, by the names of their suites."""
+
+
+def _distribution(image: object) -> str:
+    """Return an image's distribution if it may be too old, else nothing."""
+    return _SUITES.get(image.suite, "") if isinstance(image, DebstrapImage) else ""
+
+
+def _newest(scheduler: object, image: object) -> SparkLine:
+    return HDINSIGHT if scheduler == "yarn" else newest(_distribution(image))
 
 
 def _private(subnet: IPv4Network) -> IPv4Network:
@@ -110,6 +131,7 @@ class LocalConfig(StackSettings):
     engine: Annotated[Literal["auto", "podman", "docker"], Hint("auto")] = "auto"
     scheduler: Annotated[Literal["standalone", "yarn"], Hint("standalone")] = "standalone"
     """Scheduler of executors: Spark's own master, or Hadoop's YARN as on HDInsight."""
+    spark: Line = Field(default_factory=lambda data: _newest(data.get("scheduler"), data.get("image")))
     blobs: Annotated[
         BlobStorage | None, Hint("caffesparkdev", "{account: NAME, container: NAME}", at=("account",))
     ] = None
@@ -146,6 +168,22 @@ class LocalConfig(StackSettings):
         if self.blobs and self.scheduler != "yarn":
             why = "only nodes with YARN have Hadoop's client for blob storage"
             raise Refusal("blobs", "…", why, "pulumi config set scheduler yarn")
+        return self
+
+    @model_validator(mode="after")
+    def _spark_runs(self) -> LocalConfig:
+        if self.spark == HDINSIGHT:
+            return self
+        if self.scheduler == "yarn":
+            why = (
+                "nodes with YARN are of HDInsight's line, whose Hadoop 3.3 is the last with WASB; valid: "
+                f"{HDINSIGHT}, or scheduler standalone"
+            )
+            raise Refusal("spark", self.spark, why, set_command("spark", HDINSIGHT))
+        reason = too_old(_distribution(self.image))
+        if reason:
+            why = f"{reason} (image.suite); valid: {HDINSIGHT}, or a newer suite"
+            raise Refusal("spark", self.spark, why, set_command("spark", HDINSIGHT))
         return self
 
     @model_validator(mode="after")

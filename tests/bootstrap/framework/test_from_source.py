@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import descriptor_pb2
 
 from bootstrap.errors import ConfigError
 from bootstrap.framework import steps
@@ -245,5 +249,36 @@ def test_hdinsights_image_gets_what_it_lacks() -> None:
 def test_every_python_package_is_pinned_by_version_and_sum() -> None:
     text = (load_recipe("caffe-cpu").folder / "caffe/python-3.8.txt").read_text().replace("\\\n", "")
     lines = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
-    assert [line[0] for line in lines] == ["protobuf==3.20.3", "six==1.16.0"]
+    assert [line[0] for line in lines] == ["protobuf==5.29.6", "six==1.17.0"]
     assert all(len(line) == 2 and line[1].startswith("--hash=sha256:") for line in lines)
+
+
+def test_messages_of_an_old_compiler_fit_todays_protobuf(tmp_path: Path) -> None:
+    """As HDInsight's image builds them: Python that its protoc 3.0 writes is refused by this protobuf."""
+    recipe, name = load_recipe("caffe-cpu"), "caffe/patches/protobuf-python-5.patch"
+    assert name in recipe.patches_on("ubuntu-18.04")
+    patch = recipe.folder / name
+    text = patch.read_text().partition("+++ b/scripts/descriptor_to_python.py\n")[2]
+    lines = [line[1:] for line in text.splitlines() if line.startswith("+")]
+    script, descriptors, module = (tmp_path / name for name in ("script.py", "net.pb", "net_pb2.py"))
+    script.write_text("\n".join(lines) + "\n")
+
+    net = descriptor_pb2.FileDescriptorProto(name="made/for/this/net.proto", package="net", syntax="proto2")
+    layer = net.message_type.add(name="Layer")
+    field = layer.field.add(name="outputs", number=1, label=1, type=13)
+    phase = layer.enum_type.add(name="Phase")
+    phase.value.add(name="TRAIN", number=0)
+    # Long enough for a length of more than one byte.
+    field.json_name = "o" * 300
+
+    def written(*files: descriptor_pb2.FileDescriptorProto) -> subprocess.CompletedProcess[str]:
+        descriptors.write_bytes(descriptor_pb2.FileDescriptorSet(file=files).SerializeToString())
+        command = [sys.executable, str(script), str(descriptors), str(module)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert "exactly one file" in written(net, net).stderr
+    assert written(net).returncode == 0
+    found = runpy.run_path(str(module), run_name="net_pb2")
+    message = found["Layer"](outputs=10)
+    assert found["Layer"].FromString(message.SerializeToString()) == message
+    assert found["Layer"].TRAIN == 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree
 
 import pytest
 
-from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode
+from bootstrap.cluster import Cluster, ClusterDocument, DeclaredNode, SparkLine
 from bootstrap.engine.command import Check, Command
 from bootstrap.engine.plan import _environment, compile_checks, compile_role, variables_for
 from bootstrap.engine.role import load_role
@@ -68,6 +68,17 @@ def compile_for(cluster: Cluster, yarn_cluster: Cluster, aws_cluster: Cluster) -
 def compile_for_yarn(yarn_cluster: Cluster) -> Compile:
     def compiled(role: str, node: str = "head", **given: Any) -> Compiled:
         return Compiled(role, yarn_cluster, yarn_cluster.node(node), given)
+
+    return compiled
+
+
+@pytest.fixture(params=get_args(SparkLine))
+def on_each_line(request: pytest.FixtureRequest, cluster: Cluster) -> Compile:
+    """The roles of a cluster with Spark's own master, for each release of Spark."""
+    of_line = cluster.model_copy(update={"spark": request.param})
+
+    def compiled(role: str, node: str = "head", **given: Any) -> Compiled:
+        return Compiled(role, of_line, of_line.node(node), given)
 
     return compiled
 

@@ -18,7 +18,7 @@ from bootstrap.engine.role import load_role
 from bootstrap.errors import ConfigError
 from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
 
-SETS = ("hdfs-s3a", "yarn-wasb")
+SETS = ("3.5.0-hdfs-s3a", "3.3.4-hdfs-s3a", "3.3.4-yarn-wasb")
 MODULES = {
     "hdfs-s3a": ["common", "hdfs", "hdfs-client", "aws"],
     "yarn-wasb": [
@@ -32,9 +32,8 @@ MODULES = {
 
 def pinned(hadoop_set: str) -> dict[str, str]:
     """Coordinates of a set's jars, with their sums."""
-    role = load_role("hadoop")
-    file = f"hadoop-{role.defaults['hadoop_version']}-{hadoop_set}.jars"
-    lines = (role.folder / "templates" / file).read_text().splitlines()
+    file = load_role("hadoop").folder / "templates" / f"hadoop-{hadoop_set}.jars"
+    lines = file.read_text().splitlines()
     return {jar: pin for pin, jar in (line.split("  ") for line in lines)}
 
 
@@ -44,8 +43,8 @@ def test_every_jar_is_pinned_by_its_sum(hadoop_set: str) -> None:
     for jar, pin in jars.items():
         assert re.fullmatch(r"[0-9a-f]{64}", pin), jar
         assert re.fullmatch(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w-]+)?", jar)
-    version = load_role("hadoop").defaults["hadoop_version"]
-    assert {f"org.apache.hadoop:hadoop-{name}:{version}" for name in MODULES[hadoop_set]} <= set(jars)
+    version, _, modules = hadoop_set.partition("-")
+    assert {f"org.apache.hadoop:hadoop-{name}:{version}" for name in MODULES[modules]} <= set(jars)
     # Unmaintained, and reload4j takes its place.
     assert not [jar for jar in jars if jar.startswith(("log4j:log4j:", "org.slf4j:slf4j-log4j12:"))]
 
@@ -54,7 +53,9 @@ def test_every_jar_is_pinned_by_its_sum(hadoop_set: str) -> None:
 def test_exactly_the_pinned_jars_are_fetched(
     compile_for: Compile, compile_for_yarn: Compile, hadoop_set: str
 ) -> None:
-    hadoop = (compile_for if hadoop_set == "hdfs-s3a" else compile_for_yarn)("hadoop")
+    version = hadoop_set.partition("-")[0]
+    compiled = compile_for_yarn if hadoop_set.endswith("yarn-wasb") else compile_for
+    hadoop = compiled("hadoop", hadoop_version=version)
     classifier = "{http://ant.apache.org/ivy/maven}classifier"
     asked = {
         ":".join(
@@ -82,16 +83,16 @@ def test_jars_come_from_a_copy_of_the_repository_where_one_is_named(compile_for:
 
 
 def test_nodes_know_the_sum_of_every_jar_by_its_file(compile_for: Compile) -> None:
-    lines = compile_for("hadoop").template("jars.sha256.j2").splitlines()
+    lines = compile_for("hadoop", hadoop_version="3.3.4").template("jars.sha256.j2").splitlines()
     files = [line.split("  ")[1] for line in lines]
     assert files == sorted(set(files))
-    assert len(files) == len(pinned("hdfs-s3a"))
+    assert len(files) == len(pinned("3.3.4-hdfs-s3a"))
     epoll = "netty-transport-native-epoll"
     for jar, file in (
         (f"io.netty:{epoll}:4.1.42.Final", f"{epoll}-4.1.42.Final.jar"),
         (f"io.netty:{epoll}:4.1.77.Final:linux-x86_64", f"{epoll}-4.1.77.Final-linux-x86_64.jar"),
     ):
-        assert f"{pinned('hdfs-s3a')[jar]}  {file}" in lines
+        assert f"{pinned('3.3.4-hdfs-s3a')[jar]}  {file}" in lines
 
 
 JAVA = """#!/bin/sh
@@ -105,12 +106,12 @@ echo "$TWO" >$lib/two-1.jar
 
 @pytest.mark.parametrize(
     ("two", "status", "says"),
-    [("two", 0, ""), ("evil", 1, "these jars differ"), ("missing", 1, "hadoop-3.3.4-hdfs-s3a.jars names")],
+    [("two", 0, ""), ("evil", 1, "these jars differ"), ("missing", 1, "hadoop-3.5.0-hdfs-s3a.jars names")],
 )
 def test_jars_are_verified_before_any_of_them_is_packed(
     compile_for: Compile, tmp_path: Path, two: str, status: int, says: str
 ) -> None:
-    java, depot, tarball = tmp_path / "bin" / "java", tmp_path / "depot", "hadoop-3.3.4-hdfs-s3a.tar"
+    java, depot, tarball = tmp_path / "bin" / "java", tmp_path / "depot", "hadoop-3.5.0-hdfs-s3a.tar"
     java.parent.mkdir()
     depot.mkdir()
     java.write_text(JAVA if two != "missing" else JAVA.replace("two-1.jar", "three-1.jar"))
@@ -120,7 +121,7 @@ def test_jars_are_verified_before_any_of_them_is_packed(
     pins = load_role("hadoop").defaults["sha256"]
     # The sum of a tarball with these two jars is learnt from a run that expects another.
     given = {"java_home": str(tmp_path), "build": str(tmp_path / "build"), "sums": str(tmp_path / "sums")}
-    given |= {"s3a_jars": ["one-1.jar"]}
+    given |= {"s3a_jars": {"3.5.0": ["one-1.jar"]}}
 
     def fetch(pin: str) -> subprocess.CompletedProcess[str]:
         sums = Sums("hadoop", tmp_path, {**pins, tarball: pin})
@@ -142,9 +143,43 @@ def test_another_version_is_refused_by_name_until_its_jars_and_its_tarball_are_p
     compile_for: Compile,
 ) -> None:
     with pytest.raises(ConfigError, match=r"there is no template 'hadoop-3\.3\.7-hdfs-s3a\.jars'"):
-        compile_for("hadoop", hadoop_version="3.3.7")
+        compile_for("hadoop", hadoop_version="3.3.7", s3a_jars={"3.3.7": []})
     with pytest.raises(ConfigError, match=r"hadoop-3\.3\.7-hdfs-s3a\.tar: its sum is not pinned"):
-        compile_for("hadoop", hadoop_version="3.3.7", hadoop_jars="hadoop-3.3.4-hdfs-s3a.jars")
+        compile_for(
+            "hadoop",
+            hadoop_version="3.3.7",
+            hadoop_jars="hadoop-3.3.4-hdfs-s3a.jars",
+            s3a_jars={"3.3.7": []},
+        )
+
+
+def test_each_release_of_spark_has_the_hadoop_that_goes_with_it(on_each_line: Compile) -> None:
+    hadoop = on_each_line("hadoop")
+    spark = on_each_line("spark").variables["spark_version"]
+    expected = {"4.3.0": "3.5.0", "3.5.9": "3.3.4"}[spark]
+    assert hadoop.variables["hadoop_version"] == expected
+    assert hadoop.variables["depot_file"] == f"hadoop-{expected}-hdfs-s3a.tar"
+
+
+UNUSED = (
+    "zookeeper",
+    "curator",
+    "kerb",
+    "netty-all",
+    "avro",
+    "gson",
+    "jsch",
+    "leveldbjni",
+    "nimbus",
+    "bcprov",
+)
+
+
+def test_jars_that_nothing_loads_and_that_have_a_history_of_holes_are_left_out() -> None:
+    names = {jar.split(":")[1] for jar in pinned("3.5.0-hdfs-s3a")}
+    assert not {name for name in names if name.startswith(UNUSED)}
+    assert not {jar for jar in pinned("3.5.0-hdfs-s3a") if jar.startswith("com.amazonaws:")}
+    assert "bundle" not in names
 
 
 def test_another_set_of_modules_is_another_folder_and_another_file(
@@ -257,9 +292,12 @@ def test_the_keys_of_another_s3_server_are_for_those_who_run_jobs_alone(cluster:
 
 
 def test_the_jars_that_spark_lacks_are_among_the_pinned_ones(
-    compile_for: Compile, compile_for_yarn: Compile
+    on_each_line: Compile, compile_for_yarn: Compile
 ) -> None:
-    for hadoop, lists in ((compile_for("hadoop"), ["s3a"]), (compile_for_yarn("hadoop"), ["s3a", "wasb"])):
+    for hadoop, lists in ((on_each_line("hadoop"), ["s3a"]), (compile_for_yarn("hadoop"), ["s3a", "wasb"])):
+        version = hadoop.variables["hadoop_version"]
         text = hadoop.template("jars.sha256.j2")
-        jars = [jar for name in lists for jar in hadoop.variables[f"{name}_jars"]]
+        listed = {"s3a": hadoop.variables["s3a_jars"][version], "wasb": hadoop.variables["wasb_jars"]}
+        jars = [jar for name in lists for jar in listed[name]]
+        assert f"hadoop-aws-{version}.jar" in jars
         assert [jar for jar in jars if f"  {jar}\n" not in text] == []

@@ -20,8 +20,8 @@ def settings(text: str) -> dict[str, str]:
     return dict(line.split(maxsplit=1) for line in lines)
 
 
-def test_every_python_package_is_pinned_by_its_sum(compile_for: Compile) -> None:
-    spark = compile_for("spark")
+def test_every_python_package_is_pinned_by_its_sum(on_each_line: Compile) -> None:
+    spark = on_each_line("spark")
     text = spark.template(spark.variables["spark_pins"]).replace("\\\n", "")
     for line in text.splitlines():
         assert re.fullmatch(r"[a-z0-9]+==[0-9.]+( +--hash=sha256:[0-9a-f]{64})+", line), line
@@ -31,23 +31,24 @@ def test_every_python_package_is_pinned_by_its_sum(compile_for: Compile) -> None
 def test_another_version_is_refused_by_name_until_its_packages_and_its_tarball_are_pinned(
     compile_for: Compile,
 ) -> None:
-    with pytest.raises(ConfigError, match=r"there is no template 'pyspark-3\.5\.10\.txt'"):
-        compile_for("spark", spark_version="3.5.10")
-    with pytest.raises(
-        ConfigError, match=r"pyspark-3\.5\.10\.tar: its sum is not pinned; pinned are pyspark"
-    ):
-        compile_for("spark", spark_version="3.5.10", spark_pins="pyspark-3.5.9.txt")
+    with pytest.raises(ConfigError, match=r"there is no template 'pyspark-4\.3\.9\.txt'"):
+        compile_for("spark", spark_version="4.3.9")
+    with pytest.raises(ConfigError, match=r"pyspark-4\.3\.9\.tar: its sum is not pinned; pinned are pyspark"):
+        compile_for("spark", spark_version="4.3.9", spark_pins="pyspark-4.3.0.txt")
 
 
 PIP = """#!/bin/sh
 while [ "$1" != --target ]; do shift; done
-mkdir -p "$2/bin" "$2/pyspark/bin" "$2/pyspark-3.5.9.dist-info"
+mkdir -p "$2/bin" "$2/pyspark/examples" "$2/pyspark/jars" "$2/pyspark/bin" "$2/pyspark-4.3.0.dist-info"
 echo spark >"$2/pyspark/bin/spark-class"
+for jar in derby-10.jar hive-exec-2.jar hive-storage-api-2.jar spark-core_2.13-4.jar; do
+  echo jar >"$2/pyspark/jars/$jar"
+done
 # What depends on the machine.
 echo module >"$2/pyspark/pi.py"
 case $2 in */another/*) chmod a+x "$2/pyspark/pi.py" ;; esac
 pwd >"$2/bin/find_spark_home.py"
-pwd >"$2/pyspark-3.5.9.dist-info/RECORD"
+pwd >"$2/pyspark-4.3.0.dist-info/RECORD"
 """
 PYTHON3 = f"""#!/bin/sh
 for folder; do :; done
@@ -69,7 +70,7 @@ def pack(compile_for: Compile, tmp_path: Path) -> Callable[[str, str], subproces
     def packed(folder: str, pin: str) -> subprocess.CompletedProcess[str]:
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
-        sums = Sums("spark", place, {"pyspark-3.5.9.tar": pin})
+        sums = Sums("spark", place, {"pyspark-4.3.0.tar": pin})
         step = compile_for("spark", build=str(place / "build"), sha256=sums).commands[
             "Fetch and pack pyspark"
         ]
@@ -85,13 +86,13 @@ def test_the_tarball_is_the_same_on_every_machine_and_has_the_pinned_sum(
     refused = pack("one", "0" * 64)
     assert refused.returncode == 1
     assert list((tmp_path / "one").glob("*.tar")) == []
-    learnt = re.search(r"pyspark-3\.5\.9\.tar has sha256 ([0-9a-f]{64}), expected 0", refused.stderr)
+    learnt = re.search(r"pyspark-4\.3\.0\.tar has sha256 ([0-9a-f]{64}), expected 0", refused.stderr)
     assert learnt, refused.stderr
 
     for folder in ("one", "another"):
         got = pack(folder, learnt[1])
         assert got.returncode == 0, got.stderr
-        assert (tmp_path / folder / "pyspark-3.5.9.tar").exists()
+        assert (tmp_path / folder / "pyspark-4.3.0.tar").exists()
 
 
 def test_the_unpacked_tarball_says_which_version_it_is(
@@ -100,14 +101,43 @@ def test_the_unpacked_tarball_says_which_version_it_is(
     pack("one", "0" * 64)
     tree = tmp_path / "one" / "build" / "tree"
     (found,) = importlib.metadata.distributions(path=[str(tree)])
-    assert (found.metadata["Name"], found.version) == ("pyspark", "3.5.9")
+    assert (found.metadata["Name"], found.version) == ("pyspark", "4.3.0")
 
 
-def test_peers_prove_themselves_and_talk_in_private(compile_for: Compile) -> None:
-    found = settings(compile_for("spark").template("spark-defaults.conf.j2"))
+def test_jars_and_examples_that_nothing_uses_are_left_out(
+    pack: Callable[[str, str], subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    pack("one", "0" * 64)
+    pyspark = tmp_path / "one" / "build" / "tree" / "pyspark"
+    # ORC's classes are in a jar of Hive's name.
+    kept = ["hive-storage-api-2.jar", "spark-core_2.13-4.jar"]
+    assert sorted(file.name for file in (pyspark / "jars").iterdir()) == kept
+    assert not (pyspark / "examples").exists()
+
+
+def test_peers_prove_themselves_and_talk_in_private(on_each_line: Compile) -> None:
+    found = settings(on_each_line("spark").template("spark-defaults.conf.j2"))
     assert found["spark.authenticate"] == found["spark.network.crypto.enabled"] == "true"
     assert found["spark.network.crypto.saslFallback"] == "false"
     assert found["spark.authenticate.secret"] == "not-to-be-seen"
+    # The default cipher, AES/CTR, is not authenticated.
+    assert found["spark.network.crypto.cipher"] == "AES/GCM/NoPadding"
+    assert found["spark.network.crypto.authEngineVersion"] == "2"
+
+
+def test_the_master_takes_no_submissions_by_http(on_each_line: Compile) -> None:
+    found = settings(on_each_line("spark").template("spark-defaults.conf.j2"))
+    assert found["spark.master.rest.enabled"] == "false"
+
+
+@pytest.mark.parametrize(("minor", "holds"), [(8, True), (11, True), (99, False)])
+def test_a_python_that_spark_does_not_accept_is_refused_by_name_first(
+    compile_for: Compile, minor: int, holds: bool
+) -> None:
+    step = compile_for("spark", python_minor=minor).commands["Look for a Python that Spark accepts"]
+    assert next(iter(compile_for("spark").commands)) == step.name
+    assert (sh(step.guard).returncode == 0) is holds
+    assert f"Spark 4.3.0 requires Python 3.{minor}, and this machine (" in sh(step.run).stderr
 
 
 def test_only_sparks_user_reads_the_secret(compile_for: Compile) -> None:
@@ -138,7 +168,7 @@ def test_gpus_are_offered_by_workers_that_have_some(
 def test_no_node_takes_a_sum_from_where_the_tarball_lies(compile_for: Compile, node: str) -> None:
     spark = compile_for("spark", node)
     unpack = spark.commands["Unpack pyspark"]
-    assert spark.variables["sha256"]["pyspark-3.5.9.tar"] in unpack.guard
+    assert spark.variables["sha256"]["pyspark-4.3.0.tar"] in unpack.guard
     assert ".tar.sha256" not in unpack.run
     assert unpack.needs == (None if node == "head" else ("spark", "Fetch and pack pyspark"))
 

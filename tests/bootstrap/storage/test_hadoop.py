@@ -203,7 +203,7 @@ def test_concurrent_fetches_to_one_path_leave_a_complete_file(
         assert {path.name: path.read_text() for path in here.iterdir()} == {"db": "x"}
 
 
-# ---- refusals of S3. The texts are those of Hadoop 3.3.4 against versitygw, shortened.
+# ---- refusals of S3. These texts are those of Hadoop 3.3.4 against versitygw, shortened.
 
 S3_SAID = (
     "ls: s3a://bucket/: listStatus on s3a://bucket/: com.amazonaws.services.s3.model.AmazonS3Exception: "
@@ -228,6 +228,58 @@ def test_a_refusal_of_s3_is_one_line_with_its_fix(
 ) -> None:
     text = S3_SAID.format(said="No.", status=status, code=code)
     node.fake("hdfs", f"echo '{text.replace(chr(39), '')}' >&2; exit 1")
+    with pytest.raises(ServiceDown) as caught:
+        storage.read("/x")
+    assert str(caught.value).startswith("s3a://bucket: ")
+    assert words in str(caught.value)
+
+
+S3_REQUEST = "Request ID: JMTP38VD3YRVNMRA, Extended Request ID: NvkTF75cANI92Fe0r7aD3DpDMp3boVqS8Pi8ZkdVWHK="
+S3_V2 = "software.amazon.awssdk.services.s3.model."
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            f"ls: `s3a://bucket/': listObjects() on s3a://bucket/: {S3_V2}NoSuchBucketException: The "
+            f"specified bucket does not exist. (Service: S3, Status Code: 404, {S3_REQUEST}) "
+            "(SDK Attempt Count: 1):NoSuchBucket: The specified bucket does not exist. "
+            "(Service: S3, Status Code: 404, "
+            f"{S3_REQUEST}) (SDK Attempt Count: 1)",
+            "there is no such bucket",
+        ),
+        (
+            f"ls: s3a://bucket/: listObjects() on s3a://bucket/: {S3_V2}S3Exception: The request signature "
+            "we calculated does not match the signature you provided. Check your key and signing method. "
+            f"(Service: S3, Status Code: 403, {S3_REQUEST}) (SDK Attempt Count: 1):SignatureDoesNotMatch",
+            "the secret key does not match the access key",
+        ),
+        (
+            f"cat: s3a://bucket/x: getFileStatus on s3a://bucket/x: {S3_V2}S3Exception: Forbidden "
+            f"(Service: S3, Status Code: 403, {S3_REQUEST}):null",
+            "the key is wrong, or lacks the permission",
+        ),
+        (
+            "ls: s3a://bucket/: org.apache.hadoop.fs.s3a.auth.NoAwsCredentialsException: "
+            "IAMInstanceCredentialsProvider: Failed to load credentials from IMDS.",
+            "no instance role answers",
+        ),
+        (
+            "ls: listObjects() on s3a://bucket/: software.amazon.awssdk.core.exception.SdkClientException: "
+            "Unable to execute HTTP request: Connect to 127.0.0.1:17179 [/127.0.0.1] failed: Connection "
+            "refused (SDK Attempt Count: 4):    software.amazon.awssdk.core.exception.SdkClientException: "
+            "Unable to execute HTTP request: Connect to 127.0.0.1:17179 [/127.0.0.1] failed: Connection "
+            "refused (SDK Attempt Count: 4): Connection refused",
+            "it does not answer (Connection refused)",
+        ),
+    ],
+)
+def test_a_refusal_of_s3_in_the_words_of_hadoop_3_5_is_one_line_with_its_fix(
+    storage: SharedStorage, node: LocalNode, said: str, words: str
+) -> None:
+    """Printed by Hadoop 3.5.0 against versitygw, but for the missing role."""
+    node.fake("hdfs", f"cat >&2 <<'SAID'\n{said}\nSAID\nexit 1")
     with pytest.raises(ServiceDown) as caught:
         storage.read("/x")
     assert str(caught.value).startswith("s3a://bucket: ")

@@ -245,7 +245,7 @@ def test_machines_come_when_network_images_scripts_and_rights_are_there() -> Non
 def test_the_newest_images_of_the_distribution_are_asked_for_and_pinned() -> None:
     recording = recorded()
     names = {call.args["name"] for call in recording.invokes}
-    assert names == {regions.table().images[kind]["ubuntu-22.04"] for kind in ("gpu", "plain")}
+    assert names == {regions.table().images[kind]["ubuntu-24.04"] for kind in ("gpu", "plain")}
     pins = recording.named("images")
     assert pins.inputs["head"] == recording.the(INSTANCE).inputs["ami"]
     assert pins.inputs["worker"] == recording.the(TEMPLATE).inputs["imageId"]

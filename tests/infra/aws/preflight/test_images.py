@@ -15,6 +15,7 @@ from tests.infra.aws.preflight.conftest import STACK, Account, answers, config
 HEAD, WORKERS = "image of the head", "image of workers"
 OURS = "ami-0123456789abcdef0"
 JAMMY = "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20260921"
+NOBLE = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260918"
 
 
 def asked(cloud: Cloud, stack: AwsConfig) -> dict[str, Finding]:
@@ -29,7 +30,7 @@ def image(name: str) -> Image:
     ("name", "distribution"),
     [
         (JAMMY, "ubuntu-22.04"),
-        ("ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260918", "ubuntu-24.04"),
+        (NOBLE, "ubuntu-24.04"),
         ("Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) 20260912", "ubuntu-22.04"),
         ("debian-12-amd64-20260901-2222", "debian-12"),
         ("Deep Learning Base OSS Nvidia Driver GPU AMI (Amazon Linux 2023) 20260912", ""),
@@ -40,11 +41,9 @@ def test_an_images_name_says_its_distribution(name: str, distribution: str) -> N
     assert image(name).distribution == distribution
 
 
-@pytest.mark.parametrize("distribution", ["ubuntu-22.04", "ubuntu-24.04"])
-def test_the_newest_images_of_the_distribution_hold(
-    distribution: str, cloud: Cloud, account: Account
-) -> None:
-    stack = config(distribution=distribution)
+@pytest.mark.parametrize("spark", ["3.5", "4.3"])
+def test_the_newest_images_of_the_distribution_hold(spark: str, cloud: Cloud, account: Account) -> None:
+    stack = config(spark=spark)
     account.has_newest_images(stack)
     found = asked(cloud, stack)
     assert {name: finding.verdict for name, finding in found.items()} == {HEAD: "passed", WORKERS: "passed"}
@@ -59,7 +58,7 @@ def test_debian_holds_for_a_stack_without_gpus(cloud: Cloud, account: Account) -
 
 def test_an_image_of_another_region_is_named_with_this_one(cloud: Cloud, account: Account) -> None:
     account.has_newest_images(config())
-    account.has_image(OURS, JAMMY, region="us-east-1")
+    account.has_image(OURS, NOBLE, region="us-east-1")
     found = asked(cloud, config(headAmi=OURS))
     assert found[HEAD].failed
     assert found[HEAD].detail.startswith(f"{OURS} is not in eu-west-1")
@@ -83,13 +82,13 @@ def test_head_and_workers_of_two_distributions_are_refused_with_both_named(
     cloud: Cloud, account: Account
 ) -> None:
     account.has_newest_images(config())
-    account.has_image(OURS, "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-1")
+    account.has_image(OURS, JAMMY)
     found = asked(cloud, config(headAmi=OURS))[HEAD]
     assert found.failed
     assert found.detail == (
-        f"{OURS} (ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-1) is ubuntu-24.04; distribution "
-        "is ubuntu-22.04, and that of workers is ubuntu-22.04: ami-0bbbbbbbbbbbbbbbb (Deep Learning Base OSS "
-        "Nvidia Driver GPU AMI (Ubuntu 22.04) 20260912)"
+        f"{OURS} ({JAMMY}) is ubuntu-22.04; distribution "
+        "is ubuntu-24.04, and that of workers is ubuntu-24.04: ami-0bbbbbbbbbbbbbbbb (Deep Learning Base OSS "
+        "Nvidia Driver GPU AMI (Ubuntu 24.04) 20260912)"
     )
 
 
@@ -97,14 +96,14 @@ def test_head_and_workers_of_two_distributions_are_refused_with_both_named(
     ("shape", "words"),
     [
         ({"arch": "arm64"}, "is arm64, and head and workers are x86_64"),
-        ({"root": "/dev/xvda"}, "boots from /dev/xvda, and images of ubuntu-22.04 boot from /dev/sda1"),
+        ({"root": "/dev/xvda"}, "boots from /dev/xvda, and images of ubuntu-24.04 boot from /dev/sda1"),
     ],
 )
 def test_an_image_of_another_shape_is_refused(
     shape: dict[str, Any], words: str, cloud: Cloud, account: Account
 ) -> None:
     account.has_newest_images(config())
-    account.has_image(OURS, JAMMY, **shape)
+    account.has_image(OURS, NOBLE, **shape)
     found = asked(cloud, config(headAmi=OURS))[HEAD]
     assert found.failed
     assert words in found.detail
@@ -114,7 +113,7 @@ def test_an_image_whose_disk_is_larger_than_the_volume_is_refused(cloud: Cloud, 
     stack = config(workerVolumeGb=50)
     account.has_newest_images(stack)
     described = {
-        "Name": "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) 20260912",
+        "Name": "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04) 20260912",
         "Architecture": "x86_64",
         "State": "available",
         "RootDeviceName": "/dev/sda1",
@@ -131,7 +130,7 @@ def test_an_image_whose_disk_is_larger_than_the_volume_is_refused(cloud: Cloud, 
 
 def test_an_image_that_is_disabled_is_refused(cloud: Cloud, account: Account) -> None:
     account.has_newest_images(config())
-    account.has_image(OURS, JAMMY)
+    account.has_image(OURS, NOBLE)
     account.client("ec2").disable_image(ImageId=OURS)
     assert "is disabled" in asked(cloud, config(headAmi=OURS))[HEAD].detail
 
@@ -141,12 +140,12 @@ def test_an_image_of_the_operators_own_is_taken_at_their_word(cloud: Cloud, acco
     account.has_image(OURS, "our-workers-7")
     found = asked(cloud, config(workerAmi=OURS))[WORKERS]
     assert found.verdict == "note"
-    assert "does not say that it is ubuntu-22.04 and has NVIDIA's driver" in found.detail
+    assert "does not say that it is ubuntu-24.04 and has NVIDIA's driver" in found.detail
 
 
 def test_a_plain_image_for_workers_with_gpus_is_pointed_at(cloud: Cloud, account: Account) -> None:
     account.has_newest_images(config())
-    account.has_image(OURS, JAMMY)
+    account.has_image(OURS, NOBLE)
     found = asked(cloud, config(workerAmi=OURS))[WORKERS]
     assert found.verdict == "note"
     assert "does not say that it has NVIDIA's driver" in found.detail
@@ -155,7 +154,7 @@ def test_a_plain_image_for_workers_with_gpus_is_pointed_at(cloud: Cloud, account
 def test_one_roles_failure_does_not_hide_the_other(cloud: Cloud, account: Account) -> None:
     account.has_newest_images(config())
     account.denies("GetParameter")
-    account.has_image(OURS, JAMMY)
+    account.has_image(OURS, NOBLE)
     found = asked(cloud, config(headAmi=OURS))
     assert found[HEAD].verdict == "passed"
     assert found[HEAD].detail.endswith(", pinned")

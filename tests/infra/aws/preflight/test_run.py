@@ -188,7 +188,7 @@ def test_the_stacks_own_region_is_asked(account: Account, tools: Tools, prefligh
     stack = config(region="us-west-2")
     account.has_image(
         "ami-0dddddddddddddddd",
-        "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20260921",
+        "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20260918",
         region="us-west-2",
         parameter=stack.ami_parameter("head"),
     )

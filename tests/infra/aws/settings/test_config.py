@@ -34,7 +34,7 @@ def test_a_region_is_enough() -> None:
     config = loaded()
     assert config.zones == ("eu-west-1a", "eu-west-1b", "eu-west-1c")
     assert (config.workers, config.min_workers, config.max_workers) == (2, 0, 4)
-    assert (config.egress, config.distribution, config.head_type) == ("nat", "ubuntu-22.04", "m6i.xlarge")
+    assert (config.egress, config.distribution, config.head_type) == ("nat", "ubuntu-24.04", "m6i.xlarge")
     assert (config.on_demand_base, config.on_demand_percentage, config.max_price) == (0, 0, None)
     assert (config.admin_cidrs, config.key_pair, config.head_ami) == ((), None, None)
 
@@ -111,10 +111,20 @@ def test_caffe_is_compiled_for_each_gpu_once_and_for_none_without() -> None:
 def test_head_and_workers_have_images_of_one_distribution(
     distribution: str, types: list[str], head: str, worker: str, user: str
 ) -> None:
-    config = loaded(distribution=distribution, instanceTypes=types, adminCidrs=["203.0.113.7/32"])
+    spark = "3.5" if distribution == "ubuntu-22.04" else "4.3"
+    config = loaded(
+        distribution=distribution, spark=spark, instanceTypes=types, adminCidrs=["203.0.113.7/32"]
+    )
     assert head in config.ami_parameter("head")
     assert worker in config.ami_parameter("worker")
     assert config.ssh_user == user
+
+
+def test_the_newest_spark_has_a_distribution_with_its_python_and_the_older_one_keeps_its_images() -> None:
+    newest, older = loaded(), loaded(spark="3.5")
+    assert (newest.spark, newest.distribution) == ("4.3", "ubuntu-24.04")
+    assert (older.spark, older.distribution) == ("3.5", "ubuntu-22.04")
+    assert loaded(spark="3.5", distribution="ubuntu-24.04").distribution == "ubuntu-24.04"
 
 
 MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
@@ -216,17 +226,27 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "distribution",
         {"distribution": "debian-13"},
-        ("distribution = 'debian-13'", "valid: ubuntu-22.04, ubuntu-24.04, debian-12", "set distribution"),
+        ("distribution = 'debian-13'", "valid: ubuntu-24.04, ubuntu-22.04", "set distribution"),
     ),
+    (
+        "a Python that Spark refuses",
+        {"distribution": "ubuntu-22.04"},
+        (
+            "distribution = ubuntu-22.04: ubuntu-22.04 has Python 3.10, and Spark 4.3 requires 3.11",
+            "valid: ubuntu-24.04, debian-12, or spark 3.5 with it",
+            "config set spark 3.5",
+        ),
+    ),
+    ("Spark", {"spark": "4.0"}, ("spark = '4.0'", "valid: 4.3, 3.5", "config set spark 4.3")),
     (
         "nobody to let the operator in",
         {"distribution": "debian-12", "instanceTypes": CPU},
-        ("distribution = debian-12", "no SSM agent", "adminCidrs", "set distribution ubuntu-22.04"),
+        ("distribution = debian-12", "no SSM agent", "adminCidrs", "set distribution ubuntu-24.04"),
     ),
     (
         "GPU types on Debian",
         {"distribution": "debian-12"},
-        ("distribution = debian-12", "g4dn.xlarge", "NVIDIA's driver", "valid: ubuntu-22.04, ubuntu-24.04"),
+        ("distribution = debian-12", "g4dn.xlarge", "NVIDIA's driver", "valid: ubuntu-24.04, or types"),
     ),
     (
         "head with a GPU",

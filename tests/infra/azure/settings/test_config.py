@@ -335,6 +335,16 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ),
     ("stack's name", {"storageStack": "a/b"}, ("storageStack = 'a/b'", "organization/project/name")),
     ("force", {"forceDestroy": "yess"}, ("forceDestroy = 'yess'", "valid: true, false")),
+    (
+        "Spark 4",
+        {"spark": "4.3"},
+        (
+            "spark = 4.3",
+            "its own Spark 3 and Hadoop 3.3, the last with WASB",
+            "valid: 3.5",
+            "config rm spark",
+        ),
+    ),
     # access
     ("reserved user", {"sshUser": "root"}, ("sshUser = root", "has or reserves", "set sshUser sshuser")),
     ("Hadoop's user", {"sshUser": "spark"}, ("sshUser = spark", "has or reserves")),
