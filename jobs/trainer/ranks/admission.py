@@ -3,6 +3,9 @@
 gloo gives a rank's place to whoever connects first to a port. So its listening sockets get a filter
 (`sockets`) before any peer knows of them: a connection waits in the kernel until the rank that made it has
 proven the connection's two endpoints at this rank's door (`doorkeeper`). gloo sees no other connection.
+
+Where the kernel takes no filter, gloo may accept a stranger's connection. `finish` finds it before anything is
+averaged: the job ends, and the stranger takes no part in it.
 """
 
 from __future__ import annotations
@@ -109,10 +112,10 @@ class Admission:
                 lacking = ", ".join(map(str, sorted(others - proven - self._claimed))) or "some"
                 raise Unproven("connections with ranks {} were not proven".format(lacking))
             self._stop.wait(_SCAN_S)
-        accepted = [row for row in rows if row.fd is not None and row.state == sockets.ESTABLISHED]
-        for row in accepted:
-            # Cannot happen where the kernel applies filters.
-            if row.local in self._admitted and row.remote not in self._admitted[row.local]:
+        for row in rows:
+            # Of whatever state: a stranger may have left again. With a filter there is none.
+            accepted = row.fd is not None and row.state != sockets.LISTEN and row.local in self._admitted
+            if accepted and row.remote not in self._admitted[row.local]:
                 raise Unproven("a connection from {}:{} was accepted without a proof".format(*row.remote))
 
     def close(self) -> None:

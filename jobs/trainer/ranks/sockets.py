@@ -57,14 +57,12 @@ def admit(
     endpoints: Collection[Endpoint] = (),
     greeting: Collection[str] = (),
     hosts: Collection[str] = (),
-) -> None:
+) -> bool:
     """Drop all packets that reach a socket, and those that it accepts from now on, but for those admitted.
 
     Admitted are all packets of `endpoints` and of `hosts`. Of the addresses in `greeting` it is the first
     packet of a connection only: the connection waits, answered but not accepted, to be admitted.
-
-    Raises:
-        OSError: the kernel takes no filter.
+    Return whether the kernel does so: some let only root set a filter.
     """
     program: List[bytes] = []
     for host, port in endpoints:
@@ -77,9 +75,12 @@ def admit(
         program.append(_step(_RETURN, _ALL))
     program.append(_step(_RETURN, 0))
     code = ctypes.create_string_buffer(b"".join(program))
-    listener.setsockopt(
-        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code))
-    )
+    option = struct.pack("HP", len(program), ctypes.addressof(code))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, option)
+    except OSError:
+        return False
+    return True
 
 
 def _own() -> Dict[str, int]:

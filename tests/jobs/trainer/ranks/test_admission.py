@@ -175,6 +175,34 @@ def test_the_token_crosses_no_connection_of_ranks(monkeypatch: pytest.MonkeyPatc
     assert token.hex() not in "".join(spark_saw)
 
 
+@pytest.fixture
+def _no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that lets only root set filters."""
+    monkeypatch.setattr(sockets, "_SO_ATTACH_FILTER", 0xFFFF)
+
+
+@pytest.mark.usefixtures("_no_filter")
+def test_ranks_connect_where_the_kernel_takes_no_filter() -> None:
+    assert means(3) == [1.0] * 3
+
+
+@pytest.mark.usefixtures("_no_filter")
+def test_without_a_filter_nothing_is_averaged_with_a_stranger(strangers: Strangers) -> None:
+    averaged: list[int] = []
+    ports: list[int] = []
+
+    def average(group: mesh.Group, _: np.ndarray) -> np.ndarray:
+        averaged.extend(peer.getpeername()[1] for peer in group.connections.values())
+        return np.zeros(1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mesh.Group, "on_listen", staticmethod(ports.append))
+        patch.setattr(mesh.Group, "allreduce_mean", average)
+        with pytest.raises(PeerLost):
+            means(2, meanwhile=lambda: [strangers(port) for port in ports] and None, limit=3)
+    assert set(averaged) <= set(ports), "a rank's own port; a stranger has another"
+
+
 # ---- the door
 
 
