@@ -4,8 +4,8 @@ gloo gives a rank's place to whoever connects first to a port. So its listening 
 (`sockets`) before any peer knows of them: a connection waits in the kernel until the rank that made it has
 proven the connection's two endpoints at this rank's door (`doorkeeper`). gloo sees no other connection.
 
-Where the kernel takes no filter, gloo may accept a stranger's connection. `finish` finds it before anything is
-averaged: the job ends, and the stranger takes no part in it.
+Where the kernel takes no filter, gloo may accept a stranger's connection. `finish` finds it before anything
+is averaged: the job ends, and the stranger takes no part in it.
 """
 
 from __future__ import annotations
