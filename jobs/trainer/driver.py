@@ -19,6 +19,7 @@ from jobs.trainer.events.channel import Address
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.files import storage
 from jobs.trainer.files.hadoop import Files, java_message, on_this_node
+from jobs.trainer.ranks.proof import new_token
 from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, schema, score_part
 from jobs.trainer.ranks.train import Plan, locate, run_rank
 from jobs.trainer.sources.registry import marker, open_source
@@ -156,6 +157,7 @@ class Driver:
             snapshot=self._distribute(options.snapshot) if options.snapshot else "",
             model=self._model,
             timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
+            token=new_token(),
             communicate=conf.get(TRANSPORT_CONF, "ethernet") != "none",
         )
         stage = self._context.parallelize(range(self._size), self._size).barrier()

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -225,6 +227,58 @@ def test_a_dead_node_manager_is_named_before_anything_is_submitted(
         with pytest.raises(Exception, match=r"executors: 2.*NodeManager on w2 is .*fab bootstrap"):
             backend.require_capacity(spec)
     eventually(lambda: running_nodes(yarn_stack) == {"w1", "w2"}, "both nodes are back")
+
+
+# ---- who may submit
+
+
+def post(stack: Stack, path: str, body: str = "", method: str = "POST") -> int:
+    """Ask YARN's web service from this machine, in the name of the jobs' user; return the status."""
+    head = stack.cluster().head.address
+    request = urllib.request.Request(
+        f"http://{head}:8088/ws/v1/cluster/{path}?user.name=spark",
+        data=body.encode(),
+        headers={"Content-Type": "application/json"},
+        method=method,
+    )
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_no_application_is_submitted_over_http(yarn_stack: Stack, trained_on_yarn: Said) -> None:
+    assert post(yarn_stack, "apps/new-application") in {400, 401, 403}
+    evil = {
+        "application-id": "application_1_0001",
+        "application-name": "evil",
+        "application-type": "YARN",
+        "am-container-spec": {"commands": {"command": "id"}},
+        "resource": {"memory": 512, "vCores": 1},
+    }
+    assert post(yarn_stack, "apps", json.dumps(evil)) in {400, 401, 403}
+    assert "evil" not in str(manager(yarn_stack, "apps"))
+
+
+def test_a_job_is_not_killed_over_http(yarn_stack: Stack, trained_on_yarn: Said, tmp_path: Path) -> None:
+    with long_job(yarn_stack, tmp_path):
+        (app,) = manager(yarn_stack, "apps?states=RUNNING")["apps"]["app"]
+        assert post(yarn_stack, f"apps/{app['id']}/state", '{"state":"KILLED"}', "PUT") in {401, 403}
+        (after,) = manager(yarn_stack, "apps?states=RUNNING")["apps"]["app"]
+        assert after["id"] == app["id"]
+        assert yarn_stack.fab("kill", app["name"]).code == 0
+
+
+def test_only_the_clusters_nodes_and_the_jobs_user_call_yarn(
+    yarn_stack: Stack, trained_on_yarn: Said
+) -> None:
+    def listing(name: str) -> str:
+        command = f"env HADOOP_USER_NAME={name} /opt/hadoop/bin/yarn application -list"
+        return yarn_stack.on("w1", f"runuser -u spark -- {command} 2>&1")
+
+    assert "Total number of applications" in listing("spark")
+    assert "AuthorizationException" in listing("mallory")
 
 
 # ---- script actions, as HDInsight runs them

@@ -13,6 +13,10 @@ from typing import Any, Callable, Iterable, List, Optional, Protocol, Sequence, 
 import numpy as np
 
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.ranks.admission import Admission, Intruded, Unproven
+
+ATTEMPTS = 20
+"""New groups, hence new ports, when a stranger connects between a port's opening and its filter."""
 
 
 class Ranks(Protocol):
@@ -79,15 +83,34 @@ def together(action: Callable[[], T]) -> T:
 
 
 class Peers:
-    """`caffe_allreduce.Group`, with failures raised as `PeerLost`."""
+    """`caffe_allreduce.Group` whose connections are proven by the job's token; failures are `PeerLost`."""
 
-    def __init__(self, rank: int, size: int, address: str, exchange: "Exchange", timeout_s: float) -> None:
+    def __init__(self, address: str, exchange: "Exchange", token: bytes, timeout_s: float) -> None:
+        self.rank, self.size = exchange.rank, exchange.size
+        for attempt in range(ATTEMPTS):
+            admission = Admission(self.rank, self.size, token, exchange.bytes)
+            try:
+                self._group = together(lambda: self._make(address, admission, timeout_s))  # noqa: B023
+                return
+            except Intruded as error:
+                if attempt == ATTEMPTS - 1:
+                    reason = "strangers take every port of rank {}".format(self.rank)
+                    raise PeerLost("peer-lost", reason=reason) from error
+            except Unproven as error:
+                raise PeerLost("peer-lost", reason="rank {}: {}".format(self.rank, error)) from error
+            finally:
+                admission.close()
+
+    def _make(self, address: str, admission: Admission, timeout_s: float) -> Any:  # noqa: ANN401
         import caffe_allreduce
 
-        self.rank, self.size = rank, size
-        self._group = together(
-            lambda: caffe_allreduce.Group(rank, size, address, exchange.bytes, timeout_s=timeout_s)
-        )
+        group = caffe_allreduce.Group(self.rank, self.size, address, admission.exchange, timeout_s=timeout_s)
+        try:
+            admission.finish(timeout_s)
+        except Unproven:
+            group.close()
+            raise
+        return group
 
     @property
     def waited_s(self) -> float:
@@ -119,7 +142,7 @@ class Exchange:
     """
 
     def __init__(self, rank: int, size: int, all_gather: Callable[[str], List[str]]) -> None:
-        self._rank, self._size, self._all_gather = rank, size, all_gather
+        self.rank, self.size, self._all_gather = rank, size, all_gather
         self._mean: Optional[Mean] = None
 
     def through(self, mean: "Mean") -> None:
@@ -128,10 +151,10 @@ class Exchange:
 
     def bytes(self, mine: bytes) -> List[bytes]:
         """Return every rank's bytes."""
-        if self._size == 1:
+        if self.size == 1:
             return [mine]
         if self._mean is not None:
-            return gather(self._mean, self._rank, self._size, mine)
+            return gather(self._mean, self.rank, self.size, mine)
         try:
             gathered = self._all_gather(base64.b64encode(mine).decode())
         except Exception as error:

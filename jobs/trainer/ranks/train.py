@@ -12,7 +12,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Deque, Dict, List, NamedTuple, Tuple
 
@@ -47,6 +47,8 @@ class Plan:
     model: str
     """Absolute URI of the final weights."""
     timeout_s: float
+    token: bytes = field(repr=False)
+    """Proves a rank to its peers; see `proof`."""
     communicate: bool = True
     """False: every rank trains alone, to measure the cost of communication."""
 
@@ -179,7 +181,7 @@ class _Rank:
     def _join(self) -> Ranks:
         if self.plan.size == 1 or not self.plan.communicate:
             return Solo()
-        peers = Peers(self.rank, self.plan.size, self.address, self.exchange, self.plan.timeout_s)
+        peers = Peers(self.address, self.exchange, self.plan.token, self.plan.timeout_s)
         self.exchange.through(peers.allreduce_mean)
         peers.broadcast_weights(self.trainer.solver)
         peers.attach(self.trainer.solver)

@@ -18,10 +18,36 @@ def manager_says(**nodes: str) -> str:
 
 
 def test_settings_are_valid_xml_without_empty_values(compile_for: Compile) -> None:
-    for name in ("yarn-site.xml.j2", "capacity-scheduler.xml.j2"):
+    for name in ("yarn-site.xml.j2", "capacity-scheduler.xml.j2", "hadoop-policy.xml.j2"):
         found = properties(compile_for("yarn", "w2").template(name))
         assert found
         assert all(found.values())
+
+
+def test_the_clusters_nodes_alone_may_call_the_daemons(compile_for: Compile) -> None:
+    role = compile_for("yarn")
+    assert properties(role.template("yarn-site.xml.j2"))["hadoop.security.authorization"] == "true"
+    policy = properties(role.template("hadoop-policy.xml.j2"))
+    nodes = [role.variables["head"], *role.variables["workers"]]
+    assert policy["security.service.authorization.default.hosts"].split(",") == [n.address for n in nodes]
+    assert policy["security.applicationclient.protocol.acl"] == "spark"
+
+
+def test_the_job_user_alone_submits_and_ends_applications(compile_for: Compile) -> None:
+    found = properties(compile_for("yarn").template("capacity-scheduler.xml.j2"))
+    for right in ("acl_submit_applications", "acl_administer_queue"):
+        assert found[f"yarn.scheduler.capacity.root.{right}"] == " ", "everybody, if it is empty or missing"
+        assert found[f"yarn.scheduler.capacity.root.default.{right}"] == "spark"
+
+
+def test_a_client_of_the_web_service_cannot_say_who_it_is(compile_for: Compile) -> None:
+    found = properties(compile_for("yarn").template("yarn-site.xml.j2"))
+    filters = found["hadoop.http.filter.initializers"]
+    # With exactly this list Hadoop 3.3.4 adds a filter that believes `?user.name=`.
+    assert filters != "org.apache.hadoop.http.lib.StaticUserWebFilter"
+    assert filters.split(",")[0] == "org.apache.hadoop.http.lib.StaticUserWebFilter"
+    assert found["hadoop.http.staticuser.user"] not in {"spark", "hdfs", "root"}
+    assert found["yarn.webapp.enable-rest-app-submissions"] == "false"
 
 
 def test_containers_get_what_the_stack_offers(compile_for: Compile) -> None:

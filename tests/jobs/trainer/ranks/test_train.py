@@ -64,6 +64,7 @@ class World:
             snapshot="",
             model=f"file:{tmp_path}/out/m.caffemodel",
             timeout_s=10,
+            token=b"",
         )
 
     def run(self) -> dict[str, Any]:
