@@ -39,8 +39,8 @@ _S3_CODES: Final = (
 )
 """Where Hadoop's clients write the code; an earlier pattern precedes those after it."""
 _NO_ROLE: Final = (
-    "this machine has no credentials for it: no instance role answers",
-    "Run `pulumi up --refresh`, which grants the role; or set the stack's keys.",
+    "this machine gets no credentials for it",
+    "Run `fab doctor`, which says why jobs get none; `pulumi up --refresh` restores the machine's role.",
 )
 _ANONYMOUS: Final = ("the nodes have no key for the account", "Run `fab bootstrap`, which writes it on them.")
 _UNKNOWN: Final = (

@@ -263,7 +263,7 @@ S3_V2 = "software.amazon.awssdk.services.s3.model."
         (
             "ls: s3a://bucket/: org.apache.hadoop.fs.s3a.auth.NoAwsCredentialsException: "
             "IAMInstanceCredentialsProvider: Failed to load credentials from IMDS.",
-            "no instance role answers",
+            "this machine gets no credentials for it. Run `fab doctor`",
         ),
         (
             "ls: listObjects() on s3a://bucket/: software.amazon.awssdk.core.exception.SdkClientException: "
@@ -278,7 +278,7 @@ S3_V2 = "software.amazon.awssdk.services.s3.model."
 def test_a_refusal_of_s3_in_the_words_of_hadoop_3_5_is_one_line_with_its_fix(
     storage: SharedStorage, node: LocalNode, said: str, words: str
 ) -> None:
-    """Printed by Hadoop 3.5.0 against versitygw, but for the missing role."""
+    """Printed by Hadoop 3.5.0 against versitygw, or with no metadata service."""
     node.fake("hdfs", f"cat >&2 <<'SAID'\n{said}\nSAID\nexit 1")
     with pytest.raises(ServiceDown) as caught:
         storage.read("/x")
