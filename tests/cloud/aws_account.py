@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,8 @@ def aws_account(read_once: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     """
 
     def create_client(self: Session, service: str, *arguments: Any, **named: Any) -> Any:
+        if any(os.environ.get(name) != value for name, value in KEYS.items()):
+            return _CREATE_CLIENT(self, service, *arguments, **named)
         config = named.pop("config", None)
         options = vars(config) if config else {}
         key = f"{service} {arguments} {sorted(named.items(), key=str)} {options}"
