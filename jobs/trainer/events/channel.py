@@ -10,13 +10,17 @@ import secrets
 import socket
 import socketserver
 import threading
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional, Tuple, Type
 
 from jobs.trainer.contract import Event, dump, load
 
 CONNECT_TIMEOUT = 20
 LONGEST = 1 << 20
 """Maximum bytes of a line, so that a stray client cannot fill the driver's memory."""
+UNPROVEN = 256
+"""Maximum number of connections, each a thread, that have not sent the token yet; others are closed."""
+PATIENCE = 5
+"""Seconds for a connection to send the token."""
 
 
 class Address(NamedTuple):
@@ -77,12 +81,12 @@ class Channel:
         lock = threading.Lock()
 
         class Handler(socketserver.StreamRequestHandler):
-            timeout = None
+            timeout = PATIENCE
 
             def handle(self) -> None:
-                given = self.rfile.readline(200).strip()
-                if not hmac.compare_digest(given, token.encode()):
+                if not self._proven():
                     return
+                self.connection.settimeout(None)
                 while True:
                     line = self.rfile.readline(LONGEST)
                     if not line.endswith(b"\n"):
@@ -91,6 +95,15 @@ class Channel:
                     if event is not None:
                         with lock:
                             sink(event)
+
+            def _proven(self) -> bool:
+                try:
+                    given = self.rfile.readline(200).strip()
+                    return hmac.compare_digest(given, token.encode())
+                except OSError:
+                    return False
+                finally:
+                    self.server.places.release()  # type: ignore[attr-defined]
 
         self._server = _Server((host, 0), Handler)
         self.address = Address(host, self._server.server_address[1], token)
@@ -107,3 +120,11 @@ class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
     block_on_close = False
+
+    def __init__(self, address: Tuple[str, int], handler: Type[socketserver.BaseRequestHandler]) -> None:
+        self.places = threading.BoundedSemaphore(UNPROVEN)
+        super().__init__(address, handler)
+
+    def verify_request(self, *_: object) -> bool:
+        """Take a place among the unproven; False, and the connection is closed, if there is none."""
+        return self.places.acquire(blocking=False)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
+
+import pytest
 
 from jobs.trainer import contract
+from jobs.trainer.events import channel as module
 from jobs.trainer.events.channel import Address, Channel, Sender
 from tests.jobs.trainer.events.conftest import Inbox
 
@@ -28,6 +32,43 @@ def test_a_stranger_without_the_token_is_not_heard(channel: Channel, inbox: Inbo
         assert stranger.recv(1) == b""
 
     assert inbox.events == []
+
+
+def test_strangers_who_say_nothing_are_bounded_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNPROVEN", 3)
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    inbox = Inbox()
+    channel = Channel("127.0.0.1", inbox.add)
+    place = (channel.address.host, channel.address.port)
+    try:
+        strangers = [socket.create_connection(place) for _ in range(3)]
+        with socket.create_connection(place) as one_more:
+            assert one_more.recv(1) == b"", "closed at once"
+        for stranger in strangers:
+            assert stranger.recv(1) == b"", "closed after PATIENCE"
+            stranger.close()
+        sender = Sender(channel.address)
+        sender.send(contract.Progress(1, 2))
+        assert len(inbox.wait(1)) == 1
+        sender.close()
+    finally:
+        channel.close()
+
+
+def test_a_rank_may_be_silent_for_longer_than_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    inbox = Inbox()
+    channel = Channel("127.0.0.1", inbox.add)
+    try:
+        sender = Sender(channel.address)
+        sender.send(contract.Progress(1, 2))
+        inbox.wait(1)
+        time.sleep(0.3)
+        sender.send(contract.Progress(2, 2))
+        assert len(inbox.wait(2)) == 2
+        sender.close()
+    finally:
+        channel.close()
 
 
 def test_a_driver_that_is_gone_does_not_stop_a_rank() -> None:
