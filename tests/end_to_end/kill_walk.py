@@ -17,15 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.end_to_end.conftest import ROOT, Said, Stack
 from tools.environment import environment
 
-NAME, SUBNET = "kills", "10.89.96.0/24"
+NAME, SUBNET = "e2e-kills", "10.89.96.0/24"
 ITERATIONS = 60
 LIMIT = 1500
 """Seconds for a command that is run again; it never takes that long, but must not hang the walk."""
@@ -113,6 +113,12 @@ def _unchanged(stack: Stack, _: Said) -> str:
     return "" if counts[1:] == ["unchanged"] else f"a second up changes something: {' '.join(counts)}"
 
 
+def _provisioned(stack: Stack, _: Said) -> str:
+    again = stack.fab("bootstrap").output
+    changed = [line for line in again.splitlines() if " changed " in line and "skipped" not in line]
+    return f"a second bootstrap changes something: {changed}" if changed else ""
+
+
 def _healthy(stack: Stack, _: Said) -> str:
     said = stack.fab("doctor")
     return "" if said.code == 0 else f"fab doctor: {said.output}"
@@ -139,17 +145,23 @@ def _nothing_left(stack: Stack, _: Said) -> str:
 
 
 PULUMI = ("--yes", "--skip-preview", "--non-interactive")
+SUBMIT = ("fab", "submit-mnist", "--executors", "1", "--iterations", str(ITERATIONS))
 STEPS = (
     Step("up", ("pulumi", "up", *PULUMI), _unchanged, 8),
-    Step("bootstrap", ("fab", "bootstrap"), _healthy, 90),
+    Step("bootstrap", ("fab", "bootstrap"), _provisioned, 90),
     Step("build-headnode", ("fab", "build-headnode"), _healthy, 15),
-    Step("submit-mnist", ("fab", "submit-mnist", "--iterations", str(ITERATIONS)), _result, 50),
+    Step(
+        "submit-mnist",
+        ("fab", "submit-mnist", "--executors", "1", "--iterations", str(ITERATIONS)),
+        _result,
+        50,
+    ),
     Step("destroy", ("pulumi", "destroy", *PULUMI), _nothing_left, 8),
 )
 
 
 @contextmanager
-def small_stack(folder: Path, env: dict[str, str], name: str = NAME, subnet: str = SUBNET) -> Iterator[Stack]:
+def small_stack(folder: Path, env: Mapping[str, str] = os.environ) -> Iterator[Stack]:
     """A stack of one worker with a state of its own; destroyed at the end."""
     (folder / "state").mkdir(exist_ok=True)
     (folder / "passphrase").write_text("kill walk")
@@ -160,8 +172,8 @@ def small_stack(folder: Path, env: dict[str, str], name: str = NAME, subnet: str
         "COLUMNS": "140",
     }
     given.pop("PULUMI_CONFIG_PASSPHRASE", None)
-    stack = Stack(folder, {**given, **environment(ROOT, given)}, name=name)
-    stack.config.write_text(f"config:\n  caffe-spark:workers: 1\n  caffe-spark:subnet: {subnet}\n")
+    stack = Stack(folder, {**given, **environment(ROOT, given)}, name=NAME)
+    stack.config.write_text(f"config:\n  caffe-spark:workers: 1\n  caffe-spark:subnet: {SUBNET}\n")
     try:
         made = stack.pulumi("stack", "init")
         assert made.code == 0, made.output
@@ -180,7 +192,7 @@ def main() -> int:
     lines: list[str] = []
     folder = Path(tempfile.mkdtemp(prefix="kill-walk-"))
     print(f"seed {options.seed}; every command's output: {folder / 'log'}", flush=True)
-    with small_stack(folder, dict(os.environ)) as stack:
+    with (folder / "log").open("a", buffering=1) as log, redirect_stdout(log), small_stack(folder) as stack:
         walk = Walk(stack, options.seed, folder / "log")
         for number in range(1, options.rounds + 1):
             for step in STEPS:
