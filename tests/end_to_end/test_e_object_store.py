@@ -25,7 +25,7 @@ from bootstrap.join import user_data as boot
 from bootstrap.ssh.remote import connect
 from infra import tags
 from infra.keys import SshKeyProvider
-from infra.local import image, nodes, probe
+from infra.local import image, nodes
 from infra.local.settings.config import DebstrapImage
 from tests.cloud.machine import Machine
 from tests.cloud.servers import (
@@ -161,8 +161,12 @@ def machine(s3_stack: Stack) -> Machine:
     operator = s3_stack.on("head", "cat /etc/ssh/authorized_keys/ops").strip()
     with pytest.MonkeyPatch.context() as patch:
         # A machine of the cloud has a packet filter of its own; a node of an embedded stack needs none.
-        flags = probe.boot_flags
-        patch.setattr(probe, "boot_flags", lambda engine: (*flags(engine), "--cap-add=NET_ADMIN"))
+        flags = nodes.boot_flags
+        patch.setattr(
+            nodes,
+            "boot_flags",
+            lambda engine, container: (*flags(engine, container), "--cap-add=NET_ADMIN"),
+        )
         nodes.NodeProvider().create(
             {
                 "engine": "podman",
