@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -21,7 +22,6 @@ LIMIT_S: Final = 3600
 FOLDER: Final = "script-actions"
 """In the container of artefacts, or in the stack's shared storage."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,49}")
-_WORDS: Final = re.compile(r"([\w@%+=:,./-]+( [\w@%+=:,./-]+)*)?", re.ASCII)
 _DIGITS: Final = 16
 
 
@@ -51,17 +51,21 @@ class ScriptAction:
             raise ConfigError(
                 given, f"roles: {', '.join(self.roles) or 'none'}; valid: {', '.join(HOST_ROLES)}", fix
             )
-        # The agent puts them on a shell's command line, as root.
-        if not _WORDS.fullmatch(self.parameters):
+        if not self.parameters.isprintable() or _words(self.parameters) is None:
             raise ConfigError(
                 given,
-                f"parameters {self.parameters!r}: a shell would not read them as plain words",
-                "Use letters, digits and any of _@%+=:,./- in words with one space between them.",
+                f"parameters {self.parameters!r}: they are not the words of one command line",
+                "Put a word with blanks or quotes in it between quotes, as in a shell.",
             )
         if not self.script.isascii() or "\r" in self.script:
             raise ConfigError(given, "its script is not plain ASCII with LF", fix)
         if not self.script.startswith("#!"):
             raise ConfigError(given, "its script does not begin with #!", fix)
+
+    @property
+    def words(self) -> list[str]:
+        """The parameters, one by one."""
+        return _words(self.parameters) or []
 
     @property
     def sha256(self) -> str:
@@ -72,6 +76,14 @@ class ScriptAction:
     def path(self) -> str:
         """The script's path below its container; a different script has a different path."""
         return f"{FOLDER}/{self.name}-{self.sha256[:_DIGITS]}.sh"
+
+
+def _words(parameters: str) -> list[str] | None:
+    """Split parameters as a shell does, without its substitutions; None if a quote does not end."""
+    try:
+        return shlex.split(parameters)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)

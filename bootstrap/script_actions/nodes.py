@@ -224,7 +224,7 @@ echo '{self.action.sha256}  script' | sha256sum -c --quiet - || exit 1
 chmod 0700 script
 # As HDInsight's agent starts it: root's own environment, and nothing of this one's but a path.
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \\
-  ./script {self.action.parameters}
+  ./script {shlex.join(self.action.words)}
 {_HEREDOC}
 # What the script leaves running, such as a daemon, does not keep the lock.
 timeout -k {KILL_GRACE_S} {self.limit:g} sh ./action 9>&-

@@ -302,6 +302,14 @@ def test_a_persisted_script_that_somebody_changed_in_storage_runs_nowhere(
     assert not (tmp_path / "evil").exists()
 
 
+def test_no_shell_reads_parameters_as_anything_but_words(world: World, tmp_path: Path) -> None:
+    parameters = f"one 'two three' $(touch {tmp_path}/evil) ; `id` >{tmp_path}/evil"
+    world.run("words", f"printf '%s\\n' \"$@\" >>{tmp_path}/ran", parameters=parameters, roles=("headnode",))
+    words = ["one", "two three", "$(touch", f"{tmp_path}/evil)", ";", "`id`", f">{tmp_path}/evil"]
+    assert (tmp_path / "ran").read_text().splitlines() == words
+    assert not (tmp_path / "evil").exists()
+
+
 def test_a_list_of_persisted_actions_that_somebody_wrote_runs_nothing_and_is_replaced(
     world: World, tmp_path: Path
 ) -> None:
