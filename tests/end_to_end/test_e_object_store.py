@@ -248,7 +248,8 @@ def assert_jobs_have_credentials_of_their_own(machine: Machine, tokens: TokenSer
     )
     assert f"s3a://{BUCKET}/frameworks/caffe" in listed
     pid = "$(pgrep -u spark -f org.apache.spark.deploy.worker.Worker)"
-    environment = machine.run(f"tr '\\0' '\\n' </proc/{pid}/environ")
+    # Root of a node may not look into other users' processes; the engine may.
+    environment = machine.run(f"tr '\\0' '\\n' </proc/{pid}/environ", privileged=True)
     assert f"AWS_CONTAINER_CREDENTIALS_FULL_URI={paths.CREDENTIALS_URL}" in environment.splitlines()
     assert SECRET_KEY not in environment
     # Without the endpoint there is nothing to fall back to; the machine's own keys would open the bucket.
