@@ -37,7 +37,7 @@ _S3_CODES: Final = (
     re.compile(r"\(SDK Attempt Count: \d+\):([A-Z]\w+)"),
     re.compile(r"\(Service: S3, Status Code: (\d+)"),
 )
-"""Where Hadoop's clients write the code; an earlier pattern precedes those after it."""
+"""Places of the code in what Hadoop's clients print; an earlier pattern precedes those after it."""
 _NO_ROLE: Final = (
     "this machine gets no credentials for it",
     "Run `fab doctor`, which says why jobs get none; `pulumi up --refresh` restores the machine's role.",
