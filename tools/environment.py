@@ -152,8 +152,8 @@ def shell_lines(env: Mapping[str, str], given: Mapping[str, str]) -> str:
 
 def summary(root: Path, env: Mapping[str, str]) -> str:
     """Return a one-line summary of stack, state, passphrase and CLI."""
-    behind = env["PATH"].replace(str(wrapper_folder(root)), "")
-    cli = _which("pulumi", behind) or "missing (run `make setup`)"
+    behind = [entry for entry in env["PATH"].split(os.pathsep) if entry != str(wrapper_folder(root))]
+    cli = _which("pulumi", os.pathsep.join(behind)) or "missing (run `make setup`)"
     state = env["PULUMI_BACKEND_URL"].removeprefix("file://").removesuffix(WITHOUT_METADATA)
     stack = selected_stack(root, env) or f"none selected, {DEV} by default"
     secret = "set" if "PULUMI_CONFIG_PASSPHRASE" in env else env["PULUMI_CONFIG_PASSPHRASE_FILE"]
@@ -164,7 +164,7 @@ def summary(root: Path, env: Mapping[str, str]) -> str:
 
 
 def _which(name: str, path: str) -> str | None:
-    for folder in filter(None, path.split(os.pathsep)):
+    for folder in path.split(os.pathsep):
         if os.access(Path(folder) / name, os.X_OK):
             return str(Path(folder) / name)
     return None

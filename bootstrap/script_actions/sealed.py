@@ -33,8 +33,9 @@ def read(cluster: ClusterDocument) -> list[Sealed]:
         IntegrityError: the stack's key has not signed it.
         ConfigError, StackError, ServiceDown: storage refuses or does not answer, or the stack has no key.
     """
-    document = Blobs.of(cluster).read(PERSISTED)
-    return [] if document is None else _unseal(cluster, document)
+    blobs = Blobs.of(cluster)
+    document = blobs.read(PERSISTED)
+    return [] if document is None else _unseal(cluster, document, blobs.uri)
 
 
 def update(cluster: ClusterDocument, mine: Sealed, *, keep: bool) -> None:
@@ -43,12 +44,12 @@ def update(cluster: ClusterDocument, mine: Sealed, *, keep: bool) -> None:
     A list that the stack's key has not signed is replaced: nothing on it counts. Raises as `read`, but for
     IntegrityError.
     """
-    signing = cluster.signing_key
+    signing, blobs = cluster.signing_key, Blobs.of(cluster)
 
     def changed(document: bytes | None) -> bytes | None:
         signed = True
         try:
-            there = [] if document is None else _unseal(cluster, document)
+            there = [] if document is None else _unseal(cluster, document, blobs.uri)
         except IntegrityError:
             there, signed = [], False
         kept = [one for one in there if one.action.name != mine.action.name] + ([mine] if keep else [])
@@ -57,14 +58,13 @@ def update(cluster: ClusterDocument, mine: Sealed, *, keep: bool) -> None:
         payload = [{**asdict(one.action), "sha256": one.sha256} for one in kept]
         return signing.seal("script-actions", json.dumps(payload, indent=1).encode())
 
-    Blobs.of(cluster).update(PERSISTED, changed)
+    blobs.update(PERSISTED, changed)
 
 
-def _unseal(cluster: ClusterDocument, document: bytes) -> list[Sealed]:
+def _unseal(cluster: ClusterDocument, document: bytes, container: str) -> list[Sealed]:
     fix = f"Run `fab build-headnode --stack {cluster.stack}`, which writes a new one."
-    where = f"{Blobs.of(cluster).uri}/{PERSISTED}"
-    found = json.loads(cluster.signing_key.unseal("script-actions", document, where, fix))
+    payload = cluster.signing_key.unseal("script-actions", document, f"{container}/{PERSISTED}", fix)
     return [
         Sealed(Persisted(one["name"], one["uri"], tuple(one["roles"]), one["parameters"]), one["sha256"])
-        for one in found
+        for one in json.loads(payload)
     ]

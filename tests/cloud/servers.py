@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -93,18 +93,11 @@ def scaling_service(address: str) -> Iterator[ScalingService]:
     """Start the server on a free port of `address`."""
     service = ScalingService()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            scope = self.headers["authorization"].split("Credential=")[1].split(",")[0]
-            service.asked.append({**dict(parse_qsl(urlsplit(self.path).query)), "scope": scope})
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(query: dict[str, str], scope: str) -> bytes:
+        service.asked.append({**query, "scope": scope})
+        return b""
 
-        def log_message(self, *_: object) -> None:
-            """In silence."""
-
-    with _started(ThreadingHTTPServer((address, 0), Handler)) as service.url:
+    with _started(_queries(address, answer)) as service.url:
         yield service
 
 
@@ -120,26 +113,37 @@ class TokenService:
 def token_service(address: str) -> Iterator[TokenService]:
     """Start the server on a free port of `address`. Its credentials have no token: versitygw refuses any."""
     service = TokenService()
-    answer = (
+    keys = (
         '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
         f"<AccessKeyId>{ACCESS_KEY}</AccessKeyId><SecretAccessKey>{escape(SECRET_KEY)}</SecretAccessKey>"
         "<SessionToken></SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>"
         "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
     ).encode()
 
+    def answer(query: dict[str, str], _: str) -> bytes:
+        service.asked.append(query)
+        return keys
+
+    with _started(_queries(address, answer)) as service.url:
+        yield service
+
+
+def _queries(address: str, answer: Callable[[dict[str, str], str], bytes]) -> ThreadingHTTPServer:
+    """A server whose body is `answer` to the query and to the scope of the signature."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            service.asked.append(dict(parse_qsl(urlsplit(self.path).query)))
+            scope = self.headers["authorization"].split("Credential=")[1].split(",")[0]
+            body = answer(dict(parse_qsl(urlsplit(self.path).query)), scope)
             self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(answer)
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """In silence."""
 
-    with _started(ThreadingHTTPServer((address, 0), Handler)) as service.url:
-        yield service
+    return ThreadingHTTPServer((address, 0), Handler)
 
 
 @contextmanager

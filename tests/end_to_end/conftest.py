@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -159,22 +159,26 @@ def results_of(said: Said) -> Path:
     return ROOT / "results" / name
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack's settings; nothing exists yet. Remaining resources are destroyed at the end."""
-    folder = tmp_path_factory.mktemp("e2e")
+def own_state(folder: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of commands whose state and passphrase lie in `folder`, and create both."""
     (folder / "state").mkdir()
     passphrase = folder / "passphrase"
     passphrase.write_text("end-to-end")
     own = {
-        **os.environ,
+        **given,
         "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
-        "CAFFE_SPARK_CACHE": str(folder / "cache"),
         "COLUMNS": "140",
     }
     own.pop("PULUMI_CONFIG_PASSPHRASE", None)
-    stack = Stack(folder, {**own, **environment(ROOT, own)})
+    return {**own, **environment(ROOT, own)}
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack's settings; nothing exists yet. Remaining resources are destroyed at the end."""
+    folder = tmp_path_factory.mktemp("e2e")
+    stack = Stack(folder, own_state(folder, {**os.environ, "CAFFE_SPARK_CACHE": str(folder / "cache")}))
     stack.config.write_text(f"config:\n  caffe-spark:workers: 2\n  caffe-spark:subnet: {SUBNET}\n")
     assert stack.pulumi("stack", "init").code == 0
     yield stack

@@ -22,8 +22,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.end_to_end.conftest import ROOT, Said, Stack
-from tools.environment import environment
+from tests.end_to_end.conftest import ROOT, Said, Stack, own_state
 
 NAME, SUBNET = "e2e-kills", "10.89.96.0/24"
 ITERATIONS = 60
@@ -163,16 +162,7 @@ STEPS = (
 @contextmanager
 def small_stack(folder: Path, env: Mapping[str, str] = os.environ) -> Iterator[Stack]:
     """A stack of one worker with a state of its own; destroyed at the end."""
-    (folder / "state").mkdir(exist_ok=True)
-    (folder / "passphrase").write_text("kill walk")
-    given = {
-        **env,
-        "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
-        "PULUMI_CONFIG_PASSPHRASE_FILE": str(folder / "passphrase"),
-        "COLUMNS": "140",
-    }
-    given.pop("PULUMI_CONFIG_PASSPHRASE", None)
-    stack = Stack(folder, {**given, **environment(ROOT, given)}, name=NAME)
+    stack = Stack(folder, own_state(folder, env), name=NAME)
     stack.config.write_text(f"config:\n  caffe-spark:workers: 1\n  caffe-spark:subnet: {SUBNET}\n")
     try:
         made = stack.pulumi("stack", "init")
