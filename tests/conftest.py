@@ -18,14 +18,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+pytest_plugins = ["tests.cloud.blob_server"]
+
 CLOUDS = ("tests/infra/aws/", "tests/infra/azure/")
 """Folders whose tests run in one process each: loading an SDK takes seconds, and programs are recorded."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a cloud's tests together when they run in parallel."""
+    """Keep a cloud's tests together when they run in parallel, and those that need its server."""
     for item in items:
+        if "azurite" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("tests/infra/azure/"))
+            continue
         for folder in CLOUDS:
             if item.nodeid.startswith(folder):
                 item.add_marker(pytest.mark.xdist_group(folder))

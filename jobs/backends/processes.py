@@ -48,9 +48,15 @@ def reap_script(job: str) -> str:
     return f"""
 {alive(job)}
 left() {{ marked | tr -dc '0-9\n' | sort -u; }}
-n=0
-while pids=$(left); [ -n "$pids" ]; do
-    n=$((n + 1))
+n=0 none=0
+while :; do
+    pids=$(left)
+    # A process that the system is just starting has no environment yet, so one look may miss it.
+    if [ -z "$pids" ]; then
+        [ $none -eq 0 ] || break
+        none=1; sleep 0.1; continue
+    fi
+    n=$((n + 1)) none=0
     # Each user kills what it has found: otherwise what a job's process prints would be killed by root.
     [ $n -ne {GRACE * 5} ] || {{ {kill}; as_user {paths.JOB_USER} sh -c {shlex.quote(kill)}; }}
     [ $n -lt {GRACE * 10} ] || {{ echo "processes" $pids; exit 1; }}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from bootstrap import paths
@@ -42,13 +43,21 @@ esac
     # Every user is there.
     "id": 'exec /usr/bin/id "$1"',
     "runuser": """while [ "$1" != -- ]; do shift; done; shift; exec "$@" """,
+    # A node's scripts want the standard library alone: looking for packages doubles Python's start.
+    "python3": f'exec {sys.executable} -S "$@"',
 }
 
 HDFS = r"""
 echo "2026-01-01 WARN util.NativeCodeLoader: Unable to load native-hadoop library" >&2
 [ "$1" = dfs ] || exit 2
 verb=$2; shift 2
-here() { printf '%s' "$1" | sed "s#^[a-z0-9]*://[^/]*#$FAKE_STATE/dfs#"; }
+here() {
+    case $1 in
+    *://*/*) echo "$FAKE_STATE/dfs/${1#*://*/}";;
+    *://*) echo "$FAKE_STATE/dfs";;
+    *) echo "$1";;
+    esac
+}
 missing() { [ -e "$1" ] || { echo "$verb: \`$1': No such file or directory" >&2; exit 1; }; }
 while :; do case "$1" in -p|-r|-f|-e|-skipTrash) shift;; *) break;; esac; done
 case $verb in

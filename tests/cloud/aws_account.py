@@ -13,7 +13,7 @@ from botocore.loaders import JSONFileLoader
 from botocore.model import ServiceModel
 from botocore.session import Session
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core import DEFAULT_ACCOUNT_ID, responses
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -25,6 +25,7 @@ Answer = Callable[[str, str, dict[str, Any]], dict[str, Any] | None]
 """Region, operation, parameters → what AWS answers; None for what moto does."""
 
 _READ_ONCE = functools.cache(JSONFileLoader()._load_file)
+_METHODS = functools.cache(responses.method_names_from_class)
 _CREATE_CLASS = ClientCreator._create_client_class
 _CLASSES: dict[str, type[BaseClient]] = {}
 _CREATE_CLIENT = Session.create_client
@@ -62,12 +63,14 @@ def aws_account(read_once: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
         return _CLIENTS[key]
 
     monkeypatch.setattr(Session, "create_client", create_client)
+    monkeypatch.setattr(responses, "method_names_from_class", _METHODS)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     # Five thousand of them for each region take moto a second each time.
     monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with mock_aws():
+        os.environ.update(KEYS)  # moto sets its own, and restores these when it ends
         yield
 
 

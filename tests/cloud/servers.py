@@ -1,12 +1,10 @@
 """Local servers in place of the cloud's, on the address by which a stack's nodes reach this machine.
 
-The S3 server is a real one (versitygw), and so is the blob server (Azurite). The Auto Scaling service only
-notes what it is asked: simulated.
+The S3 server is a real one (versitygw). The Auto Scaling service only notes what it is asked: simulated.
 """
 
 from __future__ import annotations
 
-import base64
 import os
 import socket
 import subprocess
@@ -17,16 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
 import boto3
-import pytest
-from azure.storage.blob import ContainerClient
 from botocore.config import Config
 
-from tools import azurite as azurite_tool
 from tools.environment import ROOT, state_folder
 from tools.s3_server import ensure
 
@@ -36,8 +31,6 @@ if TYPE_CHECKING:
 REGION = "eu-west-1"
 ACCESS_KEY = "AKIASTANDINEXAMPLE00"
 SECRET_KEY = "stand-in/secret+key-of-the-tests"
-ACCOUNT = "caffesparktests"
-ACCOUNT_KEY = base64.b64encode(b"a stand-in for a storage account's key, 64 bytes as Azure's are.").decode()
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ def object_store(address: str, port: int, folder: Path, bucket: str) -> Iterator
         stderr=subprocess.STDOUT,
     )
     try:
-        _wait_for(address, port, server)
+        wait_for(address, port, server)
         yield ObjectStore(f"http://{address}:{port}", bucket, folder)
     finally:
         server.terminate()
@@ -158,57 +151,8 @@ def _started(server: ThreadingHTTPServer) -> Iterator[str]:
         server.server_close()
 
 
-@dataclass(frozen=True)
-class BlobServer:
-    """A blob server with one account, whose containers the tests make."""
-
-    server: str
-    """ADDRESS:PORT."""
-
-    def container(self, name: str) -> ContainerClient:
-        """A new container."""
-        url = f"http://{self.server}/{ACCOUNT}"
-        client = ContainerClient(url, name, credential=ACCOUNT_KEY)
-        client.create_container()
-        return client
-
-
-@pytest.fixture(scope="session")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BlobServer]:
-    """A blob server on a free port of loopback, for all tests; skipped if none is installed."""
-    if not azurite_tool.folder(ROOT).exists():
-        pytest.skip(
-            "no blob server here: `python -m tools.azurite` installs it, and `make test` does so first"
-        )
-    folder = tmp_path_factory.mktemp("azurite")
-    with (folder / "log").open("w") as log:
-        for left in reversed(range(3)):
-            port, server = _start_azurite(folder, log)
-            try:
-                _wait_for("127.0.0.1", port, server)
-                break
-            except AssertionError:  # somebody else has been given that port meanwhile
-                server.kill()
-                server.wait()
-                if not left:
-                    raise
-        try:
-            yield BlobServer(f"127.0.0.1:{port}")
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _start_azurite(folder: Path, log: TextIO) -> tuple[int, subprocess.Popen[bytes]]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    command = [*azurite_tool.command(ROOT), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
-    command += ["--location", str(folder), "--skipApiVersionCheck", "--disableTelemetry"]
-    env = {**os.environ, "AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"}
-    return port, subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
-
-
-def _wait_for(address: str, port: int, server: subprocess.Popen[bytes]) -> None:
+def wait_for(address: str, port: int, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the server accepts connections; it is an error if it ends before."""
     deadline = time.monotonic() + 60
     while True:
         try:

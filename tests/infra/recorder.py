@@ -17,6 +17,7 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import MockCallArgs, Mocks
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockMonitor
+from pulumi.runtime.proto import source_pb2
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key, deserialize_properties
 from pulumi.runtime.settings import set_root_resource
 from pulumi.runtime.stack import register_stack_transformation, run_in_stack
@@ -209,7 +210,11 @@ def record(
         build()
 
     try:
-        with patch("infra.running.last_outputs", lambda _: mocks.last_outputs):
+        with (
+            patch("infra.running.last_outputs", lambda _: mocks.last_outputs),
+            # for Pulumi's own messages, and a sixth of a run's time
+            patch("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace),
+        ):
             loop.run_until_complete(run_in_stack(without_aliases))
     finally:
         asyncio.set_event_loop(None)

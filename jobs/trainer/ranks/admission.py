@@ -24,7 +24,8 @@ from jobs.trainer.ranks.doorkeeper import Doorkeeper, prove
 from jobs.trainer.ranks.proof import Claim, Endpoint, Prover, new_nonce
 
 BACKLOG = 1024
-_SCAN_S = 0.005
+_SCAN_S = 0.02
+"""A scan takes the kernel milliseconds on a machine that has many connections."""
 _ANSWER_S = 2.0
 
 AllGather = Callable[[bytes], List[bytes]]
@@ -68,8 +69,8 @@ class Admission:
         if self._met:
             return self._all_gather(mine)
         listening = _addresses(mine)
+        self._host = host = next(iter(listening.values()))[0]
         self._guard(set(listening.values()))
-        host = next(iter(listening.values()))[0]
         self._door = door = Doorkeeper(host)
         nonce = new_nonce()
         card = {"door": door.endpoint, "nonce": nonce.hex(), "group": base64.b64encode(mine).decode()}
@@ -80,7 +81,6 @@ class Admission:
         groups = [base64.b64decode(one["group"]) for one in cards]
         self._doors: List[Endpoint] = [(one["door"][0], one["door"][1]) for one in cards]
         self._hosts = {each for each, _ in self._doors}
-        self._host = host
         self._prover = Prover(self._token, "".join(one["nonce"] for one in cards).encode())
         for peer, (_, port) in listening.items():
             self._by_port.setdefault(port, set()).add(peer)
@@ -103,7 +103,7 @@ class Admission:
         deadline = time.monotonic() + timeout_s
         others = set(range(self._size)) - {self._rank}
         while True:
-            rows = sockets.table()
+            rows = sockets.table(self._host)
             dialled = {self._dialled[row.remote] for row in rows if row.fd is not None and self._dials(row)}
             proven = {self._dialled[endpoint] for endpoint in set(self._proven)}
             if dialled <= proven and proven | self._claimed == others:
@@ -132,7 +132,7 @@ class Admission:
         self._listening.clear()
 
     def _guard(self, listening: Set[Endpoint]) -> None:
-        for row in sockets.table():
+        for row in sockets.table(self._host):
             if row.fd is not None and row.state == sockets.LISTEN and row.local in listening:
                 try:
                     listener = socket.socket(fileno=os.dup(row.fd))
@@ -141,7 +141,9 @@ class Admission:
                 self._listening[row.local] = listener
                 sockets.admit(listener)
         # Whoever came before the filter is in the table by now, or has taken a place already.
-        taken = [row for row in sockets.table() if row.local in listening and row.state != sockets.LISTEN]
+        taken = [
+            row for row in sockets.table(self._host) if row.local in listening and row.state != sockets.LISTEN
+        ]
         if taken or set(self._listening) != listening:
             raise Intruded
         for listener in self._listening.values():
@@ -165,7 +167,7 @@ class Admission:
         """Prove this rank's connections as gloo makes them."""
         proven: Set[Tuple[Endpoint, Endpoint]] = set()
         while not self._stop.is_set():
-            for row in sockets.table():
+            for row in sockets.table(self._host):
                 if row.fd is None or not self._dials(row) or (row.local, row.remote) in proven:
                     continue
                 peer = self._dialled[row.remote]

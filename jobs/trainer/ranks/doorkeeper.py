@@ -35,8 +35,7 @@ class Doorkeeper:
     """Listens on this rank's address, in a thread. `admit` returns whether a proven claim is valid."""
 
     def __init__(self, host: str) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.socket(family, socket.SOCK_STREAM)
+        self._listener = socket.socket(sockets.family_of(host), socket.SOCK_STREAM)
         self._listener.bind((host, 0))
         sockets.admit(self._listener)
         self._listener.listen(UNPROVEN)

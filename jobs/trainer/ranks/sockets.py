@@ -15,10 +15,10 @@ from typing import Collection, Dict, Iterator, List, NamedTuple, Optional
 
 from jobs.trainer.ranks.proof import Endpoint
 
-ESTABLISHED, SYN_SENT, LISTEN = 1, 2, 10
+ESTABLISHED, SYN_SENT, TIME_WAIT, LISTEN = 1, 2, 6, 10
 """States of include/net/tcp_states.h."""
 
-_TABLES = (("/proc/self/net/tcp", socket.AF_INET), ("/proc/self/net/tcp6", socket.AF_INET6))
+_TABLES = {socket.AF_INET: "/proc/self/net/tcp", socket.AF_INET6: "/proc/self/net/tcp6"}
 _SO_ATTACH_FILTER = 26
 # Classic BPF. Offsets of loads count from the TCP header, or with _IP added from the IP header.
 _WORD, _HALF, _BYTE, _AND, _EQUAL, _RETURN = 0x20, 0x28, 0x30, 0x54, 0x15, 0x06
@@ -36,20 +36,27 @@ class Connection(NamedTuple):
     state: int
 
 
-def table() -> List[Connection]:
-    """Return the TCP sockets of this network namespace."""
+def table(host: str) -> List[Connection]:
+    """Return the TCP sockets of this network namespace that are of an address's family.
+
+    Those in TIME_WAIT are left out: no process has them any more, a busy machine has thousands, and the ports
+    that they name may be in use again.
+    """
+    family = family_of(host)
     own = _own()
     found = []
-    for path, family in _TABLES:
-        try:
-            rows = Path(path).read_text().splitlines()[1:]
-        except OSError:
-            continue  # without IPv6
-        for row in rows:
-            cells = row.split()
-            local, remote = (_endpoint(cell, family) for cell in cells[1:3])
-            found.append(Connection(own.get(cells[9]), local, remote, int(cells[3], 16)))
+    for row in Path(_TABLES[family]).read_text().splitlines()[1:]:
+        cells = row.split(None, 10)
+        if int(cells[3], 16) == TIME_WAIT:
+            continue
+        local, remote = (_endpoint(cell, family) for cell in cells[1:3])
+        found.append(Connection(own.get(cells[9]), local, remote, int(cells[3], 16)))
     return found
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """Return the family of an address."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def admit(
@@ -110,8 +117,10 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 def _unless_from(host: str, skipped: int) -> Iterator[bytes]:
     """Skip that many steps of the program unless the packet comes from an address."""
-    family, offset = (socket.AF_INET6, 8) if ":" in host else (socket.AF_INET, 12)
-    words = struct.unpack(">{}I".format(4 if ":" in host else 1), socket.inet_pton(family, host))
+    family = family_of(host)
+    offset = 8 if family == socket.AF_INET6 else 12
+    raw = socket.inet_pton(family, host)
+    words = struct.unpack(">{}I".format(len(raw) // 4), raw)
     for index, word in enumerate(words):
         yield _step(_WORD, _IP + offset + 4 * index)
         yield _step(_EQUAL, word, 0, skipped + 2 * (len(words) - index - 1))

@@ -15,10 +15,10 @@ from bootstrap.inventory import resolve as discover
 from bootstrap.inventory.hdinsight import Host, Report, completed, resolve_hosts
 from tests.bootstrap.hdinsight_cluster import arm, hdinsight
 from tests.cloud.arm import GROUP, NAME, Arm
-from tests.cloud.servers import ACCOUNT, ACCOUNT_KEY, BlobServer, azurite
+from tests.cloud.blob_server import ACCOUNT, ACCOUNT_KEY, BlobServer
 from tests.conftest import HOST_KEY
 
-__all__ = ["arm", "azurite", "hdinsight"]
+__all__ = ["arm", "hdinsight"]
 
 NAMES = itertools.count(1)
 LONG = "vdmm42sixvlunhg05pv0mmklvg.ax.internal.cloudapp.net"

@@ -24,9 +24,9 @@ from tests.at_once import at_once
 from tests.bootstrap.hdinsight_cluster import ACCOUNT as HDINSIGHT_ACCOUNT
 from tests.bootstrap.hdinsight_cluster import hdinsight
 from tests.cloud.arm import closed_port
-from tests.cloud.servers import ACCOUNT, ACCOUNT_KEY, BlobServer, azurite
+from tests.cloud.blob_server import ACCOUNT, ACCOUNT_KEY, BlobServer
 
-__all__ = ["azurite", "hdinsight"]
+__all__ = ["hdinsight"]
 
 NAMES = itertools.count(1)
 OTHER_KEY = base64.b64encode(b"another").decode()

@@ -17,10 +17,8 @@ from bootstrap.errors import ConfigError, ServiceDown, StackError
 from infra.azure import contents
 from infra.azure.contents import StorageContentsProvider
 from tests.cloud.arm import closed_port
-from tests.cloud.servers import ACCOUNT, ACCOUNT_KEY, BlobServer, azurite
+from tests.cloud.blob_server import ACCOUNT, ACCOUNT_KEY, BlobServer
 from tests.infra import engine
-
-__all__ = ["azurite"]
 
 PROGRAM = """
 import pulumi

@@ -13,7 +13,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto.core import DEFAULT_ACCOUNT_ID
-from moto.ssm.models import Parameter, ssm_backends
 from rich.console import Console
 
 from bootstrap.clouds import aws
@@ -68,6 +67,8 @@ class Account:
     ) -> str:
         add_image(image, name, region=region, arch=arch, root=root)
         if parameter:
+            from moto.ssm.models import Parameter, ssm_backends  # takes seconds
+
             versions = ssm_backends[DEFAULT_ACCOUNT_ID][region]._parameters[parameter]
             versions[:] = [
                 Parameter(

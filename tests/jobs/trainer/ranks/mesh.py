@@ -34,6 +34,8 @@ class Group:
         self.rank, self.size, self.timeout = rank, size, timeout_s
         self.peers = [peer for peer in range(size) if peer != rank]
         self.connections: dict[int, socket.socket] = {}
+        self.remote_ports: dict[int, int] = {}
+        """Of each peer's connection, also when the peer has closed it."""
         self._accepted = {peer: threading.Event() for peer in self.peers}
         self._addresses: dict[int, bytes] = {}
         self._listeners = {peer: self._listen(peer, address) for peer in self.peers}
@@ -80,7 +82,7 @@ class Group:
 
     def _take(self, peer: int, listener: socket.socket) -> None:
         try:
-            self.connections[peer] = listener.accept()[0]
+            self.connections[peer], (_, self.remote_ports[peer]) = listener.accept()
         except OSError:
             return
         self._accepted[peer].set()
@@ -92,6 +94,7 @@ class Group:
                 raise PeerLost(f"rank {peer} did not connect")
         else:
             where = (socket.inet_ntoa(theirs[4:8]), _port(theirs))
+            self.remote_ports[peer] = where[1]
             try:
                 self.connections[peer] = socket.create_connection(where, self.timeout)
             except OSError as error:

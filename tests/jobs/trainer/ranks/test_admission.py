@@ -72,7 +72,7 @@ def _gloo(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def listening() -> list[int]:
-    return [row.local[1] for row in sockets.table() if row.fd is not None and row.state == sockets.LISTEN]
+    return [row.local[1] for row in sockets.table(HOST) if row.fd is not None and row.state == sockets.LISTEN]
 
 
 Strangers = Callable[..., None]
@@ -145,7 +145,9 @@ def test_sockets_listen_on_the_address_of_the_peers_alone() -> None:
     found: list[str] = []
 
     def look() -> None:
-        found.extend(r.local[0] for r in sockets.table() if r.fd is not None and r.state == sockets.LISTEN)
+        found.extend(
+            r.local[0] for r in sockets.table(HOST) if r.fd is not None and r.state == sockets.LISTEN
+        )
 
     means(2, meanwhile=look)
     assert len(found) == 4
@@ -192,7 +194,7 @@ def test_without_a_filter_nothing_is_averaged_with_a_stranger(strangers: Strange
     ports: list[int] = []
 
     def average(group: mesh.Group, _: np.ndarray) -> np.ndarray:
-        averaged.extend(peer.getpeername()[1] for peer in group.connections.values())
+        averaged.extend(group.remote_ports.values())
         return np.zeros(1)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -281,7 +283,7 @@ def test_a_thousand_idle_clients_do_not_keep_a_peer_out(door: Doorkeeper, strang
             assert time.monotonic() < deadline
     accepted = [
         row
-        for row in sockets.table()
+        for row in sockets.table(HOST)
         if row.fd is not None and row.local == door.endpoint and row.state == sockets.ESTABLISHED
     ]
     assert len(accepted) <= doorkeeper.UNPROVEN
