@@ -31,7 +31,7 @@ check: setup ## static checks, and the tests that need no node, on every core
 	vermin --quiet --violations -t=3.8- jobs/trainer jobs/backends/on_head bootstrap/join/on_node \
 		bootstrap/framework/on_head bootstrap/recipes && \
 	python -m tools.azurite && \
-	pytest -m 'not cluster' --numprocesses auto --maxprocesses 8 --dist loadgroup
+	pytest -m 'not cluster' --numprocesses auto --maxprocesses 8 --dist loadscope
 
 test: check ## make check, then the tests that run on real nodes
 	@. ./activate && \
