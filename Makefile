@@ -22,7 +22,7 @@ mnist: setup ## create the cluster, compile Caffe, train on MNIST, print the acc
 	fab submit-mnist --stack dev && \
 	printf '\nNext:  . ./activate\n       fab --list         all commands\n       pulumi destroy     delete the cluster; the base image and the build cache stay\n'
 
-check: setup ## static checks, and the tests that need no node, on every core
+check: setup ## static checks, and the tests that need no node, in parallel
 	@. ./activate && \
 	ruff check . && \
 	ruff format --check . && \

@@ -65,7 +65,8 @@ def _session(
                 allow_agent=False,
                 look_for_keys=False,
                 timeout=patience,
-                banner_timeout=patience,
+                # Never the first to end: its error does not tell silence from a connection that was closed.
+                banner_timeout=2 * patience,
                 auth_timeout=patience,
                 channel_timeout=limits.ANSWER,
             )

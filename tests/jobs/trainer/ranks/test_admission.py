@@ -281,12 +281,14 @@ def test_a_thousand_idle_clients_do_not_keep_a_peer_out(door: Doorkeeper, strang
             break
         except OSError:
             assert time.monotonic() < deadline
-    accepted = [
-        row
-        for row in sockets.table(HOST)
-        if row.fd is not None and row.local == door.endpoint and row.state == sockets.ESTABLISHED
-    ]
-    assert len(accepted) <= doorkeeper.UNPROVEN
+
+    def accepted() -> int:
+        rows = [row for row in sockets.table(HOST) if row.fd is not None and row.local == door.endpoint]
+        return sum(row.state == sockets.ESTABLISHED for row in rows)
+
+    # A reading takes a while, in which some are dropped and others accepted.
+    while accepted() > doorkeeper.UNPROVEN:
+        assert time.monotonic() < deadline
 
 
 def test_garbage_is_cut_off_at_the_length_of_a_claim(door: Doorkeeper) -> None:
