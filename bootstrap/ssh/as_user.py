@@ -6,11 +6,17 @@ In a folder that a user may write, any name may be a link to a file that only ro
 from __future__ import annotations
 
 AS_USER = """\
+becoming() (
+    uid=$(id -u "$1") && gid=$(id -g "$1") && groups=$(id -G "$1" | tr ' ' ,) || exit 1
+    echo "setpriv --reuid=$uid --regid=$gid --groups=$groups"
+)
 as_user() (
     user=$1; shift; cd /
     [ "$user" != "$(id -un)" ] || exec "$@"
-    uid=$(id -u "$user") && gid=$(id -g "$user") && groups=$(id -G "$user" | tr ' ' ,) || exit 1
-    exec setpriv --reuid="$uid" --regid="$gid" --groups="$groups" "$@"
+    words=$(becoming "$user") && exec $words "$@"
 )
 """
-"""Shell function `as_user USER COMMAND…`. Unlike `runuser` it opens no session, for the journal to list."""
+"""Shell functions `as_user USER COMMAND…`, and `becoming USER`, which prints the words before such a command.
+
+Unlike `runuser`, they open no session for the journal to list.
+"""

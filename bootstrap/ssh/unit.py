@@ -145,10 +145,9 @@ systemd-run --quiet --collect --unit={name} --property=KillMode=control-group \\
             return "prefix="
         user = shlex.quote(self._user)
         return f"""\
-chown {user} log
-uid=$(id -u {user}); gid=$(id -g {user}); groups=$(id -G {user} | tr ' ' ,)
+{AS_USER}chown {user} log
 home=$(getent passwd {user} | cut -d: -f6)
-prefix="setpriv --reuid=$uid --regid=$gid --groups=$groups"
+prefix=$(becoming {user})
 prefix="$prefix env HOME=${{home:-/}} USER={user} LOGNAME={user}"
 """
 
