@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ class Walk:
     log: Path
     seconds: dict[str, float] = field(default_factory=dict)
     """Duration of each command's last complete run, from which the next moment is drawn."""
+    kills: Counter[str] = field(default_factory=Counter)
+    """Of each command, without those that ended before their moment came."""
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -66,6 +69,7 @@ class Walk:
         if not fault:
             # What was done before the kill shortened this run.
             self.seconds[step.name] = took + (moment if took < step.seconds else 0.0)
+        self.kills[step.name] += not ended
         what = "ended before" if ended else "tree" if whole_tree else "process"
         verdict = f"FAIL {fault}" if fault else "ok"
         line = f"{step.name:<15} killed at {moment:6.1f} s ({what:<12}) again {took:6.1f} s  {verdict}"
@@ -189,9 +193,9 @@ def main() -> int:
                 lines.append(walk.take(step))
                 print(f"round {number:>2}  {lines[-1]}", file=sys.stderr, flush=True)
     failed = sum("FAIL" in line for line in lines)
-    print(
-        f"{len(lines)} kills, seed {options.seed}: {failed} commands did not finish the work when run again"
-    )
+    kills = ", ".join(f"{count} of {name}" for name, count in walk.kills.items())
+    print(f"killed: {kills}; seed {options.seed}")
+    print(f"{failed} commands did not finish the work when run again")
     return 1 if failed else 0
 
 
