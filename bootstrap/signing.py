@@ -24,6 +24,7 @@ from pydantic import SecretStr
 
 from bootstrap.errors import IntegrityError
 from bootstrap.model import Model
+from bootstrap.others_json import json_object
 
 Purpose = Literal["framework", "joining", "script-actions"]
 """Manifest of a framework; script for joining machines; list of script actions that persist."""
@@ -66,7 +67,7 @@ class SigningKey(Model):
         pem = self.public_key.encode()
         key = cast("ec.EllipticCurvePublicKey", serialization.load_pem_public_key(pem))
         try:
-            text = json.loads(document)
+            text = json_object(document)
             payload = str(text["payload"]).encode()
             signature = base64.b64decode(text["signature"], validate=True)
         except (ValueError, TypeError, KeyError, binascii.Error) as error:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 from bootstrap.errors import JobError
+from bootstrap.others_json import json_object
 from jobs.report.history import History
 from jobs.spec import JobSpec
 from jobs.trainer.contract import DONE, KILLED, REFUSED
@@ -15,6 +16,8 @@ from jobs.trainer.contract import DONE, KILLED, REFUSED
 _ID: Final = re.compile(r"[a-z][a-z0-9-]{0,79}")
 """A specification's name, the time, and a number where two jobs have both in common."""
 WORK: Final = "work"
+LAST_SECOND: Final = 2**36
+"""Seconds since the epoch, in the year 4147: calendars do not have later ones of a forged record."""
 
 
 def is_job_id(text: str) -> bool:
@@ -102,10 +105,12 @@ class SubmittedJob:
         Raises:
             ValueError, KeyError, TypeError: the record is of another version.
         """
-        record = json.loads(text)
+        record = json_object(text)
         batch, submitted = record.get("batch"), record.get("submitted", 0.0)
         if type(batch) not in {int, type(None)} or type(submitted) not in {int, float}:
             raise ValueError("batch and time are numbers")
+        if not 0 <= submitted < LAST_SECOND:
+            raise ValueError("the time is not a valid one")
         return cls(
             JobSpec.model_validate(record["spec"]),
             str(record["framework"]),

@@ -22,6 +22,7 @@ from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.engine.script import LOCK_WAIT, RUN, take_lock
 from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
+from bootstrap.others_json import json_object
 from bootstrap.script_actions import sealed
 from bootstrap.script_actions.action import FOLDER, LIMIT_S, Execution, HostOutcome, HostRole, ScriptAction
 from bootstrap.script_actions.executions import DONE, FAILED, LINES, SHOWN, Persisted, Record
@@ -250,7 +251,7 @@ exit $code
 def _record(document: bytes) -> Record | None:
     """Return the run that a record tells of; None for other text, since jobs can write there."""
     try:
-        found = json.loads(document)
+        found = json_object(document)
         codes = [host["exit_code"] for host in found["hosts"]]
         name, uri, begun = str(found["action"]), str(found["uri"]), str(found["begun"])
         identifier = str(found["id"])

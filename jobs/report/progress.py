@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
@@ -126,7 +128,7 @@ def _note(event: Event) -> str:
 
 
 def _left(event: contract.Progress) -> str:
-    if event.left_s is None:
+    if event.left_s is None or not math.isfinite(event.left_s):
         return ""
     minutes, seconds = divmod(round(event.left_s), 60)
     return f"  {minutes}:{seconds:02} left"

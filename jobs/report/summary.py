@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from bootstrap.errors import JobError
+from bootstrap.others_json import json_object
 from jobs.report.history import History
 from jobs.spec import JobSpec
 from jobs.trainer import contract
@@ -47,7 +49,7 @@ class Summary:
         means = "".join(f"{name}: {','.join(map(repr, some))}\n" for name, some in self.means.items())
         if means:
             (folder / "means.txt").write_text(means)
-        (folder / "summary.json").write_text(json.dumps(asdict(self), indent=2) + "\n")
+        (folder / "summary.json").write_text(json.dumps(contract.jsonable(asdict(self)), indent=2) + "\n")
 
     def table(self) -> Table:
         """Return the table printed when the job has ended."""
@@ -101,8 +103,16 @@ def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], 
         ],
         seconds=history.phase_seconds(),
         hosts=trained.hosts,
-        waited_seconds={str(rank["rank"]): round(rank["waited_seconds"], 3) for rank in trained.ranks},
+        waited_seconds=dict(_waited(trained)),
     )
+
+
+def _waited(trained: contract.Trained) -> Iterator[tuple[str, float]]:
+    """Yield the waiting of each rank whose figures are numbers."""
+    for rank in trained.ranks:
+        seconds = rank.get("waited_seconds")
+        if isinstance(seconds, int | float) and math.isfinite(seconds):
+            yield str(rank.get("rank")), round(float(seconds), 3)
 
 
 def rows_of(path: Path) -> Iterator[str]:
@@ -144,10 +154,10 @@ def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
 def _row(line: str, number: int) -> tuple[str, dict[str, list[float]]]:
     """Return the sample and the columns of a line."""
     try:
-        row = json.loads(line)
+        row = json_object(line)
         sample = str(row.pop(SAMPLE_ID))
         return sample, {name: [float(value) for value in values] for name, values in row.items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         why = f"line {number} is not a row of it ({error})"
         raise JobError("the features file", why, "Report this: it is a bug.") from error
 

@@ -43,7 +43,10 @@ def test_openssl_verifies_a_document(tmp_path: Path) -> None:
         b'{"payload": "x", "signature": "no base64"}',
         b'{"payload": "x", "signature": 7}',
         b"\xff",
+        b"[" * 100_000,
+        b'{"payload": ' + b"[" * 100_000,
     ],
+    ids=range(11),
 )
 def test_a_document_that_the_key_has_not_signed_for_this_purpose_is_refused(document: bytes) -> None:
     with pytest.raises(IntegrityError, match="sign") as caught:

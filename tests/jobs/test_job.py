@@ -35,13 +35,27 @@ def test_a_job_of_an_earlier_version_has_one_folder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("batch", "1/../../sessions"), ("batch", True), ("submitted", "now"), ("place", 7)]
+    ("name", "value"),
+    [
+        ("batch", "1/../../sessions"),
+        ("batch", True),
+        ("submitted", "now"),
+        ("submitted", 1e300),
+        ("submitted", -1),
+        ("place", 7),
+    ],
 )
 def test_a_record_with_other_kinds_of_values_is_of_another_version(name: str, value: Any) -> None:
     forged = {**json.loads(JOB.dump()), name: value}
 
     with pytest.raises((ValueError, KeyError, TypeError)):
         SubmittedJob.load(json.dumps(forged), PLACE)
+
+
+@pytest.mark.parametrize("text", ["[]", "7", "null", "[" * 100_000, '{"spec": ' + "[" * 100_000])
+def test_a_record_that_is_no_object_is_of_another_version(text: str) -> None:
+    with pytest.raises(ValueError, match=r"object|nested"):
+        SubmittedJob.load(text, PLACE)
 
 
 @pytest.mark.parametrize("text", ["mnist-20260101-120000", "mnist-20260101-120000-2", "m"])

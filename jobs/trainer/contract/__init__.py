@@ -30,7 +30,7 @@ from jobs.trainer.contract.events import (
     Validation,
     Waiting,
 )
-from jobs.trainer.contract.lines import dump, load, stamped, start_of
+from jobs.trainer.contract.lines import dump, jsonable, load, stamped, start_of
 from jobs.trainer.contract.names import (
     DONE,
     EVENTS_ENV,
@@ -98,6 +98,7 @@ __all__ = [
     "Validation",
     "Waiting",
     "dump",
+    "jsonable",
     "load",
     "stamped",
     "start_of",

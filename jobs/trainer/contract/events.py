@@ -48,7 +48,8 @@ class Executors(Event):
 
     kind = "executors"
     application: str = ""
-    executors: Dict[str, Dict[str, str]] = field(default_factory=dict)
+    executors: Dict[str, Any] = field(default_factory=dict)
+    """Each checked by its readers, so that what a later version adds to one costs no reader the others."""
 
 
 @dataclass(frozen=True)

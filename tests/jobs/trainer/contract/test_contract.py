@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -77,10 +78,37 @@ def test_fields_of_a_newer_writer_are_dropped_and_those_of_an_older_one_have_def
         '{"event": "executors", "executors": ["w1"]}',
         '{"event": "phase", "phase": "train", "time": "noon"}',
         '{"SampleID": "1"}',
+        f'{{"event": "phase", "phase": "train", "time": 1{"0" * 400}}}',
+        '{"event": "phase", "phase": "train", "time": 1e300}',
+        '{"event": "phase", "phase": "train", "time": -1}',
+        '{"event": "phase", "phase": "train", "time": Infinity}',
+        '{"event": "phase", "phase": "train", "time": NaN}',
+        f'{{"event": "failed", "fields": {"[" * 100_000}',
+        f'{{"event": "progress", "iteration": 1, "max_iter": 9, "loss": 1{"0" * 400}}}',
+        f'{{"event": "progress", "iteration": 1{"0" * 400}, "max_iter": 9}}',
+        '{"event": "validation", "iteration": 1, "values": {"a": 5}}',
+        '{"event": "validation", "iteration": 1, "values": {"a": ["x"]}}',
+        '{"event": "trained", "ranks": [1]}',
+        '{"event": "trained", "hosts": [1]}',
     ],
+    ids=lambda line: line[:60],
 )
 def test_a_line_that_does_not_fit_is_not_an_event(line: str) -> None:
     assert load(line) is None
+
+
+def test_figures_that_are_no_numbers_are_written_as_json_and_read_back() -> None:
+    line = dump(contract.Progress(1, 9, math.inf, -math.inf, math.nan))
+
+    assert [json.loads(line)[name] for name in ("loss", "images_per_s", "seconds")] == [
+        "Infinity",
+        "-Infinity",
+        "NaN",
+    ]
+    read = load(line)
+    assert isinstance(read, contract.Progress)
+    assert (read.loss, read.images_per_s) == (math.inf, -math.inf)
+    assert math.isnan(read.seconds)
 
 
 def by_hand(node: ast.AST) -> bool:
