@@ -330,7 +330,8 @@ def test_a_list_of_persisted_actions_that_somebody_wrote_runs_nothing_and_is_rep
 
 def test_a_record_of_other_text_is_left_out(world: World) -> None:
     world.run("stays", "true")
-    for number, text in enumerate(("", "no JSON", "[]", "{}", '{"hosts": 1}', '{"hosts": [1]}')):
+    others = ("", "no JSON", "[]", "{}", '{"hosts": 1}', '{"hosts": [1]}', "[" * 100_000)
+    for number, text in enumerate(others):
         world.storage.files[f"{nodes.HISTORY}/20260101T00000{number}-abcd.json"] = text.encode()
     assert [record.name for record in nodes.history(world.cluster)] == ["stays"]
 
