@@ -61,7 +61,8 @@ class Trainer:
         caffe = load()
         self._job, self._folder = job, folder
         net, self._prefix = folder / "net.prototxt", Path(job.snapshot_prefix).name
-        net.write_text(job.net)
+        net.write_text(job.train_net)
+        (folder / "test.prototxt").write_text(job.test_net)
         solver = folder / "solver.prototxt"
         solver.write_text(native_solver(job, protos(), net=net, prefix=Path(self._prefix), rank=rank))
         with _inside(folder):
@@ -137,7 +138,7 @@ class Trainer:
 
     def validator(self) -> "Scorer":
         """Return a scorer of the TEST net that shares this solver's weights."""
-        scorer = Scorer(self._job.test, self._folder / "net.prototxt")
+        scorer = Scorer(self._job.test, self._folder / "test.prototxt")
         scorer.net.share_with(self._net)
         return scorer
 

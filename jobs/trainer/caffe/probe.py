@@ -1,6 +1,7 @@
 """Probe that builds both nets in a subprocess, since Caffe aborts on invalid input.
 
-Run as `python -m jobs.trainer.caffe.probe FOLDER`; the folder holds net.prototxt. Prints one JSON object.
+Run as `python -m jobs.trainer.caffe.probe FOLDER`; the folder holds train.prototxt and
+test.prototxt. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
 
 TIMEOUT = 120
+TRAIN, TEST = "train.prototxt", "test.prototxt"
 LONGEST = 240
 """Maximum characters of Caffe's message, which may list all layer types."""
 
@@ -35,7 +37,8 @@ class Probe:
     """A running probe; it runs while Spark starts."""
 
     def __init__(self, job: TrainingJob, folder: Path) -> None:
-        (folder / "net.prototxt").write_text(job.net)
+        (folder / TRAIN).write_text(job.train_net)
+        (folder / TEST).write_text(job.test_net)
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(folder)],
@@ -66,8 +69,8 @@ def main(folder: Path) -> None:
     from jobs.trainer.caffe import native
 
     caffe = native.load()
-    caffe.Net(str(folder / "net.prototxt"), caffe.TRAIN)
-    test = caffe.Net(str(folder / "net.prototxt"), caffe.TEST)
+    caffe.Net(str(folder / TRAIN), caffe.TRAIN)
+    test = caffe.Net(str(folder / TEST), caffe.TEST)
     print(
         json.dumps(
             {

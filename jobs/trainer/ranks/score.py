@@ -44,7 +44,7 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
 
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         net = Path(folder) / "net.prototxt"
-        net.write_text(plan.job.net)
+        net.write_text(plan.job.test_net)
         scorer = native.Scorer(plan.job.test, net)
     scorer.net.copy_from(str(locate(plan.model)))
     random = np.random.RandomState(0)

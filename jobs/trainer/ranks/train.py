@@ -19,7 +19,7 @@ from typing import Any, Deque, Dict, List, NamedTuple, Tuple
 import numpy as np
 
 from jobs.trainer import contract
-from jobs.trainer.caffe.prototxt import TrainingJob
+from jobs.trainer.caffe.prototxt import TrainingJob, seed_of
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.files import storage
@@ -131,7 +131,7 @@ class _Rank:
         if first >= job.max_iter:
             raise Refused("snapshot-past-max-iter", iteration=first, max_iter=job.max_iter)
         start, stop = shard(len(source), self.plan.size, self.rank)
-        seed = job.seed + self.rank if job.seed >= 0 else int.from_bytes(_entropy(), "little")
+        seed = seed_of(job, self.rank) if job.seed >= 0 else int.from_bytes(_entropy(), "little")
         per_iteration = job.train.batch * job.iter_size
         feed = training_batches(
             source,

@@ -14,7 +14,13 @@ Batch = Tuple[np.ndarray, np.ndarray, List[str]]
 
 
 def assemble(records: List[Record], transform: Transform, random: np.random.RandomState) -> Batch:
-    """Transform and stack records."""
+    """Transform and stack records.
+
+    Raises:
+        Refused: a record's shape is not the one that the layer takes.
+    """
+    for record in records:
+        transform.require(record.id, record.pixels.shape)
     data = np.stack([transform.apply(record.pixels, random) for record in records])
     labels = np.asarray([record.label for record in records], np.float32)
     return np.ascontiguousarray(data, np.float32), labels, [record.id for record in records]
