@@ -273,6 +273,24 @@ FAILURES: Dict[str, Words] = {
         "Copy it to every node, or give a URI in shared storage.",
     ),
     "input-missing": Words("{uri}", "there is no such file", "Fix the path."),
+    "file-of-other-kind": Words(
+        "{option} {uri}", "it takes a {file} file, and this is {found}", "Give the {file} file."
+    ),
+    "snapshot-renamed": Words(
+        "-snapshot {uri}",
+        "it is an HDF5 file under another name than it was written with, by which it finds its weights",
+        "Give it its name again: PREFIX_iter_N.solverstate.h5.",
+    ),
+    "weights-shape-differs": Words(
+        "-weights {file}",
+        "its layer {layer!r} has the shapes {found}, and the net's has {wanted}",
+        "Rename the net's layer, which then starts anew, or give weights of this net.",
+    ),
+    "weights-match-no-layer": Words(
+        "-weights {file}",
+        "it has weights for no layer of the net ({layers})",
+        "Give the layers the names that they have in the model.",
+    ),
     "output-exists": Words(
         "-output {uri}", "it exists, and results are not overwritten", "Remove it, or give another path."
     ),
@@ -319,8 +337,15 @@ FAILURES: Dict[str, Words] = {
     "snapshot-past-max-iter": Words(
         "-snapshot", "it is at iteration {iteration}, max_iter is {max_iter}", "Raise max_iter."
     ),
+    "training-diverged": Words(
+        "the loss at iteration {iteration}",
+        "it is {loss}: training has diverged",
+        "Lower base_lr, clip gradients (clip_gradients), or check the data.",
+    ),
     "weights-differ": Words(
-        "the weights", "they are not the same on all ranks: {values}", "Report this: it is a bug."
+        "the weights",
+        "they are not the same on all ranks: {values}; rank 0's are stored",
+        "Report this: it is a bug.",
     ),
     "snapshot-not-stored": Words(
         "{uri}",

@@ -70,6 +70,11 @@ def schema(columns: Sequence[str]) -> Any:  # noqa: ANN401
     )
 
 
+def quoted(column: str) -> str:
+    """Return a column's name for `select`, which takes a dot for a field of a struct."""
+    return "`{}`".format(column.replace("`", "``"))
+
+
 class Sums:
     """Sums over rows by column, from which the means are computed."""
 

@@ -69,13 +69,16 @@ class Uploads:
         if self._failure is not None:
             raise self._failure
 
-    def finish(self, iteration: int, model: Path, uri: str) -> None:
-        """Upload the model, and return when everything is done.
+    def model(self, iteration: int, model: Path, uri: str) -> None:
+        """Upload the model after the snapshots."""
+        self._add(_Upload(iteration, [(model, uri)], None))
+
+    def finish(self) -> None:
+        """Return when everything is uploaded.
 
         Raises:
             TrainerError: the model could not be stored.
         """
-        self._add(_Upload(iteration, [(model, uri)], None))
         with self._change:
             self._change.wait_for(lambda: not (self._waiting or self._busy))
         self.check()

@@ -87,9 +87,11 @@ MESSAGES = {
         ("memory_data_param", 119, "MemoryDataParameter"),
         ("pooling_param", 121, "PoolingParameter"),
         ("input_param", 143, "InputParameter"),
+        ("blobs", 7, "BlobProto*"),
         ("source_class", 10001, "string"),
     ],
     "V1LayerParameter": [("name", 4, "string")],
+    "SolverState": [("iter", 1, "int32"), ("learned_net", 2, "string"), ("history", 3, "BlobProto*")],
     "NetParameter": [
         ("name", 1, "string"),
         ("layer", 100, "LayerParameter*"),

@@ -51,7 +51,8 @@ class Storage:
     def finish(self, uploads: Uploads) -> None:
         model = self.folder / "model"
         model.write_text("x")
-        uploads.finish(100, model, "s:model")
+        uploads.model(100, model, "s:model")
+        uploads.finish()
 
     def failed(self) -> list[contract.UploadFailed]:
         return [event for event in self.inbox.events if isinstance(event, contract.UploadFailed)]
