@@ -12,7 +12,7 @@ from jobs.trainer import checks, contract
 from jobs.trainer.caffe import models
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.probe import Nets, Probe
-from jobs.trainer.caffe.prototxt import TrainingJob, with_sources
+from jobs.trainer.caffe.prototxt import TrainingJob, with_labels, with_sources
 from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
 from jobs.trainer.errors import Refused, TrainerError
@@ -64,6 +64,7 @@ class Driver:
         self._check_paths()
         nets = probe.result()
         checks.nets(options, self._job, nets)
+        self._job = with_labels(self._job, *nets.labels)
         checks.executors(self._size, self._registered())
         journal.add(self._executors())
         journal.phase("data")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Tuple
 
 import numpy as np
 
+from jobs.trainer.caffe.labels import ANY, Labels
 from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.errors import Refused
+from jobs.trainer.sources.fit import Fit
 from jobs.trainer.sources.registry import LMDB, check_class
 from jobs.trainer.sources.transform import Transform
 
@@ -31,6 +33,13 @@ class DataLayer:
     tops: Tuple[str, str]
     """Names of the data and label blobs."""
     transform: Transform
+    labels: Labels = ANY
+    """As the built net takes them."""
+
+    @property
+    def fit(self) -> Fit:
+        """Records that it takes."""
+        return Fit(self.phase, self.shape, self.transform, *self.labels)
 
 
 def data_layer(net: PhaseNet) -> Any:  # noqa: ANN401
@@ -81,7 +90,7 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     if len(layer.top) != 2:  # noqa: PLR2004 - data and label
         raise Refused("layer-tops-invalid", layer=where, count=len(layer.top))
     shape = (memory.channels, memory.height, memory.width)
-    transform = replace(_transform(layer.transform_param, phase, where, path, pb), shape=shape)
+    transform = _transform(layer.transform_param, phase, where, path, pb)
     if transform.crop and (memory.height, memory.width) != (transform.crop, transform.crop):
         raise Refused(
             "crop-differs-from-layer",

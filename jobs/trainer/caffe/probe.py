@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 from typing import Dict, NamedTuple, Tuple
 
+from google.protobuf import text_format  # type: ignore[import-untyped]
+
+from jobs.trainer.caffe.labels import Labels, labels_of
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
@@ -31,6 +34,8 @@ class Nets(NamedTuple):
     outputs: Tuple[str, ...]
     """Its output blobs."""
     cpu_build: bool
+    labels: Tuple[Labels, Labels] = (Labels(), Labels())
+    """Of the TRAIN net and of the TEST net."""
 
 
 class Probe:
@@ -61,7 +66,8 @@ class Probe:
             raise Refused("net-refused", reason=words)
         found = json.loads(out.decode().splitlines()[-1])
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
-        return Nets(blobs, tuple(found["outputs"]), found["cpu_build"])
+        train, test = (Labels(classes, tuple(ignored)) for classes, ignored in found["labels"])
+        return Nets(blobs, tuple(found["outputs"]), found["cpu_build"], (train, test))
 
 
 def main(folder: Path) -> None:
@@ -69,7 +75,7 @@ def main(folder: Path) -> None:
     from jobs.trainer.caffe import native
 
     caffe = native.load()
-    caffe.Net(str(folder / TRAIN), caffe.TRAIN)
+    train = caffe.Net(str(folder / TRAIN), caffe.TRAIN)
     test = caffe.Net(str(folder / TEST), caffe.TEST)
     print(
         json.dumps(
@@ -77,6 +83,13 @@ def main(folder: Path) -> None:
                 "blobs": {name: list(blob.shape) for name, blob in test.blobs.items()},
                 "outputs": list(test.outputs),
                 "cpu_build": native.is_cpu_build(),
+                "labels": [
+                    labels_of(
+                        text_format.Parse((folder / file).read_text(), native.protos().NetParameter()),
+                        {name: tuple(blob.shape) for name, blob in net.blobs.items()},
+                    )
+                    for file, net in ((TRAIN, train), (TEST, test))
+                ],
             }
         )
     )

@@ -17,6 +17,7 @@ from google.protobuf import text_format  # type: ignore[import-untyped]
 
 from jobs.trainer.caffe import text
 from jobs.trainer.caffe.datalayer import DataLayer, data_layer, source_of
+from jobs.trainer.caffe.labels import Labels
 from jobs.trainer.caffe.nets import PhaseNet, nets_of
 from jobs.trainer.caffe.schedule import Rate
 from jobs.trainer.caffe.solver import Judged, judge
@@ -170,3 +171,8 @@ def _native_net(net: PhaseNet, source: DataLayer) -> str:
 def with_sources(job: TrainingJob, train: str, test: str) -> TrainingJob:
     """Return the job with absolute URIs of its sources."""
     return replace(job, train=replace(job.train, uri=train), test=replace(job.test, uri=test))
+
+
+def with_labels(job: TrainingJob, train: Labels, test: Labels) -> TrainingJob:
+    """Return the job with the labels that its nets take."""
+    return replace(job, train=replace(job.train, labels=train), test=replace(job.test, labels=test))

@@ -232,6 +232,11 @@ FAILURES: Dict[str, Words] = {
         "it is {record}, and the layer takes {layer}",
         "Convert the data again, to records of one size.",
     ),
+    "label-out-of-range": Words(
+        "record {key} of the {phase} source",
+        "its label is {label}, and the net has {classes} classes",
+        "Fix the labels, or the num_output of the last layer.",
+    ),
     "record-shape-differs": Words(
         "{uri}",
         "its records are {record}, and the {phase} layer has {layer}",

@@ -54,7 +54,7 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
         with closing(source.read(start, stop)) as records:
             for first, last in batches(start, stop, plan.job.test.batch):
                 taken = [next(records) for _ in range(first, last)]
-                batch = assemble(taken, plan.job.test.transform, random)
+                batch = assemble(taken, plan.job.test.fit, random)
                 values = scorer.run(batch, plan.columns)
                 lists = [values[name].tolist() for name in plan.columns]
                 yield from zip(batch[2], *lists)

@@ -139,7 +139,7 @@ class _Rank:
             start,
             stop,
             job.train.batch,
-            transform=job.train.transform,
+            fit=job.train.fit,
             seed=seed,
             skip=first * per_iteration,
         )

@@ -84,10 +84,11 @@ class Uploads:
         self.check()
 
     def close(self) -> None:
-        """End the retries; an attempt at work gets CLOSING_S seconds."""
+        """End the retries; one attempt for what is newest gets CLOSING_S seconds."""
         with self._change:
             self._closing = True
-            self._waiting.clear()
+            while len(self._waiting) > 1:
+                self._waiting.popleft()
             self._change.notify_all()
         self._thread.join(CLOSING_S)
 
@@ -100,7 +101,7 @@ class Uploads:
         while True:
             with self._change:
                 self._change.wait_for(lambda: self._waiting or self._closing)
-                if self._closing:
+                if not self._waiting:
                     return
                 upload, self._busy = self._waiting.popleft(), True
             try:

@@ -22,34 +22,6 @@ class Transform:
     mirror: bool = False
     train: bool = False
     """Crop at random while training, at the centre otherwise."""
-    shape: Optional[Tuple[int, int, int]] = None
-    """(channels, height, width) that the data layer declares: after the transformation."""
-
-    def fits(self, record: Tuple[int, ...]) -> bool:
-        """Return whether a record of this shape gives the layer's shape."""
-        channels, height, width = record
-        if self.mean is not None and self.mean.shape != record:
-            return False
-        if self.crop:
-            return min(height, width) >= self.crop and self.shape in (None, (channels, self.crop, self.crop))
-        return self.shape in (None, record)
-
-    def require(self, key: str, record: Tuple[int, ...]) -> None:
-        """Require that a record fits, before numpy spreads or cuts it.
-
-        Raises:
-            Refused: it does not; it is named.
-        """
-        if self.fits(record):
-            return
-        wanted = self.mean.shape if self.mean is not None else self.shape or ("*", self.crop, self.crop)
-        raise Refused(
-            "record-does-not-fit",
-            key=key,
-            phase="TRAIN" if self.train else "TEST",
-            record="x".join(map(str, record)),
-            layer=("at least " if self.crop and self.mean is None else "") + "x".join(map(str, wanted)),
-        )
 
     def check(self, channels: int, height: int, width: int) -> None:
         """Refuse records that cannot be transformed.
