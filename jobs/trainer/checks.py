@@ -104,16 +104,14 @@ def enough(job: TrainingJob, size: int, training: int, validation: int) -> None:
         raise Refused("records-fewer-than-executors", records=training, executors=size)
 
 
-def names(sources: Sequence[str], files: Sequence[str]) -> None:
-    """Require distinct base names, by which distributed files are stored on the nodes.
-
-    `sources` may repeat; `files` are models and snapshots, including the model that training writes.
+def names(sources: Sequence[str]) -> None:
+    """Require distinct base names of sources, by which their folders are stored on the nodes.
 
     Raises:
-        Refused: two files have the same base name.
+        Refused: two sources have the same base name.
     """
     seen: Dict[str, str] = {}
-    for uri in [*dict.fromkeys(sources), *files]:
+    for uri in dict.fromkeys(sources):
         name = uri.rstrip("/").rpartition("/")[2]
         if name in seen and not uri.startswith("file:"):
             raise Refused("names-collide", first=seen[name], second=uri, name=name)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from functools import partial
-from typing import Any, Dict, List, Mapping, Set
+from pathlib import Path
+from typing import Any, Dict, List, Mapping
 
 from jobs.trainer import checks, contract
+from jobs.trainer.caffe import models
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.probe import Nets, Probe
-from jobs.trainer.caffe.prototxt import TrainingJob, with_sources
+from jobs.trainer.caffe.prototxt import TrainingJob, with_labels, with_sources
 from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
 from jobs.trainer.errors import Refused, TrainerError
@@ -20,7 +22,7 @@ from jobs.trainer.events.journal import Journal
 from jobs.trainer.files import storage
 from jobs.trainer.files.hadoop import Files, java_message, on_this_node
 from jobs.trainer.ranks.proof import new_token
-from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, schema, score_part
+from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, quoted, schema, score_part
 from jobs.trainer.ranks.train import Plan, locate, run_rank
 from jobs.trainer.sources.registry import marker, open_source
 
@@ -31,12 +33,22 @@ LATE_REPORTS_S = 3.0
 class Driver:
     """A job on a running Spark context."""
 
-    def __init__(self, spark: Any, options: Options, job: TrainingJob, datum: Any, journal: Journal) -> None:  # noqa: ANN401
+    def __init__(  # noqa: PLR0917
+        self,
+        spark: Any,  # noqa: ANN401 - pyspark has no types here
+        options: Options,
+        job: TrainingJob,
+        datum: Any,  # noqa: ANN401
+        journal: Journal,
+        folder: Path,
+    ) -> None:
+        self._folder = folder
         self._spark, self._context = spark, spark.sparkContext
         self._options, self._job, self._datum, self._journal = options, job, datum, journal
         self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
         self._files = Files(self._context)
-        self._distributed: Set[str] = set()
+        self._distributed: Dict[str, str] = {}
+        """Names on the nodes by URI."""
         self._size = checks.cluster_size(options, self._conf)
         self._model = ""
 
@@ -52,6 +64,7 @@ class Driver:
         self._check_paths()
         nets = probe.result()
         checks.nets(options, self._job, nets)
+        self._job = with_labels(self._job, *nets.labels)
         checks.executors(self._size, self._registered())
         journal.add(self._executors())
         journal.phase("data")
@@ -74,6 +87,10 @@ class Driver:
         for uri in inputs if options.train else [options.model]:
             if not files.exists(uri):
                 raise Refused("input-missing", uri=uri)
+        if options.train:
+            given = [("-weights", uri) for uri in options.weights]
+            for option, uri in [*given, *([("-snapshot", options.snapshot)] if options.snapshot else [])]:
+                models.require_kind(option, uri, files.head(uri, models.HEAD))
         for source in self._sources():
             if storage.local_path(source.uri):
                 on_this_node(source.uri)
@@ -81,8 +98,7 @@ class Driver:
                 raise Refused("source-missing", uri=source.uri, phase=source.phase)
         if options.scores and files.exists(options.output):
             raise Refused("output-exists", uri=files.absolute(options.output))
-        sources = [source.uri for source in self._sources()]
-        checks.names(sources, [*map(files.absolute, inputs), *([self._model] if options.scores else [])])
+        checks.names([source.uri for source in self._sources()])
 
     def _sources(self) -> List[DataLayer]:
         """Return the sources to read: training needs the TEST source only to validate."""
@@ -129,19 +145,28 @@ class Driver:
             checks.enough(self._job, self._size, counts["TRAIN"], counts.get("TEST", 0))
         self._journal.add(contract.Data(counts))
 
-    def _distribute(self, uri: str, recursive: bool = False) -> str:
-        """Distribute a file or folder to all nodes; return its name for `train.locate`."""
+    def _distribute(self, uri: str, recursive: bool = False, written: bool = False) -> str:
+        """Distribute a file or folder to all nodes; return its name for `train.locate`.
+
+        `written`: this job has written it, perhaps over a file that it has distributed before.
+        """
         uri = self._files.absolute(uri)
         if storage.local_path(uri):
             return uri
+        if uri in self._distributed and not written:
+            return self._distributed[uri]
         name = uri.rstrip("/").rpartition("/")[2]
-        if name in self._distributed:
-            return name
+        given = uri
+        if name in self._distributed.values():
+            # Spark stores files by their base names: the model of an earlier job often has this one's name.
+            name = "{}-{}".format(len(self._distributed), name)
+            given = str(self._folder / name)
+            self._files.fetch(uri, Path(given))
         try:
-            self._context.addFile(uri, recursive)
+            self._context.addFile(given, recursive)
         except Exception as error:
             raise TrainerError("distribution-failed", uri=uri, reason=java_message(error)) from error
-        self._distributed.add(name)
+        self._distributed[uri] = name
         return name
 
     def _train(self, channel: Address) -> None:
@@ -194,7 +219,7 @@ class Driver:
             self._job,
             self._size,
             self._distribute(self._job.test.uri),
-            self._distribute(self._model),
+            self._distribute(self._model, written=options.train),
             columns,
         )
         rows = self._context.parallelize(range(self._size), self._size).mapPartitionsWithIndex(
@@ -205,7 +230,9 @@ class Driver:
             frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             if options.features:
-                frame.select(SAMPLE_ID, *wanted).write.format(options.output_format).save(options.output)
+                frame.select(SAMPLE_ID, *map(quoted, wanted)).write.format(options.output_format).save(
+                    options.output
+                )
             if options.test:
                 self._write_means(frame, tuple(outputs))
         except TrainerError:
@@ -215,7 +242,7 @@ class Driver:
 
     def _write_means(self, frame: Any, outputs: Any) -> None:  # noqa: ANN401
         """Write the means to -output, or to -output.means if -output has the features."""
-        sums = frame.select(*outputs).rdd.aggregate(Sums(outputs), Sums.add, Sums.merge)
+        sums = frame.select(*map(quoted, outputs)).rdd.aggregate(Sums(outputs), Sums.add, Sums.merge)
         means = sums.means()
         target = self._options.output + (".means" if self._options.features else "")
         self._files.write(target, means_text(means))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from contextlib import contextmanager
+from typing import Any, Iterator, List, Tuple
 
 from jobs.trainer.contract import FAILED, REFUSED, failures
 
@@ -36,3 +37,35 @@ class Refused(TrainerError):
 def _restore(kind: Any, code: str, fields: Any) -> TrainerError:  # noqa: ANN401
     error: TrainerError = kind(code, **fields)
     return error
+
+
+class Refusals:
+    """Faults of one input, collected so that a single error names all of them."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._found: List[Refused] = []
+
+    def refuse(self, code: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Add a fault."""
+        self._found.append(Refused(code, **fields))
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Add a `Refused` that ends this block, and go on after the block."""
+        try:
+            yield
+        except Refused as error:
+            self._found.append(error)
+
+    def end(self) -> None:
+        """Raise what was found.
+
+        Raises:
+            Refused: the only fault, or one error with all of them.
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            faults = " ".join("({}) {}".format(index, one) for index, one in enumerate(self._found, start=1))
+            raise Refused("several-faults", subject=self._subject, count=len(self._found), faults=faults)

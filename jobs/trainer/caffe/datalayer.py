@@ -1,4 +1,4 @@
-"""Data layers of a net, by phase."""
+"""Data layer of a phase's net."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from typing import Any, Tuple
 
 import numpy as np
 
+from jobs.trainer.caffe.labels import ANY, Labels
+from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.errors import Refused
+from jobs.trainer.sources.fit import Fit
 from jobs.trainer.sources.registry import LMDB, check_class
 from jobs.trainer.sources.transform import Transform
+
+READERS = ("Data", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData")
+"""Types of layers that read records, or are fed with them."""
 
 
 @dataclass(frozen=True)
@@ -27,41 +33,43 @@ class DataLayer:
     tops: Tuple[str, str]
     """Names of the data and label blobs."""
     transform: Transform
+    labels: Labels = ANY
+    """As the built net takes them."""
+
+    @property
+    def fit(self) -> Fit:
+        """Records that it takes."""
+        return Fit(self.phase, self.shape, self.transform, *self.labels)
 
 
-def data_layer(net: Any, path: Path, phase: str, pb: Any) -> Any:  # noqa: ANN401
-    """Return the data layer of a phase: its first layer, selected by include.phase.
+def data_layer(net: PhaseNet) -> Any:  # noqa: ANN401
+    """Return the data layer of a phase: its first layer, and the only one that reads a source.
 
     Raises:
-        Refused: there is none, or another layer comes first.
+        Refused: there is none, another layer comes first, or there is another one, which would read the same
+            records on every rank.
     """
-    value = getattr(pb, phase)
-
-    def sees(layer: Any) -> bool:  # noqa: ANN401
-        if layer.include:
-            return any(not rule.HasField("phase") or rule.phase == value for rule in layer.include)
-        return not any(rule.HasField("phase") and rule.phase == value for rule in layer.exclude)
-
-    def names(layer: Any) -> bool:  # noqa: ANN401
-        return any(rule.HasField("phase") and rule.phase == value for rule in layer.include)
-
-    found = [layer for layer in net.layer if names(layer) and not layer.bottom]
-    if not found:
-        raise Refused("data-layer-missing", file=path.name, phase=phase)
-    first = next(layer for layer in net.layer if sees(layer))
-    if first.name != found[0].name or first is not found[0]:
+    reading = [layer for layer in net.net.layer if layer.source_class or layer.type in READERS]
+    if not reading:
+        raise Refused("data-layer-missing", file=net.path.name, phase=net.phase)
+    if len(reading) > 1:
+        names = ", ".join('{} "{}"'.format(layer.type, layer.name) for layer in reading)
+        raise Refused("data-layers-several", file=net.path.name, phase=net.phase, layers=names)
+    first, found = net.net.layer[0], reading[0]
+    if first is not found:
         raise Refused(
-            "data-layer-not-first", layer=found[0].name, file=path.name, phase=phase, first=first.name
+            "data-layer-not-first", layer=found.name, file=net.path.name, phase=net.phase, first=first.name
         )
-    return found[0]
+    return found
 
 
-def source_of(layer: Any, phase: str, path: Path, pb: Any) -> DataLayer:  # noqa: ANN401
-    """Read a data layer.
+def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
+    """Read the data layer of a net.
 
     Raises:
         Refused: its source, shape or transform_param cannot be used.
     """
+    phase, path = net.phase, net.path
     where = '{} layer "{}" in {}'.format(phase, layer.name, path.name)
     if not layer.source_class:
         raise Refused("source-class-undefined", layer=where, valid=LMDB)
@@ -81,6 +89,7 @@ def source_of(layer: Any, phase: str, path: Path, pb: Any) -> DataLayer:  # noqa
         raise Refused("source-undefined", layer=where)
     if len(layer.top) != 2:  # noqa: PLR2004 - data and label
         raise Refused("layer-tops-invalid", layer=where, count=len(layer.top))
+    shape = (memory.channels, memory.height, memory.width)
     transform = _transform(layer.transform_param, phase, where, path, pb)
     if transform.crop and (memory.height, memory.width) != (transform.crop, transform.crop):
         raise Refused(
@@ -96,7 +105,7 @@ def source_of(layer: Any, phase: str, path: Path, pb: Any) -> DataLayer:  # noqa
         source_class=layer.source_class,
         uri=memory.source,
         batch=memory.batch_size,
-        shape=(memory.channels, memory.height, memory.width),
+        shape=shape,
         tops=(layer.top[0], layer.top[1]),
         transform=transform,
     )

@@ -6,13 +6,14 @@ import os
 import socket
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
+from jobs.trainer.caffe import models
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.prototxt import TrainingJob, native_solver
-from jobs.trainer.errors import TrainerError
+from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.sources.batches import Batch
 
 QUIET = "1"
@@ -54,6 +55,10 @@ def is_cpu_build() -> bool:
     return "libcublas" not in Path("/proc/self/maps").read_text()
 
 
+KEEPING = ("BatchNorm",)
+"""Types of layers that change their blobs in the forward pass, and not by gradients."""
+
+
 class Trainer:
     """A native solver for one rank, its files in `folder`."""
 
@@ -61,7 +66,8 @@ class Trainer:
         caffe = load()
         self._job, self._folder = job, folder
         net, self._prefix = folder / "net.prototxt", Path(job.snapshot_prefix).name
-        net.write_text(job.net)
+        net.write_text(job.train_net)
+        (folder / "test.prototxt").write_text(job.test_net)
         solver = folder / "solver.prototxt"
         solver.write_text(native_solver(job, protos(), net=net, prefix=Path(self._prefix), rank=rank))
         with _inside(folder):
@@ -69,7 +75,12 @@ class Trainer:
         self._net = self.solver.net
         self._data, self._labels = (self._net.blobs[top] for top in job.train.tops)
         self._weights = self._net.blob_loss_weights
-        self._loss = 0.0
+        layers = zip(self._net._layer_names, self._net.layers)
+        kept = [name for name, layer in layers if layer.type in KEEPING]
+        self._statistics = [blob for name in kept for blob in self._net.params[name]]
+        self._losses: List[float] = []
+        """Of the batches before the current one in the same iteration."""
+        self._begun = False
         self._feed: Iterator[Batch] = iter(())
         self._net.before_forward(self._before_layer)
 
@@ -83,9 +94,14 @@ class Trainer:
         self._feed = feed
 
     def step(self) -> float:
-        """Run one iteration (iter_size batches forward and backward, one update); return this rank's loss."""
+        """Run one iteration (iter_size batches forward and backward, one update); return this rank's loss.
+
+        As Solver::Step shows it, the loss is the mean over the batches.
+        """
+        self._losses.clear()
+        self._begun = False
         self.solver.step(1)
-        return self.loss()
+        return (sum(self._losses) + self.loss()) / (len(self._losses) + 1)
 
     def loss(self) -> float:
         """Return the last batch's loss, by the net's loss weights."""
@@ -93,25 +109,37 @@ class Trainer:
         return float(sum(w * float(blobs[name].data.sum()) for name, w in self._weights.items() if w))
 
     def load_weights(self, files: Sequence[Path]) -> None:
-        """Copy weights from models, by layer name."""
-        for file in files:
-            self._net.copy_from(str(file))
+        """Copy weights from models, by layer name; later files replace what earlier ones gave.
 
-    def restore(self, state: Path, weights: Path) -> None:
-        """Resume from a snapshot, with the path of its weights replaced by `weights`."""
-        if state.name.endswith(".h5"):
+        Raises:
+            Refused: a file gives no layer of this net weights, or weights of another shape.
+        """
+        shapes = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in self._net.params.items()}
+        for file in files:
+            before = list(self.weights())
+            if models.kind_of(file) == models.WEIGHTS:
+                models.require_fit(protos().NetParameter.FromString(file.read_bytes()), shapes, file.name)
+            self._net.copy_from(str(file))
+            if models.kind_of(file) != models.WEIGHTS and list(self.weights()) == before:
+                raise Refused("weights-match-no-layer", file=file.name, layers=", ".join(shapes))
+
+    def restore(self, state: Path, weights: Sequence[Path]) -> None:
+        """Resume from a snapshot; `weights` replace the file that it names, in their order."""
+        first = weights[0].resolve()
+        if models.kind_of(state) == models.HDF5:
             # Its path cannot be changed without an HDF5 library; snapshots written here have a bare name.
             expected = self._folder / state.name.replace(".solverstate", ".caffemodel")
-            expected.symlink_to(weights.resolve())
+            expected.symlink_to(first)
         else:
             message = protos().SolverState.FromString(state.read_bytes())
-            message.learned_net = str(weights.resolve())
+            message.learned_net = str(first)
             state = self._folder / "restored.solverstate"
             state.write_bytes(message.SerializeToString())
         state = state.resolve()
         with _inside(self._folder):
             self.solver.restore(str(state))
-        self.load_weights([weights])
+        for file in weights:
+            self._net.copy_from(str(file))
 
     def snapshot(self) -> List[Path]:
         """Write the current weights and solver state; return the two files."""
@@ -135,14 +163,32 @@ class Trainer:
             for blob in blobs:
                 yield np.ascontiguousarray(blob.data).tobytes()
 
+    def average_statistics(self, mean: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Replace statistics that layers keep in blobs by their mean over all ranks; `mean` takes float64.
+
+        Gradients are averaged, so weights are the same on all ranks; statistics come from each rank's own
+        batches. Means are then exactly those of all batches. Variances lack the part between the ranks'
+        batches of one iteration, which only a larger batch would see.
+        """
+        if not self._statistics:
+            return
+        values = mean(np.concatenate([np.asarray(one.data, np.float64).ravel() for one in self._statistics]))
+        place = 0
+        for blob in self._statistics:
+            blob.data[...] = values[place : place + blob.count].reshape(blob.data.shape)
+            place += blob.count
+
     def validator(self) -> "Scorer":
         """Return a scorer of the TEST net that shares this solver's weights."""
-        scorer = Scorer(self._job.test, self._folder / "net.prototxt")
+        scorer = Scorer(self._job.test, self._folder / "test.prototxt")
         scorer.net.share_with(self._net)
         return scorer
 
     def _before_layer(self, layer: int) -> None:
         if layer == 0:
+            if self._begun:
+                self._losses.append(self.loss())
+            self._begun = True
             data, labels, _ = next(self._feed)
             self._data.data[...] = data
             self._labels.data[...] = labels

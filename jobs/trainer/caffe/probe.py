@@ -1,6 +1,7 @@
 """Probe that builds both nets in a subprocess, since Caffe aborts on invalid input.
 
-Run as `python -m jobs.trainer.caffe.probe FOLDER`; the folder holds net.prototxt. Prints one JSON object.
+Run as `python -m jobs.trainer.caffe.probe FOLDER`; the folder holds train.prototxt and
+test.prototxt. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import sys
 from pathlib import Path
 from typing import Dict, NamedTuple, Tuple
 
+from google.protobuf import text_format  # type: ignore[import-untyped]
+
+from jobs.trainer.caffe.labels import Labels, labels_of
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
 
 TIMEOUT = 120
+TRAIN, TEST = "train.prototxt", "test.prototxt"
 LONGEST = 240
 """Maximum characters of Caffe's message, which may list all layer types."""
 
@@ -29,13 +34,16 @@ class Nets(NamedTuple):
     outputs: Tuple[str, ...]
     """Its output blobs."""
     cpu_build: bool
+    labels: Tuple[Labels, Labels] = (Labels(), Labels())
+    """Of the TRAIN net and of the TEST net."""
 
 
 class Probe:
     """A running probe; it runs while Spark starts."""
 
     def __init__(self, job: TrainingJob, folder: Path) -> None:
-        (folder / "net.prototxt").write_text(job.net)
+        (folder / TRAIN).write_text(job.train_net)
+        (folder / TEST).write_text(job.test_net)
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(folder)],
@@ -58,7 +66,8 @@ class Probe:
             raise Refused("net-refused", reason=words)
         found = json.loads(out.decode().splitlines()[-1])
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
-        return Nets(blobs, tuple(found["outputs"]), found["cpu_build"])
+        train, test = (Labels(classes, tuple(ignored)) for classes, ignored in found["labels"])
+        return Nets(blobs, tuple(found["outputs"]), found["cpu_build"], (train, test))
 
 
 def main(folder: Path) -> None:
@@ -66,14 +75,21 @@ def main(folder: Path) -> None:
     from jobs.trainer.caffe import native
 
     caffe = native.load()
-    caffe.Net(str(folder / "net.prototxt"), caffe.TRAIN)
-    test = caffe.Net(str(folder / "net.prototxt"), caffe.TEST)
+    train = caffe.Net(str(folder / TRAIN), caffe.TRAIN)
+    test = caffe.Net(str(folder / TEST), caffe.TEST)
     print(
         json.dumps(
             {
                 "blobs": {name: list(blob.shape) for name, blob in test.blobs.items()},
                 "outputs": list(test.outputs),
                 "cpu_build": native.is_cpu_build(),
+                "labels": [
+                    labels_of(
+                        text_format.Parse((folder / file).read_text(), native.protos().NetParameter()),
+                        {name: tuple(blob.shape) for name, blob in net.blobs.items()},
+                    )
+                    for file, net in ((TRAIN, train), (TEST, test))
+                ],
             }
         )
     )

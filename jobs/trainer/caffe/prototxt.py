@@ -1,4 +1,4 @@
-"""Solver and net prototxts: parsing, validation, and rewriting for pycaffe.
+"""Training job of a solver and its nets, with the texts for pycaffe.
 
 The trainer feeds batches to pycaffe, so data layers become Input layers (which can be reshaped for the last,
 partial batch of a test), transform_param is applied in numpy, and validation and snapshots are removed from
@@ -11,25 +11,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, List, Mapping, Optional
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
+from jobs.trainer.caffe import text
 from jobs.trainer.caffe.datalayer import DataLayer, data_layer, source_of
-from jobs.trainer.caffe.schedule import POLICIES, Rate
-from jobs.trainer.errors import Refused
+from jobs.trainer.caffe.labels import Labels
+from jobs.trainer.caffe.nets import PhaseNet, nets_of
+from jobs.trainer.caffe.schedule import Rate
+from jobs.trainer.caffe.solver import Judged, judge
+from jobs.trainer.errors import Refusals
 
-PHASES = ("TRAIN", "TEST")
+OURS = (
+    *("net", "net_param", "train_net", "train_net_param", "test_net", "test_net_param"),
+    *("train_state", "test_state", "test_iter", "test_interval", "test_initialization"),
+    *("snapshot", "snapshot_after_train", "display"),
+)
+"""Fields of the solver that Caffe's own does not see: the trainer does what they say."""
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """A training job from its prototxts; `solver` and `net` are the texts for pycaffe."""
+    """A training job from its prototxts; `solver` and both nets are the texts for pycaffe."""
 
     name: str
     """The solver file's stem: names snapshots when the solver does not."""
     solver: str
-    net: str
+    train_net: str
+    test_net: str
     train: DataLayer
     test: DataLayer
     rate: Rate
@@ -38,6 +48,8 @@ class TrainingJob:
     average_loss: int
     iter_size: int
     snapshot: int
+    snapshot_after_train: bool
+    """Asked for: CaffeOnSpark writes the weights alone after the last iteration."""
     snapshot_prefix: str
     hdf5: bool
     gpu: bool
@@ -46,6 +58,8 @@ class TrainingJob:
     test_iter: int
     test_interval: int
     """Both are 0 without interleaved validation."""
+    test_initialization: bool
+    """Asked for: CaffeOnSpark does not validate before the first iteration."""
 
     @property
     def suffix(self) -> str:
@@ -54,56 +68,54 @@ class TrainingJob:
 
 
 def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> TrainingJob:  # noqa: ANN401
-    """Read and validate a solver and its net.
+    """Read and validate a solver and its nets.
 
     Raises:
-        Refused: they cannot run; the message has the file, the field and valid values.
+        Refused: they cannot run; the message has the file, the field and valid values of every fault.
     """
     wanted = overrides or {}
-    solver = _parse(path, pb.SolverParameter())
-    net_path = _net_path(path, solver)
-    net = _parse(net_path, pb.NetParameter(), path.name)
-    if len(net.layers):
-        raise Refused("net-format-old", file=net_path.name)
-    layers = [data_layer(net, net_path, phase, pb) for phase in PHASES]
-    for phase, layer in zip(PHASES, layers):
-        source = wanted.get(phase.lower() + "_source")
-        if source:
-            layer.memory_data_param.source = source
-    if wanted.get("batch"):
-        layers[0].memory_data_param.batch_size = int(wanted["batch"])
+    solver = text.read(path, pb.SolverParameter())
     if wanted.get("max_iter"):
         solver.max_iter = int(wanted["max_iter"])
-    train, test = (source_of(layer, phase, net_path, pb) for phase, layer in zip(PHASES, layers))
-    test_iter, test_interval = _validation(path, solver)
-    _check_solver(path, solver)
-    rate = Rate(
-        base=solver.base_lr,
-        policy=solver.lr_policy,
-        gamma=solver.gamma,
-        power=solver.power,
-        stepsize=solver.stepsize,
-        stepvalues=tuple(solver.stepvalue),
-        max_iter=solver.max_iter,
-    )
+    faults = Refusals(path.name)
+    judged, nets = Judged(0, 0), []
+    with faults.collecting():
+        judged = judge(path, solver, pb)
+    with faults.collecting():
+        nets = [*nets_of(solver, path, pb)]
+    sources: List[DataLayer] = []
+    for net in nets:
+        with faults.collecting():
+            layer = data_layer(net)
+            source = wanted.get(net.phase.lower() + "_source")
+            if source:
+                layer.memory_data_param.source = source
+            if wanted.get("batch") and net.phase == "TRAIN":
+                layer.memory_data_param.batch_size = int(wanted["batch"])
+            sources.append(source_of(layer, net, pb))
+    faults.end()
+    train, test = sources
     return TrainingJob(
         name=path.stem,
         solver=_native_solver(solver, pb),
-        net=_native_net(net, (train, test), pb),
+        train_net=_native_net(nets[0], train),
+        test_net=_native_net(nets[1], test),
         train=train,
         test=test,
-        rate=rate,
+        rate=_rate(solver),
         max_iter=solver.max_iter,
         display=solver.display,
-        average_loss=max(1, solver.average_loss),
-        iter_size=max(1, solver.iter_size),
+        average_loss=solver.average_loss,
+        iter_size=solver.iter_size,
         snapshot=solver.snapshot,
+        snapshot_after_train=solver.HasField("snapshot_after_train") and solver.snapshot_after_train,
         snapshot_prefix=solver.snapshot_prefix or path.stem,
         hdf5=solver.snapshot_format == pb.SolverParameter.HDF5,
         gpu=solver.solver_mode == pb.SolverParameter.GPU,
         seed=solver.random_seed if solver.random_seed >= 0 else -1,
-        test_iter=test_iter,
-        test_interval=test_interval,
+        test_iter=judged.test_iter,
+        test_interval=judged.test_interval,
+        test_initialization=solver.HasField("test_initialization") and solver.test_initialization,
     )
 
 
@@ -113,94 +125,54 @@ def native_solver(job: TrainingJob, pb: Any, *, net: Path, prefix: Path, rank: i
     Ranks start from rank 0's weights; their seeds only affect dropout and the like, which must differ.
     """
     solver = text_format.Parse(job.solver, pb.SolverParameter())
-    solver.net, solver.snapshot_prefix = str(net), str(prefix)
+    solver.train_net, solver.snapshot_prefix = str(net), str(prefix)
     if job.seed >= 0:
-        solver.random_seed = job.seed + rank
+        solver.random_seed = seed_of(job, rank)
     return str(text_format.MessageToString(solver))
 
 
-def _parse(path: Path, message: Any, solver: str = "") -> Any:  # noqa: ANN401
-    try:
-        text = path.read_text()
-    except OSError as error:
-        reason = str(error.strerror)
-        if solver:
-            raise Refused("net-unreadable", file=str(path), reason=reason, solver=solver) from error
-        raise Refused("solver-unreadable", file=str(path), reason=reason) from error
-    except UnicodeDecodeError as error:
-        raise Refused("prototxt-binary", file=str(path)) from error
-    try:
-        return text_format.Parse(text, message)
-    except text_format.ParseError as error:
-        raise Refused("prototxt-syntax", file=str(path), position=str(error)) from error
+def seed_of(job: TrainingJob, rank: int) -> int:
+    """Return the seed of a rank, as Caffe takes it: its lowest 32 bits."""
+    return (job.seed + rank) % 2**32
 
 
-def _net_path(path: Path, solver: Any) -> Path:  # noqa: ANN401
-    if not solver.net:
-        others = [field.name for field, _ in solver.ListFields() if "net" in field.name.split("_")]
-        found = " (it has {})".format(", ".join(others)) if others else ""
-        raise Refused("net-unnamed", file=path.name, found=found)
-    net = Path(solver.net)
-    # `--files` puts solver and net into one folder, whatever folder the solver names.
-    candidates = [net, path.parent / net, path.parent / net.name]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise Refused("net-missing", net=solver.net, solver=path.name)
-
-
-def _validation(path: Path, solver: Any) -> Tuple[int, int]:  # noqa: ANN401
-    """Return (test_iter, test_interval), both 0 if validation is off."""
-    if len(solver.test_iter) > 1:
-        raise Refused("test-nets-unsupported", file=path.name, count=len(solver.test_iter))
-    test_iter = solver.test_iter[0] if len(solver.test_iter) else 0
-    if solver.test_interval and not len(solver.test_iter):
-        raise Refused("test-iter-missing", file=path.name)
-    if test_iter < 0 or solver.test_interval < 0:
-        raise Refused("validation-negative", file=path.name)
-    return (test_iter, solver.test_interval) if test_iter and solver.test_interval else (0, 0)
-
-
-def _check_solver(path: Path, solver: Any) -> None:  # noqa: ANN401
-    if solver.max_iter < 1:
-        raise Refused("max-iter-too-small", file=path.name, value=solver.max_iter)
-    if solver.lr_policy not in POLICIES:
-        raise Refused("lr-policy-unknown", file=path.name, policy=solver.lr_policy, valid=", ".join(POLICIES))
-    needs: Dict[str, List[str]] = {"step": ["stepsize"], "sigmoid": ["stepsize"], "multistep": ["stepvalue"]}
-    for name in needs.get(solver.lr_policy, []):
-        value = getattr(solver, name)
-        if not (len(value) if name == "stepvalue" else value > 0):
-            raise Refused("lr-policy-incomplete", file=path.name, policy=solver.lr_policy, field=name)
-    if solver.base_lr <= 0:
-        raise Refused("base-lr-not-positive", file=path.name, value=solver.base_lr)
-    if solver.snapshot < 0 or solver.display < 0:
-        raise Refused("snapshot-or-display-negative", file=path.name)
+def _rate(solver: Any) -> Rate:  # noqa: ANN401
+    return Rate(
+        base=solver.base_lr,
+        policy=solver.lr_policy,
+        gamma=solver.gamma,
+        power=solver.power,
+        stepsize=solver.stepsize,
+        stepvalues=tuple(solver.stepvalue),
+        max_iter=solver.max_iter,
+    )
 
 
 def _native_solver(solver: Any, pb: Any) -> str:  # noqa: ANN401
     native = pb.SolverParameter()
     native.CopyFrom(solver)
-    for name in ("test_iter", "test_interval", "test_initialization", "snapshot", "display", "test_state"):
+    for name in OURS:
         native.ClearField(name)
     return str(text_format.MessageToString(native))
 
 
-def _native_net(net: Any, sources: Tuple[DataLayer, DataLayer], pb: Any) -> str:  # noqa: ANN401
-    native = pb.NetParameter()
-    native.CopyFrom(net)
-    of_phase = {getattr(pb, source.phase): source for source in sources}
-    for layer in native.layer:
-        for value, source in of_phase.items():
-            if layer.name == source.layer and any(rule.phase == value for rule in layer.include):
-                layer.type = "Input"
-                for name in ("memory_data_param", "transform_param", "source_class"):
-                    layer.ClearField(name)
-                layer.input_param.shape.add().dim.extend((source.batch, *source.shape))
-                layer.input_param.shape.add().dim.extend((source.batch,))
-                break
+def _native_net(net: PhaseNet, source: DataLayer) -> str:
+    native = type(net.net)()
+    native.CopyFrom(net.net)
+    layer = native.layer[0]
+    layer.type = "Input"
+    for name in ("memory_data_param", "transform_param", "source_class"):
+        layer.ClearField(name)
+    layer.input_param.shape.add().dim.extend((source.batch, *source.shape))
+    layer.input_param.shape.add().dim.extend((source.batch,))
     return str(text_format.MessageToString(native))
 
 
 def with_sources(job: TrainingJob, train: str, test: str) -> TrainingJob:
     """Return the job with absolute URIs of its sources."""
     return replace(job, train=replace(job.train, uri=train), test=replace(job.test, uri=test))
+
+
+def with_labels(job: TrainingJob, train: Labels, test: Labels) -> TrainingJob:
+    """Return the job with the labels that its nets take."""
+    return replace(job, train=replace(job.train, labels=train), test=replace(job.test, labels=test))

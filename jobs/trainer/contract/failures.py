@@ -87,16 +87,48 @@ FAILURES: Dict[str, Words] = {
     "prototxt-binary": Words("{file}", "it is not text", "Give a prototxt, not a model."),
     "prototxt-syntax": Words("{file}", "it does not parse at {position}", "Fix that line."),
     "net-format-old": Words("{file}", "it has the old `layers` format", "Run upgrade_net_proto_text on it."),
+    "several-faults": Words("{subject}", "it has {count} faults: {faults}", "Fix all of them."),
     "net-unnamed": Words(
         "{file}", "it has no `net:`{found}", "Name one net file with both phases in `net:`."
     ),
+    "net-given-twice": Words("{file}", "its TRAIN net is in {fields}", "Keep one of these fields."),
+    "test-net-missing": Words(
+        "{file}",
+        "it has {field} and no test_net",
+        "Add test_net, or name a net with both phases in `net:`.",
+    ),
+    "state-of-other-phase": Words(
+        "{file}", "the state of its {phase} net sets another phase", "Remove `phase` from the state."
+    ),
+    "include-and-exclude": Words(
+        'layer "{layer}" in {file}', "it has both include and exclude rules", "Keep one kind."
+    ),
     "net-missing": Words(
-        'net: "{net}" in {solver}',
+        '{field}: "{net}" in {solver}',
         "there is no such file in the working folder or beside the solver",
         "Ship it with --files, or fix the path.",
     ),
     "test-nets-unsupported": Words(
-        "{file}", "it has {count} test_iter, and only one TEST net is supported", "Keep one test_iter."
+        "{file}",
+        "it has several TEST nets (test_net, test_net_param, test_state, test_iter), and one is supported",
+        "Keep one of each.",
+    ),
+    "solver-field-refused": Words("{field} in {file}", "{reason}", "{fix}"),
+    "solver-field-unknown": Words(
+        "{field} in {file}", "this field of SolverParameter is not supported", "Remove it."
+    ),
+    "solver-field-too-small": Words("{file}", "{field} is {value}", "Give at least {least}."),
+    "solver-type-unknown": Words("{file}", "type is {type!r}", "Valid types: {valid}."),
+    "solver-type-twice": Words("{file}", "it has both type and solver_type", "Remove solver_type."),
+    "solver-type-has-no-momentum": Words(
+        "{file}", "momentum is {momentum}, and {type} has none", "Remove momentum."
+    ),
+    "rms-decay-invalid": Words("{file}", "rms_decay is {value}", "Give one from 0 to below 1."),
+    "regularization-unknown": Words("{file}", "regularization_type is {type!r}", "Valid types: L1, L2."),
+    "snapshot-prefix-uri": Words(
+        'snapshot_prefix: "{prefix}" in {file}',
+        "snapshots go beside -model, and the prefix is the start of their names",
+        "Give a name, and the folder with -model.",
     ),
     "test-iter-missing": Words(
         "{file}", "it has test_interval and no test_iter", "Add test_iter, or test_interval: 0."
@@ -104,13 +136,9 @@ FAILURES: Dict[str, Words] = {
     "validation-negative": Words(
         "{file}", "test_iter or test_interval is negative", "Give 0 to disable validation."
     ),
-    "max-iter-too-small": Words("{file}", "max_iter is {value}", "Give at least 1."),
     "lr-policy-unknown": Words("{file}", "lr_policy is {policy!r}", "Valid policies: {valid}."),
     "lr-policy-incomplete": Words("{file}", "lr_policy {policy} needs {field}", "Add {field}."),
-    "base-lr-not-positive": Words("{file}", "base_lr is {value}", "Give a value above 0."),
-    "snapshot-or-display-negative": Words(
-        "{file}", "snapshot or display is negative", "Give 0 to disable it."
-    ),
+    "base-lr-negative": Words("{file}", "base_lr is {value}", "Give 0 or a value above."),
     "net-refused": Words("the net", "Caffe refuses it: {reason}", "Fix the prototxt."),
     "gpu-mode-on-cpu-build": Words(
         "solver_mode: GPU",
@@ -130,6 +158,11 @@ FAILURES: Dict[str, Words] = {
         "{file}",
         "it has no {phase} data layer",
         "Add one with `include {{ phase: {phase} }}` and a source_class.",
+    ),
+    "data-layers-several": Words(
+        "{file}",
+        "its {phase} net has several data layers ({layers}), and only one is shared among the ranks",
+        "Keep one.",
     ),
     "data-layer-not-first": Words(
         'layer "{layer}" in {file}',
@@ -194,6 +227,16 @@ FAILURES: Dict[str, Words] = {
         "it has {values} values, and its header has shape {shape}",
         "Convert the data again.",
     ),
+    "record-does-not-fit": Words(
+        "record {key} of the {phase} source",
+        "it is {record}, and the layer takes {layer}",
+        "Convert the data again, to records of one size.",
+    ),
+    "label-out-of-range": Words(
+        "record {key} of the {phase} source",
+        "its label is {label}, and the net has {classes} classes",
+        "Fix the labels, or the num_output of the last layer.",
+    ),
     "record-shape-differs": Words(
         "{uri}",
         "its records are {record}, and the {phase} layer has {layer}",
@@ -235,6 +278,24 @@ FAILURES: Dict[str, Words] = {
         "Copy it to every node, or give a URI in shared storage.",
     ),
     "input-missing": Words("{uri}", "there is no such file", "Fix the path."),
+    "file-of-other-kind": Words(
+        "{option} {uri}", "it takes a {file} file, and this is {found}", "Give the {file} file."
+    ),
+    "snapshot-renamed": Words(
+        "-snapshot {uri}",
+        "it is an HDF5 file under another name than it was written with, by which it finds its weights",
+        "Give it its name again: PREFIX_iter_N.solverstate.h5.",
+    ),
+    "weights-shape-differs": Words(
+        "-weights {file}",
+        "its layer {layer!r} has the shapes {found}, and the net's has {wanted}",
+        "Rename the net's layer, which then starts anew, or give weights of this net.",
+    ),
+    "weights-match-no-layer": Words(
+        "-weights {file}",
+        "it has weights for no layer of the net ({layers})",
+        "Give the layers the names that they have in the model.",
+    ),
     "output-exists": Words(
         "-output {uri}", "it exists, and results are not overwritten", "Remove it, or give another path."
     ),
@@ -281,8 +342,15 @@ FAILURES: Dict[str, Words] = {
     "snapshot-past-max-iter": Words(
         "-snapshot", "it is at iteration {iteration}, max_iter is {max_iter}", "Raise max_iter."
     ),
+    "training-diverged": Words(
+        "the loss at iteration {iteration}",
+        "it is {loss}: training has diverged",
+        "Lower base_lr, clip gradients (clip_gradients), or check the data.",
+    ),
     "weights-differ": Words(
-        "the weights", "they are not the same on all ranks: {values}", "Report this: it is a bug."
+        "the weights",
+        "they are not the same on all ranks: {values}; rank 0's are stored",
+        "Report this: it is a bug.",
     ),
     "snapshot-not-stored": Words(
         "{uri}",

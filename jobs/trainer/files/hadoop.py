@@ -63,6 +63,35 @@ class Files:
         except Exception as error:
             raise self._failed(uri, "written", error) from error
 
+    def head(self, uri: str, size: int) -> bytes:
+        """Return the first bytes of a file.
+
+        Raises:
+            TrainerError: it cannot be read.
+        """
+        system, path = self._at(uri)
+        try:
+            stream = system.open(path)
+            try:
+                read = [int(stream.read()) for _ in range(size)]
+            finally:
+                stream.close()
+        except Exception as error:
+            raise self._failed(uri, "read", error) from error
+        return bytes(one for one in read if one >= 0)
+
+    def fetch(self, uri: str, target: Path) -> None:
+        """Copy a file to this machine.
+
+        Raises:
+            TrainerError: it cannot be read.
+        """
+        system, path = self._at(uri)
+        try:
+            system.copyToLocalFile(False, path, self._jvm.org.apache.hadoop.fs.Path(str(target)), True)
+        except Exception as error:
+            raise self._failed(uri, "copied", error) from error
+
     def _at(self, uri: str) -> Any:  # noqa: ANN401
         try:
             path = self._jvm.org.apache.hadoop.fs.Path(uri)

@@ -44,7 +44,7 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
 
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         net = Path(folder) / "net.prototxt"
-        net.write_text(plan.job.net)
+        net.write_text(plan.job.test_net)
         scorer = native.Scorer(plan.job.test, net)
     scorer.net.copy_from(str(locate(plan.model)))
     random = np.random.RandomState(0)
@@ -54,7 +54,7 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
         with closing(source.read(start, stop)) as records:
             for first, last in batches(start, stop, plan.job.test.batch):
                 taken = [next(records) for _ in range(first, last)]
-                batch = assemble(taken, plan.job.test.transform, random)
+                batch = assemble(taken, plan.job.test.fit, random)
                 values = scorer.run(batch, plan.columns)
                 lists = [values[name].tolist() for name in plan.columns]
                 yield from zip(batch[2], *lists)
@@ -68,6 +68,11 @@ def schema(columns: Sequence[str]) -> Any:  # noqa: ANN401
     return StructType(
         [StructField(SAMPLE_ID, StringType(), False), *(StructField(name, floats, False) for name in columns)]
     )
+
+
+def quoted(column: str) -> str:
+    """Return a column's name for `select`, which takes a dot for a field of a struct."""
+    return "`{}`".format(column.replace("`", "``"))
 
 
 class Sums:

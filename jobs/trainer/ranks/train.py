@@ -9,6 +9,7 @@ batches are shared among the ranks instead of run by each; models and snapshots 
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 from collections import deque
@@ -19,7 +20,7 @@ from typing import Any, Deque, Dict, List, NamedTuple, Tuple
 import numpy as np
 
 from jobs.trainer import contract
-from jobs.trainer.caffe.prototxt import TrainingJob
+from jobs.trainer.caffe.prototxt import TrainingJob, seed_of
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.files import storage
@@ -124,21 +125,21 @@ class _Rank:
         job, trainer = self.job, self.trainer
         source = open_source(job.train.source_class, locate(self.plan.train), self.datum)
         if self.plan.snapshot:
-            trainer.restore(locate(self.plan.snapshot), locate(self.plan.weights[0]))
+            trainer.restore(locate(self.plan.snapshot), [locate(name) for name in self.plan.weights])
         elif self.plan.weights:
             trainer.load_weights([locate(name) for name in self.plan.weights])
         first = trainer.iteration
         if first >= job.max_iter:
             raise Refused("snapshot-past-max-iter", iteration=first, max_iter=job.max_iter)
         start, stop = shard(len(source), self.plan.size, self.rank)
-        seed = job.seed + self.rank if job.seed >= 0 else int.from_bytes(_entropy(), "little")
+        seed = seed_of(job, self.rank) if job.seed >= 0 else int.from_bytes(_entropy(), "little")
         per_iteration = job.train.batch * job.iter_size
         feed = training_batches(
             source,
             start,
             stop,
             job.train.batch,
-            transform=job.train.transform,
+            fit=job.train.fit,
             seed=seed,
             skip=first * per_iteration,
         )
@@ -149,17 +150,21 @@ class _Rank:
             began = time.monotonic()
             validating = self._loop(ranks, first)
             seconds = time.monotonic() - began - validating
-            same = digest(trainer.weights())
-            if self.plan.communicate:
-                found = self.exchange.json([self.host, same])
-                require_same("weights-differ", found)
+            if self.rank == 0:
+                # Before anything judges it: hours of training are not lost to a comparison that fails.
+                self.uploads.model(job.max_iter, trainer.save(), self.plan.model)
+            try:
+                same = digest(trainer.weights())
+                if self.plan.communicate:
+                    found = self.exchange.json([self.host, same])
+                    require_same("weights-differ", found)
+            finally:
+                self.uploads.finish()
         finally:
             waited = ranks.waited_s
             ranks.close()
             feed.close()
             source.close()
-        if self.rank == 0:
-            self.uploads.finish(job.max_iter, trainer.save(), self.plan.model)
         images = (job.max_iter - first) * per_iteration
         return {
             "rank": self.rank,
@@ -197,7 +202,9 @@ class _Rank:
             source = open_source(job.test.source_class, locate(self.plan.test), self.datum)
             validation = Validation(job, trainer.validator(), source, ranks)
         for iteration in range(first, job.max_iter):
-            if validation and iteration > 0 and iteration % job.test_interval == 0:
+            due = validation and iteration % job.test_interval == 0
+            if validation and due and (iteration > 0 or job.test_initialization):
+                trainer.average_statistics(ranks.allreduce_mean)
                 values = validation.run(iteration)
                 self.tell(contract.Validation(iteration, job.max_iter, values))
             recent.append(together(trainer.step))
@@ -206,11 +213,17 @@ class _Rank:
                 loss = float(ranks.allreduce_mean(np.asarray([loss]))[0])
                 rate = job.rate.at(iteration)
                 self.tell(contract.Display(iteration, job.max_iter, loss, *pace.at(iteration), lr=rate))
+                _require_number(loss, iteration)
             elif pace.due():
                 self.tell(contract.Progress(iteration, job.max_iter, loss, *pace.at(iteration)))
-            if self.rank == 0 and job.snapshot and (iteration + 1) % job.snapshot == 0:
-                self._snapshot(iteration + 1)
+            if self._snapshot_due(iteration + 1):
+                _require_number(loss, iteration)
+                trainer.average_statistics(ranks.allreduce_mean)
+                if self.rank == 0:
+                    self._snapshot(iteration + 1)
             self.uploads.check()
+        _require_number(loss, job.max_iter)
+        trainer.average_statistics(ranks.allreduce_mean)
         self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
         if validation is None:
             return 0.0
@@ -220,6 +233,11 @@ class _Rank:
     def tell(self, event: contract.Event) -> None:
         if self.rank == 0:
             self.sender.send(event)
+
+    def _snapshot_due(self, done: int) -> bool:
+        """Return whether there is a snapshot after that many iterations."""
+        regular = self.job.snapshot > 0 and done % self.job.snapshot == 0
+        return regular or (self.job.snapshot_after_train and done == self.job.max_iter)
 
     def _snapshot(self, iteration: int) -> None:
         folder = storage.parent(self.plan.model)
@@ -231,6 +249,16 @@ class _Rank:
         weights, state = names
         complete = contract.Snapshot(iteration, self.job.max_iter, weights, state)
         self.uploads.snapshot(iteration, list(zip(self.trainer.snapshot(), names)), complete)
+
+
+def _require_number(loss: float, iteration: int) -> None:
+    """Stop a run that has diverged, before its weights replace a good snapshot or become the model.
+
+    Raises:
+        TrainerError: the loss is infinite or no number.
+    """
+    if not math.isfinite(loss):
+        raise TrainerError("training-diverged", iteration=iteration, loss=str(loss))
 
 
 def _entropy() -> bytes:

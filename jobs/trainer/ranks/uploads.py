@@ -69,22 +69,26 @@ class Uploads:
         if self._failure is not None:
             raise self._failure
 
-    def finish(self, iteration: int, model: Path, uri: str) -> None:
-        """Upload the model, and return when everything is done.
+    def model(self, iteration: int, model: Path, uri: str) -> None:
+        """Upload the model after the snapshots."""
+        self._add(_Upload(iteration, [(model, uri)], None))
+
+    def finish(self) -> None:
+        """Return when everything is uploaded.
 
         Raises:
             TrainerError: the model could not be stored.
         """
-        self._add(_Upload(iteration, [(model, uri)], None))
         with self._change:
             self._change.wait_for(lambda: not (self._waiting or self._busy))
         self.check()
 
     def close(self) -> None:
-        """End the retries; an attempt at work gets CLOSING_S seconds."""
+        """End the retries; one attempt for what is newest gets CLOSING_S seconds."""
         with self._change:
             self._closing = True
-            self._waiting.clear()
+            while len(self._waiting) > 1:
+                self._waiting.popleft()
             self._change.notify_all()
         self._thread.join(CLOSING_S)
 
@@ -97,7 +101,7 @@ class Uploads:
         while True:
             with self._change:
                 self._change.wait_for(lambda: self._waiting or self._closing)
-                if self._closing:
+                if not self._waiting:
                     return
                 upload, self._busy = self._waiting.popleft(), True
             try:

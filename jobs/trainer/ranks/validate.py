@@ -42,7 +42,7 @@ class Validation:
         sums = {name: np.zeros(self._scorer.length(name)) for name in names}
         for start in starts:
             records = list(self._source.read(start, start + batch))
-            values = self._scorer.run(assemble(records, job.test.transform, random), names)
+            values = self._scorer.run(assemble(records, job.test.fit, random), names)
             for name in names:
                 sums[name] += values[name].mean(axis=0, dtype=np.float64)
         # The mean over ranks times their number is the sum over ranks.

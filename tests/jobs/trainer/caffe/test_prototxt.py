@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from jobs.trainer.caffe.prototxt import load, native_solver
+from jobs.trainer.caffe import solver
+from jobs.trainer.caffe.prototxt import load, native_solver, seed_of
 from jobs.trainer.errors import Refused
 
 NET = "lenet_memory_train_test.prototxt"
@@ -23,8 +24,8 @@ def edit(solver: Path, file: str, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def native_net(job: Any, pb: Any) -> Any:
-    return text_format.Parse(job.net, pb.NetParameter())
+def native_net(text: str, pb: Any) -> Any:
+    return text_format.Parse(text, pb.NetParameter())
 
 
 def test_the_projects_own_prototxts_are_the_published_lenet(prototxts: Path, pb: Any) -> None:
@@ -46,16 +47,20 @@ def test_the_projects_own_prototxts_are_the_published_lenet(prototxts: Path, pb:
 
 
 def test_data_layers_become_inputs_that_can_be_reshaped(prototxts: Path, pb: Any) -> None:
-    layers = list(native_net(load(prototxts, pb), pb).layer)
+    job = load(prototxts, pb)
+    train, test = (list(native_net(text, pb).layer) for text in (job.train_net, job.test_net))
 
-    assert [layer.type for layer in layers[:2]] == ["Input", "Input"]
-    shapes = [[list(shape.dim) for shape in layer.input_param.shape] for layer in layers[:2]]
+    shapes = [[list(shape.dim) for shape in layers[0].input_param.shape] for layers in (train, test)]
     assert shapes == [[[64, 1, 28, 28], [64]], [[100, 1, 28, 28], [100]]]
-    assert [layer.include[0].phase for layer in layers[:2]] == [pb.TRAIN, pb.TEST]
-    assert not layers[0].HasField("transform_param")
-    assert not layers[0].HasField("memory_data_param")
-    assert not layers[0].source_class
-    assert [layer.name for layer in layers[2:4]] == ["conv1", "pool1"]
+    for layers in (train, test):
+        assert layers[0].type == "Input"
+        assert not layers[0].HasField("transform_param")
+        assert not layers[0].HasField("memory_data_param")
+        assert not layers[0].source_class
+        assert [layer.name for layer in layers[1:3]] == ["conv1", "pool1"]
+        assert not any(layer.include or layer.exclude for layer in layers)
+    assert [layer.name for layer in test if layer.type == "Accuracy"] == ["accuracy"]
+    assert not [layer for layer in train if layer.type == "Accuracy"]
 
 
 def test_the_native_solver_neither_tests_nor_snapshots_nor_displays(prototxts: Path, pb: Any) -> None:
@@ -72,7 +77,7 @@ def test_each_rank_has_a_seed_of_its_own_when_the_solver_has_one(prototxts: Path
     texts = [native_solver(job, pb, net=Path("/n"), prefix=Path("/p"), rank=rank) for rank in range(3)]
 
     assert [int(re.search(r"random_seed: (\d+)", text)[1]) for text in texts] == [7, 8, 9]  # type: ignore[index]
-    assert 'net: "/n"' in texts[0]
+    assert 'train_net: "/n"' in texts[0]
     assert 'snapshot_prefix: "/p"' in texts[0]
 
 
@@ -119,18 +124,50 @@ REFUSED = [
     (SOLVER, "max_iter: 2000", "max_itre: 2000", 'no field named "max_itre"'),
     (SOLVER, "max_iter: 2000", "max_iter: 2000 }", "it does not parse at"),
     (SOLVER, f'net: "{NET}"', "", "it has no `net:`"),
-    (SOLVER, f'net: "{NET}"', f'train_net: "{NET}"', "it has no `net:` (it has train_net)"),
+    (SOLVER, f'net: "{NET}"', f'test_net: "{NET}"', "it has no `net:` (it has test_net)"),
+    (SOLVER, f'net: "{NET}"', f'train_net: "{NET}"', "it has train_net and no test_net"),
+    (SOLVER, f'net: "{NET}"', f'net: "{NET}" train_net: "{NET}"', "its TRAIN net is in net, train_net"),
+    (SOLVER, "max_iter", f'test_net: "{NET}" test_net: "{NET}" max_iter', "it has several TEST nets"),
+    (SOLVER, "max_iter", "test_state {} test_state {} max_iter", "it has several TEST nets"),
+    (SOLVER, "max_iter", "train_state { phase: TEST } max_iter", "sets another phase"),
+    (SOLVER, "max_iter", 'weights: "a.caffemodel" max_iter', "Give them with -weights"),
+    (SOLVER, "max_iter", "debug_info: true max_iter", "debug_info in"),
+    (SOLVER, "max_iter", "test_compute_loss: true max_iter", "test_compute_loss in"),
+    (SOLVER, "max_iter", "iter_size: 0 max_iter", "iter_size is 0. Give at least 1"),
+    (SOLVER, "max_iter", "average_loss: 0 max_iter", "average_loss is 0. Give at least 1"),
+    (SOLVER, "max_iter", 'type: "sgd" max_iter', "Valid types: SGD, Nesterov,"),
+    (SOLVER, "max_iter", 'type: "Adam" solver_type: ADAM max_iter', "both type and solver_type"),
+    (SOLVER, "max_iter", 'type: "AdaGrad" max_iter', "momentum is 0.9, and AdaGrad has none"),
+    (SOLVER, "max_iter", "solver_type: RMSPROP max_iter", "momentum is 0.9, and RMSProp has none"),
+    (SOLVER, "momentum: 0.9", 'type: "RMSProp" rms_decay: 1', "rms_decay is 1"),
+    (SOLVER, "max_iter", 'regularization_type: "L3" max_iter', "Valid types: L1, L2"),
+    (SOLVER, 'snapshot_prefix: "', 'snapshot_prefix: "hdfs:///a/', "snapshots go beside -model"),
+    (SOLVER, "display: 100", "display: -1", "display is -1. Give at least 0"),
     (SOLVER, NET, "nowhere.prototxt", "there is no such file in the working folder or beside the solver"),
     (SOLVER, "test_iter: 10", "", "it has test_interval and no test_iter"),
-    (SOLVER, "test_iter: 10", "test_iter: 10 test_iter: 5", "it has 2 test_iter"),
+    (SOLVER, "test_iter: 10", "test_iter: 10 test_iter: 5", "it has several TEST nets"),
     (SOLVER, "test_iter: 10", "test_iter: -1", "test_iter or test_interval is negative"),
     (SOLVER, 'lr_policy: "inv"', 'lr_policy: "wild"', "lr_policy is 'wild'"),
     (SOLVER, 'lr_policy: "inv"', 'lr_policy: "step"', "lr_policy step needs stepsize"),
     (SOLVER, 'lr_policy: "inv"', 'lr_policy: "multistep"', "lr_policy multistep needs stepvalue"),
-    (SOLVER, "base_lr: 0.01", "base_lr: 0", "base_lr is 0"),
-    (SOLVER, "snapshot: 5000", "snapshot: -5", "snapshot or display is negative"),
-    (NET, "include { phase: TRAIN }", "", "it has no TRAIN data layer"),
-    (NET, TEST_PHASE, "source_class", "it has no TEST data layer"),
+    (SOLVER, "base_lr: 0.01", "base_lr: -1", "base_lr is -1"),
+    (SOLVER, "snapshot: 5000", "snapshot: -5", "snapshot is -5. Give at least 0"),
+    (NET, "include { phase: TRAIN }", "include { phase: TEST }", "it has no TRAIN data layer"),
+    (NET, "include { phase: TRAIN }", 'include { phase: TRAIN stage: "x" }', "it has no TRAIN data layer"),
+    (NET, TEST_PHASE, "include { phase: TRAIN }\n  source_class", "TRAIN net has several data layers"),
+    (
+        NET,
+        "include { phase: TRAIN }",
+        "include { phase: TRAIN } exclude {}",
+        "both include and exclude rules",
+    ),
+    (NET, 'name: "LeNet"', "state { phase: TEST }", "sets another phase"),
+    (
+        NET,
+        'name: "LeNet"',
+        'layer { name: "more" type: "HDF5Data" top: "more" include { phase: TRAIN } }',
+        'several data layers (HDF5Data "more", MemoryData "data")',
+    ),
     (NET, 'source_class: "com.yahoo.ml.caffe.LMDB"', "", "source_class must be defined"),
     (
         NET,
@@ -198,7 +235,106 @@ def test_a_mean_file_is_read_with_its_shape(prototxts: Path, pb: Any) -> None:
     assert np.all(mean == 2.5)
 
 
-def test_a_layer_with_a_stage_still_belongs_to_its_phase(prototxts: Path, pb: Any) -> None:
-    edit(prototxts, NET, "include { phase: TRAIN }", 'include { phase: TRAIN stage: "x" }')
+def test_all_faults_of_a_solver_and_its_net_are_in_one_refusal(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, SOLVER, "max_iter: 2000", "max_iter: 0 debug_info: true")
+    edit(prototxts, NET, "batch_size: 64", "")
 
-    assert load(prototxts, pb).train.batch == 64
+    with pytest.raises(Refused) as refused:
+        load(prototxts, pb)
+
+    said = str(refused.value)
+    assert "it has 2 faults" in said
+    assert all(words in said for words in ("max_iter is 0", "debug_info in", "batch_size is 0"))
+
+
+def test_a_rate_of_zero_is_one(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, SOLVER, "base_lr: 0.01", "base_lr: 0")
+
+    assert load(prototxts, pb).rate.at(5) == 0
+
+
+def test_every_field_of_a_solver_is_judged(pb: Any) -> None:
+    fields = set(pb.SolverParameter.DESCRIPTOR.fields_by_name)
+
+    assert fields == solver.HONOURED | set(solver.REFUSED)
+    assert not solver.HONOURED & set(solver.REFUSED)
+
+
+def test_the_nets_may_be_in_files_of_their_own(prototxts: Path, pb: Any) -> None:
+    text = (prototxts.parent / NET).read_text()
+    (prototxts.parent / "test.prototxt").write_text(text.replace("batch_size: 100", "batch_size: 50"))
+    edit(prototxts, SOLVER, "max_iter", 'test_net: "test.prototxt" max_iter')
+
+    job = load(prototxts, pb)
+
+    assert (job.train.batch, job.test.batch) == (64, 50)
+
+
+def test_the_nets_may_be_in_the_solver(prototxts: Path, pb: Any) -> None:
+    net = (prototxts.parent / NET).read_text()
+    edit(prototxts, SOLVER, f'net: "{NET}"', f"net_param {{ {net} }}")
+
+    job = load(prototxts, pb)
+
+    assert (job.train.batch, job.test.batch) == (64, 100)
+    assert "net_param" not in job.solver
+
+
+@pytest.mark.parametrize(("state", "chosen"), [("", "plain"), ('test_state { stage: "five" }', "top5")])
+def test_stages_select_layers_as_in_caffe(prototxts: Path, pb: Any, state: str, chosen: str) -> None:
+    rules = {"plain": 'phase: TEST not_stage: "five"', "top5": 'phase: TEST stage: "five"'}
+    layers = "".join(
+        f'layer {{ name: "{name}" type: "Accuracy" bottom: "ip2" bottom: "label" top: "accuracy" '
+        f"include {{ {rule} }} }}\n"
+        for name, rule in rules.items()
+    )
+    edit(prototxts, SOLVER, "max_iter", f"{state} max_iter")
+    with (prototxts.parent / NET).open("a") as net:
+        net.write(layers)
+
+    names = [layer.name for layer in native_net(load(prototxts, pb).test_net, pb).layer]
+
+    assert [name for name in names if name in rules] == [chosen]
+
+
+@pytest.mark.parametrize(("level", "kept"), [(0, False), (1, True), (2, True), (3, False)])
+def test_levels_select_layers_as_in_caffe(prototxts: Path, pb: Any, level: int, kept: bool) -> None:
+    edit(prototxts, SOLVER, "max_iter", f"train_state {{ level: {level} }} max_iter")
+    with (prototxts.parent / NET).open("a") as net:
+        net.write('layer { name: "x" type: "Silence" bottom: "ip2" include { min_level: 1 max_level: 2 } }')
+
+    names = [layer.name for layer in native_net(load(prototxts, pb).train_net, pb).layer]
+
+    assert ("x" in names) == kept
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["# \u6a21\u578b".encode("gbk"), b"# \xff\xfe", "# caf\u00e9".encode()],
+    ids=["GBK", "no encoding", "UTF-8"],
+)
+def test_comments_may_be_of_any_encoding(prototxts: Path, pb: Any, comment: bytes) -> None:
+    prototxts.write_bytes(comment + b"\n" + prototxts.read_bytes())
+
+    assert load(prototxts, pb).max_iter == 2000
+
+
+def test_a_byte_order_mark_is_no_text(prototxts: Path, pb: Any) -> None:
+    prototxts.write_bytes(b"\xef\xbb\xbf" + prototxts.read_bytes())
+
+    assert load(prototxts, pb).max_iter == 2000
+
+
+def test_a_hash_in_a_string_is_no_comment(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, SOLVER, "mnist_lenet", "mnist#1")
+    prototxts.write_bytes(b"# \xff\n" + prototxts.read_bytes())
+
+    assert load(prototxts, pb).snapshot_prefix == "mnist#1"
+
+
+def test_a_seed_near_the_largest_is_one_of_32_bits(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, SOLVER, "max_iter", f"random_seed: {2**32 - 1} max_iter")
+    job = load(prototxts, pb)
+
+    assert [seed_of(job, rank) for rank in (0, 1)] == [2**32 - 1, 0]
+    assert "random_seed: 0" in native_solver(job, pb, net=Path("/n"), prefix=Path("/p"), rank=1)

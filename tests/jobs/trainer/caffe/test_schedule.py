@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from jobs.trainer.caffe.schedule import POLICIES, Rate
@@ -27,3 +29,23 @@ def test_the_rate_is_caffes(rate: Rate, iteration: int, expected: float) -> None
 
 def test_every_policy_is_worked_out() -> None:
     assert {rate.policy for rate, _, _ in CASES} == set(POLICIES)
+
+
+@pytest.mark.parametrize(
+    ("rate", "iteration", "expected"),
+    [
+        (Rate(0.1, "sigmoid", gamma=-0.01, stepsize=5000), 76000, 0.0),
+        (Rate(0.1, "sigmoid", gamma=0.01, stepsize=500_000), 0, 0.0),
+        (Rate(0.1, "sigmoid", gamma=0.01, stepsize=5000), 500_000, 0.1),
+        (Rate(0.1, "exp", gamma=1.5), 10_000, math.inf),
+        (Rate(0.1, "step", gamma=2.0, stepsize=1), 5000, math.inf),
+        (Rate(0.1, "inv", gamma=-0.01, power=0.75), 100, math.inf),
+        (Rate(0.1, "poly", power=2.0, max_iter=10), 10, 0.0),
+    ],
+)
+def test_far_from_its_step_a_rate_is_what_c_computes(rate: Rate, iteration: int, expected: float) -> None:
+    assert rate.at(iteration) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_rate_that_is_no_number_is_no_error() -> None:
+    assert math.isnan(Rate(0.1, "inv", gamma=-0.01, power=0.75).at(200))

@@ -16,7 +16,7 @@ from jobs.trainer.errors import Refused, TrainerError
 
 JOBS = Path(failures.__file__).parents[2]
 RAISERS = {"TrainerError", "Refused", "PeerLost", "refuse", "require_same"}
-PASSED_ON = {"jobs/backends/on_head/yarn.py", "jobs/trainer/ranks/group.py"}
+PASSED_ON = {"jobs/backends/on_head/yarn.py", "jobs/trainer/errors.py", "jobs/trainer/ranks/group.py"}
 """Modules with a function that raises a code of its caller, who is in `RAISERS` too."""
 
 

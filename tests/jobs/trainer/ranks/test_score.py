@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.ranks.score import Sums, means_text
+from jobs.trainer.ranks.score import Sums, means_text, quoted
 
 
 def test_means_are_taken_element_by_element_over_all_rows() -> None:
@@ -39,3 +39,7 @@ def test_no_rows_have_no_mean() -> None:
 
 def test_the_means_file_is_caffeonsparks() -> None:
     assert means_text({"accuracy": [0.99], "loss": [0.25, 1.0]}) == "accuracy: 0.99\nloss: 0.25,1.0\n"
+
+
+def test_a_dot_in_a_columns_name_is_no_field_of_a_struct() -> None:
+    assert [quoted(name) for name in ("loss", "fc.8", "a`b")] == ["`loss`", "`fc.8`", "`a``b`"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,12 +21,22 @@ from jobs.trainer.ranks import train, uploads
 from jobs.trainer.ranks.group import Exchange
 from tests.jobs.trainer.events.conftest import Inbox
 
+LOSSES: dict[int, float] = {}
+"""Of the iteration that a solver does, counted from 1; 0.5 without an entry."""
+
 
 class Solver:
     """A solver that counts."""
 
     def __init__(self, _job: Any, _rank: int, folder: Path) -> None:
         self.folder, self.iteration = folder, 0
+        self.averaged: list[int] = []
+        Solver.made.append(self)
+
+    made: ClassVar[list[Solver]] = []
+
+    def average_statistics(self, mean: Callable[[Any], Any]) -> None:
+        self.averaged.append(self.iteration)
 
     def start(self, feed: Iterator[Any]) -> None:
         self.feed = feed
@@ -34,7 +44,7 @@ class Solver:
     def step(self) -> float:
         next(self.feed)
         self.iteration += 1
-        return 0.5
+        return LOSSES.get(self.iteration, 0.5)
 
     def snapshot(self) -> list[Path]:
         return [self.file(f"{self.iteration}{kind}") for kind in (".caffemodel", ".solverstate")]
@@ -95,6 +105,8 @@ def world(
         display=0,
     )
     monkeypatch.setattr(native, "Trainer", Solver)
+    LOSSES.clear()
+    Solver.made.clear()
     monkeypatch.setattr(native, "protos", lambda: pb)
     monkeypatch.setattr(uploads, "PAUSES", (0.0,))
     monkeypatch.setitem(sys.modules, "caffe_allreduce", SimpleNamespace(PeerLost=OSError))
@@ -144,3 +156,54 @@ def test_a_job_without_anything_to_resume_from_fails(world: World, monkeypatch: 
 
     with pytest.raises(TrainerError, match="cannot be stored"):
         world.run()
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_run_that_diverges_stops_before_its_snapshot_and_keeps_the_last_good_one(
+    world: World, loss: float
+) -> None:
+    LOSSES.update({4: loss, 5: loss, 6: loss})
+
+    with pytest.raises(TrainerError, match=f"iteration 3: it is {loss}: training has diverged"):
+        world.run()
+
+    assert world.stored == ["mnist_lenet_iter_2.caffemodel", "mnist_lenet_iter_2.solverstate"]
+
+
+def test_a_run_that_diverges_stops_at_the_next_display(world: World) -> None:
+    world.plan = replace(world.plan, job=replace(world.job, display=3, snapshot=0))
+    LOSSES.update(dict.fromkeys(range(2, 7), float("nan")))
+
+    with pytest.raises(TrainerError, match="iteration 3: it is nan"):
+        world.run()
+
+    assert world.stored == []
+    assert [event.iteration for event in world.inbox.events if isinstance(event, contract.Display)] == [0, 3]
+
+
+def test_a_run_that_diverges_at_its_end_writes_no_model(world: World) -> None:
+    world.plan = replace(world.plan, job=replace(world.job, snapshot=0))
+    LOSSES[6] = float("inf")
+
+    with pytest.raises(TrainerError, match="iteration 6: it is inf"):
+        world.run()
+
+    assert world.stored == []
+
+
+def test_statistics_are_averaged_before_each_snapshot_and_at_the_end(world: World) -> None:
+    world.run()
+
+    assert Solver.made[0].averaged == [2, 4, 6, 6]
+
+
+@pytest.mark.parametrize(("snapshot", "stored"), [(0, [6]), (4, [4, 6]), (3, [3, 6])])
+def test_a_snapshot_after_the_last_iteration_is_written_once_where_asked(
+    world: World, snapshot: int, stored: list[int]
+) -> None:
+    world.plan = replace(world.plan, job=replace(world.job, snapshot=snapshot, snapshot_after_train=True))
+
+    world.run()
+
+    found = [event.iteration for event in world.inbox.events if isinstance(event, contract.Snapshot)]
+    assert found == stored

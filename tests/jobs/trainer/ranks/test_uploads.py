@@ -51,7 +51,8 @@ class Storage:
     def finish(self, uploads: Uploads) -> None:
         model = self.folder / "model"
         model.write_text("x")
-        uploads.finish(100, model, "s:model")
+        uploads.model(100, model, "s:model")
+        uploads.finish()
 
     def failed(self) -> list[contract.UploadFailed]:
         return [event for event in self.inbox.events if isinstance(event, contract.UploadFailed)]
@@ -201,17 +202,17 @@ def test_a_job_whose_model_is_stored_has_succeeded_whatever_happened_to_its_snap
     assert storage.there == ["s:model"]
 
 
-def test_a_rank_that_fails_lets_the_attempt_at_work_end_and_makes_no_further_one(storage: Storage) -> None:
+def test_a_rank_that_fails_still_stores_its_newest_snapshot(storage: Storage) -> None:
     storage.open.clear()
     uploads = storage.uploads(pauses=(600.0,))
-    storage.snapshot(uploads, 50)
-    storage.snapshot(uploads, 60)
+    for iteration in (50, 60, 70):
+        storage.snapshot(uploads, iteration)
     assert storage.begun.wait(WAIT_S)
     threading.Timer(0.1, storage.open.set).start()
 
     uploads.close()
 
-    assert storage.snapshots() == [50]
+    assert storage.snapshots() == [50, 70]
 
 
 def test_a_rank_that_fails_in_a_pause_does_not_wait(storage: Storage) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jobs.trainer.sources.batches import training_batches
+from jobs.trainer.sources.fit import Fit
 from jobs.trainer.sources.lmdb import Lmdb
 from jobs.trainer.sources.transform import Transform
 
@@ -17,7 +18,8 @@ Make = Callable[..., Path]
 
 
 def feed(source: Lmdb, start: int, stop: int, batch: int, skip: int = 0) -> Any:
-    return training_batches(source, start, stop, batch, transform=Transform(), seed=1, skip=skip)
+    fit = Fit("TRAIN", source.shape() or (0, 0, 0), Transform())
+    return training_batches(source, start, stop, batch, fit=fit, seed=1, skip=skip)
 
 
 def test_batches_run_across_epochs_in_one_order(database: Make, pb: Any) -> None:
@@ -50,10 +52,10 @@ def test_a_batch_may_be_larger_than_the_range(database: Make, pb: Any) -> None:
 
 def test_random_crops_are_the_same_for_the_same_seed(database: Make, pb: Any) -> None:
     source = Lmdb(database(6, shape=(1, 8, 8), data=bytes(range(64))), pb.Datum)
-    crop = Transform(crop=3, train=True, mirror=True)
+    crop = Fit("TRAIN", (1, 3, 3), Transform(crop=3, train=True, mirror=True))
 
     def run(seed: int) -> np.ndarray:
-        return next(training_batches(source, 0, 6, 6, transform=crop, seed=seed))[0]
+        return next(training_batches(source, 0, 6, 6, fit=crop, seed=seed))[0]
 
     assert np.array_equal(run(5), run(5))
     assert not np.array_equal(run(5), run(6))

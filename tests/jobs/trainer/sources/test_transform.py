@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jobs.trainer.errors import Refused
 from jobs.trainer.sources.transform import Transform
 
 GREY = np.arange(9, dtype=np.uint8).reshape(1, 3, 3)
@@ -93,18 +92,3 @@ def test_the_records_own_pixels_are_not_changed() -> None:
     Transform(scale=5, mean_values=(3,)).apply(pixels, Fixed())
 
     assert np.all(pixels == 1)
-
-
-@pytest.mark.parametrize(
-    ("transform", "words"),
-    [
-        (Transform(crop=29), "crop_size: 29"),
-        (Transform(mean_values=(1, 2)), "mean_value, given 2 times"),
-        (Transform(mean=np.zeros((1, 27, 28), np.float32)), "it is 1x27x28, and the records are 3x28x28"),
-    ],
-)
-def test_what_does_not_fit_the_records_is_refused(transform: Transform, words: str) -> None:
-    with pytest.raises(Refused) as refused:
-        transform.check(3, 28, 28)
-
-    assert words in str(refused.value)

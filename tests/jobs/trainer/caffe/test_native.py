@@ -1,0 +1,100 @@
+"""The trainer over a stand-in for pycaffe: losses and statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jobs.trainer.caffe import native
+from jobs.trainer.caffe.prototxt import TrainingJob, load
+
+
+class Net:
+    """A net whose loss is the first pixel of its batch, with a BatchNorm and an inner product."""
+
+    def __init__(self) -> None:
+        blob = lambda *shape: SimpleNamespace(  # noqa: E731
+            data=np.zeros(shape, np.float32), count=int(np.prod(shape)), shape=shape
+        )
+        self.blobs = {"data": blob(2, 1, 1, 1), "label": blob(2), "loss": blob()}
+        self.blob_loss_weights = {"data": 0.0, "label": 0.0, "loss": 1.0}
+        self._layer_names = ["data", "bn", "ip"]
+        self.layers = [SimpleNamespace(type=kind) for kind in ("Input", "BatchNorm", "InnerProduct")]
+        self.params = {"bn": [blob(3), blob(3), blob(1)], "ip": [blob(2, 3), blob(2)]}
+        self.hooks: list[Callable[[int], None]] = []
+
+    def before_forward(self, hook: Callable[[int], None]) -> None:
+        self.hooks.append(hook)
+
+
+class Caffe:
+    """A module `caffe` with one solver, which runs as many batches an iteration as the solver says."""
+
+    def __init__(self, batches: int) -> None:
+        self.net, self.iter, self.batches = Net(), 0, batches
+
+    def get_solver(self, _: str) -> Caffe:
+        return self
+
+    def step(self, count: int) -> None:
+        for _ in range(count * self.batches):
+            for hook in self.net.hooks:
+                hook(0)
+            self.net.blobs["loss"].data = self.net.blobs["data"].data[0, 0, 0, 0]
+        self.iter += count
+
+
+@pytest.fixture
+def trainer(
+    request: pytest.FixtureRequest, prototxts: Path, pb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> native.Trainer:
+    caffe = Caffe(getattr(request, "param", 1))
+    monkeypatch.setattr(native, "load", lambda: caffe)
+    monkeypatch.setattr(native, "protos", lambda: pb)
+    job: TrainingJob = load(prototxts, pb)
+    made = native.Trainer(job, 0, tmp_path)
+    made.start(batches())
+    return made
+
+
+def batches() -> Iterator[Any]:
+    for value in (1, 2, 3, 6, 10, 20):
+        yield np.full((2, 1, 1, 1), value, np.float32), np.zeros(2, np.float32), ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "losses"), [(1, [1, 2]), (2, [1.5, 4.5]), (3, [2, 12])], indirect=["trainer"]
+)
+def test_the_loss_of_an_iteration_is_the_mean_over_its_batches(
+    trainer: native.Trainer, losses: list[float]
+) -> None:
+    assert [trainer.step(), trainer.step()] == losses
+
+
+def test_statistics_of_layers_are_averaged_and_weights_are_not_touched(trainer: native.Trainer) -> None:
+    net = trainer.solver.net
+    for number, blob in enumerate((*net.params["bn"], *net.params["ip"])):
+        blob.data[...] = number + 1
+    given: list[np.ndarray] = []
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        given.append(values.copy())
+        return values / 2
+
+    trainer.average_statistics(mean)
+
+    assert [one.tolist() for one in given] == [[1, 1, 1, 2, 2, 2, 3]]
+    assert given[0].dtype == np.float64
+    assert [blob.data.ravel()[0] for blob in net.params["bn"]] == [0.5, 1, 1.5]
+    assert [blob.data.ravel()[0] for blob in net.params["ip"]] == [4, 5]
+
+
+def test_without_statistics_no_rank_waits_for_the_others(trainer: native.Trainer) -> None:
+    trainer._statistics.clear()
+
+    trainer.average_statistics(lambda _: pytest.fail("asked the other ranks"))
