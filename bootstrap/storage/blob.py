@@ -192,6 +192,19 @@ class Blobs:
             with data.open("rb") as file:
                 self.client.upload_blob(path.lstrip("/"), file, overwrite=True)
 
+    def write_new(self, path: str, data: bytes) -> bool:
+        """Write a file unless it exists; return True if it was written, which one of several callers gets.
+
+        Raises:
+            ConfigError, StackError, ServiceDown: as for `read`.
+        """
+        with self._translate_errors(f"writing {self.url(path)}"):
+            try:
+                self.client.upload_blob(path.lstrip("/"), data, overwrite=False)
+            except ResourceExistsError:
+                return False
+            return True
+
     def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a file's bytes (None if it is missing) by the result of `change`; None leaves it unchanged.
 

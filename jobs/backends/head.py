@@ -34,7 +34,7 @@ from jobs.trainer.contract import EVENTS_FILE, KILLED, Failed
 
 FEATURES = "features"
 LONGEST_LOG = 256 << 20
-"""Bytes of a log to fetch, its last: it is the job's to write, and a sparse file of terabytes costs nothing."""
+"""Bytes of a log to fetch, its last: it is the job's to write, and a sparse file costs it nothing."""
 
 
 class HeadBackend(ABC):

@@ -90,6 +90,7 @@ def said_of(blobs: Blobs) -> set[CaffeSparkError]:
         lambda: blobs.exists("x"),
         blobs.list,
         lambda: blobs.write("x", b""),
+        lambda: blobs.write_new("x", b""),
         lambda: blobs.update("x", lambda _: b""),
     ):
         with pytest.raises(CaffeSparkError) as info:
@@ -184,6 +185,20 @@ def test_concurrent_updates_of_one_file_lose_nothing(blobs: Blobs) -> None:
 
     at_once(*(functools.partial(add, number) for number in range(6)))
     assert sorted((blobs.read("list") or b"").split()) == [b"%d" % number for number in range(6)]
+
+
+def test_of_several_that_write_a_new_file_one_does(blobs: Blobs) -> None:
+    wrote = list[bytes]()
+
+    def write(data: bytes) -> None:
+        if blobs.write_new("new", data):
+            wrote.append(data)
+
+    at_once(*(functools.partial(write, b"%d" % number) for number in range(6)))
+
+    assert len(wrote) == 1
+    assert blobs.read("new") == wrote[0]
+    assert not blobs.write_new("new", b"later")
 
 
 def test_a_file_that_needs_no_change_is_not_written(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:

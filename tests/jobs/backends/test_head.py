@@ -61,8 +61,6 @@ def test_of_a_log_of_terabytes_the_end_is_fetched(
     assert log.where.endswith(f"(its end; the whole is {job.place.folder}/log on head)")
 
 
-def test_without_a_log_none_is_fetched(
-    backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path
-) -> None:
+def test_without_a_log_none_is_fetched(backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path) -> None:
     assert backend.bring_log(job, tmp_path / "job.log").text == ""
     assert not (tmp_path / "job.log").exists()
