@@ -165,7 +165,7 @@ class HeadBackend(ABC):
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
         """See `Backend.clean_up`."""
-        processes.reap(self.cluster, job.id)
+        processes.reap(self.cluster, job.id, head_records.running(self.head) - {job.id})
 
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
         """See `Backend.explain`."""
@@ -205,7 +205,7 @@ class HeadBackend(ABC):
             try:
                 self.end_application(head, job.id)
             finally:
-                reaped = processes.reap(self.cluster, job.id)
+                reaped = processes.reap(self.cluster, job.id, head_records.running(head) - {job.id})
         unknown = [node.name for node in self.cluster.nodes if node.name not in reaped]
         rest = f"; not reachable: {', '.join(unknown)}" if unknown else ""
         return f"is gone from {', '.join(reaped)}{rest}"

@@ -110,6 +110,12 @@ print(json.dumps(found))
 at most OF_ALL bytes of events, equal shares."""
 
 
+_RUNNING = f"""systemctl list-units --plain --no-legend --full --all \\
+    --state=active,activating,deactivating,reloading '{UNIT}*.service' |
+    sed 's/^{UNIT}//; s/\\.service .*//'"""
+"""Shell that prints the ids of the jobs whose units run."""
+
+
 def place_of(cluster: Cluster, job: str) -> JobPlace:
     """Return the place of a job on a cluster's head, by its id alone. Pure."""
     storage = f"{cluster.shared_storage.rstrip('/')}{paths.JOBS_DIR}/{job}"
@@ -141,6 +147,15 @@ def one_job(head: Remote, cluster: Cluster, job: str) -> JobRecord | None:
     return record
 
 
+def running(head: Remote) -> set[str]:
+    """Return the ids of the jobs whose units run.
+
+    Raises:
+        Unreachable: the head does not answer.
+    """
+    return {name for name in head.run(f"{_RUNNING}\n", timeout=60).stdout.split() if is_job_id(name)}
+
+
 def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
     starts = [json.dumps([contract.start_of(kind) for kind in kinds]) for kinds in (_KEPT, _LAST)]
     words = shlex.join([paths.JOBS, RECORD_FILE, EVENTS_FILE, WORK])
@@ -148,9 +163,7 @@ def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
     # Root asks systemd; the files, of which a job may have made links, are read as the job user.
     listed = head.run(
         f"""{AS_USER}mkdir -p {paths.JOBS}
-running=$(systemctl list-units --plain --no-legend --full --all \\
-    --state=active,activating,deactivating,reloading '{UNIT}*.service' |
-    sed 's/^{UNIT}//; s/\\.service .*//')
+running=$({_RUNNING})
 as_user {paths.JOB_USER} {paths.ANY_PYTHON} - {words} "$running" {rest} <<'LIST'
 {_LIST}
 LIST

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,36 @@ def test_the_sweep_kills_what_does_not_go_by_itself(node: LocalNode, monkeypatch
     node.run(reap_script("stuck-1"))
 
     assert job_processes("stuck-1") == []
+
+
+@pytest.fixture
+def apart(node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> LocalNode:
+    if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], check=False).returncode:
+        pytest.skip("this machine allows no process namespaces")
+    monkeypatch.setattr(processes, "GRACE", 1)
+    # Control groups are this machine's: in the daemon's are those that sleep.
+    node.fake("systemctl", 'cat "$FAKE_STATE/daemon"')
+    members = 'for each in /proc/[0-9]*; do [ "$(cat $each/comm)" != sleep ] || echo $each/cgroup; done'
+    node.fake("grep", f'case $* in *service*cgroup) {members} ;; *) exec /usr/bin/grep "$@" ;; esac')
+    return node
+
+
+def test_a_process_that_shook_off_the_jobs_mark_is_killed_and_those_of_daemon_and_jobs_are_not(
+    apart: LocalNode,
+) -> None:
+    alive = "ps -C sleep -o args= | grep '6[0-9]' | sort"
+    script = f"""
+sh -c 'sleep 64 & setsid env -i sleep 65 & wait' & echo $! >"$FAKE_STATE/daemon"
+CAFFE_SPARK_JOB=stuck-1 sh -c 'setsid env -i sleep 61 & setsid env CAFFE_SPARK_JOB=forged-1 sleep 62 &'
+CAFFE_SPARK_JOB=other-1 sh -c 'setsid sleep 63 &'
+until [ "$({alive} | wc -l)" = 5 ]; do sleep 0.1; done
+sh -c {shlex.quote(reap_script("stuck-1", ["other-1"]))} || echo failed
+{alive}
+"""
+    # The script's own shell is process 1 there, and so the parent of every orphan.
+    result = apart.run(f"unshare --pid --fork --mount-proc --kill-child sh -c {shlex.quote(script)}")
+
+    assert result.stdout.splitlines() == ["sleep 63", "sleep 64", "sleep 65"]
 
 
 def test_the_sweep_leaves_other_jobs_alone(node: LocalNode) -> None:
