@@ -165,7 +165,7 @@ class HeadBackend(ABC):
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
         """See `Backend.clean_up`."""
-        processes.reap(self.cluster, job.id, head_records.running(self.head) - {job.id})
+        processes.reap(self.cluster, job.id, self._others(self.head, job))
 
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
         """See `Backend.explain`."""
@@ -205,7 +205,7 @@ class HeadBackend(ABC):
             try:
                 self.end_application(head, job.id)
             finally:
-                reaped = processes.reap(self.cluster, job.id, head_records.running(head) - {job.id})
+                reaped = processes.reap(self.cluster, job.id, self._others(head, job))
         unknown = [node.name for node in self.cluster.nodes if node.name not in reaped]
         rest = f"; not reachable: {', '.join(unknown)}" if unknown else ""
         return f"is gone from {', '.join(reaped)}{rest}"
@@ -225,6 +225,13 @@ class HeadBackend(ABC):
     def foreign(self, jobs: set[str]) -> list[Foreign]:
         """See `Backend.foreign`."""
         return []
+
+    def _others(self, head: Remote, job: SubmittedJob) -> set[str] | None:
+        """Return the other jobs that run; None if the head does not say."""
+        try:
+            return head_records.running(head) - {job.id}
+        except (CommandFailed, Unreachable):
+            return None
 
     def _storage(self) -> SharedStorage:
         return SharedStorage(self.head, self.cluster.shared_storage)

@@ -24,10 +24,11 @@ DAEMONS = ("spark-worker", "yarn-nodemanager")
 """Units of our nodes whose processes start executors."""
 
 
-def reap(cluster: Cluster, job: str, others: Collection[str]) -> list[str]:
+def reap(cluster: Cluster, job: str, others: Collection[str] | None) -> list[str]:
     """Wait until the job has no process on any node; kill processes that outlast the grace period.
 
-    Strays are killed likewise; `others` are the jobs that run, whose processes are left alone.
+    Strays are killed likewise; `others` are the other jobs that run, whose processes are left alone. Where
+    these are not known (None), strays are too.
 
     Returns:
         Names of the nodes that were checked; nodes that do not answer are skipped.
@@ -42,7 +43,7 @@ def reap(cluster: Cluster, job: str, others: Collection[str]) -> list[str]:
     return [node.name for node, line in zip(cluster.nodes, remains, strict=True) if line is not None]
 
 
-def _reap(cluster: Cluster, node: Node, job: str, others: Collection[str]) -> str | None:
+def _reap(cluster: Cluster, node: Node, job: str, others: Collection[str] | None) -> str | None:
     """Return the processes left on a node; None if it does not answer."""
     try:
         with connect(cluster, node) as remote:
@@ -52,7 +53,7 @@ def _reap(cluster: Cluster, node: Node, job: str, others: Collection[str]) -> st
     return "" if result.ok else f"{node.name}: {result.stdout.strip()}"
 
 
-def reap_script(job: str, others: Collection[str] = ()) -> str:
+def reap_script(job: str, others: Collection[str] | None) -> str:
     """Return the shell script that waits, kills and waits again; it fails with the processes left."""
     kill = f"kill -9 $({_look(job)} | tr -dc '0-9\\n' | sort -u) 2>/dev/null"
     return f"""
@@ -80,8 +81,10 @@ done
 """
 
 
-def _strays(others: Collection[str]) -> str:
+def _strays(others: Collection[str] | None) -> str:
     """Return a shell function `strays` that prints the /proc paths of strays, as the kernel reports them."""
+    if others is None:
+        return "strays() { :; }"
     ids = " ".join(shlex.quote(f"-e{JOB_ENV}={other}") for other in sorted(others))
     look = f"grep -lzxF {ids} $1 2>/dev/null"
     spared = f"{look} || as_user {paths.JOB_USER} sh -c {shlex.quote(look)} - $1" if ids else "false"
