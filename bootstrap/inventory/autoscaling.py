@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
     from mypy_boto3_s3 import S3Client
 
+LONGEST: Final = 64 << 10
+"""Bytes of a report; a longer one is no machine's."""
 RECENT: Final = 10
 """Number of scaling activities to read."""
 ACTIVE: Final = ("Pending", "Pending:Wait", "Pending:Proceed", "InService")
@@ -177,11 +179,12 @@ def _reports(client: S3Client, bucket: str, wanted: set[str]) -> dict[str, Repor
             # cluster/nodes/AROA…:i-…/node.json; the middle part is aws:userid
             instance = entry["Key"].split("/")[2].rpartition(":")[2]
             if instance in wanted and entry["Key"].endswith("/node.json"):
-                body = client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+                with client.get_object(Bucket=bucket, Key=entry["Key"])["Body"] as stream:
+                    body = stream.read(LONGEST + 1)
                 try:
-                    report = Report.model_validate_json(body)
+                    report = Report.model_validate_json(body if len(body) <= LONGEST else b"")
                 except ValidationError:
-                    continue  # of another version: the machine counts as not reported
+                    continue  # of another version, or too long: the machine counts as not reported
                 if report.instance == instance:
                     reports[instance] = report
     return reports

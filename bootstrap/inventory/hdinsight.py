@@ -17,7 +17,7 @@ from bootstrap import paths
 from bootstrap.clouds import azure
 from bootstrap.cluster import Cluster, ClusterDocument, HdInsight, Node
 from bootstrap.cluster.access import Address, HostKey, HostName
-from bootstrap.errors import ConfigError, StackError
+from bootstrap.errors import CommandFailed, ConfigError, StackError
 from bootstrap.script_actions.action import HOST_ROLES, HostRole
 from bootstrap.storage.blob import Blobs
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 READERS: Final = 8
 """Number of reports read in parallel."""
+LONGEST: Final = 64 << 10
+"""Bytes of a report; a longer one is no node's."""
 _BY_PREFIX: Final[Mapping[str, HostRole]] = {"hn": "headnode", "wn": "workernode", "zk": "zookeepernode"}
 
 
@@ -114,7 +116,7 @@ def reports(blobs: Blobs, listed: Sequence[Host]) -> dict[str, Report]:
     stored = {path.rpartition("/")[2].removesuffix(".json").partition(".")[0]: path for path in _paths(blobs)}
     current = {name: path for name, path in stored.items() if name in wanted}
     with ThreadPoolExecutor(READERS) as readers:
-        bodies = list(readers.map(blobs.read, current.values()))
+        bodies = list(readers.map(lambda path: _body(blobs, path), current.values()))
     read = {}
     for name, body in zip(current, bodies, strict=True):
         try:
@@ -124,6 +126,13 @@ def reports(blobs: Blobs, listed: Sequence[Host]) -> dict[str, Report]:
         if report.name.partition(".")[0] == name:
             read[name] = report
     return read
+
+
+def _body(blobs: Blobs, path: str) -> bytes | None:
+    try:
+        return blobs.read(path, max_size=LONGEST)
+    except CommandFailed:
+        return None  # too long
 
 
 def _paths(blobs: Blobs) -> list[str]:

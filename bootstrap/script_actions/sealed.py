@@ -32,6 +32,7 @@ def read(cluster: ClusterDocument) -> list[Sealed]:
     Raises:
         IntegrityError: the stack's key has not signed it.
         ConfigError, StackError, ServiceDown: storage refuses or does not answer, or the stack has no key.
+        CommandFailed: it is too long.
     """
     blobs = Blobs.of(cluster)
     document = blobs.read(PERSISTED)

@@ -24,8 +24,9 @@ from azure.storage.blob import ContainerClient
 
 from bootstrap.clouds import azure
 from bootstrap.cluster import Blob, ClusterDocument, HdInsight
-from bootstrap.errors import ConfigError, ServiceDown, StackError
+from bootstrap.errors import CommandFailed, ConfigError, ServiceDown, StackError
 from bootstrap.script_actions.action import ScriptAction
+from bootstrap.storage.programs import LONGEST
 
 SCHEMES: Final = ("wasb", "wasbs", "abfs", "abfss")
 _OPTIONS: Final[Mapping[str, Any]] = {
@@ -37,6 +38,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "random_jitter_range": 1,
     "connection_timeout": 5,
     "read_timeout": 60,
+    # The first request of a download is answered before its size is known here.
+    "max_single_get_size": LONGEST,
     "user_agent": "caffe-spark",
 }
 TRIES: Final = 20
@@ -131,15 +134,41 @@ class Blobs:
         """Return the full URI of a path in the container."""
         return f"{self.uri}/{path.lstrip('/')}"
 
-    def read(self, path: str, start: int = 0) -> bytes | None:
-        """Return a file's bytes from `start` on, none if it is shorter; None if it does not exist.
+    def read(self, path: str, *, max_size: int = LONGEST) -> bytes | None:
+        """Return a small file's bytes; None if it does not exist.
 
         Raises:
             ConfigError, StackError: login, permission, key or container is missing or not valid.
             ServiceDown: storage cannot be reached.
+            CommandFailed: the file has more than `max_size` bytes.
         """
         with self._translate_errors(f"reading {self.url(path)}"):
-            return self._read(path, start)[0]
+            data = self._read(path, max_size)[0]
+        if data is not None and len(data) > max_size:
+            why = f"it has more than {max_size >> 10:,} KiB, and a small document belongs there"
+            raise CommandFailed(self.url(path), why, "Remove it, then rerun the command.")
+        return data
+
+    def part(self, path: str, start: int, size: int) -> tuple[bytes, int]:
+        """Return up to `size` bytes of a file from `start` on, and where the file ends, at least `start`.
+
+        A file that does not exist ends at `start`.
+
+        Raises:
+            ConfigError, StackError, ServiceDown: as for `read`.
+        """
+        with self._translate_errors(f"reading {self.url(path)}"):
+            try:
+                blob = self.client.download_blob(path.lstrip("/"), offset=start, length=size)
+            except HttpResponseError as error:
+                absent = isinstance(error, ResourceNotFoundError)
+                code = azure.code_of(error)
+                if code == _PAST_THE_END or (absent and code != _CONTAINER_MISSING):
+                    return b"", start
+                raise
+            # bytes 0-99/1234
+            end = int(str(blob.properties.content_range).rpartition("/")[2])
+            return blob.readall(), max(start, end)
 
     def copy(self, path: str, to: IO[bytes]) -> None:
         """Write a file's bytes to a local one, in blocks.
@@ -163,17 +192,31 @@ class Blobs:
             with data.open("rb") as file:
                 self.client.upload_blob(path.lstrip("/"), file, overwrite=True)
 
+    def write_new(self, path: str, data: bytes) -> bool:
+        """Write a file unless it exists; return True if it was written, which one of several callers gets.
+
+        Raises:
+            ConfigError, StackError, ServiceDown: as for `read`.
+        """
+        with self._translate_errors(f"writing {self.url(path)}"):
+            try:
+                self.client.upload_blob(path.lstrip("/"), data, overwrite=False)
+            except ResourceExistsError:
+                return False
+            return True
+
     def update(self, path: str, change: Callable[[bytes | None], bytes | None]) -> None:
         """Replace a file's bytes (None if it is missing) by the result of `change`; None leaves it unchanged.
 
-        If another writer changes the file meanwhile, `change` is called again with the new bytes.
+        If another writer changes the file meanwhile, `change` is called again with the new bytes. Of a file
+        that `read` would refuse it gets the start, one byte more than a file may have.
 
         Raises:
             ConfigError, StackError, ServiceDown: as for `read`.
         """
         with self._translate_errors(f"writing {self.url(path)}"):
             for left in reversed(range(TRIES)):
-                before, unless_changed = self._read(path)
+                before, unless_changed = self._read(path, LONGEST)
                 after = change(before)
                 if after is None:
                     return
@@ -184,20 +227,19 @@ class Blobs:
                     if not left:
                         raise
 
-    def _read(self, path: str, start: int = 0) -> tuple[bytes | None, dict[str, Any]]:
-        """Return a file's bytes, and upload options that fail if another writer has changed it meanwhile."""
+    def _read(self, path: str, max_size: int) -> tuple[bytes | None, dict[str, Any]]:
+        """Return a file's bytes, and upload options that fail if another writer has changed it meanwhile.
+
+        Of a file with more than `max_size` bytes one more than that is read.
+        """
         try:
-            blob = self.client.download_blob(path.lstrip("/"), offset=start or None)
+            blob = self.client.download_blob(path.lstrip("/"))
         except ResourceNotFoundError as error:
             if azure.code_of(error) == _CONTAINER_MISSING:
                 raise
             return None, {"overwrite": False}
-        except HttpResponseError as error:
-            if azure.code_of(error) != _PAST_THE_END:
-                raise
-            return b"", {"overwrite": True}
         unchanged = {"etag": blob.properties.etag, "match_condition": MatchConditions.IfNotModified}
-        return blob.readall(), {"overwrite": True, **unchanged}
+        return blob.read(max_size + 1), {"overwrite": True, **unchanged}
 
     def exists(self, path: str) -> bool:
         """Return True if the file exists.

@@ -9,6 +9,8 @@ from botocore.config import Config
 
 from bootstrap.clouds import aws
 from bootstrap.cluster import S3
+from bootstrap.errors import CommandFailed
+from bootstrap.storage.programs import LONGEST
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,17 +44,23 @@ class Bucket:
         return cls(storage.uri.removeprefix("s3a://"), client)
 
     def read(self, path: str) -> bytes | None:
-        """Return a file's bytes; None if it does not exist.
+        """Return a small file's bytes; None if it does not exist.
 
         Raises:
             ConfigError: credentials are missing or lack a permission.
             ServiceDown: S3 cannot be reached, or refuses the request.
+            CommandFailed: the file has more than LONGEST bytes.
         """
         with aws.translate_errors(f"reading {self._url(path)}"):
             try:
-                return self.client.get_object(Bucket=self.name, Key=path)["Body"].read()
+                with self.client.get_object(Bucket=self.name, Key=path)["Body"] as stream:
+                    data = stream.read(LONGEST + 1)
             except self.client.exceptions.NoSuchKey:
                 return None
+        if len(data) > LONGEST:
+            why = f"it has more than {LONGEST >> 10:,} KiB, and a small document belongs there"
+            raise CommandFailed(self._url(path), why, "Remove it, then rerun the command.")
+        return data
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file atomically, replacing an existing one. Raises as `read`."""

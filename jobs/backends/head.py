@@ -16,6 +16,7 @@ from bootstrap import paths
 from bootstrap.aside import token
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, JobError, Unreachable
+from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.reconnect import Link
 from bootstrap.ssh.remote import Remote, connect
 from bootstrap.ssh.unit import Unit
@@ -32,6 +33,8 @@ from jobs.submission.package import new_name, taken_by_root, upload
 from jobs.trainer.contract import EVENTS_FILE, KILLED, Failed
 
 FEATURES = "features"
+LONGEST_LOG = 256 << 20
+"""Bytes of a log to fetch, its last: it is the job's to write, and a sparse file costs it nothing."""
 
 
 class HeadBackend(ABC):
@@ -130,9 +133,22 @@ class HeadBackend(ABC):
 
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
         """See `Backend.bring_log`."""
-        with suppress(CommandFailed):
-            self.head.get(f"{job.place.folder}/log", to, user=paths.JOB_USER)
-        return Log(end_of(to), str(to))
+        log, on_head = f"{job.place.folder}/log", f"{paths.JOBS}/.log-{token()}"
+        quoted = shlex.quote(log)
+        end = f"[ -f {quoted} ] && tail -c {LONGEST_LOG} {quoted}"
+        self.head.run(taken_by_root())
+        try:
+            with suppress(CommandFailed):
+                self.head.run(
+                    f"{AS_USER}umask 077; set -C; as_user {paths.JOB_USER} sh -c {shlex.quote(end)} "
+                    f">{shlex.quote(on_head)}"
+                )
+                self.head.get(on_head, to)
+        finally:
+            with suppress(Unreachable):  # the first error matters
+                self.head.run(f"rm -f {shlex.quote(on_head)}", check=False)
+        cut = to.exists() and to.stat().st_size == LONGEST_LOG
+        return Log(end_of(to), f"{to} (its end; the whole is {log} on {self.driver})" if cut else str(to))
 
     def bring_features(self, job: SubmittedJob, to: Path) -> None:
         """See `Backend.bring_features`."""
@@ -149,7 +165,7 @@ class HeadBackend(ABC):
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
         """See `Backend.clean_up`."""
-        processes.reap(self.cluster, job.id)
+        processes.reap(self.cluster, job.id, self._others(self.head, job))
 
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
         """See `Backend.explain`."""
@@ -189,7 +205,7 @@ class HeadBackend(ABC):
             try:
                 self.end_application(head, job.id)
             finally:
-                reaped = processes.reap(self.cluster, job.id)
+                reaped = processes.reap(self.cluster, job.id, self._others(head, job))
         unknown = [node.name for node in self.cluster.nodes if node.name not in reaped]
         rest = f"; not reachable: {', '.join(unknown)}" if unknown else ""
         return f"is gone from {', '.join(reaped)}{rest}"
@@ -209,6 +225,13 @@ class HeadBackend(ABC):
     def foreign(self, jobs: set[str]) -> list[Foreign]:
         """See `Backend.foreign`."""
         return []
+
+    def _others(self, head: Remote, job: SubmittedJob) -> set[str] | None:
+        """Return the other jobs that run; None if the head does not say."""
+        try:
+            return head_records.running(head) - {job.id}
+        except (CommandFailed, Unreachable):
+            return None
 
     def _storage(self) -> SharedStorage:
         return SharedStorage(self.head, self.cluster.shared_storage)

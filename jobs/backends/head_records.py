@@ -32,45 +32,71 @@ _KEPT = (
 _LAST = (contract.Progress, contract.Display)
 
 _LIST = r"""
-import json, os, re, sys
+import json, os, re, stat, sys
 root, record, events, work, running, kept, last, *names = sys.argv[1:]
 running = running.split()
-kept, last = (tuple(json.loads(starts)) for starts in (kept, last))
-LONGEST, MOST = 1 << 20, 10000
+kept, last = (tuple(start.encode() for start in json.loads(starts)) for starts in (kept, last))
+FIRST, LAST = 1 << 20, 4 << 20
+LONGEST, OF_A_JOB, OF_ALL = 1 << 18, 1 << 20, 1 << 26
 def opened(path, flags):
     # A job may have put anything there: a pipe without a writer would wait for one.
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-def text_of(path):
-    return open(path, encoding="utf-8", errors="replace", newline="\n", opener=opened)
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        return file
+    os.close(file)
+    raise OSError("not a file")
 def read(path):
     try:
-        with text_of(path) as file:
-            return file.read(LONGEST)
+        with open(path, "rb", opener=opened) as file:
+            return file.read(LONGEST).decode("utf-8", "replace")
     except OSError:
         return ""
-def listed(path):
-    lines, final = [], ""
+def ends(path):
+    # The job begins and ends there; a file of terabytes is not read whole.
     try:
-        with text_of(path) as file:
-            for line in iter(lambda: file.readline(LONGEST), ""):
-                if line.startswith(kept) and len(lines) < MOST:
-                    lines.append(line.rstrip("\n"))
-                elif line.startswith(last):
-                    final = line.rstrip("\n")
+        with open(path, "rb", opener=opened) as file:
+            first = file.read(FIRST)
+            size = file.seek(0, os.SEEK_END)
+            begin = file.seek(max(len(first), size - LAST))
+            rest = file.read(LAST)
     except OSError:
-        pass
-    return lines, final
-found = []
-for name in names or os.listdir(root):
+        return []
+    if begin == len(first):
+        return (first + rest).split(b"\n")
+    return first.split(b"\n")[:-1] + rest.split(b"\n")[1:]
+def listed(path, room):
+    # As many bytes of answer as there is room for: half for the end, the rest for the beginning.
+    lines = ends(path)
+    chosen, final, left = {}, "", [room // 2, room - room // 2]
+    def take(line, part):
+        # Escaped, a byte takes up to six.
+        text = line.decode("utf-8", "replace") if len(line) <= left[part] else ""
+        cost = len(json.dumps(text))
+        if not text or cost > left[part]:
+            return ""
+        left[part] -= cost
+        return text
+    for line in reversed(lines):
+        if line.startswith(last):
+            final = take(line, 0)
+            break
+    wanted = [number for number, line in enumerate(lines) if line.startswith(kept)]
+    for part, numbers in enumerate((wanted[::-1], wanted)):
+        for number in numbers:
+            text = number not in chosen and take(lines[number], part)
+            if text:
+                chosen[number] = text
+    return [chosen[number] for number in sorted(chosen)], final
+found, jobs = [], names or os.listdir(root)
+for name in jobs:
     folder = os.path.join(root, name)
     record_text = read(os.path.join(folder, record))
     if record_text:
         status = read(os.path.join(folder, "status")).strip()
         # Anything else was not written by the unit, and tells nothing.
         status = status if re.match("[0-9]{1,3}$", status) else ""
-        lines, final = listed(os.path.join(folder, work, events))
-        if not os.path.isdir(os.path.join(folder, work)):
-            lines, final = listed(os.path.join(folder, events))
+        place = os.path.join(folder, work) if os.path.isdir(os.path.join(folder, work)) else folder
+        lines, final = listed(os.path.join(place, events), min(OF_A_JOB, OF_ALL // len(jobs)))
         active = not status and name in running
         found.append({
             "job": name, "record": record_text, "status": status, "active": active,
@@ -80,6 +106,14 @@ for name in names or os.listdir(root):
         })
 print(json.dumps(found))
 """
+"""Program that lists jobs as JSON. It reads of each what its beginning and end take, and prints of all jobs
+at most OF_ALL bytes of events, equal shares."""
+
+
+_RUNNING = f"""systemctl list-units --plain --no-legend --full --all \\
+    --state=active,activating,deactivating,reloading '{UNIT}*.service' |
+    sed 's/^{UNIT}//; s/\\.service .*//'"""
+"""Shell that prints the ids of the jobs whose units run."""
 
 
 def place_of(cluster: Cluster, job: str) -> JobPlace:
@@ -113,6 +147,15 @@ def one_job(head: Remote, cluster: Cluster, job: str) -> JobRecord | None:
     return record
 
 
+def running(head: Remote) -> set[str]:
+    """Return the ids of the jobs whose units run.
+
+    Raises:
+        Unreachable: the head does not answer.
+    """
+    return {name for name in head.run(f"{_RUNNING}\n", timeout=60).stdout.split() if is_job_id(name)}
+
+
 def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
     starts = [json.dumps([contract.start_of(kind) for kind in kinds]) for kinds in (_KEPT, _LAST)]
     words = shlex.join([paths.JOBS, RECORD_FILE, EVENTS_FILE, WORK])
@@ -120,9 +163,7 @@ def _found(head: Remote, *names: str) -> list[Mapping[str, Any]]:
     # Root asks systemd; the files, of which a job may have made links, are read as the job user.
     listed = head.run(
         f"""{AS_USER}mkdir -p {paths.JOBS}
-running=$(systemctl list-units --plain --no-legend --full --all \\
-    --state=active,activating,deactivating,reloading '{UNIT}*.service' |
-    sed 's/^{UNIT}//; s/\\.service .*//')
+running=$({_RUNNING})
 as_user {paths.JOB_USER} {paths.ANY_PYTHON} - {words} "$running" {rest} <<'LIST'
 {_LIST}
 LIST

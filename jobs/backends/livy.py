@@ -26,12 +26,11 @@ from jobs import capacity
 from jobs.backends.base import LOST, Foreign, Log, OnLine
 from jobs.backends.livy_batch import Batch
 from jobs.backends.livy_client import AnswerLost, Livy
+from jobs.backends.livy_files import LivyFiles, folder, lines_of
 from jobs.job import JobPlace, JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
 from jobs.signals import handled, uninterrupted
 from jobs.spec import JobSpec
-from jobs.submission.names import RECORD_FILE
-from jobs.submission.package import PROGRAM_TEXT, trainer_zip
 from jobs.submission.spark_submit import settings, trainer_arguments
 from jobs.submission.yarn_settings import DRIVER_ENV, yarn_settings
 from jobs.trainer import contract
@@ -69,6 +68,10 @@ class LivyBackend:
 
         return Blobs.of(self.document)
 
+    @cached_property
+    def _files(self) -> LivyFiles:
+        return LivyFiles(self._blobs)
+
     @property
     def driver(self) -> str:
         """See `Backend.driver`."""
@@ -93,14 +96,14 @@ class LivyBackend:
     def launch(self, spec: JobSpec, framework: str, say: OnLine) -> SubmittedJob:
         """See `Backend.launch`."""
         self._say = say
-        name = f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        place = self._place(name)
+        name = self._files.new_name(f"{spec.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        place = self._files.place(name)
         job = SubmittedJob(spec, framework, place, self.name, submitted=time.time())
-        self._upload(job)
+        self._files.upload(job)
         try:
             with _delayed_signals():
                 job = replace(job, batch=self._submit(job))
-                self._blobs.write(f"{_folder(name)}/{RECORD_FILE}", job.dump().encode())
+                self._files.write_record(job)
         except KeyboardInterrupt:
             if job.batch is not None:
                 self.kill(job)
@@ -114,23 +117,22 @@ class LivyBackend:
         while True:
             try:
                 state = batch.retried(lambda: self._livy.state(batch.number))
+                # Livy forgets old batches: then the events have the outcome.
+                ended = state in ENDED or not state
                 # Read after the state, so that all events before the end are included.
-                data = batch.retried(partial(self._events, job.id, seen))
+                new, all_read = batch.retried(partial(self._files.news, job.id, seen, ended=ended))
             except CaffeSparkError as error:
                 if state in ENDED:
                     raise
                 raise batch.runs_on("can no longer be followed", error) from error
-            # Livy forgets old batches: then the events have the outcome.
-            ended = state in ENDED or not state
-            # The copy may be partial: only lines with an end are complete.
-            new = data if ended else data[: data.rfind(b"\n") + 1]
-            for line in _lines(new):
+            for line in lines_of(new):
                 on_line(line)
                 history.add_line(line)
             seen += len(new)
-            if ended:
+            if all_read and ended:
                 return ENDED[state] if state else _status_of(history)
-            time.sleep(self._poll)
+            if all_read:
+                time.sleep(self._poll)
 
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
         """See `Backend.bring_log`: spark-submit's log, and the command that shows the driver's log."""
@@ -145,7 +147,7 @@ class LivyBackend:
 
     def bring_features(self, job: SubmittedJob, to: Path) -> None:
         """See `Backend.bring_features`."""
-        prefix = f"{_folder(job.id)}/features/part-".lstrip("/")
+        prefix = f"{folder(job.id)}/features/part-".lstrip("/")
         with replacing(to) as new, new.open("wb") as file:
             for path in self._blobs.list(prefix):
                 self._blobs.copy(path, file)
@@ -191,13 +193,9 @@ class LivyBackend:
 
     def records(self) -> list[JobRecord]:
         """See `Backend.records`."""
-        prefix = paths.JOBS_DIR.lstrip("/") + "/"
-        names = [
-            path.split("/")[-2] for path in self._blobs.list(prefix) if path.rpartition("/")[2] == RECORD_FILE
-        ]
-        names = [name for name in names if is_job_id(name)]
         with ThreadPoolExecutor(READERS) as readers:
-            return [record for record in readers.map(self._record, names) if record is not None]
+            found = readers.map(self._record, self._files.names())
+            return [record for record in found if record is not None]
 
     def record(self, job: str) -> JobRecord | None:
         """See `Backend.record`."""
@@ -207,17 +205,11 @@ class LivyBackend:
         """See `Backend.foreign`: the YARN backend lists them."""
         return []
 
-    def _place(self, name: str) -> JobPlace:
-        return JobPlace(name, "", self._blobs.url(_folder(name)))
-
     def _record(self, name: str) -> JobRecord | None:
-        text = self._blobs.read(f"{_folder(name)}/{RECORD_FILE}")
-        try:
-            # The record may be a job's own work: its folder's name decides which job it is.
-            job = SubmittedJob.load((text or b"").decode(), self._place(name))
-        except (ValueError, KeyError, TypeError):
+        job = self._files.record(name)
+        if job is None:
             return None
-        history = History.load(_lines(self._events(name)))
+        history = History.load(self._files.ends_of_events(name))
         number = self._number(job)
         state = self._livy.state(number) if number is not None else ""
         if state and state not in ENDED:
@@ -240,23 +232,12 @@ class LivyBackend:
         """Return the id of the job's batch: as recorded, or by name if Livy's response was lost."""
         return self._livy.find(job.id, job.batch)
 
-    def _events(self, job: str, start: int = 0) -> bytes:
-        return self._blobs.read(f"{_folder(job)}/{EVENTS_FILE}", start) or b""
-
     def _submit(self, job: SubmittedJob) -> int:
         try:
             return self._livy.submit(body(job.spec, self.document, job.place))
         except AnswerLost as error:
             given = f"job {job.id}: {error.given}"
             raise ServiceDown(given, f"{error.why}; it may have started", self._livy.by_hand()) from error
-
-    def _upload(self, job: SubmittedJob) -> None:
-        folder = _folder(job.id)
-        self._blobs.write(f"{folder}/{TRAINER_FILE}", trainer_zip())
-        self._blobs.write(f"{folder}/{PROGRAM_FILE}", PROGRAM_TEXT.encode())
-        for file in job.spec.shipped:
-            self._blobs.write(f"{folder}/{file.name}", file)
-        self._blobs.write(f"{folder}/{RECORD_FILE}", job.dump().encode())
 
 
 def body(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str, Any]:
@@ -276,21 +257,12 @@ def body(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str,
     }
 
 
-def _lines(data: bytes) -> list[str]:
-    """Return the lines of events; only a line feed ends one."""
-    return data.decode(errors="replace").removesuffix("\n").split("\n") if data else []
-
-
 def _status_of(history: History) -> int:
     """Return the exit status by a job's events; LOST if they have no end."""
     failed = history.last(Failed)
     if failed is not None:
         return failed.exit_code
     return contract.DONE if history.last(contract.Done) is not None else LOST
-
-
-def _folder(job: str) -> str:
-    return f"{paths.JOBS_DIR}/{job}"
 
 
 @contextmanager

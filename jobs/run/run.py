@@ -1,7 +1,7 @@
 """Run a job: submit it, follow it, fetch its results to the operator's machine.
 
 The job outlives this process. Ctrl-C on a terminal prompts to detach, kill or go on; without a terminal, and
-on SIGTERM, the job is killed. A killed job has no process left on any node.
+on SIGTERM, the job is killed. A killed job has no process left on a node that answers (`backends.processes`).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from rich.console import Console
 from bootstrap.cluster import Blob, Cluster, ClusterDocument
 from bootstrap.errors import ConfigError, StackError
 from bootstrap.inventory import resolve as discover
-from bootstrap.inventory.hdinsight import Host, Report, completed, resolve_hosts
+from bootstrap.inventory.hdinsight import LONGEST, Host, Report, completed, resolve_hosts
 from tests.bootstrap.hdinsight_cluster import arm, hdinsight
 from tests.cloud.arm import GROUP, NAME, Arm
 from tests.cloud.blob_server import ACCOUNT, ACCOUNT_KEY, BlobServer
@@ -102,6 +102,18 @@ def test_workers_that_have_not_reported_are_named_and_left_out(storage: Storage,
     assert not {"wn4-caffew", "wn5-caffew"} & names
     (line,) = lines
     assert line.startswith("wn4-caffew, wn5-caffew not reported yet, left out")
+
+
+def test_a_report_that_is_longer_than_a_nodes_counts_as_none(storage: Storage) -> None:
+    # Jobs hold the account's key. Read whole, it would be a valid report.
+    said = {"name": "wn1-caffew", "address": "10.50.0.13", "host_key": HOST_KEY, "more": "x" * LONGEST}
+    storage.says("wn1-caffew", json.dumps(said))
+    lines = list[str]()
+
+    names = [node.name for node in resolve_hosts(storage.cluster, lines.append).workers]
+
+    assert names == ["wn0-caffew", "wn3-caffew"]
+    assert lines[0].startswith("wn1-caffew not reported yet, left out")
 
 
 def test_a_missing_cluster_is_refused(storage: Storage, arm: Arm) -> None:

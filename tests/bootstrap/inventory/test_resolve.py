@@ -235,6 +235,21 @@ def test_a_report_of_another_version_counts_as_none(group: ClusterDocument, inst
     assert {member.report for member in fleet.look(group, GROUP).members} == {None}
 
 
+def test_a_report_that_is_longer_than_a_machines_counts_as_none(
+    group: ClusterDocument, instances: list[str]
+) -> None:
+    first, second = instances
+    # Read whole, it would be a valid report.
+    said = report(first, address=private(first), said="x" * fleet.LONGEST)
+    says(f"cluster/nodes/AROA1:{first}/node.json", said.model_dump(mode="json"))
+    said = report(second, address=private(second))
+    says(f"cluster/nodes/AROA1:{second}/node.json", said.model_dump(mode="json"))
+
+    states = {member.instance: member.state for member in fleet.look(group, GROUP).members}
+
+    assert states == {first: "starting", second: "ready"}
+
+
 def test_a_missing_group_is_named(group: ClusterDocument, aws_account: None) -> None:
     with pytest.raises(StackError, match=r"no Auto Scaling group caffe-spark-aws-workers.*pulumi up"):
         fleet.look(group, GROUP)

@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import ContainerClient
 from pydantic import SecretStr
 
 from bootstrap.clouds import azure
 from bootstrap.cluster import Blob, Cluster, ClusterDocument
-from bootstrap.errors import CaffeSparkError, ConfigError, StackError
+from bootstrap.errors import CaffeSparkError, CommandFailed, ConfigError, StackError
 from bootstrap.script_actions.action import ScriptAction
 from bootstrap.storage import blob
 from bootstrap.storage.blob import Blobs, upload
+from bootstrap.storage.programs import LONGEST
 from tests.at_once import at_once
 from tests.bootstrap.hdinsight_cluster import ACCOUNT as HDINSIGHT_ACCOUNT
 from tests.bootstrap.hdinsight_cluster import hdinsight
@@ -52,6 +54,26 @@ def blobs(served: Cluster) -> Blobs:
     return Blobs.of(served)
 
 
+class Transferred:
+    """Bytes of bodies that a container's client has received."""
+
+    bytes = 0
+
+
+@pytest.fixture
+def transferred(monkeypatch: pytest.MonkeyPatch) -> Transferred:
+    counted, send = Transferred(), RequestsTransport.send
+
+    def counting(self: RequestsTransport, request: Any, **rest: Any) -> Any:
+        response = send(self, request, **rest)
+        if request.method == "GET":
+            counted.bytes += int(response.headers.get("Content-Length", 0))
+        return response
+
+    monkeypatch.setattr(RequestsTransport, "send", counting)
+    return counted
+
+
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pauses between the client's retries."""
@@ -64,9 +86,11 @@ def said_of(blobs: Blobs) -> set[CaffeSparkError]:
     caught = []
     for ask in (
         lambda: blobs.read("x"),
+        lambda: blobs.part("x", 0, 9),
         lambda: blobs.exists("x"),
         blobs.list,
         lambda: blobs.write("x", b""),
+        lambda: blobs.write_new("x", b""),
         lambda: blobs.update("x", lambda _: b""),
     ):
         with pytest.raises(CaffeSparkError) as info:
@@ -113,11 +137,46 @@ def test_a_large_local_file_is_written_and_copied_back_in_blocks(blobs: Blobs, t
 
 def test_a_growing_file_is_read_from_where_the_last_read_ended(blobs: Blobs) -> None:
     blobs.write("events", b"one\n")
-    assert blobs.read("events", 4) == b""
-    assert blobs.read("events", 9) == b""
+    assert blobs.part("events", 4, 100) == (b"", 4)
+    assert blobs.part("events", 9, 100) == (b"", 9)
     blobs.write("events", b"one\ntwo\n")
-    assert blobs.read("events", 4) == b"two\n"
-    assert blobs.read("nothing", 4) is None
+    assert blobs.part("events", 4, 100) == (b"two\n", 8)
+    assert blobs.part("events", 0, 3) == (b"one", 8)
+    assert blobs.part("nothing", 4, 100) == (b"", 4)
+    blobs.write("empty", b"")
+    assert blobs.part("empty", 0, 100) == (b"", 0)
+
+
+def test_a_file_that_is_too_long_is_refused_and_not_transferred(
+    blobs: Blobs, transferred: Transferred
+) -> None:
+    # Jobs can write to the container; a sparse blob of terabytes costs them nothing.
+    size = 8 << 40
+    blobs.client.get_blob_client("list").create_page_blob(size=size)
+
+    with pytest.raises(CommandFailed, match=r"/list: it has more than 4,096 KiB, .*\. Remove it"):
+        blobs.read("list")
+
+    assert transferred.bytes <= 2 * LONGEST
+    assert blobs.part("list", size - 512, 4096) == (bytes(512), size)
+
+
+def test_a_caller_says_how_long_its_file_may_be(blobs: Blobs) -> None:
+    blobs.write("x", bytes(6 << 20))
+    with pytest.raises(CommandFailed, match="more than 5,120 KiB"):
+        blobs.read("x", max_size=5 << 20)
+    assert blobs.read("x", max_size=6 << 20) == bytes(6 << 20)
+
+
+def test_a_file_that_is_too_long_is_updated_by_its_start_alone(blobs: Blobs) -> None:
+    blobs.write("list", bytes(6 << 20))
+
+    def changed(before: bytes | None) -> bytes:
+        return b"%d" % len(before or b"")
+
+    blobs.update("list", changed)
+
+    assert blobs.read("list") == b"%d" % (LONGEST + 1)
 
 
 def test_concurrent_updates_of_one_file_lose_nothing(blobs: Blobs) -> None:
@@ -126,6 +185,20 @@ def test_concurrent_updates_of_one_file_lose_nothing(blobs: Blobs) -> None:
 
     at_once(*(functools.partial(add, number) for number in range(6)))
     assert sorted((blobs.read("list") or b"").split()) == [b"%d" % number for number in range(6)]
+
+
+def test_of_several_that_write_a_new_file_one_does(blobs: Blobs) -> None:
+    wrote = list[bytes]()
+
+    def write(data: bytes) -> None:
+        if blobs.write_new("new", data):
+            wrote.append(data)
+
+    at_once(*(functools.partial(write, b"%d" % number) for number in range(6)))
+
+    assert len(wrote) == 1
+    assert blobs.read("new") == wrote[0]
+    assert not blobs.write_new("new", b"later")
 
 
 def test_a_file_that_needs_no_change_is_not_written(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import IO, Any
 
-from bootstrap.errors import ServiceDown
+from bootstrap.errors import CommandFailed, ServiceDown
 
 URI = "wasbs://files@account1.blob.core.windows.net"
 PASSWORD = "not-To-be-5een!"
@@ -29,17 +29,34 @@ class Memory:
         self.failing = 0
         self.starts: list[int] = []
         """Offsets that were read from."""
+        self.longest = 0
+        """Bytes of the longest part that was read."""
+        self._lock = threading.Lock()
 
     def url(self, path: str) -> str:
         return f"{URI}/{path.lstrip('/')}"
 
-    def read(self, path: str, start: int = 0) -> bytes | None:
+    def read(self, path: str, *, max_size: int) -> bytes | None:
+        data = self.files.get("/" + path.lstrip("/"))
+        if data is not None and len(data) > max_size:
+            raise CommandFailed(path, "it is too long", "Remove it.")
+        return data
+
+    def part(self, path: str, start: int, size: int) -> tuple[bytes, int]:
         self.starts.append(start)
         if self.failing:
             self.failing -= 1
             raise ServiceDown("reading events", "storage does not answer", "Look.")
-        data = self.files.get("/" + path.lstrip("/"))
-        return None if data is None else data[start:]
+        data = self.files.get("/" + path.lstrip("/"), b"")
+        self.longest = max(self.longest, len(data[start : start + size]))
+        return data[start : start + size], max(start, len(data))
+
+    def write_new(self, path: str, data: bytes) -> bool:
+        with self._lock:
+            if self.exists(path):
+                return False
+            self.write(path, data)
+            return True
 
     def copy(self, path: str, to: IO[bytes]) -> None:
         to.write(self.files["/" + path.lstrip("/")])

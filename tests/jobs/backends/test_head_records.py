@@ -7,11 +7,13 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster
+from bootstrap.ssh.remote import Result
 from jobs.backends import head_records
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.report.history import History
@@ -85,6 +87,63 @@ def test_of_many_events_those_that_are_listed_come_from_the_head(head: Head) -> 
         file.write("a line without end " + "x" * (3 << 20))
 
     assert head.record().history.events == [contract.Phase("train"), contract.Progress(19999, 10**6)]
+
+
+def another(head: Head, name: str) -> Path:
+    """Add a job; return its working folder."""
+    folder = head.folder.with_name(name)
+    (folder / "work").mkdir(parents=True)
+    job = replace(head.job, place=head_records.place_of(head.cluster, name))
+    (folder / "job.json").write_text(job.dump())
+    (folder / "work" / "events.jsonl").write_text(dump(contract.Phase("train")) + "\n")
+    return folder / "work"
+
+
+def test_a_sparse_file_of_terabytes_costs_a_listing_nothing(head: Head) -> None:
+    another(head, "mnist-2")
+    with (head.work / "events.jsonl").open("w") as file:
+        file.write(dump(contract.Phase("train")) + "\n")
+        file.truncate(2 << 40)
+        file.seek(0, os.SEEK_END)
+        file.write("\n" + dump(contract.Done(3.0)) + "\n")
+
+    found = {record.id: record for record in head_records.all_jobs(head.node, head.cluster)}
+
+    assert found["mnist-1"].history.events == [contract.Phase("train"), contract.Done(3.0)]
+    assert found["mnist-2"].history.events == [contract.Phase("train")]
+
+
+def test_events_without_number_leave_other_jobs_their_rows_and_the_answer_its_size(
+    head: Head, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2, 5):
+        another(head, f"mnist-{number}")
+    # Escaped in the answer, each of these bytes takes six.
+    line = dump(contract.Phase("x")).encode().replace(b'"x"', b'"%s"' % (b"\xff" * 30000)) + b"\n"
+    # One with its end in the part that is not read, among others.
+    (head.work / "events.jsonl").write_bytes(line * 400 + dump(contract.Phase("stop")).encode() + b"\n")
+    printed, run = list[int](), head.node.run
+
+    def counted(script: str, **rest: Any) -> Result:
+        result = run(script, **rest)
+        printed.append(len(result.stdout))
+        return result
+
+    monkeypatch.setattr(head.node, "run", counted)
+    found = {record.id: record for record in head_records.all_jobs(head.node, head.cluster)}
+
+    assert sorted(found) == ["mnist-1", "mnist-2", "mnist-3", "mnist-4"]
+    assert found["mnist-1"].history.phase == "stop"
+    assert found["mnist-4"].history.events == [contract.Phase("train")]
+    assert sum(printed) < 2 << 20
+
+
+def test_a_line_that_takes_all_the_room_leaves_the_lines_behind_it(head: Head) -> None:
+    long = dump(contract.Phase("x" * (2 << 20)))
+    first, last = dump(contract.Phase("train")), dump(contract.Done(1.0))
+    (head.work / "events.jsonl").write_text(f"{first}\n{long}\n{last}\n")
+
+    assert head.record().history.events == [contract.Phase("train"), contract.Done(1.0)]
 
 
 def test_a_forged_record_is_of_the_job_whose_folder_it_is_in(head: Head) -> None:

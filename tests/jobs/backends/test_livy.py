@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,13 +14,16 @@ from rich.console import Console
 
 from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import ConfigError, JobError, ServiceDown, Unreachable
+from jobs.backends import livy_files
 from jobs.backends.livy import LivyBackend, body
-from jobs.job import JobPlace
+from jobs.job import JobPlace, SubmittedJob, is_job_id
 from jobs.run.run import attach, kill
 from jobs.run.status import status
+from jobs.trainer import contract
 from jobs.trainer.cli import parse
+from tests.at_once import at_once
 from tests.jobs.backends.conftest import World
-from tests.jobs.backends.livy_server import PASSWORD, URI
+from tests.jobs.backends.livy_server import EVENTS, PASSWORD, URI
 
 
 def test_a_job_is_followed_by_its_events_in_storage_and_its_results_come_back(world: World) -> None:
@@ -134,6 +139,60 @@ def test_what_livy_sets_itself_is_left_to_it(world: World) -> None:
     conf = body(world.spec, world.cluster, place)["conf"]
     assert "spark.yarn.tags" not in conf
     assert "spark.yarn.submit.waitAppCompletion" not in conf
+
+
+def test_jobs_submitted_in_the_same_second_have_names_of_their_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda *_: "20261124-120000")
+    world.livy.states = ["running"]
+    submitted = list[SubmittedJob]()
+
+    def submit(executors: int) -> None:
+        backend, spec = LivyBackend(world.cluster, 0.01), world.spec.with_overrides(executors=executors)
+        submitted.append(backend.launch(spec, "caffe-1", lambda _: None))
+
+    at_once(*(partial(submit, executors) for executors in (1, 2, 3)))
+
+    found = {record.id: record.job for record in LivyBackend(world.cluster).records()}
+    assert found == {job.id: job for job in submitted}
+    assert len(found) == 3
+    assert all(is_job_id(name) for name in found)
+
+
+def test_a_job_and_one_that_a_head_starts_in_the_same_second_share_no_folder(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda *_: "20261124-120000")
+
+    assert world.left_running() != f"{world.spec.name}-20261124-120000"
+
+
+def test_long_events_are_followed_and_listed_in_parts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(livy_files, "PART", 300)
+    monkeypatch.setattr(livy_files, "END", 200)
+    noise = [{"event": "note", "time": 1.0, "message": f"{number}"} for number in range(100)]
+    long = {"event": "note", "time": 1.0, "message": "x" * 1000}
+    events = [EVENTS[0], *noise, long, *noise, *EVENTS[1:]]
+    world.livy.events = events
+
+    summary = world.run()
+
+    assert summary.iterations == 7
+    said = world.out.getvalue().splitlines()
+    assert said.count("train") == 1
+    history = world.backends().find(summary.job)[1].history
+    assert (history.phase, history.events[-1]) == ("train", contract.Done(0.0))
+    assert len(history.events) < 10
+    assert world.storage.longest <= 300
+
+
+def test_a_record_that_is_too_long_hides_no_other_job(world: World) -> None:
+    job = world.left_running()
+    record = world.storage.files[f"/jobs/{job}/job.json"]
+    world.storage.files["/jobs/long-1/job.json"] = record + b" " * (5 << 20)
+
+    assert [found.id for found in LivyBackend(world.cluster).records()] == [job]
 
 
 # ---- a batch leaves the same record as any other job

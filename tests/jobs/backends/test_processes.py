@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,15 +26,53 @@ def test_the_sweep_kills_what_does_not_go_by_itself(node: LocalNode, monkeypatch
     node.run("CAFFE_SPARK_JOB=stuck-1 setsid sh -c 'trap \"\" TERM; sleep 60 & wait' >/dev/null 2>&1 &")
     assert job_processes("stuck-1")
 
-    node.run(reap_script("stuck-1"))
+    node.run(reap_script("stuck-1", ()))
 
     assert job_processes("stuck-1") == []
+
+
+@pytest.fixture
+def apart(node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> LocalNode:
+    if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], check=False).returncode:
+        pytest.skip("this machine allows no process namespaces")
+    monkeypatch.setattr(processes, "GRACE", 1)
+    # Control groups are this machine's: in the daemon's are those that sleep.
+    node.fake("systemctl", 'cat "$FAKE_STATE/daemon"')
+    members = 'for each in /proc/[0-9]*; do [ "$(cat $each/comm)" != sleep ] || echo $each/cgroup; done'
+    node.fake("grep", f'case $* in *service*cgroup) {members} ;; *) exec /usr/bin/grep "$@" ;; esac')
+    return node
+
+
+@pytest.mark.parametrize(
+    ("others", "left"),
+    [
+        (["other-1"], ["sleep 63", "sleep 64", "sleep 65"]),
+        (None, [f"sleep 6{number}" for number in range(1, 6)]),
+    ],
+    ids=["jobs known", "jobs unknown"],
+)
+def test_strays_are_killed_and_processes_of_the_daemon_and_of_running_jobs_are_not(
+    apart: LocalNode, others: list[str] | None, left: list[str]
+) -> None:
+    alive = "ps -C sleep -o args= | grep '6[0-9]' | sort"
+    script = f"""
+sh -c 'sleep 64 & setsid env -i sleep 65 & wait' & echo $! >"$FAKE_STATE/daemon"
+CAFFE_SPARK_JOB=stuck-1 sh -c 'setsid env -i sleep 61 & setsid env CAFFE_SPARK_JOB=forged-1 sleep 62 &'
+CAFFE_SPARK_JOB=other-1 sh -c 'setsid sleep 63 &'
+until [ "$({alive} | wc -l)" = 5 ]; do sleep 0.1; done
+sh -c {shlex.quote(reap_script("stuck-1", others))} || echo failed
+{alive}
+"""
+    # The script's own shell is process 1 there, and so the parent of every orphan.
+    result = apart.run(f"unshare --pid --fork --mount-proc --kill-child sh -c {shlex.quote(script)}")
+
+    assert result.stdout.splitlines() == left
 
 
 def test_the_sweep_leaves_other_jobs_alone(node: LocalNode) -> None:
     node.run("CAFFE_SPARK_JOB=mnist-11 setsid sleep 60 >/dev/null 2>&1 &")
 
-    node.run(reap_script("mnist-1"))
+    node.run(reap_script("mnist-1", ()))
 
     assert job_processes("mnist-11")
     for pid in job_processes("mnist-11"):

@@ -33,6 +33,7 @@ import json, socket, sys
 host, port, token = sys.argv[1].rsplit(":", 2)
 link = socket.create_connection((host, int(port)))
 link.sendall((token + "\\n").encode())
+link.recv(1)
 for event in {events}:
     link.sendall((json.dumps(event) + "\\n").encode())
 link.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
@@ -11,6 +13,11 @@ from jobs.trainer import contract
 from jobs.trainer.events import channel as module
 from jobs.trainer.events.channel import Address, Channel, Sender
 from tests.jobs.trainer.events.conftest import Inbox
+
+
+def connected(channel: Channel) -> socket.socket:
+    """Connect as a stranger."""
+    return socket.create_connection((channel.address.host, channel.address.port), timeout=10)
 
 
 def test_events_arrive_from_several_ranks(channel: Channel, inbox: Inbox) -> None:
@@ -27,32 +34,83 @@ def test_events_arrive_from_several_ranks(channel: Channel, inbox: Inbox) -> Non
 
 
 def test_a_stranger_without_the_token_is_not_heard(channel: Channel, inbox: Inbox) -> None:
-    with socket.create_connection((channel.address.host, channel.address.port)) as stranger:
-        stranger.sendall(b'guess\n{"event": "failed"}\n')
-        assert stranger.recv(1) == b""
+    with connected(channel) as stranger:
+        stranger.sendall(b"guess" * 10 + b'\n{"event": "failed"}\n')
+        # Closed with bytes unread, which its system may report as a reset.
+        with suppress(ConnectionResetError):
+            assert stranger.recv(1) == b""
 
     assert inbox.events == []
 
 
-def test_strangers_who_say_nothing_are_bounded_and_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "UNPROVEN", 3)
+def test_strangers_who_say_nothing_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.5)
-    inbox = Inbox()
-    channel = Channel("127.0.0.1", inbox.add)
-    place = (channel.address.host, channel.address.port)
-    try:
-        strangers = [socket.create_connection(place) for _ in range(3)]
-        with socket.create_connection(place) as one_more:
-            assert one_more.recv(1) == b"", "closed at once"
-        for stranger in strangers:
-            assert stranger.recv(1) == b"", "closed after PATIENCE"
-            stranger.close()
+    with closing(Channel("127.0.0.1", Inbox().add)) as channel, connected(channel) as stranger:
+        assert stranger.recv(1) == b""
+
+
+def test_a_stranger_who_says_a_little_now_and_then_gains_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    with closing(Channel("127.0.0.1", Inbox().add)) as channel, connected(channel) as stranger:
+        stranger.settimeout(0.2)
+        for _ in range(25):
+            try:
+                stranger.sendall(b"a")
+                assert stranger.recv(1) == b""
+                break
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                break
+        else:
+            pytest.fail("a byte each 0.2 s keeps a connection of 0.5 s")
+
+
+def test_strangers_who_hold_every_place_keep_no_rank_out(
+    channel: Channel, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UNPROVEN", 3)
+    with ExitStack() as stack:
+        strangers = [stack.enter_context(connected(channel)) for _ in range(3)]
+
         sender = Sender(channel.address)
         sender.send(contract.Progress(1, 2))
+
+        assert len(inbox.wait(1)) == 1
+        assert strangers[0].recv(1) == b"", "the oldest made room"
+        sender.close()
+
+
+def test_a_rank_that_is_cut_before_it_is_accepted_tries_again(inbox: Inbox) -> None:
+    channel = Channel("127.0.0.1", inbox.add)
+    driver = (channel.address.host, channel.address.port)
+    with closing(channel), socket.create_server(("127.0.0.1", 0)) as server:
+
+        def cut_twice() -> None:
+            for _ in range(2):
+                server.accept()[0].close()
+            rank, _ = server.accept()
+            with rank, socket.create_connection(driver) as to_driver:
+                to_driver.sendall(rank.recv(100))
+                rank.sendall(to_driver.recv(1))
+                to_driver.sendall(rank.recv(1000))
+
+        between = threading.Thread(target=cut_twice, daemon=True)
+        between.start()
+        sender = Sender(channel.address._replace(port=server.getsockname()[1]))
+        sender.send(contract.Progress(1, 2))
+
         assert len(inbox.wait(1)) == 1
         sender.close()
-    finally:
-        channel.close()
+        between.join(10)
+
+
+def test_a_rank_that_is_never_accepted_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CONNECT_TIMEOUT", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sender = Sender(Address("127.0.0.1", silent.getsockname()[1], "t"))
+        sender.send(contract.Progress(1, 2))
+        sender.close()
 
 
 def test_a_rank_may_be_silent_for_longer_than_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,66 @@
+"""Files of jobs on the head, fetched to the operator's machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster
+from jobs.backends import head
+from jobs.backends.head_records import place_of
+from jobs.backends.standalone import StandaloneBackend
+from jobs.job import SubmittedJob
+from tests.bootstrap.local_node import LocalNode
+from tests.jobs.specs import mnist_spec
+
+
+@pytest.fixture
+def backend(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> StandaloneBackend:
+    monkeypatch.setattr(paths, "JOBS", str(tmp_path / "jobs"))
+    (tmp_path / "node").mkdir()
+    made: Any = StandaloneBackend(cluster)
+    made._link = SimpleNamespace(remote=LocalNode(tmp_path / "node"))
+    return made  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def job(backend: StandaloneBackend) -> SubmittedJob:
+    made = SubmittedJob(mnist_spec(), "key", place_of(backend.cluster, "mnist-1"))
+    Path(made.place.folder).mkdir(parents=True)
+    return made
+
+
+def test_a_log_is_fetched_and_nothing_else_is_left_on_the_head(
+    backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path
+) -> None:
+    Path(job.place.folder, "log").write_text("first\nlast\n")
+
+    log = backend.bring_log(job, tmp_path / "job.log")
+
+    assert (log.text, log.where) == ("first\nlast\n", str(tmp_path / "job.log"))
+    assert [path.name for path in Path(paths.JOBS).iterdir()] == ["mnist-1"]
+
+
+def test_of_a_log_of_terabytes_the_end_is_fetched(
+    backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head, "LONGEST_LOG", 4096)
+    with Path(job.place.folder, "log").open("wb") as file:
+        file.truncate(2 << 40)
+        file.seek(0, 2)
+        file.write(b"\nlast\n")
+
+    log = backend.bring_log(job, tmp_path / "job.log")
+
+    assert log.text.endswith("\nlast\n")
+    assert (tmp_path / "job.log").stat().st_size == 4096
+    assert log.where.endswith(f"(its end; the whole is {job.place.folder}/log on head)")
+
+
+def test_without_a_log_none_is_fetched(backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path) -> None:
+    assert backend.bring_log(job, tmp_path / "job.log").text == ""
+    assert not (tmp_path / "job.log").exists()
