@@ -13,6 +13,7 @@ import shlex
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Final
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from rich.console import Console
 from bootstrap import paths
 from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.engine.script import LOCK_WAIT, RUN, take_lock
-from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
+from bootstrap.errors import CaffeSparkError, CommandFailed, IntegrityError, StackError
 from bootstrap.framework.progress import clock
 from bootstrap.others_json import json_object
 from bootstrap.script_actions import sealed
@@ -66,7 +67,7 @@ def history(cluster: ClusterDocument) -> list[Record]:
     # Names begin with the time, so the last are the newest; older ones are not read.
     newest = blobs.list(f"{HISTORY}/")[-SHOWN:]
     with ThreadPoolExecutor(READERS) as readers:
-        documents = readers.map(blobs.read, newest)
+        documents = readers.map(partial(_short, blobs), newest)
         # One may be removed meanwhile.
         found = [record for document in documents if document and (record := _record(document))]
     return sorted(found, key=lambda record: record.begun, reverse=True)
@@ -246,6 +247,14 @@ exit $code
 
     def _tell(self, line: str) -> None:
         self.console.print(f"{self.action.name:<8} {line}", soft_wrap=True, highlight=False)
+
+
+def _short(blobs: Blobs, path: str) -> bytes | None:
+    """Return a record's text; None for one that is gone, or longer than records are."""
+    try:
+        return blobs.read(path)
+    except CommandFailed:
+        return None
 
 
 def _record(document: bytes) -> Record | None:
