@@ -10,7 +10,8 @@ import secrets
 import socket
 import socketserver
 import threading
-from typing import Callable, NamedTuple, Optional, Tuple, Type
+import time
+from typing import Any, Callable, NamedTuple, Optional, Tuple, Type
 
 from jobs.trainer.contract import Event, dump, load
 
@@ -21,6 +22,8 @@ UNPROVEN = 256
 """Maximum number of connections, each a thread, that have not sent the token yet; others are closed."""
 PATIENCE = 5
 """Seconds for a connection to send the token."""
+PROOF = 200
+"""Maximum bytes of the line with the token."""
 
 
 class Address(NamedTuple):
@@ -98,12 +101,22 @@ class Channel:
 
             def _proven(self) -> bool:
                 try:
-                    given = self.rfile.readline(200).strip()
-                    return hmac.compare_digest(given, token.encode())
+                    return hmac.compare_digest(self._first_line(), token.encode())
                 except OSError:
                     return False
                 finally:
                     self.server.places.release()  # type: ignore[attr-defined]
+
+            def _first_line(self) -> bytes:
+                # A limit on all of it: a client that sends a byte now and then would keep its place.
+                given, deadline = b"", time.monotonic() + PATIENCE
+                while len(given) < PROOF and not given.endswith(b"\n"):
+                    self.connection.settimeout(max(0.001, deadline - time.monotonic()))
+                    byte = self.rfile.read(1)
+                    if not byte:
+                        break
+                    given += byte
+                return given.strip()
 
         self._server = _Server((host, 0), Handler)
         self.address = Address(host, self._server.server_address[1], token)
@@ -128,3 +141,11 @@ class _Server(socketserver.ThreadingTCPServer):
     def verify_request(self, *_: object) -> bool:
         """Take a place among the unproven; False, and the connection is closed, if there is none."""
         return self.places.acquire(blocking=False)
+
+    def process_request(self, *of: Any) -> None:  # noqa: ANN401 - the base class's own
+        """Give the place back where no thread can start, which would do so."""
+        try:
+            super().process_request(*of)
+        except BaseException:
+            self.places.release()
+            raise

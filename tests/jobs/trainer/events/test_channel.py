@@ -11,6 +11,7 @@ from jobs.trainer import contract
 from jobs.trainer.events import channel as module
 from jobs.trainer.events.channel import Address, Channel, Sender
 from tests.jobs.trainer.events.conftest import Inbox
+from tests.threads import threads_run_out
 
 
 def test_events_arrive_from_several_ranks(channel: Channel, inbox: Inbox) -> None:
@@ -47,6 +48,46 @@ def test_strangers_who_say_nothing_are_bounded_and_dropped(monkeypatch: pytest.M
         for stranger in strangers:
             assert stranger.recv(1) == b"", "closed after PATIENCE"
             stranger.close()
+        sender = Sender(channel.address)
+        sender.send(contract.Progress(1, 2))
+        assert len(inbox.wait(1)) == 1
+        sender.close()
+    finally:
+        channel.close()
+
+
+def test_a_stranger_who_says_little_at_a_time_is_dropped_like_one_who_says_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.3)
+    channel = Channel("127.0.0.1", Inbox().add)
+    try:
+        with socket.create_connection((channel.address.host, channel.address.port), 0.05) as stranger:
+            for _ in range(module.PROOF - 1):
+                try:
+                    stranger.sendall(b"x")
+                    said = stranger.recv(1)
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    said = b""
+                assert said == b""
+                break
+            else:
+                pytest.fail("it kept its place as long as it liked")
+    finally:
+        channel.close()
+
+
+def test_a_connection_without_a_thread_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNPROVEN", 2)
+    inbox = Inbox()
+    channel = Channel("127.0.0.1", inbox.add)
+    try:
+        with threads_run_out(monkeypatch):
+            for _ in range(3):
+                with socket.create_connection((channel.address.host, channel.address.port), 5) as refused:
+                    assert refused.recv(1) == b""
         sender = Sender(channel.address)
         sender.send(contract.Progress(1, 2))
         assert len(inbox.wait(1)) == 1
