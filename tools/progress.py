@@ -114,8 +114,10 @@ class Limit:
         self.passed = True
         # Its children too: one that keeps the output open would be read from for ever. They have no group of
         # their own, in which they would get no Ctrl-C, and sudo would ask for a password again.
-        found = family(self._process.pid)
+        found: list[int] = []
         for number, grace in ((signal.SIGTERM, KILL_GRACE_S), (signal.SIGKILL, 0.0)):
+            # Those of the first look too: an orphan is nobody's child any more.
+            found = list(dict.fromkeys([*found, *family(self._process.pid)]))
             for pid in found:
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,9 @@ def test_a_command_that_does_not_end_is_ended_at_its_limit_with_what_it_started(
         run("waiting", ["sh", "-c", script], log=tmp_path / "log", fix="Wait.", cwd=tmp_path, limit=0.3)
     assert "did not end within 0.3 s; the full log is" in raised.value.why
     child = (tmp_path / "child").read_text().strip()
+    deadline = time.monotonic() + 10
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert not alive(child)
 
 
