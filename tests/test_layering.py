@@ -19,6 +19,7 @@ INFRA_TAKES: Final = {
     "bootstrap.cluster": "the cluster document, which infra writes",
     "bootstrap.console": "terminal output and exit codes of tasks",
     "bootstrap.errors": "the tree of expected errors",
+    "bootstrap.locks": "locks between processes, with a limit: one builds an image, others wait",
     "bootstrap.operator_cache": "the operator's cache folder, where base images are made",
     "bootstrap.paths": "folders of shared storage, for policies, and the depot's port, for firewalls",
     "bootstrap.signing": "the key pair that signs what nodes run as root",

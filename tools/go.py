@@ -19,6 +19,8 @@ SWITCHES_ITSELF: Version = (1, 21, 0)
 """First Go version that fetches the toolchain required by a go.mod itself."""
 _VERIFIED = {"GO111MODULE": "on", "GONOSUMDB": "none"}
 """No module is exempt from the checksum database; an empty value would leave those of GOPRIVATE exempt."""
+ASK_S = 1800.0
+"""Seconds for a question to Go, which may download a toolchain or modules to answer it."""
 USUAL_PLACES = ("/usr/local/go/bin", "/usr/lib/go/bin", "/snap/bin")
 
 
@@ -130,7 +132,8 @@ def _ask(argv: list[str], env: dict[str, str]) -> str | None:
             capture_output=True,
             text=True,
             check=False,
+            timeout=ASK_S,
         )
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return asked.stdout.strip() if asked.returncode == 0 else None

@@ -183,9 +183,19 @@ class Counter:
 
 
 def _ask_go(command: str, arguments: list[str], folder: Path, env: Mapping[str, str]) -> str:
-    asked = subprocess.run(
-        [command, *arguments], cwd=folder, env=dict(env), capture_output=True, text=True, check=False
-    )
+    try:
+        asked = subprocess.run(
+            [command, *arguments],
+            cwd=folder,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=go.ASK_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CaffeSparkError(f"go {' '.join(arguments)}", f"no end within {go.ASK_S:.0f} s", FIX) from error
     if asked.returncode:
         raise CaffeSparkError(f"go {' '.join(arguments)}", asked.stderr.strip().splitlines()[-1], FIX)
     return asked.stdout.strip()

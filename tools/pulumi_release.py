@@ -16,6 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bootstrap.downloads import Limited
 from bootstrap.errors import ConfigError, IntegrityError
 from bootstrap.sums import BLOCK, sha256_of
 
@@ -94,14 +95,15 @@ def _fetch(url: str, path: Path, deadline: float) -> None:
         with urllib.request.urlopen(url, timeout=CONNECT_S) as answer, path.open("wb") as file:  # noqa: S310
             if urlsplit(answer.url).scheme != urlsplit(url).scheme:
                 raise OSError(f"{url} leads to {answer.url}")
-            while block := answer.read(BLOCK):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"{url}: the download did not end in {DOWNLOAD_S} s")
+            body = Limited(answer, deadline)
+            while block := body.read(BLOCK):
                 size += file.write(block)
             if size < int(answer.headers.get("Content-Length", size)):
                 raise OSError(f"{url}: the connection ended after {size} bytes")
     except HTTPException as error:
         raise OSError(f"{url}: {error!r}") from error
+    except TimeoutError as error:
+        raise OSError(f"{url}: the download took longer than {DOWNLOAD_S} s, or stalled ({error})") from error
 
 
 def _unpack(archive: Path, folder: Path) -> None:

@@ -5,7 +5,6 @@ Runs under any Python ≥ 3.10 without installed packages; tools/setup.sh finds 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import time
@@ -13,12 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bootstrap.errors import CaffeSparkError, ConfigError
+from bootstrap.locks import take
 from tools import packages, pulumi_cli, stack, venv
 from tools.environment import environment, prepare, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 LOWEST_FREE_GB = 6
 """Free disk required by .venv (0.6 GB) and Go's caches (4 GB) at first; nodes check their own."""
+
+LOCK_LIMIT = 7200.0
+"""Seconds to wait for another set-up, which may compile the Pulumi CLI."""
 
 
 def set_up(root: Path, given: Mapping[str, str]) -> None:
@@ -30,7 +33,8 @@ def set_up(root: Path, given: Mapping[str, str]) -> None:
     logs = state_folder(root) / "log"
     logs.mkdir(parents=True, exist_ok=True)
     with (state_folder(root) / "setup.lock").open("w") as lock:
-        _wait_for(lock.fileno())
+        # One set-up of the checkout runs at a time.
+        take(lock, "another set-up in this checkout", LOCK_LIMIT, lambda line: print(line, flush=True))
         began = time.monotonic()
         _require_disk(root)
         added = packages.ensure(["base", *packages.engine_groups(given)], logs / "packages.log")
@@ -41,15 +45,6 @@ def set_up(root: Path, given: Mapping[str, str]) -> None:
         _say("pulumi", pulumi_cli.ensure(root, env, logs / "pulumi.log"))
         _say("stack", stack.ensure(root, env, given))
         print(f"Set up ({time.monotonic() - began:.1f} s). Logs: {logs.relative_to(root)}", flush=True)
-
-
-def _wait_for(lock: int) -> None:
-    """Lock the checkout, so that one set-up runs at a time."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("Waiting for another set-up in this checkout.", flush=True)
-        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _require_disk(root: Path) -> None:

@@ -16,11 +16,27 @@ from bootstrap.model import Model
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HostName = Annotated[str, Field(pattern=rf"^{_LABEL}(\.{_LABEL})*$", max_length=253)]
 """A host name by RFC 1123, section 2.1."""
+
+
+def _host_key(text: str) -> str:
+    # Imported here: most commands read no document.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+    try:
+        # Compares the type in front with the one inside, and takes no other length than that type's.
+        load_ssh_public_key(text.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"it is not a valid {text.split(maxsplit=1)[0]} public key: {error}") from error
+    return text
+
+
 HostKey = Annotated[
     str,
     Field(
         pattern=r"^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)) [A-Za-z0-9+/]+={0,2}$", max_length=1500
     ),
+    AfterValidator(_host_key),
 ]
 """OpenSSH public key line without comment, e.g. `ssh-ed25519 AAAA…`."""
 

@@ -13,6 +13,8 @@ from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import StackError
 
 DEFAULT_STACK = "dev"
+PATIENCE = 300.0
+"""Seconds for a command of the CLI that only reads a stack; its backend may be far away, or gone."""
 SET_UP = "Run `make setup`, then `. ./activate`."
 
 
@@ -108,7 +110,19 @@ def _pulumi(root: Path, env: Mapping[str, str], *arguments: str) -> subprocess.C
     command = ["pulumi", *arguments, "--cwd", str(root), "--non-interactive"]
     try:
         return subprocess.run(
-            command, env=dict(env), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            command,
+            env=dict(env),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
         )
+    except subprocess.TimeoutExpired as error:
+        raise StackError(
+            f"`pulumi {' '.join(arguments[:2])}`",
+            f"it did not end within {PATIENCE:.0f} s",
+            "Run `pulumi whoami -v`, which names its backend; rerun the command when that can be reached.",
+        ) from error
     except FileNotFoundError as error:
         raise StackError("pulumi", "the Pulumi CLI is not on PATH", SET_UP) from error

@@ -172,16 +172,18 @@ class SshRemote:
     def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:
         """See `Remote.put`."""
         word = token()
-        staging, target = f"{SCRATCH}/.put-{word}", shlex.quote(path)
-        with self._files(staging) as sftp:
-            sftp.open(staging, "w").close()
-            sftp.chmod(staging, 0o600)
+        # A folder, which is its owner's alone from the start: SFTP makes files readable for all, and is told
+        # another mode one round trip later, when a local user may have opened them.
+        folder, target = f"{SCRATCH}/.put-{word}", shlex.quote(path)
+        staging = f"{folder}/file"
+        with self._files(staging, folder) as sftp:
+            sftp.mkdir(folder, 0o700)
             if isinstance(data, Path):
                 sftp.put(str(data), staging)
             else:
                 sftp.putfo(io.BytesIO(data), staging)
         self.run(
-            f"set -e; new={shlex.quote(f'{path}.{word}')}; trap 'rm -f {staging} \"$new\"' EXIT\n"
+            f"set -e; new={shlex.quote(f'{path}.{word}')}; trap 'rm -rf {folder} \"$new\"' EXIT\n"
             f'mkdir -p "$(dirname {target})"; chown root:root {staging}; chmod {mode:o} {staging}\n'
             # The first move may cross file systems; only the second one has to be at once.
             f'mv -f {staging} "$new"; mv -fT "$new" {target}'
@@ -200,9 +202,9 @@ class SshRemote:
             sftp.remove(readable)
 
     @contextmanager
-    def _files(self, scratch: str) -> Iterator[paramiko.SFTPClient]:
+    def _files(self, scratch: str, folder: str | None = None) -> Iterator[paramiko.SFTPClient]:
         try:
-            with self._session.files(scratch) as sftp:
+            with self._session.files(scratch, folder) as sftp:
                 yield sftp
         except BROKEN as error:
             raise self._lost(error) from error

@@ -54,8 +54,11 @@ class Session:
             yield channel
 
     @contextmanager
-    def files(self, scratch: str) -> Iterator[paramiko.SFTPClient]:
-        """Open an SFTP session; after a failed transfer remove `scratch`, if the node still responds."""
+    def files(self, scratch: str, folder: str | None = None) -> Iterator[paramiko.SFTPClient]:
+        """Open an SFTP session; after a failed transfer remove `scratch`, if the node still responds.
+
+        `folder` is the folder of `scratch` where that is made for it, and removed with it.
+        """
         with self._channel(limits.ANSWER) as channel:
             with _answer(channel, limits.ANSWER):
                 channel.invoke_subsystem("sftp")
@@ -67,6 +70,9 @@ class Session:
                     except BROKEN:
                         with suppress(*BROKEN):
                             sftp.remove(scratch)
+                        if folder is not None:
+                            with suppress(*BROKEN):
+                                sftp.rmdir(folder)
                         raise
                 except BROKEN as error:
                     if limit.passed:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bootstrap.locks import take
 from bootstrap.operator_cache import operator_cache
+from infra.provider import say
+
+LOCK_LIMIT = 3600.0
+"""Seconds to wait for another process: an image that is pulled and built takes minutes."""
 
 
 def cache_folder() -> Path:
@@ -19,7 +23,11 @@ def cache_folder() -> Path:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold a lock among all processes and threads of this user; it is released when its holder dies."""
+    """Hold a lock among all processes and threads of this user; it is released when its holder dies.
+
+    Raises:
+        CaffeSparkError: another process held it for longer than LOCK_LIMIT.
+    """
     with (cache_folder() / f"{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        take(file, f"the {name.replace('-', ' ')} of local stacks", LOCK_LIMIT, say)
         yield

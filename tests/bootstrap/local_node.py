@@ -12,6 +12,7 @@ from bootstrap import paths
 from bootstrap.cluster import Node
 from bootstrap.errors import CommandFailed
 from bootstrap.ssh.remote import OnLine, Result
+from tests.host_keys import host_key
 
 # A transient unit is a session of its own here: its id is the process group.
 _FAKES = {
@@ -84,7 +85,7 @@ class LocalNode:
         self.folder, self.bin = folder, folder / "bin"
         self.bin.mkdir()
         (folder / "state").mkdir()
-        self.node = Node(name="head", address="10.9.8.10", host_key="ssh-ed25519 AAAA")
+        self.node = Node(name="head", address="10.9.8.10", host_key=host_key("head"))
         self.scripts: list[str] = []
         for name, script in _FAKES.items():
             self.fake(name, script)

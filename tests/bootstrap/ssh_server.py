@@ -128,8 +128,9 @@ class Files(paramiko.SFTPServerInterface):
 
     def open(self, path: str, flags: int, _attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
         try:
+            # OpenSSH's mode for a client that asks for none.
             file = os.fdopen(
-                os.open(path, flags, 0o600), "rb" if flags & os.O_ACCMODE == os.O_RDONLY else "r+b"
+                os.open(path, flags, 0o666), "rb" if flags & os.O_ACCMODE == os.O_RDONLY else "r+b"
             )
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or 0)
@@ -149,6 +150,20 @@ class Files(paramiko.SFTPServerInterface):
 
     def remove(self, path: str) -> int:
         Path(path).unlink(missing_ok=True)
+        return paramiko.SFTP_OK
+
+    def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:
+        try:
+            Path(path).mkdir(0o777 if attr.st_mode is None else attr.st_mode)
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno or 0)
+        return paramiko.SFTP_OK
+
+    def rmdir(self, path: str) -> int:
+        try:
+            Path(path).rmdir()
+        except OSError as error:
+            return paramiko.SFTPServer.convert_errno(error.errno or 0)
         return paramiko.SFTP_OK
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pulumi.runtime import MockCallArgs, MockResourceArgs
 
+from tests.host_keys import host_key
 from tests.infra.recorder import ProviderMocks, StackProgram
 
 PREFIX = "pulumi-python:dynamic/embedded:"
@@ -92,7 +93,7 @@ class LocalMocks(ProviderMocks):
         made = {
             f"{PREFIX}SshKey": {
                 "private_key": f"private {args.name}",
-                "public_key": f"ssh-ed25519 AAAAof{args.name.partition('-')[0]}",
+                "public_key": host_key(args.name.partition("-")[0]),
             },
             f"{PREFIX}SigningKeyPair": {
                 "private_key": f"private {args.name}",

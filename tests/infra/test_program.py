@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bootstrap.cluster import Blob, ClusterDocument, Yarn
 from bootstrap.inventory.resolve import resolve
+from tests.host_keys import host_key
 from tests.infra.conftest import FakeEngine, LocalProgram
 from tests.infra.recorder import Recording
 
@@ -22,7 +23,7 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: LocalP
     cluster = resolve(ClusterDocument.from_outputs("test", outputs), Console())
     assert [node.name for node in cluster.nodes] == ["head", "w1", "w2"]
     assert [node.address for node in cluster.nodes] == ["10.89.77.10", "10.89.77.11", "10.89.77.12"]
-    assert cluster.node("w2").host_key == "ssh-ed25519 AAAAofw2"
+    assert cluster.node("w2").host_key == host_key("w2")
     assert cluster.ssh.private_key.get_secret_value() == "private operator-key"
     assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
     assert (cluster.worker.cores, cluster.worker.memory_mb) == (2, 1536)

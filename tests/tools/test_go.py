@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import CommandFailed, ConfigError
+from tools import go as go_module
 from tools.go import Go, newest, parse_version, prepare, wanted_version
 
 WANTED = (1, 25, 11)
@@ -51,6 +52,15 @@ def test_an_old_go_downloads_the_toolchain_and_makes_it_executable(tmp_path: Pat
     assert prepare(go, WANTED) == (str(toolchain / "bin" / "go"), {"GOTOOLCHAIN": "local"})
     assert (tmp_path / "asked").read_text() == "golang.org/toolchain@v0.0.1-go1.25.11.linux-amd64\n"
     assert (toolchain / "pkg/tool/linux_amd64/compile").stat().st_mode & 0o100
+
+
+def test_a_download_of_a_toolchain_that_does_not_end_is_a_failed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(go_module, "ASK_S", 0.3)
+    go = old_go(tmp_path, "exec sleep 20")
+    with pytest.raises(CommandFailed, match="cannot download that toolchain"):
+        prepare(go, WANTED)
 
 
 def test_an_old_go_downloads_no_toolchain_that_it_would_not_verify(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bootstrap.errors import ConfigError, IntegrityError
+from tests.drip import dripping
 from tools import pulumi_cli, pulumi_release
 from tools.environment import ROOT
 from tools.pulumi_release import install, published_sum, wanted_version
@@ -128,6 +129,16 @@ def test_a_download_that_ends_early_is_not_taken_for_a_changed_one(
     monkeypatch.setattr(Quiet, "cut", 1)
     with pytest.raises(OSError, match="ended after"):
         install("3.4.5", tmp_path / "cli" / "bin")
+
+
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi_release, "DOWNLOAD_S", 0.3)
+    with dripping() as url:
+        monkeypatch.setattr(pulumi_release, "ARCHIVES", url)
+        with pytest.raises(OSError, match=r"the download took longer than 0\.3 s"):
+            install("3.4.5", tmp_path / "cli" / "bin")
 
 
 def test_go_does_not_build_it_quietly_where_the_download_was_changed(

@@ -8,6 +8,7 @@ import base64
 import datetime
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import subprocess
@@ -22,6 +23,8 @@ SETTINGS = os.environ.get("CAFFE_SPARK_SETTINGS", "/etc/caffe-spark/boot.json")
 PATIENCE = 900
 """Seconds to wait for files that `pulumi up` is still uploading."""
 POLL = 5
+SILENCE, LIMIT = 60, 600
+"""Seconds for a read of an answer, and for an answer altogether."""
 
 
 def metadata(path: str, method: str = "GET", headers: Optional[Dict[str, str]] = None) -> Optional[str]:
@@ -31,11 +34,28 @@ def metadata(path: str, method: str = "GET", headers: Optional[Dict[str, str]] =
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, method=method, headers=headers or {})
     try:
-        return str(opener.open(request, timeout=5).read().decode())
+        with opener.open(request, timeout=5) as answer:
+            return whole(answer, url).decode()
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
         raise
+
+
+def whole(answer: http.client.HTTPResponse, url: str) -> bytes:
+    """Return the bytes of an answer, which has to end within LIMIT seconds."""
+    deadline, parts = time.monotonic() + LIMIT, []
+    while True:
+        # Not `read`, in which a server could keep us by a byte now and then.
+        part = answer.read1(1 << 16)
+        if not part:
+            break
+        parts.append(part)
+        if time.monotonic() > deadline:
+            raise RuntimeError("{}: the answer did not end in {} s".format(url, LIMIT))
+    if answer.length:
+        raise http.client.IncompleteRead(b"".join(parts), answer.length)
+    return b"".join(parts)
 
 
 def instance(path: str) -> str:
@@ -86,7 +106,8 @@ def call(service: str, url: str, method: str = "GET", body: bytes = b"") -> Opti
         address, data=body if method == "PUT" else None, method=method, headers=headers
     )
     try:
-        return bytes(urllib.request.urlopen(request, timeout=60).read())
+        with urllib.request.urlopen(request, timeout=SILENCE) as answer:
+            return whole(answer, url)
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None

@@ -127,14 +127,22 @@ class Server(ThreadingHTTPServer):
 
     def process_request(self, request: Request, client_address: object) -> None:
         self._free.acquire()
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            # No thread has started, which would give the place back; the server closes the connection.
+            self._free.release()
+            raise
 
     def process_request_thread(self, request: Request, client_address: object) -> None:
         cut = threading.Timer(LIMIT, end, [request])
         cut.daemon = True
-        cut.start()
         try:
+            cut.start()
             super().process_request_thread(request, client_address)
+        except RuntimeError:
+            # There is no thread for the limit, without which a client could keep its place.
+            self.shutdown_request(request)
         finally:
             cut.cancel()
             self._free.release()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +18,10 @@ from typing import Any, List, Optional
 ANSWER_S = 5
 DOWN_AFTER_S = 15.0
 """Seconds without a response after which the ResourceManager counts as down."""
+KILL_S = 60.0
+"""Seconds for `yarn application -kill`: the client tries again and again where nothing answers."""
+LOG_S = 300.0
+"""Seconds for `yarn logs`."""
 NOT_FOUND = 404
 
 
@@ -73,13 +78,18 @@ class ResourceManager:
         return found
 
     def kill(self, id_: str) -> None:
-        """Kill an application; no effect if it has ended."""
-        subprocess.run([self._yarn, "application", "-kill", id_], stdin=subprocess.DEVNULL, check=False)
+        """Kill an application; no effect if it has ended, or if YARN does not answer within KILL_S."""
+        command = [self._yarn, "application", "-kill", id_]
+        try:
+            subprocess.run(command, stdin=subprocess.DEVNULL, check=False, timeout=KILL_S)
+        except subprocess.TimeoutExpired:
+            print("`{}` did not end within {:.0f} s".format(" ".join(command), KILL_S), flush=True)
 
     def log(self, id_: str, files: str, *, skip: int = 0, last: Optional[int] = None) -> List[str]:
         """Return the lines of log files (`a,b`) of the driver's container; empty without any.
 
-        Those after the first `skip`, or only the `last` of them: a log may be larger than the memory.
+        Those after the first `skip`, or only the `last` of them: a log may be larger than the memory. Only
+        what has come within LOG_S.
         """
         command = [self._yarn, "logs", "-applicationId", id_, "-am", "1", "-log_files", files]
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as printed:
@@ -87,7 +97,15 @@ class ResourceManager:
                 return []
             contents = Contents()
             lines = (line.decode(errors="replace").rstrip("\n") for line in printed.stdout)
-            return list(deque(islice(filter(contents.has, lines), skip, None), maxlen=last))
+            limit = threading.Timer(LOG_S, printed.kill)
+            limit.daemon = True
+            limit.start()
+            try:
+                found = list(deque(islice(filter(contents.has, lines), skip, None), maxlen=last))
+                printed.wait()
+                return found
+            finally:
+                limit.cancel()
 
 
 class Contents:

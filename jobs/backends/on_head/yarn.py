@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from jobs.backends.on_head.resource_manager import Down, Forgotten, ResourceManager
 from jobs.trainer import contract
@@ -33,6 +33,8 @@ PATIENCE_S = 180.0
 WAITING_AFTER_S = 10.0
 """Seconds in the state ACCEPTED after which YARN's reason is reported."""
 POLL_S = 0.5
+SUBMIT_S = 1800.0
+"""Seconds for spark-submit, which uploads the job's files and ends when YARN has accepted the application."""
 LATE_EVENTS_S = 3.0
 AGGREGATED_S = 20.0
 """Seconds to wait for aggregated logs; aggregation takes about two."""
@@ -63,8 +65,13 @@ class YarnRun:
         """
         self._manager.get("info")
         channel = Channel(address, self._take)
-        code = subprocess.call(with_feed(submit, channel.address.text), stdin=subprocess.DEVNULL)
+        code = self._submit(with_feed(submit, channel.address.text))
         found = self._manager.tagged(self._tag)
+        if found is not None and code is None:
+            self._manager.kill(found["id"])
+        if code is None:
+            print(f"spark-submit did not end within {SUBMIT_S:.0f} s and was killed, with its application")
+            return 1
         if found is None:
             print(f"spark-submit ended with status {code}, and YARN has no application of it")
             return code or 1
@@ -73,6 +80,13 @@ class YarnRun:
         self._over.wait(LATE_EVENTS_S)
         channel.close()
         return self._end(app)
+
+    def _submit(self, words: Sequence[str]) -> Optional[int]:
+        """Run spark-submit; return its exit status, None if it was killed at its limit."""
+        try:
+            return subprocess.call(words, stdin=subprocess.DEVNULL, timeout=SUBMIT_S)
+        except subprocess.TimeoutExpired:
+            return None
 
     def _follow(self, app: dict[str, Any]) -> dict[str, Any]:
         state, since, reported = "", time.monotonic(), False

@@ -173,7 +173,10 @@ class Channel:
         accepted = hmac.compare_digest(guest.said, self._proof)
         self._drop(selector, guest, close=not accepted)
         if accepted:
-            threading.Thread(target=self._receive, args=(guest.connection,), daemon=True).start()
+            try:
+                threading.Thread(target=self._receive, args=(guest.connection,), daemon=True).start()
+            except RuntimeError:  # no thread can be started now; the rank tries again
+                guest.connection.close()
 
     def _drop(self, selector: selectors.BaseSelector, guest: _Guest, *, close: bool = True) -> None:
         selector.unregister(guest.connection)

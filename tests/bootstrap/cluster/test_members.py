@@ -4,10 +4,11 @@ import pytest
 
 from bootstrap.cluster import AutoScalingGroup, Fixed, HdInsight
 from tests.bootstrap.cluster.test_document import HDINSIGHT
+from tests.host_keys import host_key
 
 HDINSIGHTS = HdInsight.model_validate(HDINSIGHT)
 GROUP = AutoScalingGroup(name="workers", region="eu-west-1", desired_capacity=2)
-FIXED = Fixed.model_validate({"workers": [{"name": "w1", "address": "10.0.0.2", "host_key": "ssh-rsa A"}]})
+FIXED = Fixed.model_validate({"workers": [{"name": "w1", "address": "10.0.0.2", "host_key": host_key("w1")}]})
 Members = Fixed | AutoScalingGroup | HdInsight
 
 

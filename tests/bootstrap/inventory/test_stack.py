@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import StackError
+from bootstrap.inventory import stack
 from bootstrap.inventory.stack import load_cluster, selected_stack
 
 
@@ -106,6 +107,17 @@ def test_a_passphrase_file_that_is_not_there_is_named(cli: FakeCli, tmp_path: Pa
 def test_a_stack_that_a_killed_command_has_locked_says_how_to_free_it(cli: FakeCli, tmp_path: Path) -> None:
     cli.answers("stack output", err="error: the stack is currently locked by 1 lock(s)", code=255)
     with pytest.raises(StackError, match=r"if none runs, run `pulumi cancel --stack dev`"):
+        load_cluster(tmp_path, "dev", cli.env)
+
+
+def test_a_cli_that_does_not_end_is_given_up_with_the_next_command(
+    cli: FakeCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "PATIENCE", 0.3)
+    (cli.folder / "pulumi").write_text("#!/bin/sh\nexec sleep 20\n")
+    with pytest.raises(
+        StackError, match=r"`pulumi stack output`: it did not end within 0 s.*pulumi whoami -v"
+    ):
         load_cluster(tmp_path, "dev", cli.env)
 
 

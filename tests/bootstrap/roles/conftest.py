@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
@@ -30,6 +33,9 @@ OF_YARN = ("blob_server", "yarn")
 """Roles that only clusters of HDInsight's shape have."""
 OF_AWS = ("job_credentials",)
 """Roles that only clusters on AWS have."""
+STRANGER = "nobody"
+"""A user of this machine, who has the place of `hdfs` on a node."""
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user takes root")
 
 
 class Compiled:
@@ -96,6 +102,16 @@ def stand_in(tmp_path: Path) -> Callable[..., str]:
         return str(file)
 
     return make
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder of STRANGER, in a place that other users reach."""
+    folder = Path(tempfile.mkdtemp(dir="/var/tmp"))
+    folder.chmod(0o755)
+    shutil.chown(folder, STRANGER)
+    yield folder
+    shutil.rmtree(folder)
 
 
 def properties(xml: str) -> dict[str, str]:

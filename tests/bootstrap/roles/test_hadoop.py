@@ -252,6 +252,17 @@ def test_daemons_log_their_news_and_find_their_web_pages(
     assert said[said.index("-cp") + 1].endswith(f":{tmp_path}")
 
 
+@pytest.mark.parametrize(("user", "taken"), [("0", False), ("999", True)])
+def test_root_runs_no_classes_that_another_user_has_archived(
+    hdfs: Callable[[str], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str, taken: bool
+) -> None:
+    (fakes := tmp_path / "fakes").mkdir()
+    (fakes / "id").write_text(f"#!/bin/sh\necho {user}\n")
+    (fakes / "id").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fakes}:/usr/bin:/bin")
+    assert any("classes.jsa" in word for word in hdfs("version")) is taken
+
+
 def test_hdfs_refuses_a_word_that_it_does_not_know(hdfs: Callable[[str], list[str]]) -> None:
     assert hdfs("balancer") == ["2"]
     assert hdfs("") == ["2"]

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from bootstrap.cluster import S3, Cluster
+from bootstrap.engine.command import Command
 from tests.at_once import at_once
-from tests.bootstrap.roles.conftest import Compile, Compiled, properties, sh
+from tests.bootstrap.roles.conftest import STRANGER, Compile, Compiled, needs_root, properties, sh
 
 ALIVE = "Every worker's DataNode is alive"
 MOVE_ASIDE = "Move aside the blocks of another NameNode"
@@ -52,9 +56,31 @@ def test_a_file_system_is_formatted_once_and_never_over_another(compile_for: Com
     assert "-force" not in step.run
 
 
-def datanode_of(cluster_id: str, state: Path) -> None:
-    (state / "data" / "current").mkdir(parents=True)
-    (state / "data" / "current" / "VERSION").write_text(f"storageID=DS-1\nclusterID={cluster_id}\n")
+def on_worker(script: str, fakes: Path | None = None) -> CompletedProcess[str]:
+    """Run a step's script with STRANGER for `hdfs`, and stand-ins for systemd and what is in `fakes`."""
+    script = script.replace("-u hdfs", f"-u {STRANGER}")
+    path = f"PATH={fakes}:$PATH\n" if fakes else ""
+    return sh(f"{path}{script.replace('systemctl', 'true')}")
+
+
+def datanode_of(cluster_id: str, state: Path) -> Path:
+    """Make a DataNode's folder, as its daemon would; return the file that names its cluster."""
+    current = state / "data" / "current"
+    current.mkdir(parents=True)
+    version = current / "VERSION"
+    version.write_text(f"storageID=DS-1\nclusterID={cluster_id}\n")
+    for path in (state / "data", current, version):
+        shutil.chown(path, STRANGER)
+    return version
+
+
+@pytest.fixture
+def move_aside(compile_for: Compile, home: Path) -> Callable[[str], Command]:
+    """The step that moves blocks aside, with what answers in place of the NameNode."""
+    return lambda get: compile_for("hdfs", "w1", hdfs_state=str(home), get=get).commands[MOVE_ASIDE]
+
+
+MoveAside = Callable[[str], Command]
 
 
 def test_an_empty_datanode_has_nothing_to_move(
@@ -64,42 +90,105 @@ def test_an_empty_datanode_has_nothing_to_move(
     assert sh(compile_for("hdfs", "w1", **given).commands[MOVE_ASIDE].guard).returncode == 0
 
 
+@needs_root
 @pytest.mark.parametrize(("there", "stays"), [("CID-1", True), ("CID-2", False)])
 def test_blocks_stay_only_with_their_own_namenode(
-    compile_for: Compile, stand_in: StandIn, tmp_path: Path, there: str, stays: bool
+    move_aside: MoveAside, stand_in: StandIn, home: Path, there: str, stays: bool
 ) -> None:
-    datanode_of("CID-1", tmp_path)
-    given = {"hdfs_state": str(tmp_path), "get": stand_in(namenode_says(cluster=there))}
-    step = compile_for("hdfs", "w1", **given).commands[MOVE_ASIDE]
-    assert (sh(step.guard).returncode == 0) is stays
+    datanode_of("CID-1", home)
+    step = move_aside(stand_in(namenode_says(cluster=there)))
+    assert (on_worker(step.guard).returncode == 0) is stays
 
 
+@needs_root
 def test_a_namenode_that_is_silent_makes_nobody_move_blocks(
-    compile_for: Compile, stand_in: StandIn, tmp_path: Path
+    move_aside: MoveAside, stand_in: StandIn, home: Path
 ) -> None:
-    datanode_of("CID-1", tmp_path)
-    given = {"hdfs_state": str(tmp_path), "get": stand_in("", 7)}
-    step = compile_for("hdfs", "w1", **given).commands[MOVE_ASIDE]
-    assert sh(step.guard).returncode != 0
-    got = sh(step.run)
+    version = datanode_of("CID-1", home)
+    step = move_aside(stand_in("", 7))
+    assert on_worker(step.guard).returncode != 0
+    got = on_worker(step.run)
     assert (got.returncode, "does not say which cluster" in got.stderr) == (1, True)
-    assert (tmp_path / "data" / "current" / "VERSION").exists()
+    assert version.exists()
 
 
+@needs_root
 def test_the_blocks_of_a_lost_head_are_kept_aside(
-    compile_for: Compile, stand_in: StandIn, tmp_path: Path
+    move_aside: MoveAside, stand_in: StandIn, home: Path
 ) -> None:
-    datanode_of("CID-1", tmp_path)
-    given = {"hdfs_state": str(tmp_path), "get": stand_in(namenode_says(cluster="CID-2"))}
-    step = compile_for("hdfs", "w1", **given).commands[MOVE_ASIDE]
-    # Neither systemd nor the user hdfs is on the machine of a unit test.
-    script = step.run.replace("-o hdfs -g hdfs ", "").replace("systemctl", "true")
-    got = sh(script)
+    datanode_of("CID-1", home)
+    step = move_aside(stand_in(namenode_says(cluster="CID-2")))
+    got = on_worker(step.run)
     assert got.returncode == 0, got.stderr
-    (aside,) = tmp_path.glob("data.of-CID-1.*")
+    (aside,) = home.glob("data.of-CID-1.*")
     assert (aside / "current" / "VERSION").exists()
-    assert list((tmp_path / "data").iterdir()) == []
-    assert sh(step.guard).returncode == 0
+    made = home / "data"
+    assert (list(made.iterdir()), made.owner(), made.stat().st_mode & 0o777) == ([], STRANGER, 0o700)
+    assert on_worker(step.guard).returncode == 0
+
+
+@needs_root
+def test_a_link_planted_while_blocks_are_moved_gives_no_folder_away(
+    move_aside: MoveAside, stand_in: StandIn, home: Path, tmp_path: Path
+) -> None:
+    datanode_of("CID-1", home)
+    (roots := tmp_path / "roots").mkdir(mode=0o755)
+    (fakes := tmp_path / "fakes").mkdir()
+    # The user `hdfs`, as fast as anybody could be: the link is there once the folder has moved.
+    (fakes / "mv").write_text(f'#!/bin/sh\n{shutil.which("mv")} "$@" && ln -s {roots} {home}/data\n')
+    (fakes / "mv").chmod(0o755)
+    fakes.chmod(0o755)
+    on_worker(move_aside(stand_in(namenode_says(cluster="CID-2"))).run, fakes)
+    assert (roots.owner(), roots.stat().st_mode & 0o777) == ("root", 0o755)
+
+
+@needs_root
+def test_the_folder_is_moved_with_no_more_rights_than_its_owner_has(
+    move_aside: MoveAside, stand_in: StandIn, home: Path
+) -> None:
+    datanode_of("CID-1", home)
+    shutil.chown(home, "root")
+    assert on_worker(move_aside(stand_in(namenode_says(cluster="CID-2"))).run).returncode != 0
+    assert [path.name for path in home.iterdir()] == ["data"]
+
+
+@needs_root
+@pytest.mark.parametrize("said", ["x/../../evil", "CID 1", "CID-1\nclusterID=CID-3", "$(id)"])
+def test_a_cluster_id_that_is_not_one_moves_nothing(
+    move_aside: MoveAside, stand_in: StandIn, home: Path, said: str
+) -> None:
+    datanode_of(said, home)
+    # What an id with `..` in it leads through.
+    (home / "data.of-x").mkdir()
+    got = on_worker(move_aside(stand_in(namenode_says(cluster="CID-2"))).run)
+    assert (got.returncode, "holds no valid clusterID" in got.stderr) == (1, True)
+    assert sorted(path.name for path in home.iterdir()) == ["data", "data.of-x"]
+
+
+@needs_root
+def test_a_file_that_only_root_may_read_is_not_read_for_the_user_who_links_to_it(
+    move_aside: MoveAside, stand_in: StandIn, home: Path, tmp_path: Path
+) -> None:
+    version = datanode_of("CID-1", home)
+    (secret := tmp_path / "secret").write_text("clusterID=s3cret\n")
+    secret.chmod(0o600)
+    version.unlink()
+    version.symlink_to(secret)
+    got = on_worker(move_aside(stand_in(namenode_says(cluster="CID-2"))).run)
+    assert (got.returncode, "s3cret" in got.stdout + got.stderr) == (1, False)
+
+
+@needs_root
+def test_a_version_that_never_ends_is_waited_for_with_a_limit(
+    move_aside: MoveAside, stand_in: StandIn, home: Path
+) -> None:
+    version = datanode_of("CID-1", home)
+    version.unlink()
+    os.mkfifo(version)
+    step = move_aside(stand_in(namenode_says(cluster="CID-2")))
+    assert on_worker(step.guard.replace("timeout 10", "timeout 0.3")).returncode != 0
+    got = on_worker(step.run.replace("timeout 10", "timeout 0.3"))
+    assert (got.returncode, "cannot read" in got.stderr) == (1, True)
 
 
 def test_the_check_names_the_worker_that_is_missing(compile_for: Compile, stand_in: StandIn) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from bootstrap import paths
 from tests.bootstrap.local_node import HDFS, LocalNode
-from tests.bootstrap.roles.conftest import Compile, sh
+from tests.bootstrap.roles.conftest import STRANGER, Compile, needs_root, sh
 
 MAKE = "Make the container"
+ARCHIVE = "Archive the classes of Hadoop's client"
 
 
 @pytest.fixture
@@ -43,3 +46,59 @@ def test_hdfs_is_asked_for_none(compile_for: Compile) -> None:
 
 def test_workers_make_none(compile_for_yarn: Compile) -> None:
     assert MAKE not in compile_for_yarn("storage", "w1").commands
+
+
+class Archiving:
+    """The step that archives classes, with STRANGER for `hdfs` and a Hadoop whose client runs `client`."""
+
+    def __init__(self, compile_for: Compile, home: Path, hadoop: Path, client: str) -> None:
+        step = compile_for("storage", hadoop_state=str(home), java_home=str(hadoop)).commands[ARCHIVE]
+        (hadoop / "bin").mkdir(parents=True)
+        (hadoop / "release").write_text("JAVA_VERSION=17\n")
+        (program := home / "hdfs").write_text(f'#!/bin/sh\n[ "$2" = -touchz ] || exit 0\n{client}\n')
+        program.chmod(0o755)
+        self._step, self._moved = step, {"-u hdfs": f"-u {STRANGER}", paths.HDFS: str(program)}
+        self._moved[paths.HADOOP_HOME] = str(hadoop)
+
+    def _sh(self, script: str) -> CompletedProcess[str]:
+        for there, here in self._moved.items():
+            script = script.replace(there, here)
+        return sh(script)
+
+    def run(self) -> CompletedProcess[str]:
+        return self._sh(self._step.run)
+
+    @property
+    def held(self) -> bool:
+        return self._sh(self._step.guard).returncode == 0
+
+
+@needs_root
+def test_classes_that_hdfs_archives_are_roots_and_everybody_reads_them(
+    compile_for: Compile, home: Path, tmp_path: Path
+) -> None:
+    step = Archiving(compile_for, home, tmp_path, 'echo classes >"$HADOOP_ARCHIVE_CLASSES"')
+    assert not step.held
+    got = step.run()
+    assert got.returncode == 0, got.stderr
+    archive = tmp_path / "classes.jsa"
+    assert (archive.read_text(), archive.owner(), archive.stat().st_mode & 0o777) == (
+        "classes\n",
+        "root",
+        0o444,
+    )
+    assert step.held
+    assert [path.name for path in home.iterdir()] == ["hdfs"]
+
+
+@needs_root
+def test_a_file_that_only_root_may_read_does_not_become_the_archive(
+    compile_for: Compile, home: Path, tmp_path: Path
+) -> None:
+    (secret := home / "secret").write_text("s3cret")
+    shutil.chown(secret, "root", "root")
+    secret.chmod(0o600)
+    step = Archiving(compile_for, home, tmp_path, f'ln -s {secret} "$HADOOP_ARCHIVE_CLASSES"')
+    assert step.run().returncode != 0
+    assert not step.held
+    assert "s3cret" not in "".join(path.read_text() for path in tmp_path.glob("classes.jsa*"))

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from bootstrap.cluster import Cluster
-from bootstrap.errors import CommandFailed
+from bootstrap.errors import CommandFailed, Unreachable
 from bootstrap.ssh import remote as remote_module
 from bootstrap.ssh.remote import SshRemote, connect
 from infra.keys import SshKeyProvider
 from tests.at_once import at_once
-from tests.bootstrap.ssh_server import Door, Server
+from tests.bootstrap.ssh_server import Door, Files, Server
 
 ROUNDS = 4
 # A moment between a command's start and its effect, in which the other operator's runs.
@@ -95,3 +96,39 @@ def test_a_file_that_cannot_be_fetched_leaves_nothing_behind(
     with pytest.raises(CommandFailed):
         operators[0].get(str(tmp_path / "none"), tmp_path / "here" / "file")
     assert [*(tmp_path / "here").glob("*"), *scratch.iterdir()] == []
+
+
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_file_on_its_way_is_open_to_no_other_user_at_any_moment(
+    operators: list[SshRemote],
+    scratch: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    from_file: bool,
+) -> None:
+    (source := tmp_path / "source").write_bytes(b"text")
+    opened, plain = [], Files.open
+
+    def watched(self: Files, path: str, flags: int, attr: paramiko.SFTPAttributes) -> object:
+        handle = plain(self, path, flags, attr)
+        way = [Path(path), *Path(path).parents]
+        # What other users may do on the way below the scratch folder, which is open to all.
+        opened.append(all(step.stat().st_mode & 0o007 for step in way[: way.index(scratch)]))
+        return handle
+
+    monkeypatch.setattr(Files, "open", watched)
+    operators[0].put(source if from_file else b"text", str(tmp_path / "there"), mode=0o600)
+    assert set(opened) == {False}
+    assert (tmp_path / "there").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_breaks_off_leaves_nothing_behind(
+    operators: list[SshRemote], scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        return paramiko.SFTP_FAILURE
+
+    monkeypatch.setattr(paramiko.SFTPHandle, "write", full)
+    with pytest.raises(Unreachable):
+        operators[0].put(b"text", str(tmp_path / "there"))
+    assert list(scratch.iterdir()) == []

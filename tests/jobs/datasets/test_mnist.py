@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import random
 import tarfile
 import threading
 import time
@@ -18,6 +19,7 @@ import pytest
 from bootstrap.errors import IntegrityError, JobError
 from jobs.datasets import mnist
 from tests.at_once import at_once
+from tests.drip import dripping
 
 CONTENT = {name: f"the bytes of {name}".encode() for name in mnist.FILES}
 
@@ -145,6 +147,15 @@ def test_a_mirror_that_sends_without_end_is_cut_off(
 
     with pytest.raises(JobError, match="has more than 1 MiB"):
         mnist.ensure_files(tmp_path / "mnist", [mnist.mirror(server)])
+
+
+def test_a_mirror_that_sends_a_byte_now_and_then_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mnist, "DOWNLOAD_TIMEOUT", 0.3)
+    start = gzip.compress(random.Random(0).randbytes(4096))[:2048]
+    with dripping(start) as url, pytest.raises(JobError, match=r"ubyte\.gz \(it did not end in time\)"):
+        mnist.ensure_files(tmp_path / "mnist", [mnist.mirror(url)])
 
 
 def fake_npm(folder: Path, script: str) -> None:

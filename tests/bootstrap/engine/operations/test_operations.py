@@ -23,6 +23,7 @@ from bootstrap.engine.operations import Operations
 from bootstrap.engine.role import Step
 from tests.at_once import at_once
 from tests.bootstrap.sandbox import Sandbox
+from tests.host_keys import host_key
 
 HERE = Path(__file__).parent
 CASES = sorted(HERE.glob("*/*.yaml"))
@@ -47,7 +48,7 @@ def filled(value: Any, sandbox: Sandbox) -> Any:
 @pytest.mark.parametrize("case_file", CASES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_operation_case(case_file: Path, tmp_path: Path) -> None:
     case = yaml.safe_load(case_file.read_text())
-    node = Node(name="w1", address="10.0.0.1", host_key="ssh-ed25519 AAAA")
+    node = Node(name="w1", address="10.0.0.1", host_key=host_key("w1"))
     box = Sandbox(tmp_path, node, case.get("fakes"))
     if "before" in case:
         box.run("set -eu\n" + box.fill(case["before"]))
@@ -77,7 +78,7 @@ rmdir {box}/busy
 
 
 def test_two_builds_that_fetch_their_source_at_once_wait_for_each_others_apt(tmp_path: Path) -> None:
-    node = Node(name="w1", address="10.0.0.1", host_key="ssh-ed25519 AAAA")
+    node = Node(name="w1", address="10.0.0.1", host_key=host_key("w1"))
     plain = "--mtime=@0 --owner=0 --group=0 --mode=0644 --format=ustar"
     box = Sandbox(tmp_path, node, {"apt-get": APT_GET.replace("{plain}", plain)})
     box.run("mkdir -p /etc/apt; echo 'deb http://mirror.test/debian bookworm main' >/etc/apt/sources.list")

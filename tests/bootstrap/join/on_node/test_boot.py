@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import threading
@@ -327,13 +328,14 @@ def test_requests_are_signed_as_botocore_signs_them(tmp_path: Path, monkeypatch:
 
     sent: list[Any] = []
 
-    class Answer:
-        def read(self) -> bytes:
-            return b"hello"
+    class Answer(io.BytesIO):
+        length = None
 
     monkeypatch.setattr(aws, "credentials", lambda: KEYS)
     monkeypatch.setattr(aws, "setting", lambda _: "eu-west-1")
-    monkeypatch.setattr(aws.urllib.request, "urlopen", lambda request, **_: sent.append(request) or Answer())
+    monkeypatch.setattr(
+        aws.urllib.request, "urlopen", lambda request, **_: sent.append(request) or Answer(b"hello")
+    )
     url = "https://bucket.s3.eu-west-1.amazonaws.com/cluster/nodes/AROA:i-1/node.json"
     assert aws.call("s3", url, "PUT", b"{}") == b"hello"
     (request,) = sent

@@ -22,6 +22,7 @@ from moto.server import ThreadedMotoServer
 
 from bootstrap.join.on_node import aws, credentials
 from bootstrap.join.on_node.credentials import Credentials, Server
+from tests.threads import threads_run_out
 
 ROLE = "arn:aws:iam::123456789012:role/caffe-spark-x-job-1"
 INSTANCE = "i-0123456789abcdef0"
@@ -260,4 +261,19 @@ def test_clients_that_say_nothing_keep_nobody_else_out(cloud: Cloud, monkeypatch
         address = (urlsplit(url).hostname, urlsplit(url).port)
         for _ in range(credentials.THREADS + 2):
             silent.enter_context(socket.create_connection(address))
+        assert get(url)[0] == 200
+
+
+@pytest.mark.parametrize("of", [threading.Thread, threading.Timer])
+def test_a_connection_that_no_thread_can_serve_keeps_no_place(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, of: type[threading.Thread]
+) -> None:
+    kept = Credentials()
+    kept.renew()
+    with endpoint(kept) as url:
+        address = (urlsplit(url).hostname, urlsplit(url).port)
+        with threads_run_out(monkeypatch, of):
+            for _ in range(credentials.THREADS + 1):
+                with socket.create_connection(address, 5) as refused:
+                    assert refused.recv(1) == b""
         assert get(url)[0] == 200

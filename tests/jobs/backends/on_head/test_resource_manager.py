@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 from pathlib import Path
 
+import pytest
+
+from jobs.backends.on_head import resource_manager as module
 from jobs.backends.on_head.resource_manager import Contents, ResourceManager
 
 
@@ -43,3 +47,25 @@ def test_a_large_log_is_read_in_little_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
 
     assert (len(lines), peak < 1 << 20) == (10, True)
+
+
+def test_a_log_tool_that_does_not_end_is_ended_and_what_it_printed_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOG_S", 0.5)
+    asked, began = manager(tmp_path, "echo a; exec sleep 20"), time.monotonic()
+
+    assert asked.log("a", "stdout") == ["a"]
+    assert time.monotonic() - began < 15
+
+
+def test_a_kill_that_yarn_does_not_answer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "KILL_S", 0.3)
+    began = time.monotonic()
+
+    manager(tmp_path, "exec sleep 20").kill("application_1")
+
+    assert "-kill application_1` did not end within" in capsys.readouterr().out
+    assert time.monotonic() - began < 15

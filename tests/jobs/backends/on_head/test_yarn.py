@@ -187,6 +187,20 @@ def test_a_restarted_resource_manager_that_forgot_the_application_is_told_as_suc
     assert told.fix == "Submit the job again."
 
 
+def test_a_submission_that_does_not_end_is_given_up_and_its_application_killed(
+    tmp_path: Path, head: Head, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(on_head, "SUBMIT_S", 0.3)
+    monkeypatch.setenv("FAKE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    head.tool("spark-submit", "#!/bin/sh\nexec sleep 20\n")
+    manager = ResourceManager(head.manager.url, str(tmp_path / "yarn"))
+    job = YarnRun(manager, "mnist-1", tmp_path / "events.jsonl")
+    assert job.run([str(tmp_path / "spark-submit"), "--files", "a.prototxt", "main.py"], "127.0.0.1") == 1
+    assert "spark-submit did not end within 0 s" in capsys.readouterr().out
+    assert (tmp_path / "yarn-asked").read_text() == f"application -kill {APP}\n"
+
+
 class Answers:
     """A ResourceManager that gives one answer after the other about the application."""
 

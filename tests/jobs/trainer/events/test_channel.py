@@ -13,6 +13,7 @@ from jobs.trainer import contract
 from jobs.trainer.events import channel as module
 from jobs.trainer.events.channel import Address, Channel, Sender
 from tests.jobs.trainer.events.conftest import Inbox
+from tests.threads import threads_run_out
 
 
 def connected(channel: Channel) -> socket.socket:
@@ -111,6 +112,24 @@ def test_a_rank_that_is_never_accepted_gives_up(monkeypatch: pytest.MonkeyPatch)
         sender = Sender(Address("127.0.0.1", silent.getsockname()[1], "t"))
         sender.send(contract.Progress(1, 2))
         sender.close()
+
+
+def test_a_connection_without_a_thread_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "UNPROVEN", 2)
+    inbox = Inbox()
+    channel = Channel("127.0.0.1", inbox.add)
+    try:
+        with threads_run_out(monkeypatch):
+            for _ in range(3):
+                with connected(channel) as refused:
+                    refused.sendall(channel.address.token.encode() + b"\n")
+                    assert refused.recv(1) == b""
+        sender = Sender(channel.address)
+        sender.send(contract.Progress(1, 2))
+        assert len(inbox.wait(1)) == 1
+        sender.close()
+    finally:
+        channel.close()
 
 
 def test_a_rank_may_be_silent_for_longer_than_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:

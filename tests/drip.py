@@ -1,0 +1,47 @@
+"""A web server on loopback that sends a byte now and then, for as long as its client stays."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PAUSE = 0.05
+"""Seconds between two bytes: shorter than any client's timeout."""
+LENGTH = 400
+"""Bytes after which it ends all the same, so that a client without a limit fails its test soon."""
+
+
+@contextmanager
+def dripping(start: bytes = b"") -> Iterator[str]:
+    """Serve; yield the URL. Each answer begins with `start`."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(start) + LENGTH))
+            self.end_headers()
+            self.wfile.write(start)
+            for _ in range(LENGTH):
+                if over.wait(PAUSE):
+                    return
+                try:
+                    self.wfile.write(b"x")
+                except OSError:
+                    return
+
+        do_PUT = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
