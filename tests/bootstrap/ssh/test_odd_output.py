@@ -37,8 +37,9 @@ def test_a_status_file_with_other_text_does_not_end_a_unit(unit: Unit, node: Loc
     assert unit.follow(lambda _: None) == 3
 
 
-def test_a_unit_that_is_gone_and_left_other_text_was_lost(unit: Unit) -> None:
+def test_a_unit_that_is_gone_and_left_other_text_was_lost(unit: Unit, node: LocalNode) -> None:
     unit.start("echo here; sleep 600")
+    node.run(f"while [ ! -s {unit.log} ]; do sleep 0.02; done", timeout=20)
     unit.stop()
     (Path(unit.folder) / "status").write_text("Traceback")
     lines: list[str] = []
