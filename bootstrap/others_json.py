@@ -10,7 +10,7 @@ def json_object(text: str | bytes) -> dict[str, Any]:
     """Return the object of a JSON text; its values are of any type.
 
     Raises:
-        ValueError: it is no JSON, no object, or nested deeper than can be read.
+        ValueError: it is not JSON, not an object, or nested too deep.
     """
     try:
         found = json.loads(text)
