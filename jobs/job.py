@@ -11,13 +11,11 @@ from bootstrap.errors import JobError
 from bootstrap.others_json import json_object
 from jobs.report.history import History
 from jobs.spec import JobSpec
-from jobs.trainer.contract import DONE, KILLED, REFUSED
+from jobs.trainer.contract import DONE, KILLED, LAST_SECOND, REFUSED
 
 _ID: Final = re.compile(r"[a-z][a-z0-9-]{0,79}")
 """A specification's name, the time, and a number where two jobs have both in common."""
 WORK: Final = "work"
-LAST_SECOND: Final = 2**36
-"""Seconds since the epoch, in the year 4147: calendars do not have later ones of a forged record."""
 
 
 def is_job_id(text: str) -> bool:

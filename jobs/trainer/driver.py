@@ -83,14 +83,13 @@ class Driver:
         self._model = files.absolute(
             checks.model_uri(options.model, self._job) if options.train else options.model
         )
-        inputs = [*options.weights, *([options.snapshot] if options.snapshot else [])]
-        for uri in inputs if options.train else [options.model]:
+        starts = [("-weights", uri) for uri in options.weights]
+        starts += [("-snapshot", options.snapshot)] if options.snapshot else []
+        for _, uri in starts if options.train else [("-model", options.model)]:
             if not files.exists(uri):
                 raise Refused("input-missing", uri=uri)
-        if options.train:
-            given = [("-weights", uri) for uri in options.weights]
-            for option, uri in [*given, *([("-snapshot", options.snapshot)] if options.snapshot else [])]:
-                models.require_kind(option, uri, files.head(uri, models.HEAD))
+        for option, uri in starts:
+            models.require_kind(option, uri, files.head(uri, models.HEAD))
         for source in self._sources():
             if storage.local_path(source.uri):
                 on_this_node(source.uri)

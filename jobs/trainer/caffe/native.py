@@ -116,11 +116,13 @@ class Trainer:
         """
         shapes = {name: [tuple(blob.shape) for blob in blobs] for name, blobs in self._net.params.items()}
         for file in files:
-            before = list(self.weights())
-            if models.kind_of(file) == models.WEIGHTS:
+            readable = models.kind_of(file) == models.WEIGHTS
+            # Of HDF5, which only Caffe can read, the effect tells.
+            before = [] if readable else list(self.weights())
+            if readable:
                 models.require_fit(protos().NetParameter.FromString(file.read_bytes()), shapes, file.name)
             self._net.copy_from(str(file))
-            if models.kind_of(file) != models.WEIGHTS and list(self.weights()) == before:
+            if not readable and list(self.weights()) == before:
                 raise Refused("weights-match-no-layer", file=file.name, layers=", ".join(shapes))
 
     def restore(self, state: Path, weights: Sequence[Path]) -> None:

@@ -30,7 +30,7 @@ from jobs.trainer.contract.events import (
     Validation,
     Waiting,
 )
-from jobs.trainer.contract.lines import dump, jsonable, load, stamped, start_of
+from jobs.trainer.contract.lines import LAST_SECOND, dump, jsonable, load, stamped, start_of
 from jobs.trainer.contract.names import (
     DONE,
     EVENTS_ENV,
@@ -64,6 +64,7 @@ __all__ = [
     "FEED_FILE",
     "JOB_ENV",
     "KILLED",
+    "LAST_SECOND",
     "NATIVE",
     "ORIGINS",
     "OVERRIDES",

@@ -22,8 +22,8 @@ _TYPES: Dict[str, Dict[str, Any]] = {
 }
 """Types of the fields of each kind."""
 _LARGEST = 2**63
-_LAST_SECOND = 2**36
-"""In the year 4147: later times are not valid, and break calendars."""
+LAST_SECOND = 2**36
+"""Seconds since the epoch, in the year 4147: later times are not valid, and break calendars."""
 _NO_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 """Floats that JSON has no number for, as Spark writes them too."""
 
@@ -70,7 +70,7 @@ def load(line: str) -> Optional[Event]:
         values = json.loads(line)
         kind = _BY_KIND[values.pop("event")]
         at = _read(float, values.pop("time", 0.0))
-        if not 0 <= at < _LAST_SECOND:
+        if not 0 <= at < LAST_SECOND:
             return None
         types = _TYPES[kind.kind]
         event = kind(**{name: _read(types[name], value) for name, value in values.items() if name in types})
