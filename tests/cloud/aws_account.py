@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from botocore.model import ServiceModel
 from botocore.session import Session
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID, responses
+from moto.core.botocore_stubber import BotocoreStubber
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -30,6 +32,8 @@ _CREATE_CLASS = ClientCreator._create_client_class
 _CLASSES: dict[str, type[BaseClient]] = {}
 _CREATE_CLIENT = Session.create_client
 _CLIENTS: dict[str, Any] = {}
+_PROCESS = BotocoreStubber.process_request
+_ONE_AT_A_TIME = threading.RLock()
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +68,13 @@ def aws_account(read_once: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
     monkeypatch.setattr(Session, "create_client", create_client)
     monkeypatch.setattr(responses, "method_names_from_class", _METHODS)
+
+    def process(self: BotocoreStubber, request: Any) -> Any:
+        # A request takes effect as a whole at AWS; two threads in moto can dispose of each other's objects.
+        with _ONE_AT_A_TIME:
+            return _PROCESS(self, request)
+
+    monkeypatch.setattr(BotocoreStubber, "process_request", process)
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
