@@ -7,7 +7,6 @@ of shared storage; it is persisted, so nodes that autoscale adds run it too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,15 +16,13 @@ from bootstrap import paths
 from bootstrap.clouds import azure
 from bootstrap.cluster import Cluster, ClusterDocument, HdInsight, Node
 from bootstrap.cluster.access import Address, HostKey, HostName
-from bootstrap.errors import CommandFailed, ConfigError, StackError
+from bootstrap.errors import ConfigError, StackError
 from bootstrap.script_actions.action import HOST_ROLES, HostRole
 from bootstrap.storage.blob import Blobs
 
 if TYPE_CHECKING:
     from azure.mgmt.hdinsight import HDInsightManagementClient
 
-READERS: Final = 8
-"""Number of reports read in parallel."""
 LONGEST: Final = 64 << 10
 """Bytes of a report; a longer one is no node's."""
 _BY_PREFIX: Final[Mapping[str, HostRole]] = {"hn": "headnode", "wn": "workernode", "zk": "zookeepernode"}
@@ -115,8 +112,7 @@ def reports(blobs: Blobs, listed: Sequence[Host]) -> dict[str, Report]:
     # A node names its report by its host name, which may be the FQDN.
     stored = {path.rpartition("/")[2].removesuffix(".json").partition(".")[0]: path for path in _paths(blobs)}
     current = {name: path for name, path in stored.items() if name in wanted}
-    with ThreadPoolExecutor(READERS) as readers:
-        bodies = list(readers.map(lambda path: _body(blobs, path), current.values()))
+    bodies = blobs.read_each(current.values(), max_size=LONGEST)
     read = {}
     for name, body in zip(current, bodies, strict=True):
         try:
@@ -126,13 +122,6 @@ def reports(blobs: Blobs, listed: Sequence[Host]) -> dict[str, Report]:
         if report.name.partition(".")[0] == name:
             read[name] = report
     return read
-
-
-def _body(blobs: Blobs, path: str) -> bytes | None:
-    try:
-        return blobs.read(path, max_size=LONGEST)
-    except CommandFailed:
-        return None  # too long
 
 
 def _paths(blobs: Blobs) -> list[str]:

@@ -11,9 +11,7 @@ import json
 import secrets
 import shlex
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import Final
 
 from rich.console import Console
@@ -21,7 +19,7 @@ from rich.console import Console
 from bootstrap import paths
 from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.engine.script import LOCK_WAIT, RUN, take_lock
-from bootstrap.errors import CaffeSparkError, CommandFailed, IntegrityError, StackError
+from bootstrap.errors import CaffeSparkError, IntegrityError, StackError
 from bootstrap.framework.progress import clock
 from bootstrap.others_json import json_object
 from bootstrap.script_actions import sealed
@@ -38,8 +36,6 @@ from bootstrap.storage.blob import Blobs
 ON_NODE: Final = f"{paths.STATE}/script-actions"
 HISTORY: Final = f"{FOLDER}/history"
 KILL_GRACE_S: Final = 10
-READERS: Final = 8
-"""Records read in parallel."""
 _HEREDOC: Final = "CAFFE_SPARK_ACTION"
 _NODES_ROLE: Final[dict[HostRole, str]] = {"headnode": "head", "workernode": "workers"}
 
@@ -66,10 +62,9 @@ def history(cluster: ClusterDocument) -> list[Record]:
     blobs = Blobs.of(cluster)
     # Names begin with the time, so the last are the newest; older ones are not read.
     newest = blobs.list(f"{HISTORY}/")[-SHOWN:]
-    with ThreadPoolExecutor(READERS) as readers:
-        documents = readers.map(partial(_short, blobs), newest)
-        # One may be removed meanwhile.
-        found = [record for document in documents if document and (record := _record(document))]
+    # One may be removed meanwhile.
+    documents = blobs.read_each(newest)
+    found = [record for document in documents if document and (record := _record(document))]
     return sorted(found, key=lambda record: record.begun, reverse=True)
 
 
@@ -247,14 +242,6 @@ exit $code
 
     def _tell(self, line: str) -> None:
         self.console.print(f"{self.action.name:<8} {line}", soft_wrap=True, highlight=False)
-
-
-def _short(blobs: Blobs, path: str) -> bytes | None:
-    """Return a record's text; None for one that is gone, or longer than records are."""
-    try:
-        return blobs.read(path)
-    except CommandFailed:
-        return None
 
 
 def _record(document: bytes) -> Record | None:

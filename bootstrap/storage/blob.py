@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "max_single_get_size": LONGEST,
     "user_agent": "caffe-spark",
 }
+READERS: Final = 8
+"""Files read in parallel."""
 TRIES: Final = 20
 """Attempts to update a file that others update concurrently."""
 _CONTAINER_MISSING: Final = "ContainerNotFound"
@@ -148,6 +151,22 @@ class Blobs:
             why = f"it has more than {max_size >> 10:,} KiB, and a small document belongs there"
             raise CommandFailed(self.url(path), why, "Remove it, then rerun the command.")
         return data
+
+    def read_each(self, paths: Iterable[str], *, max_size: int = LONGEST) -> list[bytes | None]:
+        """Return the bytes of several small files; None for one that does not exist or exceeds `max_size`.
+
+        Raises:
+            ConfigError, StackError, ServiceDown: as for `read`.
+        """
+
+        def read(path: str) -> bytes | None:
+            try:
+                return self.read(path, max_size=max_size)
+            except CommandFailed:
+                return None
+
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(read, paths))
 
     def part(self, path: str, start: int, size: int) -> tuple[bytes, int]:
         """Return up to `size` bytes of a file from `start` on, and where the file ends, at least `start`.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import selectors
 import socket
 import threading
 import time
-from typing import Callable, Dict, NamedTuple, Optional
+from typing import Callable, NamedTuple, Optional
 
 from jobs.trainer.contract import Event, dump, load
+from jobs.trainer.guests import Guest, Guests, bound
 
 CONNECT_TIMEOUT = 20
 """Seconds for a sender to be accepted, in all its tries."""
@@ -30,7 +30,6 @@ PATIENCE = 5.0
 """Seconds for a connection to send the token, all of it."""
 ACCEPTED = b"\n"
 """The driver's answer to the token."""
-_TICK = 0.05
 
 
 class Address(NamedTuple):
@@ -102,29 +101,21 @@ def _accepted(address: Address) -> Optional[socket.socket]:
     return None
 
 
-class _Guest:
-    """A connection that has not sent the token yet."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection, self.said = connection, b""
-        self.deadline = time.monotonic() + PATIENCE
-
-
 class Channel:
     """Driver's end; calls `sink` with each event, one at a time."""
 
     def __init__(self, host: str, sink: Callable[[Event], None]) -> None:
         self._sink, self._sinking = sink, threading.Lock()
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.socket(family, socket.SOCK_STREAM)
-        self._listener.bind((host, 0))
-        self._listener.listen(UNPROVEN)
-        self._listener.setblocking(False)
-        self.address = Address(host, self._listener.getsockname()[1], secrets.token_hex(16))
+        listener = bound(host)
+        listener.listen(UNPROVEN)
+        self.address = Address(host, listener.getsockname()[1], secrets.token_hex(16))
         self._proof = self.address.token.encode() + b"\n"
-        self._guests: Dict[socket.socket, _Guest] = {}
+        # No byte more than the token is read of a guest: what follows is read by lines.
+        guests = Guests(
+            listener, most=UNPROVEN, size=len(self._proof), patience=PATIENCE, judge=self._accepts
+        )
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="channel", daemon=True)
+        self._thread = threading.Thread(target=guests.serve, args=(self._stop,), name="channel", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -132,57 +123,14 @@ class Channel:
         self._stop.set()
         self._thread.join()
 
-    def _serve(self) -> None:
-        with self._listener, selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            while not self._stop.is_set():
-                for key, _ in selector.select(_TICK):
-                    if key.fileobj is self._listener:
-                        self._accept(selector)
-                    elif key.fileobj in self._guests:
-                        self._hear(selector, self._guests[key.fileobj])
-                now = time.monotonic()
-                for guest in [guest for guest in self._guests.values() if guest.deadline < now]:
-                    self._drop(selector, guest)
-            for guest in list(self._guests.values()):
-                self._drop(selector, guest)
-
-    def _accept(self, selector: selectors.BaseSelector) -> None:
+    def _accepts(self, guest: Guest) -> bool:
+        if not hmac.compare_digest(guest.said, self._proof):
+            return False
         try:
-            connection = self._listener.accept()[0]
-        except OSError:
-            return  # the client is gone already
-        connection.setblocking(False)
-        if len(self._guests) >= UNPROVEN:
-            self._drop(selector, next(iter(self._guests.values())))
-        guest = self._guests[connection] = _Guest(connection)
-        selector.register(connection, selectors.EVENT_READ)
-        self._hear(selector, guest)
-
-    def _hear(self, selector: selectors.BaseSelector, guest: _Guest) -> None:
-        try:
-            # No byte more than the token: what follows is read by lines.
-            said = guest.connection.recv(len(self._proof) - len(guest.said))
-        except BlockingIOError:
-            return
-        except OSError:
-            said = b""
-        guest.said += said
-        if said and len(guest.said) < len(self._proof):
-            return
-        accepted = hmac.compare_digest(guest.said, self._proof)
-        self._drop(selector, guest, close=not accepted)
-        if accepted:
-            try:
-                threading.Thread(target=self._receive, args=(guest.connection,), daemon=True).start()
-            except RuntimeError:  # no thread can be started now; the rank tries again
-                guest.connection.close()
-
-    def _drop(self, selector: selectors.BaseSelector, guest: _Guest, *, close: bool = True) -> None:
-        selector.unregister(guest.connection)
-        del self._guests[guest.connection]
-        if close:
-            guest.connection.close()
+            threading.Thread(target=self._receive, args=(guest.connection,), daemon=True).start()
+        except RuntimeError:  # no thread can be started now; the rank tries again
+            return False
+        return True
 
     def _receive(self, connection: socket.socket) -> None:
         """Pass on the events of an accepted connection until it ends."""

@@ -13,6 +13,7 @@ import struct
 from pathlib import Path
 from typing import Collection, Dict, Iterator, List, NamedTuple, Optional
 
+from jobs.trainer.guests import family_of
 from jobs.trainer.ranks.proof import Endpoint
 
 ESTABLISHED, SYN_SENT, TIME_WAIT, LISTEN = 1, 2, 6, 10
@@ -52,11 +53,6 @@ def table(host: str) -> List[Connection]:
         local, remote = (_endpoint(cell, family) for cell in cells[1:3])
         found.append(Connection(own.get(cells[9]), local, remote, int(cells[3], 16)))
     return found
-
-
-def family_of(host: str) -> socket.AddressFamily:
-    """Return the family of an address."""
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def admit(

@@ -168,6 +168,12 @@ def test_a_caller_says_how_long_its_file_may_be(blobs: Blobs) -> None:
     assert blobs.read("x", max_size=6 << 20) == bytes(6 << 20)
 
 
+def test_of_several_files_those_that_are_gone_or_too_long_are_passed_over(blobs: Blobs) -> None:
+    blobs.write("short", b"text")
+    blobs.write("long", bytes(100))
+    assert blobs.read_each(["long", "gone", "short"], max_size=99) == [None, None, b"text"]
+
+
 def test_a_file_that_is_too_long_is_updated_by_its_start_alone(blobs: Blobs) -> None:
     blobs.write("list", bytes(6 << 20))
 

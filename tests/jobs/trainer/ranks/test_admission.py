@@ -299,7 +299,7 @@ def test_garbage_is_cut_off_at_the_length_of_a_claim(door: Doorkeeper) -> None:
 
 
 def test_silence_is_cut_off(door: Doorkeeper, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doorkeeper, "PROOF_S", 0.1)
+    monkeypatch.setattr(doorkeeper, "PATIENCE", 0.1)
     door.start(Prover(TOKEN, GENERATION), {HOST}, lambda claim: True)
     with socket.create_connection(door.endpoint, 5) as client:
         assert len(client.recv(NONCE)) == NONCE
