@@ -18,7 +18,8 @@ class Words(NamedTuple):
 
 
 _RESUME = "{resume}"
-"""Filled in by `words`: how to resume from the last snapshot, or to run the job again without one."""
+"""Filled in by `words`: how to resume from the last snapshot, or to run the job again without one.
+`{restart}` likewise, for failures that come again unless something is changed."""
 
 FAILURES: Dict[str, Words] = {
     # -- command line
@@ -345,7 +346,7 @@ FAILURES: Dict[str, Words] = {
     "training-diverged": Words(
         "the loss at iteration {iteration}",
         "it is {loss}: training has diverged",
-        "Lower base_lr, clip gradients (clip_gradients), or check the data.",
+        "Lower base_lr, clip gradients (clip_gradients), or check the data. {restart}",
     ),
     "weights-differ": Words(
         "the weights",
@@ -380,7 +381,7 @@ def words(code: str, fields: Mapping[str, Any]) -> Words:
     Raises:
         KeyError: there is no such code, or a field of it is missing.
     """
-    filled = {"resume": _resume(fields), **fields}
+    filled = {"resume": _resume(fields), "restart": _restart(fields), **fields}
     given, why, fix = (part.format(**filled) for part in FAILURES[code])
     return Words(given, why, fix)
 
@@ -395,3 +396,9 @@ def _resume(fields: Mapping[str, Any]) -> str:
     if "resume_from" not in fields:
         return "Run the job again."
     return "Resume from iteration {resume_from} with -snapshot {snapshot} -weights {weights}".format(**fields)
+
+
+def _restart(fields: Mapping[str, Any]) -> str:
+    if "resume_from" not in fields:
+        return "There is no snapshot to resume from: train from the start with that change."
+    return "With that change, {}.".format(_resume(fields).replace("Resume", "resume", 1))

@@ -21,6 +21,8 @@ _BARRIER_TASK = re.compile(r"barrier task \w+Task\(\d+, (\d+)\) finished unsucce
 _CALLING = "An error occurred while calling"
 """First line of py4j's message; Java's message follows."""
 _PYTHON_ERROR = re.compile(r"[A-Za-z_][\w.]*: \S")
+DIVERGED = "training-diverged"
+"""A failure of the job and of no rank in particular: all have the same weights."""
 UNKNOWN = "killed, or its node went down"
 
 
@@ -52,6 +54,8 @@ def explain(error: Exception, journal: Journal, removed: Optional[Mapping[str, s
     """
     resume = _resume(journal)
     own = _first(journal, OWN, NATIVE)
+    if own is not None and own.code == DIVERGED:
+        return TrainerError("training-diverged", **{**own.fields, **resume})
     if own is not None:
         cause = {"cause": {"code": own.code, "fields": own.fields}} if own.code else {}
         return TrainerError("rank-failed", rank=own.rank, host=own.host, reason=own.reason, **cause, **resume)
