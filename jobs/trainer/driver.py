@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 from jobs.trainer import checks, contract
 from jobs.trainer.caffe import models
@@ -73,7 +73,7 @@ class Driver:
             self._files.make_folder(storage.parent(self._model))
             self._train(channel)
         if options.scores:
-            self._score(nets)
+            self._score(nets, channel)
 
     def _check_paths(self) -> None:
         options, files = self._options, self._files
@@ -206,7 +206,7 @@ class Driver:
             )
         )
 
-    def _score(self, nets: Nets) -> None:
+    def _score(self, nets: Nets, channel: Address) -> None:
         from pyspark import StorageLevel
 
         options = self._options
@@ -217,6 +217,7 @@ class Driver:
         plan = ScorePlan(
             self._job,
             self._size,
+            channel,
             self._distribute(self._job.test.uri),
             self._distribute(self._model, written=options.train),
             columns,
@@ -237,7 +238,8 @@ class Driver:
         except TrainerError:
             raise
         except Exception as error:
-            raise self._failure(error) from error
+            # Not a snapshot to resume from: training is over.
+            raise self._failure(error, {"model": self._model} if options.train else {}) from error
 
     def _write_means(self, frame: Any, outputs: Any) -> None:  # noqa: ANN401
         """Write the means to -output, or to -output.means if -output has the features."""
@@ -247,13 +249,13 @@ class Driver:
         self._files.write(target, means_text(means))
         self._journal.add(contract.Means(means, sums.rows, target))
 
-    def _failure(self, error: Exception) -> TrainerError:
-        """Return the cause of a failed stage, with the snapshot to resume from."""
+    def _failure(self, error: Exception, resume: Optional[Dict[str, Any]] = None) -> TrainerError:
+        """Return the cause of a failed stage, with the snapshot to resume from or what `resume` has."""
         deadline = time.monotonic() + LATE_REPORTS_S
         while True:
             removed = self._removed()
             if blame.settled(error, self._journal, removed) or time.monotonic() > deadline:
-                return blame.explain(error, self._journal, removed)
+                return blame.explain(error, self._journal, removed, resume)
             time.sleep(0.05)
 
     def _removed(self) -> Dict[str, str]:

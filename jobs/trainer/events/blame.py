@@ -44,15 +44,21 @@ def settled(error: Exception, journal: Journal, removed: Mapping[str, str]) -> b
     )
 
 
-def explain(error: Exception, journal: Journal, removed: Optional[Mapping[str, str]] = None) -> TrainerError:
+def explain(
+    error: Exception,
+    journal: Journal,
+    removed: Optional[Mapping[str, str]] = None,
+    resume: Optional[Dict[str, Any]] = None,
+) -> TrainerError:
     """Return the failure of a stage.
 
     Args:
         error: as Spark raised it.
         journal: the reports of the ranks.
         removed: reasons by executor id, of executors that Spark has lost.
+        resume: fields that say how to go on; None: those of the journal's last snapshot.
     """
-    resume = _resume(journal)
+    resume = _resume(journal) if resume is None else resume
     own = _first(journal, OWN, NATIVE)
     if own is not None and own.code == DIVERGED:
         return TrainerError("training-diverged", **{**own.fields, **resume})

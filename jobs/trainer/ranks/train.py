@@ -78,7 +78,7 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
 
     from pyspark import BarrierTaskContext
 
-    from jobs.trainer.events.watch import watched
+    from jobs.trainer.events.watch import failure, watched
 
     context = BarrierTaskContext.get()
     rank, host = context.partitionId(), socket.gethostname()
@@ -91,11 +91,7 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
             return [_Rank(plan, RankHost(rank, host, address), exchange, sender, Path(folder)).run()]
     except BaseException as error:
         origin = contract.PEER if isinstance(error, PeerLost) else contract.OWN
-        if isinstance(error, TrainerError):
-            report = contract.RankFailed(rank, host, origin, str(error), error.code, error.fields)
-        else:
-            report = contract.RankFailed(rank, host, origin, "{}: {}".format(type(error).__name__, error))
-        sender.send(report)
+        sender.send(failure(rank, host, origin, error))
         raise
     finally:
         sender.close()

@@ -157,6 +157,17 @@ def test_a_run_that_diverged_is_not_advised_to_go_on_without_a_change(
     assert error.fix.endswith(f"With that change, {resume}") == snapshot
 
 
+def test_a_failed_scoring_leaves_a_model_and_nothing_to_resume(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(contract.Snapshot(50, 100, "hdfs://h/a.caffemodel", "hdfs://h/a.st"))
+    journal.add(failed(1, NATIVE, "Check failed: x"))
+
+    assert explain(ABORTED, journal, {}, {}).fix == "Run the job again."
+    said = str(explain(ABORTED, journal, {}, {"model": "hdfs://h/m"}))
+
+    assert said == "rank 1 on w2: Check failed: x. The model is stored: score hdfs://h/m without -train."
+
+
 SPARK_LOST = (
     "org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 3.0 failed 1 times, "
     "most recent failure: Lost task 0.0 in stage 3.0 (TID 4) (10.9.8.12 executor 1): ExecutorLostFailure (…"

@@ -78,3 +78,22 @@ def test_the_line_after_a_fatal_one_belongs_to_it_unless_it_is_the_stack() -> No
 
     assert last_words(lines) == "Check failed: a == b (1 vs. 2) shapes differ"
     assert last_words(["free(): invalid pointer", ""]).endswith(": free(): invalid pointer")
+
+
+def test_a_crash_is_told_with_its_signal_and_the_line_before_it(channel: Channel, inbox: Inbox) -> None:
+    worker(channel, 'import faulthandler; os.write(2, b"reading lmdb\\n"); os.kill(os.getpid(), 11)')
+
+    event = inbox.wait(1)[0]
+
+    assert (event.host, event.origin) == ("w2", NATIVE)
+    assert event.reason == "the worker process died (Segmentation fault): reading lmdb"
+
+
+def test_a_long_stack_does_not_push_out_the_fatal_line(channel: Channel, inbox: Inbox) -> None:
+    worker(channel, f'os.write(2, b"{FATAL}" + b"    @ frame\\n" * 500); os.abort()')
+
+    event = inbox.wait(1)[0]
+
+    assert event.reason == "Cannot copy param 0 weights"
+    assert "Cannot copy param 0 weights" in event.tail[0]
+    assert len(event.tail) < 100
