@@ -61,6 +61,9 @@ class Driver:
         options, journal = self._options, self._journal
         for note in options.notes:
             journal.add(contract.Note(note))
+        if options.scores and len(self._job.tests) > 1:
+            words = "-test and -features score the first of {} TEST nets".format(len(self._job.tests))
+            journal.add(contract.Note(words))
         self._check_paths()
         nets = probe.result()
         checks.nets(options, self._job, nets)
@@ -77,33 +80,34 @@ class Driver:
 
     def _check_paths(self) -> None:
         options, files = self._options, self._files
-        self._job = with_sources(
-            self._job, files.absolute(self._job.train.uri), files.absolute(self._job.test.uri)
-        )
+        tests = [files.absolute(test.data.uri) for test in self._job.tests]
+        self._job = with_sources(self._job, files.absolute(self._job.train.uri), tests)
         self._model = files.absolute(
             checks.model_uri(options.model, self._job) if options.train else options.model
         )
-        starts = [("-weights", uri) for uri in options.weights]
-        starts += [("-snapshot", options.snapshot)] if options.snapshot else []
+        starts = checks.starts(options, self._job)
         for _, uri in starts if options.train else [("-model", options.model)]:
             if not files.exists(uri):
                 raise Refused("input-missing", uri=uri)
         for option, uri in starts:
             models.require_kind(option, uri, files.head(uri, models.HEAD))
-        for source in self._sources():
+        for source in self._sources().values():
             if storage.local_path(source.uri):
                 on_this_node(source.uri)
             elif not files.exists("{}/{}".format(source.uri, marker(source.source_class))):
                 raise Refused("source-missing", uri=source.uri, phase=source.phase)
         if options.scores and files.exists(options.output):
             raise Refused("output-exists", uri=files.absolute(options.output))
-        checks.names([source.uri for source in self._sources()])
+        checks.names([source.uri for source in self._sources().values()])
 
-    def _sources(self) -> List[DataLayer]:
-        """Return the sources to read: training needs the TEST source only to validate."""
+    def _sources(self) -> Dict[str, DataLayer]:
+        """Return the sources to read, by phase and number: training needs TEST sources only to validate."""
         options, job = self._options, self._job
-        test = options.scores or job.test_interval > 0
-        return [job.train] * options.train + [job.test] * test
+        found = {"TRAIN": job.train} if options.train else {}
+        for number, test in enumerate(job.tests):
+            if (options.scores and number == 0) or (options.train and test.test_iter):
+                found[job.numbered("TEST", number)] = test.data
+        return found
 
     def _registered(self) -> int:
         """Return the number of registered executors; wait for missing ones as Spark's setting allows."""
@@ -135,13 +139,15 @@ class Driver:
     def _distribute_sources(self) -> None:
         """Distribute the sources to all nodes, and check the driver's copy."""
         counts = {}
-        for source in self._sources():
+        for name, source in self._sources().items():
             path = locate(self._distribute(source.uri, recursive=True))
             with closing(open_source(source.source_class, path, self._datum)) as database:
                 checks.records(source, database.shape())
-                counts[source.phase] = len(database)
+                counts[name] = len(database)
         if self._options.train:
-            checks.enough(self._job, self._size, counts["TRAIN"], counts.get("TEST", 0))
+            names = [self._job.numbered("TEST", number) for number in range(len(self._job.tests))]
+            tests = [counts.get(name, 0) for name in names]
+            checks.enough(self._job, self._size, counts["TRAIN"], tests)
         self._journal.add(contract.Data(counts))
 
     def _distribute(self, uri: str, recursive: bool = False, written: bool = False) -> str:
@@ -176,8 +182,10 @@ class Driver:
             size=self._size,
             channel=channel,
             train=self._distribute(self._job.train.uri),
-            test=self._distribute(self._job.test.uri) if self._job.test_interval else "",
-            weights=tuple(self._distribute(uri) for uri in options.weights),
+            tests=tuple(
+                self._distribute(test.data.uri) if test.test_iter else "" for test in self._job.tests
+            ),
+            weights=tuple(self._distribute(uri) for uri in checks.weights(options, self._job)),
             snapshot=self._distribute(options.snapshot) if options.snapshot else "",
             model=self._model,
             timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
@@ -218,7 +226,7 @@ class Driver:
             self._job,
             self._size,
             channel,
-            self._distribute(self._job.test.uri),
+            self._distribute(self._job.tests[0].data.uri),
             self._distribute(self._model, written=options.train),
             columns,
         )

@@ -109,10 +109,20 @@ FAILURES: Dict[str, Words] = {
         "there is no such file in the working folder or beside the solver",
         "Ship it with --files, or fix the path.",
     ),
-    "test-nets-unsupported": Words(
+    "test-iter-count": Words(
         "{file}",
-        "it has several TEST nets (test_net, test_net_param, test_state, test_iter), and one is supported",
-        "Keep one of each.",
+        "test_iter is given {times} times, and test_net and test_net_param name {nets} TEST nets",
+        "Give test_iter once for each TEST net.",
+    ),
+    "test-state-count": Words(
+        "{file}",
+        "test_state is given {times} times for {nets} TEST nets",
+        "Give it once for each test_iter, or not at all.",
+    ),
+    "override-ambiguous": Words(
+        "{variable}",
+        "the TEST nets of {file} read several sources ({sources})",
+        "Write the sources into the prototxt.",
     ),
     "solver-field-refused": Words("{field} in {file}", "{reason}", "{fix}"),
     "solver-field-unknown": Words(

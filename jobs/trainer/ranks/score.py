@@ -61,19 +61,20 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
 def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
     from jobs.trainer.caffe import native
 
+    layer = plan.job.tests[0].data
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         net = Path(folder) / "net.prototxt"
-        net.write_text(plan.job.test_net)
-        scorer = native.Scorer(plan.job.test, net)
+        net.write_text(plan.job.tests[0].net)
+        scorer = native.Scorer(layer, net)
     scorer.net.copy_from(str(locate(plan.model)))
     random = np.random.RandomState(0)
     datum = native.protos().Datum
-    with closing(open_source(plan.job.test.source_class, locate(plan.test), datum)) as source:
-        start, stop = batch_shard(len(source), plan.job.test.batch, plan.size, part)
+    with closing(open_source(layer.source_class, locate(plan.test), datum)) as source:
+        start, stop = batch_shard(len(source), layer.batch, plan.size, part)
         with closing(source.read(start, stop)) as records:
-            for first, last in batches(start, stop, plan.job.test.batch):
+            for first, last in batches(start, stop, layer.batch):
                 taken = [next(records) for _ in range(first, last)]
-                batch = assemble(taken, plan.job.test.fit, random)
+                batch = assemble(taken, layer.fit, random)
                 values = scorer.run(batch, plan.columns)
                 lists = [values[name].tolist() for name in plan.columns]
                 yield from zip(batch[2], *lists)

@@ -86,7 +86,8 @@ def part(
     """Score a part in a process of its own, whose net does `body`."""
     job = load(prototxts, pb)
     uri = f"file:{database(4, shape=(1, 28, 28))}"
-    job = replace(job, test=replace(job.test, uri=uri, batch=2))
+    test = replace(job.tests[0], data=replace(job.tests[0].data, uri=uri, batch=2))
+    job = replace(job, tests=(test,))
     plan = ScorePlan(job, 2, channel.address, uri, "file:/m", ("accuracy",))
 
     def run(body: str) -> subprocess.CompletedProcess[bytes]:
