@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from jobs.trainer.caffe import text
+from jobs.trainer.caffe.upgrade import upgraded
 from jobs.trainer.errors import Refusals, Refused
 
 TRAIN_FIELDS = ("train_net_param", "train_net", "net_param", "net")
@@ -97,9 +98,7 @@ def _net(solver: Any, field: str, index: int, path: Path, pb: Any) -> Tuple[Any,
     else:
         file = _file(value, field, path)
         net = text.read(file, pb.NetParameter(), path.name)
-    if len(net.layers):
-        raise Refused("net-format-old", file=file.name)
-    return net, file
+    return upgraded(net, file.name, pb), file
 
 
 def _file(name: str, field: str, solver: Path) -> Path:
@@ -124,6 +123,8 @@ def _of_phase(phase: str, net: Any, path: Path, states: List[Any], pb: Any) -> P
     selected = pb.NetParameter()
     selected.CopyFrom(net)
     selected.ClearField("state")
+    # Solvers set their own, and a net on its own would log the figures of every blob.
+    selected.ClearField("debug_info")
     del selected.layer[:]
     for layer in net.layer:
         if included(layer, state):

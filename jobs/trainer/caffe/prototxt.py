@@ -17,6 +17,7 @@ from google.protobuf import text_format  # type: ignore[import-untyped]
 
 from jobs.trainer.caffe import text
 from jobs.trainer.caffe.datalayer import DataLayer, data_layer, source_of
+from jobs.trainer.caffe.fields import judge_data, judge_net
 from jobs.trainer.caffe.labels import Labels
 from jobs.trainer.caffe.nets import PhaseNet, nets_of
 from jobs.trainer.caffe.schedule import Rate
@@ -102,7 +103,9 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
     layers: List[Any] = []
     for net in nets:
         with faults.collecting():
+            judge_net(net, faults)
             layers.append(data_layer(net))
+            judge_data(layers[-1], net, faults, pb)
     sources: List[DataLayer] = []
     if nets and len(layers) == len(nets):
         with faults.collecting():

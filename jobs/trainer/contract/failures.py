@@ -87,7 +87,19 @@ FAILURES: Dict[str, Words] = {
     "net-unreadable": Words("{file}", "it cannot be read ({reason})", "Fix `net:` in {solver}."),
     "prototxt-binary": Words("{file}", "it is not text", "Give a prototxt, not a model."),
     "prototxt-syntax": Words("{file}", "it does not parse at {position}", "Fix that line."),
-    "net-format-old": Words("{file}", "it has the old `layers` format", "Run upgrade_net_proto_text on it."),
+    "net-formats-mixed": Words("{file}", "it has both `layer` and `layers`", "Use `layer` alone."),
+    "net-input-shapeless": Words(
+        "{file}", "its inputs ({inputs}) have too few shapes", "Give input_shape once for each input."
+    ),
+    "net-v0-invalid": Words(
+        'layer "{layer}" in {file}',
+        "its {what} {value!r} has no meaning in Caffe's first format",
+        "Fix the layer, or write the net in today's format.",
+    ),
+    "net-field-refused": Words("{field} of {where} in {file}", "{reason}", "{fix}"),
+    "net-field-unknown": Words(
+        "{field} of {where} in {file}", "this field of {message} is not supported", "Remove it."
+    ),
     "several-faults": Words("{subject}", "it has {count} faults: {faults}", "Fix all of them."),
     "net-unnamed": Words(
         "{file}", "it has no `net:`{found}", "Name one net file with both phases in `net:`."

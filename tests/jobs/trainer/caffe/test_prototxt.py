@@ -197,7 +197,7 @@ REFUSED = [
     (NET, "scale: 0.00390625", 'mean_file: "no.binaryproto"', "there is no such file"),
     (NET, "scale: 0.00390625", 'mean_file: "m" mean_value: 3', "both mean_file and mean_value"),
     (NET, 'name: "LeNet"', 'layer { name: "early" type: "DummyData" top: "x" }', "has 'early' before it"),
-    (NET, 'name: "LeNet"', 'layers { name: "old" }', "old `layers` format"),
+    (NET, 'name: "LeNet"', 'layers { name: "old" }', "it has both `layer` and `layers`"),
 ]
 
 
