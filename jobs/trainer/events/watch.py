@@ -42,15 +42,12 @@ def watched(address: Address, rank: int, host: str) -> Iterator[None]:
     kept = os.dup(STDERR)
     os.dup2(writing, STDERR)
     os.close(writing)
-    # Spark may have enabled it itself, into a file of its own.
-    ours = not faulthandler.is_enabled()
-    if ours:
-        faulthandler.enable(STDERR, all_threads=False)
+    # Spark's worker may have enabled it, into a file of its own; it does so again for the next task.
+    faulthandler.enable(STDERR, all_threads=False)
     try:
         yield
     finally:
-        if ours:
-            faulthandler.disable()
+        faulthandler.disable()
         # The worker reports Python failures itself; only a process that dies in the block is reported here.
         sys.stderr.flush()
         os.write(STDERR, GOODBYE)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from jobs.trainer.contract import NATIVE, SILENT
 from jobs.trainer.events.channel import Channel
 from jobs.trainer.events.watch import last_words
@@ -15,6 +17,7 @@ from tests.jobs.trainer.events.conftest import Inbox
 ROOT = Path(__file__).parents[4]
 WORKER = """
 import os, sys
+{before}
 from jobs.trainer.events.channel import Address
 from jobs.trainer.events.watch import watched
 with watched(Address(sys.argv[1], int(sys.argv[2]), sys.argv[3]), 1, "w2"):
@@ -26,10 +29,10 @@ FATAL = (
 )
 
 
-def worker(channel: Channel, body: str) -> subprocess.CompletedProcess[str]:
+def worker(channel: Channel, body: str, before: str = "") -> subprocess.CompletedProcess[str]:
     host, port, token = channel.address
     return subprocess.run(
-        [sys.executable, "-c", WORKER.format(body=body), host, str(port), token],
+        [sys.executable, "-c", WORKER.format(body=body, before=before), host, str(port), token],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -80,8 +83,13 @@ def test_the_line_after_a_fatal_one_belongs_to_it_unless_it_is_the_stack() -> No
     assert last_words(["free(): invalid pointer", ""]).endswith(": free(): invalid pointer")
 
 
-def test_a_crash_is_told_with_its_signal_and_the_line_before_it(channel: Channel, inbox: Inbox) -> None:
-    worker(channel, 'import faulthandler; os.write(2, b"reading lmdb\\n"); os.kill(os.getpid(), 11)')
+@pytest.mark.parametrize("before", ["", 'import faulthandler; faulthandler.enable(open("/dev/null", "w")); '])
+def test_a_crash_is_told_with_its_signal_and_the_line_before_it(
+    channel: Channel, inbox: Inbox, before: str
+) -> None:
+    # Spark enables the handler too, before the task.
+    body = 'os.write(2, b"reading lmdb\\n"); os.kill(os.getpid(), 11)'
+    worker(channel, body, before)
 
     event = inbox.wait(1)[0]
 
