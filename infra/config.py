@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from bootstrap import strict_yaml
 from bootstrap.errors import ConfigError
 from infra.registry import PROVIDERS
 from infra.settings.refusal import one_line
@@ -68,7 +69,7 @@ def _config(path: Path) -> list[tuple[str, Any]]:
         ConfigError: the file does not exist, or is not a stack file.
     """
     try:
-        document = yaml.safe_load(path.read_text())
+        document = strict_yaml.load(path.read_text())
     except FileNotFoundError:
         there = sorted(file.name for file in path.parent.glob("Pulumi.*.yaml"))
         # Stack files of a cloud begin with its name: Pulumi.azure-west-europe.yaml.
@@ -80,10 +81,8 @@ def _config(path: Path) -> list[tuple[str, Any]]:
             f"Copy one: `cp {alike} {path.name}`, and edit it." if there else "Go to the project's folder.",
         ) from None
     except yaml.YAMLError as error:
-        words = " ".join(str(error).split())
-        raise ConfigError(
-            str(path), f"it is not valid YAML: {words}", f"Edit it: `$EDITOR {path}`."
-        ) from None
+        why = strict_yaml.reason(error)
+        raise ConfigError(str(path), why, f"Edit it: `$EDITOR {path}`.") from None
     config = document.get("config") if isinstance(document, dict) else document
     if config is None:
         return []

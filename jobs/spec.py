@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from bootstrap import strict_yaml
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
 from jobs.submission import names as names_of_files
@@ -120,16 +121,17 @@ class JobSpec(BaseModel):
         """Read a specification.
 
         Raises:
-            ConfigError: the file is missing, is not YAML, has unknown keys or impossible values, or names
-                missing files.
+            ConfigError: the file is missing, is not YAML, has a key twice, unknown keys or impossible values,
+                or names missing files.
         """
         try:
-            document = yaml.safe_load(path.read_text())
+            document = strict_yaml.load(path.read_text())
         except OSError as error:
             raise ConfigError(str(path), f"it cannot be read ({error.strerror})", "Fix the path.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            reason = " ".join(str(error).split())
-            raise ConfigError(str(path), f"it is not valid YAML: {reason}", "Fix the file.") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(str(path), f"it is not valid YAML: {error}", "Fix the file.") from error
+        except yaml.YAMLError as error:
+            raise ConfigError(str(path), strict_yaml.reason(error), "Fix the file.") from error
         if not isinstance(document, dict):
             raise ConfigError(str(path), "it holds no keys", "See jobs/specs/mnist.yaml.")
         return cls._read(path, document)

@@ -23,6 +23,7 @@ INFRA_TAKES: Final = {
     "bootstrap.operator_cache": "the operator's cache folder, where base images are made",
     "bootstrap.paths": "folders of shared storage, for policies, and the depot's port, for firewalls",
     "bootstrap.signing": "the key pair that signs what nodes run as root",
+    "bootstrap.strict_yaml": "YAML that Pulumi's engine reads as these files' readers do",
     "bootstrap.script_actions.action": "the script that HDInsight runs on each node",
     "bootstrap.inventory.stack": "the selected stack and the stacks that are up, for tasks",
 }

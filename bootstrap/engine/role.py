@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
 
+from bootstrap import strict_yaml
 from bootstrap.engine.operations import Operations
 from bootstrap.errors import ConfigError
 from bootstrap.model import Model, first_fault
@@ -18,26 +18,8 @@ ROLES_DIR = Path(__file__).parents[1] / "roles"
 Where = Literal["all", "head", "workers"]
 
 
-if TYPE_CHECKING:
-    from yaml import SafeLoader
-else:
-    # A program reads each role for each kind of node: libyaml's parser is five times as fast.
-    SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Loader(SafeLoader):
-    """YAML loader with `true` and `false` as the only booleans: YAML 1.1 reads the key `on` as one."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-    for first, resolvers in SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
-
-
 def _read(file: Path) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.load(file.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+    document: dict[str, Any] = strict_yaml.load(file.read_text())
     return document
 
 
@@ -97,7 +79,7 @@ def load_role(name: str, roles: Path = ROLES_DIR) -> Role:
         defaults = _read(defaults_file) if defaults_file.is_file() else {}
         return Role.model_validate({**document, "defaults": defaults or {}, "folder": folder})
     except yaml.YAMLError as error:
-        raise ConfigError(str(file), f"it is not YAML: {error}", "Fix the file.") from error
+        raise ConfigError(str(file), strict_yaml.reason(error), "Fix the file.") from error
     except ValidationError as error:
         field, reason = first_fault(error)
         raise ConfigError(str(file), f"{field}: {reason}", "Fix the file.") from error

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from bootstrap import strict_yaml
 from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import ConfigError
 from bootstrap.framework.cuda import Cuda, in_order
@@ -230,9 +231,9 @@ def _document(file: Path, recipes: Path, seen: tuple[str, ...]) -> dict[str, Any
         known = ", ".join(sorted(path.stem for path in recipes.glob("*.yaml")))
         raise ConfigError(f"recipe {file.stem!r}", f"there are: {known}", "Name one of these.")
     try:
-        document = yaml.safe_load(file.read_text())
+        document = strict_yaml.load(file.read_text())
     except yaml.YAMLError as error:
-        raise ConfigError(str(file), f"it is not YAML: {error}", "Fix the file.") from error
+        raise ConfigError(str(file), strict_yaml.reason(error), "Fix the file.") from error
     if not isinstance(document, dict):
         _refuse(file, "it is not a mapping of settings")
     base = document.pop("extends", None)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import yaml
 
+from bootstrap import strict_yaml
 from bootstrap.errors import StackError
 from infra.tags import PROJECT
 
@@ -38,7 +39,7 @@ def project(start: Path | None = None) -> Path:
 def read(stack: str, start: Path | None = None) -> dict[str, Any]:
     """Return the project's plain settings, as parsed by YAML; empty if the stack has no file yet."""
     file = project(start) / f"Pulumi.{stack}.yaml"
-    document = yaml.safe_load(file.read_text()) if file.is_file() else None
+    document = strict_yaml.load(file.read_text()) if file.is_file() else None
     found = (document or {}).get("config") or {}
     return {
         name.removeprefix(f"{PROJECT}:"): value

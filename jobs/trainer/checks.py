@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.probe import Nets
@@ -52,6 +52,18 @@ def nets(options: Options, job: TrainingJob, found: Nets) -> None:
         raise Refused("blob-missing", blobs=", ".join(missing), valid=valid)
 
 
+def weights(options: Options, job: TrainingJob) -> Tuple[str, ...]:
+    """Return what training starts from: -weights, which replace the solver's `weights` as Caffe's do."""
+    return (options.weights or job.weights) if options.train else ()
+
+
+def starts(options: Options, job: TrainingJob) -> List[Tuple[str, str]]:
+    """Return the files that training starts from, each with the option that names it."""
+    field = "-weights" if options.weights else "weights in the solver:"
+    found = [(field, uri) for uri in weights(options, job)]
+    return found + [("-snapshot", options.snapshot)] * bool(options.snapshot)
+
+
 def records(source: DataLayer, shape: Optional[Tuple[int, int, int]]) -> None:
     """Require that the source's first record fits the data layer.
 
@@ -73,8 +85,8 @@ def records(source: DataLayer, shape: Optional[Tuple[int, int, int]]) -> None:
         )
 
 
-def enough(job: TrainingJob, size: int, training: int, validation: int) -> None:
-    """Require enough records to train and validate.
+def enough(job: TrainingJob, size: int, training: int, validation: Sequence[int]) -> None:
+    """Require enough records to train and validate; `validation` has those of each TEST net's source.
 
     Raises:
         Refused: too few; the message has the available and needed records and the possible executors.
@@ -91,15 +103,16 @@ def enough(job: TrainingJob, size: int, training: int, validation: int) -> None:
                 needed=each * size,
                 possible=training // each,
             )
-        need = job.test_iter * job.test.batch
-        if validation < need:
-            raise Refused(
-                "validation-records-too-few",
-                records=validation,
-                test_iter=job.test_iter,
-                batch=job.test.batch,
-                needed=need,
-            )
+        for test, count in zip(job.tests, validation):
+            need = test.test_iter * test.data.batch
+            if count < need:
+                raise Refused(
+                    "validation-records-too-few",
+                    records=count,
+                    test_iter=test.test_iter,
+                    batch=test.data.batch,
+                    needed=need,
+                )
     if training < size:
         raise Refused("records-fewer-than-executors", records=training, executors=size)
 

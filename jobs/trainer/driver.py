@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List, Mapping, Optional
 
 from jobs.trainer import checks, contract
 from jobs.trainer.caffe import models
@@ -61,6 +61,9 @@ class Driver:
         options, journal = self._options, self._journal
         for note in options.notes:
             journal.add(contract.Note(note))
+        if options.scores and len(self._job.tests) > 1:
+            words = "-test and -features score the first of {} TEST nets".format(len(self._job.tests))
+            journal.add(contract.Note(words))
         self._check_paths()
         nets = probe.result()
         checks.nets(options, self._job, nets)
@@ -73,37 +76,38 @@ class Driver:
             self._files.make_folder(storage.parent(self._model))
             self._train(channel)
         if options.scores:
-            self._score(nets)
+            self._score(nets, channel)
 
     def _check_paths(self) -> None:
         options, files = self._options, self._files
-        self._job = with_sources(
-            self._job, files.absolute(self._job.train.uri), files.absolute(self._job.test.uri)
-        )
+        tests = [files.absolute(test.data.uri) for test in self._job.tests]
+        self._job = with_sources(self._job, files.absolute(self._job.train.uri), tests)
         self._model = files.absolute(
             checks.model_uri(options.model, self._job) if options.train else options.model
         )
-        starts = [("-weights", uri) for uri in options.weights]
-        starts += [("-snapshot", options.snapshot)] if options.snapshot else []
+        starts = checks.starts(options, self._job)
         for _, uri in starts if options.train else [("-model", options.model)]:
             if not files.exists(uri):
                 raise Refused("input-missing", uri=uri)
         for option, uri in starts:
             models.require_kind(option, uri, files.head(uri, models.HEAD))
-        for source in self._sources():
+        for source in self._sources().values():
             if storage.local_path(source.uri):
                 on_this_node(source.uri)
             elif not files.exists("{}/{}".format(source.uri, marker(source.source_class))):
                 raise Refused("source-missing", uri=source.uri, phase=source.phase)
         if options.scores and files.exists(options.output):
             raise Refused("output-exists", uri=files.absolute(options.output))
-        checks.names([source.uri for source in self._sources()])
+        checks.names([source.uri for source in self._sources().values()])
 
-    def _sources(self) -> List[DataLayer]:
-        """Return the sources to read: training needs the TEST source only to validate."""
+    def _sources(self) -> Dict[str, DataLayer]:
+        """Return the sources to read, by phase and number: training needs TEST sources only to validate."""
         options, job = self._options, self._job
-        test = options.scores or job.test_interval > 0
-        return [job.train] * options.train + [job.test] * test
+        found = {"TRAIN": job.train} if options.train else {}
+        for number, test in enumerate(job.tests):
+            if (options.scores and number == 0) or (options.train and test.test_iter):
+                found[job.numbered("TEST", number)] = test.data
+        return found
 
     def _registered(self) -> int:
         """Return the number of registered executors; wait for missing ones as Spark's setting allows."""
@@ -135,13 +139,15 @@ class Driver:
     def _distribute_sources(self) -> None:
         """Distribute the sources to all nodes, and check the driver's copy."""
         counts = {}
-        for source in self._sources():
+        for name, source in self._sources().items():
             path = locate(self._distribute(source.uri, recursive=True))
             with closing(open_source(source.source_class, path, self._datum)) as database:
                 checks.records(source, database.shape())
-                counts[source.phase] = len(database)
+                counts[name] = len(database)
         if self._options.train:
-            checks.enough(self._job, self._size, counts["TRAIN"], counts.get("TEST", 0))
+            names = [self._job.numbered("TEST", number) for number in range(len(self._job.tests))]
+            tests = [counts.get(name, 0) for name in names]
+            checks.enough(self._job, self._size, counts["TRAIN"], tests)
         self._journal.add(contract.Data(counts))
 
     def _distribute(self, uri: str, recursive: bool = False, written: bool = False) -> str:
@@ -176,8 +182,10 @@ class Driver:
             size=self._size,
             channel=channel,
             train=self._distribute(self._job.train.uri),
-            test=self._distribute(self._job.test.uri) if self._job.test_interval else "",
-            weights=tuple(self._distribute(uri) for uri in options.weights),
+            tests=tuple(
+                self._distribute(test.data.uri) if test.test_iter else "" for test in self._job.tests
+            ),
+            weights=tuple(self._distribute(uri) for uri in checks.weights(options, self._job)),
             snapshot=self._distribute(options.snapshot) if options.snapshot else "",
             model=self._model,
             timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
@@ -206,7 +214,7 @@ class Driver:
             )
         )
 
-    def _score(self, nets: Nets) -> None:
+    def _score(self, nets: Nets, channel: Address) -> None:
         from pyspark import StorageLevel
 
         options = self._options
@@ -217,7 +225,8 @@ class Driver:
         plan = ScorePlan(
             self._job,
             self._size,
-            self._distribute(self._job.test.uri),
+            channel,
+            self._distribute(self._job.tests[0].data.uri),
             self._distribute(self._model, written=options.train),
             columns,
         )
@@ -237,7 +246,8 @@ class Driver:
         except TrainerError:
             raise
         except Exception as error:
-            raise self._failure(error) from error
+            # Not a snapshot to resume from: training is over.
+            raise self._failure(error, {"model": self._model} if options.train else {}) from error
 
     def _write_means(self, frame: Any, outputs: Any) -> None:  # noqa: ANN401
         """Write the means to -output, or to -output.means if -output has the features."""
@@ -247,13 +257,13 @@ class Driver:
         self._files.write(target, means_text(means))
         self._journal.add(contract.Means(means, sums.rows, target))
 
-    def _failure(self, error: Exception) -> TrainerError:
-        """Return the cause of a failed stage, with the snapshot to resume from."""
+    def _failure(self, error: Exception, resume: Optional[Dict[str, Any]] = None) -> TrainerError:
+        """Return the cause of a failed stage, with the snapshot to resume from or what `resume` has."""
         deadline = time.monotonic() + LATE_REPORTS_S
         while True:
             removed = self._removed()
             if blame.settled(error, self._journal, removed) or time.monotonic() > deadline:
-                return blame.explain(error, self._journal, removed)
+                return blame.explain(error, self._journal, removed, resume)
             time.sleep(0.05)
 
     def _removed(self) -> Dict[str, str]:

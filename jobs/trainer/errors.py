@@ -48,7 +48,7 @@ class Refusals:
 
     def refuse(self, code: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
         """Add a fault."""
-        self._found.append(Refused(code, **fields))
+        self._add(Refused(code, **fields))
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -56,6 +56,11 @@ class Refusals:
         try:
             yield
         except Refused as error:
+            self._add(error)
+
+    def _add(self, error: Refused) -> None:
+        # A net of both phases has its faults in both.
+        if str(error) not in map(str, self._found):
             self._found.append(error)
 
     def end(self) -> None:

@@ -180,6 +180,8 @@ def test_a_stack_file_that_says_nothing_has_the_defaults(file: Path, text: str) 
         ("config: [provider]\n", ("`config` is not a mapping", "$EDITOR")),
         ("provider\n", ("`config` is not a mapping", "$EDITOR")),
         ("config: {a: b\n", ("it is not valid YAML", "line 2", "$EDITOR")),
+        ("config:\n  workers: 2\n  workers: 3\n", ("'workers' is given twice, in lines 2 and 3", "$EDITOR")),
+        ("config:\n  workers: 010\n", ("line 2: 010 may be an octal number", "$EDITOR")),
         (
             "config:\n  caffe-spark:workers: {secure: v1:abc}\n",
             ("workers = '[secret]'", "config set workers 2"),

@@ -174,6 +174,43 @@ def test_a_file_that_is_no_specification_is_refused(tmp_path: Path, text: str, w
         JobSpec.from_file(path)
 
 
+TEXT = """\
+name: mnist
+solver: s.prototxt
+net: n.prototxt
+executors: 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("executors: 3", "the key 'executors' is given twice, in lines 4 and 5"),
+        ("cores: 010", "line 5: 010 may be an octal number or a decimal one; write it without leading zeros"),
+        ("max_iter: 1:30", "max_iter: Input should be a valid integer"),
+        ("timeout: 1:30", "timeout: Input should be a valid number"),
+    ],
+)
+def test_a_key_twice_and_numbers_of_other_bases_are_refused(write: Write, more: str, words: str) -> None:
+    path = write()
+    path.write_text(TEXT + more)
+
+    with pytest.raises(ConfigError) as refused:
+        JobSpec.from_file(path)
+
+    assert words in str(refused.value)
+
+
+def test_yes_and_no_are_booleans_where_one_is_wanted_and_texts_elsewhere(write: Write) -> None:
+    path = write()
+    path.write_text(TEXT + "test: no\nfeatures: [on, no]\nlabel: off")
+
+    spec = JobSpec.from_file(path)
+
+    assert (spec.train, spec.test) == (True, False)
+    assert (spec.features, spec.label) == (("on", "no"), "off")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: it cannot be read"):
         JobSpec.from_file(tmp_path / "none.yaml")

@@ -67,7 +67,6 @@ class Trainer:
         self._job, self._folder = job, folder
         net, self._prefix = folder / "net.prototxt", Path(job.snapshot_prefix).name
         net.write_text(job.train_net)
-        (folder / "test.prototxt").write_text(job.test_net)
         solver = folder / "solver.prototxt"
         solver.write_text(native_solver(job, protos(), net=net, prefix=Path(self._prefix), rank=rank))
         with _inside(folder):
@@ -180,9 +179,12 @@ class Trainer:
             blob.data[...] = values[place : place + blob.count].reshape(blob.data.shape)
             place += blob.count
 
-    def validator(self) -> "Scorer":
-        """Return a scorer of the TEST net that shares this solver's weights."""
-        scorer = Scorer(self._job.test, self._folder / "test.prototxt")
+    def validator(self, number: int) -> "Scorer":
+        """Return a scorer of a TEST net that shares this solver's weights."""
+        net = self._job.tests[number]
+        file = self._folder / "test{}.prototxt".format(number)
+        file.write_text(net.net)
+        scorer = Scorer(net.data, file)
         scorer.net.share_with(self._net)
         return scorer
 

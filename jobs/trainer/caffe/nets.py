@@ -1,4 +1,4 @@
-"""Nets of a solver: the TRAIN and the TEST net, each with the layers that its state selects.
+"""Nets of a solver: the TRAIN net and the TEST nets, each with the layers that its state selects.
 
 The rules are those of Solver::InitTrainNet, Solver::InitTestNets and Net::FilterNet of Caffe 1.0.
 """
@@ -6,14 +6,15 @@ The rules are those of Solver::InitTrainNet, Solver::InitTestNets and Net::Filte
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from jobs.trainer.caffe import text
+from jobs.trainer.caffe.upgrade import upgraded
 from jobs.trainer.errors import Refusals, Refused
 
 TRAIN_FIELDS = ("train_net_param", "train_net", "net_param", "net")
-TEST_FIELDS = ("test_net_param", "test_net", "net_param", "net")
-"""Fields that may hold a phase's net; the first two hold that of one phase alone."""
+TEST_FIELDS = ("test_net_param", "test_net")
+"""Fields that may hold the TRAIN net, and those that hold TEST nets alone."""
 
 
 class PhaseNet(NamedTuple):
@@ -26,8 +27,11 @@ class PhaseNet(NamedTuple):
     """File that it comes from; the solver's for a net inside the solver."""
 
 
-def nets_of(solver: Any, path: Path, pb: Any) -> Tuple[PhaseNet, PhaseNet]:  # noqa: ANN401
-    """Return the TRAIN net and the TEST net.
+def nets_of(solver: Any, path: Path, pb: Any) -> List[PhaseNet]:  # noqa: ANN401
+    """Return the TRAIN net, then the TEST nets in the order of their numbers.
+
+    TEST nets are those of test_net_param, those of test_net, and then the net of both phases once for each
+    further `test_iter`; without any `test_iter` once, since -test and -features score it.
 
     Raises:
         Refused: a net is missing, given twice, or not valid.
@@ -39,20 +43,31 @@ def nets_of(solver: Any, path: Path, pb: Any) -> Tuple[PhaseNet, PhaseNet]:  # n
         raise Refused("net-unnamed", file=path.name, found=found)
     if len(given) > 1:
         raise Refused("net-given-twice", file=path.name, fields=", ".join(sorted(given)))
-    states = list(solver.test_state)
-    tests = [*solver.test_net_param, *solver.test_net]
-    if len(tests) > 1 or len(states) > 1 or (tests and len(solver.test_iter) > len(tests)):
-        raise Refused("test-nets-unsupported", file=path.name)
-    train, file = _net(solver, given[0], path, pb)
-    test, test_file = train, file
-    if tests:
-        test, test_file = _net(solver, "test_net_param" if solver.test_net_param else "test_net", path, pb)
-    elif given[0].startswith("train_"):
-        raise Refused("test-net-missing", file=path.name, field=given[0])
-    return (
-        _of_phase("TRAIN", train, file, [solver.train_state] * solver.HasField("train_state"), pb),
-        _of_phase("TEST", test, test_file, states, pb),
-    )
+    read: Dict[Tuple[str, int], Tuple[Any, Path]] = {}
+    wanted = [(given[0], 0), *_tests(solver, given[0], path)]
+    for field, index in wanted:
+        if (field, index) not in read:
+            read[field, index] = _net(solver, field, index, path, pb)
+    train, file = read[wanted[0]]
+    nets = [_of_phase("TRAIN", train, file, [solver.train_state] * solver.HasField("train_state"), pb)]
+    for number, one in enumerate(wanted[1:]):
+        nets.append(_of_phase("TEST", *read[one], list(solver.test_state[number : number + 1]), pb))
+    return nets
+
+
+def _tests(solver: Any, train: str, path: Path) -> List[Tuple[str, int]]:  # noqa: ANN401
+    """Return the fields of the TEST nets, each with its place in a repeated field."""
+    tests = [(field, index) for field in TEST_FIELDS for index in range(len(getattr(solver, field)))]
+    both, times = train in {"net", "net_param"}, len(solver.test_iter)
+    if not both and not tests:
+        raise Refused("test-net-missing", file=path.name, field=train)
+    if times and (times < len(tests) or (times > len(tests) and not both)):
+        raise Refused("test-iter-count", file=path.name, times=times, nets=len(tests))
+    tests += [(train, 0)] * max(times - len(tests), not tests)
+    states = len(solver.test_state)
+    if states not in {0, len(tests)}:
+        raise Refused("test-state-count", file=path.name, times=states, nets=len(tests))
+    return tests
 
 
 def meets(rule: Any, state: Any) -> bool:  # noqa: ANN401
@@ -74,18 +89,16 @@ def included(layer: Any, state: Any) -> bool:  # noqa: ANN401
     return not any(meets(rule, state) for rule in layer.exclude)
 
 
-def _net(solver: Any, field: str, path: Path, pb: Any) -> Tuple[Any, Path]:  # noqa: ANN401
+def _net(solver: Any, field: str, index: int, path: Path, pb: Any) -> Tuple[Any, Path]:  # noqa: ANN401
     """Return the message and the file of a net that the solver names or holds."""
     value = getattr(solver, field)
-    value = value[0] if field.startswith("test_") else value
+    value = value[index] if field in TEST_FIELDS else value
     if field.endswith("_param"):
         net, file = value, path
     else:
         file = _file(value, field, path)
         net = text.read(file, pb.NetParameter(), path.name)
-    if len(net.layers):
-        raise Refused("net-format-old", file=file.name)
-    return net, file
+    return upgraded(net, file.name, pb), file
 
 
 def _file(name: str, field: str, solver: Path) -> Path:
@@ -110,6 +123,8 @@ def _of_phase(phase: str, net: Any, path: Path, states: List[Any], pb: Any) -> P
     selected = pb.NetParameter()
     selected.CopyFrom(net)
     selected.ClearField("state")
+    # Solvers set their own, and a net on its own would log the figures of every blob.
+    selected.ClearField("debug_info")
     del selected.layer[:]
     for layer in net.layer:
         if included(layer, state):

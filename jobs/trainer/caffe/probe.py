@@ -1,7 +1,7 @@
-"""Probe that builds both nets in a subprocess, since Caffe aborts on invalid input.
+"""Probe that builds all nets in a subprocess, since Caffe aborts on invalid input.
 
-Run as `python -m jobs.trainer.caffe.probe FOLDER`; the folder holds train.prototxt and
-test.prototxt. Prints one JSON object.
+Run as `python -m jobs.trainer.caffe.probe FOLDER COUNT`; the folder holds train.prototxt, and of COUNT TEST
+nets test0.prototxt, test1.prototxt … Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
 
 TIMEOUT = 120
-TRAIN, TEST = "train.prototxt", "test.prototxt"
+TRAIN, TEST = "train.prototxt", "test{}.prototxt"
 LONGEST = 240
 """Maximum characters of Caffe's message, which may list all layer types."""
 
@@ -30,12 +30,12 @@ class Nets(NamedTuple):
     """Blobs of a job's nets, and the kind of Caffe build."""
 
     blobs: Dict[str, Tuple[int, ...]]
-    """Shapes of the TEST net's blobs."""
+    """Shapes of the blobs of the first TEST net."""
     outputs: Tuple[str, ...]
     """Its output blobs."""
     cpu_build: bool
-    labels: Tuple[Labels, Labels] = (Labels(), Labels())
-    """Of the TRAIN net and of the TEST net."""
+    labels: Tuple[Labels, ...] = (Labels(), Labels())
+    """Of the TRAIN net and of the TEST nets."""
 
 
 class Probe:
@@ -43,10 +43,11 @@ class Probe:
 
     def __init__(self, job: TrainingJob, folder: Path) -> None:
         (folder / TRAIN).write_text(job.train_net)
-        (folder / TEST).write_text(job.test_net)
+        for number, test in enumerate(job.tests):
+            (folder / TEST.format(number)).write_text(test.net)
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(folder)],
+            [sys.executable, "-m", __name__, str(folder), str(len(job.tests))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -66,17 +67,18 @@ class Probe:
             raise Refused("net-refused", reason=words)
         found = json.loads(out.decode().splitlines()[-1])
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
-        train, test = (Labels(classes, tuple(ignored)) for classes, ignored in found["labels"])
-        return Nets(blobs, tuple(found["outputs"]), found["cpu_build"], (train, test))
+        labels = tuple(Labels(classes, tuple(ignored)) for classes, ignored in found["labels"])
+        return Nets(blobs, tuple(found["outputs"]), found["cpu_build"], labels)
 
 
-def main(folder: Path) -> None:
-    """Build the nets and print a description of the TEST net."""
+def main(folder: Path, tests: int) -> None:
+    """Build the nets and print a description of the first TEST net."""
     from jobs.trainer.caffe import native
 
     caffe = native.load()
-    train = caffe.Net(str(folder / TRAIN), caffe.TRAIN)
-    test = caffe.Net(str(folder / TEST), caffe.TEST)
+    files = [TRAIN, *(TEST.format(number) for number in range(tests))]
+    nets = [caffe.Net(str(folder / file), caffe.TEST if file != TRAIN else caffe.TRAIN) for file in files]
+    test = nets[1]
     print(
         json.dumps(
             {
@@ -88,7 +90,7 @@ def main(folder: Path) -> None:
                         text_format.Parse((folder / file).read_text(), native.protos().NetParameter()),
                         {name: tuple(blob.shape) for name, blob in net.blobs.items()},
                     )
-                    for file, net in ((TRAIN, train), (TEST, test))
+                    for file, net in zip(files, nets)
                 ],
             }
         )
@@ -96,4 +98,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

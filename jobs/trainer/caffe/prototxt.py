@@ -11,37 +11,51 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
 from jobs.trainer.caffe import text
 from jobs.trainer.caffe.datalayer import DataLayer, data_layer, source_of
+from jobs.trainer.caffe.fields import judge_data, judge_net
 from jobs.trainer.caffe.labels import Labels
 from jobs.trainer.caffe.nets import PhaseNet, nets_of
 from jobs.trainer.caffe.schedule import Rate
 from jobs.trainer.caffe.solver import Judged, judge
-from jobs.trainer.errors import Refusals
+from jobs.trainer.contract import OVERRIDE_ENV
+from jobs.trainer.errors import Refusals, Refused
 
 OURS = (
     *("net", "net_param", "train_net", "train_net_param", "test_net", "test_net_param"),
     *("train_state", "test_state", "test_iter", "test_interval", "test_initialization"),
-    *("snapshot", "snapshot_after_train", "display"),
+    *("snapshot", "snapshot_after_train", "display", "weights"),
 )
 """Fields of the solver that Caffe's own does not see: the trainer does what they say."""
 
 
 @dataclass(frozen=True)
+class EvaluationNet:
+    """A TEST net; `net` is the text for pycaffe."""
+
+    net: str
+    data: DataLayer
+    test_iter: int
+    """Batches of a validation; 0: it is not validated."""
+
+
+@dataclass(frozen=True)
 class TrainingJob:
-    """A training job from its prototxts; `solver` and both nets are the texts for pycaffe."""
+    """A training job from its prototxts; `solver` and the nets are the texts for pycaffe."""
 
     name: str
     """The solver file's stem: names snapshots when the solver does not."""
     solver: str
     train_net: str
-    test_net: str
     train: DataLayer
-    test: DataLayer
+    tests: Tuple[EvaluationNet, ...]
+    """By their numbers; -test and -features score the first."""
+    weights: Tuple[str, ...]
+    """URIs of the weights that the solver starts from."""
     rate: Rate
     max_iter: int
     display: int
@@ -55,9 +69,8 @@ class TrainingJob:
     gpu: bool
     seed: int
     """random_seed, or -1."""
-    test_iter: int
     test_interval: int
-    """Both are 0 without interleaved validation."""
+    """0, as each test_iter, without interleaved validation."""
     test_initialization: bool
     """Asked for: CaffeOnSpark does not validate before the first iteration."""
 
@@ -65,6 +78,10 @@ class TrainingJob:
     def suffix(self) -> str:
         """Suffix of snapshots and models in this format."""
         return ".h5" if self.hdf5 else ""
+
+    def numbered(self, name: str, number: int) -> str:
+        """Return a name with the number of its TEST net, where there are several: `accuracy#1`."""
+        return "{}#{}".format(name, number) if len(self.tests) > 1 else name
 
 
 def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> TrainingJob:  # noqa: ANN401
@@ -78,30 +95,37 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
     if wanted.get("max_iter"):
         solver.max_iter = int(wanted["max_iter"])
     faults = Refusals(path.name)
-    judged, nets = Judged(0, 0), []
+    judged, nets = Judged((), 0), []
     with faults.collecting():
         judged = judge(path, solver, pb)
     with faults.collecting():
-        nets = [*nets_of(solver, path, pb)]
-    sources: List[DataLayer] = []
+        nets = nets_of(solver, path, pb)
+    layers: List[Any] = []
     for net in nets:
         with faults.collecting():
-            layer = data_layer(net)
-            source = wanted.get(net.phase.lower() + "_source")
-            if source:
-                layer.memory_data_param.source = source
-            if wanted.get("batch") and net.phase == "TRAIN":
-                layer.memory_data_param.batch_size = int(wanted["batch"])
-            sources.append(source_of(layer, net, pb))
+            judge_net(net, faults)
+            layers.append(data_layer(net))
+            judge_data(layers[-1], net, faults, pb)
+    sources: List[DataLayer] = []
+    if nets and len(layers) == len(nets):
+        with faults.collecting():
+            _override(layers, wanted, path)
+        for net, layer in zip(nets, layers):
+            with faults.collecting():
+                sources.append(source_of(layer, net, pb))
     faults.end()
-    train, test = sources
+    train, *tests = sources
+    iters = [*judged.test_iters, *[0] * len(tests)]
     return TrainingJob(
         name=path.stem,
         solver=_native_solver(solver, pb),
         train_net=_native_net(nets[0], train),
-        test_net=_native_net(nets[1], test),
         train=train,
-        test=test,
+        tests=tuple(
+            EvaluationNet(_native_net(net, data), data, count)
+            for net, data, count in zip(nets[1:], tests, iters)
+        ),
+        weights=tuple(one.strip() for several in solver.weights for one in several.split(",") if one.strip()),
         rate=_rate(solver),
         max_iter=solver.max_iter,
         display=solver.display,
@@ -113,10 +137,32 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
         hdf5=solver.snapshot_format == pb.SolverParameter.HDF5,
         gpu=solver.solver_mode == pb.SolverParameter.GPU,
         seed=solver.random_seed if solver.random_seed >= 0 else -1,
-        test_iter=judged.test_iter,
         test_interval=judged.test_interval,
         test_initialization=solver.HasField("test_initialization") and solver.test_initialization,
     )
+
+
+def _override(layers: Sequence[Any], wanted: Mapping[str, str], path: Path) -> None:
+    """Set the values that the environment gives over those of the data layers.
+
+    Of several TEST nets, one that reads the TRAIN net's source goes on to.
+    """
+    train, *tests = (layer.memory_data_param for layer in layers)
+    before = train.source
+    train.source = wanted.get("train_source") or before
+    source, others = wanted.get("test_source", ""), tests
+    if len(tests) > 1:
+        for one in tests:
+            one.source = train.source if one.source == before else one.source
+        others = [one for one in tests if one.source != train.source]
+    given = sorted({one.source for one in others})
+    if source and len(given) > 1:
+        variable = OVERRIDE_ENV + "TEST_SOURCE"
+        raise Refused("override-ambiguous", variable=variable, file=path.name, sources=", ".join(given))
+    for one in others:
+        one.source = source or one.source
+    if wanted.get("batch"):
+        train.batch_size = int(wanted["batch"])
 
 
 def native_solver(job: TrainingJob, pb: Any, *, net: Path, prefix: Path, rank: int) -> str:  # noqa: ANN401
@@ -168,11 +214,13 @@ def _native_net(net: PhaseNet, source: DataLayer) -> str:
     return str(text_format.MessageToString(native))
 
 
-def with_sources(job: TrainingJob, train: str, test: str) -> TrainingJob:
+def with_sources(job: TrainingJob, train: str, tests: Sequence[str]) -> TrainingJob:
     """Return the job with absolute URIs of its sources."""
-    return replace(job, train=replace(job.train, uri=train), test=replace(job.test, uri=test))
+    changed = [replace(test, data=replace(test.data, uri=uri)) for test, uri in zip(job.tests, tests)]
+    return replace(job, train=replace(job.train, uri=train), tests=tuple(changed))
 
 
-def with_labels(job: TrainingJob, train: Labels, test: Labels) -> TrainingJob:
+def with_labels(job: TrainingJob, train: Labels, *tests: Labels) -> TrainingJob:
     """Return the job with the labels that its nets take."""
-    return replace(job, train=replace(job.train, labels=train), test=replace(job.test, labels=test))
+    changed = [replace(test, data=replace(test.data, labels=one)) for test, one in zip(job.tests, tests)]
+    return replace(job, train=replace(job.train, labels=train), tests=tuple(changed))

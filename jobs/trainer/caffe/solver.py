@@ -7,7 +7,7 @@ here, after Spark has started and without naming the file.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, List, NamedTuple
+from typing import Any, Dict, FrozenSet, NamedTuple, Tuple
 
 from jobs.trainer.caffe.schedule import POLICIES
 from jobs.trainer.errors import Refusals
@@ -24,6 +24,7 @@ _GROUPS: Dict[str, str] = {
     "update, by Caffe's own solver": "type solver_type momentum momentum2 rms_decay delta weight_decay "
     "regularization_type clip_gradients",
     "snapshots": "snapshot snapshot_prefix snapshot_diff snapshot_format snapshot_after_train",
+    "start, unless -weights are given": "weights",
     "execution": "random_seed solver_mode",
     "several GPUs in one process, without effect elsewhere as in Caffe": "device_id layer_wise_reduce",
 }
@@ -31,10 +32,8 @@ HONOURED: FrozenSet[str] = frozenset(name for names in _GROUPS.values() for name
 REFUSED: Dict[str, str] = {
     "debug_info": "the figures of every blob are not shown",
     "test_compute_loss": "a validation reports the means of all outputs of the TEST net, losses among them",
-    "weights": "weights to start from are given to the job",
 }
 """Fields that are refused when they are set to something else than their default, with the reason."""
-INSTEAD = {"weights": "Give them with -weights.", "test_compute_loss": "Remove it."}
 
 _LEAST = {"max_iter": 1, "iter_size": 1, "average_loss": 1, "snapshot": 0, "display": 0}
 _NEEDS = {"step": "stepsize", "sigmoid": "stepsize", "multistep": "stepvalue"}
@@ -43,9 +42,10 @@ _NEEDS = {"step": "stepsize", "sigmoid": "stepsize", "multistep": "stepvalue"}
 class Judged(NamedTuple):
     """Values of a solver that are not read as they stand."""
 
-    test_iter: int
+    test_iters: Tuple[int, ...]
+    """By TEST net: batches of a validation."""
     test_interval: int
-    """Both are 0 without interleaved validation."""
+    """0, as all of test_iters, without interleaved validation."""
 
 
 def judge(path: Path, solver: Any, pb: Any) -> Judged:  # noqa: ANN401
@@ -57,9 +57,9 @@ def judge(path: Path, solver: Any, pb: Any) -> Judged:  # noqa: ANN401
     faults = Refusals(path.name)
     for field, value in solver.ListFields():
         if field.name in REFUSED and value != field.default_value:
-            fix = INSTEAD.get(field.name, "Remove it.")
+            reason = REFUSED[field.name]
             faults.refuse(
-                "solver-field-refused", file=path.name, field=field.name, reason=REFUSED[field.name], fix=fix
+                "solver-field-refused", file=path.name, field=field.name, reason=reason, fix="Remove it."
             )
         elif field.name not in HONOURED and field.name not in REFUSED:
             faults.refuse("solver-field-unknown", file=path.name, field=field.name)
@@ -124,16 +124,13 @@ def _type(path: Path, solver: Any, faults: Refusals) -> None:  # noqa: ANN401
 
 
 def _validation(path: Path, solver: Any, faults: Refusals) -> Judged:  # noqa: ANN401
-    given: List[int] = list(solver.test_iter)
-    test_iter = given[0] if given else 0
+    given = tuple(int(one) for one in solver.test_iter)
     if solver.test_interval and not given:
         faults.refuse("test-iter-missing", file=path.name)
-    if len(given) > 1:
-        faults.refuse("test-nets-unsupported", file=path.name)
-    if test_iter < 0 or solver.test_interval < 0:
+    if min((*given, solver.test_interval)) < 0:
         faults.refuse("validation-negative", file=path.name)
-    on = test_iter > 0 and solver.test_interval > 0
-    return Judged(*((test_iter, int(solver.test_interval)) if on else (0, 0)))
+    on = any(given) and solver.test_interval > 0
+    return Judged(given, int(solver.test_interval)) if on else Judged((0,) * len(given), 0)
 
 
 def _short(value: float) -> str:

@@ -54,7 +54,7 @@ class Executors(Event):
 
 @dataclass(frozen=True)
 class Data(Event):
-    """Records by phase: `{"TRAIN": 60000, "TEST": 10000}`."""
+    """Records by phase: `{"TRAIN": 60000, "TEST": 10000}`; `TEST#1` where there are several TEST nets."""
 
     kind = "data"
     records: Dict[str, int] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Display(Progress):
 
 @dataclass(frozen=True)
 class Validation(Event):
-    """Means of the TEST net's outputs in an interleaved validation."""
+    """Means of the TEST net's outputs in an interleaved validation; of several nets `accuracy#1`."""
 
     kind = "validation"
     iteration: int

@@ -18,7 +18,8 @@ class Words(NamedTuple):
 
 
 _RESUME = "{resume}"
-"""Filled in by `words`: how to resume from the last snapshot, or to run the job again without one."""
+"""Filled in by `words`: how to resume from the last snapshot, or to run the job again without one.
+`{restart}` likewise, for failures that come again unless something is changed."""
 
 FAILURES: Dict[str, Words] = {
     # -- command line
@@ -86,7 +87,19 @@ FAILURES: Dict[str, Words] = {
     "net-unreadable": Words("{file}", "it cannot be read ({reason})", "Fix `net:` in {solver}."),
     "prototxt-binary": Words("{file}", "it is not text", "Give a prototxt, not a model."),
     "prototxt-syntax": Words("{file}", "it does not parse at {position}", "Fix that line."),
-    "net-format-old": Words("{file}", "it has the old `layers` format", "Run upgrade_net_proto_text on it."),
+    "net-formats-mixed": Words("{file}", "it has both `layer` and `layers`", "Use `layer` alone."),
+    "net-input-shapeless": Words(
+        "{file}", "its inputs ({inputs}) have too few shapes", "Give input_shape once for each input."
+    ),
+    "net-v0-invalid": Words(
+        'layer "{layer}" in {file}',
+        "its {what} {value!r} has no meaning in Caffe's first format",
+        "Fix the layer, or write the net in today's format.",
+    ),
+    "net-field-refused": Words("{field} of {where} in {file}", "{reason}", "{fix}"),
+    "net-field-unknown": Words(
+        "{field} of {where} in {file}", "this field of {message} is not supported", "Remove it."
+    ),
     "several-faults": Words("{subject}", "it has {count} faults: {faults}", "Fix all of them."),
     "net-unnamed": Words(
         "{file}", "it has no `net:`{found}", "Name one net file with both phases in `net:`."
@@ -108,10 +121,20 @@ FAILURES: Dict[str, Words] = {
         "there is no such file in the working folder or beside the solver",
         "Ship it with --files, or fix the path.",
     ),
-    "test-nets-unsupported": Words(
+    "test-iter-count": Words(
         "{file}",
-        "it has several TEST nets (test_net, test_net_param, test_state, test_iter), and one is supported",
-        "Keep one of each.",
+        "test_iter is given {times} times, and test_net and test_net_param name {nets} TEST nets",
+        "Give test_iter once for each TEST net.",
+    ),
+    "test-state-count": Words(
+        "{file}",
+        "test_state is given {times} times for {nets} TEST nets",
+        "Give it once for each test_iter, or not at all.",
+    ),
+    "override-ambiguous": Words(
+        "{variable}",
+        "the TEST nets of {file} read several sources ({sources})",
+        "Write the sources into the prototxt.",
     ),
     "solver-field-refused": Words("{field} in {file}", "{reason}", "{fix}"),
     "solver-field-unknown": Words(
@@ -345,7 +368,7 @@ FAILURES: Dict[str, Words] = {
     "training-diverged": Words(
         "the loss at iteration {iteration}",
         "it is {loss}: training has diverged",
-        "Lower base_lr, clip gradients (clip_gradients), or check the data.",
+        "Lower base_lr, clip gradients (clip_gradients), or check the data. {restart}",
     ),
     "weights-differ": Words(
         "the weights",
@@ -380,7 +403,7 @@ def words(code: str, fields: Mapping[str, Any]) -> Words:
     Raises:
         KeyError: there is no such code, or a field of it is missing.
     """
-    filled = {"resume": _resume(fields), **fields}
+    filled = {"resume": _resume(fields), "restart": _restart(fields), **fields}
     given, why, fix = (part.format(**filled) for part in FAILURES[code])
     return Words(given, why, fix)
 
@@ -392,6 +415,14 @@ def sentence(parts: Tuple[str, str, str]) -> str:
 
 
 def _resume(fields: Mapping[str, Any]) -> str:
+    if "model" in fields:
+        return "The model is stored: score {model} without -train.".format(**fields)
     if "resume_from" not in fields:
         return "Run the job again."
     return "Resume from iteration {resume_from} with -snapshot {snapshot} -weights {weights}".format(**fields)
+
+
+def _restart(fields: Mapping[str, Any]) -> str:
+    if "resume_from" not in fields:
+        return "There is no snapshot to resume from: train from the start with that change."
+    return "With that change, {}.".format(_resume(fields).replace("Resume", "resume", 1))

@@ -21,6 +21,8 @@ _BARRIER_TASK = re.compile(r"barrier task \w+Task\(\d+, (\d+)\) finished unsucce
 _CALLING = "An error occurred while calling"
 """First line of py4j's message; Java's message follows."""
 _PYTHON_ERROR = re.compile(r"[A-Za-z_][\w.]*: \S")
+DIVERGED = "training-diverged"
+"""A failure of the job and of no rank in particular: all have the same weights."""
 UNKNOWN = "killed, or its node went down"
 
 
@@ -42,16 +44,24 @@ def settled(error: Exception, journal: Journal, removed: Mapping[str, str]) -> b
     )
 
 
-def explain(error: Exception, journal: Journal, removed: Optional[Mapping[str, str]] = None) -> TrainerError:
+def explain(
+    error: Exception,
+    journal: Journal,
+    removed: Optional[Mapping[str, str]] = None,
+    resume: Optional[Dict[str, Any]] = None,
+) -> TrainerError:
     """Return the failure of a stage.
 
     Args:
         error: as Spark raised it.
         journal: the reports of the ranks.
         removed: reasons by executor id, of executors that Spark has lost.
+        resume: fields that say how to go on; None: those of the journal's last snapshot.
     """
-    resume = _resume(journal)
+    resume = _resume(journal) if resume is None else resume
     own = _first(journal, OWN, NATIVE)
+    if own is not None and own.code == DIVERGED:
+        return TrainerError("training-diverged", **{**own.fields, **resume})
     if own is not None:
         cause = {"cause": {"code": own.code, "fields": own.fields}} if own.code else {}
         return TrainerError("rank-failed", rank=own.rank, host=own.host, reason=own.reason, **cause, **resume)

@@ -6,6 +6,7 @@ result depends on the number of executors. (CaffeOnSpark dropped each partition'
 
 from __future__ import annotations
 
+import socket
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from jobs.trainer.caffe.prototxt import TrainingJob
-from jobs.trainer.contract import SAMPLE_ID
+from jobs.trainer.contract import OWN, SAMPLE_ID
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.events.channel import Address, Sender
+from jobs.trainer.events.watch import failure, watched
 from jobs.trainer.ranks.train import locate
 from jobs.trainer.sources.batches import assemble
 from jobs.trainer.sources.registry import open_source
@@ -29,6 +32,7 @@ class ScorePlan:
 
     job: TrainingJob
     size: int
+    channel: Address
     test: str
     model: str
     columns: Tuple[str, ...]
@@ -39,22 +43,38 @@ Row = Tuple[Any, ...]
 
 
 def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
-    """Yield the rows of a part: the sample's id, then a list of floats per column."""
+    """Yield the rows of a part: the sample's id, then a list of floats per column.
+
+    A failure is reported to the driver with the node and, if Caffe aborts this process, with Caffe's words.
+    """
+    host = socket.gethostname()
+    with watched(plan.channel, part, host):
+        try:
+            yield from _rows(plan, part)
+        except Exception as error:
+            sender = Sender(plan.channel)
+            sender.send(failure(part, host, OWN, error))
+            sender.close()
+            raise
+
+
+def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
     from jobs.trainer.caffe import native
 
+    layer = plan.job.tests[0].data
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         net = Path(folder) / "net.prototxt"
-        net.write_text(plan.job.test_net)
-        scorer = native.Scorer(plan.job.test, net)
+        net.write_text(plan.job.tests[0].net)
+        scorer = native.Scorer(layer, net)
     scorer.net.copy_from(str(locate(plan.model)))
     random = np.random.RandomState(0)
     datum = native.protos().Datum
-    with closing(open_source(plan.job.test.source_class, locate(plan.test), datum)) as source:
-        start, stop = batch_shard(len(source), plan.job.test.batch, plan.size, part)
+    with closing(open_source(layer.source_class, locate(plan.test), datum)) as source:
+        start, stop = batch_shard(len(source), layer.batch, plan.size, part)
         with closing(source.read(start, stop)) as records:
-            for first, last in batches(start, stop, plan.job.test.batch):
+            for first, last in batches(start, stop, layer.batch):
                 taken = [next(records) for _ in range(first, last)]
-                batch = assemble(taken, plan.job.test.fit, random)
+                batch = assemble(taken, layer.fit, random)
                 values = scorer.run(batch, plan.columns)
                 lists = [values[name].tolist() for name in plan.columns]
                 yield from zip(batch[2], *lists)

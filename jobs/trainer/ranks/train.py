@@ -20,6 +20,7 @@ from typing import Any, Deque, Dict, List, NamedTuple, Tuple
 import numpy as np
 
 from jobs.trainer import contract
+from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.prototxt import TrainingJob, seed_of
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
@@ -27,7 +28,7 @@ from jobs.trainer.files import storage
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
 from jobs.trainer.ranks.uploads import Uploads
-from jobs.trainer.ranks.validate import Validation
+from jobs.trainer.ranks.validate import Validation, Validations
 from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.batches import training_batches
 from jobs.trainer.sources.registry import open_source
@@ -42,7 +43,8 @@ class Plan:
     size: int
     channel: Address
     train: str
-    test: str
+    tests: Tuple[str, ...]
+    """Sources of the TEST nets, empty where a net is not validated."""
     weights: Tuple[str, ...]
     snapshot: str
     model: str
@@ -78,7 +80,7 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
 
     from pyspark import BarrierTaskContext
 
-    from jobs.trainer.events.watch import watched
+    from jobs.trainer.events.watch import failure, watched
 
     context = BarrierTaskContext.get()
     rank, host = context.partitionId(), socket.gethostname()
@@ -91,11 +93,7 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
             return [_Rank(plan, RankHost(rank, host, address), exchange, sender, Path(folder)).run()]
     except BaseException as error:
         origin = contract.PEER if isinstance(error, PeerLost) else contract.OWN
-        if isinstance(error, TrainerError):
-            report = contract.RankFailed(rank, host, origin, str(error), error.code, error.fields)
-        else:
-            report = contract.RankFailed(rank, host, origin, "{}: {}".format(type(error).__name__, error))
-        sender.send(report)
+        sender.send(failure(rank, host, origin, error))
         raise
     finally:
         sender.close()
@@ -112,6 +110,8 @@ class _Rank:
         self.trainer = native.Trainer(self.job, place.rank, folder)
         self.datum = native.protos().Datum
         self.address = place.address
+        self.sources: Dict[str, RecordSource] = {}
+        """By names of the plan: a process cannot open an LMDB twice."""
         self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot))
 
     def run(self) -> Dict[str, Any]:
@@ -120,10 +120,12 @@ class _Rank:
             return self._run()
         finally:
             self.uploads.close()
+            for source in self.sources.values():
+                source.close()
 
     def _run(self) -> Dict[str, Any]:
         job, trainer = self.job, self.trainer
-        source = open_source(job.train.source_class, locate(self.plan.train), self.datum)
+        source = self._open(job.train, self.plan.train)
         if self.plan.snapshot:
             trainer.restore(locate(self.plan.snapshot), [locate(name) for name in self.plan.weights])
         elif self.plan.weights:
@@ -164,7 +166,6 @@ class _Rank:
             waited = ranks.waited_s
             ranks.close()
             feed.close()
-            source.close()
         images = (job.max_iter - first) * per_iteration
         return {
             "rank": self.rank,
@@ -176,6 +177,11 @@ class _Rank:
             "validation_seconds": validating,
             "waited_seconds": waited,
         }
+
+    def _open(self, layer: DataLayer, name: str) -> RecordSource:
+        if name not in self.sources:
+            self.sources[name] = open_source(layer.source_class, locate(name), self.datum)
+        return self.sources[name]
 
     def _require_same_source(self, source: RecordSource) -> None:
         """Require that all ranks have the same copy of the source."""
@@ -197,15 +203,16 @@ class _Rank:
         job, trainer = self.job, self.trainer
         recent: Deque[float] = deque(maxlen=job.average_loss)
         pace = Pace(first, job.max_iter, job.train.batch * job.iter_size * self.plan.size)
-        validation = None
-        if job.test_interval:
-            source = open_source(job.test.source_class, locate(self.plan.test), self.datum)
-            validation = Validation(job, trainer.validator(), source, ranks)
+        validations = Validations(
+            Validation(job, number, trainer.validator(number), self._open(test.data, name), ranks)
+            for number, (test, name) in enumerate(zip(job.tests, self.plan.tests))
+            if name
+        )
         for iteration in range(first, job.max_iter):
-            due = validation and iteration % job.test_interval == 0
-            if validation and due and (iteration > 0 or job.test_initialization):
+            due = bool(job.test_interval) and iteration % job.test_interval == 0
+            if due and (iteration > 0 or job.test_initialization):
                 trainer.average_statistics(ranks.allreduce_mean)
-                values = validation.run(iteration)
+                values = validations.run(iteration)
                 self.tell(contract.Validation(iteration, job.max_iter, values))
             recent.append(together(trainer.step))
             loss = sum(recent) / len(recent)
@@ -225,10 +232,7 @@ class _Rank:
         _require_number(loss, job.max_iter)
         trainer.average_statistics(ranks.allreduce_mean)
         self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
-        if validation is None:
-            return 0.0
-        validation.close()
-        return validation.seconds
+        return validations.seconds
 
     def tell(self, event: contract.Event) -> None:
         if self.rank == 0:

@@ -60,7 +60,20 @@ def test_an_unknown_role_lists_the_known_ones(make_role: MakeRole, roles: Path) 
 def test_a_file_that_is_no_yaml_is_named(make_role: MakeRole, roles: Path) -> None:
     make_role("r", [GOOD])
     (roles / "r/role.yaml").write_text("steps: [")
-    with pytest.raises(ConfigError, match=r"role\.yaml: it is not YAML"):
+    with pytest.raises(ConfigError, match=r"role\.yaml: it is not valid YAML"):
+        load_role("r", roles)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("name: r\nname: s", "'name' is given twice, in lines 1 and 2"), ("mode: 0755", "line 1: 0755 may be")],
+)
+def test_a_file_that_readers_take_for_different_things_is_refused(
+    make_role: MakeRole, roles: Path, text: str, words: str
+) -> None:
+    make_role("r", [GOOD])
+    (roles / "r/role.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=words):
         load_role("r", roles)
 
 

@@ -112,7 +112,7 @@ def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
 
 def test_text_that_is_no_yaml_is_refused(recipes: Path) -> None:
     (recipes / "small.yaml").write_text("a: [")
-    with pytest.raises(ConfigError, match="not YAML"):
+    with pytest.raises(ConfigError, match="not valid YAML"):
         load_recipe("small", None, recipes)
 
 

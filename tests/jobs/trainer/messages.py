@@ -10,6 +10,8 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from tests.jobs.trainer import layer_messages
+
 _SCALARS = {"int32": 5, "int64": 3, "uint32": 13, "float": 2, "bool": 8, "string": 9, "bytes": 12}
 _REPEATED, _OPTIONAL = 3, 1
 
@@ -41,7 +43,7 @@ MESSAGES = {
     ],
     "SoftmaxParameter": [("axis", 2, "int32=1")],
     "AccuracyParameter": [("top_k", 1, "uint32=1"), ("axis", 2, "int32=1"), ("ignore_label", 3, "int32")],
-    "InfogainLossParameter": [("axis", 3, "int32=1")],
+    "InfogainLossParameter": [("source", 1, "string"), ("axis", 2, "int32=1")],
     "LossParameter": [("ignore_label", 1, "int32")],
     "NetState": [("phase", 1, "Phase=1"), ("level", 2, "int32"), ("stage", 3, "string*")],
     "TransformationParameter": [
@@ -58,14 +60,25 @@ MESSAGES = {
         ("channels", 2, "uint32"),
         ("height", 3, "uint32"),
         ("width", 4, "uint32"),
-        ("share_in_parallel", 10000, "bool"),
+        ("share_in_parallel", 10000, "bool=1"),
         ("source", 10001, "string"),
+        ("dataframe_column_select", 10002, "string*"),
+        ("image_encoded", 10003, "bool"),
+        ("dataframe_format", 10004, "string=parquet"),
     ],
     "InputParameter": [("shape", 1, "BlobShape*")],
-    "ParamSpec": [("lr_mult", 3, "float=1")],
+    "ParamSpec": [
+        ("name", 1, "string"),
+        ("share_mode", 2, "DimCheckMode"),
+        ("lr_mult", 3, "float=1"),
+        ("decay_mult", 4, "float=1"),
+    ],
     "FillerParameter": [("type", 1, "string")],
     "ConvolutionParameter": [
         ("num_output", 1, "uint32"),
+        ("bias_term", 2, "bool=1"),
+        ("pad", 3, "uint32*"),
+        ("group", 5, "uint32=1"),
         ("kernel_size", 4, "uint32*"),
         ("stride", 6, "uint32*"),
         ("weight_filler", 7, "FillerParameter"),
@@ -73,15 +86,24 @@ MESSAGES = {
     ],
     "InnerProductParameter": [
         ("num_output", 1, "uint32"),
+        ("bias_term", 2, "bool=1"),
         ("weight_filler", 3, "FillerParameter"),
         ("bias_filler", 4, "FillerParameter"),
     ],
-    "PoolingParameter": [("pool", 1, "PoolMethod"), ("kernel_size", 2, "uint32"), ("stride", 3, "uint32")],
+    "PoolingParameter": [
+        ("pool", 1, "PoolMethod"),
+        ("kernel_size", 2, "uint32"),
+        ("stride", 3, "uint32"),
+        ("pad", 4, "uint32"),
+    ],
     "LayerParameter": [
         ("name", 1, "string"),
         ("type", 2, "string"),
         ("bottom", 3, "string*"),
         ("top", 4, "string*"),
+        ("loss_weight", 5, "float*"),
+        ("phase", 10, "Phase"),
+        ("propagate_down", 11, "bool*"),
         ("param", 6, "ParamSpec*"),
         ("include", 8, "NetStateRule*"),
         ("exclude", 9, "NetStateRule*"),
@@ -97,11 +119,16 @@ MESSAGES = {
         ("input_param", 143, "InputParameter"),
         ("blobs", 7, "BlobProto*"),
         ("source_class", 10001, "string"),
+        *layer_messages.PARAMS,
     ],
-    "V1LayerParameter": [("name", 4, "string")],
+    **layer_messages.MESSAGES,
     "SolverState": [("iter", 1, "int32"), ("learned_net", 2, "string"), ("history", 3, "BlobProto*")],
     "NetParameter": [
         ("name", 1, "string"),
+        ("input", 3, "string*"),
+        ("input_dim", 4, "int32*"),
+        ("force_backward", 5, "bool"),
+        ("input_shape", 8, "BlobShape*"),
         ("layer", 100, "LayerParameter*"),
         ("layers", 2, "V1LayerParameter*"),
         ("state", 6, "NetState"),
@@ -157,7 +184,8 @@ ENUMS = {
     "SolverMode": {"CPU": 0, "GPU": 1},
     "SnapshotFormat": {"HDF5": 0, "BINARYPROTO": 1},
     "SolverType": {"SGD": 0, "NESTEROV": 1, "ADAGRAD": 2, "RMSPROP": 3, "ADADELTA": 4, "ADAM": 5},
-    "PoolMethod": {"MAX": 0, "AVE": 1},
+    "PoolMethod": {"MAX": 0, "AVE": 1, "STOCHASTIC": 2},
+    **layer_messages.ENUMS,
 }
 
 
@@ -196,4 +224,4 @@ def _add_field(message: Any, name: str, number: int, kind: str) -> None:
     if default and kind in ENUMS:
         field.default_value = next(text for text, value in ENUMS[kind].items() if value == int(default))
     elif default:
-        field.default_value = "true" if kind == "bool" else default
+        field.default_value = ("false", "true")[int(default)] if kind == "bool" else default

@@ -87,10 +87,10 @@ def test_gpu_mode_is_refused_on_a_build_with_cuda_without_calling_it_cpu_only(jo
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (9, True), (10, False)])
 def test_mnist_permits_nine_executors(job: TrainingJob, size: int, fits: bool) -> None:
     if fits:
-        checks.enough(job, size, 60_000, 10_000)
+        checks.enough(job, size, 60_000, [10_000])
         return
     with pytest.raises(Refused) as refused:
-        checks.enough(job, size, 60_000, 10_000)
+        checks.enough(job, size, 60_000, [10_000])
 
     said = str(refused.value)
     assert "60000 training records for 10 executors" in said
@@ -101,15 +101,15 @@ def test_mnist_permits_nine_executors(job: TrainingJob, size: int, fits: bool) -
 
 def test_too_little_to_validate_is_refused_with_the_numbers(job: TrainingJob) -> None:
     with pytest.raises(Refused, match=r"999 validation records: Insufficient validation data: .* needs 1000"):
-        checks.enough(job, 1, 60_000, 999)
+        checks.enough(job, 1, 60_000, [999])
 
 
 def test_without_validation_one_record_an_executor_is_enough(job: TrainingJob) -> None:
-    plain = replace(job, test_iter=0, test_interval=0)
+    plain = replace(job, tests=(replace(job.tests[0], test_iter=0),), test_interval=0)
 
-    checks.enough(plain, 3, 3, 0)
+    checks.enough(plain, 3, 3, [0])
     with pytest.raises(Refused, match="each executor needs at least one record"):
-        checks.enough(plain, 3, 2, 0)
+        checks.enough(plain, 3, 2, [0])
 
 
 def test_records_of_another_shape_are_refused(job: TrainingJob) -> None:
@@ -153,3 +153,28 @@ def test_sources_that_would_have_one_name_on_the_nodes_are_refused_before_traini
 )
 def test_the_models_suffix_follows_the_format(job: TrainingJob, given: str, hdf5: bool, written: str) -> None:
     assert checks.model_uri(given, replace(job, hdf5=hdf5)) == written
+
+
+@pytest.mark.parametrize(
+    ("line", "starts"),
+    [
+        ("-train", [("weights in the solver:", "s.cm")]),
+        ("-train -weights a,b", [("-weights", "a"), ("-weights", "b")]),
+        ("-train -snapshot c -weights a", [("-weights", "a"), ("-snapshot", "c")]),
+        ("-test", []),
+    ],
+)
+def test_weights_of_the_command_line_replace_the_solvers(
+    job: TrainingJob, line: str, starts: list[tuple[str, str]]
+) -> None:
+    options = parse(shlex.split(f"{line} -conf s -model m"))
+
+    assert checks.starts(options, replace(job, weights=("s.cm",))) == starts
+
+
+def test_each_test_net_needs_records_of_its_own(job: TrainingJob) -> None:
+    two = replace(job, tests=(job.tests[0], replace(job.tests[0], test_iter=20)))
+
+    checks.enough(two, 1, 60_000, [1000, 2000])
+    with pytest.raises(Refused, match="1999 validation records"):
+        checks.enough(two, 1, 60_000, [1000, 1999])

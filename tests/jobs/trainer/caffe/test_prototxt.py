@@ -31,15 +31,15 @@ def native_net(text: str, pb: Any) -> Any:
 def test_the_projects_own_prototxts_are_the_published_lenet(prototxts: Path, pb: Any) -> None:
     job = load(prototxts, pb)
 
-    assert (job.max_iter, job.test_iter, job.test_interval, job.snapshot, job.display) == (
+    assert (job.max_iter, job.tests[0].test_iter, job.test_interval, job.snapshot, job.display) == (
         2000,
         10,
         100,
         5000,
         100,
     )
-    assert (job.train.batch, job.test.batch, job.train.shape) == (64, 100, (1, 28, 28))
-    assert job.train.transform.scale == job.test.transform.scale == 1 / 256
+    assert (job.train.batch, job.tests[0].data.batch, job.train.shape) == (64, 100, (1, 28, 28))
+    assert job.train.transform.scale == job.tests[0].data.transform.scale == 1 / 256
     assert job.rate.base == pytest.approx(0.01)
     assert job.rate.policy == "inv"
     assert job.snapshot_prefix == "mnist_lenet"
@@ -48,7 +48,7 @@ def test_the_projects_own_prototxts_are_the_published_lenet(prototxts: Path, pb:
 
 def test_data_layers_become_inputs_that_can_be_reshaped(prototxts: Path, pb: Any) -> None:
     job = load(prototxts, pb)
-    train, test = (list(native_net(text, pb).layer) for text in (job.train_net, job.test_net))
+    train, test = (list(native_net(text, pb).layer) for text in (job.train_net, job.tests[0].net))
 
     shapes = [[list(shape.dim) for shape in layers[0].input_param.shape] for layers in (train, test)]
     assert shapes == [[[64, 1, 28, 28], [64]], [[100, 1, 28, 28], [100]]]
@@ -86,8 +86,8 @@ def test_a_configuration_sets_values_over_the_prototxts(prototxts: Path, pb: Any
 
     job = load(prototxts, pb, over)
 
-    assert (job.max_iter, job.rate.max_iter, job.train.batch, job.test.batch) == (50, 50, 16, 100)
-    assert (job.train.uri, job.test.uri) == ("s3a://b/train", "hdfs:///data/mnist/test_lmdb")
+    assert (job.max_iter, job.rate.max_iter, job.train.batch, job.tests[0].data.batch) == (50, 50, 16, 100)
+    assert (job.train.uri, job.tests[0].data.uri) == ("s3a://b/train", "hdfs:///data/mnist/test_lmdb")
 
 
 def test_the_net_is_found_beside_the_solver_whatever_folder_it_names(prototxts: Path, pb: Any) -> None:
@@ -101,7 +101,7 @@ def test_validation_is_off_when_either_number_is_zero(prototxts: Path, pb: Any) 
 
     job = load(prototxts, pb)
 
-    assert (job.test_iter, job.test_interval) == (0, 0)
+    assert (job.tests[0].test_iter, job.test_interval) == (0, 0)
 
 
 def test_hdf5_snapshots_have_their_suffix(prototxts: Path, pb: Any) -> None:
@@ -127,10 +127,9 @@ REFUSED = [
     (SOLVER, f'net: "{NET}"', f'test_net: "{NET}"', "it has no `net:` (it has test_net)"),
     (SOLVER, f'net: "{NET}"', f'train_net: "{NET}"', "it has train_net and no test_net"),
     (SOLVER, f'net: "{NET}"', f'net: "{NET}" train_net: "{NET}"', "its TRAIN net is in net, train_net"),
-    (SOLVER, "max_iter", f'test_net: "{NET}" test_net: "{NET}" max_iter', "it has several TEST nets"),
-    (SOLVER, "max_iter", "test_state {} test_state {} max_iter", "it has several TEST nets"),
+    (SOLVER, "max_iter", f'test_net: "{NET}" test_net: "{NET}" max_iter', "test_iter is given 1 times"),
+    (SOLVER, "max_iter", "test_state {} test_state {} max_iter", "given 2 times for 1 TEST nets"),
     (SOLVER, "max_iter", "train_state { phase: TEST } max_iter", "sets another phase"),
-    (SOLVER, "max_iter", 'weights: "a.caffemodel" max_iter', "Give them with -weights"),
     (SOLVER, "max_iter", "debug_info: true max_iter", "debug_info in"),
     (SOLVER, "max_iter", "test_compute_loss: true max_iter", "test_compute_loss in"),
     (SOLVER, "max_iter", "iter_size: 0 max_iter", "iter_size is 0. Give at least 1"),
@@ -145,7 +144,12 @@ REFUSED = [
     (SOLVER, "display: 100", "display: -1", "display is -1. Give at least 0"),
     (SOLVER, NET, "nowhere.prototxt", "there is no such file in the working folder or beside the solver"),
     (SOLVER, "test_iter: 10", "", "it has test_interval and no test_iter"),
-    (SOLVER, "test_iter: 10", "test_iter: 10 test_iter: 5", "it has several TEST nets"),
+    (
+        SOLVER,
+        f'net: "{NET}"',
+        f'train_net: "{NET}" test_net: "{NET}" test_iter: 2',
+        "test_iter is given 2 times, and test_net and test_net_param name 1 TEST nets",
+    ),
     (SOLVER, "test_iter: 10", "test_iter: -1", "test_iter or test_interval is negative"),
     (SOLVER, 'lr_policy: "inv"', 'lr_policy: "wild"', "lr_policy is 'wild'"),
     (SOLVER, 'lr_policy: "inv"', 'lr_policy: "step"', "lr_policy step needs stepsize"),
@@ -193,7 +197,7 @@ REFUSED = [
     (NET, "scale: 0.00390625", 'mean_file: "no.binaryproto"', "there is no such file"),
     (NET, "scale: 0.00390625", 'mean_file: "m" mean_value: 3', "both mean_file and mean_value"),
     (NET, 'name: "LeNet"', 'layer { name: "early" type: "DummyData" top: "x" }', "has 'early' before it"),
-    (NET, 'name: "LeNet"', 'layers { name: "old" }', "old `layers` format"),
+    (NET, 'name: "LeNet"', 'layers { name: "old" }', "it has both `layer` and `layers`"),
 ]
 
 
@@ -267,7 +271,7 @@ def test_the_nets_may_be_in_files_of_their_own(prototxts: Path, pb: Any) -> None
 
     job = load(prototxts, pb)
 
-    assert (job.train.batch, job.test.batch) == (64, 50)
+    assert (job.train.batch, job.tests[0].data.batch) == (64, 50)
 
 
 def test_the_nets_may_be_in_the_solver(prototxts: Path, pb: Any) -> None:
@@ -276,7 +280,7 @@ def test_the_nets_may_be_in_the_solver(prototxts: Path, pb: Any) -> None:
 
     job = load(prototxts, pb)
 
-    assert (job.train.batch, job.test.batch) == (64, 100)
+    assert (job.train.batch, job.tests[0].data.batch) == (64, 100)
     assert "net_param" not in job.solver
 
 
@@ -292,7 +296,7 @@ def test_stages_select_layers_as_in_caffe(prototxts: Path, pb: Any, state: str, 
     with (prototxts.parent / NET).open("a") as net:
         net.write(layers)
 
-    names = [layer.name for layer in native_net(load(prototxts, pb).test_net, pb).layer]
+    names = [layer.name for layer in native_net(load(prototxts, pb).tests[0].net, pb).layer]
 
     assert [name for name in names if name in rules] == [chosen]
 
@@ -338,3 +342,77 @@ def test_a_seed_near_the_largest_is_one_of_32_bits(prototxts: Path, pb: Any) -> 
 
     assert [seed_of(job, rank) for rank in (0, 1)] == [2**32 - 1, 0]
     assert "random_seed: 0" in native_solver(job, pb, net=Path("/n"), prefix=Path("/p"), rank=1)
+
+
+def test_further_test_iters_are_further_test_nets(prototxts: Path, pb: Any) -> None:
+    text = (prototxts.parent / NET).read_text()
+    (prototxts.parent / "test.prototxt").write_text(text.replace("batch_size: 100", "batch_size: 50"))
+    edit(prototxts, SOLVER, "test_iter: 10", 'test_net: "test.prototxt" test_iter: 3 test_iter: 7')
+
+    job = load(prototxts, pb)
+
+    assert [(test.data.batch, test.test_iter) for test in job.tests] == [(50, 3), (100, 7)]
+    assert [job.numbered("loss", number) for number in (0, 1)] == ["loss#0", "loss#1"]
+
+
+def test_test_nets_come_in_caffes_order_each_with_its_state(prototxts: Path, pb: Any) -> None:
+    text = (prototxts.parent / NET).read_text()
+    text += 'layer { name: "b" type: "Silence" bottom: "ip2" include { stage: "b" } }\n'
+    (prototxts.parent / NET).write_text(text)
+    (prototxts.parent / "file.prototxt").write_text(text.replace("batch_size: 100", "batch_size: 20"))
+    inline = text.replace("batch_size: 100", "batch_size: 10")
+    solver = f'test_net: "file.prototxt" test_net_param {{ {inline} }} '
+    solver += "test_iter: 1 test_iter: 2 test_iter: 3 "
+    solver += 'test_state {} test_state { stage: "b" } test_state { stage: "a" }'
+    edit(prototxts, SOLVER, "test_iter: 10", solver)
+
+    job = load(prototxts, pb)
+
+    assert [test.data.batch for test in job.tests] == [10, 20, 100]
+    has_b = [any(layer.name == "b" for layer in native_net(test.net, pb).layer) for test in job.tests]
+    assert has_b == [False, True, False]
+
+
+STAGES = """layer {{ name: "data" type: "MemoryData" source_class: "com.yahoo.ml.caffe.LMDB"
+  top: "data" top: "label" include {{ phase: TEST stage: "{stage}" }}
+  memory_data_param {{ source: "{source}" batch_size: 10 channels: 1 height: 28 width: 28 }} }}
+"""
+
+
+def on_two_sources(prototxts: Path, first: str, second: str) -> None:
+    """Two TEST nets by stages, as in Caffe's own autoencoder of MNIST."""
+    edit(prototxts, SOLVER, "test_iter: 10", "test_iter: 1 test_iter: 2")
+    edit(prototxts, SOLVER, "max_iter", 'test_state { stage: "one" } test_state { stage: "two" } max_iter')
+    edit(prototxts, NET, TEST_PHASE, 'include { phase: TEST stage: "none" }\n  source_class')
+    layers = STAGES.format(stage="one", source=first) + STAGES.format(stage="two", source=second)
+    edit(prototxts, NET, 'name: "LeNet"', layers)
+
+
+TRAIN_SOURCE = "hdfs:///data/mnist/train_lmdb"
+
+
+def test_a_test_net_on_the_training_source_goes_on_reading_it_where_that_is_overridden(
+    prototxts: Path, pb: Any
+) -> None:
+    on_two_sources(prototxts, TRAIN_SOURCE, "hdfs:///data/mnist/test_lmdb")
+
+    job = load(prototxts, pb, {"train_source": "s3a://b/train", "test_source": "s3a://b/test"})
+
+    assert [test.data.uri for test in job.tests] == ["s3a://b/train", "s3a://b/test"]
+    assert load(prototxts, pb).tests[0].data.uri == TRAIN_SOURCE
+
+
+def test_one_override_for_several_test_sources_is_refused(prototxts: Path, pb: Any) -> None:
+    on_two_sources(prototxts, "hdfs:///a", "hdfs:///b")
+
+    with pytest.raises(Refused, match=r"CAFFE_SPARK_OVERRIDE_TEST_SOURCE: .* \(hdfs:///a, hdfs:///b\)"):
+        load(prototxts, pb, {"test_source": "s3a://b/test"})
+
+
+def test_a_solver_names_weights_to_start_from(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, SOLVER, "max_iter", 'weights: "a.caffemodel, hdfs:///b.h5" weights: "c" max_iter')
+
+    job = load(prototxts, pb)
+
+    assert job.weights == ("a.caffemodel", "hdfs:///b.h5", "c")
+    assert not text_format.Parse(job.solver, pb.SolverParameter()).weights

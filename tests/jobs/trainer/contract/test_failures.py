@@ -62,7 +62,7 @@ def raises() -> list[Raise]:
 def fields(code: str) -> set[str]:
     """Fields that a code's words name."""
     parts = [name for part in FAILURES[code] for _, name, _, _ in string.Formatter().parse(part) if name]
-    return set(parts) - {"resume"}
+    return set(parts) - {"resume", "restart"}
 
 
 def test_every_code_that_is_raised_is_in_the_catalogue_and_every_code_is_raised() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from jobs.trainer import contract
 from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT
+from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.blame import explain, innermost, lost_executor, settled
 from jobs.trainer.events.journal import Journal
 
@@ -135,6 +136,36 @@ def test_a_snapshot_is_what_to_go_on_from(journal: Journal) -> None:
     said = str(explain(ABORTED, journal))
 
     assert "Resume from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.caffemodel" in said
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_a_run_that_diverged_is_not_advised_to_go_on_without_a_change(
+    journal: Journal, snapshot: bool
+) -> None:
+    two_ranks(journal)
+    if snapshot:
+        journal.add(contract.Snapshot(50, 100, "hdfs://h/a.caffemodel", "hdfs://h/a.st"))
+    cause = TrainerError("training-diverged", iteration=60, loss="nan")
+    journal.add(contract.RankFailed(1, "w2", OWN, str(cause), cause.code, cause.fields))
+
+    error = explain(ABORTED, journal)
+
+    assert (error.code, error.given) == ("training-diverged", "the loss at iteration 60")
+    assert error.fix.startswith("Lower base_lr, clip gradients (clip_gradients), or check the data. ")
+    assert "Run the job again" not in str(error)
+    resume = "resume from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.caffemodel."
+    assert error.fix.endswith(f"With that change, {resume}") == snapshot
+
+
+def test_a_failed_scoring_leaves_a_model_and_nothing_to_resume(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(contract.Snapshot(50, 100, "hdfs://h/a.caffemodel", "hdfs://h/a.st"))
+    journal.add(failed(1, NATIVE, "Check failed: x"))
+
+    assert explain(ABORTED, journal, {}, {}).fix == "Run the job again."
+    said = str(explain(ABORTED, journal, {}, {"model": "hdfs://h/m"}))
+
+    assert said == "rank 1 on w2: Check failed: x. The model is stored: score hdfs://h/m without -train."
 
 
 SPARK_LOST = (

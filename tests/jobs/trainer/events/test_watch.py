@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from jobs.trainer.contract import NATIVE, SILENT
 from jobs.trainer.events.channel import Channel
 from jobs.trainer.events.watch import last_words
@@ -15,6 +17,7 @@ from tests.jobs.trainer.events.conftest import Inbox
 ROOT = Path(__file__).parents[4]
 WORKER = """
 import os, sys
+{before}
 from jobs.trainer.events.channel import Address
 from jobs.trainer.events.watch import watched
 with watched(Address(sys.argv[1], int(sys.argv[2]), sys.argv[3]), 1, "w2"):
@@ -26,10 +29,10 @@ FATAL = (
 )
 
 
-def worker(channel: Channel, body: str) -> subprocess.CompletedProcess[str]:
+def worker(channel: Channel, body: str, before: str = "") -> subprocess.CompletedProcess[str]:
     host, port, token = channel.address
     return subprocess.run(
-        [sys.executable, "-c", WORKER.format(body=body), host, str(port), token],
+        [sys.executable, "-c", WORKER.format(body=body, before=before), host, str(port), token],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -78,3 +81,27 @@ def test_the_line_after_a_fatal_one_belongs_to_it_unless_it_is_the_stack() -> No
 
     assert last_words(lines) == "Check failed: a == b (1 vs. 2) shapes differ"
     assert last_words(["free(): invalid pointer", ""]).endswith(": free(): invalid pointer")
+
+
+@pytest.mark.parametrize("before", ["", 'import faulthandler; faulthandler.enable(open("/dev/null", "w")); '])
+def test_a_crash_is_told_with_its_signal_and_the_line_before_it(
+    channel: Channel, inbox: Inbox, before: str
+) -> None:
+    # Spark enables the handler too, before the task.
+    body = 'os.write(2, b"reading lmdb\\n"); os.kill(os.getpid(), 11)'
+    worker(channel, body, before)
+
+    event = inbox.wait(1)[0]
+
+    assert (event.host, event.origin) == ("w2", NATIVE)
+    assert event.reason == "the worker process died (Segmentation fault): reading lmdb"
+
+
+def test_a_long_stack_does_not_push_out_the_fatal_line(channel: Channel, inbox: Inbox) -> None:
+    worker(channel, f'os.write(2, b"{FATAL}" + b"    @ frame\\n" * 500); os.abort()')
+
+    event = inbox.wait(1)[0]
+
+    assert event.reason == "Cannot copy param 0 weights"
+    assert "Cannot copy param 0 weights" in event.tail[0]
+    assert len(event.tail) < 100

@@ -1,11 +1,45 @@
-"""Means over scored rows."""
+"""Scoring: means over scored rows, and reports of parts that fail."""
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from jobs.trainer.caffe.prototxt import load
+from jobs.trainer.contract import NATIVE, OWN
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.ranks.score import Sums, means_text, quoted
+from jobs.trainer.events.channel import Channel
+from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, quoted
+from tests.jobs.trainer.events.conftest import Inbox
+
+ROOT = Path(__file__).parents[4]
+PART = """
+import os, pickle, sys
+from types import SimpleNamespace
+from jobs.trainer.caffe import native
+from jobs.trainer.ranks import score
+from tests.jobs.trainer.messages import build
+
+class Scorer:
+    def __init__(self, source, net):
+        self.net = SimpleNamespace(copy_from=lambda file: None)
+
+    def run(self, batch, names):
+        {body}
+
+native.Scorer, native.protos = Scorer, build
+for row in score.score_part(pickle.loads(sys.stdin.buffer.read()), 1):
+    pass
+"""
+FATAL = "F0131 12:00:00.000001 77 math.cpp:7] Check failed: n > 0 (0 vs. 0)"
 
 
 def test_means_are_taken_element_by_element_over_all_rows() -> None:
@@ -43,3 +77,57 @@ def test_the_means_file_is_caffeonsparks() -> None:
 
 def test_a_dot_in_a_columns_name_is_no_field_of_a_struct() -> None:
     assert [quoted(name) for name in ("loss", "fc.8", "a`b")] == ["`loss`", "`fc.8`", "`a``b`"]
+
+
+@pytest.fixture
+def part(
+    prototxts: Path, pb: Any, database: Callable[..., Path], channel: Channel
+) -> Callable[[str], subprocess.CompletedProcess[bytes]]:
+    """Score a part in a process of its own, whose net does `body`."""
+    job = load(prototxts, pb)
+    uri = f"file:{database(4, shape=(1, 28, 28))}"
+    test = replace(job.tests[0], data=replace(job.tests[0].data, uri=uri, batch=2))
+    job = replace(job, tests=(test,))
+    plan = ScorePlan(job, 2, channel.address, uri, "file:/m", ("accuracy",))
+
+    def run(body: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-c", PART.format(body=body)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            input=pickle.dumps(plan),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("body", "origin", "reason"),
+    [
+        (f'os.write(2, b"{FATAL}\\n"); os.abort()', NATIVE, "Check failed: n > 0 (0 vs. 0)"),
+        ("os.kill(os.getpid(), 11)", NATIVE, "the worker process died (Segmentation fault)"),
+        ('raise ValueError("of another shape")', OWN, "ValueError: of another shape"),
+    ],
+    ids=["FATAL", "SIGSEGV", "exception"],
+)
+def test_a_part_that_fails_is_reported_in_its_own_words_with_its_node(
+    part: Callable[[str], Any], inbox: Inbox, body: str, origin: str, reason: str
+) -> None:
+    done = part(body)
+
+    event = inbox.wait(1)[0]
+
+    assert done.returncode != 0
+    assert (event.rank, event.host, event.origin) == (1, os.uname().nodename, origin)
+    assert event.reason == reason
+    assert len(inbox.events) == 1
+
+
+def test_a_part_that_is_scored_reports_nothing(part: Callable[[str], Any], inbox: Inbox) -> None:
+    done = part("import numpy; return {'accuracy': numpy.ones((len(batch[2]), 1))}")
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert inbox.events == []

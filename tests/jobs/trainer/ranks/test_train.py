@@ -60,6 +60,24 @@ class Solver:
     def weights(self) -> Iterator[bytes]:
         yield b"w"
 
+    def validator(self, number: int) -> Any:
+        return Scorer(number)
+
+
+class Scorer:
+    """A TEST net whose output is the first pixel of its batch, in the thousands of its number."""
+
+    outputs = ("loss",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def length(self, _: str) -> int:
+        return 1
+
+    def run(self, batch: Any, names: Any) -> dict[str, Any]:
+        return dict.fromkeys(names, batch[0][:, 0, 0, :1] + 1000.0 * self.number)
+
 
 class World:
     def __init__(self, tmp_path: Path, job: Any) -> None:
@@ -69,7 +87,7 @@ class World:
             size=1,
             channel=Address("127.0.0.1", 1, ""),
             train=job.train.uri,
-            test="",
+            tests=("",),
             weights=(),
             snapshot="",
             model=f"file:{tmp_path}/out/m.caffemodel",
@@ -207,3 +225,22 @@ def test_a_snapshot_after_the_last_iteration_is_written_once_where_asked(
 
     found = [event.iteration for event in world.inbox.events if isinstance(event, contract.Snapshot)]
     assert found == stored
+
+
+def test_several_test_nets_are_validated_with_their_numbers_on_a_source_of_training_too(
+    world: World,
+) -> None:
+    uri = world.plan.train
+    data = replace(world.job.tests[0].data, uri=uri, batch=2, transform=world.job.train.transform)
+    tests = tuple(replace(world.job.tests[0], data=data, test_iter=count) for count in (1, 0, 2))
+    job = replace(world.job, tests=tests, test_interval=2, snapshot=0)
+    world.plan = replace(world.plan, job=job, tests=(uri, "", uri))
+
+    world.run()
+
+    found = [event for event in world.inbox.events if isinstance(event, contract.Validation)]
+    assert [event.iteration for event in found] == [2, 4]
+    assert [sorted(event.values) for event in found] == [["loss#0", "loss#2"]] * 2
+    first, last = found[0].values["loss#0"][0], found[0].values["loss#2"][0]
+    assert first == pytest.approx(0.5 / 256)
+    assert last == pytest.approx(2000 + 1.5 / 256)

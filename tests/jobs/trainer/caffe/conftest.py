@@ -1,0 +1,13 @@
+"""Fixtures of nets: Caffe itself, where it runs here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.jobs.trainer.artefact import Caffe, unpacked
+
+
+@pytest.fixture(scope="session")
+def caffe(tmp_path_factory: pytest.TempPathFactory) -> Caffe:
+    """Return a compiled Caffe; skip without one."""
+    return unpacked(tmp_path_factory.mktemp("caffe"))

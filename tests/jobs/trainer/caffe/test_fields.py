@@ -1,0 +1,154 @@
+"""Fields of nets and layers: each is honoured, or refused by name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.trainer.caffe import fields
+from jobs.trainer.caffe.prototxt import load
+from jobs.trainer.errors import Refused
+from tests.jobs.trainer import messages
+from tests.jobs.trainer.artefact import Caffe
+
+NET = "lenet_memory_train_test.prototxt"
+JUDGED = sorted(fields.HONOURED)
+
+
+def add(solver: Path, text: str, before: str = 'name: "LeNet"') -> None:
+    path = solver.parent / NET
+    old = path.read_text()
+    assert before in old
+    path.write_text(old.replace(before, f"{text}\n{before}", 1))
+
+
+def append(solver: Path, text: str) -> None:
+    with (solver.parent / NET).open("a") as file:
+        file.write(text)
+
+
+@pytest.mark.parametrize("message", JUDGED)
+def test_every_field_of_a_net_is_judged_once(pb: Any, message: str) -> None:
+    known = set(getattr(pb, message).DESCRIPTOR.fields_by_name)
+
+    assert known == fields.HONOURED[message] | set(fields.REFUSED[message])
+    assert not fields.HONOURED[message] & set(fields.REFUSED[message])
+
+
+FIELDS = """
+import json
+from caffe.proto import caffe_pb2
+found = caffe_pb2.DESCRIPTOR.message_types_by_name
+print(json.dumps({name: {one.name: one.number for one in found[name].fields} for name in found}))
+"""
+
+
+def test_the_stand_in_for_caffes_messages_has_caffes_fields(pb: Any, caffe: Caffe) -> None:
+    compiled = json.loads(caffe.result(FIELDS))
+    ours = {
+        name: {field.name: field.number for field in getattr(pb, name).DESCRIPTOR.fields}
+        for name in messages.MESSAGES
+        if name != "AnyParameter"
+    }
+
+    assert [name for name, known in ours.items() if not known.items() <= compiled[name].items()] == []
+    complete = [*JUDGED, "SolverParameter", "V0LayerParameter", "V1LayerParameter"]
+    assert [name for name in complete if ours[name] != compiled[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "before"),
+    [
+        ("NetParameter", "newest: true", 'name: "LeNet"'),
+        ("LayerParameter", "newest: true", 'type: "MemoryData"'),
+        ("MemoryDataParameter", "newest: true", "batch_size: 64"),
+        ("TransformationParameter", "newest: true", "scale: 0.00390625"),
+    ],
+)
+def test_a_field_of_a_newer_caffe_is_refused_by_name(
+    prototxts: Path, monkeypatch: pytest.MonkeyPatch, message: str, text: str, before: str
+) -> None:
+    more = [*messages.MESSAGES[message], ("newest", 5000, "bool")]
+    monkeypatch.setitem(messages.MESSAGES, message, more)
+    add(prototxts, text, before)
+
+    with pytest.raises(Refused, match=f"newest of .*: this field of {message} is not supported"):
+        load(prototxts, messages.build())
+
+
+REFUSED = [
+    (
+        'layer { type: "HDF5Output" bottom: "ip2" hdf5_output_param { file_name: "f" } }',
+        "hdf5_output_param of",
+    ),
+    (
+        'layer { name: "i" type: "InfogainLoss" bottom: "ip2" bottom: "label" '
+        'infogain_loss_param { source: "h.binaryproto" } }',
+        "infogain_loss_param.source of layer",
+    ),
+]
+
+
+@pytest.mark.parametrize(("layer", "words"), REFUSED)
+def test_files_that_ranks_would_read_or_write_in_their_own_folders_are_refused(
+    prototxts: Path, pb: Any, layer: str, words: str
+) -> None:
+    append(prototxts, layer)
+
+    with pytest.raises(Refused) as refused:
+        load(prototxts, pb)
+
+    # Both phases have the layer: it is told once.
+    assert str(refused.value).count(words) == 1
+    assert "faults" not in str(refused.value)
+
+
+def test_an_absolute_path_of_a_layer_is_every_nodes_own(prototxts: Path, pb: Any) -> None:
+    append(prototxts, REFUSED[1][0].replace("h.binaryproto", "/data/h.binaryproto"))
+
+    assert "/data/h.binaryproto" in load(prototxts, pb).train_net
+
+
+@pytest.mark.parametrize(("phase", "refused"), [("TEST", True), ("TRAIN", False)])
+def test_the_data_layer_has_the_phase_of_its_net(prototxts: Path, pb: Any, phase: str, refused: bool) -> None:
+    add(prototxts, f"phase: {phase}", "include { phase: TRAIN }")
+
+    if not refused:
+        assert load(prototxts, pb).train.batch == 64
+        return
+    with pytest.raises(Refused, match=r'phase of TRAIN layer "data" in .*: records are transformed as'):
+        load(prototxts, pb)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ("scale: 0.5", "scale of TRAIN layer"),
+        ('mean_file: "m"', "mean_file of TRAIN layer"),
+        ("crop_size: 7", "crop_size of TRAIN layer"),
+        ("mirror: true", "mirror of TRAIN layer"),
+        ("rand_skip: 5", "rand_skip of TRAIN layer"),
+    ],
+)
+def test_what_caffe_ignores_in_a_data_layer_is_refused(
+    prototxts: Path, pb: Any, field: str, words: str
+) -> None:
+    add(prototxts, f'data_param {{ {field} }} type: "Data"', "include { phase: TRAIN }")
+    path = prototxts.parent / NET
+    path.write_text(path.read_text().replace('type: "MemoryData"', "", 1))
+
+    with pytest.raises(Refused) as refused:
+        load(prototxts, pb)
+
+    assert words in str(refused.value)
+
+
+def test_debug_info_of_a_net_has_no_effect_as_in_caffes_solver(prototxts: Path, pb: Any) -> None:
+    add(prototxts, "debug_info: true")
+
+    job = load(prototxts, pb)
+
+    assert "debug_info" not in job.train_net + job.tests[0].net

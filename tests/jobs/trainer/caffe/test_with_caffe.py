@@ -1,0 +1,140 @@
+"""Fields of nets with Caffe itself: what a solver's step does of them; skipped where Caffe does not run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jobs.trainer.artefact import Caffe
+
+SOLVER = """
+net: "net.prototxt" base_lr: 0.5 lr_policy: "fixed" max_iter: 4 snapshot_prefix: "s" random_seed: 3
+{solver}
+"""
+NET = """
+name: "tiny" {net}
+layer {{
+  name: "data" type: "MemoryData" top: "data" top: "label" source_class: "com.yahoo.ml.caffe.LMDB"
+  memory_data_param {{ source: "file:/none" batch_size: 2 channels: 1 height: 2 width: 2 }}
+  include {{ phase: TRAIN }} {data}
+}}
+layer {{
+  name: "data" type: "MemoryData" top: "data" top: "label" source_class: "com.yahoo.ml.caffe.LMDB"
+  memory_data_param {{ source: "file:/none" batch_size: 2 channels: 1 height: 2 width: 2 }}
+  include {{ phase: TEST }}
+}}
+layer {{
+  name: "ip1" type: "InnerProduct" bottom: "data" top: "ip1" {ip1}
+  inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }}
+}}
+layer {{
+  name: "drop" type: "Dropout" bottom: "ip1" top: "drop" dropout_param {{ dropout_ratio: 0.5 }} {drop}
+}}
+layer {{
+  name: "ip2" type: "InnerProduct" bottom: "drop" top: "ip2" {ip2}
+  inner_product_param {{ num_output: 2 weight_filler {{ type: "xavier" }} }}
+}}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" {loss} }}
+layer {{
+  name: "accuracy" type: "Accuracy" bottom: "ip2" bottom: "label" top: "accuracy"
+  include {{ phase: TEST stage: "accuracy" }}
+}}
+"""
+STEP = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from jobs.trainer.caffe import native
+from jobs.trainer.caffe.prototxt import load
+
+folder = Path(sys.argv[1])
+trainer = native.Trainer(load(folder / "solver.prototxt", native.protos()), 0, folder)
+net = trainer.solver.net
+pixels = np.arange(1, 9, dtype=np.float32).reshape(2, 1, 2, 2)
+before = {name: [np.array(blob.data) for blob in blobs] for name, blobs in net.params.items()}
+trainer.start(iter([(pixels, np.array([0, 1], np.float32), ["a", "b"])] * 4))
+loss = trainer.step()
+scores = []
+for number in range(len(trainer._job.tests)):
+    scorer = trainer.validator(number)
+    values = scorer.run((pixels, np.zeros(2, np.float32), ["a", "b"]), scorer.outputs)
+    scores.append({name: value[0].tolist() for name, value in values.items()})
+print(json.dumps({
+    "loss": loss,
+    "plain": float(net.blobs["loss"].data),
+    "data": float(np.abs(net.blobs["data"].diff).sum()),
+    "ip1": np.array(before["ip1"][0]).ravel().tolist(),
+    "moved": {name: bool((net.params[name][0].data != before[name][0]).any()) for name in before},
+    "dropped": bool((net.blobs["drop"].data != net.blobs["ip1"].data).any()),
+    "scores": scores,
+}))
+"""
+
+
+@pytest.fixture
+def step(caffe: Caffe, tmp_path: Path) -> Any:
+    """Return the figures of one step of a tiny net with `parts` in their places."""
+
+    def run(**parts: str) -> Any:
+        given = {**dict.fromkeys(("solver", "net", "data", "ip1", "drop", "ip2", "loss"), ""), **parts}
+        (tmp_path / "solver.prototxt").write_text(SOLVER.format(**given))
+        (tmp_path / "net.prototxt").write_text(NET.format(**given))
+        return json.loads(caffe.result(STEP, str(tmp_path)))
+
+    return run
+
+
+def test_a_plain_step_moves_the_weights_and_not_the_data(step: Any) -> None:
+    found = step()
+
+    assert found["moved"] == {"ip1": True, "ip2": True}
+    assert (found["data"], found["dropped"]) == (0, True)
+    assert found["loss"] == pytest.approx(found["plain"])
+
+
+def test_force_backward_computes_the_gradient_of_the_data(step: Any) -> None:
+    assert step(net="force_backward: true")["data"] > 0
+
+
+def test_propagate_down_stops_the_gradient_below(step: Any) -> None:
+    assert step(ip2="propagate_down: false")["moved"] == {"ip1": False, "ip2": True}
+
+
+def test_a_learning_rate_of_zero_keeps_a_layer(step: Any) -> None:
+    assert step(ip1="param { lr_mult: 0 } param { lr_mult: 0 }")["moved"] == {"ip1": False, "ip2": True}
+
+
+def test_a_layers_own_phase_goes_before_the_nets(step: Any) -> None:
+    assert not step(drop="phase: TEST")["dropped"]
+
+
+def test_the_loss_weight_counts_in_the_loss(step: Any) -> None:
+    found = step(loss="loss_weight: 3")
+
+    assert found["loss"] == pytest.approx(3 * found["plain"])
+
+
+def test_blobs_in_a_prototxt_are_the_weights_to_start_from(step: Any) -> None:
+    values = " ".join(f"data: {value}" for value in range(12))
+    bias = "blobs { shape { dim: 3 } data: 0 data: 0 data: 0 }"
+
+    found = step(ip1=f"blobs {{ shape {{ dim: 3 dim: 4 }} {values} }} {bias}")
+
+    assert found["ip1"] == list(range(12))
+
+
+def test_debug_info_changes_nothing(step: Any) -> None:
+    assert step(net="debug_info: true") == step()
+
+
+def test_each_test_net_has_the_layers_of_its_state_and_the_weights_of_training(step: Any) -> None:
+    found = step(
+        solver='test_iter: 1 test_iter: 1 test_interval: 1 test_state {} test_state { stage: "accuracy" }'
+    )
+
+    first, second = found["scores"]
+    assert (sorted(first), sorted(second)) == (["loss"], ["accuracy", "loss"])
+    assert first["loss"] == second["loss"]
