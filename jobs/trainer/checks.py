@@ -8,7 +8,7 @@ from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.cli import Options
-from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.errors import Refused
 
 
 def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
@@ -26,16 +26,6 @@ def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
     if conf.get("spark.master", "").startswith("yarn"):
         return int(conf.get("spark.executor.instances", "1"))
     return options.cluster_size
-
-
-def executors(requested: int, actual: int) -> None:
-    """Require as many registered executors as ranks.
-
-    Raises:
-        TrainerError: the numbers differ.
-    """
-    if actual != requested:
-        raise TrainerError("executors-missing", requested=requested, registered=actual)
 
 
 def nets(options: Options, job: TrainingJob, found: Nets) -> None:

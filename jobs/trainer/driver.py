@@ -19,6 +19,7 @@ from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events import blame
 from jobs.trainer.events.channel import Address
 from jobs.trainer.events.journal import Journal
+from jobs.trainer.executors import Executors
 from jobs.trainer.files import storage
 from jobs.trainer.files.hadoop import Files, java_message, on_this_node
 from jobs.trainer.ranks.proof import new_token
@@ -46,7 +47,7 @@ class Driver:
         self._spark, self._context = spark, spark.sparkContext
         self._options, self._job, self._datum, self._journal = options, job, datum, journal
         self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
-        self._files = Files(self._context)
+        self._files, self._executors = Files(self._context), Executors(self._context)
         self._distributed: Dict[str, str] = {}
         """Names on the nodes by URI."""
         self._size = checks.cluster_size(options, self._conf)
@@ -68,8 +69,8 @@ class Driver:
         nets = probe.result()
         checks.nets(options, self._job, nets)
         self._job = with_labels(self._job, *nets.labels)
-        checks.executors(self._size, self._registered())
-        journal.add(self._executors())
+        self._executors.require(self._size)
+        journal.add(self._executors.described())
         journal.phase("data")
         self._distribute_sources()
         if options.train:
@@ -108,33 +109,6 @@ class Driver:
             if (options.scores and number == 0) or (options.train and test.test_iter):
                 found[job.numbered("TEST", number)] = test.data
         return found
-
-    def _registered(self) -> int:
-        """Return the number of registered executors; wait for missing ones as Spark's setting allows."""
-        limit = self._conf.get("spark.scheduler.maxRegisteredResourcesWaitingTime", "30s")
-        seconds = float(self._context._jvm.org.apache.spark.network.util.JavaUtils.timeStringAsSec(limit))
-        deadline = time.monotonic() + seconds
-        while True:
-            # The driver is in this table too, unless it is the only executor (master local).
-            here = 0 if self._conf.get("spark.master", "").startswith("local") else 1
-            count = int(self._context._jsc.sc().getExecutorMemoryStatus().size()) - here
-            if count >= self._size or time.monotonic() > deadline:
-                return count
-            time.sleep(0.1)
-
-    def _executors(self) -> contract.Executors:
-        """Return the application's id with the host and container of each executor, which locate its log."""
-        listed = self._context._jsc.sc().statusStore().executorList(True)
-        found: Dict[str, Dict[str, str]] = {}
-        for executor in (listed.apply(index) for index in range(listed.size())):
-            container = executor.attributes().get("CONTAINER_ID")
-            if str(executor.id()) == "driver":
-                continue
-            found[str(executor.id())] = {
-                "host": str(executor.hostPort()).rpartition(":")[0],
-                "container": str(container.get()) if container.isDefined() else "",
-            }
-        return contract.Executors(str(self._context.applicationId), found)
 
     def _distribute_sources(self) -> None:
         """Distribute the sources to all nodes, and check the driver's copy."""
@@ -195,8 +169,11 @@ class Driver:
         stage = self._context.parallelize(range(self._size), self._size).barrier()
         try:
             # Ranks return figures only: a later stage may run on other nodes.
-            ranks: List[Dict[str, Any]] = stage.mapPartitions(partial(_run_rank, plan)).collect()
+            with self._executors.launching():
+                ranks: List[Dict[str, Any]] = stage.mapPartitions(partial(_run_rank, plan)).collect()
         except Exception as error:
+            if self._executors.given_up:
+                raise self._executors.missing(self._size) from error
             raise self._failure(error) from error
         slowest = max(rank["seconds"] for rank in ranks)
         images = sum(rank["images"] for rank in ranks)
@@ -261,20 +238,10 @@ class Driver:
         """Return the cause of a failed stage, with the snapshot to resume from or what `resume` has."""
         deadline = time.monotonic() + LATE_REPORTS_S
         while True:
-            removed = self._removed()
+            removed = self._executors.removed()
             if blame.settled(error, self._journal, removed) or time.monotonic() > deadline:
                 return blame.explain(error, self._journal, removed, resume)
             time.sleep(0.05)
-
-    def _removed(self) -> Dict[str, str]:
-        """Return Spark's reasons by id of the executors that it has lost."""
-        listed = self._context._jsc.sc().statusStore().executorList(False)
-        found: Dict[str, str] = {}
-        for executor in (listed.apply(index) for index in range(listed.size())):
-            reason = executor.removeReason()
-            if not executor.isActive() and str(executor.id()) != "driver":
-                found[str(executor.id())] = str(reason.get()) if reason.isDefined() else ""
-        return found
 
 
 def _run_rank(plan: Plan, _: Any) -> List[Dict[str, Any]]:  # noqa: ANN401

@@ -25,6 +25,8 @@ PYTHON = {
     "SparkContext": "pyspark",
     "SparkFiles": "pyspark",
     "SparkSession": "pyspark.sql",
+    "SparkStageInfo": "pyspark",
+    "StatusTracker": "pyspark",
     "StorageLevel": "pyspark",
 }
 """Modules of Python's classes."""

@@ -353,6 +353,11 @@ FAILURES: Dict[str, Words] = {
         "Fix -clusterSize, look for dead workers, or raise "
         "spark.scheduler.maxRegisteredResourcesWaitingTime.",
     ),
+    "executors-failing": Words(
+        "{requested} executors requested",
+        "Spark starts them and loses them, {lost} so far, the last one on {host}: {reason}",
+        "Run `fab doctor`, and look at the disk of that node and at its log of Spark's worker.",
+    ),
     "resource-manager-down": Words(
         "YARN's ResourceManager", "it does not answer at {address}", "Run `fab bootstrap`, which starts it."
     ),

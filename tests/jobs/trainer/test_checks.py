@@ -13,7 +13,7 @@ from jobs.trainer import checks
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob, load
 from jobs.trainer.cli import parse
-from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.errors import Refused
 
 TRAIN = parse(
     shlex.split("-train -features accuracy -label label -conf s -model m -clusterSize 3 -connection ethernet")
@@ -52,15 +52,6 @@ def test_training_does_not_start_on_an_allocation_that_may_change() -> None:
 
     with pytest.raises(Refused, match="must be identical"):
         checks.cluster_size(TRAIN, conf)
-
-
-def test_an_executor_missing_is_told_with_both_numbers() -> None:
-    checks.executors(2, 2)
-    with pytest.raises(TrainerError) as refused:
-        checks.executors(3, 2)
-
-    assert "3 executors requested, 2 registered" in str(refused.value)
-    assert "actual number of executors is not as expected" in str(refused.value)
 
 
 def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: TrainingJob) -> None:

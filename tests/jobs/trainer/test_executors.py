@@ -1,0 +1,128 @@
+"""Executors that come late, never, or again and again."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.trainer import executors as module
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.executors import Executors
+
+FULL = "Unable to create executor due to ./trainer.zip:\nNo space left on device"
+
+
+class Spark:
+    """A driver's context: executors with their reasons if lost, and stages with their running tasks."""
+
+    def __init__(self, wait: str = "0s") -> None:
+        self.wait, self.alive, self.lost = wait, 0, list[str]()
+        self.stages: list[int | None] = []
+        self.cancelled = threading.Event()
+        utils = SimpleNamespace(timeStringAsSec=lambda text: int(text.removesuffix("s")))
+        network = SimpleNamespace(util=SimpleNamespace(JavaUtils=utils))
+        spark = SimpleNamespace(spark=SimpleNamespace(network=network))
+        self._jvm = SimpleNamespace(org=SimpleNamespace(apache=spark))
+        self._jsc = SimpleNamespace(sc=lambda: self)
+        self.applicationId = "app-1"
+
+    def getConf(self) -> Any:
+        values = {"spark.master": "spark://head:7077", module.WAIT_CONF: self.wait}
+        return SimpleNamespace(getAll=values.items)
+
+    def getExecutorMemoryStatus(self) -> Any:
+        return SimpleNamespace(size=lambda: self.alive + 1)
+
+    def statusStore(self) -> Any:
+        def some(value: Any) -> Any:
+            return SimpleNamespace(isDefined=lambda: value is not None, get=lambda: value)
+
+        def executor(number: int | str, reason: str | None) -> Any:
+            return SimpleNamespace(
+                id=lambda: number,
+                isActive=lambda: reason is None,
+                removeReason=lambda: some(reason),
+                hostPort=lambda: f"w{number}:40000",
+                attributes=lambda: SimpleNamespace(get=lambda _: some(None)),
+            )
+
+        def listed(active: bool) -> Any:
+            found = [executor("driver", None)]
+            found += [executor(1000 + number, None) for number in range(self.alive)]
+            found += [] if active else [executor(number, reason) for number, reason in enumerate(self.lost)]
+            return SimpleNamespace(apply=found.__getitem__, size=lambda: len(found))
+
+        return SimpleNamespace(executorList=listed)
+
+    def statusTracker(self) -> Any:
+        def info(number: int) -> Any:
+            tasks = self.stages[number]
+            return None if tasks is None else SimpleNamespace(numActiveTasks=tasks)
+
+        return SimpleNamespace(getActiveStageIds=lambda: list(range(len(self.stages))), getStageInfo=info)
+
+    def cancelAllJobs(self) -> None:
+        self.cancelled.set()
+
+
+def test_an_executor_missing_is_told_with_both_numbers() -> None:
+    spark = Spark()
+    spark.alive = 2
+    Executors(spark).require(2)
+    with pytest.raises(TrainerError) as refused:
+        Executors(spark).require(3)
+
+    assert "3 executors requested, 2 registered" in str(refused.value)
+    assert "actual number of executors is not as expected" in str(refused.value)
+
+
+def test_executors_that_spark_has_lost_are_told_with_the_last_reason() -> None:
+    spark = Spark()
+    spark.lost = ["killed", *["?"] * 9, FULL]
+    with pytest.raises(TrainerError, match=r"loses them, 11 so far, the last one on w10: .*No space left"):
+        Executors(spark).require(1)
+
+
+def test_executors_are_described_by_their_hosts() -> None:
+    spark = Spark()
+    spark.alive = 1
+    assert Executors(spark).described().executors == {"1000": {"host": "w1000", "container": ""}}
+
+
+def test_a_stage_whose_tasks_run_is_left_alone() -> None:
+    spark = Spark()
+    spark.stages = [None, 0, 2]
+    executors = Executors(spark)
+    with executors.launching():
+        spark.lost = ["killed"] * 100
+        assert not spark.cancelled.wait(0.3)
+    assert not executors.given_up
+
+
+@pytest.mark.parametrize(
+    ("wait", "lost", "words"),
+    [
+        ("0s", 0, "2 executors requested, 1 registered"),
+        ("60s", module.MOST_LOST, "No space left on device"),
+    ],
+    ids=["never", "again and again"],
+)
+def test_a_stage_that_spark_does_not_launch_is_given_up(wait: str, lost: int, words: str) -> None:
+    spark = Spark(wait)
+    spark.alive, spark.stages = 1, [0]
+    executors = Executors(spark)
+    with executors.launching():
+        spark.lost = [FULL] * lost
+        assert spark.cancelled.wait(10)
+    assert executors.given_up
+    assert words in str(executors.missing(2))
+
+
+def test_executors_lost_before_the_stage_do_not_count() -> None:
+    spark = Spark("60s")
+    spark.lost, spark.stages = [FULL] * module.MOST_LOST, [0]
+    with Executors(spark).launching():
+        assert not spark.cancelled.wait(0.3)
