@@ -29,7 +29,15 @@ from bootstrap.ssh.on_all import on_all
 
 MIN_DISK_MB = 2048
 """A job's snapshots and executors' spills need this much."""
-DISKS = ("/", "/var/lib", "/var/lib/yarn/local", "/mnt", "/mnt/resource")
+DISKS = (
+    "/",
+    "/var/lib",
+    "/var/lib/spark/local",
+    "/var/lib/spark/work",
+    "/var/lib/yarn/local",
+    "/mnt",
+    "/mnt/resource",
+)
 """Folders that jobs and builds write to, on our nodes and on HDInsight's; the fullest counts."""
 MIN_MEMORY_MB = 256
 MAX_OFFSET = 5.0

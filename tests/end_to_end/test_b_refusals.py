@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,32 @@ def test_a_head_that_does_not_answer_is_named(stack: Stack, trained: Said, task:
 def test_a_worker_that_does_not_answer_is_named(stack: Stack, trained: Said, task: str) -> None:
     with unit_stopped(stack, "w2", "ssh"):
         assert_refused(stack.fab(task), "w2", "SSH does not answer", "pulumi up")
+
+
+@pytest.fixture
+def full_disk(stack: Stack) -> Iterator[str]:
+    """Give the working folder of Spark's worker on w1 a file system of its own, without room."""
+    name, folder = f"caffe-spark-{stack.name}-w1", "/var/lib/spark/work"
+    pid = subprocess.run(
+        ["podman", "inspect", "-f", "{{.State.Pid}}", name], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    inside = ["nsenter", "--target", pid, "--mount"]
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "none", folder]
+    subprocess.run([*inside, *mounted], check=True)
+    yield folder
+    subprocess.run([*inside, "umount", "--lazy", folder], check=True)
+
+
+def test_a_worker_whose_disk_is_full_ends_the_job_with_that_reason(
+    stack: Stack, trained: Said, full_disk: str
+) -> None:
+    said = stack.fab("submit-mnist", "--iterations", "10")
+    assert said.code == 1
+    assert "No space left on device" in said.output
+    assert "on w1" in said.output
+    doctor = stack.fab("doctor")
+    assert doctor.code == 1
+    assert full_disk in doctor.output
 
 
 def test_a_job_is_refused_while_hdfs_is_in_safe_mode(stack: Stack, trained: Said) -> None:
