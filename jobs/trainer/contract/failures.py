@@ -163,6 +163,11 @@ FAILURES: Dict[str, Words] = {
     "lr-policy-incomplete": Words("{file}", "lr_policy {policy} needs {field}", "Add {field}."),
     "base-lr-negative": Words("{file}", "base_lr is {value}", "Give 0 or a value above."),
     "net-refused": Words("the net", "Caffe refuses it: {reason}", "Fix the prototxt."),
+    "layers-of-one-name": Words(
+        "the net",
+        "several layers with weights have one name ({layers}), by which Caffe copies and restores weights",
+        "Rename them.",
+    ),
     "gpu-mode-on-cpu-build": Words(
         "solver_mode: GPU",
         "Cannot use GPU in CPU-only Caffe: check mode",
