@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import List, Mapping, Optional, Sequence, Tuple
 
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.probe import Nets
@@ -105,20 +105,6 @@ def enough(job: TrainingJob, size: int, training: int, validation: Sequence[int]
                 )
     if training < size:
         raise Refused("records-fewer-than-executors", records=training, executors=size)
-
-
-def names(sources: Sequence[str]) -> None:
-    """Require distinct base names of sources, by which their folders are stored on the nodes.
-
-    Raises:
-        Refused: two sources have the same base name.
-    """
-    seen: Dict[str, str] = {}
-    for uri in dict.fromkeys(sources):
-        name = uri.rstrip("/").rpartition("/")[2]
-        if name in seen and not uri.startswith("file:"):
-            raise Refused("names-collide", first=seen[name], second=uri, name=name)
-        seen[name] = uri
 
 
 def model_uri(uri: str, job: TrainingJob) -> str:

@@ -21,10 +21,11 @@ from jobs.trainer.events.channel import Address
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.executors import Executors
 from jobs.trainer.files import storage
-from jobs.trainer.files.hadoop import Files, java_message, on_this_node
+from jobs.trainer.files.distribution import Distribution, locate
+from jobs.trainer.files.hadoop import Files, on_this_node
 from jobs.trainer.ranks.proof import new_token
 from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, quoted, schema, score_part
-from jobs.trainer.ranks.train import Plan, locate, run_rank
+from jobs.trainer.ranks.train import Plan, run_rank
 from jobs.trainer.sources.registry import marker, open_source
 
 LATE_REPORTS_S = 3.0
@@ -43,13 +44,11 @@ class Driver:
         journal: Journal,
         folder: Path,
     ) -> None:
-        self._folder = folder
         self._spark, self._context = spark, spark.sparkContext
         self._options, self._job, self._datum, self._journal = options, job, datum, journal
         self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
         self._files, self._executors = Files(self._context), Executors(self._context)
-        self._distributed: Dict[str, str] = {}
-        """Names on the nodes by URI."""
+        self._nodes = Distribution(self._context, self._files, folder, self._conf)
         self._size = checks.cluster_size(options, self._conf)
         self._model = ""
 
@@ -99,7 +98,6 @@ class Driver:
                 raise Refused("source-missing", uri=source.uri, phase=source.phase)
         if options.scores and files.exists(options.output):
             raise Refused("output-exists", uri=files.absolute(options.output))
-        checks.names([source.uri for source in self._sources().values()])
 
     def _sources(self) -> Dict[str, DataLayer]:
         """Return the sources to read, by phase and number: training needs TEST sources only to validate."""
@@ -114,7 +112,7 @@ class Driver:
         """Distribute the sources to all nodes, and check the driver's copy."""
         counts = {}
         for name, source in self._sources().items():
-            path = locate(self._distribute(source.uri, recursive=True))
+            path = locate(self._nodes.add(source.uri, folder=True))
             with closing(open_source(source.source_class, path, self._datum)) as database:
                 checks.records(source, database.shape())
                 counts[name] = len(database)
@@ -124,30 +122,6 @@ class Driver:
             checks.enough(self._job, self._size, counts["TRAIN"], tests)
         self._journal.add(contract.Data(counts))
 
-    def _distribute(self, uri: str, recursive: bool = False, written: bool = False) -> str:
-        """Distribute a file or folder to all nodes; return its name for `train.locate`.
-
-        `written`: this job has written it, perhaps over a file that it has distributed before.
-        """
-        uri = self._files.absolute(uri)
-        if storage.local_path(uri):
-            return uri
-        if uri in self._distributed and not written:
-            return self._distributed[uri]
-        name = uri.rstrip("/").rpartition("/")[2]
-        given = uri
-        if name in self._distributed.values():
-            # Spark stores files by their base names: the model of an earlier job often has this one's name.
-            name = "{}-{}".format(len(self._distributed), name)
-            given = str(self._folder / name)
-            self._files.fetch(uri, Path(given))
-        try:
-            self._context.addFile(given, recursive)
-        except Exception as error:
-            raise TrainerError("distribution-failed", uri=uri, reason=java_message(error)) from error
-        self._distributed[uri] = name
-        return name
-
     def _train(self, channel: Address) -> None:
         options, conf = self._options, self._conf
         self._journal.phase("train")
@@ -155,12 +129,11 @@ class Driver:
             job=self._job,
             size=self._size,
             channel=channel,
-            train=self._distribute(self._job.train.uri),
-            tests=tuple(
-                self._distribute(test.data.uri) if test.test_iter else "" for test in self._job.tests
-            ),
-            weights=tuple(self._distribute(uri) for uri in checks.weights(options, self._job)),
-            snapshot=self._distribute(options.snapshot) if options.snapshot else "",
+            train=self._nodes.add(self._job.train.uri),
+            tests=tuple(self._nodes.add(test.data.uri) if test.test_iter else "" for test in self._job.tests),
+            weights=tuple(self._nodes.add(uri) for uri in checks.weights(options, self._job)),
+            snapshot=self._nodes.add(options.snapshot) if options.snapshot else "",
+            snapshot_name=options.snapshot.rpartition("/")[2],
             model=self._model,
             timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
             token=new_token(),
@@ -203,8 +176,8 @@ class Driver:
             self._job,
             self._size,
             channel,
-            self._distribute(self._job.tests[0].data.uri),
-            self._distribute(self._model, written=options.train),
+            self._nodes.add(self._job.tests[0].data.uri),
+            self._nodes.add(self._model, written=options.train),
             columns,
         )
         rows = self._context.parallelize(range(self._size), self._size).mapPartitionsWithIndex(

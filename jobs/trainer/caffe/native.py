@@ -124,12 +124,12 @@ class Trainer:
             if not readable and list(self.weights()) == before:
                 raise Refused("weights-match-no-layer", file=file.name, layers=", ".join(shapes))
 
-    def restore(self, state: Path, weights: Sequence[Path]) -> None:
-        """Resume from a snapshot; `weights` replace the file that it names, in their order."""
+    def restore(self, state: Path, name: str, weights: Sequence[Path]) -> None:
+        """Resume from a snapshot that was written as `name`; `weights` replace its own, in their order."""
         first = weights[0].resolve()
         if models.kind_of(state) == models.HDF5:
             # Its path cannot be changed without an HDF5 library; snapshots written here have a bare name.
-            expected = self._folder / state.name.replace(".solverstate", ".caffemodel")
+            expected = self._folder / name.replace(".solverstate", ".caffemodel")
             expected.symlink_to(first)
         else:
             message = protos().SolverState.FromString(state.read_bytes())

@@ -10,8 +10,9 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
-from typing import Dict, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Tuple
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
@@ -58,7 +59,7 @@ class Probe:
         """Wait for the result.
 
         Raises:
-            Refused: Caffe refuses the net; its reason is in the message.
+            Refused: Caffe refuses the net, with its reason; or weights could not be told apart by layer.
         """
         out, err = self._process.communicate(timeout=TIMEOUT)
         if self._process.returncode != 0:
@@ -66,6 +67,8 @@ class Probe:
             words = words if len(words) <= LONGEST else words[:LONGEST] + "…"
             raise Refused("net-refused", reason=words)
         found = json.loads(out.decode().splitlines()[-1])
+        if found["twice"]:
+            raise Refused("layers-of-one-name", layers=", ".join(found["twice"]))
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
         labels = tuple(Labels(classes, tuple(ignored)) for classes, ignored in found["labels"])
         return Nets(blobs, tuple(found["outputs"]), found["cpu_build"], labels)
@@ -85,6 +88,7 @@ def main(folder: Path, tests: int) -> None:
                 "blobs": {name: list(blob.shape) for name, blob in test.blobs.items()},
                 "outputs": list(test.outputs),
                 "cpu_build": native.is_cpu_build(),
+                "twice": sorted({name for net in nets for name in _twice(net)}),
                 "labels": [
                     labels_of(
                         text_format.Parse((folder / file).read_text(), native.protos().NetParameter()),
@@ -95,6 +99,12 @@ def main(folder: Path, tests: int) -> None:
             }
         )
     )
+
+
+def _twice(net: Any) -> List[str]:  # noqa: ANN401 - pycaffe has no types
+    """Return the names that several layers with weights have."""
+    count = Counter(name for name, layer in zip(net._layer_names, net.layers) if len(layer.blobs))
+    return [name for name, times in count.items() if times > 1]
 
 
 if __name__ == "__main__":

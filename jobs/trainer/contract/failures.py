@@ -163,6 +163,11 @@ FAILURES: Dict[str, Words] = {
     "lr-policy-incomplete": Words("{file}", "lr_policy {policy} needs {field}", "Add {field}."),
     "base-lr-negative": Words("{file}", "base_lr is {value}", "Give 0 or a value above."),
     "net-refused": Words("the net", "Caffe refuses it: {reason}", "Fix the prototxt."),
+    "layers-of-one-name": Words(
+        "the net",
+        "several layers with weights have one name ({layers}), by which Caffe copies and restores weights",
+        "Rename them.",
+    ),
     "gpu-mode-on-cpu-build": Words(
         "solver_mode: GPU",
         "Cannot use GPU in CPU-only Caffe: check mode",
@@ -322,9 +327,6 @@ FAILURES: Dict[str, Words] = {
     "output-exists": Words(
         "-output {uri}", "it exists, and results are not overwritten", "Remove it, or give another path."
     ),
-    "names-collide": Words(
-        "{first} and {second}", "both would be stored as {name} on the nodes", "Rename one of them."
-    ),
     "hdfs-safe-mode": Words(
         "{uri}",
         "HDFS is in safe mode and takes no writes",
@@ -333,6 +335,7 @@ FAILURES: Dict[str, Words] = {
     "storage-failed": Words("{uri}", "it cannot be {action} ({reason})", "Run `fab doctor`."),
     "local-write-failed": Words("{uri}", "it cannot be written ({reason})", "Give another path."),
     "hdfs-write-failed": Words("{uri}", "it cannot be written: {reason}", "Run `fab doctor`."),
+    "hdfs-read-failed": Words("{uri}", "it cannot be read: {reason}", "Run `fab doctor`."),
     "hdfs-command-failed": Words("{uri}", "`{command}` failed: {reason}", "Run `fab doctor`."),
     "distribution-failed": Words(
         "{uri}", "it cannot be distributed to the nodes ({reason})", "Run `fab doctor`."

@@ -6,11 +6,12 @@ An executor's Python has no JVM, so each command starts one (one to two seconds)
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import List
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from jobs.trainer.errors import TrainerError
 
@@ -21,9 +22,17 @@ SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 def local_path(uri: str) -> str:
-    """Return the path of a `file:` URI (one slash or three); empty for every other URI."""
-    parts = urlsplit(uri)
-    return parts.path if parts.scheme == "file" and parts.netloc in ("", "localhost") else ""
+    """Return the path of a `file:` URI (one slash or three); empty for every other URI.
+
+    As Hadoop's Path reads it: `%`, `#` and `?` are characters of the path.
+    """
+    scheme, _, path = uri.partition(":")
+    if scheme != "file":
+        return ""
+    if path.startswith("//"):
+        host, slash, path = path[2:].partition("/")
+        return slash + path if host in {"", "localhost"} else ""
+    return path
 
 
 def parent(uri: str) -> str:
@@ -49,13 +58,28 @@ def put(source: Path, uri: str) -> None:
             raise TrainerError("local-write-failed", uri=uri, reason=str(error)) from error
         return
     # `-put` writes aside and renames, so readers see the old file or the new one. The folder nearly
-    # always exists, so it is created only after a first failure.
-    if _hdfs(["-put", "-f", str(source), uri], uri, check=False) != 0:
-        _hdfs(["-mkdir", "-p", parent(uri)], uri)
-        _hdfs(["-put", "-f", str(source), uri], uri)
+    # always exists, so it is created only after a first failure. It reads its source as a URI.
+    put_it = ["-put", "-f", quote(str(source)), _literal(uri)]
+    if _hdfs(put_it, uri, check=False) != 0:
+        _hdfs(["-mkdir", "-p", _literal(parent(uri))], uri)
+        _hdfs(put_it, uri)
 
 
-def _hdfs(arguments: List[str], uri: str, *, check: bool = True) -> int:
+def get(uri: str, target: Path) -> None:
+    """Copy a file or folder of shared storage to a local path that does not exist.
+
+    Raises:
+        TrainerError: it cannot be read; the command's message is included.
+    """
+    _hdfs(["-get", _literal(uri), quote(str(target))], uri, reading=True)
+
+
+def _literal(uri: str) -> str:
+    """Return a URI for `hdfs dfs`, to which some characters are patterns."""
+    return re.sub(r"([\\*?\[\]{}^])", r"\\\1", uri)
+
+
+def _hdfs(arguments: List[str], uri: str, *, check: bool = True, reading: bool = False) -> int:
     command = [HDFS if os.access(HDFS, os.X_OK) else "hdfs", "dfs", *arguments]
     try:
         done = subprocess.run(
@@ -74,5 +98,5 @@ def _hdfs(arguments: List[str], uri: str, *, check: bool = True) -> int:
     if check and done.returncode != 0:
         lines = done.stdout.decode(errors="replace").strip().splitlines()
         said = [line for line in lines if "WARN " not in line] or ["status {}".format(done.returncode)]
-        raise TrainerError("hdfs-write-failed", uri=uri, reason=said[-1])
+        raise TrainerError("hdfs-read-failed" if reading else "hdfs-write-failed", uri=uri, reason=said[-1])
     return done.returncode

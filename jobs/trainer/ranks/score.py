@@ -20,7 +20,7 @@ from jobs.trainer.contract import OWN, SAMPLE_ID
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.events.watch import failure, watched
-from jobs.trainer.ranks.train import locate
+from jobs.trainer.files.distribution import locate
 from jobs.trainer.sources.batches import assemble
 from jobs.trainer.sources.registry import open_source
 from jobs.trainer.sources.shards import batch_shard, batches

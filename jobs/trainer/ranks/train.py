@@ -25,6 +25,7 @@ from jobs.trainer.caffe.prototxt import TrainingJob, seed_of
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.files import storage
+from jobs.trainer.files.distribution import locate
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
 from jobs.trainer.ranks.uploads import Uploads
@@ -37,7 +38,7 @@ from jobs.trainer.sources.shards import shard
 
 @dataclass(frozen=True)
 class Plan:
-    """Input of every rank. Files are `file:` URIs, or names of files distributed by Spark."""
+    """Input of every rank. Files are names for `distribution.locate`."""
 
     job: TrainingJob
     size: int
@@ -47,6 +48,8 @@ class Plan:
     """Sources of the TEST nets, empty where a net is not validated."""
     weights: Tuple[str, ...]
     snapshot: str
+    snapshot_name: str
+    """As it was written: an HDF5 snapshot refers to its weights by it."""
     model: str
     """Absolute URI of the final weights."""
     timeout_s: float
@@ -62,16 +65,6 @@ class RankHost(NamedTuple):
     rank: int
     host: str
     address: str
-
-
-def locate(name: str) -> Path:
-    """Return the local path of a file of the plan."""
-    path = storage.local_path(name)
-    if path:
-        return Path(path)
-    from pyspark import SparkFiles
-
-    return Path(SparkFiles.get(name))
 
 
 def run_rank(plan: Plan) -> List[Dict[str, Any]]:
@@ -127,7 +120,8 @@ class _Rank:
         job, trainer = self.job, self.trainer
         source = self._open(job.train, self.plan.train)
         if self.plan.snapshot:
-            trainer.restore(locate(self.plan.snapshot), [locate(name) for name in self.plan.weights])
+            weights = [locate(name) for name in self.plan.weights]
+            trainer.restore(locate(self.plan.snapshot), self.plan.snapshot_name, weights)
         elif self.plan.weights:
             trainer.load_weights([locate(name) for name in self.plan.weights])
         first = trainer.iteration

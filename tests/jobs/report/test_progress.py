@@ -50,6 +50,14 @@ def test_lines_of_the_log_and_events_are_told_apart() -> None:
     assert contract.load('{"SampleID": "1"}') is None
 
 
+def test_a_validation_of_several_nets_shows_each_with_its_number(view: View, out: io.StringIO) -> None:
+    values = {"accuracy#0": [0.5], "accuracy#1": [0.25], "ip2#1": [1.0, 2.0]}
+    with view:
+        view.line(contract.dump(contract.stamped(contract.Validation(50, 100, values))))
+
+    assert out.getvalue() == "iteration     50 validation  accuracy#0 0.5000  accuracy#1 0.2500\n"
+
+
 def test_an_upload_that_fails_is_told_at_once(view: View, out: io.StringIO) -> None:
     failed = contract.UploadFailed(50, "hdfs://h/m_iter_50.caffemodel", "no space", 2, 5.0)
     with view:

@@ -70,6 +70,14 @@ def test_accuracy_is_the_mean_over_every_row_small_last_batch_included() -> None
     assert found.validations == [{"iteration": 100, "accuracy": [0.9]}]
 
 
+def test_validations_of_several_nets_are_kept_by_their_numbers() -> None:
+    history = History([contract.Validation(100, values={"accuracy#0": [0.9], "accuracy#1": [0.7]})])
+
+    found = summarise("j", mnist_spec(), "key", rows(0.5), history)
+
+    assert found.validations == [{"iteration": 100, "accuracy#0": [0.9], "accuracy#1": [0.7]}]
+
+
 def test_the_seconds_that_each_rank_waited_for_the_others_are_kept() -> None:
     assert summarise("j", mnist_spec(), "key", rows(0.5), HISTORY).waited_seconds == {"0": 0.123, "1": 0.5}
 

@@ -120,25 +120,6 @@ def test_records_may_be_larger_than_the_crop(job: TrainingJob) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sources", "fits"),
-    [
-        (["hdfs://h/train_lmdb", "hdfs://h/test_lmdb"], True),
-        (["hdfs://h/mnist", "hdfs://h/mnist"], True),
-        (["hdfs://h/train/db", "hdfs://h/test/db"], False),
-        (["file:/a/db", "file:/b/db"], True),
-    ],
-)
-def test_sources_that_would_have_one_name_on_the_nodes_are_refused_before_training(
-    sources: list[str], fits: bool
-) -> None:
-    if fits:
-        checks.names(sources)
-        return
-    with pytest.raises(Refused, match="both would be stored as"):
-        checks.names(sources)
-
-
-@pytest.mark.parametrize(
     ("given", "hdf5", "written"),
     [("m", False, "m"), ("m", True, "m.h5"), ("m.h5", False, "m"), ("m.h5", True, "m.h5")],
 )

@@ -26,7 +26,11 @@ class Net:
         self._layer_names = ["data", "bn", "ip"]
         self.layers = [SimpleNamespace(type=kind) for kind in ("Input", "BatchNorm", "InnerProduct")]
         self.params = {"bn": [blob(3), blob(3), blob(1)], "ip": [blob(2, 3), blob(2)]}
+        self.copied: list[str] = []
         self.hooks: list[Callable[[int], None]] = []
+
+    def copy_from(self, file: str) -> None:
+        self.copied.append(Path(file).name)
 
     def before_forward(self, hook: Callable[[int], None]) -> None:
         self.hooks.append(hook)
@@ -47,6 +51,10 @@ class Caffe:
                 hook(0)
             self.net.blobs["loss"].data = self.net.blobs["data"].data[0, 0, 0, 0]
         self.iter += count
+
+    def restore(self, state: str) -> None:
+        # As in an HDF5 snapshot, which names its weights without a folder.
+        self.restored = Path(state).name, Path("net_iter_4.caffemodel.h5").read_text()
 
 
 @pytest.fixture
@@ -98,3 +106,16 @@ def test_without_statistics_no_rank_waits_for_the_others(trainer: native.Trainer
     trainer._statistics.clear()
 
     trainer.average_statistics(lambda _: pytest.fail("asked the other ranks"))
+
+
+def test_an_hdf5_snapshot_finds_its_weights_though_both_arrive_under_other_names(
+    trainer: native.Trainer, tmp_path: Path
+) -> None:
+    state, weights = tmp_path / "1-net_iter_4.solverstate.h5", tmp_path / "2-net_iter_4.caffemodel.h5"
+    state.write_bytes(b"\x89HDF\r\n\x1a\n")
+    weights.write_text("weights")
+
+    trainer.restore(state, "net_iter_4.solverstate.h5", [weights])
+
+    assert trainer.solver.restored == (state.name, "weights")
+    assert trainer.solver.net.copied == [weights.name]

@@ -74,14 +74,35 @@ print(json.dumps({
 """
 
 
+PROBE = """
+import sys
+from pathlib import Path
+from jobs.trainer.caffe import native
+from jobs.trainer.caffe.probe import Probe
+from jobs.trainer.caffe.prototxt import load
+from jobs.trainer.errors import Refused
+
+folder = Path(sys.argv[1])
+try:
+    found = Probe(load(folder / "solver.prototxt", native.protos()), folder).result()
+    print(found.outputs, [labels.classes for labels in found.labels])
+except Refused as error:
+    print(error)
+"""
+
+
+def write(folder: Path, **parts: str) -> None:
+    given = {**dict.fromkeys(("solver", "net", "data", "ip1", "drop", "ip2", "loss"), ""), **parts}
+    (folder / "solver.prototxt").write_text(SOLVER.format(**given))
+    (folder / "net.prototxt").write_text(NET.format(**given))
+
+
 @pytest.fixture
 def step(caffe: Caffe, tmp_path: Path) -> Any:
     """Return the figures of one step of a tiny net with `parts` in their places."""
 
     def run(**parts: str) -> Any:
-        given = {**dict.fromkeys(("solver", "net", "data", "ip1", "drop", "ip2", "loss"), ""), **parts}
-        (tmp_path / "solver.prototxt").write_text(SOLVER.format(**given))
-        (tmp_path / "net.prototxt").write_text(NET.format(**given))
+        write(tmp_path, **parts)
         return json.loads(caffe.result(STEP, str(tmp_path)))
 
     return run
@@ -138,3 +159,20 @@ def test_each_test_net_has_the_layers_of_its_state_and_the_weights_of_training(s
     first, second = found["scores"]
     assert (sorted(first), sorted(second)) == (["loss"], ["accuracy", "loss"])
     assert first["loss"] == second["loss"]
+
+
+def test_the_probe_builds_every_test_net(caffe: Caffe, tmp_path: Path) -> None:
+    write(tmp_path, solver="test_iter: 1 test_iter: 1 test_interval: 1")
+
+    assert caffe.result(PROBE, str(tmp_path)) == "('loss',) [2, 2, 2]"
+
+
+def test_layers_of_one_name_are_refused_where_both_have_weights(caffe: Caffe, tmp_path: Path) -> None:
+    write(tmp_path)
+    net = tmp_path / "net.prototxt"
+    text = net.read_text()
+
+    net.write_text(text.replace('name: "ip2"', 'name: "ip1"'))
+    assert "several layers with weights have one name (ip1)" in caffe.result(PROBE, str(tmp_path))
+    net.write_text(text.replace('name: "drop"', 'name: "ip1"'))
+    assert caffe.result(PROBE, str(tmp_path)) == "('loss',) [2, 2]"

@@ -46,6 +46,7 @@ def model(tmp_path: Path) -> Path:
         ("hdfs://head/a", ""),
         ("/a/b", ""),
         ("file://other/a", ""),
+        ("file:/a b/c#d?e%20f", "/a b/c#d?e%20f"),
     ],
 )
 def test_one_slash_or_three_make_a_local_path(uri: str, path: str) -> None:
@@ -88,3 +89,15 @@ def test_a_node_without_hdfs_is_told(monkeypatch: pytest.MonkeyPatch, model: Pat
 
     with pytest.raises(TrainerError, match="`hdfs dfs -put` failed"):
         storage.put(model, "hdfs://head/x")
+
+
+def test_characters_that_are_patterns_or_of_uris_reach_hdfs_as_they_are(hdfs: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "my net#1"
+    odd.write_bytes(b"weights")
+
+    with pytest.raises(TrainerError):
+        storage.put(odd, "hdfs://head/there/a b*[1]{x,y}?")
+
+    # `-put` reads its source as a URI and its target as a pattern.
+    call = f"dfs -put -f {tmp_path}/my%20net%231 hdfs://head/there/a b\\*\\[1\\]\\{{x,y\\}}\\?"
+    assert (hdfs / "calls").read_text().splitlines()[0] == call

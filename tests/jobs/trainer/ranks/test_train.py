@@ -90,6 +90,7 @@ class World:
             tests=("",),
             weights=(),
             snapshot="",
+            snapshot_name="",
             model=f"file:{tmp_path}/out/m.caffemodel",
             timeout_s=10,
             token=b"",

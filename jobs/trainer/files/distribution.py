@@ -1,0 +1,108 @@
+"""Distribution of files and folders to all nodes, and where they lie there.
+
+Spark's addFile is the fast way. It reads names as URIs, so that blanks, `#`, `%` and the like fail or name
+another file, and it stores everything under its base name, of which there can be only one. Files of other
+names pass through the driver, under a plain one; folders are fetched by each executor itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Mapping, Set
+
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.files import storage
+from jobs.trainer.files.hadoop import Files, java_message
+
+_PLAIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9_.@:-]*/[A-Za-z0-9_./=+@~,-]*")
+_ODD = re.compile(r"[^A-Za-z0-9._-]")
+_GIVEN = ("spark.files", "spark.submit.pyFiles", "spark.yarn.dist.files", "spark.yarn.dist.pyFiles")
+"""Settings with files that lie in the same folder on a node."""
+
+
+class Distribution:
+    """What a job has distributed; `folder` is a local one for files on their way."""
+
+    def __init__(
+        self,
+        spark_context: Any,  # noqa: ANN401 - pyspark has no types here
+        files: Files,
+        folder: Path,
+        conf: Mapping[str, str],
+    ) -> None:
+        self._context, self._files, self._folder = spark_context, files, folder
+        self._names: Dict[str, str] = {}
+        """Names on the nodes by URI."""
+        given = ",".join(conf.get(name, "") for name in _GIVEN).split(",")
+        self._taken: Set[str] = {_base(uri.partition("#")[0]) for uri in given if uri}
+
+    def add(self, uri: str, *, folder: bool = False, written: bool = False) -> str:
+        """Distribute a file or folder to all nodes; return its name for `locate`.
+
+        `written`: this job has written it, perhaps over a file that it has distributed before.
+
+        Raises:
+            TrainerError: it cannot be read.
+        """
+        uri = self._files.absolute(uri)
+        if storage.local_path(uri):
+            return uri
+        if uri in self._names and not written:
+            return self._names[uri]
+        name, given = _base(uri), uri
+        if name in self._taken or not _PLAIN.fullmatch(uri):
+            if folder:
+                self._names[uri] = uri
+                return uri
+            name = "{}-{}".format(len(self._taken), _ODD.sub("_", name))
+            given = str(self._folder / name)
+            self._files.fetch(uri, Path(given))
+        try:
+            self._context.addFile(given, folder)
+        except Exception as error:
+            raise TrainerError("distribution-failed", uri=uri, reason=java_message(error)) from error
+        self._taken.add(name)
+        self._names[uri] = name
+        return name
+
+
+def locate(name: str) -> Path:
+    """Return the local path of what `Distribution.add` returned: a `file:` URI, a name, or a URI to fetch.
+
+    Raises:
+        TrainerError: it cannot be fetched.
+    """
+    path = storage.local_path(name)
+    if path:
+        return Path(path)
+    from pyspark import SparkFiles
+
+    return (
+        _fetched(name, Path(SparkFiles.getRootDirectory())) if "://" in name else Path(SparkFiles.get(name))
+    )
+
+
+def _fetched(uri: str, root: Path) -> Path:
+    """Return the copy of a folder that this executor's tasks share; the first of them makes it."""
+    target = root / "fetched-{}".format(hashlib.sha256(uri.encode()).hexdigest()[:16])
+    if not target.exists():
+        partial = Path(tempfile.mkdtemp(prefix="fetching-", dir=str(root)))
+        try:
+            storage.get(uri, partial / "data")
+            # Fails where another task was faster.
+            if not target.exists():
+                (partial / "data").rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+        finally:
+            shutil.rmtree(str(partial), ignore_errors=True)
+    return target
+
+
+def _base(uri: str) -> str:
+    return uri.rstrip("/").rpartition("/")[2]
