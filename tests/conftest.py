@@ -59,7 +59,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 def pytest_collection_finish() -> None:
     """Keep what was imported and collected out of garbage collection, and collect less often: a fifth of the
     suite's time, for some megabytes."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 50, 50)
     gc.enable()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fabric.main import program
 from invoke.exceptions import Exit
 from rich.table import Table
 
@@ -17,38 +20,76 @@ from bootstrap.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def fab(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """A command without anybody's credentials, on a machine that is in no cloud."""
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AZURE_", "ARM_"))
-    }
-    env |= {"AZURE_TOKEN_CREDENTIALS": "dev", "AZURE_CONFIG_DIR": "/nonexistent"}
-    env |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent", "COLUMNS": "160"}
-    env |= {"AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
-    return subprocess.run(["fab", *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit status."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Fab = Callable[..., Said]
+
+
+@pytest.fixture
+def fab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fab:
+    """`fab`, without anybody's credentials, on a machine that is in no cloud.
+
+    In this process: one of its own takes a second to start.
+    """
+    for name in os.environ:
+        if name.startswith(("AWS_", "AZURE_", "ARM_")):
+            monkeypatch.delenv(name)
+    for name, value in {
+        "AZURE_TOKEN_CREDENTIALS": "dev",
+        "AZURE_CONFIG_DIR": "/nonexistent",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+        "COLUMNS": "160",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+
+    def run(*arguments: str) -> Said:
+        code: object = 0
+        try:
+            program.run(["fab", *arguments])
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        return Said(int(str(code)), said.out, said.err)
+
+    return run
+
+
+def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`fab` in a process of its own, as from a shell."""
+    return subprocess.run(["fab", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_the_list_shows_every_command_with_its_purpose() -> None:
-    listed = fab("--list").stdout
+    listed = typed("--list").stdout
     names = ["bootstrap", "build-headnode", "submit-mnist", "attach", "doctor", "workers"]
     for name in [*names, "preflight", "cost", "sweep"]:
         assert f"  {name} " in listed
 
 
-def test_a_wrong_flag_is_named() -> None:
+def test_a_wrong_flag_is_named(fab: Fab) -> None:
     said = fab("submit-mnist", "--executor", "2")
     assert said.returncode != 0
     assert "--executor" in said.stderr
 
 
 def test_a_spec_that_does_not_exist_is_refused_before_the_stack_is_asked() -> None:
-    said = fab("submit-mnist", "--spec", "nosuch.yaml", "--stack", "nosuch")
+    said = typed("submit-mnist", "--spec", "nosuch.yaml", "--stack", "nosuch")
     assert said.returncode == 1
     assert "nosuch.yaml" in said.stderr
     assert len(said.stderr.strip().splitlines()) == 1
 
 
-def test_a_recipe_that_livy_would_ignore_is_refused_before_the_stack_is_asked() -> None:
+def test_a_recipe_that_livy_would_ignore_is_refused_before_the_stack_is_asked(fab: Fab) -> None:
     said = fab("submit-mnist", "--livy", "--recipe", "caffe-cpu", "--stack", "nosuch")
     assert said.returncode == 1
     assert said.stderr.strip() == (
@@ -101,14 +142,14 @@ AWS = "aws-eu-west-1"
 AZURE = "azure-west-europe"
 
 
-def test_what_an_hour_costs_is_told_without_credentials() -> None:
+def test_what_an_hour_costs_is_told_without_credentials(fab: Fab) -> None:
     said = fab("cost", "--stack", AWS)
     assert said.returncode == 0, said.stderr
     assert "workers on spot" in said.stdout
     assert "USD/h" in said.stdout
 
 
-def test_an_hour_of_hdinsight_is_told_without_a_login() -> None:
+def test_an_hour_of_hdinsight_is_told_without_a_login(fab: Fab) -> None:
     said = fab("cost", "--stack", AZURE)
     assert said.returncode == 0, said.stderr
     assert "workers, Standard_E8_V3" in said.stdout
@@ -116,7 +157,7 @@ def test_an_hour_of_hdinsight_is_told_without_a_login() -> None:
 
 
 @pytest.mark.parametrize("command", ["cost", "preflight"])
-def test_a_stack_on_this_machine_costs_nothing_and_is_checked_by_up(command: str) -> None:
+def test_a_stack_on_this_machine_costs_nothing_and_is_checked_by_up(fab: Fab, command: str) -> None:
     said = fab(command, "--stack", "dev")
     assert said.returncode == 1
     assert "stack 'dev': it runs on this machine" in said.stderr
@@ -124,14 +165,14 @@ def test_a_stack_on_this_machine_costs_nothing_and_is_checked_by_up(command: str
     assert len(said.stderr.strip().splitlines()) == 1
 
 
-def test_a_stack_without_a_file_is_named_with_those_that_have_one() -> None:
+def test_a_stack_without_a_file_is_named_with_those_that_have_one(fab: Fab) -> None:
     said = fab("preflight", "--stack", "aws-nowhere")
     assert said.returncode == 1
     assert "Pulumi.aws-nowhere.yaml" in said.stderr
     assert f"Pulumi.{AWS}.yaml" in said.stderr
 
 
-def test_preflight_without_credentials_fails_and_still_checks_what_it_can() -> None:
+def test_preflight_without_credentials_fails_and_still_checks_what_it_can(fab: Fab) -> None:
     said = fab("preflight", "--stack", AWS)
     assert said.returncode == 1
     assert "identity" in said.stdout
@@ -139,7 +180,7 @@ def test_preflight_without_credentials_fails_and_still_checks_what_it_can() -> N
     assert "by the table of" in said.stdout
 
 
-def test_preflight_of_azure_without_a_login_fails_and_still_checks_what_it_can() -> None:
+def test_preflight_of_azure_without_a_login_fails_and_still_checks_what_it_can(fab: Fab) -> None:
     said = fab("preflight", "--stack", AZURE)
     assert said.returncode == 1
     assert "nobody is logged in" in said.stdout
@@ -149,14 +190,14 @@ def test_preflight_of_azure_without_a_login_fails_and_still_checks_what_it_can()
 @pytest.mark.parametrize(
     ("region", "why"), [("eu-west-1", "there are no credentials"), ("westeurope", "nobody is logged in")]
 )
-def test_a_sweep_that_could_not_look_is_no_success(region: str, why: str) -> None:
+def test_a_sweep_that_could_not_look_is_no_success(fab: Fab, region: str, why: str) -> None:
     said = fab("sweep", "--region", region)
     assert said.returncode == 1
     assert "0 left" not in said.stdout
     assert why in said.stderr
 
 
-def test_a_sweep_of_no_cloud_at_all_names_both() -> None:
+def test_a_sweep_of_no_cloud_at_all_names_both(fab: Fab) -> None:
     said = fab("sweep")
     assert said.returncode == 1
     assert "skipped: AWS" in said.stdout

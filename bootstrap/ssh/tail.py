@@ -84,7 +84,9 @@ def poll(
     for tail in tails:
         path = shlex.quote(tail.path)
         fresh += f'    [ "$(size {path})" -gt {tail.seen} ] && break\n'
-        reads += f'echo "$(size {path}) $(rest {path} {tail.offset + 1} | head -c {_CHUNK} | base64 -w0)"\n'
+        # The bytes not in `$( )`, whose content a shell copies one by one.
+        reads += f'printf "%s " "$(size {path})"\n'
+        reads += f"rest {path} {tail.offset + 1} | head -c {_CHUNK} | base64 -w0\necho\n"
     # Only of regular files that can be read: to open a pipe would wait for its writer, and what a link leads
     # to may be another's, of which nothing ever comes.
     functions += """size() {

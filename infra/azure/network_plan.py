@@ -29,5 +29,5 @@ class NetworkPlan:
 def plan(cidr: IPv4Network) -> NetworkPlan:
     """Plan the subnets of a range between /16 and /25."""
     first, second = cidr.subnets(prefixlen_diff=1)
-    endpoints = list(second.subnets(new_prefix=ENDPOINTS_PREFIX))[-1]
+    endpoints = IPv4Network(second.broadcast_address).supernet(new_prefix=ENDPOINTS_PREFIX)
     return NetworkPlan(cidr, first, endpoints, capacity=first.num_addresses - RESERVED - BESIDE_WORKERS)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from rich.console import Console
 
 from bootstrap.cluster import Cluster
@@ -28,16 +28,16 @@ def roles(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_role(roles: Path) -> MakeRole:
-    """Writes a role's files and loads it."""
+    """Writes a role's files, their YAML as JSON, which is faster; and loads it."""
 
     def make(name: str, steps: list[dict[str, Any]], **rest: Any) -> Role:
         folder = roles / name
         (folder / "templates").mkdir(parents=True, exist_ok=True)
         for file, text in rest.pop("templates", {}).items():
             (folder / "templates" / file).write_text(text)
-        (folder / "defaults.yaml").write_text(yaml.safe_dump(rest.pop("defaults", {}), sort_keys=False))
+        (folder / "defaults.yaml").write_text(json.dumps(rest.pop("defaults", {})))
         document = {"name": name, "description": name, "steps": steps, **rest}
-        (folder / "role.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+        (folder / "role.yaml").write_text(json.dumps(document))
         return load_role(name, roles)
 
     return make

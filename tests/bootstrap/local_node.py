@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,12 @@ from bootstrap.errors import CommandFailed
 from bootstrap.ssh.remote import OnLine, Result
 from tests.host_keys import host_key
 
+_ID = {
+    "-u": os.getuid(),
+    "-un": pwd.getpwuid(os.getuid()).pw_name,
+    "-g": os.getgid(),
+    "-G": " ".join(map(str, os.getgroups() or [os.getgid()])),
+}
 # A transient unit is a session of its own here: its id is the process group.
 _FAKES = {
     "systemd-run": """
@@ -41,8 +48,13 @@ esac
 """,
     "chown": "exit 0",
     "setpriv": 'while case $1 in --*) ;; *) false;; esac; do shift; done; exec "$@"',
-    # Every user is there.
-    "id": 'exec /usr/bin/id "$1"',
+    # Every user is there, as the one who runs the tests.
+    "id": f"""
+case $1 in
+{"".join(f"{flag}) echo {said};;" for flag, said in _ID.items())}
+*) exec /usr/bin/id "$1";;
+esac
+""",
     "runuser": """while [ "$1" != -- ]; do shift; done; shift; exec "$@" """,
     # A node's scripts want the standard library alone: looking for packages doubles Python's start.
     "python3": f'exec {sys.executable} -S "$@"',

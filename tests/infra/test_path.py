@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
-SDK = "import azure.storage.blob; print(azure.storage.blob.__file__)"
+SDK = "from importlib.util import find_spec; print(find_spec('azure.storage.blob').origin)"
+"""Finds the SDK as an import does, without the half second that importing it takes."""
 
 
 def python(*words: str, folder: Path) -> str:

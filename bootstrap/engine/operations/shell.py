@@ -15,7 +15,7 @@ SUM = re.compile(r"[0-9a-f]{64}")
 """A sha256 as `sha256sum` prints it."""
 SUMMARY = 110
 """Characters."""
-_PLAIN = frozenset(range(0x20, 0x7F)) | {0x0A, 0x09}
+_PLAIN = bytes([*range(0x20, 0x7F), 0x0A, 0x09])
 
 
 class Scripts(NamedTuple):
@@ -44,7 +44,7 @@ def print_exactly(content: str) -> str:
     so that secrets in it can be masked.
     """
     data = content.encode()
-    if all(byte in _PLAIN for byte in data):
+    if not data.translate(None, delete=_PLAIN):
         return f"printf '%s' {quote(content)}"
     return f"printf '%b' {quote(escaped(content))}"
 

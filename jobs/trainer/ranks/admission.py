@@ -103,11 +103,11 @@ class Admission:
         deadline = time.monotonic() + timeout_s
         others = set(range(self._size)) - {self._rank}
         while True:
-            rows = sockets.table(self._host)
-            dialled = {self._dialled[row.remote] for row in rows if row.fd is not None and self._dials(row)}
             proven = {self._dialled[endpoint] for endpoint in set(self._proven)}
-            if dialled <= proven and proven | self._claimed == others:
-                break
+            if proven | self._claimed == others:
+                rows = sockets.table(self._host)
+                if all(self._dialled[row.remote] in proven for row in rows if self._dials(row)):
+                    break
             if time.monotonic() > deadline:
                 lacking = ", ".join(map(str, sorted(others - proven - self._claimed))) or "some"
                 raise Unproven("connections with ranks {} were not proven".format(lacking))
@@ -161,14 +161,19 @@ class Admission:
         return True
 
     def _dials(self, row: sockets.Connection) -> bool:
-        return row.remote in self._dialled and row.state in (sockets.SYN_SENT, sockets.ESTABLISHED)
+        """Return whether it is a connection of this rank to where a peer listens."""
+        return (
+            row.fd is not None
+            and row.remote in self._dialled
+            and row.state in (sockets.SYN_SENT, sockets.ESTABLISHED)
+        )
 
     def _prove_all(self) -> None:
         """Prove this rank's connections as gloo makes them."""
         proven: Set[Tuple[Endpoint, Endpoint]] = set()
         while not self._stop.is_set():
             for row in sockets.table(self._host):
-                if row.fd is None or not self._dials(row) or (row.local, row.remote) in proven:
+                if not self._dials(row) or (row.local, row.remote) in proven:
                     continue
                 peer = self._dialled[row.remote]
                 claim = Claim(self._rank, peer, row.local, row.remote)

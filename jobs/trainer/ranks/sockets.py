@@ -7,6 +7,7 @@ them gets no answer and takes no memory, and the process is not woken.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import socket
 import struct
@@ -99,6 +100,7 @@ def _own() -> Dict[str, int]:
     return found
 
 
+@functools.lru_cache(maxsize=4096)  # scans see the same ones again
 def _endpoint(cell: str, family: int) -> Endpoint:
     """Read `0100007F:1F90`: words of an address in the machine's byte order, and a port."""
     address, port = cell.split(":")

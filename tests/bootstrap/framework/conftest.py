@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from bootstrap.framework.key import HeadFacts
 from bootstrap.framework.manifest import Manifest, built_now
@@ -68,7 +68,7 @@ def recipes(tmp_path: Path) -> Path:
     """A folder of recipes with the files that `small` names."""
     folder = tmp_path / "recipes"
     files = {
-        "small.yaml": yaml.safe_dump(RECIPE),
+        "small.yaml": json.dumps(RECIPE),
         "small/one.patch": "--- a/x\n+++ b/x\n",
         "small/more.proto": "message More {}\n",
         "small/works.py": "print('works')\n",
@@ -89,7 +89,7 @@ def rewrite(recipes: Path) -> Callable[..., Recipe]:
     def load(overrides: dict[str, Any] | None = None, **changes: Any) -> Recipe:
         document = {**RECIPE, **changes}
         document = {key: value for key, value in document.items() if value is not None}
-        (recipes / "small.yaml").write_text(yaml.safe_dump(document))
+        (recipes / "small.yaml").write_text(json.dumps(document))
         return load_recipe("small", overrides, recipes)
 
     return load

@@ -18,6 +18,7 @@ from jobs.run.status import table
 from jobs.trainer.contract import EVENTS, Event, load
 from tests.jobs.specs import mnist_spec
 
+SPEC = mnist_spec()
 HOSTILE: list[Any] = [
     None,
     True,
@@ -61,7 +62,7 @@ def lines(event: type[Event]) -> list[str]:
 
 
 def record(history: History, *, active: bool) -> JobRecord:
-    job = SubmittedJob(mnist_spec(), "key", JobPlace("mnist-1", "/f/mnist-1", "hdfs://h/mnist-1"))
+    job = SubmittedJob(SPEC, "key", JobPlace("mnist-1", "/f/mnist-1", "hdfs://h/mnist-1"))
     return JobRecord(job, 1.0, active, None if active else 1, history)
 
 
@@ -82,8 +83,7 @@ def show(line: str) -> None:
     with View(console) as view:
         view.line(line)
         view.failure("mnist-1", 1, "/log")
-    for active in (True, False):
-        console.print(table([record(view.history, active=active)], [], 100.0))
-    summary = summarise("mnist-1", mnist_spec(), "key", [], view.history)
+    console.print(table([record(view.history, active=active) for active in (True, False)], [], 100.0))
+    summary = summarise("mnist-1", SPEC, "key", [], view.history)
     console.print(summary.table())
     json.dumps(summary.validations)
