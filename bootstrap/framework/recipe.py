@@ -64,7 +64,8 @@ class Recipe(Model):
     git: GitCommit | None = None
     patches: list[str] = Field(default=[])
     proto: ProtoExtension | None = None
-    allreduce: str
+    modules: list[str] = Field(min_length=1)
+    """Folders with a CMakeLists.txt and a Python package, which are built as part of Caffe's tree."""
     opencv: bool = True
     cmake: dict[str, str | bool] = Field(default={})
     targets: list[str] = Field(min_length=1)
@@ -109,8 +110,9 @@ class Recipe(Model):
         }:
             if not (self.folder / path).is_file():
                 raise ValueError(f"there is no file {self.folder / path}")
-        if not (self.folder / self.allreduce / "CMakeLists.txt").is_file():
-            raise ValueError(f"there is no {self.folder / self.allreduce}/CMakeLists.txt")
+        for module in self.modules:
+            if not (self.folder / module / "CMakeLists.txt").is_file():
+                raise ValueError(f"there is no {self.folder / module}/CMakeLists.txt")
         return self
 
     def on(self, distribution: str) -> Distribution:
@@ -149,12 +151,13 @@ class Recipe(Model):
 
     def inputs(self, distribution: str | None = None) -> dict[str, Path]:
         """Return every input file of a build on a distribution, besides the source, by its relative path."""
-        allreduce = [
+        modules = [
             path.relative_to(self.folder).as_posix()
-            for path in (self.folder / self.allreduce).rglob("*")
+            for module in self.modules
+            for path in (self.folder / module).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         ]
-        return {path: self.folder / path for path in sorted([*self._files(distribution), *allreduce])}
+        return {path: self.folder / path for path in sorted([*self._files(distribution), *modules])}
 
     def _files(self, distribution: str | None) -> list[str]:
         """Return the files that the recipe names one by one."""

@@ -157,7 +157,7 @@ def _compiler(recipe: Recipe, compiler: tuple[str, str], checked: str, home: str
 
 
 def _prepare(recipe: Recipe, distribution: str, folder: str) -> str:
-    """Return commands for patches, proto fields and our module, on a copy that is renamed when complete."""
+    """Return commands for patches, proto fields and our modules, on a copy that is renamed when complete."""
     inputs, new = f"{folder}/inputs", f"{folder}/work.new"
     lines = [f"rm -rf {new}", f"cp -a {folder}/source {new}", f"cd {new}", "rm -rf .git"]
     for patch in recipe.patches_on(distribution):
@@ -174,8 +174,9 @@ def _prepare(recipe: Recipe, distribution: str, folder: str) -> str:
         if recipe.proto.append is not None:
             lines.append(f"cat {quote(f'{inputs}/{recipe.proto.append}')} >>{file}")
     lines += [
-        f"cp -r {quote(f'{inputs}/{recipe.allreduce}')} allreduce",
-        "echo 'add_subdirectory(allreduce)' >>CMakeLists.txt",
+        "mkdir modules",
+        *(f"cp -r {quote(f'{inputs}/{module}')} modules/" for module in recipe.modules),
+        'for module in modules/*; do echo "add_subdirectory($module)"; done >>CMakeLists.txt',
         f"cd / && mv -T {new} {folder}/work",
     ]
     return "\n".join(lines)

@@ -24,6 +24,7 @@ from jobs.trainer.files import storage
 from jobs.trainer.files.distribution import Distribution, locate
 from jobs.trainer.files.hadoop import Files, on_this_node
 from jobs.trainer.ranks.proof import new_token
+from jobs.trainer.ranks.resume import beside
 from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, quoted, schema, score_part
 from jobs.trainer.ranks.train import Plan, run_rank
 from jobs.trainer.sources.registry import marker, open_source
@@ -133,6 +134,7 @@ class Driver:
             tests=tuple(self._nodes.add(test.data.uri) if test.test_iter else "" for test in self._job.tests),
             weights=tuple(self._nodes.add(uri) for uri in checks.weights(options, self._job)),
             snapshot=self._nodes.add(options.snapshot) if options.snapshot else "",
+            feed=self._feed_state(),
             snapshot_name=options.snapshot.rpartition("/")[2],
             model=self._model,
             timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
@@ -163,6 +165,17 @@ class Driver:
                 ranks=[{name: rank[name] for name in kept} for rank in ranks],
             )
         )
+
+    def _feed_state(self) -> str:
+        """Distribute the feed's state that belongs to the snapshot; return its name, empty without one."""
+        if not self._options.snapshot:
+            return ""
+        uri = beside(self._options.snapshot)
+        if self._files.exists(uri):
+            return self._nodes.add(uri)
+        words = "there is no {}: reading begins where the iteration says, with new random numbers"
+        self._journal.add(contract.Note(words.format(uri)))
+        return ""
 
     def _score(self, nets: Nets, channel: Address) -> None:
         from pyspark import StorageLevel

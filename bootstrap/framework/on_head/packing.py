@@ -46,9 +46,10 @@ def lay_out(source: Path, tree: Path) -> None:
     skip = shutil.ignore_patterns("test", "__pycache__", "*.cpp", "*.so", "*.pyc")
     shutil.copytree(str(source / "python" / "caffe"), str(tree / "python" / "caffe"), ignore=skip)
     shutil.copy(str(built / "lib" / "_caffe.so"), str(tree / "python" / "caffe"))
-    ours = tree / "python" / "caffe_allreduce"
-    shutil.copytree(str(source / "allreduce" / "caffe_allreduce"), str(ours), ignore=skip)
-    shutil.copy(str(built / "lib" / "_native.so"), str(ours))
+    for package in sorted(path.parent for path in source.glob("modules/*/*/__init__.py")):
+        ours = tree / "python" / package.name
+        shutil.copytree(str(package), str(ours), ignore=skip)
+        shutil.copy(str(built / "modules" / package.name / "_native.so"), str(ours))
 
 
 def native_files(tree: Path) -> List[Path]:

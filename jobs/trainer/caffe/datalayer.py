@@ -11,7 +11,6 @@ import numpy as np
 from jobs.trainer.caffe.labels import ANY, Labels
 from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.errors import Refused
-from jobs.trainer.sources.fit import Fit
 from jobs.trainer.sources.registry import LMDB, check_class
 from jobs.trainer.sources.transform import Transform
 
@@ -35,11 +34,6 @@ class DataLayer:
     transform: Transform
     labels: Labels = ANY
     """As the built net takes them."""
-
-    @property
-    def fit(self) -> Fit:
-        """Records that it takes."""
-        return Fit(self.phase, self.shape, self.transform, *self.labels)
 
 
 def data_layer(net: PhaseNet) -> Any:  # noqa: ANN401
@@ -112,8 +106,8 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
 
 
 def _transform(param: Any, phase: str, where: str, path: Path, pb: Any) -> Transform:  # noqa: ANN401
-    if param.force_color or param.force_gray:
-        raise Refused("image-options-unsupported", layer=where)
+    if param.force_color and param.force_gray:
+        raise Refused("image-options-given-twice", layer=where)
     if param.mean_file and param.mean_value:
         raise Refused("mean-given-twice", layer=where)
     return Transform(
@@ -122,6 +116,8 @@ def _transform(param: Any, phase: str, where: str, path: Path, pb: Any) -> Trans
         mean=_mean(param.mean_file, where, path, pb) if param.mean_file else None,
         crop=param.crop_size,
         mirror=param.mirror,
+        force_color=param.force_color,
+        force_gray=param.force_gray,
         train=phase == "TRAIN",
     )
 

@@ -67,7 +67,7 @@ REFUSED: Dict[str, Dict[str, str]] = {
     "MemoryDataParameter": {},
     "TransformationParameter": {},
     "DataParameter": {
-        "rand_skip": "each rank reads a range of its own, from its start",
+        "rand_skip": "all ranks read the source from its start",
         **dict.fromkeys(MOVED, "Caffe ignores it here; transform_param has it"),
     },
 }

@@ -12,9 +12,9 @@ import numpy as np
 
 from jobs.trainer.caffe import models
 from jobs.trainer.caffe.datalayer import DataLayer
+from jobs.trainer.caffe.feed import Feed
 from jobs.trainer.caffe.prototxt import TrainingJob, native_solver
 from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.sources.batches import Batch
 
 QUIET = "1"
 """glog's minimum level: warnings. INFO writes a hundred lines per net."""
@@ -72,40 +72,30 @@ class Trainer:
         with _inside(folder):
             self.solver = caffe.get_solver(str(solver))
         self._net = self.solver.net
-        self._data, self._labels = (self._net.blobs[top] for top in job.train.tops)
-        self._weights = self._net.blob_loss_weights
         layers = zip(self._net._layer_names, self._net.layers)
         kept = [name for name, layer in layers if layer.type in KEEPING]
         self._statistics = [blob for name in kept for blob in self._net.params[name]]
-        self._losses: List[float] = []
-        """Of the batches before the current one in the same iteration."""
-        self._begun = False
-        self._feed: Iterator[Batch] = iter(())
-        self._net.before_forward(self._before_layer)
 
     @property
     def iteration(self) -> int:
         """Iterations done, including those before a resumed snapshot."""
         return int(self.solver.iter)
 
-    def start(self, feed: Iterator[Batch]) -> None:
-        """Set the source of batches."""
+    def start(self, feed: Feed) -> None:
+        """Take each batch of the TRAIN net from a feed."""
         self._feed = feed
+        feed.attach(self.solver)
 
-    def step(self) -> float:
+    def step(self, seed: int) -> float:
         """Run one iteration (iter_size batches forward and backward, one update); return this rank's loss.
 
-        As Solver::Step shows it, the loss is the mean over the batches.
-        """
-        self._losses.clear()
-        self._begun = False
-        self.solver.step(1)
-        return (sum(self._losses) + self.loss()) / (len(self._losses) + 1)
+        As Solver::Step shows it, the loss is the mean over the batches. `seed` is that of Caffe's random
+        numbers in this iteration.
 
-    def loss(self) -> float:
-        """Return the last batch's loss, by the net's loss weights."""
-        blobs = self._net.blobs
-        return float(sum(w * float(blobs[name].data.sum()) for name, w in self._weights.items() if w))
+        Raises:
+            Refused: the data layer does not take a record; it is named.
+        """
+        return self._feed.step(self.solver, seed, self._job.iter_size)
 
     def load_weights(self, files: Sequence[Path]) -> None:
         """Copy weights from models, by layer name; later files replace what earlier ones gave.
@@ -188,15 +178,6 @@ class Trainer:
         scorer.net.share_with(self._net)
         return scorer
 
-    def _before_layer(self, layer: int) -> None:
-        if layer == 0:
-            if self._begun:
-                self._losses.append(self.loss())
-            self._begun = True
-            data, labels, _ = next(self._feed)
-            self._data.data[...] = data
-            self._labels.data[...] = labels
-
 
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
@@ -228,18 +209,21 @@ class Scorer:
         """Return the number of values per sample of a blob."""
         return self._lengths[name] or int(self.net.blobs[name].count)
 
-    def run(self, batch: Batch, names: Sequence[str]) -> Dict[str, np.ndarray]:
-        """Forward a batch of any size; return each named blob as (samples, length)."""
-        data, labels, ids = batch
+    def run(self, feed: Feed, names: Sequence[str]) -> Tuple[List[str], Dict[str, np.ndarray]]:
+        """Forward the next batch of a feed, of any size; return ids, and named blobs as (samples, length).
+
+        Raises:
+            Refused: the data layer does not take a record; it is named.
+        """
         inputs = [self.net.blobs[top] for top in self._source.tops]
-        if inputs[0].shape[0] != len(ids):
-            inputs[0].reshape(*data.shape)
-            inputs[1].reshape(len(ids))
+        count = feed.upcoming()
+        if inputs[0].shape[0] != count:
+            inputs[0].reshape(count, *self._source.shape)
+            inputs[1].reshape(count)
             self.net.reshape()
-        inputs[0].data[...] = data
-        inputs[1].data[...] = labels
+        ids = feed.take(*(blob.data for blob in inputs))
         self.net.forward()
-        return {name: self._per_sample(name, len(ids)) for name in names}
+        return ids, {name: self._per_sample(name, count) for name in names}
 
     def _per_sample(self, name: str, samples: int) -> np.ndarray:
         values = np.array(self.net.blobs[name].data, np.float32).ravel()

@@ -225,11 +225,7 @@ FAILURES: Dict[str, Words] = {
         "crop_size is {crop}, height and width are {height} and {width}",
         "Give height and width as they are after cropping.",
     ),
-    "image-options-unsupported": Words(
-        "{layer}",
-        "force_color and force_gray need encoded images, which are not supported yet",
-        "Remove them.",
-    ),
+    "image-options-given-twice": Words("{layer}", "it has both force_color and force_gray", "Remove one."),
     "mean-given-twice": Words("{layer}", "it has both mean_file and mean_value", "Remove one."),
     "mean-missing": Words('mean_file: "{mean}" of {layer}', "there is no such file", "Ship it with --files."),
     "mean-invalid": Words("{file}", "it is not a mean file of Caffe ({reason})", "Run compute_image_mean."),
@@ -247,8 +243,14 @@ FAILURES: Dict[str, Words] = {
     "test-source-empty": Words("the TEST source", "it has no records", "Give a source with records."),
     "record-encoded": Words(
         "record {key} of {path}",
-        "it is an encoded image, and decoding is not supported yet",
-        "Convert the images without -encoded.",
+        "it is an encoded image, and Caffe was compiled without OpenCV",
+        "Convert the images without -encoded, or compile with `opencv: true`.",
+    ),
+    "record-unreadable": Words("record {key} of {path}", "{reason}", "Convert the data again."),
+    "feed-state-invalid": Words(
+        "{file}",
+        "it is not the state of a feed, which belongs to a snapshot",
+        "Resume from another snapshot, or remove it to start at the snapshot's iteration.",
     ),
     "record-size-invalid": Words(
         "record {key} of {path}",

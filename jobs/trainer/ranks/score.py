@@ -21,9 +21,8 @@ from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.events.watch import failure, watched
 from jobs.trainer.files.distribution import locate
-from jobs.trainer.sources.batches import assemble
 from jobs.trainer.sources.registry import open_source
-from jobs.trainer.sources.shards import batch_shard, batches
+from jobs.trainer.sources.shards import scored_batches
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
 
 def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
     from jobs.trainer.caffe import native
+    from jobs.trainer.caffe.feed import Feed
 
     layer = plan.job.tests[0].data
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
@@ -67,17 +67,13 @@ def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
         net.write_text(plan.job.tests[0].net)
         scorer = native.Scorer(layer, net)
     scorer.net.copy_from(str(locate(plan.model)))
-    random = np.random.RandomState(0)
     datum = native.protos().Datum
-    with closing(open_source(layer.source_class, locate(plan.test), datum)) as source:
-        start, stop = batch_shard(len(source), layer.batch, plan.size, part)
-        with closing(source.read(start, stop)) as records:
-            for first, last in batches(start, stop, layer.batch):
-                taken = [next(records) for _ in range(first, last)]
-                batch = assemble(taken, layer.fit, random)
-                values = scorer.run(batch, plan.columns)
-                lists = [values[name].tolist() for name in plan.columns]
-                yield from zip(batch[2], *lists)
+    source = open_source(layer.source_class, locate(plan.test), datum)
+    with closing(source), closing(Feed(layer, source)) as feed:
+        feed.ask(scored_batches(len(source), layer.batch, plan.size, part))
+        while feed.upcoming():
+            ids, values = scorer.run(feed, plan.columns)
+            yield from zip(ids, *(values[name].tolist() for name in plan.columns))
 
 
 def schema(columns: Sequence[str]) -> Any:  # noqa: ANN401

@@ -1,18 +1,21 @@
 """Training stage: a barrier task per executor, which runs `run_rank`.
 
-Every rank reads its own contiguous range of the TRAIN source, over and over. Gradients are averaged over all
-ranks before each update, so every rank holds the same weights; rank 0 writes them.
+Record i of the TRAIN source, over and over, goes to rank i mod N. Gradients are averaged over all ranks
+before each update, so every rank holds the same weights; rank 0 writes them.
 
-Departures from CaffeOnSpark: no record is left out (ranges differ by at most one record); a validation's
-batches are shared among the ranks instead of run by each; models and snapshots include the global gradient.
+Departures from CaffeOnSpark: no record is left out; a validation's batches are shared among the ranks
+instead of run by each; models and snapshots include the global gradient; a run that is resumed goes on with
+the same records and random numbers.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 import time
 from collections import deque
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Deque, Dict, List, NamedTuple, Tuple
@@ -21,19 +24,20 @@ import numpy as np
 
 from jobs.trainer import contract
 from jobs.trainer.caffe.datalayer import DataLayer
-from jobs.trainer.caffe.prototxt import TrainingJob, seed_of
+from jobs.trainer.caffe.feed import Feed, step_seed
+from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.files import storage
 from jobs.trainer.files.distribution import locate
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
+from jobs.trainer.ranks.resume import FeedState, beside
 from jobs.trainer.ranks.uploads import Uploads
 from jobs.trainer.ranks.validate import Validation, Validations
 from jobs.trainer.sources.base import RecordSource
-from jobs.trainer.sources.batches import training_batches
 from jobs.trainer.sources.registry import open_source
-from jobs.trainer.sources.shards import shard
+from jobs.trainer.sources.shards import training_batches
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Plan:
     snapshot: str
     snapshot_name: str
     """As it was written: an HDF5 snapshot refers to its weights by it."""
+    feed: str
+    """State of the feed beside the snapshot; empty without one."""
     model: str
     """Absolute URI of the final weights."""
     timeout_s: float
@@ -99,7 +105,7 @@ class _Rank:
         from jobs.trainer.caffe import native
 
         self.plan, self.job, self.rank, self.host = plan, plan.job, place.rank, place.host
-        self.exchange, self.sender = exchange, sender
+        self.exchange, self.sender, self.folder = exchange, sender, folder
         self.trainer = native.Trainer(self.job, place.rank, folder)
         self.datum = native.protos().Datum
         self.address = place.address
@@ -127,24 +133,15 @@ class _Rank:
         first = trainer.iteration
         if first >= job.max_iter:
             raise Refused("snapshot-past-max-iter", iteration=first, max_iter=job.max_iter)
-        start, stop = shard(len(source), self.plan.size, self.rank)
-        seed = seed_of(job, self.rank) if job.seed >= 0 else int.from_bytes(_entropy(), "little")
-        per_iteration = job.train.batch * job.iter_size
-        feed = training_batches(
-            source,
-            start,
-            stop,
-            job.train.batch,
-            fit=job.train.fit,
-            seed=seed,
-            skip=first * per_iteration,
-        )
-        trainer.start(feed)
-        ranks = self._join()
-        try:
-            self._require_same_source(source)
+        with ExitStack() as ending:
+            ranks = ending.enter_context(closing(self._join()))
+            self.began = self._begin(source, first)
+            feed = ending.enter_context(closing(Feed(job.train, source, self.began.seed)))
+            feed.ask(training_batches(self.began.position, job.train.batch, self.plan.size, self.rank))
+            trainer.start(feed)
+            validations = ending.enter_context(closing(self._validations(ranks)))
             began = time.monotonic()
-            validating = self._loop(ranks, first)
+            validating = self._loop(ranks, first, validations)
             seconds = time.monotonic() - began - validating
             if self.rank == 0:
                 # Before anything judges it: hours of training are not lost to a comparison that fails.
@@ -156,11 +153,8 @@ class _Rank:
                     require_same("weights-differ", found)
             finally:
                 self.uploads.finish()
-        finally:
             waited = ranks.waited_s
-            ranks.close()
-            feed.close()
-        images = (job.max_iter - first) * per_iteration
+        images = (job.max_iter - first) * job.train.batch * job.iter_size
         return {
             "rank": self.rank,
             "host": self.host,
@@ -177,11 +171,27 @@ class _Rank:
             self.sources[name] = open_source(layer.source_class, locate(name), self.datum)
         return self.sources[name]
 
-    def _require_same_source(self, source: RecordSource) -> None:
-        """Require that all ranks have the same copy of the source."""
+    def _begin(self, source: RecordSource, first: int) -> FeedState:
+        """Require that all ranks have the same copy of the source; return where they begin to read."""
         mine = "{} records, {}..{}".format(len(source), *source.ends())
-        found = self.exchange.json([self.host, mine])
-        require_same("source-differs", found, uri=self.job.train.uri)
+        found = self.exchange.json([self.host, mine, int.from_bytes(os.urandom(4), "little")])
+        require_same("source-differs", [(host, text) for host, text, _ in found], uri=self.job.train.uri)
+        if self.plan.feed:
+            file = locate(self.plan.feed)
+            return FeedState.load(file.read_text(errors="replace"), file.name)
+        return FeedState(first * self._per_iteration, self.job.seed if self.job.seed >= 0 else found[0][2])
+
+    @property
+    def _per_iteration(self) -> int:
+        """Records of all ranks in an iteration."""
+        return self.job.train.batch * self.job.iter_size * self.plan.size
+
+    def _validations(self, ranks: Ranks) -> Validations:
+        return Validations(
+            Validation(self.job, number, self.trainer.validator(number), self._open(test.data, name), ranks)
+            for number, (test, name) in enumerate(zip(self.job.tests, self.plan.tests))
+            if name
+        )
 
     def _join(self) -> Ranks:
         if self.plan.size == 1 or not self.plan.communicate:
@@ -192,23 +202,19 @@ class _Rank:
         peers.attach(self.trainer.solver)
         return peers
 
-    def _loop(self, ranks: Ranks, first: int) -> float:
+    def _loop(self, ranks: Ranks, first: int, validations: Validations) -> float:
         """Run all iterations; return the seconds of validation."""
         job, trainer = self.job, self.trainer
         recent: Deque[float] = deque(maxlen=job.average_loss)
-        pace = Pace(first, job.max_iter, job.train.batch * job.iter_size * self.plan.size)
-        validations = Validations(
-            Validation(job, number, trainer.validator(number), self._open(test.data, name), ranks)
-            for number, (test, name) in enumerate(zip(job.tests, self.plan.tests))
-            if name
-        )
+        pace = Pace(first, job.max_iter, self._per_iteration)
         for iteration in range(first, job.max_iter):
             due = bool(job.test_interval) and iteration % job.test_interval == 0
             if due and (iteration > 0 or job.test_initialization):
                 trainer.average_statistics(ranks.allreduce_mean)
                 values = validations.run(iteration)
                 self.tell(contract.Validation(iteration, job.max_iter, values))
-            recent.append(together(trainer.step))
+            seed = step_seed(self.began.seed, self.rank, iteration)
+            recent.append(together(lambda: trainer.step(seed)))  # noqa: B023 - called at once
             loss = sum(recent) / len(recent)
             if job.display and iteration % job.display == 0:
                 loss = float(ranks.allreduce_mean(np.asarray([loss]))[0])
@@ -221,7 +227,7 @@ class _Rank:
                 _require_number(loss, iteration)
                 trainer.average_statistics(ranks.allreduce_mean)
                 if self.rank == 0:
-                    self._snapshot(iteration + 1)
+                    self._snapshot(iteration + 1, first)
             self.uploads.check()
         _require_number(loss, job.max_iter)
         trainer.average_statistics(ranks.allreduce_mean)
@@ -237,7 +243,7 @@ class _Rank:
         regular = self.job.snapshot > 0 and done % self.job.snapshot == 0
         return regular or (self.job.snapshot_after_train and done == self.job.max_iter)
 
-    def _snapshot(self, iteration: int) -> None:
+    def _snapshot(self, iteration: int, first: int) -> None:
         folder = storage.parent(self.plan.model)
         kinds = (".caffemodel", ".solverstate")
         names = [
@@ -245,8 +251,15 @@ class _Rank:
             for kind in kinds
         ]
         weights, state = names
-        complete = contract.Snapshot(iteration, self.job.max_iter, weights, state)
-        self.uploads.snapshot(iteration, list(zip(self.trainer.snapshot(), names)), complete)
+        position = self.began.position + (iteration - first) * self._per_iteration
+        feed = self.folder / beside(state).rpartition("/")[2]
+        feed.write_text(FeedState(position, self.began.seed).dump())
+        # The state last: a snapshot without the feed's would be resumed at another record.
+        written, solver = self.trainer.snapshot()
+        files = [(written, weights), (feed, beside(state)), (solver, state)]
+        self.uploads.snapshot(
+            iteration, files, contract.Snapshot(iteration, self.job.max_iter, weights, state)
+        )
 
 
 def _require_number(loss: float, iteration: int) -> None:
@@ -257,9 +270,3 @@ def _require_number(loss: float, iteration: int) -> None:
     """
     if not math.isfinite(loss):
         raise TrainerError("training-diverged", iteration=iteration, loss=str(loss))
-
-
-def _entropy() -> bytes:
-    import os
-
-    return os.urandom(4)

@@ -7,11 +7,11 @@ from typing import Dict, Iterable, List
 
 import numpy as np
 
+from jobs.trainer.caffe.feed import Feed
 from jobs.trainer.caffe.native import Scorer
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.ranks.group import Ranks
 from jobs.trainer.sources.base import RecordSource
-from jobs.trainer.sources.batches import assemble
 from jobs.trainer.sources.shards import validation_batches
 
 
@@ -21,6 +21,11 @@ class Validations:
     def __init__(self, nets: "Iterable[Validation]") -> None:
         self._nets = list(nets)
         self.seconds = 0.0
+
+    def close(self) -> None:
+        """End the threads that read."""
+        for net in self._nets:
+            net.close()
 
     def run(self, iteration: int) -> Dict[str, List[float]]:
         """Return the means of all nets, by names that have the net's number where there are several nets."""
@@ -39,7 +44,8 @@ class Validation:
         self, job: TrainingJob, number: int, scorer: Scorer, source: RecordSource, ranks: Ranks
     ) -> None:
         self._job, self._number, self._net = job, number, job.tests[number]
-        self._scorer, self._source, self._ranks = scorer, source, ranks
+        self._scorer, self._ranks = scorer, ranks
+        self._total, self._feed = len(source), Feed(self._net.data, source)
 
     def run(self, iteration: int) -> Dict[str, List[float]]:
         """Return the means of the net's outputs over test_iter batches, the same on every rank.
@@ -48,19 +54,13 @@ class Validation:
         """
         job, layer, test_iter = self._job, self._net.data, self._net.test_iter
         batch, names = layer.batch, self._scorer.outputs
-        starts = validation_batches(
-            iteration // job.test_interval - 1,
-            len(self._source),
-            batch,
-            test_iter=test_iter,
-            size=self._ranks.size,
-            rank=self._ranks.rank,
-        )
-        random = np.random.RandomState(0)
+        share = (self._ranks.rank, self._ranks.size)
+        round_ = iteration // job.test_interval - 1
+        batches = validation_batches(round_, self._total, batch, test_iter=test_iter, share=share)
+        self._feed.ask(batches)
         sums = {name: np.zeros(self._scorer.length(name)) for name in names}
-        for start in starts:
-            records = list(self._source.read(start, start + batch))
-            values = self._scorer.run(assemble(records, layer.fit, random), names)
+        for _ in batches:
+            _, values = self._scorer.run(self._feed, names)
             for name in names:
                 sums[name] += values[name].mean(axis=0, dtype=np.float64)
         # The mean over ranks times their number is the sum over ranks.
@@ -71,3 +71,7 @@ class Validation:
             means[job.numbered(name, self._number)] = [float(value) / test_iter for value in mine]
             place += sums[name].size
         return means
+
+    def close(self) -> None:
+        """End the thread that reads."""
+        self._feed.close()

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Generator, NamedTuple, Optional, Protocol, Tuple
-
-import numpy as np
-
-
-class Record(NamedTuple):
-    """One sample: its id, the class number, and pixels (channels, height, width)."""
-
-    id: str
-    label: int
-    pixels: np.ndarray
+from pathlib import Path
+from typing import Optional, Protocol, Tuple
 
 
 class RecordSource(Protocol):
-    """Records of a data layer's source by position, opened for reading on one node."""
+    """Records of a data layer's source by position, opened on one node."""
+
+    path: Path
+    """LMDB with the records, as Caffe's Datum, which the native module reads."""
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -25,13 +19,10 @@ class RecordSource(Protocol):
         """Return the ids of the first and the last record: two copies of one source agree on them."""
 
     def shape(self) -> Optional[Tuple[int, int, int]]:
-        """Return (channels, height, width) of the first record; None when there is none."""
-
-    def read(self, start: int, stop: int) -> Generator[Record, None, None]:
-        """Yield the records at positions start..stop-1.
+        """Return (channels, height, width) of the first record; None where its image tells.
 
         Raises:
-            Refused: a record cannot be read; it is named.
+            Refused: there is no record, or it is not a valid one.
         """
 
     def close(self) -> None:

@@ -35,7 +35,7 @@ RECIPE: dict[str, Any] = {
         "append": "small/more.proto",
         "fields": {"LayerParameter": ["optional string source_class = 10001;"]},
     },
-    "allreduce": "small/allreduce",
+    "modules": ["small/allreduce"],
     "cmake": {"CPU_ONLY": True, "BLAS": "Open"},
     "targets": ["caffe", "pycaffe"],
     "tests": ["small/works.py"],

@@ -48,8 +48,8 @@ class Head:
             (folder / "bin" / name).chmod(0o755)
         for name in (
             *("build/tools/caffe", "build/examples/mnist/convert_mnist_data", "build/lib/libcaffe.so.1"),
-            *("build/lib/_caffe.so", "build/lib/_native.so"),
-            *("python/caffe/__init__.py", "allreduce/caffe_allreduce/__init__.py"),
+            *("build/lib/_caffe.so", "build/modules/caffe_allreduce/_native.so"),
+            *("python/caffe/__init__.py", "modules/allreduce/caffe_allreduce/__init__.py"),
         ):
             file = self.work / name
             file.parent.mkdir(parents=True, exist_ok=True)

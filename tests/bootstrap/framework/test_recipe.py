@@ -73,7 +73,7 @@ def test_a_circle_of_recipes_is_refused(recipes: Path) -> None:
         ({"debian": {**RECIPE["debian"], "orig_sha256": "abc"}}, "orig_sha256"),
         ({"git": {"repo": "x", "rev": "master"}}, "git.rev"),
         ({"patches": ["small/none.patch"]}, "there is no file"),
-        ({"allreduce": "small"}, "CMakeLists.txt"),
+        ({"modules": ["small"]}, "CMakeLists.txt"),
         ({"targets": []}, "targets"),
         ({"targets": ["caffe; rm -rf /"]}, "not a valid target"),
         ({"cmake": {"A B": "x"}}, "not a valid CMake variable"),

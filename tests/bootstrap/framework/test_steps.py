@@ -120,8 +120,8 @@ def test_patches_fields_messages_and_our_module_are_put_into_a_copy(rewrite: Rew
         "}",
         "message More {}",
     ]
-    assert (tree / "work/CMakeLists.txt").read_text().endswith("add_subdirectory(allreduce)\n")
-    assert (tree / "work/allreduce/native.cpp").is_file()
+    assert (tree / "work/CMakeLists.txt").read_text().endswith("add_subdirectory(modules/allreduce)\n")
+    assert (tree / "work/modules/allreduce/native.cpp").is_file()
 
 
 def test_several_fields_and_quotes_in_defaults_survive_the_shell(rewrite: Rewrite, tree: Path) -> None:

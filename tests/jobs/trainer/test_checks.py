@@ -107,8 +107,7 @@ def test_records_of_another_shape_are_refused(job: TrainingJob) -> None:
     checks.records(job.train, (1, 28, 28))
     with pytest.raises(Refused, match="its records are 3x32x32, and the TRAIN layer has 1x28x28"):
         checks.records(job.train, (3, 32, 32))
-    with pytest.raises(Refused, match="no records"):
-        checks.records(job.train, None)
+    checks.records(job.train, None)  # an encoded image, whose shape is not known here
 
 
 def test_records_may_be_larger_than_the_crop(job: TrainingJob) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import caffe
 import caffe_allreduce
+import caffe_feed
 import numpy as np
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
@@ -44,5 +45,29 @@ assert caffe_allreduce.Group(0, 1, "127.0.0.1", lambda mine: [mine]).allreduce_m
     1,
     2,
 ]
+layer = {
+    "channels": 1,
+    "height": 2,
+    "width": 2,
+    "train": False,
+    "mean": [],
+    "classes": 4,
+    "ignored": [],
+    "seed": 0,
+}
+feed = caffe_feed.Feed(
+    dict(layer, transform=caffe_pb2.TransformationParameter(scale=0.5).SerializeToString())
+)
+datum = caffe_pb2.Datum(channels=1, height=2, width=2, data=bytes([0, 2, 4, 6]), label=3)
+feed.give(["key"], [datum.SerializeToString()], 0, 1)
+pixels, labels = np.zeros((1, 1, 2, 2), np.float32), np.zeros(1, np.float32)
+assert feed.take(pixels, labels) == ["key"]
+assert (pixels.ravel().tolist(), labels.tolist()) == ([0, 1, 2, 3], [3])
+feed.give(["key"], [b"no datum"], 0, 1)
+try:
+    raise AssertionError(feed.take(pixels, labels))
+except caffe_feed.BadRecord as error:
+    assert (error.code, error.fields["key"]) == ("record-unreadable", "key"), error
+feed.close()
 assert "skimage" not in sys.modules, "importing caffe must stay cheap"
 print("forward: ok")

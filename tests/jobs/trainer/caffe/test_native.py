@@ -1,8 +1,7 @@
-"""The trainer over a stand-in for pycaffe: losses and statistics."""
+"""The trainer over a stand-in for pycaffe: statistics and snapshots."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,7 @@ from jobs.trainer.caffe.prototxt import TrainingJob, load
 
 
 class Net:
-    """A net whose loss is the first pixel of its batch, with a BatchNorm and an inner product."""
+    """A net with a BatchNorm and an inner product."""
 
     def __init__(self) -> None:
         blob = lambda *shape: SimpleNamespace(  # noqa: E731
@@ -27,30 +26,19 @@ class Net:
         self.layers = [SimpleNamespace(type=kind) for kind in ("Input", "BatchNorm", "InnerProduct")]
         self.params = {"bn": [blob(3), blob(3), blob(1)], "ip": [blob(2, 3), blob(2)]}
         self.copied: list[str] = []
-        self.hooks: list[Callable[[int], None]] = []
 
     def copy_from(self, file: str) -> None:
         self.copied.append(Path(file).name)
 
-    def before_forward(self, hook: Callable[[int], None]) -> None:
-        self.hooks.append(hook)
-
 
 class Caffe:
-    """A module `caffe` with one solver, which runs as many batches an iteration as the solver says."""
+    """A module `caffe` with one solver."""
 
-    def __init__(self, batches: int) -> None:
-        self.net, self.iter, self.batches = Net(), 0, batches
+    def __init__(self) -> None:
+        self.net, self.iter = Net(), 0
 
     def get_solver(self, _: str) -> Caffe:
         return self
-
-    def step(self, count: int) -> None:
-        for _ in range(count * self.batches):
-            for hook in self.net.hooks:
-                hook(0)
-            self.net.blobs["loss"].data = self.net.blobs["data"].data[0, 0, 0, 0]
-        self.iter += count
 
     def restore(self, state: str) -> None:
         # As in an HDF5 snapshot, which names its weights without a folder.
@@ -58,30 +46,12 @@ class Caffe:
 
 
 @pytest.fixture
-def trainer(
-    request: pytest.FixtureRequest, prototxts: Path, pb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> native.Trainer:
-    caffe = Caffe(getattr(request, "param", 1))
+def trainer(prototxts: Path, pb: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> native.Trainer:
+    caffe = Caffe()
     monkeypatch.setattr(native, "load", lambda: caffe)
     monkeypatch.setattr(native, "protos", lambda: pb)
     job: TrainingJob = load(prototxts, pb)
-    made = native.Trainer(job, 0, tmp_path)
-    made.start(batches())
-    return made
-
-
-def batches() -> Iterator[Any]:
-    for value in (1, 2, 3, 6, 10, 20):
-        yield np.full((2, 1, 1, 1), value, np.float32), np.zeros(2, np.float32), ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("trainer", "losses"), [(1, [1, 2]), (2, [1.5, 4.5]), (3, [2, 12])], indirect=["trainer"]
-)
-def test_the_loss_of_an_iteration_is_the_mean_over_its_batches(
-    trainer: native.Trainer, losses: list[float]
-) -> None:
-    assert [trainer.step(), trainer.step()] == losses
+    return native.Trainer(job, 0, tmp_path)
 
 
 def test_statistics_of_layers_are_averaged_and_weights_are_not_touched(trainer: native.Trainer) -> None:

@@ -193,7 +193,7 @@ REFUSED = [
     (NET, 'source: "hdfs:///data/mnist/train_lmdb"', "", "memory_data_param has no source"),
     (NET, 'top: "label"', "", "it has 1 tops"),
     (NET, "scale: 0.00390625", "crop_size: 24", "crop_size is 24, height and width are 28 and 28"),
-    (NET, "scale: 0.00390625", "force_gray: true", "need encoded images"),
+    (NET, "scale: 0.00390625", "force_gray: true force_color: true", "both force_color and"),
     (NET, "scale: 0.00390625", 'mean_file: "no.binaryproto"', "there is no such file"),
     (NET, "scale: 0.00390625", 'mean_file: "m" mean_value: 3', "both mean_file and mean_value"),
     (NET, 'name: "LeNet"', 'layer { name: "early" type: "DummyData" top: "x" }', "has 'early' before it"),

@@ -23,18 +23,23 @@ from tests.jobs.trainer.events.conftest import Inbox
 ROOT = Path(__file__).parents[4]
 PART = """
 import os, pickle, sys
+import numpy
 from types import SimpleNamespace
 from jobs.trainer.caffe import native
 from jobs.trainer.ranks import score
+from tests.jobs.trainer import native_feed
 from tests.jobs.trainer.messages import build
 
 class Scorer:
     def __init__(self, source, net):
         self.net = SimpleNamespace(copy_from=lambda file: None)
 
-    def run(self, batch, names):
+    def run(self, feed, names):
+        count = feed.upcoming()
+        ids = feed.take(numpy.zeros((count, 1, 28, 28)), numpy.zeros(count))
         {body}
 
+native_feed.install()
 native.Scorer, native.protos = Scorer, build
 for row in score.score_part(pickle.loads(sys.stdin.buffer.read()), 1):
     pass
@@ -127,7 +132,7 @@ def test_a_part_that_fails_is_reported_in_its_own_words_with_its_node(
 
 
 def test_a_part_that_is_scored_reports_nothing(part: Callable[[str], Any], inbox: Inbox) -> None:
-    done = part("import numpy; return {'accuracy': numpy.ones((len(batch[2]), 1))}")
+    done = part("return ids, {'accuracy': numpy.ones((len(ids), 1))}")
 
     assert done.returncode == 0, done.stderr.decode()
     assert inbox.events == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from jobs.trainer import contract
@@ -19,6 +20,7 @@ from jobs.trainer.events.channel import Address
 from jobs.trainer.files import storage
 from jobs.trainer.ranks import train, uploads
 from jobs.trainer.ranks.group import Exchange
+from tests.jobs.trainer import native_feed
 from tests.jobs.trainer.events.conftest import Inbox
 
 LOSSES: dict[int, float] = {}
@@ -31,6 +33,8 @@ class Solver:
     def __init__(self, _job: Any, _rank: int, folder: Path) -> None:
         self.folder, self.iteration = folder, 0
         self.averaged: list[int] = []
+        self.seeds: list[int] = []
+        self.read: list[str] = []
         Solver.made.append(self)
 
     made: ClassVar[list[Solver]] = []
@@ -38,11 +42,15 @@ class Solver:
     def average_statistics(self, mean: Callable[[Any], Any]) -> None:
         self.averaged.append(self.iteration)
 
-    def start(self, feed: Iterator[Any]) -> None:
+    def start(self, feed: Any) -> None:
         self.feed = feed
 
-    def step(self) -> float:
-        next(self.feed)
+    def restore(self, state: Path, _name: str, _weights: Any) -> None:
+        self.iteration = int(state.read_text())
+
+    def step(self, seed: int) -> float:
+        self.seeds.append(seed)
+        self.read += self.feed.take(np.zeros((2, 1, 28, 28)), np.zeros(2))
         self.iteration += 1
         return LOSSES.get(self.iteration, 0.5)
 
@@ -75,8 +83,10 @@ class Scorer:
     def length(self, _: str) -> int:
         return 1
 
-    def run(self, batch: Any, names: Any) -> dict[str, Any]:
-        return dict.fromkeys(names, batch[0][:, 0, 0, :1] + 1000.0 * self.number)
+    def run(self, feed: Any, names: Any) -> tuple[list[str], dict[str, Any]]:
+        data = np.zeros((feed.upcoming(), 1, 28, 28))
+        ids = feed.take(data, np.zeros(len(data)))
+        return ids, dict.fromkeys(names, data[:, 0, 0, :1] + 1000.0 * self.number)
 
 
 class World:
@@ -91,6 +101,7 @@ class World:
             weights=(),
             snapshot="",
             snapshot_name="",
+            feed="",
             model=f"file:{tmp_path}/out/m.caffemodel",
             timeout_s=10,
             token=b"",
@@ -128,6 +139,8 @@ def world(
     Solver.made.clear()
     monkeypatch.setattr(native, "protos", lambda: pb)
     monkeypatch.setattr(uploads, "PAUSES", (0.0,))
+    monkeypatch.setitem(sys.modules, "caffe_feed", None)
+    native_feed.install()
     monkeypatch.setitem(sys.modules, "caffe_allreduce", SimpleNamespace(PeerLost=OSError))
     return World(tmp_path, job)
 
@@ -149,7 +162,11 @@ def test_snapshots_and_the_model_are_stored(world: World) -> None:
     assert figures["images"] == 12
     assert world.stored == [
         "m.caffemodel",
-        *(f"mnist_lenet_iter_{i}.{kind}" for i in (2, 4, 6) for kind in ("caffemodel", "solverstate")),
+        *(
+            f"mnist_lenet_iter_{i}.{kind}"
+            for i in (2, 4, 6)
+            for kind in ("caffemodel", "feed.json", "solverstate")
+        ),
     ]
     assert [event.iteration for event in world.inbox.events if isinstance(event, contract.Snapshot)] == [
         2,
@@ -186,7 +203,9 @@ def test_a_run_that_diverges_stops_before_its_snapshot_and_keeps_the_last_good_o
     with pytest.raises(TrainerError, match=f"iteration 3: it is {loss}: training has diverged"):
         world.run()
 
-    assert world.stored == ["mnist_lenet_iter_2.caffemodel", "mnist_lenet_iter_2.solverstate"]
+    assert world.stored == [
+        f"mnist_lenet_iter_2.{kind}" for kind in ("caffemodel", "feed.json", "solverstate")
+    ]
 
 
 def test_a_run_that_diverges_stops_at_the_next_display(world: World) -> None:
@@ -243,5 +262,31 @@ def test_several_test_nets_are_validated_with_their_numbers_on_a_source_of_train
     assert [event.iteration for event in found] == [2, 4]
     assert [sorted(event.values) for event in found] == [["loss#0", "loss#2"]] * 2
     first, last = found[0].values["loss#0"][0], found[0].values["loss#2"][0]
-    assert first == pytest.approx(0.5 / 256)
-    assert last == pytest.approx(2000 + 1.5 / 256)
+    assert first == pytest.approx(0.5)
+    assert last == pytest.approx(2001.5)
+
+
+def test_a_resumed_run_goes_on_with_the_records_and_the_random_numbers_of_the_first(world: World) -> None:
+    world.run()
+    through = Solver.made[0]
+    (world.tmp / "state").write_text("4")
+    feed = world.tmp / "out/mnist_lenet_iter_4.feed.json"
+    world.plan = replace(world.plan, snapshot=f"file:{world.tmp}/state", feed=f"file:{feed}")
+    (world.tmp / "scratch").rename(world.tmp / "before")
+
+    world.run()
+
+    resumed = Solver.made[1]
+    assert resumed.read == through.read[8:]
+    assert resumed.seeds == through.seeds[4:]
+    assert len(set(through.seeds)) == 6
+
+
+def test_two_runs_without_a_seed_differ(world: World) -> None:
+    world.plan = replace(world.plan, job=replace(world.job, seed=-1))
+    world.run()
+    (world.tmp / "scratch").rename(world.tmp / "before")
+    world.run()
+
+    assert Solver.made[0].seeds != Solver.made[1].seeds
+    assert Solver.made[0].read == Solver.made[1].read

@@ -1,0 +1,135 @@
+"""Batches of a data layer, read and transformed ahead of the net by the native module `caffe_feed`."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from itertools import chain
+from typing import Any, Callable, Iterable, Iterator, List, TypeVar
+
+import numpy as np
+
+from jobs.trainer.caffe.datalayer import DataLayer
+from jobs.trainer.errors import Refused
+from jobs.trainer.sources.base import RecordSource
+from jobs.trainer.sources.shards import Request
+
+AHEAD = 2
+"""Batches that are read while the net uses one."""
+
+
+T = TypeVar("T")
+
+
+class Feed:
+    """Batches in the order in which they are asked for, from a source that outlives it.
+
+    Random crops and mirrors follow from `seed` and a record's index alone. So they depend neither on the
+    number of ranks nor on the iteration that a run resumes from. Repetitions of the source differ.
+    """
+
+    def __init__(self, layer: DataLayer, source: RecordSource, seed: int = 0) -> None:
+        self._layer, self._source = layer, source
+        self._native = _native_feed(layer, seed)
+        self._native.open(str(source.path))
+        self._requests: Iterator[Request] = iter(())
+        self._asked: List[Request] = []
+        """Not taken yet."""
+
+    def ask(self, requests: Iterable[Request]) -> None:
+        """Ask for batches, after those that were asked for before."""
+        self._requests = chain(self._requests, requests)
+
+    def attach(self, solver: Any) -> None:  # noqa: ANN401 - pycaffe has no types
+        """Give each forward pass of a solver's net the next batch."""
+        self._native.attach(solver, *self._layer.tops)
+
+    def step(self, solver: Any, seed: int, passes: int) -> float:  # noqa: ANN401
+        """Run one iteration of `passes` batches; return the mean of their losses.
+
+        Caffe draws its random numbers (Dropout) from `seed` on.
+
+        Raises:
+            Refused: the layer does not take a record; it is named.
+        """
+        self._ask(passes + AHEAD)
+        loss = float(self._told(lambda: self._native.step(solver, seed)))
+        del self._asked[:passes]
+        return loss
+
+    def upcoming(self) -> int:
+        """Return the size of the next batch; 0 after the last one."""
+        self._ask(1 + AHEAD)
+        return self._asked[0].size if self._asked else 0
+
+    def take(self, data: np.ndarray, labels: np.ndarray) -> List[str]:
+        """Copy the next batch into arrays of its size; return the records' ids. Raises as `step`."""
+        self._ask(1 + AHEAD)
+        ids: List[str] = self._told(lambda: self._native.take(data, labels))
+        del self._asked[:1]
+        return ids
+
+    def close(self) -> None:
+        """End the thread that reads."""
+        self._native.close()
+
+    def _ask(self, ahead: int) -> None:
+        while len(self._asked) < ahead:
+            request = next(self._requests, None)
+            if request is None:
+                return
+            self._native.request(*request)
+            self._asked.append(request)
+
+    def _told(self, action: Callable[[], T]) -> T:
+        import caffe_feed
+
+        try:
+            return action()
+        except caffe_feed.BadRecord as error:
+            fields = {"phase": self._layer.phase, "path": str(self._source.path), **error.fields}
+            raise Refused(error.code, **fields) from error
+
+
+def step_seed(seed: int, rank: int, iteration: int) -> int:
+    """Return the seed of a rank's random numbers in an iteration, those of Dropout, which differ by rank."""
+    text = "{} {} {}".format(seed, rank, iteration)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little")
+
+
+def _native_feed(layer: DataLayer, seed: int) -> Any:  # noqa: ANN401
+    import caffe_feed
+
+    from jobs.trainer.caffe.native import protos
+
+    channels, height, width = layer.shape
+    transform = layer.transform
+    parameter = protos().TransformationParameter(
+        scale=transform.scale,
+        mirror=transform.mirror,
+        crop_size=transform.crop,
+        mean_value=transform.mean_values,
+        force_color=transform.force_color,
+        force_gray=transform.force_gray,
+    )
+    mean = transform.mean
+    if mean is not None:
+        blob = protos().BlobProto(num=1, channels=mean.shape[0], height=mean.shape[1], width=mean.shape[2])
+        blob.data.extend(mean.ravel().tolist())
+    described = {
+        "channels": channels,
+        "height": height,
+        "width": width,
+        "train": transform.train,
+        "mean": [] if mean is None else list(mean.shape),
+        "classes": layer.labels.classes,
+        "ignored": list(layer.labels.ignored),
+        "seed": seed,
+    }
+    with tempfile.NamedTemporaryFile(prefix="caffe-spark-", suffix=".binaryproto") as file:
+        if mean is not None:
+            # Caffe reads it from a file alone, at once.
+            file.write(blob.SerializeToString())
+            file.flush()
+            parameter.mean_file = file.name
+        return caffe_feed.Feed({**described, "transform": parameter.SerializeToString()})
