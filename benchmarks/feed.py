@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.jobs.trainer.artefact import unpacked
+from tests.jobs.trainer.artefact import found
 
 PROGRAM = Path(__file__).with_name("feed_steps.py")
 
@@ -28,7 +28,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=2)
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        caffe = unpacked(Path(folder) / "framework")
+        caffe = found(Path(folder) / "framework")
         path = os.pathsep.join([str(caffe.folder / "python"), str(Path(__file__).parents[1])])
         subprocess.run(
             [caffe.python, str(PROGRAM), folder, str(options.rounds), str(options.seconds)],

@@ -6,13 +6,16 @@ The files of this folder run in the order of their names: this one, what is refu
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, long_job, results_of, spark_lacks
+from tests.jobs.trainer.artefact import NODE_VARIABLE
 
 pytestmark = pytest.mark.cluster
 
@@ -55,6 +58,14 @@ def test_building_again_compiles_nothing_and_changes_nothing(stack: Stack, built
     assert again.code == 0
     assert "[100%]" not in again.output
     assert stack.on("head", "ls -l --time-sort /var/lib/caffe-spark/build") == log
+
+
+def test_the_trainers_tests_with_caffe_pass_on_the_artefact(stack: Stack, built: Said) -> None:
+    env = {**os.environ, NODE_VARIABLE: f"caffe-spark-{stack.name}-head"}
+    tests = [sys.executable, "-m", "pytest", "-q", "-n", "0", "tests/jobs/trainer/caffe"]
+    done = subprocess.run(tests, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "skipped" not in done.stdout
 
 
 def test_the_newest_spark_has_all_that_jobs_use(stack: Stack, built: Said) -> None:

@@ -10,6 +10,9 @@
 #include <boost/python.hpp>
 #include <boost/python/stl_iterator.hpp>
 #include <lmdb.h>
+#ifdef USE_OPENCV
+#include <opencv2/core/core.hpp>
+#endif
 
 #include <algorithm>
 #include <condition_variable>

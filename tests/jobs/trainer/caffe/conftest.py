@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.jobs.trainer.artefact import Caffe, unpacked
+from tests.jobs.trainer.artefact import Caffe, found
 
 
 @pytest.fixture(scope="session")
 def caffe(tmp_path_factory: pytest.TempPathFactory) -> Caffe:
     """Return a compiled Caffe; skip without one."""
-    return unpacked(tmp_path_factory.mktemp("caffe"))
+    return found(tmp_path_factory.mktemp("caffe"))

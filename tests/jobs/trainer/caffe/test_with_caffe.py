@@ -46,21 +46,34 @@ layer {{
 STEP = """
 import json, sys
 from pathlib import Path
-import numpy as np
+import lmdb, numpy as np
 from jobs.trainer.caffe import native
+from jobs.trainer.caffe.feed import Feed
 from jobs.trainer.caffe.prototxt import load
+from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.shards import Request
 
 folder = Path(sys.argv[1])
 trainer = native.Trainer(load(folder / "solver.prototxt", native.protos()), 0, folder)
 net = trainer.solver.net
-pixels = np.arange(1, 9, dtype=np.float32).reshape(2, 1, 2, 2)
+datum = native.protos().Datum
+with lmdb.open(str(folder / "lmdb"), map_size=1 << 20) as env, env.begin(write=True) as transaction:
+    for label in (0, 1):
+        pixels = bytes(range(1 + 4 * label, 5 + 4 * label))
+        value = datum(channels=1, height=2, width=2, label=label, data=pixels).SerializeToString()
+        transaction.put(b"%d" % label, value)
 before = {name: [np.array(blob.data) for blob in blobs] for name, blobs in net.params.items()}
-trainer.start(iter([(pixels, np.array([0, 1], np.float32), ["a", "b"])] * 4))
-loss = trainer.step()
+source, job = Lmdb(folder / "lmdb", datum), trainer._job
+feed = Feed(job.train, source)
+feed.ask([Request(0, 2, 1)] * 4)
+trainer.start(feed)
+loss = trainer.step(3)
 scores = []
-for number in range(len(trainer._job.tests)):
-    scorer = trainer.validator(number)
-    values = scorer.run((pixels, np.zeros(2, np.float32), ["a", "b"]), scorer.outputs)
+for number, test in enumerate(job.tests):
+    scorer, own = trainer.validator(number), Feed(test.data, source)
+    own.ask([Request(0, 2, 1)])
+    _, values = scorer.run(own, scorer.outputs)
+    own.close()
     scores.append({name: value[0].tolist() for name, value in values.items()})
 print(json.dumps({
     "loss": loss,
@@ -71,6 +84,7 @@ print(json.dumps({
     "dropped": bool((net.blobs["drop"].data != net.blobs["ip1"].data).any()),
     "scores": scores,
 }))
+feed.close()
 """
 
 
