@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "e548f8611ddbb68f9e3f"),
-        ("ubuntu-22.04", "f514e978144122378e4d"),
-        ("ubuntu-24.04", "eea81c774ff5601d14c6"),
+        ("debian-12", "16b87fe10f09eaa11643"),
+        ("ubuntu-22.04", "cc2a5043f4936f6b208a"),
+        ("ubuntu-24.04", "2891ce4733fd27ea3927"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "0f68b658a04d62cc3ffb", "268263ffdcd6f2f55de8"),
-        ("ubuntu-22.04", "d233f7549f9e8738ba5b", "e3ef1f7df371790dcf8b"),
-        ("ubuntu-24.04", "6153aadbd1322680ac0f", "490f2c5fb8d9ad81abcc"),
+        ("debian-12", "3ae96b33963919a156ac", "6777546b3ea349973543"),
+        ("ubuntu-22.04", "ee29d40afb94a5ddeffc", "5eaa9e34e766fe915600"),
+        ("ubuntu-24.04", "5fa3fab5e11c03961b1a", "30107dedbeb0d34459dc"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:
