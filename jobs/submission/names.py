@@ -23,7 +23,17 @@ _OF_THE_UNIT: Final = ("run.sh", "log", "status", "status.new", "lock", "feature
 _OF_YARN: Final = ("stdout", "stderr", "tmp", "container_tokens", "launch_container.sh", "pyspark.zip")
 _DATA: Final = ("train_lmdb", "test_lmdb")
 _OWN: Final = frozenset({*_OF_THE_JOB, *_OF_THE_UNIT, *_OF_YARN, *_DATA})
-_INSTALLED: Final = ("caffe", "caffe_allreduce", "google", "jobs", "lmdb", "numpy", "pyspark", "py4j")
+_INSTALLED: Final = (
+    "caffe",
+    "caffe_allreduce",
+    "caffe_feed",
+    "google",
+    "jobs",
+    "lmdb",
+    "numpy",
+    "pyspark",
+    "py4j",
+)
 _MODULES: Final = frozenset({*sys.stdlib_module_names, *_INSTALLED})
 """Modules that a file of that name would hide from the driver, whose working folder comes first."""
 
