@@ -93,7 +93,7 @@ def full_disk(stack: Stack) -> Iterator[str]:
     mounted = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "none", folder]
     subprocess.run([*inside, *mounted], check=True)
     yield folder
-    subprocess.run([*inside, "umount", "--lazy", folder], check=True)
+    subprocess.run([*inside, "umount", folder], check=True)
 
 
 def test_a_worker_whose_disk_is_full_ends_the_job_with_that_reason(
