@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
-from jobs.trainer import checks, contract
+from jobs.trainer import checks, contract, rounds
 from jobs.trainer.caffe import models
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.probe import Nets, Probe
@@ -17,7 +17,7 @@ from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events import blame
-from jobs.trainer.events.channel import Address
+from jobs.trainer.events.channel import Address, Channel
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.executors import Executors
 from jobs.trainer.files import storage
@@ -53,7 +53,7 @@ class Driver:
         self._size = checks.cluster_size(options, self._conf)
         self._model = ""
 
-    def run(self, probe: Probe, channel: Address) -> None:
+    def run(self, probe: Probe, channel: Channel) -> None:
         """Run the job. Nothing is written until all checks have passed.
 
         Raises:
@@ -75,9 +75,11 @@ class Driver:
         self._distribute_sources()
         if options.train:
             self._files.make_folder(storage.parent(self._model))
-            self._train(channel)
+            first = self._train(channel.address)
+            channel.drain(LATE_REPORTS_S)
+            self._write_rounds(first)
         if options.scores:
-            self._score(nets, channel)
+            self._score(nets, channel.address)
 
     def _check_paths(self) -> None:
         options, files = self._options, self._files
@@ -123,7 +125,8 @@ class Driver:
             checks.enough(self._job, self._size, counts["TRAIN"], tests)
         self._journal.add(contract.Data(counts))
 
-    def _train(self, channel: Address) -> None:
+    def _train(self, channel: Address) -> int:
+        """Train; return the iteration that training began at."""
         options, conf = self._options, self._conf
         self._journal.phase("train")
         plan = Plan(
@@ -140,6 +143,14 @@ class Driver:
             timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
             token=new_token(),
             communicate=conf.get(TRANSPORT_CONF, "ethernet") != "none",
+        )
+        self._journal.add(
+            contract.Training(
+                self._size if plan.communicate else 1,
+                self._job.average_loss,
+                self._job.iter_size,
+                options.snapshot,
+            )
         )
         stage = self._context.parallelize(range(self._size), self._size).barrier()
         try:
@@ -165,6 +176,20 @@ class Driver:
                 ranks=[{name: rank[name] for name in kept} for rank in ranks],
             )
         )
+        return int(ranks[0]["first"])
+
+    def _write_rounds(self, first: int) -> None:
+        """Write the validations from iteration `first` on beside the model, in -outputFormat."""
+        found, uri = self._journal.validations, self._model + rounds.SUFFIX
+        if len(found) < rounds.expected(self._job, first):
+            self._journal.add(contract.Note("{} lacks rounds that did not reach the driver".format(uri)))
+        if not found:
+            return
+        try:
+            rounds.write(self._spark, found, uri, self._options.output_format)
+        except Exception as error:
+            raise self._failure(error, {"model": self._model}) from error
+        self._journal.add(contract.Rounds(len(found), uri))
 
     def _feed_state(self) -> str:
         """Distribute the feed's state that belongs to the snapshot; return its name, empty without one."""

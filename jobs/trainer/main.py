@@ -72,7 +72,7 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")
             channel = Channel(host, journal.add)
-            Driver(spark, options, job, pb.Datum, journal, Path(folder)).run(probe, channel.address)
+            Driver(spark, options, job, pb.Datum, journal, Path(folder)).run(probe, channel)
             journal.phase("stop")
             channel.close()
             if mirror:

@@ -61,6 +61,21 @@ class Data(Event):
 
 
 @dataclass(frozen=True)
+class Training(Event):
+    """Training begins: what the losses of its `Display` events are means of."""
+
+    kind = "training"
+    ranks: int = 0
+    """Ranks; 1 where each of several trains alone."""
+    average_loss: int = 1
+    """Iterations, the last of which is the one displayed."""
+    iter_size: int = 1
+    """Batches of a rank in an iteration."""
+    snapshot: str = ""
+    """URI of the snapshot that it resumes from."""
+
+
+@dataclass(frozen=True)
 class Progress(Event):
     """Training has reached an iteration. Images are counted on all ranks, seconds since training began."""
 
@@ -157,6 +172,15 @@ class Trained(Event):
 
 
 @dataclass(frozen=True)
+class Rounds(Event):
+    """Number of interleaved validations, and the URI of the table of them."""
+
+    kind = "rounds"
+    rounds: int = 0
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Means(Event):
     """Means of the TEST net's outputs over all samples, and the URI that they were written to."""
 
@@ -214,6 +238,7 @@ EVENTS: Tuple[Type[Event], ...] = (
     RankStarted,
     Executors,
     Data,
+    Training,
     Progress,
     Display,
     Validation,
@@ -221,6 +246,7 @@ EVENTS: Tuple[Type[Event], ...] = (
     UploadFailed,
     RankFailed,
     Trained,
+    Rounds,
     Means,
     Failed,
     Done,

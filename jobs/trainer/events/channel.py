@@ -11,7 +11,7 @@ import secrets
 import socket
 import threading
 import time
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, List, NamedTuple, Optional
 
 from jobs.trainer.contract import Event, dump, load
 from jobs.trainer.guests import Guest, Guests, bound
@@ -106,6 +106,7 @@ class Channel:
 
     def __init__(self, host: str, sink: Callable[[Event], None]) -> None:
         self._sink, self._sinking = sink, threading.Lock()
+        self._receivers: List[threading.Thread] = []
         listener = bound(host)
         listener.listen(UNPROVEN)
         self.address = Address(host, listener.getsockname()[1], secrets.token_hex(16))
@@ -126,11 +127,20 @@ class Channel:
     def _accepts(self, guest: Guest) -> bool:
         if not hmac.compare_digest(guest.said, self._proof):
             return False
+        receiver = threading.Thread(target=self._receive, args=(guest.connection,), daemon=True)
         try:
-            threading.Thread(target=self._receive, args=(guest.connection,), daemon=True).start()
+            receiver.start()
         except RuntimeError:  # no thread can be started now; the rank tries again
             return False
+        self._receivers.append(receiver)
         return True
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until all connections have ended and their events are passed on; return whether they have."""
+        deadline = time.monotonic() + seconds
+        for receiver in list(self._receivers):
+            receiver.join(max(0.0, deadline - time.monotonic()))
+        return not any(receiver.is_alive() for receiver in self._receivers)
 
     def _receive(self, connection: socket.socket) -> None:
         """Pass on the events of an accepted connection until it ends."""

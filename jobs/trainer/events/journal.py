@@ -24,6 +24,7 @@ class Journal:
         """Host by executor id."""
         self.failures: List[contract.RankFailed] = []
         self.snapshot: Optional[contract.Snapshot] = None
+        self.validations: List[contract.Validation] = []
         self.iteration = 0
 
     def add(self, event: Event) -> None:
@@ -49,6 +50,8 @@ class Journal:
             self.failures.append(event)
         elif isinstance(event, contract.Snapshot):
             self.snapshot = event
+        elif isinstance(event, contract.Validation):
+            self.validations.append(event)
         self.iteration = max(self.iteration, getattr(event, "iteration", 0))
 
     def finish(self, event: Event) -> None:
@@ -84,6 +87,7 @@ _SHOWN: Mapping[Type[Event], Callable[..., str]] = {
     contract.Validation: lambda event: "Iteration {}, validation: {}".format(
         event.iteration, values_text(event.values)
     ),
+    contract.Rounds: lambda event: "{} rounds of validation: {}".format(event.rounds, event.path),
     contract.Snapshot: lambda event: "Iteration {}, snapshot: {}".format(event.iteration, event.state),
     contract.UploadFailed: lambda event: "Iteration {}, {}".format(event.iteration, upload_text(event)),
     contract.Note: lambda event: "note: " + event.message,

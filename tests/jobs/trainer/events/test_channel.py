@@ -148,6 +148,26 @@ def test_a_rank_may_be_silent_for_longer_than_a_stranger(monkeypatch: pytest.Mon
         channel.close()
 
 
+def test_what_ranks_sent_before_they_ended_is_there_when_the_channel_is_drained() -> None:
+    heard, gate = list[contract.Event](), threading.Event()
+
+    def slow(event: contract.Event) -> None:
+        gate.wait(10)
+        heard.append(event)
+
+    with closing(Channel("127.0.0.1", slow)) as channel:
+        assert channel.drain(0)
+        sender = Sender(channel.address)
+        for number in range(50):
+            sender.send(contract.Validation(number))
+        sender.close()
+
+        assert not channel.drain(0.01), "an event is held up"
+        gate.set()
+        assert channel.drain(10)
+        assert len(heard) == 50
+
+
 def test_a_driver_that_is_gone_does_not_stop_a_rank() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -1,0 +1,85 @@
+"""The driver's part of a job, without Spark."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.trainer import contract, rounds
+from jobs.trainer.driver import Driver
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.events.journal import Journal
+
+MODEL = "hdfs://h/mnist.model"
+
+
+class World:
+    """A driver whose training from iteration 0 to 300 is over, with validations at some iterations."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, *iterations: int, output_format: str = "json"
+    ) -> None:
+        self.shown = io.StringIO()
+        self.stored: dict[str, tuple[str, list[Any]]] = {}
+        self.fails = ""
+        made: Any = object.__new__(Driver)
+        made._spark, made._model, made._journal = None, MODEL, Journal(None, self.shown)
+        made._options = SimpleNamespace(output_format=output_format)
+        made._executors = SimpleNamespace(removed=dict)
+        tests = [SimpleNamespace(test_iter=1)]
+        made._job = SimpleNamespace(test_interval=100, max_iter=300, test_initialization=False, tests=tests)
+        for iteration in iterations:
+            made._journal.add(contract.Validation(iteration, 300, {"accuracy": [0.5]}))
+        self.driver = made
+        monkeypatch.setattr(rounds, "write", self._write)
+        monkeypatch.setattr("jobs.trainer.driver.LATE_REPORTS_S", 0.0)
+
+    def _write(self, _: Any, found: list[contract.Validation], uri: str, written_as: str) -> None:
+        if self.fails:
+            raise RuntimeError(self.fails)
+        self.stored[uri] = (written_as, [one.iteration for one in found])
+
+
+@pytest.mark.parametrize("output_format", ["json", "parquet"])
+def test_validations_are_stored_beside_the_model_in_the_format_of_the_output(
+    monkeypatch: pytest.MonkeyPatch, output_format: str
+) -> None:
+    world = World(monkeypatch, 100, 200, output_format=output_format)
+
+    world.driver._write_rounds(0)
+
+    assert world.stored == {f"{MODEL}.validation": (output_format, [100, 200])}
+    assert f"2 rounds of validation: {MODEL}.validation" in world.shown.getvalue()
+    assert "note" not in world.shown.getvalue()
+
+
+def test_rounds_that_got_lost_on_their_way_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch, 200)
+
+    world.driver._write_rounds(0)
+
+    assert f"note: {MODEL}.validation lacks rounds that did not reach the driver" in world.shown.getvalue()
+    assert world.stored
+
+
+def test_a_training_without_validation_stores_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(monkeypatch)
+    world.driver._job.test_interval = 0
+
+    world.driver._write_rounds(0)
+
+    assert world.stored == {}
+    assert world.shown.getvalue() == ""
+
+
+def test_a_table_that_cannot_be_stored_fails_the_job_and_names_the_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(monkeypatch, 100, 200)
+    world.fails = "no space"
+
+    with pytest.raises(TrainerError, match=f"no space.*score {MODEL} without -train"):
+        world.driver._write_rounds(0)

@@ -1,0 +1,73 @@
+"""The table of interleaved validations; `rounds.write` itself needs Spark, and runs in end-to-end tests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.trainer import rounds
+from jobs.trainer.contract import Validation
+
+ROUNDS = [
+    Validation(100, 300, {"accuracy": [0.5], "ip2": [1.0, 2.0]}),
+    Validation(200, 300, {"accuracy": [math.nan], "ip2": [3.0, 4.0]}),
+]
+
+
+def job(
+    interval: int = 100, max_iter: int = 300, *, first: bool = False, iters: tuple[int, ...] = (1,)
+) -> Any:
+    tests = [SimpleNamespace(test_iter=count) for count in iters]
+    return SimpleNamespace(test_interval=interval, max_iter=max_iter, test_initialization=first, tests=tests)
+
+
+def test_a_row_is_an_iteration_and_a_list_for_each_output_in_the_nets_order() -> None:
+    found = rounds.rows(ROUNDS)
+
+    assert rounds.columns(ROUNDS) == ("accuracy", "ip2")
+    assert found[0] == (100, [0.5], [1.0, 2.0])
+    assert found[1][0] == 200
+    assert math.isnan(found[1][1][0])
+
+
+def test_no_row_has_a_hole_where_spark_takes_none() -> None:
+    later = [*ROUNDS, replace(ROUNDS[0], values={"loss": [1.0]})]
+
+    assert [len(row) for row in rounds.rows(later)] == [4, 4, 4]
+    assert None not in [value for row in rounds.rows(later) for value in row]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "name"),
+    [
+        (("accuracy", "loss"), "iteration"),
+        (("Iteration",), "iteration_"),
+        (("iteration", "ITERATION_"), "iteration__"),
+    ],
+)
+def test_the_column_of_iterations_takes_no_outputs_name_in_any_case(
+    outputs: tuple[str, ...], name: str
+) -> None:
+    assert rounds.iteration_column(outputs) == name
+
+
+@pytest.mark.parametrize(
+    ("given", "begun", "count"),
+    [
+        (job(), 0, 2),  # 100, 200; CaffeOnSpark's floor((max_iter - 1) / test_interval)
+        (job(max_iter=301), 0, 3),
+        (job(first=True), 0, 3),
+        (job(first=True), 100, 2),
+        (job(), 150, 1),
+        (job(interval=0), 0, 0),
+        (job(iters=(0,)), 0, 0),
+        (job(iters=(0, 5)), 0, 2),
+        (job(iters=()), 0, 0),
+    ],
+)
+def test_as_many_rounds_are_expected_as_the_solver_says(given: Any, begun: int, count: int) -> None:
+    assert rounds.expected(given, begun) == count
