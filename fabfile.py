@@ -2,13 +2,14 @@
 
 from bootstrap.tasks import bootstrap_nodes, build_headnode, doctor, list_script_actions, workers
 from infra.tasks import cost, preflight, sweep
-from jobs.tasks import attach, kill, logs, status, submit_mnist
+from jobs.tasks import attach, curve, kill, logs, status, submit_mnist
 
 __all__ = [
     "attach",
     "bootstrap_nodes",
     "build_headnode",
     "cost",
+    "curve",
     "doctor",
     "kill",
     "list_script_actions",

@@ -31,7 +31,8 @@ WIDTH: Final = 250
 
 _COMMAND: Final = re.compile(
     r"`("
-    r"(?:fab (?:bootstrap|build-headnode|submit-mnist|doctor|workers|script-actions|status|logs|attach|kill)"
+    r"(?:fab (?:bootstrap|build-headnode|submit-mnist|doctor|workers|script-actions|status|logs|attach"
+    r"|curve|kill)"
     r"|pulumi (?:up|preview|refresh|destroy|cancel))"
     r"\b(?!-)(?:(?!--stack)[^`])*)`"
 )

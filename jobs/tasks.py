@@ -1,4 +1,4 @@
-"""Fabric tasks of `jobs`: submit, attach, status, logs, kill."""
+"""Fabric tasks of `jobs`: submit, attach, status, logs, curve, kill."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from jobs import capacity
 from jobs.backends.registry import LIVY, Backends
 from jobs.datasets.prepare import ensure_data
 from jobs.job import require_job_id
+from jobs.run.curve import draw
 from jobs.run.logs import show
 from jobs.run.run import attach as attach_to
 from jobs.run.run import kill as kill_job
@@ -132,6 +133,18 @@ def logs(
     _check("logs", job)
     with backends_of(stack) as backends:
         show(backends, job, print_piped, executor=executor, follow=follow)
+
+
+@task(
+    positional=["job"],
+    help={"job": JOB_HELP, "follow": "draw it again as the job runs, until it ends", "stack": STACK_HELP},
+)
+@expected_errors_in_one_line
+def curve(_: Context, job: str, follow: bool = False, stack: str | None = None) -> None:
+    """Draw the training curve of a running or ended job; print where it lies."""
+    _check("curve", job)
+    with backends_of(stack) as backends:
+        draw(backends, job, console, RESULTS, follow=follow)
 
 
 @task(positional=["job"], help={"job": JOB_HELP, "stack": STACK_HELP})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -11,7 +11,7 @@ from bootstrap.diagnosis import LONGEST
 from bootstrap.ssh import unit
 from jobs.job import JobRecord, SubmittedJob
 from jobs.spec import JobSpec
-from jobs.trainer.contract import Failed
+from jobs.trainer.contract import Event, Failed
 
 OnLine = Callable[[str], None]
 BYTES_OF_LOG = 4 * LONGEST
@@ -89,6 +89,17 @@ class Backend(Protocol):
 
         Raises:
             Unreachable, ServiceDown: the connection was lost while the job runs.
+        """
+        ...
+
+    def events(self, job: SubmittedJob, kinds: Sequence[type[Event]], on_line: OnLine) -> bool:
+        """Pass the lines of a job's events of these kinds, as far as written, to `on_line`.
+
+        Returns:
+            False if there are more than are read: a job may write any number of them.
+
+        Raises:
+            ServiceDown, Unreachable: they cannot be read.
         """
         ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from bootstrap.ssh.remote import Remote, connect
 from bootstrap.ssh.unit import Unit
 from bootstrap.storage.hadoop import SharedStorage
 from jobs import capacity
-from jobs.backends import head_records, node_logs, nodes, processes
+from jobs.backends import head_events, head_records, node_logs, nodes, processes
 from jobs.backends.base import Foreign, Log, OnLine, end_of
 from jobs.backends.head_records import UNIT
 from jobs.backends.node_logs import LogPlace
@@ -30,7 +31,7 @@ from jobs.job import JobRecord, SubmittedJob
 from jobs.signals import uninterrupted
 from jobs.spec import JobSpec
 from jobs.submission.package import new_name, taken_by_root, upload
-from jobs.trainer.contract import EVENTS_FILE, KILLED, Failed
+from jobs.trainer.contract import EVENTS_FILE, KILLED, Event, Failed
 
 FEATURES = "features"
 LONGEST_LOG = 256 << 20
@@ -123,13 +124,17 @@ class HeadBackend(ABC):
                 # An interrupt of the last call may have left a partial response on the connection.
                 self._link.reconnect()
             self._followed = True
-            events = f"{job.place.work}/{EVENTS_FILE}"
-            return self._unit(job).follow(on_line, extra_file=events, reconnect=self._link.reconnect)
+            follow = self._unit(job).follow
+            return follow(on_line, extra_file=_events(job), reconnect=self._link.reconnect)
         except Unreachable as error:
             # Not "run the command again": that would submit a second job.
             attach = f"fab attach {job.id} --stack {self.cluster.stack}"
             fix = f"The job runs on there; when the head is reachable again, run `{attach}`."
             raise Unreachable(f"job {job.id}: {error.given}", error.why, fix) from error
+
+    def events(self, job: SubmittedJob, kinds: Sequence[type[Event]], on_line: OnLine) -> bool:
+        """See `Backend.events`."""
+        return head_events.read(self.head, _events(job), kinds, on_line)
 
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
         """See `Backend.bring_log`."""
@@ -238,3 +243,7 @@ class HeadBackend(ABC):
 
     def _unit(self, job: SubmittedJob, head: Remote | None = None) -> Unit:
         return Unit(head or self.head, UNIT + job.id, job.place.folder, user=paths.JOB_USER)
+
+
+def _events(job: SubmittedJob) -> str:
+    return f"{job.place.work}/{EVENTS_FILE}"

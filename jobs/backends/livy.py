@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -133,6 +133,10 @@ class LivyBackend:
                 return ENDED[state] if state else _status_of(history)
             if all_read:
                 time.sleep(self._poll)
+
+    def events(self, job: SubmittedJob, kinds: Sequence[type[contract.Event]], on_line: OnLine) -> bool:
+        """See `Backend.events`."""
+        return self._files.events(job.id, kinds, on_line)
 
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
         """See `Backend.bring_log`: spark-submit's log, and the command that shows the driver's log."""

@@ -5,14 +5,16 @@ Jobs can write all of them, so each is read up to a size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import paths
 from bootstrap.errors import CommandFailed, JobError
+from jobs.backends.base import OnLine
 from jobs.job import JobPlace, SubmittedJob, is_job_id
 from jobs.submission.names import RECORD_FILE
 from jobs.submission.package import PROGRAM_TEXT, trainer_zip
-from jobs.trainer.contract import EVENTS_FILE, PROGRAM_FILE, TRAINER_FILE
+from jobs.trainer.contract import EVENTS_FILE, PROGRAM_FILE, TRAINER_FILE, Event, start_of
 
 if TYPE_CHECKING:
     from bootstrap.storage.blob import Blobs
@@ -21,6 +23,8 @@ PART: Final = 4 << 20
 """Bytes of events to read at once; a longer line is read in pieces."""
 END: Final = 256 << 10
 """Bytes to read of the beginning, and of the end, of the events of a job that is listed."""
+MOST_EVENTS: Final = 256 << 20
+"""Bytes of a job's events to read for its curve."""
 LONGEST_RECORD: Final = 256 << 10
 RESERVED: Final = "reserved"
 """File that reserves the name of a job for the command that has made it."""
@@ -89,6 +93,17 @@ class LivyFiles:
         everything = seen + len(data) >= end
         whole = data if ended and everything else data[: data.rfind(b"\n") + 1]
         return (whole or data if len(data) >= PART else whole), everything
+
+    def events(self, name: str, kinds: Sequence[type[Event]], on_line: OnLine) -> bool:
+        """Pass the complete lines of these kinds to `on_line`; return whether all of the file was read."""
+        starts, seen, all_read = tuple(map(start_of, kinds)), 0, False
+        while not all_read and seen < MOST_EVENTS:
+            new, all_read = self.news(name, seen, ended=False)
+            for line in lines_of(new):
+                if line.startswith(starts):
+                    on_line(line)
+            seen += len(new)
+        return all_read
 
     def ends_of_events(self, name: str) -> list[str]:
         """Return the lines of a job's events: of many, the first and the last, where the job is described."""

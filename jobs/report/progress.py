@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from bootstrap.diagnosis import diagnose, diagnose_failure
 from bootstrap.errors import JobError
+from jobs.report.curve import Curve
 from jobs.report.history import History
 from jobs.trainer import contract
 from jobs.trainer.contract import Event, failures
@@ -22,7 +23,7 @@ class View:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self.history = History()
+        self.history, self.curve = History(), Curve()
         self.log: list[str] = []
         self._progress = Progress(
             TextColumn("{task.description:<8}", style="bold", markup=False),
@@ -48,6 +49,7 @@ class View:
             self.log = [*self.log[1 - _KEPT_LOG :], text]
             return
         self.history.add(event)
+        self.curve.add(event)
         if isinstance(event, contract.Phase):
             # A phase without iterations pulses: only a new task has no total again.
             self._progress.remove_task(self._task)

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bootstrap.console import print_line
 from bootstrap.errors import JobError
 from jobs.backends.base import LOST, Backend, OnLine
 from jobs.backends.registry import Backends
 from jobs.job import SubmittedJob
+from jobs.report import training
 from jobs.report.progress import View
 from jobs.report.summary import Summary, rows_of, summarise
 from jobs.signals import Terminated, stopping_signals
@@ -108,8 +110,11 @@ def _conclude(
     """Fetch the log and results of an ended job, or raise the reason of its failure."""
     folder.mkdir(parents=True, exist_ok=True)
     log = backend.bring_log(job, folder / "job.log")
+    # Also of a failed job: a loss that diverged is seen there.
+    written = training.write(view.curve, job.id, folder)
     if code != DONE:
         backend.clean_up(job, code)
+        _say(console, written)
         raise _failure(backend, job, view, code=code, text=log.text, where=log.where)
     began = time.monotonic()
     features = folder / "features.jsonl"
@@ -122,6 +127,7 @@ def _conclude(
     # Executors exit a moment after their driver.
     backend.clean_up(job, code)
     console.print(summary.table())
+    _say(console, written)
     console.print(f"results  {folder}/", soft_wrap=True)
     return summary
 
@@ -150,6 +156,11 @@ def _kill(backend: Backend, job: SubmittedJob, console: Console) -> None:
 
 def _killed(job: str) -> JobError:
     return JobError(job, "it was killed, as you asked", "Submit it again to rerun it.")
+
+
+def _say(console: Console, lines: list[str]) -> None:
+    for line in lines:
+        print_line(console, line)
 
 
 def _printer(console: Console) -> OnLine:

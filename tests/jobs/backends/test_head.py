@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,8 @@ from jobs.backends import head
 from jobs.backends.head_records import place_of
 from jobs.backends.standalone import StandaloneBackend
 from jobs.job import SubmittedJob
+from jobs.trainer import contract
+from jobs.trainer.contract import dump
 from tests.bootstrap.local_node import LocalNode
 from tests.jobs.specs import mnist_spec
 
@@ -64,3 +67,17 @@ def test_of_a_log_of_terabytes_the_end_is_fetched(
 def test_without_a_log_none_is_fetched(backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path) -> None:
     assert backend.bring_log(job, tmp_path / "job.log").text == ""
     assert not (tmp_path / "job.log").exists()
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_events_are_read_from_the_folder_that_the_job_writes(
+    backend: StandaloneBackend, job: SubmittedJob, divided: bool
+) -> None:
+    job = replace(job, place=replace(job.place, divided=divided))
+    Path(job.place.work).mkdir(exist_ok=True)
+    line = dump(contract.Display(7, 9))
+    Path(job.place.work, "events.jsonl").write_text(f"{line}\n")
+    found: list[str] = []
+
+    assert backend.events(job, [contract.Display], found.append)
+    assert found == [line]

@@ -187,6 +187,24 @@ def test_long_events_are_followed_and_listed_in_parts(world: World, monkeypatch:
     assert world.storage.longest <= 300
 
 
+def test_events_are_read_for_a_curve_while_a_batch_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(livy_files, "PART", 500)
+    name = world.left_running()
+    lines = [contract.dump(contract.Display(number, 99, 0.5)) for number in range(30)]
+    progress = contract.dump(contract.Progress(1, 99))
+    written = "".join(f"{progress}\n{line}\n" for line in lines) + lines[0][:-5]
+    world.storage.write(f"/jobs/{name}/events.jsonl", written.encode())
+    backend, record = world.backends().find(name)
+    found: list[str] = []
+
+    assert backend.events(record.job, [contract.Display], found.append)
+    assert found == lines
+    monkeypatch.setattr(livy_files, "MOST_EVENTS", 1000)
+    assert not backend.events(record.job, [contract.Display], found.append)
+
+
 def test_a_record_that_is_too_long_hides_no_other_job(world: World) -> None:
     job = world.left_running()
     record = world.storage.files[f"/jobs/{job}/job.json"]

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from jobs.job import JobPlace, JobRecord, SubmittedJob
+from jobs.report import training
+from jobs.report.curve import Curve
 from jobs.report.history import History
 from jobs.report.progress import View
 from jobs.report.summary import summarise
 from jobs.run.status import table
+from jobs.trainer import contract
 from jobs.trainer.contract import EVENTS, Event, load
 from tests.jobs.specs import mnist_spec
 
@@ -75,6 +79,30 @@ def test_it_breaks_no_command(event: type[Event]) -> None:
             show(line)
         except Exception as error:
             pytest.fail(f"{line[:200]}: {type(error).__name__}: {error}")
+
+
+NAMES = ["$x^", "a\\$", "_hidden", "\x1b[2J", "\ud800", "汉字", "x" * 5000, "a/b", "", "#1", "{}", "%s"]
+
+
+@pytest.mark.parametrize(
+    "event", [contract.Training, contract.Display, contract.Validation, contract.Snapshot]
+)
+def test_a_curve_of_forged_events_is_drawn(event: type[Event], tmp_path: Path) -> None:
+    curve = Curve()
+    curve.add(contract.Display(5, 9, 0.5))
+    for line in lines(event):
+        accepted = load(line)
+        if accepted is not None:
+            curve.add(accepted)
+    for name in NAMES:
+        curve.add(contract.Validation(7, values={name: [0.5], f"{name}2": [1.0, -1e308], f"{name}#1": []}))
+        curve.add(contract.Validation(7, values={name: [1.0] * 9}))
+    for number in range(100):
+        curve.add(contract.Validation(8, values={f"output{number}": [1e36 * (-1) ** number]}))
+    for number in range(2000):
+        curve.add(contract.Snapshot(2**62 + number))
+
+    assert len(training.write(curve, "mnist-1", tmp_path)) == 2
 
 
 def show(line: str) -> None:

@@ -136,6 +136,47 @@ def test_a_finished_job_brings_its_results_back(world: World) -> None:
     assert f"results  {folder}/\n" in world.out.getvalue()
 
 
+CURVE = """
+say '{"event": "training", "time": 3.1, "ranks": 2}'
+say '{"event": "display", "time": 3.2, "iteration": 0, "max_iter": 7, "loss": 2.5, "lr": 0.01}'
+say '{"event": "display", "time": 3.2, "iteration": 1, "max_iter": 7, "loss": 1.5, "lr": 0.01}'
+say '{"event": "validation", "time": 3.3, "iteration": 5, "max_iter": 7, "values": {"accuracy": [0.5]}}'
+"""
+
+
+def test_a_curve_its_scalars_and_the_rounds_of_validation_are_among_the_results(world: World) -> None:
+    world.spark_submit(FINISHES.replace('say \'{"event": "trained', f'{CURVE}\nsay \'{{"event": "trained'))
+
+    folder = world.results / world.run().job
+
+    assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert [path.name.split(".")[3] for path in (folder / "tensorboard").iterdir()] == ["3"]
+    assert (folder / "validation.csv").read_text() == "iteration,accuracy\n5,0.5\n"
+    assert f"curve    {folder}/curve.png" in world.out.getvalue()
+
+
+def test_a_failed_job_leaves_its_curve(world: World) -> None:
+    world.spark_submit(f'say() {{ echo "$1" >>"$CAFFE_SPARK_EVENTS"; }}\n{CURVE}\n{REFUSES}')
+
+    with pytest.raises(JobError, match="-output o: it exists"):
+        world.run()
+
+    assert [path.parent.parent for path in world.results.glob("*/curve.png")] == [world.results]
+
+
+def test_a_job_without_points_leaves_no_curve(world: World) -> None:
+    world.spark_submit(FINISHES)
+
+    folder = world.results / world.run().job
+
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "features.jsonl",
+        "job.log",
+        "means.txt",
+        "summary.json",
+    ]
+
+
 def test_a_sample_with_a_line_separator_in_its_key_is_one_row(world: World) -> None:
     world.spark_submit(FINISHES.replace("row 3 0;", "row \"$(printf 'a\\342\\200\\250b')\" 0;"))
 
