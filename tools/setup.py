@@ -18,7 +18,7 @@ from tools.environment import environment, prepare, state_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 LOWEST_FREE_GB = 6
-"""Free disk required by .venv (0.6 GB) and Go's caches (4 GB) at first; nodes check their own."""
+"""Free disk required by .venv (0.9 GB) and Go's caches (4 GB) at first; nodes check their own."""
 
 LOCK_LIMIT = 7200.0
 """Seconds to wait for another set-up, which may compile the Pulumi CLI."""

@@ -27,24 +27,26 @@ RATIO: Final = 10.0
 
 def draw(curve: Curve, job: str, path: Path) -> None:
     """Draw a curve that is not empty as PNG."""
-    # Half a second to import. No pyplot: that keeps figures, and looks for a display.
+    # Half a second to import. Not pyplot, which keeps figures and looks for a display.
+    from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     panels = _panels(curve)
-    figure = Figure(figsize=(9.0, 1.5 + 2.2 * len(panels)), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes: list[Axes] = list(figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0])
-    for axis, (name, several) in zip(axes, panels.items(), strict=True):
-        _panel(axis, name, several, curve)
-    axes[-1].set_xlabel("iteration")
-    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.suptitle(plain(f"job {job}"), fontsize=12)
-    figure.supxlabel(plain("\n".join(caption(curve))), fontsize=8)
-    with replacing(path) as new, warnings.catch_warnings():
+    # The defaults, whatever the user's own settings are.
+    with style.context("default"), replacing(path) as new, warnings.catch_warnings():
         # Of names with characters that the font lacks; a box stands for each.
         warnings.simplefilter("ignore", UserWarning)
+        figure = Figure(figsize=(9.0, 1.5 + 2.2 * len(panels)), dpi=100, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes: list[Axes] = list(figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0])
+        for axis, (name, several) in zip(axes, panels.items(), strict=True):
+            _panel(axis, name, several, curve)
+        axes[-1].set_xlabel("iteration")
+        axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.suptitle(plain(f"job {job}"), fontsize=12)
+        figure.supxlabel(plain("\n".join(caption(curve))), fontsize=8)
         figure.savefig(new, format="png")
 
 
@@ -99,6 +101,8 @@ def _panels(curve: Curve) -> dict[str, dict[str, Series]]:
 
 
 def _panel(axis: Axes, name: str, several: dict[str, Series], curve: Curve) -> None:
+    from matplotlib.collections import LineCollection
+
     handles: dict[str, Any] = {}
     for label, series in several.items():
         points = series.points
@@ -114,9 +118,14 @@ def _panel(axis: Axes, name: str, several: dict[str, Series], curve: Curve) -> N
             handles["NaN, infinite or beyond 1e37"] = mark
     if name == "learning rate" and _spread(several["rate"].points):
         axis.set_yscale("log")
-    for iteration in curve.snapshots:
-        mark = axis.axvline(iteration, color="tab:gray", linestyle=":", linewidth=1)
-        handles["snapshot"] = mark
+    if curve.snapshots:
+        # One artist for all of them: there may be a thousand.
+        dotted: dict[str, Any] = {"color": "tab:gray", "linestyle": ":", "linewidth": 1}
+        ends = [[(iteration, 0.0), (iteration, 1.0)] for iteration in curve.snapshots]
+        marks = LineCollection(ends, transform=axis.get_xaxis_transform(), **dotted)
+        handles["snapshot"] = axis.add_collection(marks, autolim=False)
+        axis.update_datalim([ends[0][0], ends[-1][0]], updatey=False)
+        axis.autoscale_view()
     axis.set_title(
         "; ".join(dict.fromkeys(plain(one.about) for one in several.values())), fontsize=8, loc="left"
     )

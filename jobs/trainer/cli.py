@@ -3,6 +3,7 @@
 Deliberate differences from the original:
 
 * `-test` with `-features`: both are run. The original dropped the means with a warning.
+* `-train` stores the rounds of an interleaved validation in -outputFormat; the original threw them away.
 * No mode at all is refused; the original did nothing and succeeded.
 * `-train` without `-model` is refused at once; the original failed after the last iteration.
 * `-connection` absent, or anything but `ethernet`, meant RDMA; it is refused when more than one executor

@@ -191,11 +191,12 @@ def test_events_are_read_for_a_curve_while_a_batch_runs(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(livy_files, "PART", 500)
-    name = world.left_running()
     lines = [contract.dump(contract.Display(number, 99, 0.5)) for number in range(30)]
     progress = contract.dump(contract.Progress(1, 99))
-    written = "".join(f"{progress}\n{line}\n" for line in lines) + lines[0][:-5]
-    world.storage.write(f"/jobs/{name}/events.jsonl", written.encode())
+    written = [text for line in lines for text in (progress, line)]
+    world.livy.events = [json.loads(line) for line in [*written, lines[0]]]
+    name = world.left_running()
+    world.livy.cuts = [5] * 9
     backend, record = world.backends().find(name)
     found: list[str] = []
 

@@ -70,6 +70,18 @@ def test_what_no_axis_can_hold_is_a_gap_with_a_mark(odd: float, tmp_path: Path) 
     assert [n for n, value in enumerate(up) if math.isnan(value)] == [4]
 
 
+def test_the_users_own_settings_of_matplotlib_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import matplotlib as mpl
+
+    plain = pixels(curve(*LOSSES), tmp_path)
+    monkeypatch.setitem(mpl.rcParams, "text.usetex", True)
+    monkeypatch.setitem(mpl.rcParams, "axes.facecolor", "black")
+
+    assert (pixels(curve(*LOSSES), tmp_path) == plain).all()
+
+
 def test_a_loss_that_is_never_a_number_is_drawn(tmp_path: Path) -> None:
     assert like(pixels(curve(contract.Display(0, 9, math.nan, lr=math.nan)), tmp_path), RED) > 20
 
@@ -88,6 +100,26 @@ def test_snapshots_are_marked(tmp_path: Path) -> None:
     without = like(pixels(curve(*LOSSES), tmp_path), grey)
 
     assert like(pixels(curve(*LOSSES, contract.Snapshot(500, 900)), tmp_path), grey) > without + 20
+
+
+def test_marks_have_their_place_and_do_not_change_the_scale_of_a_panel() -> None:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    def panel(*events: Event) -> Axes:
+        made, axis = curve(*events), Figure().subplots()
+        (name, several), *_ = chart._panels(made).items()
+        chart._panel(axis, name, several, made)
+        return axis
+
+    far = [contract.Display(100 * n, 900, 50.0 + n) for n in range(9)]
+    without, marked = (
+        panel(*far),
+        panel(*far, contract.Snapshot(900, 900), contract.Display(901, 900, math.nan)),
+    )
+
+    assert marked.get_ylim() == without.get_ylim()
+    assert panel(*far, contract.Snapshot(1800, 900)).get_xlim()[1] > 1800
 
 
 def test_times_are_in_utc_wherever_it_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
