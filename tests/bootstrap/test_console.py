@@ -29,6 +29,7 @@ from bootstrap.errors import StackError
     [
         ("Run `fab bootstrap`.", "Run `fab bootstrap --stack other`."),
         ("Run `fab logs job-1 --follow`.", "Run `fab logs job-1 --follow --stack other`."),
+        ("Run `fab curve job-1`.", "Run `fab curve job-1 --stack other`."),
         (
             "Run `pulumi up --refresh`, then `fab doctor`.",
             "Run `pulumi up --refresh --stack other`, then `fab doctor --stack other`.",

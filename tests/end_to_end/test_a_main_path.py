@@ -5,6 +5,7 @@ The files of this folder run in the order of their names: this one, what is refu
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -117,6 +118,30 @@ def test_the_model_lies_in_shared_storage(stack: Stack, trained: Said) -> None:
     assert ".caffemodel" in listed or "mnist.model" in listed, listed
 
 
+def test_the_rounds_of_validation_lie_beside_the_model_and_among_the_results(
+    stack: Stack, trained: Said
+) -> None:
+    folder = results_of(trained)
+    read = f"/opt/hadoop/bin/hdfs dfs -cat '/jobs/{folder.name}/mnist.model.validation/part-*'"
+    rows = [json.loads(line) for line in stack.on("head", f'su -s /bin/sh spark -c "{read}"').splitlines()]
+    brought = list(csv.DictReader((folder / "validation.csv").read_text().splitlines()))
+    assert [list(row) for row in rows] == [["iteration", "accuracy", "loss"]] * 2
+    assert [row["iteration"] for row in rows] == [100, 200]
+    for row, mine in zip(rows, brought, strict=True):
+        assert float(mine["accuracy"]) == pytest.approx(row["accuracy"][0], rel=1e-6)
+
+
+def test_a_job_that_has_ended_is_drawn_and_its_loss_is_of_all_ranks(stack: Stack, trained: Said) -> None:
+    folder = results_of(trained)
+    (scalars,) = (folder / "tensorboard").iterdir()
+    assert b"loss, mean over all 2 ranks" in scalars.read_bytes()
+    (folder / "curve.png").unlink()
+    said = stack.fab("curve", folder.name)
+    assert said.code == 0, said.output
+    assert str(folder / "curve.png") in said.output
+    assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_a_job_that_has_ended_is_listed_and_its_logs_are_there(stack: Stack, trained: Said) -> None:
     name = results_of(trained).name
     (line,) = [line for line in stack.fab("status").output.splitlines() if line.startswith(name)]
@@ -136,6 +161,8 @@ def test_a_running_job_is_followed_and_killed(stack: Stack, trained: Said, tmp_p
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
         )
+        drawn = stack.fab("curve", name)
+        assert drawn.code == 0, drawn.output
         said = stack.fab("kill", name)
         assert said.code == 0, said.output
         assert submitted.process.wait(timeout=60) == 1

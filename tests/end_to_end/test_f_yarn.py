@@ -112,6 +112,8 @@ def test_a_job_trains_on_yarn_and_leaves_its_model_among_the_blobs(
     assert summary["model"] == f"{URI}/jobs/{folder.name}/mnist.model"
     blobs = Blobs.of(yarn_stack.cluster()).list()
     assert f"jobs/{folder.name}/mnist.model" in blobs
+    assert f"jobs/{folder.name}/mnist.model.validation/_SUCCESS" in blobs
+    assert (folder / "curve.png").exists()
     assert "data/mnist/train_lmdb/data.mdb" in blobs
     assert any(path.startswith("frameworks/caffe/") and path.endswith("/manifest.json") for path in blobs)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from jobs.trainer import contract, rounds
 from jobs.trainer.driver import Driver
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.events.channel import Address
 from jobs.trainer.events.journal import Journal
 
 MODEL = "hdfs://h/mnist.model"
@@ -41,6 +44,47 @@ class World:
         if self.fails:
             raise RuntimeError(self.fails)
         self.stored[uri] = (written_as, [one.iteration for one in found])
+
+
+class Stage:
+    """A context that runs a barrier stage: each rank gives its figures."""
+
+    def parallelize(self, ranks: Any, _: int) -> Any:
+        self.ranks = list(ranks)
+        return self
+
+    def barrier(self) -> Any:
+        return self
+
+    def mapPartitions(self, _: Any) -> Any:
+        return self
+
+    def collect(self) -> list[dict[str, Any]]:
+        figures = {"first": 150, "seconds": 1.0, "images": 10, "sha256": "x", "waited_seconds": 0.0}
+        return [{"rank": rank, "host": f"w{rank + 1}", **figures} for rank in self.ranks]
+
+
+@pytest.mark.parametrize(("transport", "ranks"), [("ethernet", 2), ("none", 1)])
+def test_training_begins_with_what_its_losses_are_means_of(
+    monkeypatch: pytest.MonkeyPatch, transport: str, ranks: int, tmp_path: Path
+) -> None:
+    driver = World(monkeypatch).driver
+    driver._context, driver._size, driver._conf = Stage(), 2, {contract.TRANSPORT_CONF: transport}
+    driver._journal = Journal(tmp_path / "events.jsonl", io.StringIO())
+    driver._nodes = SimpleNamespace(add=lambda uri: uri)
+    driver._executors.launching = nullcontext
+    driver._options = SimpleNamespace(snapshot="hdfs://h/a.solverstate", weights=(), train=True)
+    driver._job = SimpleNamespace(
+        train=SimpleNamespace(uri="t"), tests=[], weights=(), average_loss=40, iter_size=4, max_iter=300
+    )
+
+    first = driver._train(Address("h", 1, "t"))
+
+    events = [contract.load(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert first == 150
+    assert events[:2] == [contract.Phase("train"), contract.Training(ranks, 40, 4, "hdfs://h/a.solverstate")]
+    assert isinstance(events[2], contract.Trained)
+    assert events[2].iterations == 150
 
 
 @pytest.mark.parametrize("output_format", ["json", "parquet"])
