@@ -86,12 +86,19 @@ def test_a_loss_that_is_never_a_number_is_drawn(tmp_path: Path) -> None:
     assert like(pixels(curve(contract.Display(0, 9, math.nan, lr=math.nan)), tmp_path), RED) > 20
 
 
-def test_no_line_joins_a_run_with_the_one_that_starts_again() -> None:
-    made = curve(contract.Display(0, 9, 1.0), contract.Display(5, 9, 2.0), contract.Display(0, 9, 3.0))
+def test_what_an_axis_can_hold_has_its_place() -> None:
+    made = curve(contract.Display(0, 9, 1e37), contract.Display(1, 9, -1e37), contract.Display(2, 9, 0.0))
+
+    assert chart._line(made.loss.points)[1] == [1e37, -1e37, 0.0]
+
+
+@pytest.mark.parametrize("again", [0, 5])
+def test_no_line_joins_a_run_with_the_one_that_starts_again(again: int) -> None:
+    made = curve(contract.Display(0, 9, 1.0), contract.Display(5, 9, 2.0), contract.Display(again, 9, 3.0))
 
     across, up = chart._line(made.loss.points)
 
-    assert across == [0.0, 5.0, 0.0, 0.0]
+    assert across == [0.0, 5.0, again, again]
     assert math.isnan(up[2])
 
 
