@@ -20,7 +20,7 @@ SPARK_HOME = "/opt/spark"
 """Symlink to pyspark in VENV."""
 
 CAFFE_HOME = "/opt/caffe"
-"""Symlink to the active version below; holds bin/, lib/, python/ (`caffe`, `caffe_allreduce`, `caffe_feed`)."""
+"""Symlink to the active version below; bin/, lib/, python/ (`caffe`, `caffe_allreduce`, `caffe_feed`)."""
 CAFFE_VERSIONS = "/opt/caffe-versions"
 
 STATE = "/var/lib/caffe-spark"
