@@ -144,13 +144,9 @@ class Driver:
             token=new_token(),
             communicate=conf.get(TRANSPORT_CONF, "ethernet") != "none",
         )
+        ranks_averaged, job = self._size if plan.communicate else 1, self._job
         self._journal.add(
-            contract.Training(
-                self._size if plan.communicate else 1,
-                self._job.average_loss,
-                self._job.iter_size,
-                options.snapshot,
-            )
+            contract.Training(ranks_averaged, job.average_loss, job.iter_size, options.snapshot)
         )
         stage = self._context.parallelize(range(self._size), self._size).barrier()
         try:
@@ -181,15 +177,12 @@ class Driver:
     def _write_rounds(self, first: int) -> None:
         """Write the validations from iteration `first` on beside the model, in -outputFormat."""
         found, uri = self._journal.validations, self._model + rounds.SUFFIX
-        if len(found) < rounds.expected(self._job, first):
-            self._journal.add(contract.Note("{} lacks rounds that did not reach the driver".format(uri)))
-        if not found:
-            return
         try:
             rounds.write(self._spark, found, uri, self._options.output_format)
         except Exception as error:
             raise self._failure(error, {"model": self._model}) from error
-        self._journal.add(contract.Rounds(len(found), uri))
+        for event in rounds.told(self._job, first, found, uri):
+            self._journal.add(event)
 
     def _feed_state(self) -> str:
         """Distribute the feed's state that belongs to the snapshot; return its name, empty without one."""

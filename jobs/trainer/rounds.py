@@ -7,10 +7,10 @@ command line stores the table, which the original threw away.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, Sequence, Tuple
 
 from jobs.trainer.caffe.prototxt import TrainingJob
-from jobs.trainer.contract import Validation
+from jobs.trainer.contract import Event, Note, Rounds, Validation
 
 ITERATION = "iteration"
 SUFFIX = ".validation"
@@ -53,11 +53,21 @@ def expected(job: TrainingJob, first: int) -> int:
     return sum(number >= first and (number > 0 or job.test_initialization) for number in due)
 
 
-def write(spark: Any, rounds: Sequence[Validation], uri: str, written_as: str) -> None:  # noqa: ANN401
-    """Write the table as a folder in a format of Spark's, in one part; replace an older one, as the model is.
+def told(job: TrainingJob, first: int, rounds: Sequence[Validation], uri: str) -> Iterator[Event]:
+    """Yield the events that tell of a table and of what it lacks, after a run from iteration `first` on."""
+    if len(rounds) < expected(job, first):
+        yield Note("{} lacks rounds that did not reach the driver".format(uri))
+    if rounds:
+        yield Rounds(len(rounds), uri)
 
-    Exceptions are Spark's.
+
+def write(spark: Any, rounds: Sequence[Validation], uri: str, written_as: str) -> None:  # noqa: ANN401
+    """Write the table as a folder in a format of Spark's, in one part, unless there are no rounds.
+
+    It replaces an older one, as the model is. Exceptions are Spark's.
     """
+    if not rounds:
+        return
     frame = spark.createDataFrame(rows(rounds), schema(columns(rounds)), verifySchema=False)
     # One part keeps the order of the rounds for readers of its lines.
     frame.coalesce(1).write.mode("overwrite").format(written_as).save(uri)

@@ -106,6 +106,7 @@ class Channel:
 
     def __init__(self, host: str, sink: Callable[[Event], None]) -> None:
         self._sink, self._sinking = sink, threading.Lock()
+        self._accepting = threading.Lock()
         self._receivers: List[threading.Thread] = []
         listener = bound(host)
         listener.listen(UNPROVEN)
@@ -129,18 +130,22 @@ class Channel:
             return False
         receiver = threading.Thread(target=self._receive, args=(guest.connection,), daemon=True)
         try:
-            receiver.start()
+            # In one step for `drain`: once it has started, the rank may send and end.
+            with self._accepting:
+                receiver.start()
+                self._receivers.append(receiver)
         except RuntimeError:  # no thread can be started now; the rank tries again
             return False
-        self._receivers.append(receiver)
         return True
 
     def drain(self, seconds: float) -> bool:
         """Wait until all connections have ended and their events are passed on; return whether they have."""
         deadline = time.monotonic() + seconds
-        for receiver in list(self._receivers):
+        with self._accepting:
+            receivers = list(self._receivers)
+        for receiver in receivers:
             receiver.join(max(0.0, deadline - time.monotonic()))
-        return not any(receiver.is_alive() for receiver in self._receivers)
+        return not any(receiver.is_alive() for receiver in receivers)
 
     def _receive(self, connection: socket.socket) -> None:
         """Pass on the events of an accepted connection until it ends."""

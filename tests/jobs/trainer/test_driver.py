@@ -43,7 +43,8 @@ class World:
     def _write(self, _: Any, found: list[contract.Validation], uri: str, written_as: str) -> None:
         if self.fails:
             raise RuntimeError(self.fails)
-        self.stored[uri] = (written_as, [one.iteration for one in found])
+        if found:
+            self.stored[uri] = (written_as, [one.iteration for one in found])
 
 
 class Stage:
@@ -73,6 +74,7 @@ def test_training_begins_with_what_its_losses_are_means_of(
     driver._journal = Journal(tmp_path / "events.jsonl", io.StringIO())
     driver._nodes = SimpleNamespace(add=lambda uri: uri)
     driver._executors.launching = nullcontext
+    driver._files = SimpleNamespace(exists=lambda _: True)
     driver._options = SimpleNamespace(snapshot="hdfs://h/a.solverstate", weights=(), train=True)
     driver._job = SimpleNamespace(
         train=SimpleNamespace(uri="t"), tests=[], weights=(), average_loss=40, iter_size=4, max_iter=300

@@ -71,3 +71,9 @@ def test_the_column_of_iterations_takes_no_outputs_name_in_any_case(
 )
 def test_as_many_rounds_are_expected_as_the_solver_says(given: Any, begun: int, count: int) -> None:
     assert rounds.expected(given, begun) == count
+
+
+def test_a_training_without_rounds_asks_nothing_of_spark() -> None:
+    rounds.write(None, [], "hdfs://h/m.validation", "json")
+
+    assert list(rounds.told(job(interval=0), 0, [], "hdfs://h/m.validation")) == []
