@@ -69,7 +69,10 @@ def load(text: str) -> Any:  # noqa: ANN401 - any YAML value
         AmbiguousYAML: a key is given twice, or a number may be an octal one; the line is named.
         yaml.YAMLError: it is not valid YAML.
     """
-    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except ValueError as error:  # `0x_`, which the pattern of numbers takes
+        raise AmbiguousYAML(f"a number is not valid: {error}") from error
 
 
 def reason(error: yaml.YAMLError) -> str:

@@ -151,7 +151,7 @@ class Driver:
         stage = self._context.parallelize(range(self._size), self._size).barrier()
         try:
             # Ranks return figures only: a later stage may run on other nodes.
-            with self._executors.launching():
+            with self._executors.launching(lambda: bool(self._journal.ranks)):
                 ranks: List[Dict[str, Any]] = stage.mapPartitions(partial(_run_rank, plan)).collect()
         except Exception as error:
             if self._executors.given_up:
@@ -219,14 +219,17 @@ class Driver:
             frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             if options.features:
-                frame.select(SAMPLE_ID, *map(quoted, wanted)).write.format(options.output_format).save(
-                    options.output
-                )
+                writer = frame.select(SAMPLE_ID, *map(quoted, wanted)).write.format(options.output_format)
+                with self._executors.launching():
+                    writer.save(options.output)
             if options.test:
-                self._write_means(frame, tuple(outputs))
+                with self._executors.launching():
+                    self._write_means(frame, tuple(outputs))
         except TrainerError:
             raise
         except Exception as error:
+            if self._executors.given_up:
+                raise self._executors.missing(self._size) from error
             # Not a snapshot to resume from: training is over.
             raise self._failure(error, {"model": self._model} if options.train else {}) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.errors import TrainerError
@@ -17,6 +17,8 @@ MOST_LOST = 10
 The number of spark.deploy.maxExecutorRetries, which Spark's master does not apply while another executor of
 the application lives: it then starts new ones for ever, on a node whose disk is full for example.
 """
+LEAST_S = 60.0
+"""Seconds for a task to be launched, at least: Spark's list of tasks may lag by two heartbeats."""
 _TICK = 0.1
 
 
@@ -58,7 +60,8 @@ class Executors:
         deadline = time.monotonic() + self._seconds
         while True:
             # The driver is in this table too, unless it is the only executor (master local).
-            here = 0 if self._conf.get("spark.master", "").startswith("local") else 1
+            master = self._conf.get("spark.master", "")
+            here = 0 if master == "local" or master.startswith("local[") else 1
             count = int(self._context._jsc.sc().getExecutorMemoryStatus().size()) - here
             if count >= wanted or time.monotonic() > deadline:
                 return count
@@ -92,13 +95,14 @@ class Executors:
         return dict(sorted(found.items(), key=lambda item: int(item[0])))
 
     @contextmanager
-    def launching(self) -> Iterator[None]:
-        """Cancel the stage that runs in this block if Spark does not launch its tasks within its setting.
+    def launching(self, heard: Callable[[], bool] = bool) -> Iterator[None]:
+        """Cancel the stage that runs in this block if Spark does not launch a task within its setting.
 
-        Spark launches all tasks of a barrier stage or none, and waits for executors without a limit.
+        Spark launches all tasks of a barrier stage or none, and waits for executors without a limit. `heard`
+        returns whether a task has reported, which Spark's own list shows only with the next heartbeats.
         """
         over = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(over,), name="launching", daemon=True)
+        watch = threading.Thread(target=self._watch, args=(over, heard), name="launching", daemon=True)
         watch.start()
         try:
             yield
@@ -106,11 +110,11 @@ class Executors:
             over.set()
             watch.join()
 
-    def _watch(self, over: threading.Event) -> None:
-        deadline = time.monotonic() + self._seconds
+    def _watch(self, over: threading.Event, heard: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + max(self._seconds, LEAST_S)
         before = len(self._removed())
         while not over.wait(_TICK):
-            if self._launched():
+            if heard() or self._launched():
                 return
             if time.monotonic() > deadline or len(self._removed()) - before >= MOST_LOST:
                 self.given_up = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import selectors
 import socket
 import threading
@@ -62,8 +63,14 @@ class Guests:
     def _accept(self) -> None:
         try:
             connection = self._listener.accept()[0]
-        except OSError:
-            return  # the client is gone already
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                # The client keeps waiting, and this would be called again at once.
+                if self._guests:
+                    self._drop(next(iter(self._guests.values())))
+                else:
+                    time.sleep(_TICK)
+            return  # else the client is gone already
         connection.setblocking(False)
         if len(self._guests) >= self._most:
             self._drop(next(iter(self._guests.values())))

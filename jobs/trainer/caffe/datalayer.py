@@ -85,6 +85,7 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
         raise Refused("layer-tops-invalid", layer=where, count=len(layer.top))
     shape = (memory.channels, memory.height, memory.width)
     transform = _transform(layer.transform_param, phase, where, path, pb)
+    _require_mean(transform, shape, where)
     if transform.crop and (memory.height, memory.width) != (transform.crop, transform.crop):
         raise Refused(
             "crop-differs-from-layer",
@@ -103,6 +104,20 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
         tops=(layer.top[0], layer.top[1]),
         transform=transform,
     )
+
+
+def _require_mean(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:
+    """Require a mean that records of the layer's shape can have, which are at least as large as the crop."""
+    text = "x".join(map(str, shape))
+    if len(transform.mean_values) not in (0, 1, shape[0]):
+        raise Refused("mean-values-invalid", count=len(transform.mean_values), record=text)
+    mean = transform.mean
+    if mean is None:
+        return
+    fits = mean.ndim == len(shape) and mean.shape[0] == shape[0]
+    fits = fits and (min(mean.shape[1:]) >= transform.crop if transform.crop else mean.shape == shape)
+    if not fits:
+        raise Refused("mean-shape-differs", mean="x".join(map(str, mean.shape)), record=text)
 
 
 def _transform(param: Any, phase: str, where: str, path: Path, pb: Any) -> Transform:  # noqa: ANN401

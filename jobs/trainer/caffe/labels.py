@@ -23,6 +23,10 @@ class Labels(NamedTuple):
 
 
 ANY = Labels()
+_IGNORING = ("SoftmaxWithLoss", "Accuracy", "InfogainLoss")
+"""Those of them that honour `ignore_label`; the others index by it."""
+_PASSING = ("Split", "Reshape", "Flatten")
+"""Layers whose tops have the values of their bottom."""
 
 
 def labels_of(net: Any, shapes: Mapping[str, Sequence[int]]) -> Labels:  # noqa: ANN401
@@ -30,17 +34,23 @@ def labels_of(net: Any, shapes: Mapping[str, Sequence[int]]) -> Labels:  # noqa:
 
     `shapes` has the shapes of its blobs.
     """
-    label = net.layer[0].top[1]
+    labels = {net.layer[0].top[1]}
     counts: List[int] = []
     ignored: Optional[Set[int]] = None
     for layer in net.layer:
-        if layer.type not in _AXIS or len(layer.bottom) < 2 or layer.bottom[1] != label:  # noqa: PLR2004
+        if layer.type in _PASSING and layer.bottom[0] in labels:
+            labels.update(layer.top)
+        if layer.type == "Embed" and layer.bottom[0] in labels:
+            counts.append(int(layer.embed_param.input_dim))
+            ignored = set()
+        if layer.type not in _AXIS or len(layer.bottom) < 2 or layer.bottom[1] not in labels:  # noqa: PLR2004
             continue
         shape = shapes[layer.bottom[0]]
         field = _AXIS[layer.type]
         axis = getattr(layer, field).axis if field else 1
         counts.append(int(shape[axis % len(shape)]))
         param = layer.accuracy_param if layer.type == "Accuracy" else layer.loss_param
-        mine = {int(param.ignore_label)} if param.HasField("ignore_label") else set()
+        ignores = layer.type in _IGNORING and param.HasField("ignore_label")
+        mine = {int(param.ignore_label)} if ignores else set()
         ignored = mine if ignored is None else ignored & mine
     return Labels(min(counts), tuple(sorted(ignored or ()))) if counts else ANY

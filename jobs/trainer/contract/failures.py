@@ -247,6 +247,16 @@ FAILURES: Dict[str, Words] = {
         "Convert the images without -encoded, or compile with `opencv: true`.",
     ),
     "record-unreadable": Words("record {key} of {path}", "{reason}", "Convert the data again."),
+    "feed-state-differs": Words(
+        "{file}",
+        "it belongs to another snapshot than the solver's state beside it",
+        "Resume from another snapshot, or remove it to start at the snapshot's iteration.",
+    ),
+    "source-changed": Words(
+        "{path}",
+        "it was written to while the job read it",
+        "Wait until it is complete, then run the job again.",
+    ),
     "feed-state-invalid": Words(
         "{file}",
         "it is not the state of a feed, which belongs to a snapshot",

@@ -58,7 +58,10 @@ class Distribution:
             if folder:
                 self._names[uri] = uri
                 return uri
-            name = "{}-{}".format(len(self._taken), _ODD.sub("_", name))
+            plain, number = _ODD.sub("_", name), len(self._taken)
+            while "{}-{}".format(number, plain) in self._taken:
+                number += 1
+            name = "{}-{}".format(number, plain)
             given = str(self._folder / name)
             self._files.fetch(uri, Path(given))
         try:

@@ -7,8 +7,10 @@ that ran through.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from jobs.trainer.errors import Refused
 
@@ -22,27 +24,40 @@ class FeedState:
 
     position: int
     seed: int
+    solver: str
+    """Sum of the solver's state that it belongs to: a file of another snapshot may lie there."""
 
     def dump(self) -> str:
         """Return the file's text."""
         return json.dumps(asdict(self)) + "\n"
 
     @classmethod
-    def load(cls, text: str, name: str) -> "FeedState":
-        """Read a file's text.
+    def load(cls, text: str, name: str, solver: str) -> "FeedState":
+        """Read a file's text; `solver` is the sum of the solver's state.
 
         Raises:
-            Refused: it is not a feed's state.
+            Refused: it is not a feed's state, or that of another snapshot.
         """
         try:
             given = json.loads(text)
-            found = cls(given["position"], given["seed"])
-        except (ValueError, KeyError, TypeError) as error:
+            found = cls(given["position"], given["seed"], given["solver"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Refused("feed-state-invalid", file=name) from error
         for value in (found.position, found.seed):
             if type(value) is not int or not 0 <= value < 2**63:
                 raise Refused("feed-state-invalid", file=name)
+        if found.solver != solver:
+            raise Refused("feed-state-differs", file=name)
         return found
+
+
+def sum_of(state: Path) -> str:
+    """Return the SHA-256 of a file, by which a feed's state knows its solver's."""
+    total = hashlib.sha256()
+    with state.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            total.update(block)
+    return total.hexdigest()
 
 
 def beside(state: str) -> str:

@@ -32,7 +32,7 @@ from jobs.trainer.files import storage
 from jobs.trainer.files.distribution import locate
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
-from jobs.trainer.ranks.resume import FeedState, beside
+from jobs.trainer.ranks.resume import FeedState, beside, sum_of
 from jobs.trainer.ranks.uploads import Uploads
 from jobs.trainer.ranks.validate import Validation, Validations
 from jobs.trainer.sources.base import RecordSource
@@ -119,6 +119,8 @@ class _Rank:
             return self._run()
         finally:
             self.uploads.close()
+            # They refer to each other: memory of nets would stay until Python looks for such cycles.
+            del self.uploads
             for source in self.sources.values():
                 source.close()
 
@@ -178,8 +180,14 @@ class _Rank:
         require_same("source-differs", [(host, text) for host, text, _ in found], uri=self.job.train.uri)
         if self.plan.feed:
             file = locate(self.plan.feed)
-            return FeedState.load(file.read_text(errors="replace"), file.name)
-        return FeedState(first * self._per_iteration, self.job.seed if self.job.seed >= 0 else found[0][2])
+            state = sum_of(locate(self.plan.snapshot))
+            read = FeedState.load(file.read_text(errors="replace"), file.name, state)
+            if self.job.seed not in (-1, read.seed):
+                words = "the random numbers go on from the snapshot's seed {}, not from random_seed: {}"
+                self.tell(contract.Note(words.format(read.seed, self.job.seed)))
+            return read
+        seed = self.job.seed if self.job.seed >= 0 else found[0][2]
+        return FeedState(first * self._per_iteration, seed, "")
 
     @property
     def _per_iteration(self) -> int:
@@ -253,9 +261,9 @@ class _Rank:
         weights, state = names
         position = self.began.position + (iteration - first) * self._per_iteration
         feed = self.folder / beside(state).rpartition("/")[2]
-        feed.write_text(FeedState(position, self.began.seed).dump())
-        # The state last: a snapshot without the feed's would be resumed at another record.
         written, solver = self.trainer.snapshot()
+        feed.write_text(FeedState(position, self.began.seed, sum_of(solver)).dump())
+        # The state last: a snapshot without the feed's would be resumed at another record.
         files = [(written, weights), (feed, beside(state)), (solver, state)]
         self.uploads.snapshot(
             iteration, files, contract.Snapshot(iteration, self.job.max_iter, weights, state)

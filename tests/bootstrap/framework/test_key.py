@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "16b87fe10f09eaa11643"),
-        ("ubuntu-22.04", "cc2a5043f4936f6b208a"),
-        ("ubuntu-24.04", "2891ce4733fd27ea3927"),
+        ("debian-12", "df5cd81a66e632284983"),
+        ("ubuntu-22.04", "713d1ac2a22e1cfd8306"),
+        ("ubuntu-24.04", "cf88c3e9cf238391a335"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "3ae96b33963919a156ac", "6777546b3ea349973543"),
-        ("ubuntu-22.04", "ee29d40afb94a5ddeffc", "5eaa9e34e766fe915600"),
-        ("ubuntu-24.04", "5fa3fab5e11c03961b1a", "30107dedbeb0d34459dc"),
+        ("debian-12", "fed0cbc123fe671462d4", "e61c0dad28cf91bdfebb"),
+        ("ubuntu-22.04", "1439e3bf9bd8511dc0a5", "e8e520ad671477fd91ba"),
+        ("ubuntu-24.04", "16f9dbdb7e9b7abadba9", "f6a697530dbcc13ac561"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

@@ -19,7 +19,7 @@ from bootstrap.operator_cache import operator_cache
 
 ROOT = Path(__file__).parents[3]
 NODE_VARIABLE = "CAFFE_SPARK_TEST_NODE"
-CODE = Path("/tmp/caffe-spark-tests")
+CODE = Path(f"/tmp/caffe-spark-tests-{os.getpid()}")
 """On a node."""
 PYTHONS = (sys.executable, "/usr/bin/python3")
 """Interpreters that may have been built for: numpy has to be of the version that Caffe was compiled with."""

@@ -26,10 +26,11 @@ PARAMS: Fields = [
     ("hdf5_output_param", 113, "HDF5OutputParameter"),
     ("image_data_param", 115, "ImageDataParameter"),
     ("window_data_param", 129, "WindowDataParameter"),
+    ("embed_param", 137, "EmbedParameter"),
     *_numbered(
         "cos_data_param:10010 argmax_param:103 batch_norm_param:139 bias_param:141 clip_param:148 "
         "contrastive_loss_param:105 crop_param:144 dummy_data_param:109 eltwise_param:110 elu_param:140 "
-        "embed_param:137 exp_param:111 flatten_param:135 hinge_loss_param:114 log_param:134 mvn_param:120 "
+        "exp_param:111 flatten_param:135 hinge_loss_param:114 log_param:134 mvn_param:120 "
         "parameter_param:145 power_param:122 prelu_param:131 python_param:130 recurrent_param:146 "
         "reduction_param:136 relu_param:123 reshape_param:133 scale_param:142 sigmoid_param:124 "
         "spp_param:132 slice_param:126 swish_param:147 tanh_param:127 threshold_param:128 tile_param:138",
@@ -39,6 +40,7 @@ PARAMS: Fields = [
 """Of LayerParameter, but for those that the trainer reads."""
 MESSAGES: dict[str, Fields] = {
     "AnyParameter": [],
+    "EmbedParameter": [("input_dim", 2, "uint32")],
     "DropoutParameter": [("dropout_ratio", 1, "float=0.5")],
     "LRNParameter": [
         ("local_size", 1, "uint32=5"),

@@ -106,11 +106,14 @@ def test_a_stage_whose_tasks_run_is_left_alone() -> None:
     ("wait", "lost", "words"),
     [
         ("0s", 0, "2 executors requested, 1 registered"),
-        ("60s", module.MOST_LOST, "No space left on device"),
+        ("600s", module.MOST_LOST, "No space left on device"),
     ],
     ids=["never", "again and again"],
 )
-def test_a_stage_that_spark_does_not_launch_is_given_up(wait: str, lost: int, words: str) -> None:
+def test_a_stage_that_spark_does_not_launch_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, wait: str, lost: int, words: str
+) -> None:
+    monkeypatch.setattr(module, "LEAST_S", 0)
     spark = Spark(wait)
     spark.alive, spark.stages = 1, [0]
     executors = Executors(spark)
@@ -119,6 +122,21 @@ def test_a_stage_that_spark_does_not_launch_is_given_up(wait: str, lost: int, wo
         assert spark.cancelled.wait(10)
     assert executors.given_up
     assert words in str(executors.missing(2))
+
+
+def test_a_task_that_has_reported_was_launched_whatever_sparks_list_says() -> None:
+    spark = Spark()
+    spark.stages = [0]
+    with Executors(spark).launching(lambda: True):
+        spark.lost = [FULL] * 100
+        assert not spark.cancelled.wait(0.3)
+
+
+def test_a_short_setting_does_not_end_what_sparks_list_shows_late() -> None:
+    spark = Spark("1s")
+    spark.stages = [0]
+    with Executors(spark).launching():
+        assert not spark.cancelled.wait(2)
 
 
 def test_executors_lost_before_the_stage_do_not_count() -> None:

@@ -15,6 +15,8 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
+#include <climits>
 #include <condition_variable>
 #include <cstdint>
 #include <cstring>
@@ -55,7 +57,7 @@ class WithoutGil {
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
 
-// A record that the layer cannot take.
+// A record that the layer cannot take, or a database that cannot be read.
 struct BadRecord : std::runtime_error {
   BadRecord(std::string code, std::string key, Fields fields = {})
       : std::runtime_error(code + ": " + key), code(std::move(code)), fields(std::move(fields)) {
@@ -101,20 +103,25 @@ uint32_t mixed(uint64_t seed, uint64_t index) {
 // Records of an LMDB in the order of its keys.
 class Database {
  public:
-  explicit Database(const std::string& path) {
-    require(mdb_env_create(&env_), path);
+  explicit Database(const std::string& path) : path_(path) {
+    require(mdb_env_create(&env_));
+    mdb_env_set_userctx(env_, &path_);
+    mdb_env_set_assert(env_, [](MDB_env* env, const char* words) {
+      LOG(ERROR) << *static_cast<std::string*>(mdb_env_get_userctx(env)) << " is damaged: " << words;
+    });
     const unsigned flags = MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS;
     MDB_dbi dbi;
     try {
-      require(mdb_env_open(env_, path.c_str(), flags, 0), path);
-      require(mdb_txn_begin(env_, nullptr, MDB_RDONLY, &transaction_), path);
-      require(mdb_dbi_open(transaction_, nullptr, 0, &dbi), path);
+      require(mdb_env_open(env_, path.c_str(), flags, 0));
+      require(mdb_txn_begin(env_, nullptr, MDB_RDONLY, &transaction_));
+      require(mdb_dbi_open(transaction_, nullptr, 0, &dbi));
       MDB_stat stat;
-      require(mdb_stat(transaction_, dbi, &stat), path);
+      require(mdb_stat(transaction_, dbi, &stat));
       total_ = stat.ms_entries;
-      if (total_ == 0) throw std::runtime_error(path + ": it has no records");
-      require(mdb_cursor_open(transaction_, dbi, &cursor_), path);
-      require(mdb_cursor_get(cursor_, &key_, nullptr, MDB_FIRST), path);
+      if (total_ == 0) throw BadRecord("source-empty", "", {{"uri", path}});
+      require(mdb_cursor_open(transaction_, dbi, &cursor_));
+      require(mdb_cursor_get(cursor_, &key_, nullptr, MDB_FIRST));
+      written_ = written();
     } catch (...) {
       close();
       throw;
@@ -124,24 +131,35 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
+  // Without locks, a writer may reuse the pages that are read here.
+  void require_unchanged() {
+    if (written() != written_) throw BadRecord("source-changed", "");
+  }
+
   // Calls `use` with the key and value at a position, which counts on after the last record.
   template <typename F>
   void at(uint64_t position, F&& use) {
     position %= total_;
     if (position < at_) {
-      require(mdb_cursor_get(cursor_, &key_, nullptr, MDB_FIRST), "the database");
+      require(mdb_cursor_get(cursor_, &key_, nullptr, MDB_FIRST));
       at_ = 0;
     }
     // Without a value, pages of those that are passed over stay on disk.
-    for (; at_ < position; ++at_) require(mdb_cursor_get(cursor_, &key_, nullptr, MDB_NEXT), "the database");
+    for (; at_ < position; ++at_) require(mdb_cursor_get(cursor_, &key_, nullptr, MDB_NEXT));
     MDB_val value;
-    require(mdb_cursor_get(cursor_, &key_, &value, MDB_GET_CURRENT), "the database");
+    require(mdb_cursor_get(cursor_, &key_, &value, MDB_GET_CURRENT));
     use(std::string(static_cast<char*>(key_.mv_data), key_.mv_size), value.mv_data, value.mv_size);
   }
 
  private:
-  static void require(int status, const std::string& what) {
-    if (status != MDB_SUCCESS) throw std::runtime_error(what + ": " + mdb_strerror(status));
+  static void require(int status) {
+    if (status != MDB_SUCCESS) throw BadRecord("lmdb-unreadable", "", {{"reason", mdb_strerror(status)}});
+  }
+
+  size_t written() {
+    MDB_envinfo info;
+    require(mdb_env_info(env_, &info));
+    return info.me_last_txnid;
   }
 
   void close() {
@@ -151,6 +169,8 @@ class Database {
     cursor_ = nullptr, transaction_ = nullptr, env_ = nullptr;
   }
 
+  std::string path_;
+  size_t written_ = 0;
   MDB_env* env_ = nullptr;
   MDB_txn* transaction_ = nullptr;
   MDB_cursor* cursor_ = nullptr;
@@ -178,10 +198,9 @@ struct Layer {
 
   void require(const std::string& key, const std::vector<int>& record, int label) const {
     const int crop = transform.crop_size();
-    const bool fits = mean.empty() ? (crop ? record[0] == channels && std::min(record[1], record[2]) >= crop
-                                           : record == std::vector<int>{channels, height, width})
-                                   : record == mean;
-    if (!fits) {
+    const bool shaped = crop ? record[0] == channels && std::min(record[1], record[2]) >= crop
+                             : record == std::vector<int>{channels, height, width};
+    if (!shaped || (!mean.empty() && record != mean)) {
       const std::string least = crop && mean.empty() ? "at least " : "";
       const auto wanted = mean.empty() ? std::vector<int>{channels, height, width} : mean;
       throw BadRecord("record-does-not-fit", key, {{"record", sides(record)}, {"layer", least + sides(wanted)}});
@@ -271,7 +290,10 @@ class Feed {
   float step(const bp::object& solver_object, unsigned seed) {
     caffe::Solver<float>& solver = bp::extract<caffe::Solver<float>&>(solver_object);
     if (!hook_) throw std::invalid_argument("this feed has no solver");
-    WithoutGil nogil;
+    // Caffe's Python layers call into Python as if this thread held the GIL.
+    bool python = false;
+    for (const auto& layer : solver.net()->layers()) python |= std::string(layer->type()) == "Python";
+    std::unique_ptr<WithoutGil> nogil(python ? nullptr : new WithoutGil);
     caffe::Caffe::set_random_seed(seed);
     hook_->begin();
     solver.Step(1);
@@ -286,6 +308,11 @@ class Feed {
     }
     changed_.notify_all();
     if (thread_.joinable()) thread_.join();
+    // Not the current batch: the net's blobs refer to it.
+    database_.reset();
+    jobs_.clear();
+    ready_.clear();
+    spare_.clear();
   }
 
  private:
@@ -348,7 +375,7 @@ class Feed {
   Batch& advance() {
     Lock lock(mutex_);
     changed_.wait(lock, [&] { return closed_ || !ready_.empty() || (jobs_.empty() && !working_); });
-    if (ready_.empty()) throw std::runtime_error(closed_ ? "the feed is closed" : "no batch was asked for");
+    if (closed_ || ready_.empty()) throw std::runtime_error(closed_ ? "the feed is closed" : "no batch was asked for");
     if (ready_.front()->error) std::rethrow_exception(ready_.front()->error);
     if (current_) spare_.push_back(std::move(current_));
     current_ = std::move(ready_.front());
@@ -394,7 +421,9 @@ class Feed {
     batch->data.resize(job.count * layer_.count());
     batch->labels.resize(job.count);
     batch->keys.clear();
+    if (job.values.empty() && database_) database_->require_unchanged();
     for (uint64_t i = 0; i < job.count; ++i) {
+      if (closed_) return;
       const uint64_t index = job.first + i * job.stride;
       float* to = batch->data.data() + i * layer_.count();
       float* label = batch->labels.data() + i;
@@ -412,7 +441,7 @@ class Feed {
   }
 
   void record(const std::string& key, const void* value, size_t size, uint64_t index, float* to, float* label) {
-    if (!datum_.ParseFromArray(value, static_cast<int>(size))) {
+    if (size > INT_MAX || !datum_.ParseFromArray(value, static_cast<int>(size))) {
       throw BadRecord("record-unreadable", key, {{"reason", "it is not a Datum"}});
     }
     if (layer_.random) {
@@ -427,9 +456,12 @@ class Feed {
       return;
     }
     const std::vector<int> shape{datum_.channels(), datum_.height(), datum_.width()};
-    const uint64_t wanted = uint64_t(shape[0]) * shape[1] * shape[2];
     const uint64_t values = datum_.data().empty() ? datum_.float_data_size() : datum_.data().size();
-    if (*std::min_element(shape.begin(), shape.end()) < 1 || values != wanted) {
+    // By division: a product of hostile sides may wrap around to any number.
+    const bool sized = *std::min_element(shape.begin(), shape.end()) >= 1 && values <= INT_MAX &&
+                       values % shape[0] == 0 && values / shape[0] % shape[1] == 0 &&
+                       values / shape[0] / shape[1] == static_cast<uint64_t>(shape[2]);
+    if (!sized) {
       throw BadRecord("record-size-invalid", key, {{"values", std::to_string(values)}, {"shape", sides(shape)}});
     }
     layer_.require(key, shape, datum_.label());
@@ -439,8 +471,17 @@ class Feed {
   void encoded(const std::string& key) {
 #ifdef USE_OPENCV
     const bool forced = layer_.transform.force_color() || layer_.transform.force_gray();
-    cv::Mat image = forced ? caffe::DecodeDatumToCVMat(datum_, layer_.transform.force_color())
-                           : caffe::DecodeDatumToCVMatNative(datum_);
+    const std::string& bytes = datum_.data();
+    // OpenCV fills the rest of a JPEG that was cut off with grey. Coded data has no such marker by chance.
+    if (bytes.compare(0, 2, "\xff\xd8") == 0 && bytes.rfind("\xff\xda") != std::string::npos &&
+        (bytes.rfind("\xff\xd9") == std::string::npos || bytes.rfind("\xff\xd9") < bytes.rfind("\xff\xda"))) {
+      throw BadRecord("record-unreadable", key, {{"reason", "its JPEG ends before the image does"}});
+    }
+    cv::Mat image;
+    if (!bytes.empty()) {
+      image = forced ? caffe::DecodeDatumToCVMat(datum_, layer_.transform.force_color())
+                     : caffe::DecodeDatumToCVMatNative(datum_);
+    }
     if (!image.data) throw BadRecord("record-unreadable", key, {{"reason", "it is not an image that OpenCV decodes"}});
     if (image.depth() != CV_8U) {
       throw BadRecord("record-unreadable", key, {{"reason", "its image does not have 8 bits a channel"}});
@@ -481,7 +522,8 @@ class Feed {
   std::deque<Job> jobs_;
   std::deque<std::unique_ptr<Batch>> ready_;
   std::vector<std::unique_ptr<Batch>> spare_;
-  bool working_ = false, closed_ = false;
+  bool working_ = false;
+  std::atomic<bool> closed_{false};
 };
 
 }  // namespace

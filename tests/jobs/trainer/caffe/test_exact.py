@@ -140,6 +140,20 @@ files = sorted(out.glob("*.caffemodel")) + sorted(out.glob("*.solverstate"))
 print(json.dumps({file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}))
 """
 
+DOUBLING = """
+import sys, types
+import caffe
+
+class Doubling(caffe.Layer):
+    def setup(self, bottom, top): pass
+    def reshape(self, bottom, top): top[0].reshape(*bottom[0].shape)
+    def forward(self, bottom, top): top[0].data[...] = 2 * bottom[0].data
+    def backward(self, top, down, bottom): bottom[0].diff[...] = 2 * top[0].diff
+
+sys.modules["doubling"] = types.ModuleType("doubling")
+sys.modules["doubling"].Doubling = Doubling
+"""
+
 
 @pytest.fixture
 def source(caffe: Caffe, tmp_path: Path) -> str:
@@ -180,6 +194,21 @@ def test_two_ranks_train_as_one_process_with_the_double_batch(
     scale = max(map(abs, alone[1]))
     difference = max(abs(one - other) for one, other in zip(alone[1], both[0][1], strict=True))
     assert difference / scale < 1e-6
+
+
+def test_a_net_with_a_layer_in_python_trains(caffe: Caffe, tmp_path: Path, source: str) -> None:
+    """Caffe calls into such a layer without asking for the interpreter's lock."""
+    layer = """
+        layer { name: "py" type: "Python" bottom: "conv" top: "conv2"
+          python_param { module: "doubling" layer: "Doubling" } }
+    """
+    write(tmp_path, source, 1, 4, iterations=30, layers=layer)
+    net = tmp_path / "net-1.prototxt"
+    net.write_text(
+        net.read_text().replace('type: "InnerProduct" bottom: "conv"', 'type: "InnerProduct" bottom: "conv2"')
+    )
+
+    assert json.loads(caffe.result(DOUBLING + RUN, str(tmp_path), str(tmp_path / "out"), ""))["m.caffemodel"]
 
 
 @pytest.mark.parametrize("at", [1, 5, 11])

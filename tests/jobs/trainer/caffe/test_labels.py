@@ -40,6 +40,23 @@ SHAPES = {"ip": (64, 10), "maps": (8, 21, 5, 5), "top": (64, 5)}
             Labels(10),
         ),
         ('layer { type: "HingeLoss" bottom: "ip" bottom: "label" }', Labels(10)),
+        # These index by every label, whatever they are told to ignore.
+        *(
+            (
+                f'layer {{ type: "{kind}" bottom: "ip" bottom: "label" loss_param {{ ignore_label: 255 }} }}',
+                Labels(10),
+            )
+            for kind in ("HingeLoss", "MultinomialLogisticLoss")
+        ),
+        *(
+            (
+                f'layer {{ type: "{kind}" bottom: "label" top: "more" top: "again" }}'
+                'layer { type: "SoftmaxWithLoss" bottom: "ip" bottom: "again" }',
+                Labels(10),
+            )
+            for kind in ("Split", "Reshape", "Flatten")
+        ),
+        ('layer { type: "Embed" bottom: "label" top: "word" embed_param { input_dim: 7 } }', Labels(7)),
     ],
 )
 def test_they_are_the_classes_of_the_layers_that_read_them(pb: Any, layers: str, labels: Labels) -> None:

@@ -7,21 +7,40 @@ import pytest
 from jobs.trainer.errors import Refused
 from jobs.trainer.ranks.resume import FeedState, beside
 
+STATE = FeedState(7, 2**32 - 1, "sum")
+
 
 def test_what_is_written_is_read() -> None:
-    assert FeedState.load(FeedState(7, 2**32 - 1).dump(), "x") == FeedState(7, 2**32 - 1)
+    assert FeedState.load(STATE.dump(), "x", "sum") == STATE
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "[]", "{}", '{"position": 1}', '{"position": -1, "seed": 1}', '{"position": 1.5, "seed": 1}'),
-        *('{"position": true, "seed": 1}', '{"position": 1, "seed": "1"}', '{"position": 1e400, "seed": 1}'),
+        *(
+            "",
+            "[]",
+            "{}",
+            "[" * 100_000,
+            '{"position": 1}',
+            '{"position": -1, "seed": 1, "solver": "sum"}',
+            '{"position": 1.5, "seed": 1, "solver": "sum"}',
+        ),
+        *(
+            '{"position": true, "seed": 1, "solver": "sum"}',
+            '{"position": 1, "seed": "1", "solver": "sum"}',
+            '{"position": 1e400, "seed": 1, "solver": "sum"}',
+        ),
     ],
 )
 def test_other_texts_are_refused_by_the_files_name(text: str) -> None:
     with pytest.raises(Refused, match=r"s_iter_5\.feed\.json: it is not the state of a feed"):
-        FeedState.load(text, "s_iter_5.feed.json")
+        FeedState.load(text, "s_iter_5.feed.json", "sum")
+
+
+def test_the_state_of_another_snapshot_is_refused() -> None:
+    with pytest.raises(Refused, match="belongs to another snapshot"):
+        FeedState.load(STATE.dump(), "x", "another")
 
 
 @pytest.mark.parametrize(

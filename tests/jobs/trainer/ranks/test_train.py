@@ -46,7 +46,7 @@ class Solver:
         self.feed = feed
 
     def restore(self, state: Path, _name: str, _weights: Any) -> None:
-        self.iteration = int(state.read_text())
+        self.iteration = int(state.read_text().partition(".")[0])
 
     def step(self, seed: int) -> float:
         self.seeds.append(seed)
@@ -269,9 +269,8 @@ def test_several_test_nets_are_validated_with_their_numbers_on_a_source_of_train
 def test_a_resumed_run_goes_on_with_the_records_and_the_random_numbers_of_the_first(world: World) -> None:
     world.run()
     through = Solver.made[0]
-    (world.tmp / "state").write_text("4")
-    feed = world.tmp / "out/mnist_lenet_iter_4.feed.json"
-    world.plan = replace(world.plan, snapshot=f"file:{world.tmp}/state", feed=f"file:{feed}")
+    state, feed = (world.tmp / f"out/mnist_lenet_iter_4.{kind}" for kind in ("solverstate", "feed.json"))
+    world.plan = replace(world.plan, snapshot=f"file:{state}", feed=f"file:{feed}")
     (world.tmp / "scratch").rename(world.tmp / "before")
 
     world.run()
