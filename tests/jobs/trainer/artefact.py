@@ -6,6 +6,8 @@ a framework of the operator's cache that runs on this machine. Tests are skipped
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shlex
 import subprocess
@@ -15,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.framework.recipe import RECIPES
 from bootstrap.operator_cache import operator_cache
 
 ROOT = Path(__file__).parents[3]
@@ -95,9 +98,22 @@ def found(folder: Path) -> Caffe:
     return _unpacked(folder)
 
 
+def _of_these_sources(manifest: Path) -> bool:
+    """Return whether a framework was compiled from the recipe's files as they are here."""
+    files = json.loads(manifest.read_text())["inputs"]["files"]
+    # Programs that pack it have no folder.
+    named = {name: RECIPES / name for name in files if "/" in name}
+    return all(
+        path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == files[name]
+        for name, path in named.items()
+    )
+
+
 def _unpacked(folder: Path) -> Caffe:
     archives = (operator_cache() / "frameworks" / "caffe").glob("*/caffe.tar.gz")
     for archive in sorted(archives, key=lambda file: file.stat().st_mtime, reverse=True):
+        if not _of_these_sources(archive.with_name("manifest.json")):
+            continue
         target = folder / archive.parent.name
         with tarfile.open(archive) as tar:
             tar.extractall(target, filter="data")
