@@ -1,6 +1,6 @@
 """Commands of caffe-spark: `fab --list`. Each package has its own in `tasks.py`."""
 
-from bootstrap.tasks import bootstrap_nodes, build_headnode, doctor, list_script_actions, workers
+from bootstrap.tasks import bootstrap_nodes, build_headnode, doctor, list_script_actions, ssh, workers
 from infra.tasks import cost, preflight, sweep
 from jobs.tasks import attach, curve, kill, logs, status, submit_mnist
 
@@ -15,6 +15,7 @@ __all__ = [
     "list_script_actions",
     "logs",
     "preflight",
+    "ssh",
     "status",
     "submit_mnist",
     "sweep",

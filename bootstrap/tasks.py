@@ -8,7 +8,7 @@ from fabric import task
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from bootstrap import script_actions
+from bootstrap import arguments, script_actions
 from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument
 from bootstrap.console import (
     STACK_HELP,
@@ -31,8 +31,10 @@ from bootstrap.framework import (
 from bootstrap.inventory.resolve import resolve, table
 from bootstrap.inventory.stack import load_cluster
 from bootstrap.script_actions.report import report
+from bootstrap.ssh.shell import shell
 from tools.environment import ROOT, environment
 
+arguments.install()
 RECIPE_HELP = "recipe in bootstrap/recipes, without .yaml; default: fabric.yaml's"
 
 
@@ -117,3 +119,22 @@ def doctor(_: Context, stack: str | None = None) -> None:
     findings = diagnose(cluster_of(stack, wait=False), console)
     if any(not finding.ok for finding in findings):
         raise Exit(code=1)
+
+
+@task(
+    positional=["node"],
+    optional=["node"],
+    help={
+        "node": "node's name, as in `fab workers`; default: the head",
+        "command": "command to run there instead of a shell; also after `--`",
+        "stack": STACK_HELP,
+    },
+)
+@expected_errors_in_one_line
+def ssh(_: Context, node: str | None = None, command: str = "", stack: str | None = None) -> None:
+    """Open a shell on a node, or run one command there."""
+    arguments.help_if_asked("ssh", node)
+    cluster = cluster_of(stack, wait=False)
+    code = shell(cluster, cluster.node(node) if node else cluster.head, command)
+    if code:
+        raise Exit(code=code)

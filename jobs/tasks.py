@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabric import task
-from fabric.main import program
 from invoke.context import Context
-from invoke.exceptions import Exit
 
+from bootstrap.arguments import help_if_asked
 from bootstrap.console import (
     STACK_HELP,
     console,
@@ -46,10 +45,7 @@ def backends_of(stack: str | None) -> Backends:
 
 def _check(task_name: str, job: str) -> None:
     """Print a task's help for `--help`; refuse what is not a job's id before the cluster is looked up."""
-    # In `fab logs --help` Invoke takes the flag for the value of the argument.
-    if job in {"-h", "--help"}:
-        program.print_task_help(task_name)
-        raise Exit(code=0)
+    help_if_asked(task_name, job)
     require_job_id(job)
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import paramiko
 from pydantic import SecretStr
@@ -32,6 +33,7 @@ class Door(paramiko.ServerInterface):
     ) -> None:
         self.public, self.env, self.routes = public.split()[1], dict(env or {}), dict(routes or {})
         self.forwards: dict[int, int] = {}
+        self.terminals: set[int] = set()
 
     def get_allowed_auths(self, _username: str) -> str:
         return "publickey"
@@ -67,14 +69,26 @@ class Door(paramiko.ServerInterface):
         threading.Thread(target=self._execute, args=(channel, command.decode()), daemon=True).start()
         return True
 
+    def check_channel_pty_request(self, channel: paramiko.Channel, *_: object) -> bool:
+        self.terminals.add(channel.get_id())
+        return True
+
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        # Not a real terminal: the shell says whether it was asked for one.
+        command = f"env TERMINAL={'yes' if channel.get_id() in self.terminals else 'no'} sh -s"
+        threading.Thread(target=self._execute, args=(channel, command), daemon=True).start()
+        return True
+
     def _execute(self, channel: paramiko.Channel, command: str) -> None:
         # Whoever runs the tests stands for root.
-        words = ["sh", "-c", f"exec {command.removeprefix('sudo -n ')}"]
+        command = command.removeprefix("sudo -n ")
+        words = ["sh", "-c", f"exec {command}" if command.endswith("sh -s") else command]
         process = subprocess.Popen(
             words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            bufsize=0,
             env={**os.environ, **self.env},
             start_new_session=True,
         )
@@ -90,9 +104,8 @@ class Door(paramiko.ServerInterface):
         ]
         for pump in pumps:
             pump.start()
-        _pump(functools.partial(channel.recv, 65536), process.stdin.write)
-        with suppress(OSError):
-            process.stdin.close()
+        # A client at a terminal ends its stream only after it has the exit status.
+        threading.Thread(target=_feed, args=(channel, process.stdin), daemon=True).start()
         open_streams = True
         while process.poll() is None:
             if channel.closed:
@@ -115,6 +128,12 @@ def _pump(read: Callable[[], bytes], write: Callable[[bytes], object]) -> None:
     with suppress(OSError):
         while data := read():
             write(data)
+
+
+def _feed(channel: paramiko.Channel, stdin: IO[bytes]) -> None:
+    _pump(functools.partial(channel.recv, 65536), stdin.write)
+    with suppress(OSError):
+        stdin.close()
 
 
 def _relay(read: Callable[[], bytes], write: Callable[[bytes], object], end: Callable[[], object]) -> None:
