@@ -1,6 +1,15 @@
 """Commands of caffe-spark: `fab --list`. Each package has its own in `tasks.py`."""
 
-from bootstrap.tasks import bootstrap_nodes, build_headnode, doctor, list_script_actions, ssh, workers
+from bootstrap.tasks import (
+    bootstrap_nodes,
+    build_headnode,
+    doctor,
+    get,
+    list_script_actions,
+    put,
+    ssh,
+    workers,
+)
 from infra.tasks import cost, preflight, sweep
 from jobs.tasks import attach, curve, kill, logs, status, submit_mnist
 
@@ -11,10 +20,12 @@ __all__ = [
     "cost",
     "curve",
     "doctor",
+    "get",
     "kill",
     "list_script_actions",
     "logs",
     "preflight",
+    "put",
     "ssh",
     "status",
     "submit_mnist",

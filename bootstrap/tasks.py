@@ -32,6 +32,7 @@ from bootstrap.inventory.resolve import resolve, table
 from bootstrap.inventory.stack import load_cluster
 from bootstrap.script_actions.report import report
 from bootstrap.ssh.shell import shell
+from bootstrap.transfer import transfer
 from tools.environment import ROOT, environment
 
 arguments.install()
@@ -138,3 +139,38 @@ def ssh(_: Context, node: str | None = None, command: str = "", stack: str | Non
     code = shell(cluster, cluster.node(node) if node else cluster.head, command)
     if code:
         raise Exit(code=code)
+
+
+@task(
+    positional=["source", "to"],
+    optional=["to"],
+    help={
+        "source": "NODE:/PATH, a URI of the stack's storage, or a name below the storage's root",
+        "to": "path here; with a trailing slash: the folder for it; default: the current folder",
+        "force": "replace other content that is there",
+        "stack": STACK_HELP,
+    },
+)
+@expected_errors_in_one_line
+def get(
+    _: Context, source: str, to: str | None = None, force: bool = False, stack: str | None = None
+) -> None:
+    """Copy a file or folder from a node or shared storage."""
+    arguments.help_if_asked("get", source)
+    transfer.get(cluster_of(stack, wait=False), source, to or ".", console, force=force)
+
+
+@task(
+    positional=["file", "to"],
+    help={
+        "file": "file or folder of this machine",
+        "to": "as the source of `fab get`; with a trailing slash: the folder for it",
+        "force": "replace other content that is there",
+        "stack": STACK_HELP,
+    },
+)
+@expected_errors_in_one_line
+def put(_: Context, file: str, to: str, force: bool = False, stack: str | None = None) -> None:
+    """Copy a file or folder to a node or shared storage."""
+    arguments.help_if_asked("put", file)
+    transfer.put(cluster_of(stack, wait=False), file, to, console, force=force)

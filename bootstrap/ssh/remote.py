@@ -22,12 +22,13 @@ import paramiko
 
 from bootstrap.aside import replacing, token
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import CommandFailed, Unreachable
+from bootstrap.errors import CommandFailed, IntegrityError, Unreachable
 from bootstrap.ssh import limits
 from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.login import logged_in
 from bootstrap.ssh.session import BROKEN, Session
 from bootstrap.ssh.watch import Limit
+from bootstrap.sums import sha256_of
 
 TIMED_OUT = 124
 """Exit code of a script that ran past its time-out, as coreutils' `timeout` has it."""
@@ -36,6 +37,8 @@ KEPT = 1 << 20
 SCRATCH = "/tmp"  # noqa: S108 - on the node, where files on their way are for their owner only
 
 OnLine = Callable[[str], None]
+Moved = Callable[[int, int], None]
+"""Called with the bytes that have been transferred, and all of them."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,27 @@ class Remote(Protocol):
 
         Raises:
             CommandFailed: there is no such file.
+            Unreachable: the connection broke, or the transfer stalled.
+        """
+        ...
+
+    def download(
+        self, script: str, to: Path, *, timeout: float = limits.RUN, moved: Moved | None = None
+    ) -> Result:
+        """Write the stdout of a script, run as root, to a local path in one rename, if it ends with 0.
+
+        Raises:
+            IntegrityError: what arrived is not what was sent.
+            Unreachable: the connection broke, or the transfer stalled.
+        """
+        ...
+
+    def upload(
+        self, source: Path, script: str, *, timeout: float = limits.RUN, moved: Moved | None = None
+    ) -> Result:
+        """Run a script as root with a copy of a local file at `"$file"`, which is removed afterwards.
+
+        Raises:
             Unreachable: the connection broke, or the transfer stalled.
         """
         ...
@@ -200,6 +224,47 @@ class SshRemote:
         with replacing(to) as new, self._files(readable) as sftp:
             sftp.get(readable, str(new))
             sftp.remove(readable)
+
+    def download(
+        self, script: str, to: Path, *, timeout: float = limits.RUN, moved: Moved | None = None
+    ) -> Result:
+        """See `Remote.download`."""
+        readable = f"{SCRATCH}/.get-{token()}"
+        made = self.run(
+            f"set -e; umask 077; trap '[ $? -eq 0 ] || rm -f {readable}' EXIT\nset -C\n"
+            f"(\n{script}\n) >{readable}\nsha256sum <{readable}\n"
+            f"chown {self._user} {readable}; chmod 0400 {readable}",
+            check=False,
+            timeout=timeout,
+        )
+        if not made.ok:
+            return made
+        with replacing(to) as new, self._files(readable) as sftp:
+            sftp.get(readable, str(new), callback=moved)
+            sftp.remove(readable)
+            if sha256_of(new) != made.stdout.split()[0]:
+                raise IntegrityError(
+                    str(to), f"what came from {self._node.name} has another sha256", "Rerun the command."
+                )
+        return made
+
+    def upload(
+        self, source: Path, script: str, *, timeout: float = limits.RUN, moved: Moved | None = None
+    ) -> Result:
+        """See `Remote.upload`."""
+        folder = f"{SCRATCH}/.put-{token()}"
+        staging = f"{folder}/file"
+        with self._files(staging, folder) as sftp:
+            sftp.mkdir(folder, 0o700)
+            sftp.put(str(source), staging, callback=moved)
+        return self.run(
+            f"set -e; file={staging}; trap 'rm -rf {folder}' EXIT\nchown -R root:root {folder}\n"
+            f'[ "$(sha256sum <"$file" | cut -c1-64)" = {sha256_of(source)} ] || '
+            "{ echo 'what arrived has another sha256' >&2; exit 1; }\n"
+            f"(\n{script}\n)",
+            check=False,
+            timeout=timeout,
+        )
 
     @contextmanager
     def _files(self, scratch: str, folder: str | None = None) -> Iterator[paramiko.SFTPClient]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bootstrap import paths
 from bootstrap.cluster import Node
 from bootstrap.errors import CommandFailed
-from bootstrap.ssh.remote import OnLine, Result
+from bootstrap.ssh.remote import Moved, OnLine, Result
 from tests.host_keys import host_key
 
 _ID = {
@@ -71,7 +71,7 @@ here() {
     *) echo "$1";;
     esac
 }
-missing() { [ -e "$1" ] || { echo "$verb: \`$1': No such file or directory" >&2; exit 1; }; }
+missing() { [ -e "$(here "$1")" ] || { echo "$verb: \`$1': No such file or directory" >&2; exit 1; }; }
 while :; do case "$1" in -p|-r|-f|-e|-skipTrash) shift;; *) break;; esac; done
 case $verb in
 -test) [ -e "$(here "$1")" ];;
@@ -82,7 +82,7 @@ case $verb in
 -mkdir) mkdir -p "$(here "$1")";;
 -rm) for p; do rm -rf $(here "$p"); done;;
 -mv) mv "$(here "$1")" "$(here "$2")";;
--get) missing "$(here "$1")"; cp -r "$(here "$1")" "$2";;
+-get) missing "$1"; cp -r "$(here "$1")" "$2";;
 -put) if [ "$1" = - ]; then cat >"$(here "$2")"; else
       for last; do :; done; for p; do [ "$p" = "$last" ] || cp -r "$p" "$(here "$last")"; done; fi;;
 esac
@@ -114,9 +114,8 @@ class LocalNode:
     ) -> Result:
         """See `Remote.run`."""
         self.scripts.append(script)
-        script = script.replace(paths.HDFS, str(self.bin / "hdfs")).replace(paths.PROFILE, "/nonexistent")
-        script = script.replace(paths.RUN, f"{self.folder}/state/run")
-        env = {**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}", "FAKE_STATE": f"{self.folder}/state"}
+        script = self._here(script)
+        env = self._env
         done = subprocess.run(
             ["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout, env=env, check=False
         )
@@ -129,6 +128,35 @@ class LocalNode:
                 "head", result.tail, "Mend it.", exit_code=result.exit_code, output=result.tail
             )
         return result
+
+    def download(
+        self, script: str, to: Path, *, timeout: float | None = None, moved: Moved | None = None
+    ) -> Result:
+        """See `Remote.download`."""
+        words = ["sh", "-c", self._here(script)]
+        done = subprocess.run(words, capture_output=True, env=self._env, check=False)
+        if done.returncode == 0:
+            to.write_bytes(done.stdout)
+            if moved is not None:
+                moved(len(done.stdout), len(done.stdout))
+        return Result(done.returncode, "", done.stderr.decode())
+
+    def upload(
+        self, source: Path, script: str, *, timeout: float | None = None, moved: Moved | None = None
+    ) -> Result:
+        """See `Remote.upload`."""
+        copy = shutil.copyfile(source, self.folder / "uploaded")
+        return self.run(f"set -e; file={copy}; trap 'rm -f {copy}' EXIT\n(\n{script}\n)", check=False)
+
+    @property
+    def _env(self) -> dict[str, str]:
+        path = f"{self.bin}:{os.environ['PATH']}"
+        return {**os.environ, "PATH": path, "FAKE_STATE": f"{self.folder}/state"}
+
+    def _here(self, script: str) -> str:
+        """A script with the places of a node moved into the scratch folder."""
+        script = script.replace(paths.HDFS, str(self.bin / "hdfs")).replace(paths.PROFILE, "/nonexistent")
+        return script.replace(paths.RUN, f"{self.folder}/state/run")
 
     def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:
         """See `Remote.put`."""

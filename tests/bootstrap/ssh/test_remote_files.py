@@ -11,11 +11,12 @@ import paramiko
 import pytest
 
 from bootstrap.cluster import Cluster
-from bootstrap.errors import CommandFailed, Unreachable
+from bootstrap.errors import CommandFailed, IntegrityError, Unreachable
 from bootstrap.ssh import remote as remote_module
 from bootstrap.ssh.remote import SshRemote, connect
 from infra.keys import SshKeyProvider
 from tests.at_once import at_once
+from tests.bootstrap.local_node import LocalNode
 from tests.bootstrap.ssh_server import Door, Files, Server
 
 ROUNDS = 4
@@ -132,3 +133,37 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(
     with pytest.raises(Unreachable):
         operators[0].put(b"text", str(tmp_path / "there"))
     assert list(scratch.iterdir()) == []
+
+
+def test_a_scripts_output_arrives_whole_or_not_at_all(through: Cluster, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    with connect(through, through.head) as head:
+        made = head.download(
+            "head -c 300000 /dev/zero; echo done >&2", tmp_path / "to", moved=lambda *far: seen.append(far)
+        )
+        assert made.ok
+        assert (tmp_path / "to").read_bytes() == bytes(300000)
+        assert seen[-1] == (300000, 300000)
+        refused = head.download("echo part; echo why >&2; exit 7", tmp_path / "none")
+    assert (refused.exit_code, refused.stderr) == (7, "why\n")
+    assert not (tmp_path / "none").exists()
+    assert [path.name for path in (tmp_path / "state").glob(".get-*")] == []
+
+
+def test_output_that_changed_on_its_way_is_refused(through: Cluster, node: LocalNode, tmp_path: Path) -> None:
+    node.fake("sha256sum", f"echo {'0' * 64}")
+    with (
+        connect(through, through.head) as head,
+        pytest.raises(IntegrityError, match="another sha256"),
+    ):
+        head.download("echo text", tmp_path / "to")
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_script_gets_a_copy_of_a_local_file(through: Cluster, node: LocalNode, tmp_path: Path) -> None:
+    (tmp_path / "from").write_bytes(bytes(range(256)) * 1000)
+    with connect(through, through.head) as head:
+        done = head.upload(tmp_path / "from", f'cp "$file" {tmp_path}/to; echo copied; exit 5')
+    assert (done.exit_code, done.stdout) == (5, "copied\n")
+    assert (tmp_path / "to").read_bytes() == (tmp_path / "from").read_bytes()
+    assert list((tmp_path / "state").glob(".put-*")) == []

@@ -1,0 +1,1 @@
+"""Files and folders between this machine and nodes or shared storage."""
