@@ -93,9 +93,10 @@ mkdir -p "$(dirname "$target")"
 {make}
 if [ -e "$target" ] || [ -L "$target" ]; then
     {"true" if force else f"exit {EXISTS}"}
-    mv -T "$target" "$old"
+    # A file replaces a file in one step; folders go aside.
+    [ -f "$new" ] && [ ! -d "$target" ] || mv -T "$target" "$old"
 fi
-mv -T "$new" "$target"
+mv -fT "$new" "$target" || {{ [ ! -e "$old" ] || mv -T "$old" "$target"; exit 1; }}
 rm -rf "$old"
 """,
             timeout=TIMEOUT,

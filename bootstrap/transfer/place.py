@@ -49,7 +49,7 @@ def parse(text: str, cluster: Cluster) -> Place:
     if on_node is None:
         return _in_storage(text, cluster.shared_storage, text)
     node, path = cluster.node(on_node[1]), on_node[2]
-    _require_plain(text, path)
+    _require_plain(text, path, "")
     if not path.startswith("/"):
         raise ConfigError(
             text, "it is not an absolute path", f"Write `{node.name}:/…`, or a name without a colon."
@@ -60,15 +60,16 @@ def parse(text: str, cluster: Cluster) -> Place:
 
 
 def _in_storage(text: str, root: str, path: str) -> Place:
-    _require_plain(text, path)
+    # Characters of a glob pattern, and those that a URL gives another meaning.
+    _require_plain(text, path, "*?[]{}\\%#")
     if not path.strip("/"):
         raise ConfigError(text, "it is the whole storage", "Name a file or folder below it.")
     return Place(f"/{path.strip('/')}", root=root)
 
 
-def _require_plain(text: str, path: str) -> None:
-    """Refuse what a shell, a URL or a glob pattern of Hadoop reads as something else."""
-    odd = sorted({char for char in path if not char.isprintable() or char in "*?[]{}\\%#"})
+def _require_plain(text: str, path: str, special: str) -> None:
+    """Refuse control characters, and those that are special there."""
+    odd = sorted({char for char in path if not char.isprintable() or char in special})
     if odd:
         raise ConfigError(text, f"{' '.join(map(repr, odd))} cannot be in a name", "Name one file or folder.")
     if ".." in path.split("/"):

@@ -128,7 +128,11 @@ def _replace(target: Path, new: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         old = new.with_name(f"{new.name}.old")
         target.rename(old)
-        new.rename(target)
+        try:
+            new.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
         shutil.rmtree(old)
     elif new.is_dir():
         target.unlink(missing_ok=True)

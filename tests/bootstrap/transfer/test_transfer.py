@@ -152,6 +152,31 @@ def test_a_transfer_that_fails_leaves_nothing(
     assert names(node.folder / "staging") == []
 
 
+def test_a_node_keeps_the_old_folder_when_the_new_one_cannot_take_its_name(
+    cluster: Cluster, node: LocalNode, console: Console, tmp_path: Path
+) -> None:
+    old, new = tree(tmp_path / "old"), tree(tmp_path / "new")
+    node.fake("mv", f'case "$2 $3" in *there.*.old*) exec /bin/mv "$@" ;; esac; exit 1')
+    (tmp_path / "far").mkdir()
+    transfer._replace(tmp_path / "far" / "there", old)
+    before = content.sums(str(tmp_path / "far" / "there"))
+    with pytest.raises(CommandFailed):
+        transfer.put(cluster, str(new), f"w1:{tmp_path}/far/there", console, force=True)
+    assert names(tmp_path / "far") == ["there"]
+    assert content.sums(str(tmp_path / "far" / "there")) == before
+
+
+def test_any_name_of_a_node_is_taken_as_it_is(
+    cluster: Cluster, node: LocalNode, console: Console, tmp_path: Path
+) -> None:
+    odd = "it's 100% [of] $HOME *"
+    (tmp_path / "file").write_text("text")
+    transfer.put(cluster, "file", f"w1:{tmp_path}/far/{odd}", console)
+    assert (tmp_path / "far" / odd).read_text() == "text"
+    transfer.get(cluster, f"w1:{tmp_path}/far/{odd}", "back", console)
+    assert (tmp_path / "back").read_text() == "text"
+
+
 def test_a_folder_is_named_by_a_trailing_slash(
     cluster: Cluster, far: Far, console: Console, tmp_path: Path
 ) -> None:
