@@ -156,7 +156,7 @@ def test_a_node_keeps_the_old_folder_when_the_new_one_cannot_take_its_name(
     cluster: Cluster, node: LocalNode, console: Console, tmp_path: Path
 ) -> None:
     old, new = tree(tmp_path / "old"), tree(tmp_path / "new")
-    node.fake("mv", f'case "$2 $3" in *there.*.old*) exec /bin/mv "$@" ;; esac; exit 1')
+    node.fake("mv", 'case "$2 $3" in *there.*.old*) exec /bin/mv "$@" ;; esac; exit 1')
     (tmp_path / "far").mkdir()
     transfer._replace(tmp_path / "far" / "there", old)
     before = content.sums(str(tmp_path / "far" / "there"))
