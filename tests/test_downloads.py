@@ -200,7 +200,7 @@ OPERATOR: Final[dict[str, tuple[str, ...]]] = {
     "tools/venv.py": ("--require-hashes", '"--only-binary", ":all:"', "--no-index"),
 }
 """Programs that download, and how that is verified; what Go compiles is verified by go.sum."""
-HINTS: Final = {"infra/local/settings/config.py"}
+HINTS: Final = {"bootstrap/transfer/ends.py", "infra/local/settings/config.py"}
 """Files in which such a word is a value, and no program."""
 
 
