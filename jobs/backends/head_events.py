@@ -10,6 +10,7 @@ from bootstrap import paths
 from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.remote import Remote
 from jobs.backends.base import OnLine
+from jobs.backends.opened import OPENED
 from jobs.trainer.contract import Event, start_of
 
 MOST_READ: Final = 1 << 30
@@ -19,18 +20,14 @@ MOST_SENT: Final = 64 << 20
 LONGEST_LINE: Final = 1 << 20
 TIMEOUT: Final = 300.0
 
-_PRINT = r"""
+_PRINT = (
+    r"""
 import os, stat, sys
 path, read, sent, longest = sys.argv[1], *map(int, sys.argv[2:5])
 starts = tuple(start.encode() for start in sys.argv[5:])
-def opened(path, flags):
-    # A job may have put anything there: a pipe without a writer would wait for one.
-    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if stat.S_ISREG(os.fstat(file).st_mode):
-        return file
-    os.close(file)
-    raise OSError("not a file")
-out = sys.stdout.buffer
+"""
+    + OPENED
+    + r"""out = sys.stdout.buffer
 try:
     with open(path, "rb", opener=opened) as file:
         while read > 0 and sent > 0:
@@ -46,6 +43,7 @@ except OSError:
     pass
 out.write(b"all" if read > 0 and sent > 0 else b"cut")
 """
+)
 
 
 def read(head: Remote, path: str, kinds: Sequence[type[Event]], on_line: OnLine) -> bool:

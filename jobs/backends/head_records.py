@@ -12,6 +12,7 @@ from bootstrap.cluster import Cluster
 from bootstrap.errors import JobError
 from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.remote import Remote
+from jobs.backends.opened import OPENED
 from jobs.job import WORK, JobPlace, JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
 from jobs.submission.names import RECORD_FILE
@@ -31,21 +32,17 @@ _KEPT = (
 """Kinds of events to list completely; of `_LAST` only the last event is listed."""
 _LAST = (contract.Progress, contract.Display)
 
-_LIST = r"""
+_LIST = (
+    r"""
 import json, os, re, stat, sys
 root, record, events, work, running, kept, last, *names = sys.argv[1:]
 running = running.split()
 kept, last = (tuple(start.encode() for start in json.loads(starts)) for starts in (kept, last))
 FIRST, LAST = 1 << 20, 4 << 20
 LONGEST, OF_A_JOB, OF_ALL = 1 << 18, 1 << 20, 1 << 26
-def opened(path, flags):
-    # A job may have put anything there: a pipe without a writer would wait for one.
-    file = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if stat.S_ISREG(os.fstat(file).st_mode):
-        return file
-    os.close(file)
-    raise OSError("not a file")
-def read(path):
+"""
+    + OPENED
+    + r"""def read(path):
     try:
         with open(path, "rb", opener=opened) as file:
             return file.read(LONGEST).decode("utf-8", "replace")
@@ -106,6 +103,7 @@ for name in jobs:
         })
 print(json.dumps(found))
 """
+)
 """Program that lists jobs as JSON. It reads of each what its beginning and end take, and prints of all jobs
 at most OF_ALL bytes of events, equal shares."""
 

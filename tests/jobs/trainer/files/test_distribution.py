@@ -93,7 +93,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def nodes(root: Path) -> Distribution:
-    conf = {"spark.files": "file:/jobs/j/work/solver.prototxt,file:/jobs/j/work/mean"}
+    conf = {"spark.files": "file:/jobs/j/solver.prototxt,file:/jobs/j/mean"}
     spark = Spark(root, root.parent / "nodes")
     (spark.nodes / "mean").write_text("of --files")
     return Distribution(spark, Files(root), root.parent / "driver", conf)  # type: ignore[arg-type]
