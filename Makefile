@@ -31,7 +31,7 @@ check: setup ## static checks, and the tests that need no node, in parallel
 	vermin --quiet --violations -t=3.8- jobs/trainer jobs/backends/on_head bootstrap/join/on_node \
 		bootstrap/framework/on_head bootstrap/transfer/on_node bootstrap/recipes && \
 	python -m tools.azurite && \
-	pytest -m 'not cluster' --numprocesses auto --maxprocesses 8 --dist loadscope
+	pytest -m 'not cluster and not caffe' --numprocesses auto --maxprocesses 8 --dist loadscope
 
 test: check ## make check, then the tests that run on real nodes
 	@. ./activate && \

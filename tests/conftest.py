@@ -28,6 +28,10 @@ pytest_plugins = ["tests.cloud.blob_server"]
 GROUPS = {
     "tests/infra/aws/": "aws",
     "tests/infra/azure/": "azure",
+    "tests/jobs/report/test_chart.py": "chart",
+    "tests/jobs/report/test_forged.py": "chart",
+    "tests/jobs/report/test_tensorboard.py": "chart",
+    "tests/jobs/run/test_curve.py": "chart",
     "tests/bootstrap/framework/test_ensure.py": "aws",
     "tests/bootstrap/inventory/test_resolve.py": "aws",
     "tests/bootstrap/clouds/test_azure.py": "azure",
@@ -35,7 +39,7 @@ GROUPS = {
     "tests/bootstrap/script_actions/test_hdinsight.py": "azure",
     "tests/bootstrap/storage/test_blob.py": "azure",
 }
-"""Tests that run in one process: loading a cloud's SDK, and starting a server, take seconds."""
+"""Tests that run in one process: loading a cloud's SDK or matplotlib, and starting a server, take seconds."""
 
 
 class Scheduling(LoadScopeScheduling):
@@ -54,6 +58,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     """Schedule by our groups."""
     # `--dist loadgroup` of xdist 3.8 groups nothing on pytest 9.2.
     return Scheduling(config, log)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what takes compiled Caffe."""
+    if "caffe" in getattr(item, "fixturenames", ()):
+        item.add_marker("caffe")
 
 
 def pytest_collection_finish() -> None:

@@ -131,7 +131,8 @@ def test_the_program_of_user_data_starts_as_its_unit_starts_it(tmp_path: Path) -
     unit = (tmp_path / "etc/systemd/system/caffe-spark-boot.service").read_text()
     lines = dict(line.partition("=")[::2] for line in unit.splitlines() if "=" in line)
     name, _, value = lines["Environment"].partition("=")
-    words = [sys.executable, *lines["ExecStart"].split()[1:-1], "nothing-to-do"]
+    # Without packages, as on a node: the project's own modules are not to be found in place of them.
+    words = [sys.executable, "-S", *lines["ExecStart"].split()[1:-1], "nothing-to-do"]
     tried = subprocess.run(words, cwd="/", env={name: value}, capture_output=True, text=True, check=False)
     # Both modules are found and imported; then there is no such verb.
     assert tried.stderr.splitlines()[-1] == "KeyError: 'nothing-to-do'"

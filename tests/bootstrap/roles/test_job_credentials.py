@@ -49,7 +49,7 @@ for _ in 1 2; do
 done
 for user in root {users}; do
   for url in http://169.254.169.254/ http://127.0.0.1:{port}/; do
-    curl="curl -s --noproxy * --max-time 5 -o /dev/null -w %{{http_code}}"
+    curl="curl -s --noproxy * --max-time 1 -o /dev/null -w %{{http_code}}"
     status=$(set -f; runuser -u $user -- $curl $url) || true
     echo "$user $url $status"
   done

@@ -40,9 +40,14 @@ def like(found: np.ndarray, colour: tuple[int, int, int]) -> int:
 LOSSES = [contract.Display(100 * n, 900, 2.0 / (n + 1), lr=0.01) for n in range(9)]
 
 
-def test_there_is_a_panel_for_the_loss_each_output_and_the_rate(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """The figure of `LOSSES`: half a second to draw."""
+    return pixels(curve(*LOSSES), tmp_path_factory.mktemp("plain"))
+
+
+def test_there_is_a_panel_for_the_loss_each_output_and_the_rate(plain: np.ndarray, tmp_path: Path) -> None:
     values = {"accuracy#0": [0.5], "accuracy#1": [0.4], "loss#0": [1.0]}
-    short = pixels(curve(*LOSSES), tmp_path).shape[0]
     long = pixels(curve(*LOSSES, contract.Validation(100, values=values)), tmp_path).shape[0]
 
     assert list(chart._panels(curve(*LOSSES, contract.Validation(100, values=values)))) == [
@@ -51,7 +56,7 @@ def test_there_is_a_panel_for_the_loss_each_output_and_the_rate(tmp_path: Path) 
         "TEST loss",
         "learning rate",
     ]
-    assert long > short
+    assert long > plain.shape[0]
 
 
 def test_a_validation_alone_is_drawn(tmp_path: Path) -> None:
@@ -59,8 +64,8 @@ def test_a_validation_alone_is_drawn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, 1e38])
-def test_what_no_axis_can_hold_is_a_gap_with_a_mark(odd: float, tmp_path: Path) -> None:
-    assert like(pixels(curve(*LOSSES), tmp_path), RED) == 0
+def test_what_no_axis_can_hold_is_a_gap_with_a_mark(odd: float, plain: np.ndarray, tmp_path: Path) -> None:
+    assert like(plain, RED) == 0
 
     made = curve(*LOSSES[:4], contract.Display(400, 900, odd), *LOSSES[5:])
 
@@ -71,11 +76,10 @@ def test_what_no_axis_can_hold_is_a_gap_with_a_mark(odd: float, tmp_path: Path) 
 
 
 def test_the_users_own_settings_of_matplotlib_change_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import matplotlib as mpl
 
-    plain = pixels(curve(*LOSSES), tmp_path)
     monkeypatch.setitem(mpl.rcParams, "text.usetex", True)
     monkeypatch.setitem(mpl.rcParams, "axes.facecolor", "black")
 
@@ -102,9 +106,9 @@ def test_no_line_joins_a_run_with_the_one_that_starts_again(again: int) -> None:
     assert math.isnan(up[2])
 
 
-def test_snapshots_are_marked(tmp_path: Path) -> None:
+def test_snapshots_are_marked(plain: np.ndarray, tmp_path: Path) -> None:
     grey = (127, 127, 127)
-    without = like(pixels(curve(*LOSSES), tmp_path), grey)
+    without = like(plain, grey)
 
     assert like(pixels(curve(*LOSSES, contract.Snapshot(500, 900)), tmp_path), grey) > without + 20
 
