@@ -8,6 +8,7 @@ from bootstrap.tasks import (
     list_script_actions,
     put,
     ssh,
+    ui,
     workers,
 )
 from infra.tasks import cost, preflight, sweep
@@ -30,5 +31,6 @@ __all__ = [
     "status",
     "submit_mnist",
     "sweep",
+    "ui",
     "workers",
 ]

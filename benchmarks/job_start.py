@@ -96,7 +96,7 @@ def switch(stack: Cluster, clusters: Mapping[str, Cluster], kind: str, console: 
     """Configure Spark for one of the two; the standalone daemons run only while they are measured."""
     cluster = clusters[kind]
     if kind == "standalone":
-        apply(cluster, ["spark", "spark_standalone"], console=console)
+        apply(cluster, ["spark", "spark_standalone", "spark_history"], console=console)
         return
     for node in stack.nodes:
         with connect(stack, node) as remote:

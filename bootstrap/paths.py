@@ -33,6 +33,9 @@ DEPOT = "/srv/depot"
 """Files that the head distributes to the other nodes over HTTP, each with its .sha256."""
 DEPOT_PORT = 8090
 
+HISTORY_PORT = 18080
+"""Port on the head's loopback of Spark's history server."""
+
 CREDENTIALS_PORT = 868
 """Port on loopback of the job role's credentials; below 1024, so that no job can listen there itself."""
 CREDENTIALS_URL = f"http://127.0.0.1:{CREDENTIALS_PORT}/job-role"
@@ -54,6 +57,7 @@ IDENTITY = "/etc/caffe-spark/node"
 FRAMEWORKS = "/frameworks"
 DATA = "/data"
 JOBS_DIR = "/jobs"
+EVENT_LOGS = f"/user/{JOB_USER}/events"
 """Folders below the cluster's shared storage URI."""
 BOOT_SCRIPTS = "cluster/bootstrap"
 FRAMEWORK_SCRIPTS = "cluster/framework"

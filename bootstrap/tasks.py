@@ -33,6 +33,7 @@ from bootstrap.inventory.stack import load_cluster
 from bootstrap.script_actions.report import report
 from bootstrap.ssh.shell import shell
 from bootstrap.transfer import transfer
+from bootstrap.ui import serve
 from tools.environment import ROOT, environment
 
 arguments.install()
@@ -174,3 +175,10 @@ def put(_: Context, file: str, to: str, force: bool = False, stack: str | None =
     """Copy a file or folder to a node or shared storage."""
     arguments.help_if_asked("put", file)
     transfer.put(cluster_of(stack, wait=False), file, to, console, force=force)
+
+
+@task(help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def ui(_: Context, stack: str | None = None) -> None:
+    """Open Spark's, YARN's and the history server's pages here."""
+    serve(cluster_of(stack, wait=False), console)

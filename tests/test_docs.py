@@ -16,6 +16,7 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "docs/architecture.md",
+    "docs/access.md",
     "docs/dev.md",
     "docs/aws.md",
     "docs/azure.md",

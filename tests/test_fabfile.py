@@ -72,7 +72,7 @@ def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_list_shows_every_command_with_its_purpose() -> None:
     listed = typed("--list").stdout
     names = ["bootstrap", "build-headnode", "submit-mnist", "attach", "doctor", "workers"]
-    for name in [*names, "preflight", "cost", "sweep"]:
+    for name in [*names, "ssh", "get", "put", "ui", "preflight", "cost", "sweep"]:
         assert f"  {name} " in listed
 
 

@@ -8,7 +8,7 @@ from bootstrap.cluster.cluster import Cluster
 from bootstrap.cluster.document import OPTIONAL_ROLES, ClusterDocument
 from bootstrap.cluster.members import AutoScalingGroup, Fixed, HdInsight
 from bootstrap.cluster.release import HDINSIGHT, NEWEST, SparkLine
-from bootstrap.cluster.scheduler import Standalone, Yarn
+from bootstrap.cluster.scheduler import Standalone, WebPage, Yarn
 from bootstrap.cluster.storage import S3, Blob, Hdfs, key_fault
 from bootstrap.cluster.versions import VERSION
 
@@ -30,6 +30,7 @@ __all__ = [
     "SparkLine",
     "SshAccess",
     "Standalone",
+    "WebPage",
     "WorkerShape",
     "Yarn",
     "key_fault",

@@ -33,6 +33,7 @@ OPTIONAL_ROLES: Final = frozenset(
         "storage",
         "spark",
         "spark_standalone",
+        "spark_history",
         "yarn",
         "hdinsight",
     }

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from bootstrap.model import Model
+
+MASTER_UI = 8080
+"""Port of the master's web page."""
+
+
+class WebPage(NamedTuple):
+    """A daemon's web page, by host and port as the head knows them."""
+
+    title: str
+    host: str
+    port: int
 
 
 class Standalone(Model):
@@ -16,10 +28,15 @@ class Standalone(Model):
     master: str = Field(pattern=r"^spark://")
     """`spark://head:7077`"""
 
-    roles: ClassVar[tuple[str, ...]] = ("spark", "spark_standalone")
+    roles: ClassVar[tuple[str, ...]] = ("spark", "spark_standalone", "spark_history")
     needs_hdfs: ClassVar[bool] = False
     driver_on_worker: ClassVar[bool] = False
     """Drivers run on the head, in client mode."""
+
+    @property
+    def web(self) -> WebPage:
+        """The master's page."""
+        return WebPage("Spark master", str(urlsplit(self.master).hostname), MASTER_UI)
 
     def allocated_mb(self, memory_mb: int) -> int:
         """Return the MiB allocated for an executor that requests `memory_mb`."""
@@ -42,11 +59,17 @@ class Yarn(Model):
     """Allocation increment in MiB; YARN rounds containers up to a multiple of it."""
 
     master: ClassVar[str] = "yarn"
-    roles: ClassVar[tuple[str, ...]] = ("yarn", "spark")
+    roles: ClassVar[tuple[str, ...]] = ("yarn", "spark", "spark_history")
     needs_hdfs: ClassVar[bool] = True
     """Nodes run HDFS in addition to other shared storage, as HDInsight does."""
     driver_on_worker: ClassVar[bool] = True
     """Drivers run in a container, in cluster mode."""
+
+    @property
+    def web(self) -> WebPage:
+        """The ResourceManager's page."""
+        url = urlsplit(self.resource_manager)
+        return WebPage("YARN ResourceManager", str(url.hostname), url.port or 80)
 
     def allocated_mb(self, memory_mb: int) -> int:
         """Return the MiB of the executor's container: rounded up to `step_mb`, within the largest one."""

@@ -104,7 +104,7 @@ class Remote(Protocol):
         """
         ...
 
-    def download(
+    def receive(
         self, script: str, to: Path, *, timeout: float = limits.RUN, moved: Moved | None = None
     ) -> Result:
         """Write the stdout of a script, run as root, to a local path in one rename, if it ends with 0.
@@ -115,7 +115,7 @@ class Remote(Protocol):
         """
         ...
 
-    def upload(
+    def send(
         self, source: Path, script: str, *, timeout: float = limits.RUN, moved: Moved | None = None
     ) -> Result:
         """Run a script as root with a copy of a local file at `"$file"`, which is removed afterwards.
@@ -225,10 +225,10 @@ class SshRemote:
             sftp.get(readable, str(new))
             sftp.remove(readable)
 
-    def download(
+    def receive(
         self, script: str, to: Path, *, timeout: float = limits.RUN, moved: Moved | None = None
     ) -> Result:
-        """See `Remote.download`."""
+        """See `Remote.receive`."""
         readable = f"{SCRATCH}/.get-{token()}"
         made = self.run(
             f"set -e; umask 077; trap '[ $? -eq 0 ] || rm -f {readable}' EXIT\nset -C\n"
@@ -248,10 +248,10 @@ class SshRemote:
                 )
         return made
 
-    def upload(
+    def send(
         self, source: Path, script: str, *, timeout: float = limits.RUN, moved: Moved | None = None
     ) -> Result:
-        """See `Remote.upload`."""
+        """See `Remote.send`."""
         folder = f"{SCRATCH}/.put-{token()}"
         staging = f"{folder}/file"
         with self._files(staging, folder) as sftp:

@@ -75,8 +75,8 @@ class OnNode:
 
     def fetch(self, to: Path, moved: Moved | None) -> bool:
         """See `End.fetch`."""
-        script = f"{self._start}content pack {self._path}"
-        result = self.remote.download(script, to, timeout=TIMEOUT, moved=moved)
+        script = f"{self._start}content read {self._path}"
+        result = self.remote.receive(script, to, timeout=TIMEOUT, moved=moved)
         if not result.ok:
             self._fail(result)
         return _kind(result)
@@ -85,7 +85,7 @@ class OnNode:
         """See `End.store`."""
         aside = shlex.quote(f"{self.place.path}.{token()}")
         make = 'content unpack "$new" <"$file"' if folder else f'cp "$file" "$new"; chmod {mode:o} "$new"'
-        result = self.remote.upload(
+        result = self.remote.send(
             source,
             f"""{self._start}target={self._path}; new={aside}; old="$new.old"
 trap 'rm -rf "$new"' EXIT
@@ -149,7 +149,7 @@ class InStorage:
 
     def fetch(self, to: Path, moved: Moved | None) -> bool:
         """See `End.fetch`."""
-        result = self.head.download(self._staged("pack"), to, timeout=TIMEOUT, moved=moved)
+        result = self.head.receive(self._staged("read"), to, timeout=TIMEOUT, moved=moved)
         if not result.ok:
             if self._storage.missing(self.place.path, result):
                 raise CommandFailed(str(self.place), "there is no such file or folder", "Check its name.")
@@ -166,7 +166,7 @@ class InStorage:
         if folder:
             put = storage.command(f"dfs -put content {aside}")
             make = f'content unpack "$stage/content" <"$file"\n(cd "$stage"; {put}) </dev/null'
-        result = self.head.upload(
+        result = self.head.send(
             source,
             f"""{self._start("root")}chmod 0755 "$stage"
 end() {{ rm -rf "$stage"; {storage.command(f"{remove} {aside}")} </dev/null >/dev/null 2>&1 || true; }}

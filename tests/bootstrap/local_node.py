@@ -129,10 +129,10 @@ class LocalNode:
             )
         return result
 
-    def download(
+    def receive(
         self, script: str, to: Path, *, timeout: float | None = None, moved: Moved | None = None
     ) -> Result:
-        """See `Remote.download`."""
+        """See `Remote.receive`."""
         words = ["sh", "-c", self._here(script)]
         done = subprocess.run(words, capture_output=True, env=self._env, check=False)
         if done.returncode == 0:
@@ -141,10 +141,10 @@ class LocalNode:
                 moved(len(done.stdout), len(done.stdout))
         return Result(done.returncode, "", done.stderr.decode())
 
-    def upload(
+    def send(
         self, source: Path, script: str, *, timeout: float | None = None, moved: Moved | None = None
     ) -> Result:
-        """See `Remote.upload`."""
+        """See `Remote.send`."""
         copy = shutil.copyfile(source, self.folder / "uploaded")
         return self.run(f"set -e; file={copy}; trap 'rm -f {copy}' EXIT\n(\n{script}\n)", check=False)
 

@@ -9,13 +9,24 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import ROOT, TEST_IMAGES, Said, Stack, long_job, results_of, spark_lacks
+from tests.end_to_end.conftest import (
+    ROOT,
+    TEST_IMAGES,
+    Said,
+    Stack,
+    eventually,
+    long_job,
+    results_of,
+    spark_lacks,
+)
 from tests.jobs.trainer.artefact import NODE_VARIABLE
 
 pytestmark = pytest.mark.cluster
@@ -192,3 +203,59 @@ def test_no_secret_is_in_any_command_line(stack: Stack, trained: Said) -> None:
     for node in ("head", "w1", "w2"):
         assert secret not in stack.on(node, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert secret not in trained.output
+
+
+def test_a_command_on_a_node_gives_its_output_and_its_exit_status(stack: Stack, up: Said) -> None:
+    said = stack.fab("ssh", "w1", "--command", "hostname; exit 7")
+    assert (said.code, said.output.strip()) == (7, "w1")
+    assert stack.run("fab", "ssh", "--stack", stack.name, "--", "hostname").output.strip() == "head"
+    refused = stack.fab("ssh", "w9")
+    assert (refused.code, "has head, w1, w2" in refused.last) == (1, True)
+
+
+@pytest.mark.parametrize("place", ["w1:/var/tmp/there", "data/there"])
+def test_a_folder_goes_to_the_cluster_and_comes_back(
+    stack: Stack, built: Said, tmp_path: Path, place: str
+) -> None:
+    source = tmp_path / "source"
+    (source / "below").mkdir(parents=True)
+    (source / "below" / "a b").write_bytes(bytes(range(256)) * 40_000)
+    for words in (["put", str(source), place], ["get", place, str(tmp_path / "back")]):
+        said = stack.fab(*words)
+        assert said.code == 0, said.output
+        assert "it is there already" in stack.fab(*words).last
+    assert (tmp_path / "back" / "below" / "a b").read_bytes() == (source / "below" / "a b").read_bytes()
+    (source / "more").write_text("more")
+    assert "--force" in stack.fab("put", str(source), place).last
+    assert stack.fab("put", "--force", str(source), place).code == 0
+    assert stack.on("w1", "ls -A /var/tmp | grep -v '^there$'") == ""
+    assert stack.on("head", "ls -A /var/tmp /tmp | grep -e caffe-spark -e '[.]put' -e '[.]get'") == ""
+
+
+def test_the_history_server_shows_the_job_through_a_tunnel(stack: Stack, trained: Said) -> None:
+    ui = subprocess.Popen(
+        ["fab", "ui", "--stack", stack.name],
+        cwd=ROOT,
+        env={**stack.env, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert ui.stdout is not None
+    try:
+        lines = [ui.stdout.readline() for _ in range(2)]
+        assert "does not answer" not in "".join(lines)
+        (history,) = (re.search(r"http://\S+", line)[0] for line in lines if "history" in line)  # type: ignore[index]
+        job = results_of(trained).name
+
+        def listed() -> bool:
+            with urllib.request.urlopen(f"{history}api/v1/applications", timeout=30) as answer:
+                found = {app["name"]: app["attempts"][-1]["completed"] for app in json.load(answer)}
+            return found.get(job, False)
+
+        eventually(listed, "the history server lists the job as completed", 60)
+    finally:
+        ui.send_signal(signal.SIGINT)
+    assert ui.wait(timeout=30) == 0
+    assert stack.on("w1", "curl -s --max-time 5 http://head:18080/ || echo closed").strip() == "closed"
+    listing = "su -s /bin/sh spark -c '/opt/hadoop/bin/hdfs dfs -ls -d /user/spark/events' 2>/dev/null"
+    assert re.match(r"drwx------ +- spark ", stack.on("head", listing))

@@ -17,7 +17,7 @@ BLOCK = 1 << 20
 FILE = ""
 """Name of the file itself, where content is one file."""
 FOLDER, ONE_FILE = "kind: folder", "kind: file"
-"""Last lines on stderr of `pack`."""
+"""Last lines on stderr of the verb `read`."""
 MISSING, NOT_CONTENT = 3, 4
 """Exit statuses: there is nothing at that path; it is neither a file nor a folder."""
 

@@ -31,8 +31,9 @@ RECORDED = {
 }
 EVERY = pytest.mark.parametrize("name", sorted(RECORDED))
 
-STANDALONE = ("spark", "spark_standalone")
-YARN = ("yarn", "spark")
+# With the history server, which those did not have.
+STANDALONE = ("spark", "spark_standalone", "spark_history")
+YARN = ("yarn", "spark", "spark_history")
 ROLES = {
     "dev": ("common", "hadoop", "hdfs", "storage", *STANDALONE),
     "dev-s3": ("common", "hadoop", "storage", *STANDALONE),

@@ -25,6 +25,7 @@ ROLES = (
     "storage",
     "spark",
     "spark_standalone",
+    "spark_history",
     "blob_server",
     "yarn",
     "job_credentials",

@@ -138,13 +138,13 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(
 def test_a_scripts_output_arrives_whole_or_not_at_all(through: Cluster, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     with connect(through, through.head) as head:
-        made = head.download(
+        made = head.receive(
             "head -c 300000 /dev/zero; echo done >&2", tmp_path / "to", moved=lambda *far: seen.append(far)
         )
         assert made.ok
         assert (tmp_path / "to").read_bytes() == bytes(300000)
         assert seen[-1] == (300000, 300000)
-        refused = head.download("echo part; echo why >&2; exit 7", tmp_path / "none")
+        refused = head.receive("echo part; echo why >&2; exit 7", tmp_path / "none")
     assert (refused.exit_code, refused.stderr) == (7, "why\n")
     assert not (tmp_path / "none").exists()
     assert [path.name for path in (tmp_path / "state").glob(".get-*")] == []
@@ -156,14 +156,14 @@ def test_output_that_changed_on_its_way_is_refused(through: Cluster, node: Local
         connect(through, through.head) as head,
         pytest.raises(IntegrityError, match="another sha256"),
     ):
-        head.download("echo text", tmp_path / "to")
+        head.receive("echo text", tmp_path / "to")
     assert not (tmp_path / "to").exists()
 
 
 def test_a_script_gets_a_copy_of_a_local_file(through: Cluster, node: LocalNode, tmp_path: Path) -> None:
     (tmp_path / "from").write_bytes(bytes(range(256)) * 1000)
     with connect(through, through.head) as head:
-        done = head.upload(tmp_path / "from", f'cp "$file" {tmp_path}/to; echo copied; exit 5')
+        done = head.send(tmp_path / "from", f'cp "$file" {tmp_path}/to; echo copied; exit 5')
     assert (done.exit_code, done.stdout) == (5, "copied\n")
     assert (tmp_path / "to").read_bytes() == (tmp_path / "from").read_bytes()
     assert list((tmp_path / "state").glob(".put-*")) == []
