@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,21 @@ def test_the_server_does_not_have_the_clusters_secret(compile_for: Compile) -> N
     assert "authenticate" not in history.template("spark-defaults.conf.j2")
     unit = history.template("spark-history.service.j2")
     assert "SPARK_CONF_DIR=/etc/spark-history" in unit
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spark.authenticate.secret",
+        "fs.s3a.access.key",
+        "fs.s3a.secret.key",
+        "fs.azure.account.key.account1.blob.core.windows.net",
+    ],
+)
+def test_no_key_is_written_to_event_logs_or_shown(compile_for_yarn: Compile, name: str) -> None:
+    for role in ("spark", "spark_history"):
+        found = settings(compile_for_yarn(role).template("spark-defaults.conf.j2"))
+        assert re.search(found["spark.redaction.regex"], name), role
 
 
 def test_forged_logs_cost_jobs_nothing(compile_for: Compile) -> None:
