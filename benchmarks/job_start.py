@@ -101,7 +101,7 @@ def switch(stack: Cluster, clusters: Mapping[str, Cluster], kind: str, console: 
     for node in stack.nodes:
         with connect(stack, node) as remote:
             remote.run("systemctl stop spark-worker spark-master 2>/dev/null || true")
-    apply(cluster, ["spark"], console=console)
+    apply(cluster, ["spark", "spark_history"], console=console)
 
 
 def way(cluster: Cluster, job: str) -> dict[str, float]:
