@@ -20,6 +20,7 @@ from pydantic import (
 from bootstrap import strict_yaml
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
+from jobs.datasets import cifar10
 from jobs.submission import names as names_of_files
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
@@ -71,7 +72,7 @@ class JobSpec(BaseModel):
     net: Path
     files: tuple[Path, ...] = ()
     """Other files that the prototxts refer to, such as a mean file."""
-    data: Annotated[Literal["mnist"] | None, BeforeValidator(_none)] = None
+    data: Annotated[Literal["mnist", "cifar10"] | None, BeforeValidator(_none)] = None
     """Data set to prepare in shared storage first; None or `none`: the net's sources exist already."""
 
     executors: int = Field(ge=1, le=INT32_MAX)
@@ -172,7 +173,7 @@ class JobSpec(BaseModel):
                 "files": tuple(folder / file for file in spec.files),
             }
         )
-        for file in resolved.shipped:
+        for file in (resolved.solver, resolved.net, *resolved.files):
             if not file.is_file():
                 raise ConfigError(str(path), f"it refers to {file}, which does not exist", "Fix the path.")
         resolved._check_names(path)
@@ -200,8 +201,9 @@ class JobSpec(BaseModel):
 
     @property
     def shipped(self) -> tuple[Path, ...]:
-        """Files shipped with the job, all into one folder on each node."""
-        return (self.solver, self.net, *self.files)
+        """Files shipped with the job, all into one folder on each node; those of the data set come last."""
+        given = (self.solver, self.net, *self.files)
+        return (*given, cifar10.mean_file()) if self.data == "cifar10" else given
 
     def with_overrides(self, *, executors: int | None = None, iterations: int | None = None) -> JobSpec:
         """Return a copy with values of the command line.

@@ -22,7 +22,7 @@ from bootstrap.inventory.resolve import resolve
 from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, document_of, provision
 from jobs import capacity
 from jobs.backends.registry import LIVY, Backends
-from jobs.datasets.prepare import ensure_data
+from jobs.datasets.prepare import ensure_data, ensure_shipped
 from jobs.job import require_job_id
 from jobs.run.curve import draw
 from jobs.run.logs import show
@@ -113,12 +113,14 @@ def _submit(
     if livy:
         with backends_of(stack) as backends:
             backend = backends.get(LIVY)
+            ensure_shipped(job)
             run_job(backend, job, require_persisted(backends.document), console, RESULTS)
         return
     cluster = cluster_of(stack)
     capacity.check(job, cluster)
     framework = provision(cluster, chosen_recipe(context, cluster, recipe))
     ensure_data(cluster, job, console)
+    ensure_shipped(job)
     with Backends.of(cluster) as backends:
         run_job(backends.default, job, framework.key, console, RESULTS)
     console.print(
