@@ -12,7 +12,7 @@ from bootstrap.tasks import (
     workers,
 )
 from infra.tasks import cost, preflight, sweep
-from jobs.tasks import attach, curve, kill, logs, status, submit_mnist
+from jobs.tasks import attach, curve, kill, logs, status, submit, submit_mnist
 
 __all__ = [
     "attach",
@@ -29,6 +29,7 @@ __all__ = [
     "put",
     "ssh",
     "status",
+    "submit",
     "submit_mnist",
     "sweep",
     "ui",

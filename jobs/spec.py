@@ -20,6 +20,7 @@ from pydantic import (
 from bootstrap import strict_yaml
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
+from jobs.datasets import cifar10
 from jobs.submission import names as names_of_files
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
@@ -44,6 +45,14 @@ def _blob(name: str) -> str:
     return name
 
 
+def _lower(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    return value.lower() if isinstance(value, str) else value
+
+
+def _none(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    return None if value == "none" else value
+
+
 Megabytes = Annotated[
     int,
     BeforeValidator(_megabytes),
@@ -63,8 +72,8 @@ class JobSpec(BaseModel):
     net: Path
     files: tuple[Path, ...] = ()
     """Other files that the prototxts refer to, such as a mean file."""
-    data: Literal["mnist"] | None = None
-    """Data set to prepare in shared storage first; None: the prototxt's sources exist already."""
+    data: Annotated[Literal["mnist", "cifar10"] | None, BeforeValidator(_none)] = None
+    """Data set to prepare in shared storage first; None or `none`: the net's sources exist already."""
 
     executors: int = Field(ge=1, le=INT32_MAX)
     cores: int = Field(ge=1, default=1)
@@ -90,6 +99,16 @@ class JobSpec(BaseModel):
     """URI of a .solverstate to resume from; needs `weights`."""
     model: str = ""
     """URI of the trained model; empty: in the job's folder of shared storage."""
+    output: str = ""
+    """URI of features and means, not fetched from there; empty: in the job's folder of shared storage."""
+    outputFormat: Annotated[Literal["json", "parquet"], BeforeValidator(_lower)] = "json"
+    """Format of features and of the table of validations."""
+    connection: Annotated[str, BeforeValidator(_lower)] = "ethernet"
+    persistent: bool = False
+    """Without effect, as `lmdb_partitions`; the job says so."""
+    lmdb_partitions: int | None = Field(ge=1, le=INT32_MAX, default=None)
+    resize: bool = False
+    """Refused if true: records are not resized yet."""
 
     transport: Literal["ethernet", "none"] = "ethernet"
     """`none`: executors train independently, to measure the cost of communication; their weights differ."""
@@ -106,6 +125,10 @@ class JobSpec(BaseModel):
             raise ValueError("nothing to do: set train, test or features")
         if self.label and not self.features:
             raise ValueError("label: it adds a column to features; set features too, or neither")
+        if self.connection != "ethernet" and self.train and self.executors > 1:
+            raise ValueError(f"connection: {self.connection}, and several executors need ethernet")
+        if self.resize:
+            raise ValueError("resize: records are not resized yet; store them in the layer's size")
         if self.snapshot and not self.weights:
             raise ValueError("snapshot: it needs `weights`, the .caffemodel written beside it")
         if (self.snapshot or self.weights) and not self.train:
@@ -150,7 +173,7 @@ class JobSpec(BaseModel):
                 "files": tuple(folder / file for file in spec.files),
             }
         )
-        for file in resolved.shipped:
+        for file in (resolved.solver, resolved.net, *resolved.files):
             if not file.is_file():
                 raise ConfigError(str(path), f"it refers to {file}, which does not exist", "Fix the path.")
         resolved._check_names(path)
@@ -172,9 +195,15 @@ class JobSpec(BaseModel):
                 raise ConfigError(str(path), f"it ships the file {name!r}: {why}", "Rename it.")
 
     @property
+    def fetched(self) -> bool:
+        """True where features are JSON lines in the job's own folder, and come to the operator's machine."""
+        return bool(self.features) and self.outputFormat == "json" and not self.output
+
+    @property
     def shipped(self) -> tuple[Path, ...]:
-        """Files shipped with the job, all into one folder on each node."""
-        return (self.solver, self.net, *self.files)
+        """Files shipped with the job, all into one folder on each node; those of the data set come last."""
+        given = (self.solver, self.net, *self.files)
+        return (*given, cifar10.mean_file()) if self.data == "cifar10" else given
 
     def with_overrides(self, *, executors: int | None = None, iterations: int | None = None) -> JobSpec:
         """Return a copy with values of the command line.

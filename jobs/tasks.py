@@ -1,4 +1,4 @@
-"""Fabric tasks of `jobs`: submit, attach, status, logs, curve, kill."""
+"""Fabric tasks of `jobs`: submit, submit-mnist, attach, status, logs, curve, kill."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bootstrap.inventory.resolve import resolve
 from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, document_of, provision
 from jobs import capacity
 from jobs.backends.registry import LIVY, Backends
-from jobs.datasets.prepare import ensure_data
+from jobs.datasets.prepare import ensure_data, ensure_shipped
 from jobs.job import require_job_id
 from jobs.run.curve import draw
 from jobs.run.logs import show
@@ -34,7 +34,7 @@ from jobs.spec import JobSpec
 from tools.environment import ROOT
 
 RESULTS = ROOT / "results"
-JOB_HELP = "job id, as printed by submit-mnist"
+JOB_HELP = "job id, as printed when it was submitted"
 
 
 def backends_of(stack: str | None) -> Backends:
@@ -49,16 +49,36 @@ def _check(task_name: str, job: str) -> None:
     require_job_id(job)
 
 
-@task(
-    help={
-        "stack": STACK_HELP,
-        "spec": "job specification to run",
-        "executors": "override the specification's executors",
-        "iterations": "override the solver's max_iter",
-        "recipe": RECIPE_HELP,
-        "livy": "on HDInsight: submit through Livy, by HTTPS alone, with the framework already installed",
-    }
-)
+_SUBMIT_HELP = {
+    "stack": STACK_HELP,
+    "spec": "job specification to run",
+    "executors": "override the specification's executors",
+    "iterations": "override the solver's max_iter",
+    "recipe": RECIPE_HELP,
+    "livy": "on HDInsight: submit through Livy, by HTTPS alone, with the framework already installed",
+}
+
+
+@task(help=_SUBMIT_HELP)
+@expected_errors_in_one_line
+def submit(  # noqa: PLR0917 - flags, which Fabric passes by name
+    context: Context,
+    stack: str | None = None,
+    spec: str | None = None,
+    executors: int | None = None,
+    iterations: int | None = None,
+    recipe: str | None = None,
+    livy: bool = False,
+) -> None:
+    """Run any job specification on Spark, stream progress, fetch the results."""
+    if spec is None:
+        fix = "Name a job specification: `fab submit --spec jobs/specs/mnist.yaml`."
+        raise ConfigError("fab submit", "--spec is missing", fix)
+    job = _specified(spec, executors, iterations)
+    _submit(context, job, stack=stack, recipe=recipe, livy=livy, again=f"fab submit --spec {spec}")
+
+
+@task(help=_SUBMIT_HELP)
 @expected_errors_in_one_line
 def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     context: Context,
@@ -70,8 +90,20 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     livy: bool = False,
 ) -> None:
     """Train on Spark, stream progress, fetch accuracy and features."""
+    job = _specified(spec, executors, iterations)
+    _submit(context, job, stack=stack, recipe=recipe, livy=livy, again="fab submit-mnist")
+
+
+def _specified(spec: str, executors: int | None, iterations: int | None) -> JobSpec:
+    """Read a specification, from this folder or else the project's, with values of the command line."""
     job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
-    job = job.with_overrides(executors=executors, iterations=iterations)
+    return job.with_overrides(executors=executors, iterations=iterations)
+
+
+def _submit(
+    context: Context, job: JobSpec, *, stack: str | None, recipe: str | None, livy: bool, again: str
+) -> None:
+    """Provision the stack's cluster and run a job on it; `again` is the command that does so again."""
     if livy and recipe:
         raise ConfigError(
             f"--livy --recipe {recipe}",
@@ -81,16 +113,18 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
     if livy:
         with backends_of(stack) as backends:
             backend = backends.get(LIVY)
+            ensure_shipped(job)
             run_job(backend, job, require_persisted(backends.document), console, RESULTS)
         return
     cluster = cluster_of(stack)
     capacity.check(job, cluster)
     framework = provision(cluster, chosen_recipe(context, cluster, recipe))
     ensure_data(cluster, job, console)
+    ensure_shipped(job)
     with Backends.of(cluster) as backends:
         run_job(backends.default, job, framework.key, console, RESULTS)
     console.print(
-        for_stack("Next: `fab doctor`, another `fab submit-mnist`, or `pulumi destroy`", stack),
+        for_stack(f"Next: `fab doctor`, another `{again}`, or `pulumi destroy`", stack),
         soft_wrap=True,
     )
 

@@ -71,7 +71,7 @@ def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_list_shows_every_command_with_its_purpose() -> None:
     listed = typed("--list").stdout
-    names = ["bootstrap", "build-headnode", "submit-mnist", "attach", "doctor", "workers"]
+    names = ["bootstrap", "build-headnode", "submit", "submit-mnist", "attach", "doctor", "workers"]
     for name in [*names, "ssh", "get", "put", "ui", "preflight", "cost", "sweep"]:
         assert f"  {name} " in listed
 
@@ -87,6 +87,64 @@ def test_a_spec_that_does_not_exist_is_refused_before_the_stack_is_asked() -> No
     assert said.returncode == 1
     assert "nosuch.yaml" in said.stderr
     assert len(said.stderr.strip().splitlines()) == 1
+
+
+def test_submit_wants_a_specification(fab: Fab) -> None:
+    said = fab("submit", "--stack", "nosuch")
+
+    assert said.returncode == 1
+    assert said.stderr.strip() == (
+        "fab submit: --spec is missing. Name a job specification: "
+        "`fab submit --spec jobs/specs/mnist.yaml --stack nosuch`."
+    )
+
+
+MNIST = (ROOT / "jobs/specs/mnist.yaml").read_text()
+
+
+@pytest.mark.parametrize("task", ["submit", "submit-mnist"])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "it cannot be read (No such file or directory)"),
+        ("executor: 2\n" + MNIST, "executor: there is no such key; valid keys: name, solver"),
+        (MNIST.replace("data: mnist", "data: imagenet"), "data: Input should be 'mnist'"),
+        (MNIST.replace("executors: 2", "executors: 0"), "executors: "),
+        (MNIST, "lenet_memory_solver.prototxt, which does not exist"),
+        ("[", "it is not valid YAML"),
+    ],
+)
+def test_a_specification_that_cannot_run_is_refused_in_one_line_before_the_stack_is_asked(
+    fab: Fab, tmp_path: Path, task: str, text: str | None, words: str
+) -> None:
+    path = tmp_path / "job.yaml"
+    if text is not None:
+        path.write_text(text)
+
+    said = fab(task, "--spec", str(path), "--stack", "nosuch")
+
+    assert said.returncode == 1
+    assert said.stderr.startswith(f"{path}: ")
+    assert words in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("task", ["submit", "submit-mnist"])
+def test_a_job_goes_to_the_stack_that_is_named(fab: Fab, task: str) -> None:
+    said = fab(task, "--spec", "jobs/specs/mnist.yaml", "--executors", "0", "--stack", "nosuch")
+    assert said.stderr.startswith("--executors 0: it is not a valid number")
+
+    said = fab(task, "--spec", "jobs/specs/mnist.yaml", "--iterations", "5", "--stack", "nosuch")
+    assert said.returncode == 1
+    assert "nosuch" in said.stderr
+
+
+def test_both_tasks_that_submit_have_the_same_options(fab: Fab) -> None:
+    helps = [fab("--help", task).stdout.partition("Options:")[2] for task in ("submit", "submit-mnist")]
+
+    assert helps[0] == helps[1]
+    assert "--spec" in helps[0]
+    assert "\t" not in helps[0]
 
 
 def test_a_recipe_that_livy_would_ignore_is_refused_before_the_stack_is_asked(fab: Fab) -> None:

@@ -89,8 +89,7 @@ class LivyBackend:
             raise JobError(
                 f"data: {spec.data}",
                 f"it is not in {self._blobs.url(paths.DATA)} yet",
-                f"Run `fab submit-mnist --stack {self.document.stack}` once without --livy, "
-                "which prepares it.",
+                f"Run the command for stack {self.document.stack} once without --livy, which prepares it.",
             )
 
     def launch(self, spec: JobSpec, framework: str, say: OnLine) -> SubmittedJob:

@@ -60,7 +60,7 @@ class Livy:
             raise ConfigError(
                 f"stack {cluster.stack!r}",
                 "it has no Livy, which is part of HDInsight",
-                f"Leave --livy out: `fab submit-mnist --stack {cluster.stack}`.",
+                f"Leave --livy out: `fab submit --spec FILE --stack {cluster.stack}`.",
             )
         return cls(given, cluster.stack)
 

@@ -9,8 +9,10 @@ import gzip
 import shlex
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -22,6 +24,7 @@ from bootstrap.ssh.remote import Remote, connect
 from bootstrap.storage import folders
 from bootstrap.storage.folders import MADE, NOT_MADE, Folder
 from bootstrap.storage.hadoop import SharedStorage
+from jobs.datasets import cifar10
 from jobs.datasets.mnist import FILES, ensure_files
 from jobs.spec import JobSpec
 
@@ -30,12 +33,45 @@ CONVERT = f"{paths.CAFFE_HOME}/bin/convert_mnist_data"
 CONVERT_TIMEOUT = 600.0
 STALE_MIN = 24 * 60
 """Minutes after which a working folder on the head is left by a command that was interrupted."""
+CIFAR10 = Path(__file__).parent / "on_head" / "cifar10.py"
 _SETS = {"train": "train", "test": "t10k"}
+
+
+class DataSet(NamedTuple):
+    """A data set, by how it is made."""
+
+    inputs: Mapping[str, str]
+    """sha256 of its raw files."""
+    files: Callable[[], dict[str, Path]]
+    """Function that returns the raw files on this machine, by name."""
+    script: Callable[[str], str]
+    """Function that returns the script which converts them in a working folder on the head."""
+    program: Path | None = None
+    """Program that the script runs, from its working folder."""
+
+
+def data_set(name: str) -> DataSet:
+    """Return a data set by its name in specifications."""
+    if name == "cifar10":
+        return DataSet(cifar10.FILES, cifar10.ensure_files, cifar10_script, CIFAR10)
+    return DataSet(FILES, ensure_files, convert_script)
 
 
 def folder_of(name: str) -> Folder:
     """Return the folder of a data set in shared storage."""
-    return Folder(f"{paths.DATA}/{name}", FILES, tuple(f"{phase}_lmdb/data.mdb" for phase in _SETS))
+    files = tuple(f"{phase}_lmdb/data.mdb" for phase in _SETS)
+    return Folder(f"{paths.DATA}/{name}", data_set(name).inputs, files)
+
+
+def ensure_shipped(spec: JobSpec) -> None:
+    """Ensure that the files which the data set adds to the job are on this machine.
+
+    Raises:
+        JobError: the data set cannot be downloaded.
+        IntegrityError: the downloaded files differ from the pinned ones.
+    """
+    if spec.data == "cifar10":
+        cifar10.ensure_mean()
 
 
 def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
@@ -65,15 +101,18 @@ def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
         if stored.why:
             say(f"{url}: {stored.why}; it is rebuilt now", "yellow")
         say(f"{spec.data}: downloading")
-        files = ensure_files()
+        chosen = data_set(spec.data)
+        files = chosen.files()
         work = f"{STAGING}/{spec.data}-{token()}"
         try:
             upload(head, files, work)
+            if chosen.program:
+                head.put(chosen.program, f"{work}/{chosen.program.name}")
             say(f"{spec.data}: converting on {head.node.name}")
             wrote = folders.make(
                 storage,
                 folder,
-                convert_script(work),
+                chosen.script(work),
                 work=work,
                 timeout=CONVERT_TIMEOUT,
                 say=lambda line: say(f"{spec.data}: {line}"),
@@ -116,3 +155,14 @@ def convert_script(work: str) -> str:
         for name, stem in _SETS.items()
     )
     return f"mkdir -p {made}\ngunzip {raw}/*.gz\n{sets}chmod -R a+rX {shlex.quote(work)}\n"
+
+
+def cifar10_script(work: str) -> str:
+    """Return the shell script that converts CIFAR-10's archive in a working folder to two LMDBs."""
+    raw, made = shlex.quote(f"{work}/raw"), shlex.quote(f"{work}/{MADE}")
+    return (
+        f"mkdir -p {made}\ngunzip {raw}/*.gz.gz\n"
+        f"timeout -k 10 {CONVERT_TIMEOUT:g} {paths.ANY_PYTHON} {shlex.quote(f'{work}/{CIFAR10.name}')} "
+        f"{raw}/{cifar10.ARCHIVE} {made}\n"
+        f"chmod -R a+rX {shlex.quote(work)}\n"
+    )

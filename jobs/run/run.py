@@ -118,9 +118,9 @@ def _conclude(
         raise _failure(backend, job, view, code=code, text=log.text, where=log.where)
     began = time.monotonic()
     features = folder / "features.jsonl"
-    if job.spec.features:
+    if job.spec.fetched:
         backend.bring_features(job, features)
-    rows = rows_of(features) if job.spec.features else ()
+    rows = rows_of(features) if job.spec.fetched else ()
     summary = summarise(job.id, job.spec, job.framework, rows, view.history)
     summary.seconds["bring back"] = round(time.monotonic() - began, 3)
     summary.write(folder)
@@ -128,6 +128,9 @@ def _conclude(
     backend.clean_up(job, code)
     console.print(summary.table())
     _say(console, written)
+    if job.spec.features and not job.spec.fetched:
+        output = job.spec.output or job.place.output
+        console.print(f"features {output} ({job.spec.outputFormat})", soft_wrap=True)
     console.print(f"results  {folder}/", soft_wrap=True)
     return summary
 

@@ -32,6 +32,9 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
     label = ["-label", spec.label] if spec.label else []
     start = ["-weights", spec.weights] if spec.weights else []
     start += ["-snapshot", spec.snapshot] if spec.snapshot else []
+    written = ["-outputFormat", spec.outputFormat] if spec.outputFormat != "json" else []
+    told = ["-persistent"] * spec.persistent
+    told += ["-lmdb_partitions", str(spec.lmdb_partitions)] if spec.lmdb_partitions else []
     return [
         *modes,
         *features,
@@ -39,10 +42,12 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
         *["-conf", spec.solver.name],
         *["-clusterSize", str(spec.executors)],
         *["-devices", str(spec.devices)],
-        *["-connection", "ethernet"],
+        *["-connection", spec.connection],
+        *told,
         *start,
         *["-model", spec.model or f"{place.storage}/{spec.name}.model"],
-        *["-output", place.output],
+        *["-output", spec.output or place.output],
+        *written,
     ]
 
 

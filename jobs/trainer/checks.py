@@ -28,6 +28,24 @@ def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
     return options.cluster_size
 
 
+def connection(options: Options, size: int) -> None:
+    """Require a connection that this product has, where several executors train.
+
+    Raises:
+        Refused: it is not ethernet.
+    """
+    if options.train and size > 1 and options.connection.lower() != "ethernet":
+        raise Refused("connection-unsupported", connection=options.connection, executors=size)
+
+
+def overruled(options: Options, size: int) -> Tuple[str, ...]:
+    """Return a line if -clusterSize is given, and the cluster manager's settings decide otherwise."""
+    if options.cluster_size in {1, size}:
+        return ()
+    words = "-clusterSize {} has no effect: Spark's settings decide, and give {}"
+    return (words.format(options.cluster_size, size),)
+
+
 def nets(options: Options, job: TrainingJob, found: Nets) -> None:
     """Require CPU mode, and the requested features as blobs of the TEST net.
 

@@ -1,4 +1,8 @@
-"""CaffeOnSpark's command line: single-dash long options, parsed into a frozen record.
+"""CaffeOnSpark's command line, parsed into a frozen record.
+
+Words are read as by commons-cli's BasicParser, which CaffeOnSpark uses: an option has one dash or two; of an
+option that is given twice the first value counts; double quotes around a value are removed; a word that is
+no option's value is left over. CaffeOnSpark's Python API makes such words: `args['resize'] = 'True'`.
 
 Deliberate differences from the original:
 
@@ -6,8 +10,10 @@ Deliberate differences from the original:
 * `-train` stores the rounds of an interleaved validation in -outputFormat; the original threw them away.
 * No mode at all is refused; the original did nothing and succeeded.
 * `-train` without `-model` is refused at once; the original failed after the last iteration.
-* `-connection` absent, or anything but `ethernet`, meant RDMA; it is refused when more than one executor
-  trains. With one executor it is ignored, as it was.
+* `-connection` absent, or anything but `ethernet`, meant RDMA; `checks.connection` refuses it when more than
+  one executor trains. With one executor it is ignored, as it was.
+* A word left over that is meant as an option, or as no (`-resize False`), is refused; others are told.
+* `-weights` or `-snapshot` without `-train` is refused; the original ignored them.
 """
 
 from __future__ import annotations
@@ -21,16 +27,22 @@ _SWITCHES = ("train", "test", "persistent", "resize")
 _TEXTS = {"conf": "", "features": "", "label": "", "model": "", "output": "output", "outputFormat": "json"}
 _TEXTS.update({"connection": "RDMA", "snapshot": "", "weights": ""})
 _COUNTS = {"devices": 1, "clusterSize": 1, "lmdb_partitions": 0}
-_CONVERTERS: Tuple[str, ...] = (
+CONVERTERS: Tuple[str, ...] = (
     "imageRoot",
     "labelFile",
     "captionFile",
     "captionLength",
     "vocabSize",
     "imageCaptionDFDir",
+    "vocabDir",
+    "embeddingDFDir",
 )
-_CONVERTERS += ("vocabDir", "embeddingDFDir")
-_FORMATS = ("json", "parquet")
+"""Options of the converter tools alone."""
+FLAGS: Tuple[str, ...] = (*_SWITCHES, *_TEXTS, *_COUNTS, *CONVERTERS)
+"""All options, without dash."""
+FORMATS = ("json", "parquet")
+_YES, _NO = frozenset({"", "true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0", "none"})
+"""Values of switches, in lower case, that the Python API's dictionaries have."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +84,25 @@ def parse(argv: Sequence[str]) -> Options:
     Raises:
         Refused: an unknown option, a missing or invalid value, or a combination that cannot run.
     """
-    given = _split(argv)
-    for name in _CONVERTERS:
+    given, notes = _split(argv)
+    for name in CONVERTERS:
         if name in given:
             raise Refused("option-of-converters", option="-" + name)
     if "resize" in given:
         raise Refused("resize-unsupported")
     counts = {name: _count(name, given.get(name), default) for name, default in _COUNTS.items()}
     texts = {name: given.get(name) or default for name, default in _TEXTS.items()}
-    notes: List[str] = []
-    if "persistent" in given:
-        notes.append("-persistent has no effect: every executor reads its own copy of the LMDB")
-    if "lmdb_partitions" in given:
-        notes.append("-lmdb_partitions has no effect: each executor reads one contiguous range of keys")
+    notes += _without_effect(given)
     options = Options(
         conf=texts["conf"],
         train="train" in given,
         test="test" in given,
-        features=tuple(texts["features"].split(",")) if texts["features"] else (),
+        # Java's split drops empty names at the end.
+        features=tuple(texts["features"].rstrip(",").split(",")) if texts["features"].rstrip(",") else (),
         label=texts["label"],
         model=texts["model"],
         output=texts["output"],
-        output_format=texts["outputFormat"],
+        output_format=texts["outputFormat"].lower(),
         devices=counts["devices"],
         cluster_size=counts["clusterSize"],
         connection=texts["connection"],
@@ -105,28 +114,68 @@ def parse(argv: Sequence[str]) -> Options:
     return options
 
 
-def _split(argv: Sequence[str]) -> Dict[str, Optional[str]]:
-    """Return option names (without dash) with their values; the last one wins, as in commons-cli."""
-    given: Dict[str, Optional[str]] = {}
-    valued = {*_TEXTS, *_COUNTS, *_CONVERTERS}
-    rest = list(argv)
+def _without_effect(given: Dict[str, str]) -> List[str]:
+    """Return a line for each option that is accepted without effect."""
+    notes = []
+    if "persistent" in given:
+        notes.append("-persistent has no effect: every executor reads its own copy of the source")
+    if "lmdb_partitions" in given:
+        notes.append("-lmdb_partitions has no effect: records are dealt to the executors one by one")
+    if given.get("label") and not given.get("features"):
+        notes.append("-label has no effect without -features, to which it adds a column")
+    return notes
+
+
+def _split(argv: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
+    """Return options with their values, empty for switches, and a line for each word without effect."""
+    given: Dict[str, str] = {}
+    notes: List[str] = []
+    rest, switch = list(argv), ""
     while rest:
         word = rest.pop(0)
-        name = word[1:]
-        if not word.startswith("-") or name not in {*valued, *_SWITCHES}:
-            known = ", ".join("-" + name for name in (*_SWITCHES, *_TEXTS, *_COUNTS))
-            raise Refused("option-unknown", option=word, valid=known)
-        if name in _SWITCHES:
-            given[name] = None
-        elif not rest or _is_option(rest[0], valued):
-            raise Refused("option-without-value", option=word)
-        else:
-            given[name] = rest.pop(0)
-    return given
+        name = _name(word)
+        if word == "--":
+            for left in rest:
+                _leave(left, "", notes)
+            break
+        if not word.startswith("-") or word == "-":
+            _leave(word, switch, notes)
+            switch = ""
+            continue
+        if name not in FLAGS:
+            raise Refused("option-unknown", option=word, valid=", ".join("-" + known for known in FLAGS))
+        switch, value = (word if name in _SWITCHES else ""), ""
+        if not switch:
+            if not rest or (rest[0].startswith("-") and _name(rest[0]) in FLAGS):
+                raise Refused("option-without-value", option=word)
+            value = _unquoted(rest.pop(0))
+        if given.setdefault(name, value) != value:
+            notes.append("-{} is given twice: its first value, {}, counts".format(name, given[name]))
+    return given, notes
 
 
-def _is_option(word: str, valued: "set[str]") -> bool:
-    return word.startswith("-") and word[1:] in {*valued, *_SWITCHES}
+def _leave(word: str, switch: str, notes: List[str]) -> None:
+    """Add a note on a word that is no option's value; `switch` is the option before it, if that takes none.
+
+    Raises:
+        Refused: the word is meant to have an effect.
+    """
+    if switch and word.lower() in _NO:
+        raise Refused("switch-with-value", option=switch, value=word)
+    if _name(word) in FLAGS:
+        raise Refused("option-not-read", word=word, option="-" + _name(word))
+    if not (switch and word.lower() in _YES):
+        notes.append("{!r} has no effect: it is no option's value".format(word))
+
+
+def _name(word: str) -> str:
+    """Return a word without the dash, or two, of an option."""
+    return word[2:] if word.startswith("--") else word[word.startswith("-") :]
+
+
+def _unquoted(value: str) -> str:
+    value = value[1:] if value.startswith('"') else value
+    return value[:-1] if value.endswith('"') else value
 
 
 def _count(name: str, text: Optional[str], default: int) -> int:
@@ -148,10 +197,8 @@ def _check(options: Options) -> None:
         raise Refused("nothing-to-do")
     if not options.model:
         raise Refused("model-missing-to-train" if options.train else "model-missing-to-score")
-    if options.output_format not in _FORMATS:
-        raise Refused("output-format-unknown", format=options.output_format, valid=", ".join(_FORMATS))
-    if options.label and not options.features:
-        raise Refused("label-without-features", label=options.label)
+    if options.output_format not in FORMATS:
+        raise Refused("output-format-unknown", format=options.output_format, valid=", ".join(FORMATS))
     for name in options.features:
         if name != name.strip() or not name:
             raise Refused("features-not-trimmed", features=",".join(options.features))
@@ -161,5 +208,3 @@ def _check(options: Options) -> None:
         raise Refused("start-without-training")
     if options.devices > 1:
         raise Refused("devices-unsupported", devices=options.devices)
-    if options.train and options.cluster_size > 1 and options.connection.lower() != "ethernet":
-        raise Refused("connection-unsupported", connection=options.connection)

@@ -60,7 +60,7 @@ class Driver:
             TrainerError: the job failed.
         """
         options, journal = self._options, self._journal
-        for note in options.notes:
+        for note in (*options.notes, *checks.overruled(options, self._size)):
             journal.add(contract.Note(note))
         if options.scores and len(self._job.tests) > 1:
             words = "-test and -features score the first of {} TEST nets".format(len(self._job.tests))

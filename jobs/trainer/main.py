@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
-from jobs.trainer import cli, contract
+from jobs.trainer import checks, cli, contract
 from jobs.trainer.caffe import prototxt
 from jobs.trainer.contract import EVENTS_ENV, EVENTS_URI_ENV, FEED_ENV, OVERRIDE_ENV, OVERRIDES
 from jobs.trainer.errors import Refused, TrainerError
@@ -68,6 +68,8 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         # Probe the nets while Spark starts, which saves a second.
         probe = Probe(job, Path(folder))
+        settings = _settings()
+        checks.connection(options, checks.cluster_size(options, settings))
         spark = _session()
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")
@@ -135,15 +137,30 @@ def _overrides(environment: Any) -> "dict[str, str]":  # noqa: ANN401 - os.envir
     return found
 
 
+def _settings() -> Dict[str, str]:
+    """Return Spark's settings, which spark-submit gives to the JVM, before a session takes executors."""
+    from pyspark import SparkConf, SparkContext
+
+    try:
+        SparkContext._ensure_initialized()
+        return dict(SparkConf().getAll())
+    except Exception as error:
+        raise _not_started(error) from error
+
+
 def _session() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machine
     from pyspark.sql import SparkSession
 
     try:
         return SparkSession.builder.getOrCreate()
     except Exception as error:
-        from jobs.trainer.files.hadoop import java_message
+        raise _not_started(error) from error
 
-        raise TrainerError("spark-start-failed", reason=java_message(error)) from error
+
+def _not_started(error: Exception) -> TrainerError:
+    from jobs.trainer.files.hadoop import java_message
+
+    return TrainerError("spark-start-failed", reason=java_message(error))
 
 
 def _terminated(number: int, _: object) -> None:

@@ -18,6 +18,7 @@ NEWEST: Final = (3, 3)
 
 CLASSES: Final = {
     "pyspark.BarrierTaskContext": "2.4",
+    "pyspark.SparkConf": "0.9",
     "pyspark.SparkContext": "0.7",
     "pyspark.SparkFiles": "0.7",
     "pyspark.StorageLevel": "0.9",

@@ -11,6 +11,7 @@ import yaml
 
 from bootstrap.errors import ConfigError
 from jobs.spec import JobSpec
+from jobs.trainer.cli import CONVERTERS, FLAGS, parse
 from tests.jobs.specs import SPECS, mnist_spec
 
 GOOD: dict[str, Any] = {
@@ -90,6 +91,15 @@ BAD = [
     ({"train": False, "model": "m", "weights": "w"}, "they are the start of training"),
     ({"transport": "rdma"}, "transport: "),
     ({"timeout": 0}, "timeout: "),
+    ({"outputFormat": "csv"}, "outputFormat: "),
+    ({"output_format": "json"}, "output_format: there is no such key"),
+    (
+        {"connection": "infiniband"},
+        "connection: infiniband, and several executors need ethernet",
+    ),
+    ({"persistent": 3}, "persistent: "),
+    ({"lmdb_partitions": 0}, "lmdb_partitions: "),
+    ({"resize": True}, "resize: records are not resized yet"),
     ({"solver": "missing.prototxt"}, "which does not exist"),
     ({"files": ["s.prototxt"]}, "two files have the same name"),
 ]
@@ -214,6 +224,63 @@ def test_yes_and_no_are_booleans_where_one_is_wanted_and_texts_elsewhere(write: 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml: it cannot be read"):
         JobSpec.from_file(tmp_path / "none.yaml")
+
+
+ELSEWHERE = {
+    "conf": "the keys are `solver` and `net`: both files travel with the job",
+    "clusterSize": "the key is `executors`, which also decides the executors that Spark starts",
+    **dict.fromkeys(CONVERTERS, "of the converter tools, which a job does not run"),
+}
+"""Options of CaffeOnSpark that are no keys, with the reason."""
+
+
+def test_every_option_of_caffeonspark_is_a_key_or_has_a_reason() -> None:
+    keys = set(JobSpec.model_fields)
+
+    assert [flag for flag in FLAGS if (flag in keys) == (flag in ELSEWHERE)] == []
+
+
+def test_keys_have_the_defaults_of_the_options(write: Write) -> None:
+    given = JobSpec.from_file(write(features=..., label=...))
+    options = parse(["-train", "-conf", "s", "-model", "m"])
+
+    assert (given.label, given.features, given.devices) == (options.label, options.features, options.devices)
+    assert (given.outputFormat, given.snapshot) == (options.output_format, options.snapshot)
+    assert (given.persistent, given.resize, given.lmdb_partitions) == (False, False, None)
+
+
+def test_keys_that_differ_from_the_options_default_do_so_on_purpose(write: Write) -> None:
+    """A job trains, tests, and is connected, unless it is told otherwise; its files are its own."""
+    given = JobSpec.from_file(write())
+
+    assert (given.train, given.test, given.connection) == (True, True, "ethernet")
+    assert (given.model, given.output) == ("", "")
+
+
+@pytest.mark.parametrize("data", ["none", None, ...])
+def test_a_job_may_name_no_data_set(write: Write, data: object) -> None:
+    assert JobSpec.from_file(write(data=data)).data is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "fetched"),
+    [
+        ({}, True),
+        ({"outputFormat": "JSON"}, True),
+        ({"outputFormat": "parquet"}, False),
+        ({"output": "hdfs:///o"}, False),
+        ({"features": ..., "label": ...}, False),
+    ],
+)
+def test_features_are_fetched_as_json_lines_of_the_jobs_own_folder(
+    write: Write, changes: dict[str, Any], fetched: bool
+) -> None:
+    assert JobSpec.from_file(write(**changes)).fetched is fetched
+
+
+def test_one_executor_may_name_any_connection(write: Write) -> None:
+    assert JobSpec.from_file(write(executors=1, connection="RDMA")).connection == "rdma"
+    assert JobSpec.from_file(write(connection="Ethernet")).connection == "ethernet"
 
 
 def test_the_command_line_goes_over_the_file(write: Write) -> None:

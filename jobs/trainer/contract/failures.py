@@ -28,11 +28,25 @@ FAILURES: Dict[str, Words] = {
     "option-not-a-count": Words(
         "{option} {value}", "it takes a whole number of at least 1", "Give such a number."
     ),
+    "option-not-read": Words(
+        "{word}",
+        "it is not read as the option {option}",
+        "Write {option}, and no -- before it; or remove the word.",
+    ),
+    "switch-with-value": Words(
+        "{option} {value}",
+        "the option takes no value, so CaffeOnSpark would switch it on",
+        "Remove both words; or the value, to switch it on.",
+    ),
     "option-of-converters": Words(
-        "{option}", "it belongs to the converter tools, which are not supported yet", "Remove it."
+        "{option}",
+        "it belongs to the converter tools, which are not supported yet",
+        "Remove it: training, -test and -features do not need it.",
     ),
     "resize-unsupported": Words(
-        "-resize", "resizing images is not supported yet", "Store records of the layer's size."
+        "-resize",
+        "resizing images is not supported yet",
+        "Store records of the layer's size, then remove -resize.",
     ),
     "conf-missing": Words(
         "-conf", "it is missing", "Give the solver's prototxt: -conf lenet_memory_solver.prototxt"
@@ -50,9 +64,6 @@ FAILURES: Dict[str, Words] = {
     ),
     "output-format-unknown": Words(
         "-outputFormat {format}", "valid formats are {valid}", "Give one of these."
-    ),
-    "label-without-features": Words(
-        "-label {label}", "it adds a column to -features, which is missing", "Give -features too, or neither."
     ),
     "features-not-trimmed": Words(
         "-features {features}",

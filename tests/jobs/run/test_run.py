@@ -136,6 +136,27 @@ def test_a_finished_job_brings_its_results_back(world: World) -> None:
     assert f"results  {folder}/\n" in world.out.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"output": "hdfs:///elsewhere"}, "features hdfs:///elsewhere (json)\n"),
+        ({"outputFormat": "parquet"}, "/features (parquet)\n"),
+    ],
+)
+def test_features_that_are_not_fetched_are_told_with_their_place(
+    world: World, changes: dict[str, str], words: str
+) -> None:
+    world.spark_submit(FINISHES)
+    world.spec = mnist_spec(**changes)
+
+    summary = world.run()
+
+    folder = world.results / summary.job
+    assert (summary.accuracy, summary.samples) == (0.75, 4)
+    assert not (folder / "features.jsonl").exists()
+    assert words in world.out.getvalue()
+
+
 CURVE = """
 say '{"event": "training", "time": 3.1, "ranks": 2}'
 say '{"event": "display", "time": 3.2, "iteration": 0, "max_iter": 7, "loss": 2.5, "lr": 0.01}'

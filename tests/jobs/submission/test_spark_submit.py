@@ -47,6 +47,9 @@ def test_mnist_is_caffeonsparks_own_command_line() -> None:
         {"train": False, "model": "hdfs:///m"},
         {"weights": "hdfs:///a.caffemodel", "snapshot": "hdfs:///a.solverstate"},
         {"executors": 1},
+        {"executors": 1, "connection": "rdma"},
+        {"outputFormat": "parquet", "output": "hdfs:///my results"},
+        {"persistent": True, "lmdb_partitions": 4},
     ],
 )
 def test_the_trainer_takes_every_command_line_that_is_made(changes: dict[str, Any]) -> None:
@@ -56,6 +59,9 @@ def test_the_trainer_takes_every_command_line_that_is_made(changes: dict[str, An
 
     assert (options.train, options.test, options.features) == (given.train, given.test, given.features)
     assert options.cluster_size == given.executors
+    assert (options.connection, options.output_format) == (given.connection, given.outputFormat)
+    assert options.output == (given.output or PLACE.output)
+    assert len(options.notes) == given.persistent + (given.lmdb_partitions is not None)
 
 
 @pytest.mark.parametrize(("executors", "cores"), [(1, 1), (2, 1), (4, 1), (2, 2)])

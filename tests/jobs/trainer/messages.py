@@ -73,7 +73,7 @@ MESSAGES = {
         ("lr_mult", 3, "float=1"),
         ("decay_mult", 4, "float=1"),
     ],
-    "FillerParameter": [("type", 1, "string")],
+    "FillerParameter": [("type", 1, "string"), ("std", 6, "float")],
     "ConvolutionParameter": [
         ("num_output", 1, "uint32"),
         ("bias_term", 2, "bool=1"),

@@ -54,6 +54,28 @@ def test_training_does_not_start_on_an_allocation_that_may_change() -> None:
         checks.cluster_size(TRAIN, conf)
 
 
+@pytest.mark.parametrize("given", ["", "-connection infiniband", "-connection RDMA"])
+def test_several_executors_train_over_ethernet_alone(given: str) -> None:
+    options = parse(shlex.split("-train -conf s -model m " + given))
+
+    checks.connection(options, 1)
+    with pytest.raises(Refused, match=r"-connection (RDMA|infiniband): only ethernet is supported"):
+        checks.connection(options, 2)
+
+
+@pytest.mark.parametrize("given", ["-train -connection Ethernet", "-test", "-test -connection infiniband"])
+def test_ethernet_is_ethernet_in_any_case_and_scoring_needs_no_connection(given: str) -> None:
+    checks.connection(parse(shlex.split("-conf s -model m " + given)), 4)
+
+
+def test_a_cluster_size_that_sparks_settings_overrule_is_told() -> None:
+    assert checks.overruled(TRAIN, 3) == ()
+    assert checks.overruled(replace(TRAIN, cluster_size=1), 3) == ()
+    assert checks.overruled(TRAIN, 2) == (
+        "-clusterSize 3 has no effect: Spark's settings decide, and give 2",
+    )
+
+
 def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: TrainingJob) -> None:
     checks.nets(TRAIN, job, NETS)
     with pytest.raises(Refused, match=r"label: the TEST net has no such blob. Valid blobs: accuracy\."):

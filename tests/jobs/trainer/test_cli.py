@@ -6,13 +6,20 @@ import shlex
 
 import pytest
 
-from jobs.trainer.cli import parse
+from jobs.trainer.cli import CONVERTERS, FLAGS, Options, parse
 from jobs.trainer.errors import Refused
 
 MNIST = (
     "-train -test -features accuracy,loss -label label -conf lenet_memory_solver.prototxt -clusterSize 2 "
     "-devices 1 -connection ethernet -model hdfs:///mnist.model -output hdfs:///mnist_features_result"
 )
+
+CAFFEONSPARKS = (
+    "conf train test features label outputFormat model output devices persistent snapshot weights connection "
+    "resize clusterSize lmdb_partitions imageRoot labelFile captionFile captionLength vocabSize "
+    "imageCaptionDFDir vocabDir embeddingDFDir"
+)
+"""Options of CaffeOnSpark's last version."""
 
 
 def test_the_mnist_command_line_is_read_as_written() -> None:
@@ -27,15 +34,61 @@ def test_the_mnist_command_line_is_read_as_written() -> None:
     assert options.output == "hdfs:///mnist_features_result"
 
 
-def test_defaults_are_caffeonsparks() -> None:
-    options = parse(["-test", "-conf", "s", "-model", "m"])
+def test_options_and_defaults_are_caffeonsparks() -> None:
+    texts = {"label": "", "output": "output", "output_format": "json", "connection": "RDMA", "snapshot": ""}
+    counts = {"devices": 1, "cluster_size": 1}
 
-    assert (options.output, options.output_format, options.devices, options.cluster_size) == (
-        "output",
-        "json",
-        1,
-        1,
+    assert set(FLAGS) == set(CAFFEONSPARKS.split())
+    assert parse(["-test", "-conf", "s", "-model", "m"]) == Options(
+        conf="s", model="m", train=False, test=True, features=(), weights=(), **texts, **counts
     )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "--test --conf s --model m",
+        "-test True -conf s -model m",
+        "-test yes -conf s -model m",
+        "-conf s -model m -test",
+        '-test -conf \'"s"\' -model "m"',
+        "-test -conf s -conf t -model m",
+        "-test -conf s -model m leftover",
+        "-test -conf s -model m --",
+        "-test -conf s - -model m",
+        "-test -conf s -model m -label l",
+        "-test -conf s -model m -outputFormat JSON",
+        "-test -conf s -model m -connection infiniband",
+    ],
+)
+def test_words_are_read_as_caffeonspark_reads_them(given: str) -> None:
+    options = parse(shlex.split(given))
+
+    assert (options.conf, options.model, options.test, options.train) == ("s", "m", True, False)
+    assert (options.output_format, options.columns) == ("json", ())
+
+
+@pytest.mark.parametrize("words", ["-resize True", "-resize", "--resize yes"])
+def test_what_the_notebooks_leave_behind_a_switch_is_no_option(words: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse(["-train", "-conf", "s", "-model", "m", *words.split()])
+
+    assert refused.value.code == "resize-unsupported"
+
+
+def test_a_value_may_begin_with_a_dash() -> None:
+    assert parse(["-test", "-conf", "-s", "-model", "m"]).conf == "-s"
+
+
+def test_blanks_stay_in_values() -> None:
+    options = parse(["-test", "-conf", "s", "-model", '"hdfs:///my models/a b"'])
+
+    assert options.model == "hdfs:///my models/a b"
+
+
+def test_empty_names_at_the_end_of_features_are_dropped_as_by_java() -> None:
+    assert parse(["-features", "a,b,,", "-conf", "s", "-model", "m"]).features == ("a", "b")
+    assert parse(["-test", "-features", ",", "-conf", "s", "-model", "m"]).features == ()
 
 
 @pytest.mark.parametrize(
@@ -54,10 +107,14 @@ def test_the_label_is_the_last_column_unless_it_is_a_feature(given: str, columns
     ("given", "words"),
     [
         ("-train -conf s -model m -train_partitions 4", "-train_partitions: there is no such option"),
-        ("--train -conf s -model m", "--train: there is no such option"),
-        ("train -conf s -model m", "train: there is no such option"),
+        ("-train=yes -conf s -model m", "-train=yes: there is no such option"),
+        ("---train -conf s -model m", "---train: there is no such option"),
+        ("train -conf s -model m", "train: it is not read as the option -train"),
+        ("-train -conf s -- -model m", "-model: it is not read as the option -model"),
+        ("-train -conf s -model m -persistent False", "-persistent False: the option takes no value"),
         ("-train -conf", "-conf: its value is missing"),
         ("-train -conf -model m", "-conf: its value is missing"),
+        ("-train -conf --model m", "-conf: its value is missing"),
         ("-train -model m", "-conf: it is missing"),
         ("-train -conf s", "-model: it is missing, and -train writes"),
         ("-test -conf s", "-model: it is missing, and -test and -features read"),
@@ -65,18 +122,19 @@ def test_the_label_is_the_last_column_unless_it_is_a_feature(given: str, columns
         ("-train -conf s -model m -clusterSize 0", "-clusterSize 0: it takes a whole number"),
         ("-train -conf s -model m -clusterSize two", "-clusterSize two: it takes a whole number"),
         ("-train -conf s -model m -devices 2", "cpu mode only allow single device"),
-        ("-train -conf s -model m -clusterSize 2", "-connection RDMA: only ethernet"),
-        ("-train -conf s -model m -clusterSize 2 -connection infiniband", "-connection infiniband"),
+        ("-train -conf s -model m -lmdb_partitions 0", "-lmdb_partitions 0: it takes a whole number"),
         ("-train -conf s -model m -snapshot x", "input model file must be provided for incremental training"),
         ("-test -conf s -model m -weights x", "Add -train"),
         (
             "-features a -conf s -model m -outputFormat csv",
             "-outputFormat csv: valid formats are json, parquet",
         ),
-        ("-test -label l -conf s -model m", "-label l: it adds a column to -features"),
         ("-train -resize -conf s -model m", "-resize: resizing images is not supported yet"),
-        ("-train -conf s -model m -imageRoot /x", "-imageRoot: it belongs to the converter tools"),
-        ("-train -conf s -model m -vocabSize 7", "-vocabSize: it belongs to the converter tools"),
+        ("-train -resize True -conf s -model m", "-resize: resizing images is not supported yet"),
+        *(
+            (f"-train -conf s -model m -{name} -1", f"-{name}: it belongs to the converter tools")
+            for name in CONVERTERS
+        ),
     ],
 )
 def test_what_cannot_run_is_refused_in_one_line(given: str, words: str) -> None:
@@ -92,25 +150,27 @@ def test_blob_names_are_split_and_not_trimmed() -> None:
         parse(["-features", "accuracy, loss", "-conf", "s", "-model", "m"])
 
 
-def test_ethernet_is_ethernet_in_any_case() -> None:
-    assert (
-        parse(shlex.split("-train -conf s -model m -clusterSize 2 -connection Ethernet")).connection
-        == "Ethernet"
-    )
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("-persistent", "-persistent has no effect"),
+        ("-lmdb_partitions 4", "-lmdb_partitions has no effect"),
+        ("-label l", "-label has no effect without -features"),
+        ("-output o -output p", "-output is given twice: its first value, o, counts"),
+        ("leftover", "'leftover' has no effect: it is no option's value"),
+        ("-persistent True", "-persistent has no effect"),
+        ("--", ""),
+    ],
+)
+def test_what_has_no_effect_is_said_in_one_line(given: str, words: str) -> None:
+    notes = parse(shlex.split("-train -conf s -model m " + given)).notes
+
+    assert len(notes) == bool(words)
+    assert all(note.startswith(words) for note in notes)
 
 
-def test_one_executor_needs_no_connection() -> None:
-    assert parse(shlex.split("-train -conf s -model m")).cluster_size == 1
-
-
-def test_scoring_needs_no_connection() -> None:
-    assert parse(shlex.split("-test -conf s -model m -clusterSize 4")).cluster_size == 4
-
-
-def test_what_has_no_effect_is_said() -> None:
-    notes = parse(shlex.split("-train -conf s -model m -persistent -lmdb_partitions 4")).notes
-
-    assert [note.split()[0] for note in notes] == ["-persistent", "-lmdb_partitions"]
+def test_an_option_that_is_given_twice_alike_is_not_told() -> None:
+    assert parse(shlex.split("-train -train -conf s -conf s -model m")).notes == ()
 
 
 def test_a_snapshot_with_weights_resumes_and_weights_alone_finetune() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,3 +38,17 @@ def test_a_job_is_refused_in_its_own_words_where_there_is_no_jvm_to_copy_them(
     assert trainer(["-bad"]) == 2
     assert "events are not copied to wasbs://x: no JVM" in capsys.readouterr().out
     assert copied.written == []
+
+
+def test_executors_that_cannot_exchange_gradients_are_refused_before_spark_starts_one(
+    prototxts: Path, pb: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On YARN, where Spark's settings decide how many there are."""
+    settings = {"spark.master": "yarn", "spark.executor.instances": "2"}
+    monkeypatch.setattr("jobs.trainer.caffe.native.protos", lambda: pb)
+    monkeypatch.setattr("jobs.trainer.caffe.probe.Probe", lambda *_: None)
+    monkeypatch.setattr("jobs.trainer.main._settings", lambda: settings)
+    monkeypatch.setattr("jobs.trainer.main._session", lambda: pytest.fail("a session was started"))
+
+    assert trainer(["-train", "-conf", str(prototxts), "-model", "m"]) == 2
+    assert "-connection RDMA: only ethernet is supported" in capsys.readouterr().err

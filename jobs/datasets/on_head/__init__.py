@@ -1,0 +1,1 @@
+"""Programs that convert data sets on the head."""
