@@ -189,8 +189,25 @@ REFUSED = [
     (NET, "batch_size: 64", "batch_size: 0", "batch_size is 0"),
     (NET, "batch_size: 64", "", "batch_size is 0"),
     (NET, "height: 28", "", "height is 0"),
-    (NET, 'type: "MemoryData"', 'type: "Data"', "an LMDB source needs type MemoryData, not Data"),
-    (NET, 'source: "hdfs:///data/mnist/train_lmdb"', "", "memory_data_param has no source"),
+    (NET, 'type: "MemoryData"', 'type: "Data"', "data_param has no backend, which is LEVELDB in Caffe"),
+    (NET, 'type: "MemoryData"', 'type: "Data" data_param { backend: LMDB }', "batch_size is 0"),
+    (
+        NET,
+        'type: "MemoryData"',
+        'type: "Data" data_param { batch_size: 1 backend: LMDB }',
+        "it has no source",
+    ),
+    (
+        NET,
+        'type: "MemoryData"',
+        'type: "Data" data_param { batch_size: 1 source: "s" backend: LEVELDB }',
+        "backend: LEVELDB of TRAIN layer",
+    ),
+    *(
+        (NET, 'type: "MemoryData"', f'type: "{kind}"', f"not those of {kind}. Write its records to an LMDB")
+        for kind in ("DummyData", "HDF5Data", "ImageData", "Input", "WindowData")
+    ),
+    (NET, 'source: "hdfs:///data/mnist/train_lmdb"', "", "it has no source"),
     (NET, 'top: "label"', "", "it has 1 tops"),
     (NET, "scale: 0.00390625", "crop_size: 24", "crop_size is 24, height and width are 28 and 28"),
     (NET, "scale: 0.00390625", "force_gray: true force_color: true", "both force_color and"),
