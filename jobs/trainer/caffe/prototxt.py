@@ -29,6 +29,7 @@ from jobs.trainer.errors import Refusals, Refused
 OURS = (
     *("net", "net_param", "train_net", "train_net_param", "test_net", "test_net_param"),
     *("train_state", "test_state", "test_iter", "test_interval", "test_initialization"),
+    "test_compute_loss",
     *("snapshot", "snapshot_after_train", "display", "weights"),
 )
 """Fields of the solver that Caffe's own does not see: the trainer does what they say."""
@@ -74,6 +75,7 @@ class TrainingJob:
     """0, as each test_iter, without interleaved validation."""
     test_initialization: bool
     """Asked for: CaffeOnSpark does not validate before the first iteration."""
+    test_compute_loss: bool
 
     @property
     def suffix(self) -> str:
@@ -141,6 +143,7 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
         seed=solver.random_seed if solver.random_seed >= 0 else -1,
         test_interval=judged.test_interval,
         test_initialization=solver.HasField("test_initialization") and solver.test_initialization,
+        test_compute_loss=solver.test_compute_loss,
     )
 
 

@@ -131,7 +131,6 @@ REFUSED = [
     (SOLVER, "max_iter", "test_state {} test_state {} max_iter", "given 2 times for 1 TEST nets"),
     (SOLVER, "max_iter", "train_state { phase: TEST } max_iter", "sets another phase"),
     (SOLVER, "max_iter", "debug_info: true max_iter", "debug_info in"),
-    (SOLVER, "max_iter", "test_compute_loss: true max_iter", "test_compute_loss in"),
     (SOLVER, "max_iter", "iter_size: 0 max_iter", "iter_size is 0. Give at least 1"),
     (SOLVER, "max_iter", "average_loss: 0 max_iter", "average_loss is 0. Give at least 1"),
     (SOLVER, "max_iter", 'type: "sgd" max_iter', "Valid types: SGD, Nesterov,"),
