@@ -110,11 +110,12 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     """
     phase, path = net.phase, net.path
     where = _where(layer, net)
+    if layer.source_class:
+        check_class(layer.source_class)
     if layer.type not in {"Data", "MemoryData"}:
         raise Refused("layer-type-unsupported", layer=where, type=layer.type)
     if not layer.source_class:
         raise Refused("source-class-undefined", layer=where, valid=LMDB)
-    check_class(layer.source_class)
     memory, told = layer.memory_data_param, layer.type == "Data"
     for name in ("batch_size",) if told else ("batch_size", "channels", "height", "width"):
         value = getattr(memory, name)
