@@ -79,6 +79,17 @@ def test_a_net_whose_source_is_not_read_keeps_no_shape(tmp_path: Path, pb: Any) 
     assert (read.train.shape, read.tests[0].data.shape) == (TOLD, (1, 2, 2))
 
 
+def test_each_of_several_test_nets_has_the_shape_of_its_own_records(tmp_path: Path, pb: Any) -> None:
+    solver = write(tmp_path, DATA)
+    solver.write_text(solver.read_text().replace("test_iter: 1", "test_iter: 1 test_iter: 1"))
+
+    read = with_shapes(load(solver, pb), {"TEST#0": (1, 2, 2), "TEST#1": (3, 4, 4)}, pb)
+
+    assert [test.data.shape for test in read.tests] == [(1, 2, 2), (3, 4, 4)]
+    inputs = [text_format.Parse(test.net, pb.NetParameter()).layer[0].input_param for test in read.tests]
+    assert [list(one.shape[0].dim) for one in inputs] == [[2, 1, 2, 2], [2, 3, 4, 4]]
+
+
 def test_a_shape_of_the_prototxt_is_not_changed_by_records(tmp_path: Path, pb: Any) -> None:
     job = loaded(tmp_path, pb, MEMORY, c=3, h=6, w=6)
 
