@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 from jobs.trainer import checks, contract, rounds
-from jobs.trainer.caffe import models
-from jobs.trainer.caffe.datalayer import DataLayer
+from jobs.trainer.caffe import models, native
+from jobs.trainer.caffe.datalayer import TOLD, DataLayer
+from jobs.trainer.caffe.feed import record_shape
 from jobs.trainer.caffe.probe import Nets, Probe
-from jobs.trainer.caffe.prototxt import TrainingJob, with_labels, with_sources
+from jobs.trainer.caffe.prototxt import TrainingJob, with_labels, with_shapes, with_sources
 from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
 from jobs.trainer.errors import Refused, TrainerError
@@ -51,7 +52,7 @@ class Driver:
         self._files, self._executors = Files(self._context), Executors(self._context)
         self._nodes = Distribution(self._context, self._files, folder, self._conf)
         self._size = checks.cluster_size(options, self._conf)
-        self._model = ""
+        self._folder, self._model = folder, ""
 
     def run(self, probe: Probe, channel: Channel) -> None:
         """Run the job. Nothing is written until all checks have passed.
@@ -66,13 +67,12 @@ class Driver:
             words = "-test and -features score the first of {} TEST nets".format(len(self._job.tests))
             journal.add(contract.Note(words))
         self._check_paths()
-        nets = probe.result()
-        checks.nets(options, self._job, nets)
-        self._job = with_labels(self._job, *nets.labels)
+        nets = self._checked(probe)
         self._executors.require(self._size)
         journal.add(self._executors.described())
         journal.phase("data")
-        self._distribute_sources()
+        if self._distribute_sources():
+            nets = self._checked(Probe(self._job, self._folder))
         if options.train:
             self._files.make_folder(storage.parent(self._model))
             first = self._train(channel.address)
@@ -80,6 +80,13 @@ class Driver:
             self._write_rounds(first)
         if options.scores:
             self._score(nets, channel.address)
+
+    def _checked(self, probe: Probe) -> Nets:
+        """Check the nets that a probe has built."""
+        nets = probe.result()
+        checks.nets(self._options, self._job, nets)
+        self._job = with_labels(self._job, *nets.labels)
+        return nets
 
     def _check_paths(self) -> None:
         options, files = self._options, self._files
@@ -111,19 +118,28 @@ class Driver:
                 found[job.numbered("TEST", number)] = test.data
         return found
 
-    def _distribute_sources(self) -> None:
-        """Distribute the sources to all nodes, and check the driver's copy."""
-        counts = {}
+    def _distribute_sources(self) -> bool:
+        """Distribute the sources to all nodes, and check the driver's copy.
+
+        Return whether first records have told shapes of inputs, which the job has then.
+        """
+        counts, told = {}, {}
         for name, source in self._sources().items():
             path = locate(self._nodes.add(source.uri, folder=True))
             with closing(open_source(source.source_class, path, self._datum)) as database:
-                checks.records(source, database.shape())
+                shape = database.shape()
+                if source.shape == TOLD:
+                    told[name] = shape = shape or record_shape(source, database)
+                checks.records(source, shape)
                 counts[name] = len(database)
         if self._options.train:
             names = [self._job.numbered("TEST", number) for number in range(len(self._job.tests))]
             tests = [counts.get(name, 0) for name in names]
             checks.enough(self._job, self._size, counts["TRAIN"], tests)
         self._journal.add(contract.Data(counts))
+        if told:
+            self._job = with_shapes(self._job, told, native.protos())
+        return bool(told)
 
     def _train(self, channel: Address) -> int:
         """Train; return the iteration that training began at."""

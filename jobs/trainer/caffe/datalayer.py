@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Tuple
 
@@ -10,12 +10,14 @@ import numpy as np
 
 from jobs.trainer.caffe.labels import ANY, Labels
 from jobs.trainer.caffe.nets import PhaseNet
-from jobs.trainer.errors import Refused
+from jobs.trainer.errors import Refusals, Refused
 from jobs.trainer.sources.registry import LMDB, check_class
 from jobs.trainer.sources.transform import Transform
 
 READERS = ("Data", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData")
 """Types of layers that read records, or are fed with them."""
+TOLD = (0, 0, 0)
+"""Shape of a layer whose first record tells it."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,18 @@ class DataLayer:
     uri: str
     batch: int
     shape: Tuple[int, int, int]
-    """(channels, height, width) of the blob: after transform_param."""
+    """(channels, height, width) of the blob, after transform_param; `TOLD` until a record is read."""
     tops: Tuple[str, str]
     """Names of the data and label blobs."""
     transform: Transform
     labels: Labels = ANY
     """As the built net takes them."""
+
+    def told(self, record: Tuple[int, int, int]) -> DataLayer:
+        """Return the layer with the shape that its first record gives it, unless the prototxt has one."""
+        crop = self.transform.crop
+        shape = (record[0], crop, crop) if crop else record
+        return replace(self, shape=shape) if self.shape == TOLD else self
 
 
 def data_layer(net: PhaseNet) -> Any:  # noqa: ANN401
@@ -44,6 +52,9 @@ def data_layer(net: PhaseNet) -> Any:  # noqa: ANN401
             records on every rank.
     """
     reading = [layer for layer in net.net.layer if layer.source_class or layer.type in READERS]
+    dummies = [layer for layer in net.net.layer if layer.type == "DummyData"]
+    if not reading and dummies:
+        raise Refused("layer-type-unsupported", layer=_where(dummies[0], net), type="DummyData")
     if not reading:
         raise Refused("data-layer-missing", file=net.path.name, phase=net.phase)
     if len(reading) > 1:
@@ -57,6 +68,40 @@ def data_layer(net: PhaseNet) -> Any:  # noqa: ANN401
     return found
 
 
+def _where(layer: Any, net: PhaseNet) -> str:  # noqa: ANN401
+    return '{} layer "{}" in {}'.format(net.phase, layer.name, net.path.name)
+
+
+def as_memory(layer: Any, net: PhaseNet, faults: Refusals) -> None:  # noqa: ANN401
+    """Give a layer of Caffe's type Data what a MemoryData layer has: source class, source and batch.
+
+    Faults are a database that is not an LMDB, and the source class of another one.
+    """
+    if layer.type != "Data":
+        return
+    param = layer.data_param
+    if layer.source_class not in {"", LMDB}:
+        faults.refuse(
+            "net-field-refused",
+            file=net.path.name,
+            where='{} layer "{}"'.format(net.phase, layer.name),
+            field="source_class",
+            reason="type Data reads an LMDB alone",
+            fix='Remove it, or set type: "MemoryData".',
+        )
+    if not param.HasField("backend"):
+        faults.refuse("backend-undefined", layer=_where(layer, net))
+    backend = param.DESCRIPTOR.fields_by_name["backend"].enum_type.values_by_number[param.backend].name
+    if param.HasField("backend") and backend != "LMDB":
+        faults.refuse("backend-unsupported", layer=_where(layer, net), backend=backend)
+    layer.source_class = LMDB
+    layer.memory_data_param.Clear()
+    layer.memory_data_param.source, layer.memory_data_param.batch_size = param.source, param.batch_size
+    # Of Caffe 1.0's own layers none reads it; caffe.proto says what it is for.
+    if param.force_encoded_color:
+        layer.transform_param.force_color = True
+
+
 def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     """Read the data layer of a net.
 
@@ -64,29 +109,27 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
         Refused: its source, shape or transform_param cannot be used.
     """
     phase, path = net.phase, net.path
-    where = '{} layer "{}" in {}'.format(phase, layer.name, path.name)
+    where = _where(layer, net)
+    if layer.source_class:
+        check_class(layer.source_class)
+    if layer.type not in {"Data", "MemoryData"}:
+        raise Refused("layer-type-unsupported", layer=where, type=layer.type)
     if not layer.source_class:
         raise Refused("source-class-undefined", layer=where, valid=LMDB)
-    check_class(layer.source_class)
-    memory = layer.memory_data_param
-    if layer.type != "MemoryData":
-        raise Refused("layer-type-unsupported", layer=where, type=layer.type)
-    for name, value in (
-        ("batch_size", memory.batch_size),
-        ("channels", memory.channels),
-        ("height", memory.height),
-        ("width", memory.width),
-    ):
+    memory, told = layer.memory_data_param, layer.type == "Data"
+    for name in ("batch_size",) if told else ("batch_size", "channels", "height", "width"):
+        value = getattr(memory, name)
         if value < 1:
             raise Refused("layer-size-invalid", layer=where, field=name, value=value)
     if not memory.source:
         raise Refused("source-undefined", layer=where)
-    if len(layer.top) != 2:  # noqa: PLR2004 - data and label
+    if len(layer.top) not in ({1, 2} if told else {2}):
         raise Refused("layer-tops-invalid", layer=where, count=len(layer.top))
-    shape = (memory.channels, memory.height, memory.width)
+    shape = TOLD if told else (memory.channels, memory.height, memory.width)
     transform = _transform(layer.transform_param, phase, where, path, pb)
-    _require_mean(transform, shape, where)
-    if transform.crop and (memory.height, memory.width) != (transform.crop, transform.crop):
+    if not told:
+        _require_mean(transform, shape, where)
+    if not told and transform.crop and (memory.height, memory.width) != (transform.crop, transform.crop):
         raise Refused(
             "crop-differs-from-layer",
             layer=where,
@@ -101,9 +144,18 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
         uri=memory.source,
         batch=memory.batch_size,
         shape=shape,
-        tops=(layer.top[0], layer.top[1]),
+        tops=(layer.top[0], layer.top[1] if len(layer.top) > 1 else _unused(layer.top[0], net.net)),
         transform=transform,
     )
+
+
+def _unused(top: str, net: Any) -> str:  # noqa: ANN401
+    """Return a name for the labels that a net does not take."""
+    taken = {name for layer in net.layer for name in layer.top}
+    name = top + "_label"
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _require_mean(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:

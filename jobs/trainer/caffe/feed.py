@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from contextlib import closing
+from dataclasses import replace
 from itertools import chain
-from typing import Any, Callable, Iterable, Iterator, List, TypeVar
+from typing import Any, Callable, Iterable, Iterator, List, Tuple, TypeVar
 
 import numpy as np
 
 from jobs.trainer.caffe.datalayer import DataLayer
+from jobs.trainer.caffe.labels import ANY
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.shards import Request
+from jobs.trainer.sources.transform import Transform
 
 AHEAD = 2
 """Batches that are read while the net uses one."""
@@ -89,6 +93,28 @@ class Feed:
         except caffe_feed.BadRecord as error:
             fields = {"phase": self._layer.phase, "path": str(self._source.path), **error.fields}
             raise Refused(error.code, **fields) from error
+
+
+def record_shape(layer: DataLayer, source: RecordSource) -> Tuple[int, int, int]:
+    """Return (channels, height, width) of the first record, as Caffe decodes it.
+
+    The refusal of a record that does not fit has them.
+
+    Raises:
+        Refused: the record cannot be decoded.
+    """
+    forced = Transform(force_color=layer.transform.force_color, force_gray=layer.transform.force_gray)
+    one = replace(layer, batch=1, shape=(1, 1, 1), transform=forced, labels=ANY)
+    with closing(Feed(one, source)) as feed:
+        feed.ask([Request(0, 1, 1)])
+        try:
+            feed.take(np.zeros((1, 1, 1, 1), np.float32), np.zeros(1, np.float32))
+        except Refused as error:
+            if error.code != "record-does-not-fit":
+                raise
+            channels, height, width = map(int, error.fields["record"].split("x"))
+            return channels, height, width
+    return one.shape
 
 
 def step_seed(seed: int, rank: int, iteration: int) -> int:

@@ -225,6 +225,11 @@ class Scorer:
         self.net.forward()
         return ids, {name: self._per_sample(name, count) for name in names}
 
+    def loss(self) -> float:
+        """Return the loss of the last batch: all tops, each times its loss_weight."""
+        weights = self.net.blob_loss_weights.items()
+        return float(sum(weight * self.net.blobs[name].data.sum() for name, weight in weights if weight))
+
     def _per_sample(self, name: str, samples: int) -> np.ndarray:
         values = np.array(self.net.blobs[name].data, np.float32).ravel()
         length = self._lengths[name]

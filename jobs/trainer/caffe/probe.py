@@ -1,7 +1,7 @@
 """Probe that builds all nets in a subprocess, since Caffe aborts on invalid input.
 
 Run as `python -m jobs.trainer.caffe.probe FOLDER COUNT`; the folder holds train.prototxt, and of COUNT TEST
-nets test0.prototxt, test1.prototxt … Prints one JSON object.
+nets test0.prototxt, test1.prototxt …, each where its shape is known. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
-from jobs.trainer.caffe.labels import Labels, labels_of
+from jobs.trainer.caffe.datalayer import TOLD
+from jobs.trainer.caffe.labels import ANY, Labels, labels_of
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
@@ -43,9 +44,12 @@ class Probe:
     """A running probe; it runs while Spark starts."""
 
     def __init__(self, job: TrainingJob, folder: Path) -> None:
-        (folder / TRAIN).write_text(job.train_net)
-        for number, test in enumerate(job.tests):
-            (folder / TEST.format(number)).write_text(test.net)
+        nets = {TRAIN: (job.train_net, job.train)}
+        nets.update((TEST.format(number), (test.net, test.data)) for number, test in enumerate(job.tests))
+        for name, (text, data) in nets.items():
+            # Without a record, some nets have no shape: they are built when it is read, if it is.
+            if data.shape != TOLD:
+                (folder / name).write_text(text)
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(folder), str(len(job.tests))],
@@ -80,25 +84,35 @@ def main(folder: Path, tests: int) -> None:
 
     caffe = native.load()
     files = [TRAIN, *(TEST.format(number) for number in range(tests))]
-    nets = [caffe.Net(str(folder / file), caffe.TEST if file != TRAIN else caffe.TRAIN) for file in files]
-    test = nets[1]
+    nets = {
+        file: caffe.Net(str(folder / file), caffe.TEST if file != TRAIN else caffe.TRAIN)
+        for file in files
+        if (folder / file).exists()
+    }
+    test = nets.get(TEST.format(0))
     print(
         json.dumps(
             {
-                "blobs": {name: list(blob.shape) for name, blob in test.blobs.items()},
-                "outputs": list(test.outputs),
+                "blobs": _shapes(test) if test else {},
+                "outputs": list(test.outputs) if test else [],
                 "cpu_build": native.is_cpu_build(),
-                "twice": sorted({name for net in nets for name in _twice(net)}),
+                "twice": sorted({name for net in nets.values() for name in _twice(net)}),
                 "labels": [
                     labels_of(
                         text_format.Parse((folder / file).read_text(), native.protos().NetParameter()),
-                        {name: tuple(blob.shape) for name, blob in net.blobs.items()},
+                        _shapes(nets[file]),
                     )
-                    for file, net in zip(files, nets)
+                    if file in nets
+                    else ANY
+                    for file in files
                 ],
             }
         )
     )
+
+
+def _shapes(net: Any) -> Dict[str, Tuple[int, ...]]:  # noqa: ANN401 - pycaffe has no types
+    return {name: tuple(blob.shape) for name, blob in net.blobs.items()}
 
 
 def _twice(net: Any) -> List[str]:  # noqa: ANN401 - pycaffe has no types

@@ -16,10 +16,11 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
 from jobs.trainer.caffe import text
-from jobs.trainer.caffe.datalayer import DataLayer, data_layer, source_of
+from jobs.trainer.caffe.datalayer import DataLayer, as_memory, data_layer, source_of
 from jobs.trainer.caffe.fields import judge_data, judge_net
+from jobs.trainer.caffe.inputs import native_net, reshaped
 from jobs.trainer.caffe.labels import Labels
-from jobs.trainer.caffe.nets import PhaseNet, nets_of
+from jobs.trainer.caffe.nets import nets_of
 from jobs.trainer.caffe.schedule import Rate
 from jobs.trainer.caffe.solver import Judged, judge
 from jobs.trainer.contract import OVERRIDE_ENV
@@ -28,6 +29,7 @@ from jobs.trainer.errors import Refusals, Refused
 OURS = (
     *("net", "net_param", "train_net", "train_net_param", "test_net", "test_net_param"),
     *("train_state", "test_state", "test_iter", "test_interval", "test_initialization"),
+    "test_compute_loss",
     *("snapshot", "snapshot_after_train", "display", "weights"),
 )
 """Fields of the solver that Caffe's own does not see: the trainer does what they say."""
@@ -73,6 +75,7 @@ class TrainingJob:
     """0, as each test_iter, without interleaved validation."""
     test_initialization: bool
     """Asked for: CaffeOnSpark does not validate before the first iteration."""
+    test_compute_loss: bool
 
     @property
     def suffix(self) -> str:
@@ -106,6 +109,7 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
             judge_net(net, faults)
             layers.append(data_layer(net))
             judge_data(layers[-1], net, faults, pb)
+            as_memory(layers[-1], net, faults)
     sources: List[DataLayer] = []
     if nets and len(layers) == len(nets):
         with faults.collecting():
@@ -119,10 +123,10 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
     return TrainingJob(
         name=path.stem,
         solver=_native_solver(solver, pb),
-        train_net=_native_net(nets[0], train),
+        train_net=native_net(nets[0], train),
         train=train,
         tests=tuple(
-            EvaluationNet(_native_net(net, data), data, count)
+            EvaluationNet(native_net(net, data), data, count)
             for net, data, count in zip(nets[1:], tests, iters)
         ),
         weights=tuple(one.strip() for several in solver.weights for one in several.split(",") if one.strip()),
@@ -139,6 +143,7 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
         seed=solver.random_seed if solver.random_seed >= 0 else -1,
         test_interval=judged.test_interval,
         test_initialization=solver.HasField("test_initialization") and solver.test_initialization,
+        test_compute_loss=solver.test_compute_loss,
     )
 
 
@@ -202,22 +207,24 @@ def _native_solver(solver: Any, pb: Any) -> str:  # noqa: ANN401
     return str(text_format.MessageToString(native))
 
 
-def _native_net(net: PhaseNet, source: DataLayer) -> str:
-    native = type(net.net)()
-    native.CopyFrom(net.net)
-    layer = native.layer[0]
-    layer.type = "Input"
-    for name in ("memory_data_param", "transform_param", "source_class"):
-        layer.ClearField(name)
-    layer.input_param.shape.add().dim.extend((source.batch, *source.shape))
-    layer.input_param.shape.add().dim.extend((source.batch,))
-    return str(text_format.MessageToString(native))
-
-
 def with_sources(job: TrainingJob, train: str, tests: Sequence[str]) -> TrainingJob:
     """Return the job with absolute URIs of its sources."""
     changed = [replace(test, data=replace(test.data, uri=uri)) for test, uri in zip(job.tests, tests)]
     return replace(job, train=replace(job.train, uri=train), tests=tuple(changed))
+
+
+def with_shapes(job: TrainingJob, records: Mapping[str, Tuple[int, int, int]], pb: Any) -> TrainingJob:  # noqa: ANN401
+    """Return the job with inputs of the shapes that first records tell, by TRAIN and the TEST nets' names."""
+    if "TRAIN" in records:
+        train = job.train.told(records["TRAIN"])
+        job = replace(job, train=train, train_net=reshaped(job.train_net, train, pb))
+    tests = list(job.tests)
+    for number, test in enumerate(tests):
+        record = records.get(job.numbered("TEST", number))
+        if record:
+            data = test.data.told(record)
+            tests[number] = replace(test, data=data, net=reshaped(test.net, data, pb))
+    return replace(job, tests=tuple(tests))
 
 
 def with_labels(job: TrainingJob, train: Labels, *tests: Labels) -> TrainingJob:

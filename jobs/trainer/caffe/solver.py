@@ -18,7 +18,7 @@ TYPES = ("SGD", "Nesterov", "AdaGrad", "RMSProp", "AdaDelta", "Adam")
 _GROUPS: Dict[str, str] = {
     "nets and their states": "net net_param train_net train_net_param test_net test_net_param train_state "
     "test_state",
-    "validation, by all ranks together": "test_iter test_interval test_initialization",
+    "validation, by all ranks together": "test_iter test_interval test_initialization test_compute_loss",
     "schedule and progress": "base_lr lr_policy gamma power stepsize stepvalue max_iter iter_size display "
     "average_loss",
     "update, by Caffe's own solver": "type solver_type momentum momentum2 rms_decay delta weight_decay "
@@ -31,7 +31,6 @@ _GROUPS: Dict[str, str] = {
 HONOURED: FrozenSet[str] = frozenset(name for names in _GROUPS.values() for name in names.split(" "))
 REFUSED: Dict[str, str] = {
     "debug_info": "the figures of every blob are not shown",
-    "test_compute_loss": "a validation reports the means of all outputs of the TEST net, losses among them",
 }
 """Fields that are refused when they are set to something else than their default, with the reason."""
 

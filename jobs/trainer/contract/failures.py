@@ -222,14 +222,24 @@ FAILURES: Dict[str, Words] = {
         'Give source_class: "{valid}" and an LMDB.',
     ),
     "layer-type-unsupported": Words(
-        "{layer}", "an LMDB source needs type MemoryData, not {type}", "Fix the type."
+        "{layer}",
+        "ranks share the records of types Data and MemoryData, not those of {type}",
+        'Write its records to an LMDB (images: convert_imageset), and read it with type: "Data" and '
+        "backend: LMDB.",
     ),
-    "layer-size-invalid": Words(
-        "{layer}", "{field} is {value}, and must be at least 1", "Fix memory_data_param."
+    "backend-undefined": Words(
+        "{layer}",
+        "data_param has no backend, which is LEVELDB in Caffe, and only LMDB is read",
+        "Add `backend: LMDB` where the source is one, else convert the data again with -backend lmdb.",
     ),
-    "source-undefined": Words(
-        "{layer}", "memory_data_param has no source", "Add source: with the LMDB's URI."
+    "backend-unsupported": Words(
+        "backend: {backend} of {layer}",
+        "only LMDB is read",
+        "Convert the data again with -backend lmdb (convert_imageset, convert_mnist_data), and set "
+        "`backend: LMDB`.",
     ),
+    "layer-size-invalid": Words("{layer}", "{field} is {value}, and must be at least 1", "Fix {field}."),
+    "source-undefined": Words("{layer}", "it has no source", "Add source: with the LMDB's URI."),
     "layer-tops-invalid": Words("{layer}", "it has {count} tops", "Give two tops: data and label."),
     "crop-differs-from-layer": Words(
         "{layer}",
@@ -247,7 +257,7 @@ FAILURES: Dict[str, Words] = {
     "source-missing": Words(
         'source: "{uri}" of the {phase} layer',
         "there is no LMDB (no data.mdb in it)",
-        "Put one there, or fix memory_data_param.",
+        "Put one there, or fix the layer's source.",
     ),
     "lmdb-unreadable": Words("{path}", "it is not a readable LMDB ({reason})", "Convert it again."),
     "source-empty": Words("{uri}", "it has no records", "Give an LMDB with records."),

@@ -14,6 +14,9 @@ from jobs.trainer.ranks.group import Ranks
 from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.shards import validation_batches
 
+TOTAL = "test_loss"
+"""Name of what `test_compute_loss` adds: the sum of the losses, each times its weight."""
+
 
 class Validations:
     """Validation of each TEST net that has batches for it."""
@@ -45,6 +48,7 @@ class Validation:
     ) -> None:
         self._job, self._number, self._net = job, number, job.tests[number]
         self._scorer, self._ranks = scorer, ranks
+        self._total_loss = TOTAL + "_" * (TOTAL in scorer.outputs) if job.test_compute_loss else ""
         self._total, self._feed = len(source), Feed(self._net.data, source)
 
     def run(self, iteration: int) -> Dict[str, List[float]]:
@@ -59,17 +63,21 @@ class Validation:
         batches = validation_batches(round_, self._total, batch, test_iter=test_iter, share=share)
         self._feed.ask(batches)
         sums = {name: np.zeros(self._scorer.length(name)) for name in names}
+        if self._total_loss:
+            sums[self._total_loss] = np.zeros(1)
         for _ in batches:
             _, values = self._scorer.run(self._feed, names)
             for name in names:
                 sums[name] += values[name].mean(axis=0, dtype=np.float64)
+            if self._total_loss:
+                sums[self._total_loss] += self._scorer.loss()
         # The mean over ranks times their number is the sum over ranks.
-        total = self._ranks.allreduce_mean(np.concatenate([sums[name] for name in names])) * self._ranks.size
+        total = self._ranks.allreduce_mean(np.concatenate(list(sums.values()))) * self._ranks.size
         means, place = {}, 0
-        for name in names:
-            mine = total[place : place + sums[name].size]
+        for name, own in sums.items():
+            mine = total[place : place + own.size]
             means[job.numbered(name, self._number)] = [float(value) / test_iter for value in mine]
-            place += sums[name].size
+            place += own.size
         return means
 
     def close(self) -> None:

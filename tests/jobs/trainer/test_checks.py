@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobs.trainer import checks
+from jobs.trainer.caffe.datalayer import TOLD
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob, load
 from jobs.trainer.cli import parse
@@ -80,6 +81,24 @@ def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: Trai
     checks.nets(TRAIN, job, NETS)
     with pytest.raises(Refused, match=r"label: the TEST net has no such blob. Valid blobs: accuracy\."):
         checks.nets(TRAIN, job, NETS._replace(blobs={"accuracy": ()}))
+
+
+def test_features_are_looked_up_when_records_have_told_the_nets_shape(job: TrainingJob) -> None:
+    (test,) = job.tests
+    unread = replace(job, tests=(replace(test, data=replace(test.data, shape=TOLD)),))
+
+    checks.nets(TRAIN, unread, NETS._replace(blobs={}))
+    with pytest.raises(Refused, match="the TEST net has no such blob"):
+        checks.nets(TRAIN, job, NETS._replace(blobs={}))
+
+
+def test_records_tell_a_shape_that_the_layer_does_not_have(job: TrainingJob) -> None:
+    unread = replace(job.train, shape=TOLD)
+    cropped = replace(unread, transform=replace(unread.transform, crop=28))
+
+    checks.records(unread, (3, 32, 32))
+    with pytest.raises(Refused, match="crop_size: 28"):
+        checks.records(cropped, (1, 27, 40))
 
 
 def test_gpu_mode_is_refused_on_a_cpu_build(job: TrainingJob) -> None:

@@ -131,7 +131,6 @@ REFUSED = [
     (SOLVER, "max_iter", "test_state {} test_state {} max_iter", "given 2 times for 1 TEST nets"),
     (SOLVER, "max_iter", "train_state { phase: TEST } max_iter", "sets another phase"),
     (SOLVER, "max_iter", "debug_info: true max_iter", "debug_info in"),
-    (SOLVER, "max_iter", "test_compute_loss: true max_iter", "test_compute_loss in"),
     (SOLVER, "max_iter", "iter_size: 0 max_iter", "iter_size is 0. Give at least 1"),
     (SOLVER, "max_iter", "average_loss: 0 max_iter", "average_loss is 0. Give at least 1"),
     (SOLVER, "max_iter", 'type: "sgd" max_iter', "Valid types: SGD, Nesterov,"),
@@ -186,11 +185,36 @@ REFUSED = [
         "this source is not supported yet",
     ),
     (NET, "com.yahoo.ml.caffe.LMDB", "org.example.Source", "there is no such source"),
+    (
+        NET,
+        'type: "MemoryData"\n  top: "data"\n  top: "label"\n  include { phase: TRAIN }\n'
+        '  source_class: "com.yahoo.ml.caffe.LMDB"',
+        'type: "CoSData" top: "data" top: "label" include { phase: TRAIN }'
+        ' source_class: "com.yahoo.ml.caffe.DataFrameSource"',
+        "this source is not supported yet",
+    ),
     (NET, "batch_size: 64", "batch_size: 0", "batch_size is 0"),
     (NET, "batch_size: 64", "", "batch_size is 0"),
     (NET, "height: 28", "", "height is 0"),
-    (NET, 'type: "MemoryData"', 'type: "Data"', "an LMDB source needs type MemoryData, not Data"),
-    (NET, 'source: "hdfs:///data/mnist/train_lmdb"', "", "memory_data_param has no source"),
+    (NET, 'type: "MemoryData"', 'type: "Data"', "data_param has no backend, which is LEVELDB in Caffe"),
+    (NET, 'type: "MemoryData"', 'type: "Data" data_param { backend: LMDB }', "batch_size is 0"),
+    (
+        NET,
+        'type: "MemoryData"',
+        'type: "Data" data_param { batch_size: 1 backend: LMDB }',
+        "it has no source",
+    ),
+    (
+        NET,
+        'type: "MemoryData"',
+        'type: "Data" data_param { batch_size: 1 source: "s" backend: LEVELDB }',
+        "backend: LEVELDB of TRAIN layer",
+    ),
+    *(
+        (NET, 'type: "MemoryData"', f'type: "{kind}"', f"not those of {kind}. Write its records to an LMDB")
+        for kind in ("DummyData", "HDF5Data", "ImageData", "Input", "WindowData")
+    ),
+    (NET, 'source: "hdfs:///data/mnist/train_lmdb"', "", "it has no source"),
     (NET, 'top: "label"', "", "it has 1 tops"),
     (NET, "scale: 0.00390625", "crop_size: 24", "crop_size is 24, height and width are 28 and 28"),
     (NET, "scale: 0.00390625", "force_gray: true force_color: true", "both force_color and"),

@@ -68,13 +68,14 @@ feed = Feed(job.train, source)
 feed.ask([Request(0, 2, 1)] * 4)
 trainer.start(feed)
 loss = trainer.step(3)
-scores = []
+scores, totals = [], []
 for number, test in enumerate(job.tests):
     scorer, own = trainer.validator(number), Feed(test.data, source)
     own.ask([Request(0, 2, 1)])
     _, values = scorer.run(own, scorer.outputs)
     own.close()
     scores.append({name: value[0].tolist() for name, value in values.items()})
+    totals.append(scorer.loss())
 print(json.dumps({
     "loss": loss,
     "plain": float(net.blobs["loss"].data),
@@ -83,6 +84,7 @@ print(json.dumps({
     "moved": {name: bool((net.params[name][0].data != before[name][0]).any()) for name in before},
     "dropped": bool((net.blobs["drop"].data != net.blobs["ip1"].data).any()),
     "scores": scores,
+    "totals": totals,
 }))
 feed.close()
 """
@@ -173,6 +175,12 @@ def test_each_test_net_has_the_layers_of_its_state_and_the_weights_of_training(s
     first, second = found["scores"]
     assert (sorted(first), sorted(second)) == (["loss"], ["accuracy", "loss"])
     assert first["loss"] == second["loss"]
+
+
+def test_the_loss_of_a_batch_counts_each_top_with_its_weight(step: Any) -> None:
+    found = step(loss="loss_weight: 3")
+
+    assert found["totals"][0] == pytest.approx(3 * found["scores"][0]["loss"][0])
 
 
 def test_the_probe_builds_every_test_net(caffe: Caffe, tmp_path: Path) -> None:

@@ -83,6 +83,9 @@ class Scorer:
     def length(self, _: str) -> int:
         return 1
 
+    def loss(self) -> float:
+        return 7.0 + self.number
+
     def run(self, feed: Any, names: Any) -> tuple[list[str], dict[str, Any]]:
         data = np.zeros((feed.upcoming(), 1, 28, 28))
         ids = feed.take(data, np.zeros(len(data)))
@@ -264,6 +267,24 @@ def test_several_test_nets_are_validated_with_their_numbers_on_a_source_of_train
     first, last = found[0].values["loss#0"][0], found[0].values["loss#2"][0]
     assert first == pytest.approx(0.5)
     assert last == pytest.approx(2001.5)
+
+
+@pytest.mark.parametrize(("outputs", "name"), [(("loss",), "test_loss"), (("test_loss",), "test_loss_")])
+def test_the_loss_of_a_test_net_is_added_where_the_solver_asks_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, outputs: tuple[str, ...], name: str
+) -> None:
+    monkeypatch.setattr(Scorer, "outputs", outputs)
+    uri = world.plan.train
+    data = replace(world.job.tests[0].data, uri=uri, batch=2, transform=world.job.train.transform)
+    tests = (replace(world.job.tests[0], data=data, test_iter=2),)
+    job = replace(world.job, tests=tests, test_interval=4, test_compute_loss=True)
+    world.plan = replace(world.plan, job=job, tests=(uri,))
+
+    world.run()
+
+    (found,) = [event for event in world.inbox.events if isinstance(event, contract.Validation)]
+    assert list(found.values) == [*outputs, name]
+    assert found.values[name] == [pytest.approx(7.0)]
 
 
 def test_a_resumed_run_goes_on_with_the_records_and_the_random_numbers_of_the_first(world: World) -> None:

@@ -1,0 +1,1 @@
+"""Prototxts that others published, against the trainer; none of them is part of this project."""
