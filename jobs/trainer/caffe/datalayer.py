@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Tuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from jobs.trainer.caffe.labels import ANY, Labels
 from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.errors import Refused
+from jobs.trainer.sources.frame import AS_IT_IS, Reading
 from jobs.trainer.sources.registry import LMDB, check_class
 from jobs.trainer.sources.transform import Transform
 
@@ -34,6 +35,19 @@ class DataLayer:
     transform: Transform
     labels: Labels = ANY
     """As the built net takes them."""
+    reading: Reading = AS_IT_IS
+    """Of ImageDataFrame alone."""
+
+    def with_images(self) -> "DataLayer":
+        """Return the layer for a source with encoded images, which become grey or coloured as it takes them.
+
+        CaffeOnSpark decodes images of its own sources so; those of an LMDB keep their channels.
+        """
+        transform = self.transform
+        if transform.force_color or transform.force_gray:
+            return self
+        colour, grey = (self.shape[0] == channels for channels in (3, 1))
+        return replace(self, transform=replace(transform, force_color=colour, force_gray=grey))
 
 
 def data_layer(net: PhaseNet) -> Any:  # noqa: ANN401
@@ -103,6 +117,7 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
         shape=shape,
         tops=(layer.top[0], layer.top[1]),
         transform=transform,
+        reading=Reading(tuple(memory.dataframe_column_select), memory.dataframe_format, memory.image_encoded),
     )
 
 

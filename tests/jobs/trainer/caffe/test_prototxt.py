@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from jobs.trainer.caffe import solver
 from jobs.trainer.caffe.prototxt import load, native_solver, seed_of
 from jobs.trainer.errors import Refused
+from jobs.trainer.sources.frame import Reading
 
 NET = "lenet_memory_train_test.prototxt"
 
@@ -176,12 +177,6 @@ REFUSED = [
     (
         NET,
         "com.yahoo.ml.caffe.LMDB",
-        "com.yahoo.ml.caffe.SeqImageDataSource",
-        "this source is not supported yet",
-    ),
-    (
-        NET,
-        "com.yahoo.ml.caffe.LMDB",
         "com.yahoo.ml.caffe.DataFrameSource",
         "this source is not supported yet",
     ),
@@ -189,7 +184,7 @@ REFUSED = [
     (NET, "batch_size: 64", "batch_size: 0", "batch_size is 0"),
     (NET, "batch_size: 64", "", "batch_size is 0"),
     (NET, "height: 28", "", "height is 0"),
-    (NET, 'type: "MemoryData"', 'type: "Data"', "an LMDB source needs type MemoryData, not Data"),
+    (NET, 'type: "MemoryData"', 'type: "Data"', "its source needs type MemoryData, not Data"),
     (NET, 'source: "hdfs:///data/mnist/train_lmdb"', "", "memory_data_param has no source"),
     (NET, 'top: "label"', "", "it has 1 tops"),
     (NET, "scale: 0.00390625", "crop_size: 24", "crop_size is 24, height and width are 28 and 28"),
@@ -371,6 +366,18 @@ def test_test_nets_come_in_caffes_order_each_with_its_state(prototxts: Path, pb:
     assert [test.data.batch for test in job.tests] == [10, 20, 100]
     has_b = [any(layer.name == "b" for layer in native_net(test.net, pb).layer) for test in job.tests]
     assert has_b == [False, True, False]
+
+
+def test_a_dataframe_is_read_as_its_layer_says(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, NET, "com.yahoo.ml.caffe.LMDB", "com.yahoo.ml.caffe.ImageDataFrame")
+    selected = 'dataframe_column_select: "sampleId as id" dataframe_column_select: "abs(l) as label"'
+    edit(prototxts, NET, "batch_size: 64", f"batch_size: 64 image_encoded: true {selected}")
+
+    job = load(prototxts, pb)
+
+    assert job.train.source_class == "com.yahoo.ml.caffe.ImageDataFrame"
+    assert job.train.reading == Reading(("sampleId as id", "abs(l) as label"), "parquet", encoded=True)
+    assert job.tests[0].data.reading == Reading()
 
 
 STAGES = """layer {{ name: "data" type: "MemoryData" source_class: "com.yahoo.ml.caffe.LMDB"
