@@ -13,7 +13,7 @@ from jobs.report.curve import Curve
 from jobs.report.history import History
 from jobs.trainer import contract
 from jobs.trainer.contract import Event, failures
-from jobs.trainer.events.journal import upload_text
+from jobs.trainer.events.journal import converted_text, upload_text
 
 _KEPT_LOG = 30
 
@@ -64,6 +64,10 @@ class View:
                 figures=f"{event.iteration} of {event.max_iter}  loss {event.loss:.4f}  "
                 f"{event.images_per_s:,.0f} images/s{_left(event)}",
             )
+        elif isinstance(event, contract.Converting):
+            self._progress.update(self._task, figures=converted_text(event))
+            if not self._console.is_terminal:
+                self._console.print(converted_text(event), markup=False, highlight=False)
         text = displayed(event)
         if text:
             self._console.print(text, markup=False, soft_wrap=True)

@@ -13,9 +13,10 @@ from jobs.trainer.caffe import models, native
 from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.feed import record_shape
 from jobs.trainer.caffe.probe import Nets, Probe
-from jobs.trainer.caffe.prototxt import TrainingJob, with_labels, with_shapes, with_sources
+from jobs.trainer.caffe.prototxt import TrainingJob, with_labels, with_layers, with_shapes, with_sources
 from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
+from jobs.trainer.conversion import Conversions
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events import blame
 from jobs.trainer.events.channel import Address, Channel
@@ -51,6 +52,7 @@ class Driver:
         self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
         self._files, self._executors = Files(self._context), Executors(self._context)
         self._nodes = Distribution(self._context, self._files, folder, self._conf)
+        self._data = Conversions(spark, self._files, self._nodes, folder, journal, datum)
         self._size = checks.cluster_size(options, self._conf)
         self._folder, self._model = folder, ""
 
@@ -102,10 +104,13 @@ class Driver:
         for option, uri in starts:
             models.require_kind(option, uri, files.head(uri, models.HEAD))
         for source in self._sources().values():
+            inside = marker(source.source_class)
             if storage.local_path(source.uri):
                 on_this_node(source.uri)
-            elif not files.exists("{}/{}".format(source.uri, marker(source.source_class))):
-                raise Refused("source-missing", uri=source.uri, phase=source.phase)
+            elif not files.exists("{}/{}".format(source.uri, inside) if inside else source.uri):
+                raise Refused(
+                    "source-missing" if inside else "source-path-missing", uri=source.uri, phase=source.phase
+                )
         if options.scores and files.exists(options.output):
             raise Refused("output-exists", uri=files.absolute(options.output))
 
@@ -119,13 +124,13 @@ class Driver:
         return found
 
     def _distribute_sources(self) -> bool:
-        """Distribute the sources to all nodes, and check the driver's copy.
+        """Distribute the sources to all nodes, those that are no LMDB as one, and check the driver's copy.
 
         Return whether first records have told shapes of inputs, which the job has then.
         """
         counts, told = {}, {}
         for name, source in self._sources().items():
-            path = locate(self._nodes.add(source.uri, folder=True))
+            path = locate(self._added(name, source))
             with closing(open_source(source.source_class, path, self._datum)) as database:
                 shape = database.shape()
                 if source.shape == TOLD:
@@ -136,10 +141,21 @@ class Driver:
             names = [self._job.numbered("TEST", number) for number in range(len(self._job.tests))]
             tests = [counts.get(name, 0) for name in names]
             checks.enough(self._job, self._size, counts["TRAIN"], tests)
+        self._job = with_layers(self._job, self._data.decoded)
         self._journal.add(contract.Data(counts))
         if told:
             self._job = with_shapes(self._job, told, native.protos())
         return bool(told)
+
+    def _added(self, name: str, source: DataLayer) -> str:
+        """Add a source to the job's data; return its name for `locate`."""
+        try:
+            with self._executors.launching(lambda: self._data.heard):
+                return self._data.add(name, source)
+        except Refused as error:
+            if self._executors.given_up:
+                raise self._executors.missing(self._size) from error
+            raise
 
     def _train(self, channel: Address) -> int:
         """Train; return the iteration that training began at."""
@@ -149,8 +165,8 @@ class Driver:
             job=self._job,
             size=self._size,
             channel=channel,
-            train=self._nodes.add(self._job.train.uri),
-            tests=tuple(self._nodes.add(test.data.uri) if test.test_iter else "" for test in self._job.tests),
+            train=self._data.name(self._job.train),
+            tests=tuple(self._data.name(test.data) if test.test_iter else "" for test in self._job.tests),
             weights=tuple(self._nodes.add(uri) for uri in checks.weights(options, self._job)),
             snapshot=self._nodes.add(options.snapshot) if options.snapshot else "",
             feed=self._feed_state(),
@@ -223,7 +239,7 @@ class Driver:
             self._job,
             self._size,
             channel,
-            self._nodes.add(self._job.tests[0].data.uri),
+            self._data.name(self._job.tests[0].data),
             self._nodes.add(self._model, written=options.train),
             columns,
         )

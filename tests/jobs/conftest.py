@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,20 @@ def prototxts(tmp_path: Path) -> Path:
 def database(tmp_path: Path, pb: Any) -> Callable[..., Path]:
     """Make an LMDB of Datum: record i has label i % 10 and every pixel i."""
 
-    def make(count: int, name: str = "lmdb", shape: tuple[int, int, int] = (1, 2, 3), **extra: Any) -> Path:
+    def make(
+        count: int,
+        name: str = "lmdb",
+        shape: tuple[int, int, int] = (1, 2, 3),
+        keys: Sequence[str] = (),
+        **extra: Any,
+    ) -> Path:
         path = tmp_path / name
         with lmdb.open(str(path), map_size=1 << 24) as env, env.begin(write=True) as transaction:
             for i in range(count):
                 size = shape[0] * shape[1] * shape[2]
                 fields = {"data": bytes([i % 256]) * size, **extra}
                 datum = pb.Datum(channels=shape[0], height=shape[1], width=shape[2], label=i % 10, **fields)
-                transaction.put(f"{i:08d}".encode(), datum.SerializeToString())
+                transaction.put((keys[i] if keys else f"{i:08d}").encode(), datum.SerializeToString())
         return path
 
     return make

@@ -11,6 +11,7 @@ import numpy as np
 from jobs.trainer.caffe.labels import ANY, Labels
 from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.errors import Refusals, Refused
+from jobs.trainer.sources.frame import AS_IT_IS, Reading
 from jobs.trainer.sources.registry import LMDB, check_class
 from jobs.trainer.sources.transform import Transform
 
@@ -36,6 +37,19 @@ class DataLayer:
     transform: Transform
     labels: Labels = ANY
     """As the built net takes them."""
+    reading: Reading = AS_IT_IS
+    """Of ImageDataFrame alone."""
+
+    def with_images(self) -> "DataLayer":
+        """Return the layer for a source with encoded images, which become grey or coloured as it takes them.
+
+        CaffeOnSpark decodes images of its own sources so; those of an LMDB keep their channels.
+        """
+        transform = self.transform
+        if transform.force_color or transform.force_gray:
+            return self
+        colour, grey = (self.shape[0] == channels for channels in (3, 1))
+        return replace(self, transform=replace(transform, force_color=colour, force_gray=grey))
 
     def told(self, record: Tuple[int, int, int]) -> DataLayer:
         """Return the layer with the shape that its first record gives it, unless the prototxt has one."""
@@ -146,6 +160,7 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
         shape=shape,
         tops=(layer.top[0], layer.top[1] if len(layer.top) > 1 else _unused(layer.top[0], net.net)),
         transform=transform,
+        reading=Reading(tuple(memory.dataframe_column_select), memory.dataframe_format, memory.image_encoded),
     )
 
 

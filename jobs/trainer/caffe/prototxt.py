@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
@@ -231,3 +231,9 @@ def with_labels(job: TrainingJob, train: Labels, *tests: Labels) -> TrainingJob:
     """Return the job with the labels that its nets take."""
     changed = [replace(test, data=replace(test.data, labels=one)) for test, one in zip(job.tests, tests)]
     return replace(job, train=replace(job.train, labels=train), tests=tuple(changed))
+
+
+def with_layers(job: TrainingJob, change: Callable[[DataLayer], DataLayer]) -> TrainingJob:
+    """Return the job with changed data layers."""
+    tests = tuple(replace(test, data=change(test.data)) for test in job.tests)
+    return replace(job, train=change(job.train), tests=tests)

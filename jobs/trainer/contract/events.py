@@ -61,6 +61,15 @@ class Data(Event):
 
 
 @dataclass(frozen=True)
+class Converting(Event):
+    """Records of a phase's source that have been converted to an LMDB so far."""
+
+    kind = "converting"
+    phase: str = ""
+    records: int = 0
+
+
+@dataclass(frozen=True)
 class Training(Event):
     """Training begins: what the losses of its `Display` events are means of."""
 
@@ -238,6 +247,7 @@ EVENTS: Tuple[Type[Event], ...] = (
     RankStarted,
     Executors,
     Data,
+    Converting,
     Training,
     Progress,
     Display,

@@ -214,12 +214,12 @@ FAILURES: Dict[str, Words] = {
     "source-class-unknown": Words(
         'source_class: "{source_class}"',
         "there is no such source",
-        'Give source_class: "{valid}" and an LMDB.',
+        "Valid classes: {valid}.",
     ),
     "source-class-unsupported": Words(
         'source_class: "{source_class}"',
         "this source is not supported yet",
-        'Give source_class: "{valid}" and an LMDB.',
+        "Valid classes: {valid}.",
     ),
     "layer-type-unsupported": Words(
         "{layer}",
@@ -239,7 +239,7 @@ FAILURES: Dict[str, Words] = {
         "`backend: LMDB`.",
     ),
     "layer-size-invalid": Words("{layer}", "{field} is {value}, and must be at least 1", "Fix {field}."),
-    "source-undefined": Words("{layer}", "it has no source", "Add source: with the LMDB's URI."),
+    "source-undefined": Words("{layer}", "it has no source", "Add source: with the URI of the data."),
     "layer-tops-invalid": Words("{layer}", "it has {count} tops", "Give two tops: data and label."),
     "crop-differs-from-layer": Words(
         "{layer}",
@@ -259,8 +259,34 @@ FAILURES: Dict[str, Words] = {
         "there is no LMDB (no data.mdb in it)",
         "Put one there, or fix the layer's source.",
     ),
+    "source-path-missing": Words(
+        'source: "{uri}" of the {phase} layer',
+        "there is no such file or folder",
+        "Put the data there, or fix memory_data_param.",
+    ),
+    "source-unreadable": Words(
+        "{uri}", "Spark cannot read it ({reason})", "Fix the data, or memory_data_param of its layer."
+    ),
+    "columns-missing": Words(
+        "{uri}",
+        "it has no column {missing}, but {columns}",
+        'Name them in memory_data_param, as in dataframe_column_select: "image as data".',
+    ),
+    "record-label-invalid": Words(
+        "record {key} of {path}",
+        "its label is {label}, which is not a whole number of 32 bits",
+        "Fix the labels, or convert them with dataframe_column_select.",
+    ),
+    "record-id-too-long": Words(
+        "record {key} of {path}", "its id has more than {most} bytes", "Give the records shorter ids."
+    ),
+    "conversion-not-written": Words(
+        "{folder} on the driver's node",
+        "the LMDB that the source is converted to cannot be written ({reason})",
+        "Make room there, or give an LMDB.",
+    ),
     "lmdb-unreadable": Words("{path}", "it is not a readable LMDB ({reason})", "Convert it again."),
-    "source-empty": Words("{uri}", "it has no records", "Give an LMDB with records."),
+    "source-empty": Words("{uri}", "it has no records", "Give a source with records."),
     "test-source-empty": Words("the TEST source", "it has no records", "Give a source with records."),
     "record-encoded": Words(
         "record {key} of {path}",

@@ -81,6 +81,7 @@ def shown(event: Event) -> str:
 _SHOWN: Mapping[Type[Event], Callable[..., str]] = {
     contract.Phase: lambda event: "--- " + event.phase,
     contract.RankStarted: lambda event: "rank {} on {}".format(event.rank, event.host),
+    contract.Converting: lambda event: converted_text(event),  # noqa: PLW0108 - defined below
     contract.Display: lambda event: "Iteration {}, loss = {:.6g}, lr = {:.6g}, {:.0f} images/s".format(
         event.iteration, event.loss, event.lr, event.images_per_s
     ),
@@ -95,6 +96,11 @@ _SHOWN: Mapping[Type[Event], Callable[..., str]] = {
         event.rank, event.host, event.reason
     ),
 }
+
+
+def converted_text(event: contract.Converting) -> str:
+    """Return `TRAIN: 60,000 records converted`."""
+    return "{}: {:,} records converted".format(event.phase, event.records)
 
 
 def upload_text(event: contract.UploadFailed) -> str:

@@ -2,7 +2,8 @@
 
 Spark's addFile is the fast way. It reads names as URIs, so that blanks, `#`, `%` and the like fail or name
 another file, and it stores everything under its base name, of which there can be only one. Files of other
-names pass through the driver, under a plain one; folders are fetched by each executor itself.
+names pass through the driver, under a plain one; folders are fetched by each executor itself. It takes no
+folder of this machine: a database that the driver has made travels as a file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Mapping, Set
 
@@ -20,6 +22,7 @@ from jobs.trainer.files.hadoop import Files, java_message
 
 _PLAIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9_.@:-]*/[A-Za-z0-9_./=+@~,-]*")
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
+_DATABASE = "database:"
 _GIVEN = ("spark.files", "spark.submit.pyFiles", "spark.yarn.dist.files", "spark.yarn.dist.pyFiles")
 """Settings with files that lie in the same folder on a node."""
 
@@ -72,9 +75,30 @@ class Distribution:
         self._names[uri] = name
         return name
 
+    def add_database(self, file: Path) -> str:
+        """Distribute an LMDB's data.mdb of this machine to all nodes; return its name for `locate`.
+
+        The file is moved within its folder's parent, and has to stay there while the job runs.
+
+        Raises:
+            TrainerError: it cannot be distributed.
+        """
+        number = len(self._taken)
+        while "converted-{}.mdb".format(number) in self._taken:
+            number += 1
+        name = "converted-{}.mdb".format(number)
+        given = file.parent.with_name(name)
+        file.rename(given)
+        try:
+            self._context.addFile(str(given))
+        except Exception as error:
+            raise TrainerError("distribution-failed", uri=name, reason=java_message(error)) from error
+        self._taken.add(name)
+        return _DATABASE + name
+
 
 def locate(name: str) -> Path:
-    """Return the local path of what `Distribution.add` returned: a `file:` URI, a name, or a URI to fetch.
+    """Return the local path of what `Distribution` returned: a `file:` URI, a name, or a URI to fetch.
 
     Raises:
         TrainerError: it cannot be fetched.
@@ -84,9 +108,20 @@ def locate(name: str) -> Path:
         return Path(path)
     from pyspark import SparkFiles
 
+    if name.startswith(_DATABASE):
+        return _folder_of(Path(SparkFiles.get(name[len(_DATABASE) :])))
     return (
         _fetched(name, Path(SparkFiles.getRootDirectory())) if "://" in name else Path(SparkFiles.get(name))
     )
+
+
+def _folder_of(file: Path) -> Path:
+    """Return the folder of an LMDB whose data.mdb has another name."""
+    folder = file.with_name(file.name + ".lmdb")
+    folder.mkdir(exist_ok=True)
+    with suppress(FileExistsError):
+        (folder / "data.mdb").symlink_to(file)
+    return folder
 
 
 def _fetched(uri: str, root: Path) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, List, Tuple
 
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.files import storage
@@ -36,6 +36,22 @@ class Files:
             return bool(system.exists(path))
         except Exception as error:
             raise self._failed(uri, "looked up", error) from error
+
+    def listed(self, uri: str) -> List[Tuple[str, int]]:
+        """Return the files of a folder, or the file itself, with their sizes in bytes, sorted by URI.
+
+        Without those whose names begin with `_` or `.`, which hold no records.
+
+        Raises:
+            TrainerError: they cannot be listed.
+        """
+        system, path = self._at(uri)
+        try:
+            found = [one for one in system.listStatus(path) if one.isFile()]
+            files = [(str(one.getPath().toString()), int(one.getLen())) for one in found]
+        except Exception as error:
+            raise self._failed(uri, "listed", error) from error
+        return sorted(one for one in files if one[0].rpartition("/")[2][:1] not in {"_", "."})
 
     def make_folder(self, uri: str) -> None:
         """Create a folder unless it exists; also a check that the file system accepts writes.

@@ -21,7 +21,7 @@ from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.events.watch import failure, watched
 from jobs.trainer.files.distribution import locate
-from jobs.trainer.sources.registry import open_source
+from jobs.trainer.sources.registry import open_source, own_ids
 from jobs.trainer.sources.shards import scored_batches
 
 
@@ -73,6 +73,7 @@ def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
         feed.ask(scored_batches(len(source), layer.batch, plan.size, part))
         while feed.upcoming():
             ids, values = scorer.run(feed, plan.columns)
+            ids = own_ids(layer.source_class, ids)
             yield from zip(ids, *(values[name].tolist() for name in plan.columns))
 
 

@@ -1,19 +1,26 @@
 """Record sources by the `source_class` of a data layer.
 
-A new source is a module here that implements `RecordSource`, and one line in `_SOURCES`.
+Ranks read LMDBs of Datum. A new source of these is a module here that implements `RecordSource`, and one line
+in `_SOURCES`. Sources of other kinds are converted to an LMDB before ranks start
+(`jobs/trainer/conversion.py`): their classes are in `CONVERTED` too, and a module here makes samples
+(`samples.Sample`) of what Spark reads.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping, Protocol
+from typing import Any, List, Mapping, Protocol
 
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.samples import id_of
 
 PREFIX = "com.yahoo.ml.caffe."
 LMDB = PREFIX + "LMDB"
+SEQUENCE, FRAME = PREFIX + "SeqImageDataSource", PREFIX + "ImageDataFrame"
+CONVERTED = (SEQUENCE, FRAME)
+"""Sources that are converted to an LMDB, with keys of `samples.key_of`."""
 
 
 class SourceClass(Protocol):
@@ -26,9 +33,9 @@ class SourceClass(Protocol):
         """Open the source at a local path."""
 
 
-_SOURCES: Mapping[str, SourceClass] = {LMDB: Lmdb}
-LATER = ("SeqImageDataSource", "ImageDataFrame", "DataFrameSource")
-"""CaffeOnSpark's other sources."""
+_SOURCES: Mapping[str, SourceClass] = {LMDB: Lmdb, SEQUENCE: Lmdb, FRAME: Lmdb}
+LATER = ("DataFrameSource",)
+"""CaffeOnSpark's other source."""
 
 
 def check_class(name: str) -> None:
@@ -48,8 +55,13 @@ def check_class(name: str) -> None:
 
 
 def marker(source_class: str) -> str:
-    """Return the file by whose existence storage is checked for a source of this class."""
-    return _SOURCES[source_class].marker
+    """Return the file by which storage is asked for a source of this class; empty for the source itself."""
+    return "" if source_class in CONVERTED else _SOURCES[source_class].marker
+
+
+def own_ids(source_class: str, keys: List[str]) -> List[str]:
+    """Return the ids that records have in their source, by their keys in the LMDB."""
+    return [id_of(key) for key in keys] if source_class in CONVERTED else keys
 
 
 def open_source(source_class: str, path: Path, datum: Any) -> RecordSource:  # noqa: ANN401

@@ -84,6 +84,18 @@ def test_without_a_terminal_progress_is_plain_lines(view: View, out: io.StringIO
     ]
 
 
+def test_records_that_are_converted_are_counted(view: View, out: io.StringIO) -> None:
+    with view:
+        view.line(event("phase", phase="data"))
+        for records in (12_000, 60_000):
+            view.line(event("converting", phase="TRAIN", records=records))
+
+    assert out.getvalue().splitlines()[1:] == [
+        "TRAIN: 12,000 records converted",
+        "TRAIN: 60,000 records converted",
+    ]
+
+
 def test_time_left_keeps_its_minutes_whole(view: View, out: io.StringIO) -> None:
     view.line(DISPLAY.replace("95.2", "119.7"))
 

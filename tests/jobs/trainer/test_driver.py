@@ -73,6 +73,7 @@ def test_training_begins_with_what_its_losses_are_means_of(
     driver._context, driver._size, driver._conf = Stage(), 2, {contract.TRANSPORT_CONF: transport}
     driver._journal = Journal(tmp_path / "events.jsonl", io.StringIO())
     driver._nodes = SimpleNamespace(add=lambda uri: uri)
+    driver._data = SimpleNamespace(name=lambda source: source.uri)
     driver._executors.launching = nullcontext
     driver._files = SimpleNamespace(exists=lambda _: True)
     driver._options = SimpleNamespace(snapshot="hdfs://h/a.solverstate", weights=(), train=True)

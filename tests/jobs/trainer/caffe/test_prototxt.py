@@ -13,6 +13,7 @@ from google.protobuf import text_format
 from jobs.trainer.caffe import solver
 from jobs.trainer.caffe.prototxt import load, native_solver, seed_of
 from jobs.trainer.errors import Refused
+from jobs.trainer.sources.frame import Reading
 
 NET = "lenet_memory_train_test.prototxt"
 
@@ -172,12 +173,6 @@ REFUSED = [
         'several data layers (HDF5Data "more", MemoryData "data")',
     ),
     (NET, 'source_class: "com.yahoo.ml.caffe.LMDB"', "", "source_class must be defined"),
-    (
-        NET,
-        "com.yahoo.ml.caffe.LMDB",
-        "com.yahoo.ml.caffe.SeqImageDataSource",
-        "this source is not supported yet",
-    ),
     (
         NET,
         "com.yahoo.ml.caffe.LMDB",
@@ -395,6 +390,18 @@ def test_test_nets_come_in_caffes_order_each_with_its_state(prototxts: Path, pb:
     assert [test.data.batch for test in job.tests] == [10, 20, 100]
     has_b = [any(layer.name == "b" for layer in native_net(test.net, pb).layer) for test in job.tests]
     assert has_b == [False, True, False]
+
+
+def test_a_dataframe_is_read_as_its_layer_says(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, NET, "com.yahoo.ml.caffe.LMDB", "com.yahoo.ml.caffe.ImageDataFrame")
+    selected = 'dataframe_column_select: "sampleId as id" dataframe_column_select: "abs(l) as label"'
+    edit(prototxts, NET, "batch_size: 64", f"batch_size: 64 image_encoded: true {selected}")
+
+    job = load(prototxts, pb)
+
+    assert job.train.source_class == "com.yahoo.ml.caffe.ImageDataFrame"
+    assert job.train.reading == Reading(("sampleId as id", "abs(l) as label"), "parquet", encoded=True)
+    assert job.tests[0].data.reading == Reading()
 
 
 STAGES = """layer {{ name: "data" type: "MemoryData" source_class: "com.yahoo.ml.caffe.LMDB"

@@ -24,6 +24,7 @@ SAMPLES: list[Event] = [
     contract.RankStarted(1, "w2", "10.9.8.12"),
     contract.Executors("app-1", {"0": {"host": "w1", "container": ""}}),
     contract.Data({"TRAIN": 60000}),
+    contract.Converting("TRAIN", 12000),
     contract.Training(2, 10, 4, "hdfs://h/m.solverstate"),
     contract.Progress(7, 100, 0.5, 2000.0, 1.0, None),
     contract.Display(7, 100, 0.5, 2000.0, 1.0, 12.5, lr=0.01),

@@ -49,7 +49,7 @@ class Spark:
     def __init__(self, root: Path, nodes: Path) -> None:
         self.root, self.nodes = root, nodes
 
-    def addFile(self, given: str, recursive: bool) -> None:
+    def addFile(self, given: str, recursive: bool = False) -> None:
         # java.net.URI refuses these; Spark then takes the text for a local path.
         local = re.search(r'[ \\"<>{}|^`\[\]*]', given) or given.startswith("/")
         path = Path(given) if local else self.root / unquote(urlsplit(given).path).lstrip("/")
@@ -168,6 +168,30 @@ def test_a_local_path_is_every_nodes_own(tmp_path: Path, nodes: Distribution) ->
     (tmp_path / "a b#c").mkdir()
 
     assert locate(nodes.add(f"file:{tmp_path}/a b#c", folder=True)) == tmp_path / "a b#c"
+
+
+def test_databases_that_the_driver_has_made_arrive_each_in_a_folder_of_its_own(
+    root: Path, nodes: Distribution
+) -> None:
+    names = []
+    for text in ("train", "test"):
+        made = root.parent / "driver" / text
+        made.mkdir()
+        (made / "data.mdb").write_text(text)
+        names.append(nodes.add_database(made / "data.mdb"))
+
+    for _ in range(2):  # ranks of one executor share the folder
+        assert [(locate(name) / "data.mdb").read_text() for name in names] == ["train", "test"]
+
+
+def test_a_database_that_cannot_be_distributed_is_told(root: Path, nodes: Distribution) -> None:
+    (root.parent / "nodes" / "converted-2.mdb").write_text("of another")
+    made = root.parent / "driver" / "made"
+    made.mkdir()
+    (made / "data.mdb").write_text("x")
+
+    with pytest.raises(TrainerError, match=r"converted-\d.mdb: it cannot be distributed"):
+        nodes.add_database(made / "data.mdb")
 
 
 def test_a_folder_that_cannot_be_fetched_is_told(root: Path, nodes: Distribution) -> None:

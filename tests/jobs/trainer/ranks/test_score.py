@@ -42,7 +42,7 @@ class Scorer:
 native_feed.install()
 native.Scorer, native.protos = Scorer, build
 for row in score.score_part(pickle.loads(sys.stdin.buffer.read()), 1):
-    pass
+    print(row[0])
 """
 FATAL = "F0131 12:00:00.000001 77 math.cpp:7] Check failed: n > 0 (0 vs. 0)"
 
@@ -87,15 +87,16 @@ def test_a_dot_in_a_columns_name_is_no_field_of_a_struct() -> None:
 @pytest.fixture
 def part(
     prototxts: Path, pb: Any, database: Callable[..., Path], channel: Channel
-) -> Callable[[str], subprocess.CompletedProcess[bytes]]:
+) -> Callable[..., subprocess.CompletedProcess[bytes]]:
     """Score a part in a process of its own, whose net does `body`."""
     job = load(prototxts, pb)
     uri = f"file:{database(4, shape=(1, 28, 28))}"
-    test = replace(job.tests[0], data=replace(job.tests[0].data, uri=uri, batch=2))
-    job = replace(job, tests=(test,))
-    plan = ScorePlan(job, 2, channel.address, uri, "file:/m", ("accuracy",))
 
-    def run(body: str) -> subprocess.CompletedProcess[bytes]:
+    def run(body: str, **changes: str) -> subprocess.CompletedProcess[bytes]:
+        given = {"uri": uri, **changes}
+        test = replace(job.tests[0], data=replace(job.tests[0].data, batch=2, **given))
+        made = replace(job, tests=(test,))
+        plan = ScorePlan(made, 2, channel.address, given["uri"], "file:/m", ("accuracy",))
         return subprocess.run(
             [sys.executable, "-c", PART.format(body=body)],
             cwd=ROOT,
@@ -129,6 +130,17 @@ def test_a_part_that_fails_is_reported_in_its_own_words_with_its_node(
     assert (event.rank, event.host, event.origin) == (1, os.uname().nodename, origin)
     assert event.reason == reason
     assert len(inbox.events) == 1
+
+
+def test_samples_have_the_ids_of_their_source(
+    part: Callable[..., Any], database: Callable[..., Path]
+) -> None:
+    body = "return ids, {'accuracy': numpy.ones((len(ids), 1))}"
+    path = database(4, "converted", shape=(1, 28, 28), keys=[f"{i:010d}/cat {i}.jpg" for i in range(4)])
+
+    assert part(body).stdout.decode().split("\n") == ["00000002", "00000003", ""]
+    done = part(body, source_class="com.yahoo.ml.caffe.SeqImageDataSource", uri=f"file:{path}")
+    assert done.stdout.decode().split("\n") == ["cat 2.jpg", "cat 3.jpg", ""]
 
 
 def test_a_part_that_is_scored_reports_nothing(part: Callable[[str], Any], inbox: Inbox) -> None:

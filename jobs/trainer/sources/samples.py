@@ -1,0 +1,103 @@
+"""Samples of sources that are converted to an LMDB of Caffe's Datum, as CaffeOnSpark's sources have them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple, Tuple
+
+import numpy as np
+
+from jobs.trainer.errors import Refused
+
+SEPARATOR = "/"
+"""Between position and id in a key."""
+MOST_ID = 500
+"""Bytes of an id: LMDB's keys have at most 511."""
+_INT = re.compile(r"[+-]?[0-9]+")
+_LABELS = range(-(2**31), 2**31)
+
+
+class Sample(NamedTuple):
+    """A sample as its source gives it: nothing is checked yet."""
+
+    id: Any
+    label: Any
+    channels: Any
+    """As `height` and `width`: None or 0 where the source does not tell."""
+    height: Any
+    width: Any
+    encoded: Any
+    data: Any
+    """Bytes: an image file, or pixels by row, column and then channel, as OpenCV has them."""
+
+
+class Context(NamedTuple):
+    """Source of samples, and the layer that they are for."""
+
+    uri: str
+    shape: Tuple[int, int, int]
+    """Of the layer: (channels, height, width) of raw pixels whose source does not tell."""
+    datum: Any
+    """caffe_pb2.Datum, or a stand-in of tests."""
+
+
+def key_of(position: int, id_: str) -> bytes:
+    """Return the key of a sample: keys sort by position."""
+    return "{:010d}{}{}".format(position, SEPARATOR, id_).encode("utf-8", "backslashreplace")
+
+
+def id_of(key: str) -> str:
+    """Return the id in a key, or the key itself where it is not one of `key_of`."""
+    return key.partition(SEPARATOR)[2]
+
+
+def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, bytes]:
+    """Return a sample's key, and its serialised Datum.
+
+    Raises:
+        Refused: it is no sample; the record is named by its position and id.
+    """
+    id_ = "" if sample.id is None else str(sample.id)
+    key = key_of(position, id_)
+    where = {"key": key.decode(), "path": context.uri}
+    if len(id_.encode("utf-8", "backslashreplace")) > MOST_ID:
+        where["key"] = str(position)
+        raise Refused("record-id-too-long", most=MOST_ID, **where)
+    label = _label(sample.label)
+    if label is None:
+        raise Refused("record-label-invalid", label=repr(sample.label), **where)
+    data = sample.data.encode() if isinstance(sample.data, str) else sample.data
+    if not isinstance(data, (bytes, bytearray)) or not data:
+        raise Refused("record-unreadable", reason="it has no data", **where)
+    if not isinstance(sample.encoded, bool):
+        reason = "encoded is {!r}, neither true nor false".format(sample.encoded)
+        raise Refused("record-unreadable", reason=reason, **where)
+    if sample.encoded:
+        return key, context.datum(label=label, encoded=True, data=bytes(data)).SerializeToString()
+    shape = _shape(sample, context.shape)
+    text = "x".join(map(str, shape))
+    if not all(isinstance(side, int) and side >= 1 for side in shape):
+        raise Refused("record-size-invalid", values=len(data), shape=text, **where)
+    channels, height, width = shape
+    if len(data) != channels * height * width:
+        raise Refused("record-size-invalid", values=len(data), shape=text, **where)
+    if channels > 1:
+        pixels = np.frombuffer(bytes(data), np.uint8).reshape(height, width, channels)
+        data = pixels.transpose(2, 0, 1).tobytes()
+    made = context.datum(channels=channels, height=height, width=width, label=label, data=bytes(data))
+    return key, made.SerializeToString()
+
+
+def _label(given: Any) -> Any:  # noqa: ANN401
+    """Return a label as an int of 32 bits, None where it is none; texts as Java reads them."""
+    if isinstance(given, str) and _INT.fullmatch(given):
+        given = int(given)
+    return given if isinstance(given, int) and not isinstance(given, bool) and given in _LABELS else None
+
+
+def _shape(sample: Sample, layer: Tuple[int, int, int]) -> Tuple[Any, Any, Any]:
+    channels, height, width = (
+        side if given is None or given == 0 else given
+        for given, side in zip((sample.channels, sample.height, sample.width), layer)
+    )
+    return channels, height, width

@@ -1,0 +1,110 @@
+"""Samples as records of an LMDB."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jobs.trainer.errors import Refused
+from jobs.trainer.sources.samples import MOST_ID, Context, Sample, id_of, key_of, record
+
+GREY = Sample("a", "7", 1, 2, 3, False, bytes(range(6)))
+
+
+@pytest.fixture
+def context(pb: Any) -> Context:
+    return Context("hdfs://h/s", (1, 2, 3), pb.Datum)
+
+
+def datum(sample: Sample, context: Context) -> Any:
+    return context.datum.FromString(record(sample, 0, context)[1])
+
+
+def test_keys_sort_by_position_whatever_the_ids() -> None:
+    keys = [key_of(position, id_) for position, id_ in enumerate(["z", "a", "", "~"] * 30)]
+
+    assert keys == sorted(keys)
+    assert len({key[:11] for key in keys}) == len(keys)
+
+
+@pytest.mark.parametrize("id_", ["cat.jpg", "", "a/b/c.jpg", "größe", "x" * MOST_ID])
+def test_a_key_gives_the_id_back(id_: str, context: Context) -> None:
+    key, _ = record(GREY._replace(id=id_), 12, context)
+
+    assert id_of(key.decode()) == id_
+    assert len(key) <= 511
+
+
+def test_ids_that_are_no_texts_become_some(context: Context) -> None:
+    assert [id_of(record(GREY._replace(id=one), 0, context)[0].decode()) for one in (12, None)] == ["12", ""]
+
+
+def test_a_raw_record_has_its_pixels_label_and_shape(context: Context) -> None:
+    made = datum(GREY, context)
+
+    assert (made.channels, made.height, made.width, made.label) == (1, 2, 3, 7)
+    assert made.data == bytes(range(6))
+    assert not made.encoded
+
+
+def test_pixels_of_several_channels_change_from_opencvs_order_to_caffes(context: Context) -> None:
+    # Two rows of three pixels of blue, green and red.
+    pixels = b"".join(bytes([pixel, 100 + pixel, 200 + pixel]) for pixel in range(6))
+    made = datum(GREY._replace(channels=3, data=bytearray(pixels)), context)
+
+    assert made.data == bytes(range(6)) + bytes(range(100, 106)) + bytes(range(200, 206))
+
+
+def test_an_image_is_kept_as_its_file(context: Context) -> None:
+    made = datum(GREY._replace(encoded=True, data=b"\xff\xd8...", channels=9, height=9, width=9), context)
+
+    assert (made.encoded, made.data, made.label) == (True, b"\xff\xd8...", 7)
+
+
+@pytest.mark.parametrize("absent", [None, 0])
+def test_sides_that_the_source_does_not_tell_are_the_layers(context: Context, absent: Any) -> None:
+    made = datum(GREY._replace(channels=absent, height=absent, width=absent), context)
+
+    assert (made.channels, made.height, made.width) == (1, 2, 3)
+
+
+def test_a_text_is_its_bytes(context: Context) -> None:
+    assert datum(GREY._replace(data="abcdef"), context).data == b"abcdef"
+
+
+@pytest.mark.parametrize(
+    ("given", "label"), [("3", 3), ("+3", 3), ("-1", -1), (5, 5), (2**31 - 1, 2**31 - 1), ("007", 7)]
+)
+def test_labels_are_whole_numbers_or_their_texts(context: Context, given: Any, label: int) -> None:
+    assert datum(GREY._replace(label=given), context).label == label
+
+
+@pytest.mark.parametrize(
+    "label", ["", " 3", "3.0", "cat", "1_000", "٣", 3.0, None, True, 2**31, "2147483648", b"3"]
+)
+def test_what_is_no_whole_number_is_refused_as_a_label_with_its_record(context: Context, label: Any) -> None:
+    with pytest.raises(Refused, match=r"record 0000000007/a of hdfs://h/s: its label is") as refused:
+        record(GREY._replace(label=label), 7, context)
+    assert refused.value.code == "record-label-invalid"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": None}, "it has no data"),
+        ({"data": b""}, "it has no data"),
+        ({"data": 5}, "it has no data"),
+        ({"data": b"12345"}, "it has 5 values, and its header has shape 1x2x3"),
+        ({"channels": -1, "height": -2}, "6 values, and its header has shape -1x-2x3"),
+        ({"height": "2"}, "6 values, and its header has shape 1x2x3"),
+        ({"encoded": None}, "encoded is None, neither true nor false"),
+        ({"id": "x" * (MOST_ID + 1)}, "record 7 of .*: its id has more than 500 bytes"),
+        ({"id": "ü" * 251}, "record 7 of .*: its id has more than 500 bytes"),
+    ],
+)
+def test_what_is_no_sample_is_refused_with_its_record(
+    context: Context, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Refused, match=said):
+        record(GREY._replace(**changes), 7, context)
