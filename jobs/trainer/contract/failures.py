@@ -265,7 +265,10 @@ FAILURES: Dict[str, Words] = {
         "Put the data there, or fix memory_data_param.",
     ),
     "source-unreadable": Words(
-        "{uri}", "Spark cannot read it ({reason})", "Fix the data, or memory_data_param of its layer."
+        "{uri}",
+        "Spark cannot read it ({reason})",
+        "Fix the data, or memory_data_param of its layer; row groups of Parquet must fit several times into "
+        "spark.driver.memory and spark.executor.memory.",
     ),
     "columns-missing": Words(
         "{uri}",

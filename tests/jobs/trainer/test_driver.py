@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from jobs.trainer import contract, rounds
+from jobs.trainer.caffe.prototxt import load
+from jobs.trainer.cli import parse
 from jobs.trainer.driver import Driver
-from jobs.trainer.errors import TrainerError
+from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address
 from jobs.trainer.events.journal import Journal
 
@@ -130,3 +132,50 @@ def test_a_table_that_cannot_be_stored_fails_the_job_and_names_the_model(
 
     with pytest.raises(TrainerError, match=f"no space.*score {MODEL} without -train"):
         world.driver._write_rounds(0)
+
+
+@pytest.mark.parametrize(
+    ("source_class", "needed", "code"),
+    [
+        ("ImageDataFrame", "hdfs:///data/mnist/train_lmdb", "source-path-missing"),
+        ("SeqImageDataSource", "hdfs:///data/mnist/train_lmdb", "source-path-missing"),
+        ("LMDB", "hdfs:///data/mnist/train_lmdb/data.mdb", "source-missing"),
+    ],
+)
+def test_a_source_is_looked_for_in_storage_before_anything_runs(
+    prototxts: Path, pb: Any, source_class: str, needed: str, code: str
+) -> None:
+    net = prototxts.parent / "lenet_memory_train_test.prototxt"
+    net.write_text(net.read_text().replace("caffe.LMDB", f"caffe.{source_class}", 1))
+    made: Any = object.__new__(Driver)
+    made._options = parse(["-train", "-conf", "s", "-model", "hdfs:///m"])
+    for stored in ([needed], []):
+        made._job = load(prototxts, pb)
+        made._files = SimpleNamespace(
+            absolute=lambda uri: uri, exists=lambda uri, stored=stored: uri in stored or "test_lmdb" in uri
+        )
+        if stored:
+            made._check_paths()
+            continue
+        with pytest.raises(Refused) as refused:
+            made._check_paths()
+        assert refused.value.code == code
+
+
+def test_executors_that_never_come_are_told_instead_of_a_source_that_spark_could_not_read() -> None:
+    made: Any = object.__new__(Driver)
+    made._size = 2
+
+    def fail(*_: Any) -> None:
+        raise Refused("source-unreadable", uri="u", reason="Job 0 cancelled")
+
+    made._data = SimpleNamespace(add=fail, heard=False)
+    for given_up, code in ((False, "source-unreadable"), (True, "executors-missing")):
+        made._executors = SimpleNamespace(
+            launching=lambda _: nullcontext(),
+            given_up=given_up,
+            missing=lambda size: TrainerError("executors-missing", requested=size, registered=0),
+        )
+        with pytest.raises(TrainerError) as failed:
+            made._added("TRAIN", SimpleNamespace())
+        assert failed.value.code == code

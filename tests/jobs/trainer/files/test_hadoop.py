@@ -1,0 +1,46 @@
+"""Storage on the driver, over a stand-in for Hadoop's client."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.files.hadoop import Files
+
+
+def status(uri: str, size: int, *, file: bool = True) -> Any:
+    path = SimpleNamespace(toString=lambda: uri)
+    return SimpleNamespace(isFile=lambda: file, getPath=lambda: path, getLen=lambda: size)
+
+
+def files(found: Any) -> Files:
+    def listed(_: Any) -> Any:
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    system = SimpleNamespace(listStatus=listed)
+    fs = SimpleNamespace(Path=lambda _: SimpleNamespace(getFileSystem=lambda __: system))
+    jvm = SimpleNamespace(org=SimpleNamespace(apache=SimpleNamespace(hadoop=SimpleNamespace(fs=fs))))
+    jsc = SimpleNamespace(hadoopConfiguration=lambda: None)
+    return Files(SimpleNamespace(_jvm=jvm, _jsc=jsc))
+
+
+def test_files_of_a_folder_are_listed_by_name_without_those_that_hold_no_records() -> None:
+    found = [
+        status("hdfs://h/s/part-1", 7),
+        status("hdfs://h/s/_SUCCESS", 0),
+        status("hdfs://h/s/.part-0.crc", 12),
+        status("hdfs://h/s/more", 0, file=False),
+        status("hdfs://h/s/part-0", 5),
+    ]
+
+    assert files(found).listed("hdfs://h/s") == [("hdfs://h/s/part-0", 5), ("hdfs://h/s/part-1", 7)]
+
+
+def test_a_folder_that_cannot_be_listed_is_told() -> None:
+    with pytest.raises(TrainerError, match="hdfs://h/s: it cannot be listed"):
+        files(OSError("permission denied")).listed("hdfs://h/s")
