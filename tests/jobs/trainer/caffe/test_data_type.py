@@ -161,10 +161,12 @@ def test_a_net_of_dummy_data_is_refused_by_its_type(tmp_path: Path, pb: Any) -> 
 
 
 DISTRIBUTED = """
+from contextlib import nullcontext
 from types import SimpleNamespace
 from jobs.trainer import driver as drivers
 from jobs.trainer.caffe import native, prototxt
 from jobs.trainer.caffe.probe import Probe
+from jobs.trainer.conversion import Conversions
 
 class Told(list):
     add = list.append
@@ -173,7 +175,9 @@ def distributed(path, pb, folder):
     driver = object.__new__(drivers.Driver)
     driver._job, driver._datum, driver._size, driver._folder = prototxt.load(path, pb), pb.Datum, 1, folder
     driver._options, driver._journal = SimpleNamespace(train=True, scores=False, columns=()), Told()
-    driver._nodes = SimpleNamespace(add=lambda uri, folder: uri)
+    driver._executors = SimpleNamespace(launching=lambda _: nullcontext())
+    nodes = SimpleNamespace(add=lambda uri, folder: uri)
+    driver._data = Conversions(None, None, nodes, folder, driver._journal, pb.Datum)
     driver._checked(Probe(driver._job, folder))
     if driver._distribute_sources():
         driver._checked(Probe(driver._job, folder))
