@@ -99,8 +99,8 @@ _SHOWN: Mapping[Type[Event], Callable[..., str]] = {
 
 
 def converted_text(event: contract.Converting) -> str:
-    """Return `TRAIN: 60,000 records converted`."""
-    return "{}: {:,} records converted".format(event.phase, event.records)
+    """Return `TRAIN records converted: 60,000`."""
+    return "{} records converted: {:,}".format(event.phase, event.records)
 
 
 def upload_text(event: contract.UploadFailed) -> str:

@@ -91,8 +91,8 @@ def test_records_that_are_converted_are_counted(view: View, out: io.StringIO) ->
             view.line(event("converting", phase="TRAIN", records=records))
 
     assert out.getvalue().splitlines()[1:] == [
-        "TRAIN: 12,000 records converted",
-        "TRAIN: 60,000 records converted",
+        "TRAIN records converted: 12,000",
+        "TRAIN records converted: 60,000",
     ]
 
 

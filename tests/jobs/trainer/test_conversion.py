@@ -89,7 +89,7 @@ def test_sequence_files_reach_the_nodes_as_an_lmdb_in_their_order(world: World, 
     assert [(one.label, one.encoded, one.data) for one in found.values()] == [
         (i, True, b"image") for i in range(3)
     ]
-    assert world.shown.getvalue() == "TRAIN: 3 records converted\n"
+    assert world.shown.getvalue() == "TRAIN records converted: 3\n"
 
 
 def test_rows_of_a_frame_reach_the_nodes_and_are_opened_as_any_source(world: World, pb: Any) -> None:
@@ -161,7 +161,7 @@ def test_progress_is_told_while_records_are_converted(world: World, monkeypatch:
     world.made.add("TRAIN", LAYER)
 
     assert world.shown.getvalue().splitlines() == [
-        f"TRAIN: {count} records converted" for count in (1, 2, 3, 3)
+        f"TRAIN records converted: {count}" for count in (1, 2, 3, 3)
     ]
 
 
