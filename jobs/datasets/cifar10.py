@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import struct
 import tarfile
 import tempfile
@@ -61,7 +62,7 @@ def ensure_files(folder: Path | None = None, source: Source | None = None) -> di
         new = Path(aside) / ARCHIVE
         try:
             (source or _download)(new)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             why = f"{MIRROR} cannot be read ({getattr(error, 'reason', error)})"
             raise JobError("CIFAR-10", why, by_hand) from error
         found = sha256_of(new)
@@ -116,14 +117,17 @@ def _images(archive: Path) -> Iterator[bytes]:
 def _download(path: Path) -> None:
     deadline = time.monotonic() + DOWNLOAD_TIMEOUT
     with urllib.request.urlopen(MIRROR, timeout=CONNECT_TIMEOUT) as answer, path.open("wb") as file:
-        _copy(Limited(answer, deadline), file)
+        size = answer.headers.get("Content-Length", "")
+        _copy(Limited(answer, deadline), file, int(size) if size.isdecimal() else None)
 
 
-def _copy(source: Limited, file: IO[bytes]) -> None:
-    """Copy a stream in blocks; raise OSError if it has more than LARGEST bytes."""
-    left = LARGEST
+def _copy(source: Limited, file: IO[bytes], size: int | None = None) -> None:
+    """Copy a stream in blocks; raise OSError if it has more than LARGEST bytes, or fewer than `size`."""
+    got = 0
     while block := source.read(BLOCK):
-        left -= len(block)
-        if left < 0:
+        got += len(block)
+        if got > LARGEST:
             raise OSError(f"it has more than {LARGEST >> 20} MiB")
         file.write(block)
+    if size is not None and got < size:
+        raise OSError(f"it ended after {got:,} of {size:,} bytes")

@@ -78,9 +78,11 @@ def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], 
     """Build the summary from the lines of the features file (JSON; may be empty) and the events.
 
     Raises:
-        JobError: the features file has a sample twice, or rows that differ in shape.
+        JobError: the features file has more or fewer rows than the source has records, or rows that differ in
+            shape.
     """
     columns, samples = feature_means(features)
+    _require_all(samples, history)
     trained = history.last(contract.Trained) or contract.Trained(model=spec.model)
     means = history.last(contract.Means) or contract.Means()
     # Features can be checked row by row; means serve where none were requested.
@@ -107,6 +109,15 @@ def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], 
     )
 
 
+def _require_all(samples: int, history: History) -> None:
+    """Require a row for each record of the TEST source. Ids tell nothing: a source may repeat its own."""
+    records = (history.last(contract.Data) or contract.Data()).records
+    wanted = records.get("TEST", records.get("TEST#0", samples))
+    if samples not in {0, wanted}:
+        why = f"it has {samples:,} rows, and the source {wanted:,} records"
+        raise JobError("the features file", why, "Report this: it is a bug.")
+
+
 def _waited(trained: contract.Trained) -> Iterator[tuple[str, float]]:
     """Yield the waiting of each rank whose figures are numbers."""
     for rank in trained.ranks:
@@ -126,18 +137,13 @@ def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
     """Return the mean of each column and the number of samples of a features file.
 
     Raises:
-        JobError: a line is not a row, a sample appears twice, or a row has other columns or lengths than the
-            first.
+        JobError: a line is not a row, or a row has other columns or lengths than the first.
     """
     totals: dict[str, list[float]] = {}
-    seen: set[str] = set()
+    number = 0
     for number, line in enumerate(lines, start=1):
         sample, row = _row(line, number)
-        if sample in seen:
-            raise JobError(
-                "the features file", f"sample {sample} is in it twice", "Report this: it is a bug."
-            )
-        if not seen:
+        if number == 1:
             totals = {name: [0.0] * len(values) for name, values in row.items()}
         if {name: len(values) for name, values in row.items()} != {n: len(v) for n, v in totals.items()}:
             raise JobError(
@@ -145,10 +151,9 @@ def feature_means(lines: Iterable[str]) -> tuple[dict[str, list[float]], int]:
                 f"sample {sample} has other columns than the first one",
                 "Report this: it is a bug.",
             )
-        seen.add(sample)
         for name, values in row.items():
             totals[name] = [total + value for total, value in zip(totals[name], values, strict=True)]
-    return {name: [total / len(seen) for total in some] for name, some in totals.items()}, len(seen)
+    return {name: [total / number for total in some] for name, some in totals.items()}, number
 
 
 def _row(line: str, number: int) -> tuple[str, dict[str, list[float]]]:

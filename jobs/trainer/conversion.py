@@ -50,8 +50,12 @@ class Conversions:
         self._spark, self._files, self._nodes = spark, files, nodes
         self._folder, self._journal, self._datum = folder, journal, datum
         self._done: Dict[_Key, _Converted] = {}
-        self.heard = False
-        """True once Spark has given a record."""
+        self._heard = False
+
+    def heard(self) -> bool:
+        """Return True if Spark has given a record since the last call."""
+        heard, self._heard = self._heard, False
+        return heard
 
     def add(self, phase: str, source: DataLayer) -> str:
         """Distribute a source to all nodes, converted if it is no LMDB; return its name for `locate`.
@@ -60,7 +64,6 @@ class Conversions:
             TrainerError: it cannot be read, or the database cannot be written.
         """
         if source.source_class not in CONVERTED:
-            self.heard = True
             return self._nodes.add(source.uri, folder=True)
         key = _key(source)
         if key not in self._done:
@@ -81,7 +84,6 @@ class Conversions:
         context = Context(source.uri, source.shape, self._datum)
         tally = _Tally(phase, self._journal)
         folder = self._folder / "converting-{}".format(len(self._done))
-        self.heard = False
         write(self._records(self._samples(source), context, tally), folder)
         if not tally.records:
             raise Refused("source-empty", uri=source.uri)
@@ -94,14 +96,13 @@ class Conversions:
             files = [reading.File(*one) for one in self._files.listed(uri)]
             return sequence.samples(reading.pairs(self._spark.sparkContext, files, uri), uri)
         columns, rows = reading.rows(self._spark, uri, source.reading)
-        frame.require_columns(columns, uri)
-        return frame.samples(rows, columns, encoded=source.reading.encoded)
+        return frame.samples(rows, frame.known(columns, uri), encoded=source.reading.encoded)
 
     def _records(
         self, samples: Iterator[Sample], context: Context, tally: "_Tally"
     ) -> Iterator[Tuple[bytes, bytes]]:
         for position, sample in enumerate(samples):
-            self.heard = True
+            self._heard = True
             yield record(sample, position, context)
             tally.add(image=bool(sample.encoded))
 

@@ -150,7 +150,7 @@ class Driver:
     def _added(self, name: str, source: DataLayer) -> str:
         """Add a source to the job's data; return its name for `locate`."""
         try:
-            with self._executors.launching(lambda: self._data.heard):
+            with self._executors.launching(self._data.heard):
                 return self._data.add(name, source)
         except Refused as error:
             if self._executors.given_up:

@@ -20,6 +20,8 @@ the application lives: it then starts new ones for ever, on a node whose disk is
 LEAST_S = 60.0
 """Seconds for a task to be launched, at least: Spark's list of tasks may lag by two heartbeats."""
 _TICK = 0.1
+SELDOM = 1.0
+"""Seconds between two looks once something has run."""
 
 
 class Executors:
@@ -96,11 +98,13 @@ class Executors:
 
     @contextmanager
     def launching(self, heard: Callable[[], bool] = bool) -> Iterator[None]:
-        """Cancel the stage that runs in this block if Spark does not launch a task within its setting.
+        """Cancel a stage that runs in this block if no task of it runs for the time of Spark's setting.
 
-        Spark launches all tasks of a barrier stage or none, and waits for executors without a limit. `heard`
-        returns whether a task has reported, which Spark's own list shows only with the next heartbeats.
+        Spark launches all tasks of a barrier stage or none, and waits for executors without a limit, also for
+        those that it has lost. `heard` returns whether a task has reported, which Spark's own list shows only
+        with the next heartbeats.
         """
+        self.given_up = False
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(over, heard), name="launching", daemon=True)
         watch.start()
@@ -111,20 +115,22 @@ class Executors:
             watch.join()
 
     def _watch(self, over: threading.Event, heard: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + max(self._seconds, LEAST_S)
-        before = len(self._removed())
-        while not over.wait(_TICK):
-            if heard() or self._launched():
-                return
-            if time.monotonic() > deadline or len(self._removed()) - before >= MOST_LOST:
+        limit, tick = max(self._seconds, LEAST_S), _TICK
+        deadline, before = time.monotonic() + limit, len(self._removed())
+        while not over.wait(tick):
+            if heard() or not self._waiting():
+                # Nothing has been waited for up to now: the driver plans, or tasks run.
+                deadline, before, tick = time.monotonic() + limit, len(self._removed()), SELDOM
+            elif time.monotonic() > deadline or len(self._removed()) - before >= MOST_LOST:
                 self.given_up = True
                 self._context.cancelAllJobs()
                 return
 
-    def _launched(self) -> bool:
+    def _waiting(self) -> bool:
+        """Return True while stages are active, and no task of them runs."""
         tracker = self._context.statusTracker()
         stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
-        return any(stage.numActiveTasks for stage in stages if stage is not None)
+        return bool(stages) and not any(stage.numActiveTasks for stage in stages if stage is not None)
 
 
 def _listed(spark_context: Any, active: bool) -> Iterator[Any]:  # noqa: ANN401

@@ -15,6 +15,7 @@ from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.labels import ANY
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.base import RecordSource
+from jobs.trainer.sources.registry import CONVERTED
 from jobs.trainer.sources.shards import Request
 from jobs.trainer.sources.transform import Transform
 
@@ -91,7 +92,9 @@ class Feed:
         try:
             return action()
         except caffe_feed.BadRecord as error:
-            fields = {"phase": self._layer.phase, "path": str(self._source.path), **error.fields}
+            # What was converted lies in a folder of Spark's, which tells nobody what to fix.
+            path = self._layer.uri if self._layer.source_class in CONVERTED else str(self._source.path)
+            fields = {"phase": self._layer.phase, "path": path, **error.fields}
             raise Refused(error.code, **fields) from error
 
 

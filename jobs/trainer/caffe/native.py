@@ -198,7 +198,7 @@ class Scorer:
 
     def __init__(self, source: DataLayer, net: Path) -> None:
         self.net = load().Net(str(net), load().TEST)
-        self._source = source
+        self._source, self._loss = source, 0.0
         self.outputs: Tuple[str, ...] = tuple(self.net.outputs)
         # By the full batch: a blob smaller than it (accuracy, loss) belongs to the whole batch.
         self._lengths: Dict[str, int] = {
@@ -222,13 +222,13 @@ class Scorer:
             inputs[1].reshape(count)
             self.net.reshape()
         ids = feed.take(*(blob.data for blob in inputs))
-        self.net.forward()
+        # As `Net.forward` of pycaffe does, which does not pass the loss on.
+        self._loss = float(self.net._forward(0, len(self.net.layers) - 1))
         return ids, {name: self._per_sample(name, count) for name in names}
 
     def loss(self) -> float:
-        """Return the loss of the last batch: all tops, each times its loss_weight."""
-        weights = self.net.blob_loss_weights.items()
-        return float(sum(weight * self.net.blobs[name].data.sum() for name, weight in weights if weight))
+        """Return the loss of the last batch, as Caffe adds it: all tops, each times its loss_weight."""
+        return self._loss
 
     def _per_sample(self, name: str, samples: int) -> np.ndarray:
         values = np.array(self.net.blobs[name].data, np.float32).ravel()

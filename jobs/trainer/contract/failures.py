@@ -264,6 +264,9 @@ FAILURES: Dict[str, Words] = {
         "there is no such file or folder",
         "Put the data there, or fix memory_data_param.",
     ),
+    "folder-inside": Words(
+        "{uri}", "it has a folder in it, {folder}", "Give a folder whose files are all of the source."
+    ),
     "source-unreadable": Words(
         "{uri}",
         "Spark cannot read it ({reason})",
@@ -274,6 +277,11 @@ FAILURES: Dict[str, Words] = {
         "{uri}",
         "it has no column {missing}, but {columns}",
         'Name them in memory_data_param, as in dataframe_column_select: "image as data".',
+    ),
+    "columns-repeated": Words(
+        "{uri}",
+        "its columns {columns} have one name, in which case does not count",
+        "Choose columns with dataframe_column_select.",
     ),
     "record-label-invalid": Words(
         "record {key} of {path}",

@@ -43,15 +43,22 @@ class Files:
         Without those whose names begin with `_` or `.`, which hold no records.
 
         Raises:
+            Refused: there is a folder in it, whose files would be left out.
             TrainerError: they cannot be listed.
         """
         system, path = self._at(uri)
         try:
-            found = [one for one in system.listStatus(path) if one.isFile()]
-            files = [(str(one.getPath().toString()), int(one.getLen())) for one in found]
+            found = [
+                (str(one.getPath().toString()), int(one.getLen()), bool(one.isFile()))
+                for one in system.listStatus(path)
+            ]
         except Exception as error:
             raise self._failed(uri, "listed", error) from error
-        return sorted(one for one in files if one[0].rpartition("/")[2][:1] not in {"_", "."})
+        read = sorted(one for one in found if one[0].rpartition("/")[2][:1] not in {"_", "."})
+        for name, _, is_file in read:
+            if not is_file:
+                raise Refused("folder-inside", uri=uri, folder=name)
+        return [(name, size) for name, size, _ in read]
 
     def make_folder(self, uri: str) -> None:
         """Create a folder unless it exists; also a check that the file system accepts writes.

@@ -8,6 +8,7 @@ from jobs.trainer.errors import Refused
 from jobs.trainer.sources.samples import Sample
 
 NEEDED = ("label", "data")
+COLUMNS = (*NEEDED, "id", "channels", "height", "width", "encoded")
 
 
 class Reading(NamedTuple):
@@ -23,15 +24,21 @@ class Reading(NamedTuple):
 AS_IT_IS = Reading()
 
 
-def require_columns(columns: Sequence[str], uri: str) -> None:
-    """Require the columns without which there is no sample.
+def known(columns: Sequence[str], uri: str) -> Tuple[str, ...]:
+    """Return the columns with the names that samples have; as for Spark, case does not count.
 
     Raises:
-        Refused: one is missing.
+        Refused: one without which there is no sample is missing, or two have one name.
     """
-    missing = [name for name in NEEDED if name not in columns]
+    names = tuple(name.lower() if name.lower() in COLUMNS else name for name in columns)
+    missing = [name for name in NEEDED if name not in names]
     if missing:
         raise Refused("columns-missing", uri=uri, missing=", ".join(missing), columns=", ".join(columns))
+    for name in COLUMNS:
+        same = [column for column in columns if column.lower() == name]
+        if len(same) > 1:
+            raise Refused("columns-repeated", uri=uri, columns=", ".join(same))
+    return names
 
 
 def samples(rows: Iterable[Sequence[Any]], columns: Sequence[str], *, encoded: bool) -> Iterator[Sample]:

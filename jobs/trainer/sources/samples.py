@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -13,7 +13,8 @@ SEPARATOR = "/"
 """Between position and id in a key."""
 MOST_ID = 500
 """Bytes of an id: LMDB's keys have at most 511."""
-_INT = re.compile(r"[+-]?[0-9]+")
+_INT = re.compile(r"([+-]?)0*([0-9]{1,10})")
+"""Without zeros at its start: Python bounds the digits of a text."""
 _LABELS = range(-(2**31), 2**31)
 
 
@@ -57,7 +58,10 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     Raises:
         Refused: it is no sample; the record is named by its position and id.
     """
-    id_ = "" if sample.id is None else str(sample.id)
+    id_ = _id(sample.id)
+    if id_ is None:
+        reason = "its id is a {}, neither text nor a whole number".format(type(sample.id).__name__)
+        raise Refused("record-unreadable", reason=reason, key=str(position), path=context.uri)
     key = key_of(position, id_)
     where = {"key": key.decode(), "path": context.uri}
     if len(id_.encode("utf-8", "backslashreplace")) > MOST_ID:
@@ -67,7 +71,10 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     if label is None:
         raise Refused("record-label-invalid", label=repr(sample.label), **where)
     data = sample.data.encode() if isinstance(sample.data, str) else sample.data
-    if not isinstance(data, (bytes, bytearray)) or not data:
+    if data is not None and not isinstance(data, (bytes, bytearray)):
+        reason = "its data are a {}, neither binary nor text".format(type(data).__name__)
+        raise Refused("record-unreadable", reason=reason, **where)
+    if not data:
         raise Refused("record-unreadable", reason="it has no data", **where)
     if not isinstance(sample.encoded, bool):
         reason = "encoded is {!r}, neither true nor false".format(sample.encoded)
@@ -76,7 +83,7 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
         return key, context.datum(label=label, encoded=True, data=bytes(data)).SerializeToString()
     shape = _shape(sample, context.shape)
     text = "x".join(map(str, shape))
-    if not all(isinstance(side, int) and side >= 1 for side in shape):
+    if not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in shape):
         raise Refused("record-size-invalid", values=len(data), shape=text, **where)
     channels, height, width = shape
     if len(data) != channels * height * width:
@@ -88,10 +95,20 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     return key, made.SerializeToString()
 
 
+def _id(given: Any) -> Optional[str]:  # noqa: ANN401
+    """Return an id as text, None where it is none; texts of some writers of Parquet are binary."""
+    if given is None:
+        return ""
+    if isinstance(given, (bytes, bytearray)):
+        return bytes(given).decode("utf-8", "backslashreplace")
+    return str(given) if isinstance(given, (str, int)) and not isinstance(given, bool) else None
+
+
 def _label(given: Any) -> Any:  # noqa: ANN401
     """Return a label as an int of 32 bits, None where it is none; texts as Java reads them."""
-    if isinstance(given, str) and _INT.fullmatch(given):
-        given = int(given)
+    number = _INT.fullmatch(given) if isinstance(given, str) else None
+    if number:
+        given = int(number[1] + number[2])
     return given if isinstance(given, int) and not isinstance(given, bool) and given in _LABELS else None
 
 

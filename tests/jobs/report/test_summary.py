@@ -98,9 +98,19 @@ def test_phases_last_until_the_next_one() -> None:
     assert HISTORY.phase_seconds() == {"start": 3.5, "train": 6.0, "score": 2.5}
 
 
-def test_a_sample_that_appears_twice_is_an_error() -> None:
-    with pytest.raises(JobError, match="sample 00000000 is in it twice"):
-        feature_means(rows(0.1) + rows(0.2))
+@pytest.mark.parametrize("name", ["TEST", "TEST#0"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_rows_that_are_lost_or_there_twice_are_an_error(name: str, count: int) -> None:
+    history = History([contract.Data({"TRAIN": 9, name: 2, "TEST#1": 5})])
+
+    with pytest.raises(JobError, match=f"it has {count} rows, and the source 2 records"):
+        summarise("j", mnist_spec(), "key", rows(*[0.5] * count), history)
+
+
+def test_a_source_may_have_samples_of_one_id_or_of_none() -> None:
+    lines = [json.dumps({"SampleID": id_, "loss": [1.0]}) for id_ in ("", "", "a", "a")]
+
+    assert summarise("j", mnist_spec(), "key", lines, History([contract.Data({"TEST": 4})])).samples == 4
 
 
 def test_rows_of_different_shape_are_an_error() -> None:

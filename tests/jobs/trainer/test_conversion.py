@@ -187,6 +187,7 @@ def test_a_frame_without_the_columns_is_refused(world: World) -> None:
 
 
 def test_spark_is_heard_with_the_first_record(world: World) -> None:
-    assert not world.made.heard
+    assert not world.made.heard()
     world.made.add("TRAIN", LAYER)
-    assert world.made.heard
+    assert world.made.heard()
+    assert not world.made.heard(), "since the last look"

@@ -169,7 +169,7 @@ def test_executors_that_never_come_are_told_instead_of_a_source_that_spark_could
     def fail(*_: Any) -> None:
         raise Refused("source-unreadable", uri="u", reason="Job 0 cancelled")
 
-    made._data = SimpleNamespace(add=fail, heard=False)
+    made._data = SimpleNamespace(add=fail, heard=bool)
     for given_up, code in ((False, "source-unreadable"), (True, "executors-missing")):
         made._executors = SimpleNamespace(
             launching=lambda _: nullcontext(),

@@ -144,3 +144,40 @@ def test_executors_lost_before_the_stage_do_not_count() -> None:
     spark.lost, spark.stages = [FULL] * module.MOST_LOST, [0]
     with Executors(spark).launching():
         assert not spark.cancelled.wait(0.3)
+
+
+def test_planning_on_the_driver_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST_S", 0)
+    spark = Spark()
+    executors = Executors(spark)
+    with executors.launching():
+        assert not spark.cancelled.wait(0.3)
+    assert not executors.given_up
+
+
+def test_executors_that_are_lost_while_a_stage_runs_are_not_waited_for_without_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LEAST_S", 0.2)
+    monkeypatch.setattr(module, "SELDOM", 0.05)
+    spark = Spark()
+    spark.stages = [1]
+    executors = Executors(spark)
+    with executors.launching():
+        assert not spark.cancelled.wait(0.5)
+        spark.stages = [0]
+        assert spark.cancelled.wait(10)
+    assert executors.given_up
+
+
+def test_a_block_that_was_given_up_says_nothing_about_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST_S", 0)
+    spark = Spark()
+    spark.stages = [0]
+    executors = Executors(spark)
+    with executors.launching():
+        assert spark.cancelled.wait(10)
+    spark.stages = []
+    with executors.launching():
+        pass
+    assert not executors.given_up

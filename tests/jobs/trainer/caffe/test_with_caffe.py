@@ -183,6 +183,19 @@ def test_the_loss_of_a_batch_counts_each_top_with_its_weight(step: Any) -> None:
     assert found["totals"][0] == pytest.approx(3 * found["scores"][0]["loss"][0])
 
 
+def test_the_loss_of_a_batch_is_that_of_its_layer_also_where_another_one_changes_the_top(
+    caffe: Caffe, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    twice = 'layer { name: "twice" type: "Power" bottom: "loss" top: "loss" power_param { scale: 2 } }'
+    net = tmp_path / "net.prototxt"
+    net.write_text(net.read_text() + twice)
+
+    found = json.loads(caffe.result(STEP, str(tmp_path)))
+
+    assert found["totals"][0] == pytest.approx(found["scores"][0]["loss"][0] / 2)
+
+
 def test_the_probe_builds_every_test_net(caffe: Caffe, tmp_path: Path) -> None:
     write(tmp_path, solver="test_iter: 1 test_iter: 1 test_interval: 1")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.trainer.errors import TrainerError
+from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.files.hadoop import Files
 
 
@@ -34,11 +34,18 @@ def test_files_of_a_folder_are_listed_by_name_without_those_that_hold_no_records
         status("hdfs://h/s/part-1", 7),
         status("hdfs://h/s/_SUCCESS", 0),
         status("hdfs://h/s/.part-0.crc", 12),
-        status("hdfs://h/s/more", 0, file=False),
+        status("hdfs://h/s/_temporary", 0, file=False),
         status("hdfs://h/s/part-0", 5),
     ]
 
     assert files(found).listed("hdfs://h/s") == [("hdfs://h/s/part-0", 5), ("hdfs://h/s/part-1", 7)]
+
+
+def test_a_folder_inside_a_source_is_refused_and_not_left_out() -> None:
+    found = [status("hdfs://h/s/part-0", 5), status("hdfs://h/s/more", 0, file=False)]
+
+    with pytest.raises(Refused, match="hdfs://h/s: it has a folder in it, hdfs://h/s/more"):
+        files(found).listed("hdfs://h/s")
 
 
 def test_a_folder_that_cannot_be_listed_is_told() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jobs.trainer.errors import Refused
-from jobs.trainer.sources.frame import require_columns, samples
+from jobs.trainer.sources.frame import known, samples
 from jobs.trainer.sources.samples import Sample
 
 ALL = ["data", "id", "channels", "height", "width", "encoded", "label", "more"]
@@ -32,6 +32,21 @@ def test_a_row_that_leaves_open_whether_it_is_encoded_is_what_the_layer_says() -
 
 
 def test_a_frame_needs_labels_and_data() -> None:
-    require_columns(ALL, "u")
-    with pytest.raises(Refused, match="hdfs://h/f: it has no column label, data, but Label, image"):
-        require_columns(["Label", "image"], "hdfs://h/f")
+    with pytest.raises(Refused, match="hdfs://h/f: it has no column data, but Label, image"):
+        known(["Label", "image"], "hdfs://h/f")
+
+
+def test_the_case_of_a_columns_name_does_not_count_as_for_spark() -> None:
+    assert known(["ID", "Label", "data", "Encoded", "More"], "u") == (
+        "id",
+        "label",
+        "data",
+        "encoded",
+        "More",
+    )
+
+
+@pytest.mark.parametrize("again", ["data", "DATA"])
+def test_two_columns_of_one_name_are_refused(again: str) -> None:
+    with pytest.raises(Refused, match=f"hdfs://h/f: its columns data, {again} have one name"):
+        known(["label", "data", again], "hdfs://h/f")
