@@ -27,6 +27,7 @@ from bootstrap.errors import CaffeSparkError, StepFailed
 from bootstrap.ssh import remote as ssh
 from bootstrap.ssh.on_all import OnAll
 from bootstrap.ssh.remote import Remote
+from bootstrap.storage.refusals import refusal
 
 Connect = Callable[[Cluster, Node], AbstractContextManager[Remote]]
 
@@ -242,18 +243,28 @@ class _NodeRun:
         title = f"role {command.role!r}, step {command.name!r}: {why}"
         again = "Fix the cause, then rerun the command: it continues from this step."
         tail = list(self._log.tail) if seconds else []
-        known = diagnose("\n".join(tail), stack=self.shared.cluster.stack, node=self.node.name)
+        reason = tail[-1].strip() if tail else ""
+        # A known reason is more specific than the last line of output.
+        known = self._known("\n".join(tail))
         if known is not None:
-            again = known.fix
+            reason, again = known
         shown = summary(command.masked(command.run))
         where = f"Full log: {self._log.path}. " if self._log.path.exists() else ""
         self.shared.progress.ended(self.node.name, command, "failed", seconds)
         self.shared.progress.failed(self.node.name, title, shown, tail, where + again)
-        # A known reason is more specific than the last line of output.
-        last = f" ({known.why if known else tail[-1].strip()})" if tail else ""
+        last = f" ({reason})" if tail else ""
         self.failure = StepFailed(
             f"{self.node.name}, role {command.role!r}, step {command.name!r}", why + last, where + again
         )
+
+    def _known(self, said: str) -> tuple[str, str] | None:
+        """Return the reason and remedy of a failure that is known: one of shared storage, or of the table."""
+        storage = self.shared.cluster.shared_storage
+        refused = refusal(storage, said) if storage in said else None
+        if refused is not None:
+            return f"{storage}: {refused.why}", refused.fix
+        found = diagnose(said, stack=self.shared.cluster.stack, node=self.node.name)
+        return None if found is None else (found.why, found.fix)
 
     def _fail(self, error: CaffeSparkError) -> None:
         """Record a node that could not be reached, or was lost during the run."""

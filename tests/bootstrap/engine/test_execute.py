@@ -390,3 +390,34 @@ def test_nothing_of_a_step_stays_on_the_node(make_role: MakeRole, apply: Apply, 
     left = {path.name for path in (sandboxes["w1"].box / "run/caffe-spark").iterdir()}
     assert left == {"lock"}
     assert script.RUN == "/run/caffe-spark"
+
+
+FORBIDDEN = (
+    "mkdir: {0}/user/spark/events: getFileStatus on {0}/user/spark/events: "
+    "software.amazon.awssdk.services.s3.model.S3Exception: Forbidden (Service: S3, Status Code: 403, "
+    "Request ID: 1P40, Extended Request ID: cPk=):null"
+)
+
+
+def test_what_shared_storage_refuses_is_told_in_its_own_words(
+    make_role: MakeRole, apply: Apply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cluster, "shared_storage", "s3a://bucket")
+    make_role("r", [command("one", f"echo '{FORBIDDEN.format('s3a://bucket')}' >&2; false", on="head")])
+
+    with pytest.raises(StepFailed) as failed:
+        apply("r")
+
+    assert "s3a://bucket: it refuses this machine: the key is wrong, or lacks the permission" in str(
+        failed.value
+    )
+    assert "Fix the stack's keys for it, run `pulumi up`, then `fab bootstrap`." in str(failed.value)
+
+
+def test_what_another_server_refuses_is_not_taken_for_shared_storage(
+    make_role: MakeRole, apply: Apply
+) -> None:
+    make_role("r", [command("one", "echo 'archive.example: 403 Forbidden' >&2; false", on="head")])
+
+    with pytest.raises(StepFailed, match=r"status 1 \(archive.example: 403 Forbidden\)"):
+        apply("r")

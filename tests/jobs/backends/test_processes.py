@@ -23,7 +23,11 @@ def node(tmp_path: Path) -> LocalNode:
 
 def test_the_sweep_kills_what_does_not_go_by_itself(node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "GRACE", 1)
-    node.run("CAFFE_SPARK_JOB=stuck-1 setsid sh -c 'trap \"\" TERM; sleep 60 & wait' >/dev/null 2>&1 &")
+    node.run(
+        "CAFFE_SPARK_JOB=stuck-1 setsid sh -c "
+        '\'trap "" TERM; : >"$FAKE_STATE/up"; sleep 60 & wait\' >/dev/null 2>&1 &\n'
+        'until [ -e "$FAKE_STATE/up" ]; do sleep 0.05; done'
+    )
     assert job_processes("stuck-1")
 
     node.run(reap_script("stuck-1", ()))
