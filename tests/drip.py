@@ -1,7 +1,8 @@
-"""A web server on loopback that sends a byte now and then, for as long as its client stays."""
+"""Web servers on loopback that do not serve: a byte now and then, or answers that break off."""
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,3 +46,28 @@ def dripping(start: bytes = b"") -> Iterator[str]:
         over.set()
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """Start a server that answers its first request with these bytes and then closes; yield its base URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(65536)
+                client.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        thread.join(10)
+
+
+CUT = {
+    "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000,
+    "cut in a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nx",
+    "no HTTP": b"no HTTP at all\r\n\r\n",
+}
+"""Answers that break off."""

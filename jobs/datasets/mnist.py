@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import io
 import shutil
 import subprocess
@@ -115,7 +116,7 @@ def mirror(url: str) -> Source:
                     gzip.open(io.BufferedReader(Limited(answer, deadline))) as plain,
                 ):
                     _write(plain, folder / name)
-            except (OSError, EOFError, zlib.error) as error:
+            except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
                 raise OSError(f"{address} ({getattr(error, 'reason', error)})") from error
 
     return fetch

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import socket
 import subprocess
 import sys
 import tarfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +26,7 @@ from jobs.submission.spark_submit import trainer_arguments
 from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.cli import parse
 from tests.bootstrap.local_node import HDFS, LocalNode
+from tests.drip import CUT, answering
 from tests.jobs.specs import SPECS
 from tests.jobs.submission.test_spark_submit import PLACE
 
@@ -145,36 +144,14 @@ def test_a_site_that_cannot_be_reached_is_told_with_what_to_do_by_hand(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (
-            b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000,
-            "it ended after 1,000 of 1,000,000",
-        ),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nx", "cannot be read"),
-        (b"no HTTP at all\r\n\r\n", "cannot be read"),
-    ],
-    ids=["cut", "cut in a chunk", "no answer"],
-)
+@pytest.mark.parametrize("name", CUT)
 def test_a_download_that_breaks_off_is_told_and_is_no_other_content(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            client, _ = server.accept()
-            with client:
-                client.recv(10000)
-                client.sendall(answer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        monkeypatch.setattr(cifar10, "MIRROR", f"http://127.0.0.1:{server.getsockname()[1]}/x")
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        with pytest.raises(JobError, match=said):
-            cifar10.ensure_files(tmp_path)
-        thread.join(10)
+    said = "it ended after 1,000 of 1,000,000 bytes" if name == "cut" else "cannot be read"
+    with answering(CUT[name]) as url, pytest.raises(JobError, match=said):
+        monkeypatch.setattr(cifar10, "MIRROR", url)
+        cifar10.ensure_files(tmp_path)
 
     assert list(tmp_path.iterdir()) == []
 

@@ -19,7 +19,7 @@ import pytest
 from bootstrap.errors import IntegrityError, JobError
 from jobs.datasets import mnist
 from tests.at_once import at_once
-from tests.drip import dripping
+from tests.drip import CUT, answering, dripping
 
 CONTENT = {name: f"the bytes of {name}".encode() for name in mnist.FILES}
 
@@ -155,6 +155,12 @@ def test_a_mirror_that_sends_a_byte_now_and_then_is_given_up(
     monkeypatch.setattr(mnist, "DOWNLOAD_TIMEOUT", 0.3)
     start = gzip.compress(random.Random(0).randbytes(4096))[:2048]
     with dripping(start) as url, pytest.raises(JobError, match=r"ubyte\.gz \(it did not end in time\)"):
+        mnist.ensure_files(tmp_path / "mnist", [mnist.mirror(url)])
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_mirror_that_breaks_off_is_told(tmp_path: Path, name: str) -> None:
+    with answering(CUT[name]) as url, pytest.raises(JobError, match="no source can be reached"):
         mnist.ensure_files(tmp_path / "mnist", [mnist.mirror(url)])
 
 
