@@ -18,9 +18,11 @@ PYTHON = {
     "BarrierTaskContext": "pyspark",
     "BarrierTaskInfo": "pyspark",
     "DataFrame": "pyspark.sql",
+    "DataFrameReader": "pyspark.sql",
     "DataFrameWriter": "pyspark.sql",
     "RDD": "pyspark",
     "RDDBarrier": "pyspark.rdd",
+    "RuntimeConfig": "pyspark.sql.conf",
     "SparkConf": "pyspark",
     "SparkContext": "pyspark",
     "SparkFiles": "pyspark",
@@ -39,7 +41,7 @@ JAVA = {
 """Classes of the JVM. A sequence of Scala's is not Spark's."""
 OF_SCALA = ("ExecutorSummaries",)
 JARS = re.compile(
-    r"(spark-(core|config|common-utils|common-utils-java|network-common|launcher|yarn)_|hadoop-client-api-)"
+    r"(spark-(core|catalyst|config|common-utils|common-utils-java|network-common|launcher|yarn)_|hadoop-client-api-)"
 )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs import spark_api
+from tests.jobs import spark_api, spark_release
 
 JOBS = Path(__file__).parents[2] / "jobs"
 SHIPPED = sorted([*(JOBS / "trainer").rglob("*.py"), *(JOBS / "backends/on_head").rglob("*.py")])
@@ -97,3 +97,8 @@ def test_documentation_and_other_words_are_no_settings() -> None:
 def test_a_version_beyond_3_3_does_not_fit() -> None:
     assert not spark_api.Use(1, "SparkContext.addJobTag", "3.5").fits
     assert spark_api.Use(1, "RDD.barrier", "2.4").fits
+
+
+def test_the_comparison_with_a_release_knows_where_each_class_is() -> None:
+    owners = {name.partition(".")[0] for name in spark_api.MEMBERS} - {"jvm", *spark_release.OF_SCALA}
+    assert owners <= {*spark_release.PYTHON, *spark_release.JAVA}
