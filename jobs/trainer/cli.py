@@ -2,7 +2,8 @@
 
 Words are read as by commons-cli's BasicParser, which CaffeOnSpark uses: an option has one dash or two; of an
 option that is given twice the first value counts; double quotes around a value are removed; a word that is
-no option's value is left over. CaffeOnSpark's Python API makes such words: `args['resize'] = 'True'`.
+not the value of an option is left over. CaffeOnSpark's Python API makes such words: `args['resize'] =
+'True'`.
 
 Deliberate differences from the original:
 
@@ -155,7 +156,7 @@ def _split(argv: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
 
 
 def _leave(word: str, switch: str, notes: List[str]) -> None:
-    """Add a note on a word that is no option's value; `switch` is the option before it, if that takes none.
+    """Add a note on a word that is not the value of an option; `switch` is a switch before it, if any.
 
     Raises:
         Refused: the word is meant to have an effect.
@@ -165,7 +166,7 @@ def _leave(word: str, switch: str, notes: List[str]) -> None:
     if _name(word) in FLAGS:
         raise Refused("option-not-read", word=word, option="-" + _name(word))
     if not (switch and word.lower() in _YES):
-        notes.append("{!r} has no effect: it is no option's value".format(word))
+        notes.append("{!r} has no effect: it is not the value of an option".format(word))
 
 
 def _name(word: str) -> str:

@@ -40,7 +40,7 @@ class DataLayer:
     reading: Reading = AS_IT_IS
     """Of ImageDataFrame alone."""
 
-    def with_images(self) -> "DataLayer":
+    def with_images(self) -> DataLayer:
         """Return the layer for a source with encoded images, which become grey or coloured as it takes them.
 
         CaffeOnSpark decodes images of its own sources so; those of an LMDB keep their channels.
@@ -143,14 +143,7 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     transform = _transform(layer.transform_param, phase, where, path, pb)
     if not told:
         _require_mean(transform, shape, where)
-    if not told and transform.crop and (memory.height, memory.width) != (transform.crop, transform.crop):
-        raise Refused(
-            "crop-differs-from-layer",
-            layer=where,
-            crop=transform.crop,
-            height=memory.height,
-            width=memory.width,
-        )
+        _require_crop(transform, shape, where)
     return DataLayer(
         phase=phase,
         layer=layer.name,
@@ -171,6 +164,13 @@ def _unused(top: str, net: Any) -> str:  # noqa: ANN401
     while name in taken:
         name += "_"
     return name
+
+
+def _require_crop(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:
+    """Require a layer's shape to be the one after cropping."""
+    _, height, width = shape
+    if transform.crop and (height, width) != (transform.crop, transform.crop):
+        raise Refused("crop-differs-from-layer", layer=where, crop=transform.crop, height=height, width=width)
 
 
 def _require_mean(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:

@@ -209,8 +209,8 @@ def _native_solver(solver: Any, pb: Any) -> str:  # noqa: ANN401
 
 def with_sources(job: TrainingJob, train: str, tests: Sequence[str]) -> TrainingJob:
     """Return the job with absolute URIs of its sources."""
-    changed = [replace(test, data=replace(test.data, uri=uri)) for test, uri in zip(job.tests, tests)]
-    return replace(job, train=replace(job.train, uri=train), tests=tuple(changed))
+    layers = [replace(test.data, uri=uri) for test, uri in zip(job.tests, tests)]
+    return _with(job, replace(job.train, uri=train), layers)
 
 
 def with_shapes(job: TrainingJob, records: Mapping[str, Tuple[int, int, int]], pb: Any) -> TrainingJob:  # noqa: ANN401
@@ -229,11 +229,15 @@ def with_shapes(job: TrainingJob, records: Mapping[str, Tuple[int, int, int]], p
 
 def with_labels(job: TrainingJob, train: Labels, *tests: Labels) -> TrainingJob:
     """Return the job with the labels that its nets take."""
-    changed = [replace(test, data=replace(test.data, labels=one)) for test, one in zip(job.tests, tests)]
-    return replace(job, train=replace(job.train, labels=train), tests=tuple(changed))
+    layers = [replace(test.data, labels=one) for test, one in zip(job.tests, tests)]
+    return _with(job, replace(job.train, labels=train), layers)
 
 
 def with_layers(job: TrainingJob, change: Callable[[DataLayer], DataLayer]) -> TrainingJob:
     """Return the job with changed data layers."""
-    tests = tuple(replace(test, data=change(test.data)) for test in job.tests)
-    return replace(job, train=change(job.train), tests=tests)
+    return _with(job, change(job.train), [change(test.data) for test in job.tests])
+
+
+def _with(job: TrainingJob, train: DataLayer, tests: Sequence[DataLayer]) -> TrainingJob:
+    changed = tuple(replace(test, data=data) for test, data in zip(job.tests, tests))
+    return replace(job, train=train, tests=changed)

@@ -55,10 +55,7 @@ class _Stream:
         self._handles: List[Any] = []
 
     def value(self, depth: int) -> Any:  # noqa: ANN401
-        at = self._at
-        if depth > _DEEPEST:
-            raise Malformed("at byte {} its objects are too deep in each other".format(at))
-        code = self._number(">B")
+        at, code = self._code(depth, "objects")
         if code == _NULL:
             return None
         if code == _REFERENCE:
@@ -90,10 +87,7 @@ class _Stream:
         return made
 
     def _class(self, depth: int) -> Optional[_Class]:
-        at = self._at
-        if depth > _DEEPEST:
-            raise Malformed("at byte {} its classes are too deep in each other".format(at))
-        code = self._number(">B")
+        at, code = self._code(depth, "classes")
         if code == _NULL:
             return None
         if code == _REFERENCE:
@@ -117,6 +111,13 @@ class _Stream:
         made = _Class(name, fields, self._class(depth + 1))
         self._handles[number] = made
         return made
+
+    def _code(self, depth: int, nested: str) -> Tuple[int, int]:
+        """Return the position of the next type code, and the code."""
+        at = self._at
+        if depth > _DEEPEST:
+            raise Malformed("at byte {} its {} are too deep in each other".format(at, nested))
+        return at, self._number(">B")
 
     def _field(self, depth: int) -> Tuple[str, str]:
         at = self._at

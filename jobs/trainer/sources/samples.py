@@ -48,7 +48,7 @@ def key_of(position: int, id_: str) -> bytes:
 
 
 def id_of(key: str) -> str:
-    """Return the id in a key, or the key itself where it is not one of `key_of`."""
+    """Return the id in a key of `key_of`."""
     return key.partition(SEPARATOR)[2]
 
 
@@ -56,7 +56,7 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     """Return a sample's key, and its serialised Datum.
 
     Raises:
-        Refused: it is no sample; the record is named by its position and id.
+        Refused: it is not a valid sample; the record is named by its position and id.
     """
     id_ = _id(sample.id)
     if id_ is None:

@@ -157,7 +157,7 @@ def test_blob_names_are_split_and_not_trimmed() -> None:
         ("-lmdb_partitions 4", "-lmdb_partitions has no effect"),
         ("-label l", "-label has no effect without -features"),
         ("-output o -output p", "-output is given twice: its first value, o, counts"),
-        ("leftover", "'leftover' has no effect: it is no option's value"),
+        ("leftover", "'leftover' has no effect: it is not the value of an option"),
         ("-persistent True", "-persistent has no effect"),
         ("--", ""),
     ],
