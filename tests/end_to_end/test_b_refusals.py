@@ -131,13 +131,13 @@ def test_an_unknown_key_of_a_job_is_refused(stack: Stack, up: Said, spec_folder:
 
 
 def test_a_broken_prototxt_is_refused_before_training(stack: Stack, trained: Said, spec_folder: Path) -> None:
-    net = next(spec_folder.glob("*train_test.prototxt"))
+    net = spec_folder / "lenet_memory_train_test.prototxt"
     net.write_text(net.read_text().replace("num_output: 500", "num_outputs: 500"))
     assert_refused(stack.fab("submit-mnist", "--spec", str(spec_folder / "mnist.yaml")), "num_outputs")
 
 
 def test_a_missing_lmdb_is_refused_before_training(stack: Stack, trained: Said, spec_folder: Path) -> None:
-    net = next(spec_folder.glob("*train_test.prototxt"))
+    net = spec_folder / "lenet_memory_train_test.prototxt"
     net.write_text(net.read_text().replace("/data/mnist/", "/data/nosuch/"))
     spec = spec_folder / "mnist.yaml"
     spec.write_text(spec.read_text().replace("data: mnist\n", ""))

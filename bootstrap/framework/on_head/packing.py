@@ -39,8 +39,8 @@ def lay_out(source: Path, tree: Path) -> None:
     built = source / "build"
     for folder in ("bin", "lib", "python"):
         (tree / folder).mkdir(parents=True)
-    shutil.copy(str(built / "tools" / "caffe"), str(tree / "bin"))
-    shutil.copy(str(built / "examples" / "mnist" / "convert_mnist_data"), str(tree / "bin"))
+    for program in [*native_in(built / "tools"), *native_in(*(built / "examples").glob("*"))]:
+        shutil.copy(str(program), str(tree / "bin"))
     for library in sorted((built / "lib").glob("libcaffe.so*")):
         shutil.copy(str(library), str(tree / "lib"), follow_symlinks=False)
     skip = shutil.ignore_patterns("test", "__pycache__", "*.cpp", "*.so", "*.pyc")
@@ -54,7 +54,13 @@ def lay_out(source: Path, tree: Path) -> None:
 
 def native_files(tree: Path) -> List[Path]:
     """List the ELF files of a tree, without symbolic links."""
-    files = [path for path in sorted(tree.rglob("*")) if path.is_file() and not path.is_symlink()]
+    return native_in(*(path for path in tree.rglob("*") if path.is_dir()), tree)
+
+
+def native_in(*folders: Path) -> List[Path]:
+    """List the ELF files that lie in folders themselves, without symbolic links."""
+    files = sorted(path for folder in folders for path in folder.glob("*") if path.is_file())
+    files = [path for path in files if not path.is_symlink()]
     return [path for path in files if path.open("rb").read(4) == b"\x7fELF"]
 
 

@@ -154,6 +154,9 @@ def _native_feed(layer: DataLayer, seed: int) -> Any:  # noqa: ANN401
         "classes": layer.labels.classes,
         "ignored": list(layer.labels.ignored),
         "seed": seed,
+        "resize": False,
+        "transposed": False,
+        "values_are_labels": False,
     }
     with tempfile.NamedTemporaryFile(prefix="caffe-spark-", suffix=".binaryproto") as file:
         if mean is not None:

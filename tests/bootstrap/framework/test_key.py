@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "df5cd81a66e632284983"),
-        ("ubuntu-22.04", "713d1ac2a22e1cfd8306"),
-        ("ubuntu-24.04", "cf88c3e9cf238391a335"),
+        ("debian-12", "ade3530b5d73a65efede"),
+        ("ubuntu-22.04", "ab312ce4336e002372c9"),
+        ("ubuntu-24.04", "80906ca9e6885f8eb50d"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "fed0cbc123fe671462d4", "e61c0dad28cf91bdfebb"),
-        ("ubuntu-22.04", "1439e3bf9bd8511dc0a5", "e8e520ad671477fd91ba"),
-        ("ubuntu-24.04", "16f9dbdb7e9b7abadba9", "f6a697530dbcc13ac561"),
+        ("debian-12", "e816ef6f16f2fc745823", "9eeb0b265077c5652d34"),
+        ("ubuntu-22.04", "fa7cd359325412b23125", "70fd9b729efba7a602bb"),
+        ("ubuntu-24.04", "753df28bff1465e1d7fd", "e3f6dd8efd5b6eb6c358"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

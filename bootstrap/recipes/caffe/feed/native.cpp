@@ -12,6 +12,7 @@
 #include <lmdb.h>
 #ifdef USE_OPENCV
 #include <opencv2/core/core.hpp>
+#include <opencv2/imgproc/imgproc.hpp>
 #endif
 
 #include <algorithm>
@@ -187,7 +188,10 @@ struct Layer {
         classes(bp::extract<int>(given["classes"])),
         ignored(bp::stl_input_iterator<int>(given["ignored"]), bp::stl_input_iterator<int>()),
         mean(bp::stl_input_iterator<int>(given["mean"]), bp::stl_input_iterator<int>()),
-        seed(bp::extract<uint64_t>(given["seed"])) {
+        seed(bp::extract<uint64_t>(given["seed"])),
+        resize(bp::extract<bool>(given["resize"])),
+        transposed(bp::extract<bool>(given["transposed"])),
+        values_are_labels(bp::extract<bool>(given["values_are_labels"])) {
     const std::string text = bp::extract<std::string>(given["transform"]);
     if (!transform.ParseFromString(text)) throw std::invalid_argument("transform: not a TransformationParameter");
     phase = bp::extract<bool>(given["train"]) ? caffe::TRAIN : caffe::TEST;
@@ -205,19 +209,39 @@ struct Layer {
       const auto wanted = mean.empty() ? std::vector<int>{channels, height, width} : mean;
       throw BadRecord("record-does-not-fit", key, {{"record", sides(record)}, {"layer", least + sides(wanted)}});
     }
-    const bool known = label >= 0 && label < classes;
-    if (classes && !known && std::find(ignored.begin(), ignored.end(), label) == ignored.end()) {
-      throw BadRecord("label-out-of-range", key,
-                      {{"label", std::to_string(label)}, {"classes", std::to_string(classes)}});
+    if (!values_are_labels) require_label(key, label);
+  }
+
+  // Caffe's layers read a label as an int, by truncation.
+  void require_labels(const std::string& key, const float* values) const {
+    if (!values_are_labels) return;
+    for (size_t i = 0; i < count(); ++i) {
+      const bool finite = values[i] >= INT_MIN && values[i] < -static_cast<float>(INT_MIN);
+      if (classes && !finite) refuse_label(key, std::to_string(values[i]));
+      require_label(key, finite ? static_cast<int>(values[i]) : 0);
     }
   }
 
   const int channels, height, width, classes;
   const std::vector<int> ignored, mean;
   const uint64_t seed;
+  // Images are brought to height and width; a batch is channels x count; each value is checked as a label.
+  const bool resize, transposed, values_are_labels;
   caffe::TransformationParameter transform;
   caffe::Phase phase;
   bool random;
+
+ private:
+  void require_label(const std::string& key, int label) const {
+    const bool known = label >= 0 && label < classes;
+    if (classes && !known && std::find(ignored.begin(), ignored.end(), label) == ignored.end()) {
+      refuse_label(key, std::to_string(label));
+    }
+  }
+
+  [[noreturn]] void refuse_label(const std::string& key, const std::string& label) const {
+    throw BadRecord("label-out-of-range", key, {{"label", label}, {"classes", std::to_string(classes)}});
+  }
 };
 
 struct Batch {
@@ -258,14 +282,14 @@ class Feed {
     put(std::move(job));
   }
 
-  // Copies the next batch into two float32 arrays of its size; returns its keys.
+  // Copies the next batch into two float32 arrays of its size, `labels` unless it is None; returns its keys.
   bp::list take(const bp::object& data, const bp::object& labels) {
     {
       WithoutGil nogil;
       advance();
     }
     copy(current_->data, data);
-    copy(current_->labels, labels);
+    if (!labels.is_none()) copy(current_->labels, labels);
     bp::list keys;
     for (const auto& key : current_->keys) {
       keys.append(bp::object(bp::handle<>(PyUnicode_DecodeUTF8(key.data(), key.size(), "backslashreplace"))));
@@ -273,7 +297,8 @@ class Feed {
     return keys;
   }
 
-  // Gives each forward pass of the solver's net the next batch.
+  // Gives each forward pass of the solver's net the next batch; its labels too, unless their blob has no name.
+  // Several feeds may serve one net, and each of them may run its steps.
   static void attach(const bp::object& self, const bp::object& solver_object, const std::string& data,
                      const std::string& labels) {
     Feed& feed = bp::extract<Feed&>(self);
@@ -319,9 +344,7 @@ class Feed {
   class Hook : public caffe::Net<float>::Callback {
    public:
     Hook(Feed* feed, caffe::Net<float>* net, const std::string& data, const std::string& labels)
-        : feed_(feed), net_(net), data_(net->blob_by_name(data)), labels_(net->blob_by_name(labels)) {
-      if (!data_ || !labels_) throw std::invalid_argument("the net has no blob " + (data_ ? labels : data));
-    }
+        : feed_(feed), net_(net), data_(blob(data)), labels_(labels.empty() ? nullptr : blob(labels)) {}
 
     void begin() { passes_ = 0, losses_ = 0; }
 
@@ -336,10 +359,15 @@ class Feed {
         throw std::invalid_argument("a batch has another size than the blob");
       }
       data_->set_cpu_data(batch.data.data());
-      labels_->set_cpu_data(batch.labels.data());
+      if (labels_) labels_->set_cpu_data(batch.labels.data());
     }
 
    private:
+    boost::shared_ptr<caffe::Blob<float>> blob(const std::string& name) const {
+      if (!net_->has_blob(name)) throw std::invalid_argument("the net has no blob " + name);
+      return net_->blob_by_name(name);
+    }
+
     float now() const {
       float total = 0;
       const auto& weights = net_->blob_loss_weights();
@@ -421,11 +449,12 @@ class Feed {
     batch->data.resize(job.count * layer_.count());
     batch->labels.resize(job.count);
     batch->keys.clear();
+    column_.resize(layer_.transposed ? layer_.count() : 0);
     if (job.values.empty() && database_) database_->require_unchanged();
     for (uint64_t i = 0; i < job.count; ++i) {
       if (closed_) return;
       const uint64_t index = job.first + i * job.stride;
-      float* to = batch->data.data() + i * layer_.count();
+      float* to = layer_.transposed ? column_.data() : batch->data.data() + i * layer_.count();
       float* label = batch->labels.data() + i;
       if (!job.values.empty()) {
         record(job.keys[i], job.values[i].data(), job.values[i].size(), index, to, label);
@@ -437,6 +466,7 @@ class Feed {
           batch->keys.push_back(std::move(key));
         });
       }
+      for (size_t row = 0; row < column_.size(); ++row) batch->data[row * job.count + i] = column_[row];
     }
   }
 
@@ -453,8 +483,13 @@ class Feed {
     *label = datum_.label();
     if (datum_.encoded()) {
       encoded(key);
-      return;
+    } else {
+      plain(key);
     }
+    layer_.require_labels(key, to);
+  }
+
+  void plain(const std::string& key) {
     const std::vector<int> shape{datum_.channels(), datum_.height(), datum_.width()};
     const uint64_t values = datum_.data().empty() ? datum_.float_data_size() : datum_.data().size();
     // By division: a product of hostile sides may wrap around to any number.
@@ -464,6 +499,18 @@ class Feed {
     if (!sized) {
       throw BadRecord("record-size-invalid", key, {{"values", std::to_string(values)}, {"shape", sides(shape)}});
     }
+#ifdef USE_OPENCV
+    const bool other = shape[1] != layer_.height || shape[2] != layer_.width;
+    if (layer_.resize && other && !datum_.data().empty() && shape[0] <= CV_CN_MAX) {
+      cv::Mat image(shape[1], shape[2], CV_8UC(shape[0]));
+      for (uint64_t at = 0; at < values; ++at) {
+        const uint64_t area = values / shape[0];
+        image.data[at % area * shape[0] + at / area] = datum_.data()[at];
+      }
+      transform(key, image);
+      return;
+    }
+#endif
     layer_.require(key, shape, datum_.label());
     transformer_.Transform(datum_, &into_);
   }
@@ -486,12 +533,22 @@ class Feed {
     if (image.depth() != CV_8U) {
       throw BadRecord("record-unreadable", key, {{"reason", "its image does not have 8 bits a channel"}});
     }
-    layer_.require(key, {image.channels(), image.rows, image.cols}, datum_.label());
-    transformer_.Transform(image, &into_);
+    transform(key, image);
 #else
     throw BadRecord("record-encoded", key);
 #endif
   }
+
+#ifdef USE_OPENCV
+  void transform(const std::string& key, const cv::Mat& image) {
+    cv::Mat fitting = image;
+    if (layer_.resize && (image.rows != layer_.height || image.cols != layer_.width)) {
+      cv::resize(image, fitting, cv::Size(layer_.width, layer_.height));
+    }
+    layer_.require(key, {fitting.channels(), fitting.rows, fitting.cols}, datum_.label());
+    transformer_.Transform(fitting, &into_);
+  }
+#endif
 
   static void copy(const std::vector<float>& from, const bp::object& array) {
     Py_buffer view;
@@ -515,6 +572,7 @@ class Feed {
   // Of the thread.
   caffe::Datum datum_;
   caffe::Blob<float> into_;
+  std::vector<float> column_;
   std::thread thread_;
 
   std::mutex mutex_;
