@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "ade3530b5d73a65efede"),
-        ("ubuntu-22.04", "ab312ce4336e002372c9"),
-        ("ubuntu-24.04", "80906ca9e6885f8eb50d"),
+        ("debian-12", "0de6952945d0d99f1e4c"),
+        ("ubuntu-22.04", "7d9e211c7c87539ced01"),
+        ("ubuntu-24.04", "b17e1f1227e4f9c4628b"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "e816ef6f16f2fc745823", "9eeb0b265077c5652d34"),
-        ("ubuntu-22.04", "fa7cd359325412b23125", "70fd9b729efba7a602bb"),
-        ("ubuntu-24.04", "753df28bff1465e1d7fd", "e3f6dd8efd5b6eb6c358"),
+        ("debian-12", "41a9b7ff5d26de19a85b", "37f6397fd581a483d631"),
+        ("ubuntu-22.04", "81227d9bcc381fce32e4", "304e796fc53aa345799e"),
+        ("ubuntu-24.04", "da04a47b22b5da1e3063", "3f45128b77c59da1011f"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

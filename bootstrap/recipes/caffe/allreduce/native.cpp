@@ -210,17 +210,15 @@ class Group {
     });
   }
 
-  // Moves the solver's gradients into one buffer, which is averaged in every step.
+  // Averages the solver's gradients in every step. They are moved into one buffer to overlap with the backward
+  // pass, and else copied there and back at its end: a GPU's own copies are not to be moved.
   static void attach(const bp::object& self, const bp::object& solver_object, bool overlap) {
     Group& group = bp::extract<Group&>(self);
     caffe::Solver<float>& solver = solver_of(solver_object);
-    if (caffe::Caffe::mode() != caffe::Caffe::CPU) {
-      throw std::invalid_argument("caffe_allreduce averages on the CPU; use caffe.NCCL on GPUs");
-    }
     if (group.hooks_) throw std::invalid_argument("this group has a solver already");
     group.hooks_.reset(new Hooks(&group, &solver));
+    group.overlap_ = overlap && group.size_ > 1 && caffe::Caffe::mode() == caffe::Caffe::CPU;
     group.lay_out(*solver.net());
-    group.overlap_ = overlap && group.size_ > 1;
     if (group.overlap_) group.thread_ = std::thread([&group] { group.communicate(); });
     solver.add_callback(group.hooks_.get());
     solver.net()->add_after_backward(group.hooks_.get());
@@ -339,7 +337,11 @@ class Group {
     size_t offset = 0, start = 0;
     for (size_t i = 0; i < order.size(); ++i) {
       caffe::Blob<float>* blob = learnable[order[i]];
-      blob->diff()->set_cpu_data(buffer_.data() + offset);
+      if (overlap_) {
+        blob->diff()->set_cpu_data(buffer_.data() + offset);
+      } else {
+        copied_.push_back(blob);
+      }
       offset += blob->count();
       const int layer = first_user[order[i]];
       const bool more = i + 1 < order.size();
@@ -367,8 +369,18 @@ class Group {
   void finish() {
     WithoutGil nogil;
     const auto start = Clock::now();
+    if (size_ == 1) return;
     if (!overlap_) {
-      guarded(kStep, [&] { mean(buffer_.data(), buffer_.size(), kGradientTag); });
+      guarded(kStep, [&] {
+        float* at = buffer_.data();
+        for (const auto* blob : copied_) at = std::copy_n(blob->cpu_diff(), blob->count(), at);
+        mean(buffer_.data(), buffer_.size(), kGradientTag);
+        at = buffer_.data();
+        for (auto* blob : copied_) {
+          std::copy_n(at, blob->count(), blob->mutable_cpu_diff());
+          at += blob->count();
+        }
+      });
     } else {
       passed(-1);
       Lock lock(mutex_);
@@ -408,6 +420,7 @@ class Group {
   std::shared_ptr<Mesh> mesh_;
   std::unique_ptr<Hooks> hooks_;
   std::vector<float> buffer_;
+  std::vector<caffe::Blob<float>*> copied_;
   std::vector<Bucket> buckets_;
   bool overlap_ = false;
   double waited_ = 0;

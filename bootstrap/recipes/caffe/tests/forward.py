@@ -54,10 +54,12 @@ layer = {
     "classes": 4,
     "ignored": [],
     "seed": 0,
+    "resize": False,
+    "transposed": False,
+    "values_are_labels": False,
+    "transform": caffe_pb2.TransformationParameter(scale=0.5).SerializeToString(),
 }
-feed = caffe_feed.Feed(
-    dict(layer, transform=caffe_pb2.TransformationParameter(scale=0.5).SerializeToString())
-)
+feed = caffe_feed.Feed(layer)
 datum = caffe_pb2.Datum(channels=1, height=2, width=2, data=bytes([0, 2, 4, 6]), label=3)
 feed.give(["key"], [datum.SerializeToString()], 0, 1)
 pixels, labels = np.zeros((1, 1, 2, 2), np.float32), np.zeros(1, np.float32)
@@ -68,6 +70,32 @@ try:
     raise AssertionError(feed.take(pixels, labels))
 except caffe_feed.BadRecord as error:
     assert (error.code, error.fields["key"]) == ("record-unreadable", "key"), error
+feed.close()
+# Sequences of two steps, whose values are labels: a batch has a row for each step.
+feed = caffe_feed.Feed(dict(layer, height=1, channels=2, width=1, transposed=True, values_are_labels=True))
+texts = [
+    caffe_pb2.Datum(channels=2, height=1, width=1, float_data=values).SerializeToString()
+    for values in ([0, 2], [4, 6], [0, 8])
+]
+feed.give(["a", "b"], texts[:2], 0, 1)
+steps = np.zeros((2, 2), np.float32)
+assert feed.take(steps, None) == ["a", "b"]
+assert steps.tolist() == [[0, 2], [1, 3]], steps
+feed.give(["c"], texts[2:], 2, 1)
+try:
+    raise AssertionError(feed.take(steps[:, :1].copy(), None))
+except caffe_feed.BadRecord as error:
+    assert (error.code, error.fields["label"]) == ("label-out-of-range", "4"), error
+feed.close()
+feed = caffe_feed.Feed(dict(layer, channels=2, height=1, width=1, resize=True))
+try:
+    pixels = np.zeros((1, 2, 1, 1), np.float32)
+    large = caffe_pb2.Datum(channels=2, height=2, width=2, data=bytes([0, 4, 4, 8, 20, 20, 20, 20]))
+    feed.give(["large"], [large.SerializeToString()], 0, 1)
+    assert feed.take(pixels, labels) == ["large"]
+    assert pixels.ravel().tolist() == [2, 10], pixels
+except caffe_feed.BadRecord as error:  # without OpenCV, it stays as large as it is
+    assert error.code == "record-does-not-fit", error
 feed.close()
 assert "skimage" not in sys.modules, "importing caffe must stay cheap"
 print("forward: ok")

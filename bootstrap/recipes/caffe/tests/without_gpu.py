@@ -18,8 +18,9 @@ layer {{ name: "sums" type: "Reduction" bottom: "data" top: "sums"
   reduction_param {{ operation: SUM axis: 1 }} }}
 """
 
-assert hasattr(caffe, "NCCL"), "compiled without NCCL"
-assert caffe.NCCL.new_uid, "no way to make a group"
+assert caffe.has_nccl(), "compiled without NCCL"
+# Its size; zeros are among its bytes.
+assert len(caffe.NCCL.new_uid()) == 128, caffe.NCCL.new_uid()
 
 images = np.arange(8 * 28 * 28).reshape(8, 28, 28) % 251
 convert = Path(caffe.__file__).parents[2] / "bin" / "convert_mnist_data"

@@ -1,4 +1,4 @@
-"""Gradient averaging over all ranks of a training job, for pycaffe solvers on CPUs.
+"""Gradient averaging over all ranks of a training job, for pycaffe solvers, on the CPU.
 
     group = caffe_allreduce.Group(rank, size, address, exchange, timeout_s=60)
     group.broadcast_weights(solver)      # all ranks start from rank 0's weights
@@ -101,14 +101,14 @@ class Group:
     def attach(self, solver: Any, overlap: bool = True) -> None:
         """Average the solver's gradients over all ranks in every step, before the update.
 
-        With `overlap` a separate thread communicates during the backward pass; without it the step waits
-        for one all-reduce at its end. Either way the weights are bit-identical on all ranks, provided that
+        With `overlap` a separate thread communicates during the backward pass; without it, and where Caffe
+        computes on a GPU, the step waits for one all-reduce at its end, to which gradients are copied. Either way the weights are bit-identical on all ranks, provided that
         all ranks use the same mode. Do not take NumPy views of `net.params[…].diff` before this call, since
         it moves the gradients into one buffer. The group lives at least as long as the solver; do not run
         the backward pass of a net that has outlived its solver.
 
         Raises:
-            ValueError: the networks differ, the mode is GPU, or a solver is attached already.
+            ValueError: the networks differ, or a solver is attached already.
             PeerLost: a peer is lost.
         """
         self._require_same_parameters(solver, str(bool(overlap)))
