@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "0de6952945d0d99f1e4c"),
-        ("ubuntu-22.04", "7d9e211c7c87539ced01"),
-        ("ubuntu-24.04", "b17e1f1227e4f9c4628b"),
+        ("debian-12", "6b4bcb9a0a4d34f322d6"),
+        ("ubuntu-22.04", "6ab7717f681518999730"),
+        ("ubuntu-24.04", "b406b732227353d87850"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "41a9b7ff5d26de19a85b", "37f6397fd581a483d631"),
-        ("ubuntu-22.04", "81227d9bcc381fce32e4", "304e796fc53aa345799e"),
-        ("ubuntu-24.04", "da04a47b22b5da1e3063", "3f45128b77c59da1011f"),
+        ("debian-12", "9594292703d522492f31", "e21c828eb4a5eab3078f"),
+        ("ubuntu-22.04", "9a5d26d0efcca3589635", "1831dd1f2be90fe5fa69"),
+        ("ubuntu-24.04", "a1115a76fb8ffd3ee5fd", "24d3b682a915a12884d8"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

@@ -101,11 +101,12 @@ class Group:
     def attach(self, solver: Any, overlap: bool = True) -> None:
         """Average the solver's gradients over all ranks in every step, before the update.
 
-        With `overlap` a separate thread communicates during the backward pass; without it, and where Caffe
-        computes on a GPU, the step waits for one all-reduce at its end, to which gradients are copied. Either way the weights are bit-identical on all ranks, provided that
-        all ranks use the same mode. Do not take NumPy views of `net.params[…].diff` before this call, since
-        it moves the gradients into one buffer. The group lives at least as long as the solver; do not run
-        the backward pass of a net that has outlived its solver.
+        With `overlap` a separate thread communicates during the backward pass. Without it, and where Caffe
+        computes on a GPU, the step waits for one all-reduce at its end, to which gradients are copied.
+        Either way the weights are bit-identical on all ranks, provided that all ranks use the same mode. Do
+        not take NumPy views of `net.params[…].diff` before this call, since overlapping moves the gradients
+        into one buffer. The group lives at least as long as the solver; do not run the backward pass of a
+        net that has outlived its solver.
 
         Raises:
             ValueError: the networks differ, or a solver is attached already.
