@@ -11,16 +11,18 @@ from jobs.spec import JobSpec
 
 
 class Size(NamedTuple):
-    """Cores and memory in MiB of a worker, an executor, or a driver's container."""
+    """Cores, memory in MiB, and GPUs of a worker, an executor, or a driver's container."""
 
     cores: int
     memory_mb: int
+    gpus: int = 0
 
     def holds(self, other: Size) -> int:
         """Return how many of the other fit into this."""
         if min(self) < 0:
             return 0
-        return min(self.cores // other.cores, self.memory_mb // other.memory_mb)
+        fit = min(self.cores // other.cores, self.memory_mb // other.memory_mb)
+        return min(fit, self.gpus // other.gpus) if other.gpus else fit
 
 
 DRIVER_HEAP_MB = 512
@@ -35,7 +37,8 @@ def driver(document: ClusterDocument) -> Size | None:
 
 def executor(spec: JobSpec, document: ClusterDocument) -> Size:
     """Return the size that an executor takes of a worker, as the scheduler rounds it."""
-    return Size(spec.cores, document.scheduler.allocated_mb(spec.memory))
+    gpus = spec.devices if document.worker.gpus else 0
+    return Size(spec.cores, document.scheduler.allocated_mb(spec.memory), gpus)
 
 
 def fitting(free: Iterable[Size], executor: Size, driver: Size | None = None) -> int:
@@ -49,7 +52,9 @@ def fitting(free: Iterable[Size], executor: Size, driver: Size | None = None) ->
         return 0
     lost = [
         worker.holds(executor)
-        - Size(worker.cores - driver.cores, worker.memory_mb - driver.memory_mb).holds(executor)
+        - worker._replace(
+            cores=worker.cores - driver.cores, memory_mb=worker.memory_mb - driver.memory_mb
+        ).holds(executor)
         for worker in hosts
     ]
     return total - min(lost)
@@ -67,17 +72,28 @@ def check(spec: JobSpec, document: ClusterDocument) -> None:
     largest, what = document.scheduler.largest_executor(shape.memory_mb)
     if spec.memory > largest:
         raise ConfigError(f"memory: {spec.memory} MiB", f"{what} {largest} MiB", "Lower it.")
+    if spec.solver_mode == "GPU" and not shape.gpus:
+        why = f"the workers of stack {document.stack!r} have no GPUs"
+        raise ConfigError("solver_mode: GPU", why, "Set it to auto, or use a stack whose workers have them.")
+    if spec.devices > max(1, shape.gpus):
+        why = f"a worker has {_count(shape.gpus, 'GPU')}"
+        raise ConfigError(f"devices: {spec.devices}", why, f"Lower it to {max(1, shape.gpus)}.")
     driver_size = driver(document)
-    workers = [Size(shape.cores, shape.memory_mb)] * number
+    workers = [Size(shape.cores, shape.memory_mb, shape.gpus)] * number
     fit = fitting(workers, executor(spec, document), driver_size)
     if spec.executors > fit:
         less = f", less {driver_size.memory_mb} MiB and a core for the driver" if driver_size else ""
+        each = f"{_count(spec.cores, 'core')} and {spec.memory} MiB{_gpus(shape.gpus and spec.devices)}"
         raise ConfigError(
-            f"executors: {spec.executors} of {_count(spec.cores, 'core')} and {spec.memory} MiB",
+            f"executors: {spec.executors} of {each}",
             f"stack {document.stack!r} has room for {fit} ({_count(number, 'worker')} of "
-            f"{_count(shape.cores, 'core')} and {shape.memory_mb} MiB{less})",
+            f"{_count(shape.cores, 'core')} and {shape.memory_mb} MiB{_gpus(shape.gpus)}{less})",
             f"Lower it{document.members.grow(document.stack)}",
         )
+
+
+def _gpus(number: int) -> str:
+    return f" with {_count(number, 'GPU')}" if number else ""
 
 
 def _count(number: int, thing: str) -> str:

@@ -81,6 +81,9 @@ class JobSpec(BaseModel):
     threads: int = Field(ge=1, default=1)
     """BLAS threads of each executor."""
     devices: int = Field(ge=1, default=1)
+    """GPUs of each executor, which has a rank for each; 1 on CPUs."""
+    solver_mode: Literal["auto", "CPU", "GPU"] | None = None
+    """`auto`: GPU on workers that have GPUs, else CPU; None: the solver's."""
     memory: Megabytes = 1024
     """Memory of each executor in MiB: half for its JVM, half for Caffe."""
 
@@ -117,15 +120,18 @@ class JobSpec(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> JobSpec:
-        if self.threads > self.cores:
+        if self.threads * self.devices > self.cores:
             raise ValueError(f"threads: {self.threads} BLAS threads do not fit {self.cores} cores")
-        if self.devices > 1:
+        if self.devices > 1 and self.solver_mode == "CPU":
             raise ValueError(f"devices: {self.devices}, and CPU mode has a single device; set it to 1")
+        if self.cores % self.devices:
+            raise ValueError(f"cores: {self.cores} are not a multiple of {self.devices} devices")
         if not (self.train or self.test or self.features):
             raise ValueError("nothing to do: set train, test or features")
         if self.label and not self.features:
             raise ValueError("label: it adds a column to features; set features too, or neither")
-        if self.connection != "ethernet" and self.train and self.executors > 1:
+        several = self.train and self.executors * self.devices > 1
+        if self.connection != "ethernet" and several and self.solver_mode not in {"auto", "GPU"}:
             raise ValueError(f"connection: {self.connection}, and several executors need ethernet")
         if self.resize:
             raise ValueError("resize: records are not resized yet; store them in the layer's size")

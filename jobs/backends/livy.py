@@ -248,7 +248,7 @@ def body(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str,
 
     https://livy.apache.org/docs/latest/rest-api.html#post-batches
     """
-    conf = {**settings(spec, place), **yarn_settings(spec, document, place)}
+    conf = {**settings(spec, document, place), **yarn_settings(spec, document, place)}
     conf[f"{DRIVER_ENV}{EVENTS_URI_ENV}"] = f"{place.storage}/{EVENTS_FILE}"
     return {
         "name": place.id,

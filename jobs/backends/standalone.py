@@ -10,7 +10,7 @@ from bootstrap.cluster import Cluster
 from bootstrap.errors import JobError, ServiceDown
 from jobs.backends.head import HeadBackend
 from jobs.backends.node_logs import LogPlace, executor_of, node_of, plain
-from jobs.capacity import Size, fitting
+from jobs.capacity import Size, executor, fitting
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.spec import JobSpec
 from jobs.submission.spark_submit import environment, quick_jvm, script, settings, spark_submit_argv
@@ -58,7 +58,7 @@ class StandaloneBackend(HeadBackend):
 
 def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     """Return the shell script that runs a job on the head. Pure."""
-    conf = {**settings(spec, place), **quick_jvm()}
+    conf = {**settings(spec, cluster, place), **quick_jvm()}
     command = spark_submit_argv(spec, place, master=cluster.spark_master, deploy_mode="client", conf=conf)
     return script(place, environment(spec, cluster, place), command)
 
@@ -70,9 +70,9 @@ def refuse_without_capacity(state: Mapping[str, Any], cluster: Cluster, spec: Jo
         JobError: it does not fit; the message has the jobs that hold resources or the workers missing.
     """
     alive = {worker["host"]: worker for worker in state["workers"] if worker["state"] == "ALIVE"}
-    free = [Size(worker["coresfree"], worker["memoryfree"]) for worker in alive.values()]
+    free = [Size(worker["coresfree"], worker["memoryfree"], _free_gpus(worker)) for worker in alive.values()]
     # Spark counts the JVM's half of the memory only; the other half is the trainer's.
-    fit = fitting(free, Size(spec.cores, spec.memory // 2))
+    fit = fitting(free, executor(spec, cluster)._replace(memory_mb=spec.memory // 2))
     if fit >= spec.executors:
         return
     given = f"executors: {spec.executors}, each of {spec.cores} cores and {spec.memory} MiB"
@@ -89,3 +89,8 @@ def refuse_without_capacity(state: Mapping[str, Any], cluster: Cluster, spec: Jo
         f"Spark has room for {fit} now; the rest is in use by: {running}",
         "Wait for it, or lower executors.",
     )
+
+
+def _free_gpus(worker: Mapping[str, Any]) -> int:
+    free = worker.get("resourcesfree", {}).get("gpu", {})
+    return len(free.get("addresses", ()))

@@ -146,7 +146,7 @@ def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     # HDInsight sets JVM options of its own, which these would replace.
     quick = {} if cluster.members.managed else quick_jvm()
     conf = {
-        **settings(spec, place),
+        **settings(spec, cluster, place),
         **quick,
         **yarn_settings(spec, cluster, place),
         "spark.yarn.tags": place.id,

@@ -13,9 +13,11 @@ from jobs.spec import JobSpec
 from jobs.trainer.contract import (
     EVENTS_ENV,
     EVENTS_FILE,
+    EXECUTOR_GPUS_CONF,
     JOB_ENV,
     OVERRIDE_ENV,
     PROGRAM_FILE,
+    TASK_GPUS_CONF,
     TIMEOUT_CONF,
     TRAINER_FILE,
     TRANSPORT_CONF,
@@ -56,13 +58,16 @@ def quick_jvm() -> dict[str, str]:
     return {"spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM}
 
 
-def settings(spec: JobSpec, place: JobPlace) -> dict[str, str]:
+def settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str, str]:
     """Return the Spark settings common to all backends."""
     threads = str(spec.threads)
+    # On workers with GPUs also for jobs that do not use them: no other job gets the cores without the GPU.
+    gpus = {EXECUTOR_GPUS_CONF: str(spec.devices), TASK_GPUS_CONF: "1"} if document.worker.gpus else {}
     return {
-        # One task slot an executor: a barrier stage then has one rank per executor.
+        **gpus,
+        # One task slot a device of an executor: a barrier stage then has one rank for each.
         "spark.executor.cores": str(spec.cores),
-        "spark.task.cpus": str(spec.cores),
+        "spark.task.cpus": str(spec.cores // spec.devices),
         "spark.cores.max": str(spec.cores * spec.executors),
         "spark.executor.instances": str(spec.executors),
         "spark.executor.memory": f"{spec.memory // 2}m",
@@ -110,11 +115,19 @@ def environment(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> di
         "OPENBLAS_NUM_THREADS": "1",
     }
     over: dict[str, object] = {"MAX_ITER": spec.max_iter, "BATCH": spec.batch}
+    over["SOLVER_MODE"] = solver_mode(spec, document)
     if spec.data:
         for phase in ("train", "test"):
             source = f"{document.shared_storage}{paths.DATA}/{spec.data}/{phase}_lmdb"
             over[f"{phase}_source".upper()] = source
     return given | {f"{OVERRIDE_ENV}{name}": str(value) for name, value in over.items() if value}
+
+
+def solver_mode(spec: JobSpec, document: ClusterDocument) -> str:
+    """Return the solver's mode, CPU or GPU; empty where the prototxt's is left."""
+    if spec.solver_mode == "auto":
+        return "GPU" if document.worker.gpus else "CPU"
+    return spec.solver_mode or ""
 
 
 def script(place: JobPlace, exports: Mapping[str, str], command: Sequence[str], *, before: str = "") -> str:

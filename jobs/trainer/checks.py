@@ -8,6 +8,7 @@ from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.cli import Options
+from jobs.trainer.contract import EXECUTOR_GPUS_CONF, TASK_GPUS_CONF
 from jobs.trainer.errors import Refused
 
 
@@ -28,14 +29,31 @@ def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
     return options.cluster_size
 
 
-def connection(options: Options, size: int) -> None:
-    """Require a connection that this product has, where several executors train.
+def connection(options: Options, ranks: int, *, nccl: bool) -> None:
+    """Require a connection that this product has, where several ranks train.
 
     Raises:
-        Refused: it is not ethernet.
+        Refused: it is not ethernet, and gradients are not averaged by NCCL, which finds InfiniBand itself.
     """
-    if options.train and size > 1 and options.connection.lower() != "ethernet":
-        raise Refused("connection-unsupported", connection=options.connection, executors=size)
+    if options.train and ranks > 1 and not nccl and options.connection.lower() != "ethernet":
+        raise Refused("connection-unsupported", connection=options.connection, executors=ranks)
+
+
+def devices(options: Options, job: TrainingJob, conf: Mapping[str, str], *, cpu_build: bool) -> None:
+    """Require one device in CPU mode, and in GPU mode a build and a GPU for each rank.
+
+    Raises:
+        Refused: Caffe was built without CUDA, or Spark's settings do not give a GPU to each rank.
+    """
+    if not job.gpu:
+        if options.devices > 1:
+            raise Refused("devices-unsupported", devices=options.devices)
+        return
+    if cpu_build:
+        raise Refused("gpu-mode-on-cpu-build")
+    executor, task = (conf.get(name, "0") for name in (EXECUTOR_GPUS_CONF, TASK_GPUS_CONF))
+    if (executor, task) != (str(options.devices), "1"):
+        raise Refused("gpus-not-requested", devices=options.devices, executor=executor, task=task)
 
 
 def overruled(options: Options, size: int) -> Tuple[str, ...]:
@@ -47,13 +65,11 @@ def overruled(options: Options, size: int) -> Tuple[str, ...]:
 
 
 def nets(options: Options, job: TrainingJob, found: Nets) -> None:
-    """Require CPU mode, and the requested features as blobs of the TEST net.
+    """Require the requested features as blobs of the TEST net.
 
     Raises:
-        Refused: GPU mode, or a feature that is not a blob of the TEST net.
+        Refused: a feature is not a blob of the TEST net.
     """
-    if job.gpu:
-        raise Refused("gpu-mode-on-cpu-build" if found.cpu_build else "gpu-mode-unsupported")
     missing = [name for name in options.columns if name not in found.blobs]
     # Without a shape, the net is not built yet.
     if missing and job.tests[0].data.shape != TOLD:
@@ -94,22 +110,22 @@ def records(source: DataLayer, shape: Optional[Tuple[int, int, int]]) -> None:
         )
 
 
-def enough(job: TrainingJob, size: int, training: int, validation: Sequence[int]) -> None:
+def enough(job: TrainingJob, ranks: int, training: int, validation: Sequence[int]) -> None:
     """Require enough records to train and validate; `validation` has those of each TEST net's source.
 
     Raises:
-        Refused: too few; the message has the available and needed records and the possible executors.
+        Refused: too few; the message has the available and needed records and the possible ranks.
     """
     if job.test_interval:
         each = job.test_interval * job.train.batch
-        if training < each * size:
+        if training < each * ranks:
             raise Refused(
                 "training-records-too-few",
                 records=training,
-                executors=size,
+                executors=ranks,
                 test_interval=job.test_interval,
                 batch=job.train.batch,
-                needed=each * size,
+                needed=each * ranks,
                 possible=training // each,
             )
         for test, count in zip(job.tests, validation):
@@ -122,8 +138,8 @@ def enough(job: TrainingJob, size: int, training: int, validation: Sequence[int]
                     batch=test.data.batch,
                     needed=need,
                 )
-    if training < size:
-        raise Refused("records-fewer-than-executors", records=training, executors=size)
+    if training < ranks:
+        raise Refused("records-fewer-than-executors", records=training, executors=ranks)
 
 
 def model_uri(uri: str, job: TrainingJob) -> str:

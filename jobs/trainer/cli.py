@@ -12,7 +12,7 @@ Deliberate differences from the original:
 * No mode at all is refused; the original did nothing and succeeded.
 * `-train` without `-model` is refused at once; the original failed after the last iteration.
 * `-connection` absent, or anything but `ethernet`, meant RDMA; `checks.connection` refuses it when more than
-  one executor trains. With one executor it is ignored, as it was.
+  one rank trains without NCCL. With one it is ignored, as it was.
 * A word left over that is meant as an option, or as no (`-resize False`), is refused; others are told.
 * `-weights` or `-snapshot` without `-train` is refused; the original ignored them.
 """
@@ -207,5 +207,3 @@ def _check(options: Options) -> None:
         raise Refused("snapshot-without-weights", snapshot=options.snapshot)
     if (options.snapshot or options.weights) and not options.train:
         raise Refused("start-without-training")
-    if options.devices > 1:
-        raise Refused("devices-unsupported", devices=options.devices)

@@ -54,6 +54,7 @@ class Driver:
         self._nodes = Distribution(self._context, self._files, folder, self._conf)
         self._data = Conversions(spark, self._files, self._nodes, folder, journal, datum)
         self._size = checks.cluster_size(options, self._conf)
+        self._ranks = self._size * options.devices
         self._folder, self._model = folder, ""
 
     def run(self, probe: Probe, channel: Channel) -> None:
@@ -140,7 +141,7 @@ class Driver:
         if self._options.train:
             names = [self._job.numbered("TEST", number) for number in range(len(self._job.tests))]
             tests = [counts.get(name, 0) for name in names]
-            checks.enough(self._job, self._size, counts["TRAIN"], tests)
+            checks.enough(self._job, self._ranks, counts["TRAIN"], tests)
         self._job = with_layers(self._job, self._data.decoded)
         self._journal.add(contract.Data(counts))
         if told:
@@ -163,7 +164,7 @@ class Driver:
         self._journal.phase("train")
         plan = Plan(
             job=self._job,
-            size=self._size,
+            size=self._ranks,
             channel=channel,
             train=self._data.name(self._job.train),
             tests=tuple(self._data.name(test.data) if test.test_iter else "" for test in self._job.tests),
@@ -175,12 +176,18 @@ class Driver:
             timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
             token=new_token(),
             communicate=conf.get(TRANSPORT_CONF, "ethernet") != "none",
+            by_nccl=self._job.gpu and native.has_nccl(),
+            connection=options.connection,
         )
-        ranks_averaged, job = self._size if plan.communicate else 1, self._job
+        ranks_averaged, job = self._ranks if plan.communicate else 1, self._job
+        if job.gpu:
+            how = "NCCL" if plan.by_nccl else "the CPU, since Caffe was built without NCCL"
+            words = "solver_mode GPU: {} ranks, each on a GPU of its own; gradients are averaged by {}"
+            self._journal.add(contract.Note(words.format(self._ranks, how)))
         self._journal.add(
             contract.Training(ranks_averaged, job.average_loss, job.iter_size, options.snapshot)
         )
-        stage = self._context.parallelize(range(self._size), self._size).barrier()
+        stage = self._context.parallelize(range(self._ranks), self._ranks).barrier()
         try:
             # Ranks return figures only: a later stage may run on other nodes.
             with self._executors.launching(lambda: bool(self._journal.ranks)):
@@ -237,13 +244,13 @@ class Driver:
         columns = (*wanted, *(name for name in outputs if name not in wanted))
         plan = ScorePlan(
             self._job,
-            self._size,
+            self._ranks,
             channel,
             self._data.name(self._job.tests[0].data),
             self._nodes.add(self._model, written=options.train),
             columns,
         )
-        rows = self._context.parallelize(range(self._size), self._size).mapPartitionsWithIndex(
+        rows = self._context.parallelize(range(self._ranks), self._ranks).mapPartitionsWithIndex(
             partial(_score_part, plan)
         )
         frame = self._spark.createDataFrame(rows, schema(columns), verifySchema=False)

@@ -69,7 +69,9 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
         # Probe the nets while Spark starts, which saves a second.
         probe = Probe(job, Path(folder))
         settings = _settings()
-        checks.connection(options, checks.cluster_size(options, settings))
+        checks.devices(options, job, settings, cpu_build=native.is_cpu_build())
+        ranks = checks.cluster_size(options, settings) * options.devices
+        checks.connection(options, ranks, nccl=job.gpu and native.has_nccl())
         spark = _session()
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")
@@ -134,6 +136,9 @@ def _overrides(environment: Any) -> "dict[str, str]":  # noqa: ANN401 - os.envir
     for name in ("max_iter", "batch"):
         if found[name] and not (found[name].isdigit() and int(found[name]) >= 1):
             raise Refused("override-not-a-count", variable=OVERRIDE_ENV + name.upper(), value=found[name])
+    mode = found["solver_mode"]
+    if mode not in {"", "CPU", "GPU"}:
+        raise Refused("override-not-a-mode", variable=OVERRIDE_ENV + "SOLVER_MODE", value=mode)
     return found
 
 

@@ -18,6 +18,7 @@ NEWEST: Final = (3, 3)
 
 CLASSES: Final = {
     "pyspark.BarrierTaskContext": "2.4",
+    "pyspark.TaskContext": "2.2",
     "pyspark.SparkConf": "0.9",
     "pyspark.SparkContext": "0.7",
     "pyspark.SparkFiles": "0.7",
@@ -85,9 +86,12 @@ MEMBERS: Final = {
     "SparkSession.sparkContext": ("2.0", "SparkContext"),
     "SparkSession.stop": ("2.0", ""),
     "SparkStageInfo.numActiveTasks": ("1.4", ""),
+    "ResourceInformation.addresses": ("3.0", ""),
     "StatusTracker.getActiveStageIds": ("1.4", ""),
     "StatusTracker.getStageInfo": ("1.4", "SparkStageInfo"),
     "StorageLevel.MEMORY_AND_DISK": ("0.9", ""),
+    "TaskContext.get": ("2.2", "TaskContext"),
+    "TaskContext.resources": ("3.0", "ResourceInformation"),
     # Through the JVM: Spark's Java and Scala.
     "ExecutorSummary.attributes": ("3.0", ""),
     "ExecutorSummary.hostPort": ("1.4", ""),
@@ -127,6 +131,7 @@ KEYS: Final = {
     "spark.executor.instances": "1.0",
     "spark.executor.memory": "0.7",
     "spark.executor.memoryOverhead": "2.3",
+    "spark.executor.resource.gpu.amount": "3.0",
     "spark.files": "1.0",
     "spark.master": "0.9",
     "spark.python.worker.faulthandler.enabled": "3.2",
@@ -138,6 +143,7 @@ KEYS: Final = {
     "spark.submit.pyFiles": "1.0",
     "spark.task.cpus": "0.5",
     "spark.task.maxFailures": "0.8",
+    "spark.task.resource.gpu.amount": "3.0",
     "spark.yarn.dist.files": "1.0",
     "spark.yarn.dist.pyFiles": "2.2",
     "spark.yarn.maxAppAttempts": "1.3",

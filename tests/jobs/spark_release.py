@@ -22,6 +22,7 @@ PYTHON = {
     "DataFrameWriter": "pyspark.sql",
     "RDD": "pyspark",
     "RDDBarrier": "pyspark.rdd",
+    "ResourceInformation": "pyspark.resource",
     "RuntimeConfig": "pyspark.sql.conf",
     "SparkConf": "pyspark",
     "SparkContext": "pyspark",
@@ -30,6 +31,7 @@ PYTHON = {
     "SparkStageInfo": "pyspark",
     "StatusTracker": "pyspark",
     "StorageLevel": "pyspark",
+    "TaskContext": "pyspark",
 }
 """Modules of Python's classes."""
 JAVA = {

@@ -34,6 +34,32 @@ def test_as_many_executors_fit_as_cores_and_memory_allow(
     assert fitting([Size(*one) for one in free], Size(*executor), driver) == fit
 
 
+def test_executors_fit_where_their_gpus_are_too() -> None:
+    assert fitting([Size(8, 8192, 4), Size(8, 8192, 1), Size(8, 8192)], Size(1, 1024, 2)) == 2
+
+
+def test_gpus_that_workers_do_not_have_are_refused(cluster: Cluster) -> None:
+    with pytest.raises(ConfigError, match="solver_mode: GPU: the workers of stack 'dev' have no GPUs"):
+        check(mnist_spec(solver_mode="GPU"), cluster)
+    with pytest.raises(ConfigError, match=r"devices: 2: a worker has 0 GPUs\. Lower it to 1"):
+        check(mnist_spec(devices=2, cores=2), cluster)
+
+
+def test_an_executor_takes_as_many_gpus_as_it_has_devices(cluster: Cluster) -> None:
+    shape = cluster.worker.model_copy(update={"gpus": 2})
+    two = cluster.model_copy(update={"worker": shape})
+
+    check(mnist_spec(devices=2, cores=2, executors=2), two)
+    check(mnist_spec(executors=4), two)
+    with pytest.raises(ConfigError, match=r"has room for 2 .*2 cores and 2048 MiB with 2 GPUs"):
+        check(mnist_spec(devices=2, cores=2, executors=3), two)
+    with pytest.raises(ConfigError, match="devices: 4: a worker has 2 GPUs"):
+        check(
+            mnist_spec(devices=4, cores=4),
+            two.model_copy(update={"worker": shape.model_copy(update={"cores": 4})}),
+        )
+
+
 # The fixture's cluster has two workers of 2 cores and 2048 MiB.
 @pytest.mark.parametrize(
     "size",

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
-from jobs.trainer.caffe import models
+from jobs.trainer.caffe import device, models
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.feed import Feed
 from jobs.trainer.caffe.prototxt import TrainingJob, native_solver
@@ -37,7 +37,7 @@ def load() -> Any:  # noqa: ANN401 - pycaffe has no types
             reason=str(error),
         ) from error
 
-    caffe.set_mode_cpu()
+    device.apply(caffe)
     return caffe
 
 
@@ -53,6 +53,11 @@ def is_cpu_build() -> bool:
     """Return whether the loaded libcaffe was built without CUDA."""
     load()
     return "libcublas" not in Path("/proc/self/maps").read_text()
+
+
+def has_nccl() -> bool:
+    """Return whether the loaded libcaffe averages gradients by NCCL."""
+    return bool(load().has_nccl())
 
 
 KEEPING = ("BatchNorm",)

@@ -29,13 +29,12 @@ LONGEST = 240
 
 
 class Nets(NamedTuple):
-    """Blobs of a job's nets, and the kind of Caffe build."""
+    """Blobs of a job's nets."""
 
     blobs: Dict[str, Tuple[int, ...]]
     """Shapes of the blobs of the first TEST net."""
     outputs: Tuple[str, ...]
     """Its output blobs."""
-    cpu_build: bool
     labels: Tuple[Labels, ...] = (Labels(), Labels())
     """Of the TRAIN net and of the TEST nets."""
 
@@ -75,7 +74,7 @@ class Probe:
             raise Refused("layers-of-one-name", layers=", ".join(found["twice"]))
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
         labels = tuple(Labels(classes, tuple(ignored)) for classes, ignored in found["labels"])
-        return Nets(blobs, tuple(found["outputs"]), found["cpu_build"], labels)
+        return Nets(blobs, tuple(found["outputs"]), labels)
 
 
 def main(folder: Path, tests: int) -> None:
@@ -95,7 +94,6 @@ def main(folder: Path, tests: int) -> None:
             {
                 "blobs": _shapes(test) if test else {},
                 "outputs": list(test.outputs) if test else [],
-                "cpu_build": native.is_cpu_build(),
                 "twice": sorted({name for net in nets.values() for name in _twice(net)}),
                 "labels": [
                     labels_of(

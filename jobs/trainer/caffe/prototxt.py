@@ -97,6 +97,8 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
     solver = text.read(path, pb.SolverParameter())
     if wanted.get("max_iter"):
         solver.max_iter = int(wanted["max_iter"])
+    if wanted.get("solver_mode"):
+        solver.solver_mode = pb.SolverParameter.SolverMode.Value(wanted["solver_mode"])
     faults = Refusals(path.name)
     judged, nets = Judged((), 0), []
     with faults.collecting():

@@ -82,15 +82,16 @@ FAILURES: Dict[str, Words] = {
     ),
     "devices-unsupported": Words(
         "-devices {devices}",
-        "cpu mode only allow single device, and several GPUs per executor are not supported yet",
-        "Give -devices 1.",
+        "cpu mode only allow single device",
+        "Give -devices 1, or `solver_mode: GPU` in the solver's prototxt.",
     ),
     "connection-unsupported": Words(
         "-connection {connection}",
-        "only ethernet is supported, and several executors have to exchange gradients",
+        "only ethernet is supported without NCCL, which is for GPUs, and several ranks exchange gradients",
         "Give -connection ethernet.",
     ),
     "override-not-a-count": Words("{variable}", "it is {value!r}", "Give a whole number of at least 1."),
+    "override-not-a-mode": Words("{variable}", "it is {value!r}", "Give CPU or GPU."),
     # -- solver and net
     "solver-unreadable": Words(
         "{file}", "it cannot be read ({reason})", "Give -conf a solver prototxt that exists."
@@ -184,10 +185,21 @@ FAILURES: Dict[str, Words] = {
         "Cannot use GPU in CPU-only Caffe: check mode",
         "Set `solver_mode: CPU` in the solver's prototxt.",
     ),
-    "gpu-mode-unsupported": Words(
+    "gpus-not-requested": Words(
+        "solver_mode: GPU, -devices {devices}",
+        "each executor takes {executor} GPUs and each task {task}: every rank needs one of its own",
+        "Start Spark with --conf spark.executor.resource.gpu.amount={devices} "
+        "--conf spark.task.resource.gpu.amount=1, on a cluster whose workers have GPUs.",
+    ),
+    "gpu-not-granted": Words(
         "solver_mode: GPU",
-        "the trainer supports CPU mode only, whatever Caffe was built for",
-        "Set `solver_mode: CPU` in the solver's prototxt.",
+        "Spark has given the task on {host} no GPU",
+        "Look at the resources of its worker.",
+    ),
+    "gpu-unusable": Words(
+        "GPU {address} of {host}",
+        "it cannot be used ({reason})",
+        "Run nvidia-smi on that node: its driver has to be one of CUDA 13, 580 or later.",
     ),
     "blob-missing": Words(
         "-features or -label: {blobs}", "the TEST net has no such blob", "Valid blobs: {valid}."

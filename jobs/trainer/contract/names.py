@@ -12,7 +12,7 @@ EVENTS_URI_ENV = "CAFFE_SPARK_EVENTS_URI"
 """Environment variable of the driver: a URI that its events are copied to while it runs."""
 OVERRIDE_ENV = "CAFFE_SPARK_OVERRIDE_"
 """Prefix of environment variables that override a value of the prototxts; see `OVERRIDES`."""
-OVERRIDES = ("max_iter", "batch", "train_source", "test_source")
+OVERRIDES = ("max_iter", "batch", "train_source", "test_source", "solver_mode")
 WATCH_ENV = "CAFFE_SPARK_WATCH"
 """Environment variable of the process that watches a rank: JSON of the rank and of the driver's address."""
 
@@ -20,6 +20,10 @@ TIMEOUT_CONF = "spark.caffespark.timeout"
 """Spark setting: seconds after which a silent rank counts as lost."""
 TRANSPORT_CONF = "spark.caffespark.transport"
 """Spark setting: `ethernet` (average gradients) or `none` (ranks train alone, for measurements)."""
+
+EXECUTOR_GPUS_CONF = "spark.executor.resource.gpu.amount"
+TASK_GPUS_CONF = "spark.task.resource.gpu.amount"
+"""Spark's own settings: GPUs that each executor takes, and each of its tasks."""
 
 PROGRAM_FILE = "main.py"
 TRAINER_FILE = "trainer.zip"

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 
+from jobs.trainer.caffe import device
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.contract import OWN, SAMPLE_ID
 from jobs.trainer.errors import TrainerError
@@ -61,6 +62,8 @@ def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
     from jobs.trainer.caffe import native
     from jobs.trainer.caffe.feed import Feed
 
+    if plan.job.gpu:
+        device.use_gpu(device.of_task())
     layer = plan.job.tests[0].data
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         net = Path(folder) / "net.prototxt"

@@ -1,4 +1,4 @@
-"""Training stage: a barrier task per executor, which runs `run_rank`.
+"""Training stage: a barrier task per executor, or per GPU, which runs `run_rank`.
 
 Record i of the TRAIN source, over and over, goes to rank i mod N. Gradients are averaged over all ranks
 before each update, so every rank holds the same weights; rank 0 writes them.
@@ -23,6 +23,7 @@ from typing import Any, Deque, Dict, List, NamedTuple, Tuple
 import numpy as np
 
 from jobs.trainer import contract
+from jobs.trainer.caffe import device
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.feed import Feed, step_seed
 from jobs.trainer.caffe.prototxt import TrainingJob
@@ -30,6 +31,7 @@ from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
 from jobs.trainer.files import storage
 from jobs.trainer.files.distribution import locate
+from jobs.trainer.ranks import nccl
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
 from jobs.trainer.ranks.resume import FeedState, beside, sum_of
@@ -63,6 +65,10 @@ class Plan:
     """Proves a rank to its peers; see `proof`."""
     communicate: bool = True
     """False: every rank trains alone, to measure the cost of communication."""
+    by_nccl: bool = False
+    """Gradients are averaged by NCCL."""
+    connection: str = nccl.ETHERNET
+    """-connection, for NCCL."""
 
 
 class RankHost(NamedTuple):
@@ -106,6 +112,8 @@ class _Rank:
 
         self.plan, self.job, self.rank, self.host = plan, plan.job, place.rank, place.host
         self.exchange, self.sender, self.folder = exchange, sender, folder
+        if self.job.gpu:
+            device.use_gpu(device.of_task())
         self.trainer = native.Trainer(self.job, place.rank, folder)
         self.datum = native.protos().Datum
         self.address = place.address
@@ -207,7 +215,10 @@ class _Rank:
         peers = Peers(self.address, self.exchange, self.plan.token, self.plan.timeout_s)
         self.exchange.through(peers.allreduce_mean)
         peers.broadcast_weights(self.trainer.solver)
-        peers.attach(self.trainer.solver)
+        if self.plan.by_nccl:
+            self.nccl = nccl.attach(self.trainer.solver, self.exchange, self.plan.connection)
+        else:
+            peers.attach(self.trainer.solver)
         return peers
 
     def _loop(self, ranks: Ranks, first: int, validations: Validations) -> float:

@@ -73,6 +73,34 @@ def test_every_executor_has_exactly_one_task_slot(cluster: Cluster, executors: i
     assert found["spark.executor.instances"] == str(executors)
 
 
+def with_gpus(cluster: Cluster, number: int) -> Cluster:
+    return cluster.model_copy(update={"worker": cluster.worker.model_copy(update={"gpus": number})})
+
+
+def test_on_workers_with_gpus_every_executor_has_a_task_slot_for_each_of_its_devices(
+    cluster: Cluster,
+) -> None:
+    executor, task = "spark.executor.resource.gpu.amount", "spark.task.resource.gpu.amount"
+    assert not {executor, task} & set(conf(mnist_spec(), cluster))
+
+    found = conf(mnist_spec(cores=8, devices=4), with_gpus(cluster, 4))
+
+    assert (found[executor], found[task]) == ("4", "1")
+    assert (found["spark.executor.cores"], found["spark.task.cpus"]) == ("8", "2")
+
+
+@pytest.mark.parametrize(
+    ("given", "gpus", "mode"),
+    [("auto", 0, "CPU"), ("auto", 1, "GPU"), ("CPU", 1, "CPU"), ("GPU", 1, "GPU"), (None, 1, "")],
+)
+def test_the_solvers_mode_is_that_of_the_workers_unless_the_specification_has_one(
+    cluster: Cluster, given: str | None, gpus: int, mode: str
+) -> None:
+    found = environment(mnist_spec(solver_mode=given), with_gpus(cluster, gpus), PLACE)
+
+    assert found.get("CAFFE_SPARK_OVERRIDE_SOLVER_MODE", "") == mode
+
+
 def test_a_failed_rank_ends_the_job_at_once(cluster: Cluster) -> None:
     found = conf(mnist_spec(), cluster)
 
@@ -115,7 +143,7 @@ def test_the_specification_goes_over_the_prototxts(cluster: Cluster) -> None:
 
 
 def test_without_a_data_set_the_prototxts_own_sources_stay(cluster: Cluster) -> None:
-    found = environment(mnist_spec(data=None, batch=None), cluster, PLACE)
+    found = environment(mnist_spec(data=None, batch=None, solver_mode=None), cluster, PLACE)
 
     assert not [name for name in found if name.startswith("CAFFE_SPARK_OVERRIDE_")]
 

@@ -59,14 +59,15 @@ def test_training_does_not_start_on_an_allocation_that_may_change() -> None:
 def test_several_executors_train_over_ethernet_alone(given: str) -> None:
     options = parse(shlex.split("-train -conf s -model m " + given))
 
-    checks.connection(options, 1)
+    checks.connection(options, 1, nccl=False)
+    checks.connection(options, 2, nccl=True)
     with pytest.raises(Refused, match=r"-connection (RDMA|infiniband): only ethernet is supported"):
-        checks.connection(options, 2)
+        checks.connection(options, 2, nccl=False)
 
 
 @pytest.mark.parametrize("given", ["-train -connection Ethernet", "-test", "-test -connection infiniband"])
 def test_ethernet_is_ethernet_in_any_case_and_scoring_needs_no_connection(given: str) -> None:
-    checks.connection(parse(shlex.split("-conf s -model m " + given)), 4)
+    checks.connection(parse(shlex.split("-conf s -model m " + given)), 4, nccl=False)
 
 
 def test_a_cluster_size_that_sparks_settings_overrule_is_told() -> None:
@@ -103,17 +104,26 @@ def test_records_tell_a_shape_that_the_layer_does_not_have(job: TrainingJob) -> 
 
 def test_gpu_mode_is_refused_on_a_cpu_build(job: TrainingJob) -> None:
     with pytest.raises(Refused, match="Cannot use GPU in CPU-only Caffe") as refused:
-        checks.nets(TRAIN, replace(job, gpu=True), NETS)
+        checks.devices(TRAIN, replace(job, gpu=True), {}, cpu_build=True)
     assert refused.value.fix == "Set `solver_mode: CPU` in the solver's prototxt."
 
 
-def test_gpu_mode_is_refused_on_a_build_with_cuda_without_calling_it_cpu_only(job: TrainingJob) -> None:
-    with pytest.raises(
-        Refused, match="the trainer supports CPU mode only, whatever Caffe was built for"
-    ) as refused:
-        checks.nets(TRAIN, replace(job, gpu=True), NETS._replace(cpu_build=False))
-    assert "CPU-only" not in str(refused.value)
-    assert refused.value.fix == "Set `solver_mode: CPU` in the solver's prototxt."
+def test_cpu_mode_has_a_single_device(job: TrainingJob) -> None:
+    checks.devices(TRAIN, job, {}, cpu_build=True)
+    with pytest.raises(Refused, match="-devices 2: cpu mode only allow single device"):
+        checks.devices(replace(TRAIN, devices=2), job, {}, cpu_build=False)
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_gpu_mode_needs_a_gpu_for_each_rank(job: TrainingJob, devices: int) -> None:
+    options, gpu = replace(TRAIN, devices=devices), replace(job, gpu=True)
+    executor, task = "spark.executor.resource.gpu.amount", "spark.task.resource.gpu.amount"
+
+    checks.devices(options, gpu, {executor: str(devices), task: "1"}, cpu_build=False)
+    for conf in ({}, {executor: "2", task: "1"}, {executor: str(devices)}, {executor: "1", task: "0.25"}):
+        with pytest.raises(Refused, match="every rank needs one of its own") as refused:
+            checks.devices(options, gpu, conf, cpu_build=False)
+        assert f"--conf {executor}={devices} --conf {task}=1" in refused.value.fix
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (9, True), (10, False)])

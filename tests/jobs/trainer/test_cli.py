@@ -121,7 +121,6 @@ def test_the_label_is_the_last_column_unless_it_is_a_feature(given: str, columns
         ("-conf s -model m", "the command line: nothing to do"),
         ("-train -conf s -model m -clusterSize 0", "-clusterSize 0: it takes a whole number"),
         ("-train -conf s -model m -clusterSize two", "-clusterSize two: it takes a whole number"),
-        ("-train -conf s -model m -devices 2", "cpu mode only allow single device"),
         ("-train -conf s -model m -lmdb_partitions 0", "-lmdb_partitions 0: it takes a whole number"),
         ("-train -conf s -model m -snapshot x", "input model file must be provided for incremental training"),
         ("-test -conf s -model m -weights x", "Add -train"),

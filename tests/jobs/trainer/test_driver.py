@@ -72,15 +72,23 @@ def test_training_begins_with_what_its_losses_are_means_of(
     monkeypatch: pytest.MonkeyPatch, transport: str, ranks: int, tmp_path: Path
 ) -> None:
     driver = World(monkeypatch).driver
-    driver._context, driver._size, driver._conf = Stage(), 2, {contract.TRANSPORT_CONF: transport}
+    driver._context, driver._ranks, driver._conf = Stage(), 2, {contract.TRANSPORT_CONF: transport}
     driver._journal = Journal(tmp_path / "events.jsonl", io.StringIO())
     driver._nodes = SimpleNamespace(add=lambda uri: uri)
     driver._data = SimpleNamespace(name=lambda source: source.uri)
     driver._executors.launching = nullcontext
     driver._files = SimpleNamespace(exists=lambda _: True)
-    driver._options = SimpleNamespace(snapshot="hdfs://h/a.solverstate", weights=(), train=True)
+    driver._options = SimpleNamespace(
+        snapshot="hdfs://h/a.solverstate", weights=(), train=True, connection="ethernet"
+    )
     driver._job = SimpleNamespace(
-        train=SimpleNamespace(uri="t"), tests=[], weights=(), average_loss=40, iter_size=4, max_iter=300
+        train=SimpleNamespace(uri="t"),
+        tests=[],
+        weights=(),
+        average_loss=40,
+        iter_size=4,
+        max_iter=300,
+        gpu=False,
     )
 
     first = driver._train(Address("h", 1, "t"))

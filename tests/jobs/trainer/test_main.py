@@ -46,6 +46,7 @@ def test_executors_that_cannot_exchange_gradients_are_refused_before_spark_start
     """On YARN, where Spark's settings decide how many there are."""
     settings = {"spark.master": "yarn", "spark.executor.instances": "2"}
     monkeypatch.setattr("jobs.trainer.caffe.native.protos", lambda: pb)
+    monkeypatch.setattr("jobs.trainer.caffe.native.is_cpu_build", lambda: True)
     monkeypatch.setattr("jobs.trainer.caffe.probe.Probe", lambda *_: None)
     monkeypatch.setattr("jobs.trainer.main._settings", lambda: settings)
     monkeypatch.setattr("jobs.trainer.main._session", lambda: pytest.fail("a session was started"))
