@@ -21,11 +21,13 @@ from bootstrap.console import (
 from bootstrap.doctor import diagnose
 from bootstrap.engine.execute import apply
 from bootstrap.framework import (
+    AUTO,
     Framework,
     Recipe,
     ensure_framework,
     for_cluster,
     load_recipe,
+    recipe_for,
     require_devices,
 )
 from bootstrap.inventory.resolve import resolve, table
@@ -51,9 +53,16 @@ def cluster_of(stack: str | None, *, wait: bool = True) -> Cluster:
 
 
 def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recipe:
-    """Return the named recipe, else fabric.yaml's, with fabric.yaml's settings."""
+    """Return the named recipe, else fabric.yaml's, with fabric.yaml's settings.
+
+    Raises:
+        ConfigError: there is no such recipe, or it is for GPUs that the workers do not have.
+    """
     settings = context.config.framework
-    recipe = load_recipe(name or settings.recipe, {"opencv": bool(settings.opencv)})
+    name = name or settings.recipe
+    if name == AUTO:
+        name = recipe_for(cluster)
+    recipe = load_recipe(name, {"opencv": bool(settings.opencv)})
     require_devices(recipe, cluster)
     return for_cluster(recipe, cluster)
 

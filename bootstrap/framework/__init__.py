@@ -2,14 +2,16 @@
 
 from bootstrap.framework.ensure import Framework, ensure_framework, require_persisted
 from bootstrap.framework.key import require_same_distribution
-from bootstrap.framework.recipe import Recipe, for_cluster, load_recipe, require_devices
+from bootstrap.framework.recipe import AUTO, Recipe, for_cluster, load_recipe, recipe_for, require_devices
 
 __all__ = [
+    "AUTO",
     "Framework",
     "Recipe",
     "ensure_framework",
     "for_cluster",
     "load_recipe",
+    "recipe_for",
     "require_devices",
     "require_persisted",
     "require_same_distribution",

@@ -18,6 +18,8 @@ from bootstrap.framework.distribution import Device, Distribution, GitCommit, So
 from bootstrap.model import Model, first_fault
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+AUTO = "auto"
+"""In place of a recipe's name: the one for the cluster's workers."""
 OVERRIDES = ("opencv", "source")
 """Settings that a user may change without writing a recipe."""
 
@@ -192,6 +194,11 @@ def load_recipe(name: str, overrides: Mapping[str, Any] | None = None, recipes: 
     except ValidationError as error:
         field, reason = first_fault(error)
         raise ConfigError(str(file), f"{field}: {reason}" if field else reason, "Fix the file.") from error
+
+
+def recipe_for(cluster: ClusterDocument) -> str:
+    """Return the name of the recipe for a cluster's workers, with GPUs or without."""
+    return "caffe-cuda" if cluster.worker.gpus else "caffe-cpu"
 
 
 def require_devices(recipe: Recipe, cluster: ClusterDocument) -> None:

@@ -17,6 +17,7 @@ from bootstrap.framework.recipe import (
     Recipe,
     for_cluster,
     load_recipe,
+    recipe_for,
     require_devices,
 )
 from tests.bootstrap.framework.conftest import CUDA, RECIPE
@@ -130,6 +131,12 @@ def test_a_recipe_for_gpus_is_refused_on_a_cluster_without_any(cluster: Cluster)
 def _with_gpus(cluster: Cluster, *capabilities: str) -> Cluster:
     worker = cluster.worker.model_copy(update={"gpus": 1, "compute_capabilities": capabilities})
     return cluster.model_copy(update={"worker": worker})
+
+
+def test_the_recipe_is_the_one_for_the_workers(cluster: Cluster) -> None:
+    for known in (cluster, _with_gpus(cluster, "7.5")):
+        require_devices(load_recipe(recipe_for(known)), known)
+    assert recipe_for(cluster) != recipe_for(_with_gpus(cluster, "7.5"))
 
 
 def test_it_is_compiled_for_the_gpus_that_the_clusters_workers_may_have(
