@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional
 
 from jobs.trainer import contract
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.events.blame import LostExecutor
 
 WAIT_CONF = "spark.scheduler.maxRegisteredResourcesWaitingTime"
 MOST_LOST = 10
@@ -36,6 +37,8 @@ class Executors:
         )
         self.given_up = False
         """True after `launching` has cancelled a stage."""
+        self._before: FrozenSet[str] = frozenset()
+        """Executors lost before the last stage."""
 
     def require(self, size: int) -> None:
         """Require `size` registered executors; wait for missing ones as Spark's setting allows.
@@ -53,9 +56,9 @@ class Executors:
         removed = self._removed()
         if not removed:
             return TrainerError("executors-missing", requested=size, registered=registered)
-        host, reason = list(removed.values())[-1]
+        last = removed[-1]
         return TrainerError(
-            "executors-failing", requested=size, lost=len(removed), host=host, reason=" ".join(reason.split())
+            "executors-failing", requested=size, lost=len(removed), host=last.host, reason=last.reason
         )
 
     def _registered(self, wanted: int) -> int:
@@ -82,19 +85,23 @@ class Executors:
             }
         return contract.Executors(str(self._context.applicationId), found)
 
-    def removed(self) -> Dict[str, str]:
-        """Return Spark's reasons by id of the executors that it has lost."""
-        return {number: reason for number, (_, reason) in self._removed().items()}
+    def removed(self) -> List[LostExecutor]:
+        """Return the executors that Spark has lost since the last stage in `launching` began.
 
-    def _removed(self) -> Dict[str, Tuple[str, str]]:
-        """Return hosts and reasons by id, in the order of the ids."""
-        found: Dict[str, Tuple[str, str]] = {}
+        One that was lost earlier, and replaced, is not the cause of what fails now.
+        """
+        return [executor for executor in self._removed() if executor.number not in self._before]
+
+    def _removed(self) -> List[LostExecutor]:
+        """Return all executors that Spark has lost, in the order of their ids."""
+        found = []
         for executor in _listed(self._context, False):
             reason = executor.removeReason()
             if not executor.isActive() and str(executor.id()) != "driver":
                 host = str(executor.hostPort()).rpartition(":")[0]
-                found[str(executor.id())] = (host, str(reason.get()) if reason.isDefined() else "")
-        return dict(sorted(found.items(), key=lambda item: int(item[0])))
+                words = " ".join(str(reason.get()).split()) if reason.isDefined() else ""
+                found.append(LostExecutor(str(executor.id()), host, words))
+        return sorted(found, key=lambda lost: int(lost.number))
 
     @contextmanager
     def launching(self, heard: Callable[[], bool] = bool) -> Iterator[None]:
@@ -105,6 +112,7 @@ class Executors:
         with the next heartbeats.
         """
         self.given_up = False
+        self._before = frozenset(executor.number for executor in self._removed())
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(over, heard), name="launching", daemon=True)
         watch.start()

@@ -9,7 +9,7 @@ tasks of a barrier stage.
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
 
 from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT, RankFailed
 from jobs.trainer.errors import TrainerError
@@ -34,7 +34,7 @@ class LostExecutor(NamedTuple):
     reason: str
 
 
-def settled(error: Exception, journal: Journal, removed: Mapping[str, str]) -> bool:
+def settled(error: Exception, journal: Journal, removed: Sequence[LostExecutor]) -> bool:
     """Return whether further reports could not change the cause."""
     spoken = {failure.rank for failure in journal.failures}
     return (
@@ -47,7 +47,7 @@ def settled(error: Exception, journal: Journal, removed: Mapping[str, str]) -> b
 def explain(
     error: Exception,
     journal: Journal,
-    removed: Optional[Mapping[str, str]] = None,
+    removed: Sequence[LostExecutor] = (),
     resume: Optional[Dict[str, Any]] = None,
 ) -> TrainerError:
     """Return the failure of a stage.
@@ -55,7 +55,7 @@ def explain(
     Args:
         error: as Spark raised it.
         journal: the reports of the ranks.
-        removed: reasons by executor id, of executors that Spark has lost.
+        removed: executors that Spark has lost since the stage began, the first one first.
         resume: fields that say how to go on; None: those of the journal's last snapshot.
     """
     resume = _resume(journal) if resume is None else resume
@@ -65,7 +65,7 @@ def explain(
     if own is not None:
         cause = {"cause": {"code": own.code, "fields": own.fields}} if own.code else {}
         return TrainerError("rank-failed", rank=own.rank, host=own.host, reason=own.reason, **cause, **resume)
-    lost = lost_executor(str(error), removed or {})
+    lost = lost_executor(str(error), removed)
     if lost is not None:
         return TrainerError(
             "executor-lost",
@@ -101,17 +101,16 @@ def _without_executor(text: str, journal: Journal, resume: Dict[str, Any]) -> Tr
     return TrainerError("stage-failed", reason=innermost(text), **resume)
 
 
-def lost_executor(text: str, removed: Mapping[str, str]) -> Optional[LostExecutor]:
+def lost_executor(text: str, removed: Sequence[LostExecutor]) -> Optional[LostExecutor]:
     """Return the executor that Spark has lost, by its exception or else its list; None without one."""
     reason = _REASON.search(text)
     place = _LOST.search(text)
     if reason or place:
         number = reason.group(1) if reason else place.group(2)  # type: ignore[union-attr]
-        why = (reason.group(2) if reason else "") or removed.get(number, "")
-        return LostExecutor(number, place.group(1) if place else "", " ".join(why.split()))
-    for number, why in sorted(removed.items()):
-        return LostExecutor(number, "", " ".join(why.split()))
-    return None
+        listed = next((one for one in removed if one.number == number), LostExecutor(number, "", ""))
+        why = (reason.group(2) if reason else "") or listed.reason
+        return LostExecutor(number, place.group(1) if place else listed.host, " ".join(why.split()))
+    return removed[0] if removed else None
 
 
 def innermost(text: str) -> str:

@@ -33,7 +33,7 @@ class World:
         made: Any = object.__new__(Driver)
         made._spark, made._model, made._journal = None, MODEL, Journal(None, self.shown)
         made._options = SimpleNamespace(output_format=output_format)
-        made._executors = SimpleNamespace(removed=dict)
+        made._executors = SimpleNamespace(removed=list)
         tests = [SimpleNamespace(test_iter=1)]
         made._job = SimpleNamespace(test_interval=100, max_iter=300, test_initialization=False, tests=tests)
         for iteration in iterations:

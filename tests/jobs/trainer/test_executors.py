@@ -86,6 +86,17 @@ def test_executors_that_spark_has_lost_are_told_with_the_last_reason() -> None:
         Executors(spark).require(1)
 
 
+def test_an_executor_that_was_lost_before_a_stage_is_not_among_those_lost_since() -> None:
+    spark = Spark()
+    spark.lost = ["replaced"]
+    executors = Executors(spark)
+    with executors.launching():
+        assert executors.removed() == []
+        spark.lost += ["Command\n  exited"]
+
+    assert executors.removed() == [("1", "w1", "Command exited")]
+
+
 def test_executors_are_described_by_their_hosts() -> None:
     spark = Spark()
     spark.alive = 1

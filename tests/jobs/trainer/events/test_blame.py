@@ -7,7 +7,7 @@ import pytest
 from jobs.trainer import contract
 from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.events.blame import explain, innermost, lost_executor, settled
+from jobs.trainer.events.blame import LostExecutor, explain, innermost, lost_executor, settled
 from jobs.trainer.events.journal import Journal
 
 
@@ -76,9 +76,19 @@ def test_an_executor_that_spark_has_removed_is_the_cause_whatever_its_exception_
     two_ranks(journal)
     journal.add(failed(0, SILENT, "the worker process died without a word"))
 
-    error = explain(ABORTED, journal, {"1": "worker lost"})
+    error = explain(ABORTED, journal, [LostExecutor("1", "w2", "worker lost")])
 
     assert str(error).startswith("executor 1 on w2: it was lost at about iteration 0: worker lost.")
+
+
+@pytest.mark.parametrize("error", [ABORTED, barrier(1, LOST_1.replace("executor 1", "executor 7"))])
+def test_the_node_of_an_executor_without_a_rank_is_the_one_that_spark_lists(
+    journal: Journal, error: Exception
+) -> None:
+    """A disk is full: Spark starts executors and loses them before a rank runs on them."""
+    two_ranks(journal)
+
+    assert explain(error, journal, [LostExecutor("7", "w1", "No space left")]).given == "executor 7 on w1"
 
 
 def test_of_two_ranks_without_words_the_one_whose_task_failed_is_the_cause(journal: Journal) -> None:
@@ -119,10 +129,10 @@ def test_a_task_that_spark_names_and_that_never_spoke_is_the_cause(journal: Jour
 
 def test_more_news_is_waited_for_until_it_cannot_change_the_cause(journal: Journal) -> None:
     two_ranks(journal)
-    assert not settled(ABORTED, journal, {})
+    assert not settled(ABORTED, journal, [])
     journal.add(failed(0, SILENT, "died"))
-    assert not settled(ABORTED, journal, {})
-    assert settled(ABORTED, journal, {"1": "lost"})
+    assert not settled(ABORTED, journal, [])
+    assert settled(ABORTED, journal, [LostExecutor("1", "w2", "lost")])
     assert settled(barrier(1, LOST_1), journal, {})
     journal.add(failed(1, OWN, "boom"))
     assert settled(ABORTED, journal, {})
