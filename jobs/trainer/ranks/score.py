@@ -50,6 +50,8 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
     host = socket.gethostname()
     with watched(plan.channel, part, host):
         try:
+            if plan.job.gpu:
+                device.use_gpu(device.of_task())
             yield from _rows(plan, part)
         except Exception as error:
             sender = Sender(plan.channel)
@@ -62,8 +64,6 @@ def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
     from jobs.trainer.caffe import native
     from jobs.trainer.caffe.feed import Feed
 
-    if plan.job.gpu:
-        device.use_gpu(device.of_task())
     layer = plan.job.tests[0].data
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         net = Path(folder) / "net.prototxt"

@@ -94,6 +94,8 @@ def run_rank(plan: Plan) -> List[Dict[str, Any]]:
     sender.send(contract.RankStarted(rank, host, address))
     try:
         with watched(plan.channel, rank, host), tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
+            if plan.job.gpu:
+                device.use_gpu(device.of_task())
             exchange = Exchange(rank, plan.size, context.allGather)
             return [_Rank(plan, RankHost(rank, host, address), exchange, sender, Path(folder)).run()]
     except BaseException as error:
@@ -112,8 +114,6 @@ class _Rank:
 
         self.plan, self.job, self.rank, self.host = plan, plan.job, place.rank, place.host
         self.exchange, self.sender, self.folder = exchange, sender, folder
-        if self.job.gpu:
-            device.use_gpu(device.of_task())
         self.trainer = native.Trainer(self.job, place.rank, folder)
         self.datum = native.protos().Datum
         self.address = place.address

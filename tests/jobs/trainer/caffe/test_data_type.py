@@ -173,7 +173,7 @@ class Told(list):
 
 def distributed(path, pb, folder):
     driver = object.__new__(drivers.Driver)
-    driver._job, driver._datum, driver._size, driver._folder = prototxt.load(path, pb), pb.Datum, 1, folder
+    driver._job, driver._datum, driver._ranks, driver._folder = prototxt.load(path, pb), pb.Datum, 1, folder
     driver._options, driver._journal = SimpleNamespace(train=True, scores=False, columns=()), Told()
     driver._executors = SimpleNamespace(launching=lambda _: nullcontext())
     nodes = SimpleNamespace(add=lambda uri, folder: uri)
