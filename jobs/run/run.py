@@ -21,7 +21,7 @@ from jobs.report.progress import View
 from jobs.report.summary import Summary, rows_of, summarise
 from jobs.signals import Terminated, stopping_signals
 from jobs.spec import JobSpec
-from jobs.trainer.contract import DONE, KILLED, Failed
+from jobs.trainer.contract import DONE, KILLED, Failed, Snapshot, failures
 
 
 def run_job(
@@ -144,9 +144,10 @@ def _failure(
         return JobError(f"job {job.id}", "it was killed", "Submit it again to rerun it.")
     if code == LOST:
         why = f"its driver was killed, or {backend.driver} went down"
-        return JobError(
-            f"job {job.id}", why, f"Run `fab doctor --stack {stack}`. The log until then: {where}"
-        )
+        snapshot = view.history.last(Snapshot)
+        again = failures.resume(snapshot.resume() if snapshot else {}).rstrip(".")
+        fix = f"Run `fab doctor --stack {stack}`. {again}. The log until then: {where}"
+        return JobError(f"job {job.id}", why, fix)
     error = view.failure(job.id, code, where, text, stack)
     reason = backend.explain(job, view.history.last(Failed))
     return JobError(error.given, f"{error.why}: {reason}", error.fix) if reason else error

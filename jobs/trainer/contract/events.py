@@ -126,6 +126,10 @@ class Snapshot(Event):
     weights: str = ""
     state: str = ""
 
+    def resume(self) -> Dict[str, Any]:
+        """Return the fields of a failure that say how to resume from it."""
+        return {"resume_from": self.iteration, "snapshot": self.state, "weights": self.weights}
+
 
 @dataclass(frozen=True)
 class UploadFailed(Event):

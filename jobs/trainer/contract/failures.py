@@ -493,7 +493,7 @@ def words(code: str, fields: Mapping[str, Any]) -> Words:
     Raises:
         KeyError: there is no such code, or a field of it is missing.
     """
-    filled = {"resume": _resume(fields), "restart": _restart(fields), **fields}
+    filled = {"resume": resume(fields), "restart": _restart(fields), **fields}
     given, why, fix = (part.format(**filled) for part in FAILURES[code])
     return Words(given, why, fix)
 
@@ -504,7 +504,8 @@ def sentence(parts: Tuple[str, str, str]) -> str:
     return " ".join("{}: {}. {}".format(given, why.rstrip("."), fix).split())
 
 
-def _resume(fields: Mapping[str, Any]) -> str:
+def resume(fields: Mapping[str, Any]) -> str:
+    """Return how to go on after a failure, by its fields: from the model, a snapshot, or the start."""
     if "model" in fields:
         return "The model is stored: score {model} without -train.".format(**fields)
     if "resume_from" not in fields:
@@ -515,4 +516,4 @@ def _resume(fields: Mapping[str, Any]) -> str:
 def _restart(fields: Mapping[str, Any]) -> str:
     if "resume_from" not in fields:
         return "There is no snapshot to resume from: train from the start with that change."
-    return "With that change, {}.".format(_resume(fields).replace("Resume", "resume", 1))
+    return "With that change, {}.".format(resume(fields).replace("Resume", "resume", 1))

@@ -58,7 +58,8 @@ def explain(
         removed: executors that Spark has lost since the stage began, the first one first.
         resume: fields that say how to go on; None: those of the journal's last snapshot.
     """
-    resume = _resume(journal) if resume is None else resume
+    if resume is None:
+        resume = journal.snapshot.resume() if journal.snapshot else {}
     own = _first(journal, OWN, NATIVE)
     if own is not None and own.code == DIVERGED:
         return TrainerError("training-diverged", **{**own.fields, **resume})
@@ -140,14 +141,3 @@ def _host(lost: LostExecutor, journal: Journal) -> str:
 def _listed(ranks: Any, journal: Journal) -> str:  # noqa: ANN401 - any collection of ranks
     named: List[str] = ["rank {} on {}".format(rank, journal.ranks[rank].host) for rank in sorted(ranks)]
     return ", ".join(named)
-
-
-def _resume(journal: Journal) -> Dict[str, Any]:
-    if journal.snapshot is None:
-        return {}
-    snapshot = journal.snapshot
-    return {
-        "resume_from": snapshot.iteration,
-        "snapshot": snapshot.state,
-        "weights": snapshot.weights,
-    }

@@ -413,6 +413,23 @@ def test_a_killed_driver_is_told_as_such(world: World, monkeypatch: pytest.Monke
         world.run()
 
 
+def test_a_killed_driver_leaves_its_last_snapshot_to_resume_from(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = (
+        '{"event": "snapshot", "time": 1.0, "iteration": 200, "weights": "hdfs:///w", "state": "hdfs:///s"}'
+    )
+    world.spark_submit(f"""echo '{snapshot}' >>"$CAFFE_SPARK_EVENTS"\n{RUNS_ON}""")
+    interrupting(
+        monkeypatch, lambda: world.node.run(f"systemctl stop caffe-spark-job-{world.submitted()[0]}")
+    )
+
+    with pytest.raises(
+        JobError, match=r"Resume from iteration 200 with -snapshot hdfs:///s -weights hdfs:///w\. "
+    ):
+        world.run()
+
+
 def test_a_job_that_somebody_else_killed_is_told_as_killed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
