@@ -14,13 +14,15 @@ from typing import Any, List, Mapping, Protocol
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.parallel import ParallelLmdbs
 from jobs.trainer.sources.samples import id_of
 
 PREFIX = "com.yahoo.ml.caffe."
 LMDB = PREFIX + "LMDB"
 SEQUENCE, FRAME = PREFIX + "SeqImageDataSource", PREFIX + "ImageDataFrame"
-CONVERTED = (SEQUENCE, FRAME)
-"""Sources that are converted to an LMDB, with keys of `samples.key_of`."""
+COLUMNS = PREFIX + "DataFrameSource"
+CONVERTED = (SEQUENCE, FRAME, COLUMNS)
+"""Sources that are converted to LMDBs, with keys of `samples.key_of`; of COLUMNS one for each column."""
 
 
 class SourceClass(Protocol):
@@ -33,9 +35,12 @@ class SourceClass(Protocol):
         """Open the source at a local path."""
 
 
-_SOURCES: Mapping[str, SourceClass] = {LMDB: Lmdb, SEQUENCE: Lmdb, FRAME: Lmdb}
-LATER = ("DataFrameSource",)
-"""CaffeOnSpark's other source."""
+_SOURCES: Mapping[str, SourceClass] = {
+    LMDB: Lmdb,
+    SEQUENCE: Lmdb,
+    FRAME: Lmdb,
+    COLUMNS: ParallelLmdbs,
+}
 
 
 def check_class(name: str) -> None:
@@ -46,12 +51,7 @@ def check_class(name: str) -> None:
     """
     if name in _SOURCES:
         return
-    short = name[len(PREFIX) :] if name.startswith(PREFIX) else name
-    raise Refused(
-        "source-class-unsupported" if short in LATER else "source-class-unknown",
-        source_class=name,
-        valid=", ".join(_SOURCES),
-    )
+    raise Refused("source-class-unknown", source_class=name, valid=", ".join(_SOURCES))
 
 
 def marker(source_class: str) -> str:
