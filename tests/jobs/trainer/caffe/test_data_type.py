@@ -277,8 +277,9 @@ folder, pb = Path(sys.argv[1]), native.protos()
 job = load(folder / "solver-1.prototxt", pb)
 before = Probe(job, folder).result()
 after = Probe(with_shapes(job, {"TEST": (1, 2, 2)}, pb), folder).result()
-print(before.blobs, after.blobs["data"], after.outputs, [labels.classes for labels in after.labels])
+labels = [[top.classes for top in tops] for tops in after.labels]
+print(before.blobs, after.blobs["data"], after.outputs, labels)
 """
     write(tmp_path, DATA)
 
-    assert caffe.result(program, str(tmp_path)) == "{} (2, 1, 2, 2) ('loss',) [0, 4]"
+    assert caffe.result(program, str(tmp_path)) == "{} (2, 1, 2, 2) ('loss',) [[], [0, 4]]"
