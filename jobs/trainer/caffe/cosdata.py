@@ -41,7 +41,7 @@ def tops_of(layer: Any, where: str, transform_of: Callable[[Any], Transform]) ->
 
 def _top(top: Any, blob: str, where: str, transform_of: Callable[[Any], Transform]) -> Top:  # noqa: ANN401
     where = 'top "{}" of {}'.format(top.name or blob, where)
-    kind = top.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[top.type].name
+    kind = kind_of(top)
     axes = top.sample_num_axes
     if not top.name:
         raise Refused("top-unnamed", top=where)
@@ -63,6 +63,12 @@ def _top(top: Any, blob: str, where: str, transform_of: Callable[[Any], Transfor
     shape = _transformed(top, record, transform, where)
     made = Blob(blob, shape, transform, axes=axes, transposed=top.transpose)
     return Top(Column(top.name, kind, record), made)
+
+
+def kind_of(top: Any) -> str:  # noqa: ANN401
+    """Return the name of a top's type."""
+    values = top.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number
+    return str(values[top.type].name)
 
 
 def _record(top: Any, axes: int, where: str) -> Tuple[int, int, int]:  # noqa: ANN401
