@@ -19,8 +19,8 @@ from jobs.trainer.errors import Refused
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.files.distribution import Distribution
 from jobs.trainer.files.hadoop import Files
-from jobs.trainer.sources import columns, frame, reading, sequence
-from jobs.trainer.sources.registry import CONVERTED, SEQUENCE
+from jobs.trainer.sources import columns, custom, frame, reading, sequence
+from jobs.trainer.sources.registry import BUILT_IN, SEQUENCE, is_converted, is_custom
 from jobs.trainer.sources.samples import Context, Sample, record
 from jobs.trainer.sources.writing import write, write_several
 
@@ -35,7 +35,7 @@ class _Converted(NamedTuple):
     """Some are encoded, and become grey or coloured as the layer takes them."""
 
 
-_Key = Tuple[str, str, Tuple[int, int, int], frame.Reading, Tuple[columns.Column, ...]]
+_Key = Tuple[str, str, str, Tuple[int, int, int], frame.Reading, Tuple[columns.Column, ...]]
 
 
 class Conversions:
@@ -66,7 +66,7 @@ class Conversions:
         Raises:
             TrainerError: it cannot be read, or the database cannot be written.
         """
-        if source.source_class not in CONVERTED:
+        if not is_converted(source.source_class):
             return self._nodes.add(source.uri, folder=True)
         key = _key(source)
         if key not in self._done:
@@ -111,6 +111,9 @@ class Conversions:
 
     def _samples(self, source: DataLayer) -> Iterator[Sample]:
         uri = source.uri
+        if is_custom(source.source_class):
+            layer = custom.Layer(source.layer, source.phase, *source.shape)
+            return custom.samples(source.source_class, uri, layer, BUILT_IN)
         if source.source_class == SEQUENCE:
             files = [reading.File(*one) for one in self._files.listed(uri)]
             return sequence.samples(reading.pairs(self._spark.sparkContext, files, uri), uri)
@@ -148,4 +151,6 @@ class _Tally:
 
 
 def _key(source: DataLayer) -> _Key:
-    return source.source_class, source.uri, source.shape, source.reading, columns_of(source.columns)
+    # A class of the user's may give other records in another phase.
+    phase = source.phase if is_custom(source.source_class) else ""
+    return source.source_class, source.uri, phase, source.shape, source.reading, columns_of(source.columns)

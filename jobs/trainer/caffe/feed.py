@@ -17,7 +17,7 @@ from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.labels import ANY
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.base import RecordSource
-from jobs.trainer.sources.registry import CONVERTED
+from jobs.trainer.sources.registry import is_converted
 from jobs.trainer.sources.shards import Request
 from jobs.trainer.sources.transform import Transform
 
@@ -104,7 +104,7 @@ class Feed:
             return action()
         except caffe_feed.BadRecord as error:
             # What was converted lies in a folder of Spark's, which tells nobody what to fix.
-            path = self._layer.uri if self._layer.source_class in CONVERTED else str(self._source.paths[0])
+            path = self._layer.uri if is_converted(self._layer.source_class) else str(self._source.paths[0])
             fields = {"phase": self._layer.phase, "path": path, **error.fields}
             raise Refused(error.code, **fields) from error
 

@@ -228,6 +228,21 @@ FAILURES: Dict[str, Words] = {
         "there is no such source",
         "Valid classes: {valid}.",
     ),
+    "source-class-not-importable": Words(
+        'source_class: "{source_class}"',
+        "it is neither built in ({valid}) nor a class that can be imported ({reason})",
+        "Fix the name, or ship {module} with the key `files`, --files or --py-files.",
+    ),
+    "source-class-without-records": Words(
+        'source_class: "{source_class}"',
+        "it is not a class with a method `records`",
+        "Give it `records(self)`, which yields (id, label, image).",
+    ),
+    "source-class-failed": Words(
+        'source_class: "{source_class}"',
+        "it raises {error} at {place}: {reason}",
+        "Fix the class, or its data.",
+    ),
     "layer-type-unsupported": Words(
         "{layer}",
         "ranks share the records of Data, MemoryData and CoSData, not those of {type}",

@@ -29,7 +29,8 @@ class Sample(NamedTuple):
     width: Any
     encoded: Any
     data: Any
-    """Bytes: an image file, or pixels by row, column and then channel, as OpenCV has them."""
+    """Bytes: an image file, or pixels by row, column and then channel, as OpenCV has them. Or floats in that
+    order, as an array."""
 
 
 class Context(NamedTuple):
@@ -78,6 +79,13 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     label = _label(sample.label)
     if label is None:
         raise Refused("record-label-invalid", label=repr(sample.label), **where)
+    if isinstance(sample.data, np.ndarray):
+        values = np.ascontiguousarray(sample.data.transpose(2, 0, 1), np.float32)
+        channels, height, width = values.shape
+        sides = {"channels": channels, "height": height, "width": width}
+        return key, context.datum(
+            label=label, float_data=values.ravel().tolist(), **sides
+        ).SerializeToString()
     data = sample.data.encode() if isinstance(sample.data, str) else sample.data
     if data is not None and not isinstance(data, (bytes, bytearray)):
         reason = "its data are a {}, neither binary nor text".format(type(data).__name__)

@@ -240,3 +240,25 @@ def test_a_frame_without_rows_is_refused(world: World) -> None:
 
     with pytest.raises(Refused, match="hdfs://h/s: it has no records"):
         world.made.add("TRAIN", FRAMES)
+
+
+def test_the_documented_source_of_ones_own_is_converted(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "caffeonspark.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setitem(sys.modules, "digits_of_csv", None)
+    del sys.modules["digits_of_csv"]
+    (tmp_path / "digits_of_csv.py").write_text(text.partition("```python\n")[2].partition("```")[0])
+    (tmp_path / "digits.csv").write_text("7,1,2,3,4,5,6\n3,9,8,7,6,5,4\n")
+    layer = replace(LAYER, source_class="digits_of_csv.Digits", uri=str(tmp_path / "digits.csv"))
+
+    found = world.content(world.made.add("TRAIN", layer))
+
+    assert list(found) == ["0000000000/line-0", "0000000001/line-1"]
+    assert [(one.label, one.data) for one in found.values()] == [
+        (7, bytes(range(1, 7))),
+        (3, bytes(range(9, 3, -1))),
+    ]
+    assert world.made.name(layer) != world.made.add("TEST", replace(layer, phase="TEST"))

@@ -179,7 +179,12 @@ REFUSED = [
         "com.yahoo.ml.caffe.DataFrameSource",
         "CoSData and com.yahoo.ml.caffe.DataFrameSource go together",
     ),
-    (NET, "com.yahoo.ml.caffe.LMDB", "org.example.Source", "there is no such source"),
+    (
+        NET,
+        "com.yahoo.ml.caffe.LMDB",
+        "org.example.Source",
+        "nor a class that can be imported (No module named 'org')",
+    ),
     (NET, "batch_size: 64", "batch_size: 0", "batch_size is 0"),
     (NET, "batch_size: 64", "", "batch_size is 0"),
     (NET, "height: 28", "", "height is 0"),
