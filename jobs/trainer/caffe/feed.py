@@ -106,7 +106,25 @@ class Feed:
             # What was converted lies in a folder of Spark's, which tells nobody what to fix.
             path = self._layer.uri if is_converted(self._layer.source_class) else str(self._source.paths[0])
             fields = {"phase": self._layer.phase, "path": path, **error.fields}
+            column = self._column_of(error)
+            if column:
+                fields["key"] = '{}, column "{}",'.format(fields["key"], column)
             raise Refused(error.code, **fields) from error
+
+    def _column_of(self, error: Any) -> str:  # noqa: ANN401
+        """Return the column that has a bad record; empty for a layer without columns."""
+        import caffe_feed
+
+        for native, top in zip(self._natives, self._layer.columns):
+            try:
+                # A feed that has failed fails again; others give the batch after it.
+                native.take(np.zeros(0, np.float32), None)
+            except caffe_feed.BadRecord as again:
+                if (again.code, again.fields) == (error.code, error.fields):
+                    return top.column.name
+            except (ValueError, RuntimeError):
+                continue
+        return ""
 
 
 def record_shape(layer: DataLayer, source: RecordSource) -> Tuple[int, int, int]:
@@ -167,7 +185,7 @@ def _native_feed(blob: Blob, seed: int) -> Any:  # noqa: ANN401
         "seed": seed,
         "resize": blob.resize,
         "transposed": blob.transposed,
-        "values_are_labels": not blob.label_blob,
+        "values_are_labels": bool(blob.labels.classes) and not blob.label_blob,
     }
     with tempfile.NamedTemporaryFile(prefix="caffe-spark-", suffix=".binaryproto") as file:
         if mean is not None:

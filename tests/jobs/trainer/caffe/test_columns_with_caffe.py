@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.jobs.trainer.artefact import Caffe
+from tests.jobs.trainer.caffe.test_data_type import DISTRIBUTED
 from tests.jobs.trainer.caffe.test_exact import RUN
 from tests.jobs.trainer.caffe.test_feed import GREY_PNG
 
@@ -87,57 +88,33 @@ layer {
 }
 """
 CONVERTED = (
-    """
-import sys
-from contextlib import nullcontext
-from pathlib import Path
-from types import SimpleNamespace
-from jobs.trainer import driver as drivers
-from jobs.trainer.caffe import native, prototxt
-from jobs.trainer.caffe.probe import Probe
-from jobs.trainer.conversion import Conversions
+    DISTRIBUTED
+    + f"""
 from jobs.trainer.sources import reading
 
-class Told(list):
-    add = list.append
+PNG = bytes.fromhex("{GREY_PNG}")
 
 class Nodes:
     def add_database(self, file):
-        return "file:{}".format(file.parent)
+        return "file:" + str(file.parent)
 
     def add_databases(self, files):
         folder = files[0].parent.with_name(files[0].parent.name + "-columns")
         folder.mkdir()
         for number, file in enumerate(files):
             (folder / str(number)).symlink_to(file.parent)
-        return "file:{}".format(folder)
+        return "file:" + str(folder)
 
-def rows(spark, uri, how):
-    return NAMES, iter(ROWS)
+def load(path, pb):
+    driver = distributed(path, pb, probed)
+    tests = [driver._data.name(test.data) for test in driver._job.tests]
+    return prototxt.with_sources(driver._job, driver._data.name(driver._job.train), tests)
 
-def distributed(path, pb, folder):
-    reading.rows = rows
-    driver = object.__new__(drivers.Driver)
-    driver._job, driver._datum, driver._size, driver._folder = prototxt.load(path, pb), pb.Datum, 1, folder
-    driver._options, driver._journal = SimpleNamespace(train=True, scores=False, columns=()), Told()
-    driver._executors = SimpleNamespace(launching=lambda _: nullcontext())
-    driver._data = Conversions(None, None, Nodes(), folder, driver._journal, pb.Datum)
-    driver._checked(Probe(driver._job, folder))
-    driver._distribute_sources()
-    driver._job = prototxt.with_sources(
-        driver._job, driver._data.name(driver._job.train),
-        [driver._data.name(test.data) for test in driver._job.tests],
-    )
-    return driver._job
-
-probed = Path(sys.argv[2]) / "probed"
-probed.mkdir(parents=True)
-load = lambda path, pb: distributed(path, pb, probed)
-"""
-    + f"""
-PNG = bytes.fromhex("{GREY_PNG}")
+nodes = Nodes()
+reading.rows = lambda spark, uri, how: (NAMES, iter(ROWS))
 """
 )
+"""Sources as the driver distributes them, of the rows ROWS with the columns NAMES."""
 PIXELS = """
 import random
 random.seed(3)
@@ -266,8 +243,14 @@ def test_values_of_a_blob_that_merges_time_and_batch_are_refused(caffe: Caffe, t
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        ("[0, 1, 1], [7, 0, 0], [0, 0, 0]", "its label is 7, and the net has 7 classes"),
-        ("[0, 1, 1], [0, 0, 0], [0, -2, 0]", "its label is -2, and the net has 7 classes"),
+        (
+            "[0, 1, 1], [7, 0, 0], [0, 0, 0]",
+            'column "input", of the TRAIN source: its label is 7, and the net',
+        ),
+        (
+            "[0, 1, 1], [0, 0, 0], [0, -2, 0]",
+            'column "target", of the TRAIN source: its label is -2, and the',
+        ),
         ("[0, 1, 1], [0, 0], [-1]", ""),
     ],
 )
@@ -282,7 +265,7 @@ def test_words_beyond_the_vocabulary_are_named_with_their_record(
     if not words:
         assert done.returncode == 0, done.stderr
         return
-    assert f"record 0000000011/bad of the TRAIN source: {words}" in done.stderr.splitlines()[-1]
+    assert f"record 0000000011/bad, {words}" in done.stderr.splitlines()[-1]
 
 
 def test_columns_stay_side_by_side_whatever_rank_reads_them(caffe: Caffe, tmp_path: Path) -> None:
