@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.caffe.blobs import columns_of
-from jobs.trainer.caffe.datalayer import DataLayer
+from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.files.distribution import Distribution
@@ -153,4 +153,6 @@ class _Tally:
 def _key(source: DataLayer) -> _Key:
     # A class of the user's may give other records in another phase.
     phase = source.phase if is_custom(source.source_class) else ""
-    return source.source_class, source.uri, phase, source.shape, source.reading, columns_of(source.columns)
+    # Columns have shapes of their own, before they are transformed.
+    shape = TOLD if source.columns else source.shape
+    return source.source_class, source.uri, phase, shape, source.reading, columns_of(source.columns)

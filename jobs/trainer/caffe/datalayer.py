@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Dict, List, Sequence, Tuple
-
-import numpy as np
 
 from jobs.trainer.caffe import cosdata
 from jobs.trainer.caffe.blobs import Blob, Top
 from jobs.trainer.caffe.labels import ANY, Labels
 from jobs.trainer.caffe.nets import PhaseNet
+from jobs.trainer.caffe.transform_param import require_crop, require_mean, transform_of
 from jobs.trainer.errors import Refusals, Refused
 from jobs.trainer.sources.frame import AS_IT_IS, Reading
 from jobs.trainer.sources.registry import COLUMNS, LMDB, check_class
@@ -170,7 +168,7 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     Raises:
         Refused: its source, shape or transform_param cannot be used.
     """
-    phase, path = net.phase, net.path
+    phase = net.phase
     where = _where(layer, net)
     if layer.source_class:
         check_class(layer.source_class)
@@ -192,10 +190,10 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     if len(layer.top) not in ({1, 2} if told else {2}):
         raise Refused("layer-tops-invalid", layer=where, count=len(layer.top))
     shape = TOLD if told else (memory.channels, memory.height, memory.width)
-    transform = _transform(layer.transform_param, phase, where, path, pb)
+    transform = transform_of(layer.transform_param, net, where, pb)
     if not told:
-        _require_mean(transform, shape, where)
-        _require_crop(transform, shape, where)
+        require_mean(transform, shape, where)
+        require_crop(transform, shape, where)
     return DataLayer(
         phase=phase,
         layer=layer.name,
@@ -211,7 +209,7 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
 
 def _of_columns(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     where = _where(layer, net)
-    tops = cosdata.tops_of(layer, where, lambda param: _transform(param, net.phase, where, net.path, pb))
+    tops = cosdata.tops_of(layer, where, lambda param: transform_of(param, net, where, pb))
     return DataLayer(
         phase=net.phase,
         layer=layer.name,
@@ -233,55 +231,3 @@ def _unused(top: str, net: Any) -> str:  # noqa: ANN401
     while name in taken:
         name += "_"
     return name
-
-
-def _require_crop(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:
-    """Require a layer's shape to be the one after cropping."""
-    _, height, width = shape
-    if transform.crop and (height, width) != (transform.crop, transform.crop):
-        raise Refused("crop-differs-from-layer", layer=where, crop=transform.crop, height=height, width=width)
-
-
-def _require_mean(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:
-    """Require a mean that records of the layer's shape can have, which are at least as large as the crop."""
-    text = "x".join(map(str, shape))
-    if len(transform.mean_values) not in (0, 1, shape[0]):
-        raise Refused("mean-values-invalid", count=len(transform.mean_values), record=text)
-    mean = transform.mean
-    if mean is None:
-        return
-    fits = mean.ndim == len(shape) and mean.shape[0] == shape[0]
-    fits = fits and (min(mean.shape[1:]) >= transform.crop if transform.crop else mean.shape == shape)
-    if not fits:
-        raise Refused("mean-shape-differs", mean="x".join(map(str, mean.shape)), record=text)
-
-
-def _transform(param: Any, phase: str, where: str, path: Path, pb: Any) -> Transform:  # noqa: ANN401
-    if param.force_color and param.force_gray:
-        raise Refused("image-options-given-twice", layer=where)
-    if param.mean_file and param.mean_value:
-        raise Refused("mean-given-twice", layer=where)
-    return Transform(
-        scale=param.scale,
-        mean_values=tuple(param.mean_value),
-        mean=_mean(param.mean_file, where, path, pb) if param.mean_file else None,
-        crop=param.crop_size,
-        mirror=param.mirror,
-        force_color=param.force_color,
-        force_gray=param.force_gray,
-        train=phase == "TRAIN",
-    )
-
-
-def _mean(name: str, where: str, path: Path, pb: Any) -> np.ndarray:  # noqa: ANN401
-    candidates = [Path(name), path.parent / name, path.parent / Path(name).name]
-    file = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if file is None:
-        raise Refused("mean-missing", mean=name, layer=where)
-    try:
-        blob = pb.BlobProto.FromString(file.read_bytes())
-        values = np.asarray(blob.data, np.float32)
-        dims = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
-        return values.reshape(dims[-3:])
-    except Exception as error:
-        raise Refused("mean-invalid", file=str(file), reason=str(error)) from error

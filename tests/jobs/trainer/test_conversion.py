@@ -218,7 +218,9 @@ def test_columns_of_a_frame_reach_the_nodes_as_a_database_each_with_the_same_key
 
 
 def test_columns_are_converted_again_only_for_other_columns(world: World) -> None:
-    cropped = replace(FRAMES, columns=(TOPS[0]._replace(blob=Blob("x", (1, 1, 1), Transform())), TOPS[1]))
+    cropped = replace(
+        FRAMES, shape=(1, 1, 1), columns=(TOPS[0]._replace(blob=Blob("x", (1, 1, 1), Transform())), TOPS[1])
+    )
     names = [world.made.add(phase, layer) for phase, layer in (("TRAIN", FRAMES), ("TEST", cropped))]
     names.append(world.made.add("TEST", replace(FRAMES, columns=TOPS[1:])))
 
