@@ -111,7 +111,7 @@ class JobSpec(BaseModel):
     """Without effect, as `lmdb_partitions`; the job says so."""
     lmdb_partitions: int | None = Field(ge=1, le=INT32_MAX, default=None)
     resize: bool = False
-    """Refused if true: records are not resized yet."""
+    """Resize images to the height and width of the data layer."""
 
     transport: Literal["ethernet", "none"] = "ethernet"
     """`none`: executors train independently, to measure the cost of communication; their weights differ."""
@@ -133,8 +133,6 @@ class JobSpec(BaseModel):
         several = self.train and self.executors * self.devices > 1
         if self.connection != "ethernet" and several and self.solver_mode not in {"auto", "GPU"}:
             raise ValueError(f"connection: {self.connection}, and several executors need ethernet")
-        if self.resize:
-            raise ValueError("resize: records are not resized yet; store them in the layer's size")
         if self.snapshot and not self.weights:
             raise ValueError("snapshot: it needs `weights`, the .caffemodel written beside it")
         if (self.snapshot or self.weights) and not self.train:

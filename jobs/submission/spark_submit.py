@@ -35,7 +35,7 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
     start = ["-weights", spec.weights] if spec.weights else []
     start += ["-snapshot", spec.snapshot] if spec.snapshot else []
     written = ["-outputFormat", spec.outputFormat] if spec.outputFormat != "json" else []
-    told = ["-persistent"] * spec.persistent
+    told = ["-resize"] * spec.resize + ["-persistent"] * spec.persistent
     told += ["-lmdb_partitions", str(spec.lmdb_partitions)] if spec.lmdb_partitions else []
     return [
         *modes,

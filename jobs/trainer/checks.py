@@ -97,6 +97,9 @@ def records(source: DataLayer, shape: Optional[Tuple[int, int, int]]) -> None:
     """
     if shape is None:
         return
+    if source.resize:
+        # Its height and width do not count, and what its image becomes is checked record by record.
+        shape = (shape[0], *source.shape[1:])
     source.transform.check(*shape)
     crop = source.transform.crop
     given = (shape[0], crop, crop) if crop else shape

@@ -63,6 +63,7 @@ class Options:
     connection: str = "RDMA"
     snapshot: str = ""
     weights: Tuple[str, ...] = ()
+    resize: bool = False
     notes: Tuple[str, ...] = field(default=(), compare=False)
     """A line for each option that is accepted without effect."""
 
@@ -89,8 +90,6 @@ def parse(argv: Sequence[str]) -> Options:
     for name in CONVERTERS:
         if name in given:
             raise Refused("option-of-converters", option="-" + name)
-    if "resize" in given:
-        raise Refused("resize-unsupported")
     counts = {name: _count(name, given.get(name), default) for name, default in _COUNTS.items()}
     texts = {name: given.get(name) or default for name, default in _TEXTS.items()}
     notes += _without_effect(given)
@@ -109,6 +108,7 @@ def parse(argv: Sequence[str]) -> Options:
         connection=texts["connection"],
         snapshot=texts["snapshot"],
         weights=tuple(texts["weights"].split(",")) if texts["weights"] else (),
+        resize="resize" in given,
         notes=tuple(notes),
     )
     _check(options)

@@ -1,5 +1,7 @@
 """Sources that are no LMDB, converted to one: so ranks read, shard and resume all sources in one way.
 
+One of several columns becomes an LMDB for each of them, with the same keys.
+
 The driver converts a source once, before ranks start, in the order of its files' names and of the records in
 them. The database lies in the job's own folder on the driver's node, and ends with the job.
 """
@@ -8,18 +10,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from jobs.trainer import contract
-from jobs.trainer.caffe.datalayer import DataLayer
+from jobs.trainer.caffe.blobs import columns_of
+from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.files.distribution import Distribution
 from jobs.trainer.files.hadoop import Files
-from jobs.trainer.sources import frame, reading, sequence
-from jobs.trainer.sources.registry import CONVERTED, SEQUENCE
+from jobs.trainer.sources import columns, custom, frame, reading, sequence
+from jobs.trainer.sources.registry import BUILT_IN, SEQUENCE, is_converted, is_custom
 from jobs.trainer.sources.samples import Context, Sample, record
-from jobs.trainer.sources.writing import write
+from jobs.trainer.sources.writing import write, write_several
 
 TOLD_S = 5.0
 """Seconds between reports."""
@@ -29,10 +32,10 @@ class _Converted(NamedTuple):
     name: str
     """For `locate`."""
     images: bool
-    """Some are encoded."""
+    """Some are encoded, and become grey or coloured as the layer takes them."""
 
 
-_Key = Tuple[str, str, Tuple[int, int, int], frame.Reading]
+_Key = Tuple[str, str, str, Tuple[int, int, int], frame.Reading, Tuple[columns.Column, ...]]
 
 
 class Conversions:
@@ -63,7 +66,7 @@ class Conversions:
         Raises:
             TrainerError: it cannot be read, or the database cannot be written.
         """
-        if source.source_class not in CONVERTED:
+        if not is_converted(source.source_class):
             return self._nodes.add(source.uri, folder=True)
         key = _key(source)
         if key not in self._done:
@@ -83,20 +86,39 @@ class Conversions:
     def _convert(self, phase: str, source: DataLayer) -> _Converted:
         context = Context(source.uri, source.shape, self._datum)
         tally = _Tally(phase, self._journal)
-        folder = self._folder / "converting-{}".format(len(self._done))
-        write(self._records(self._samples(source), context, tally), folder)
+        name = "converting-{}-{}".format
+        folders = [self._folder / name(len(self._done), number) for number, _ in enumerate(source.blobs)]
+        if source.columns:
+            write_several(self._rows(source, context, tally), folders)
+        else:
+            write(self._records(self._samples(source), context, tally), folders[0])
         if not tally.records:
             raise Refused("source-empty", uri=source.uri)
         tally.tell()
-        return _Converted(self._nodes.add_database(folder / "data.mdb"), tally.images > 0)
+        files = [folder / "data.mdb" for folder in folders]
+        if source.columns:
+            return _Converted(self._nodes.add_databases(files), images=False)
+        return _Converted(self._nodes.add_database(files[0]), tally.images > 0)
+
+    def _rows(
+        self, source: DataLayer, context: Context, tally: "_Tally"
+    ) -> Iterator[Tuple[bytes, List[bytes]]]:
+        names, rows = reading.rows(self._spark, source.uri, source.reading)
+        for one in columns.records(rows, names, columns_of(source.columns), context):
+            self._heard = True
+            yield one
+            tally.add(image=False)
 
     def _samples(self, source: DataLayer) -> Iterator[Sample]:
         uri = source.uri
+        if is_custom(source.source_class):
+            layer = custom.Layer(source.layer, source.phase, *source.shape)
+            return custom.samples(source.source_class, uri, layer, BUILT_IN)
         if source.source_class == SEQUENCE:
             files = [reading.File(*one) for one in self._files.listed(uri)]
             return sequence.samples(reading.pairs(self._spark.sparkContext, files, uri), uri)
-        columns, rows = reading.rows(self._spark, uri, source.reading)
-        return frame.samples(rows, frame.known(columns, uri), encoded=source.reading.encoded)
+        names, rows = reading.rows(self._spark, uri, source.reading)
+        return frame.samples(rows, frame.known(names, uri), encoded=source.reading.encoded)
 
     def _records(
         self, samples: Iterator[Sample], context: Context, tally: "_Tally"
@@ -129,4 +151,8 @@ class _Tally:
 
 
 def _key(source: DataLayer) -> _Key:
-    return source.source_class, source.uri, source.shape, source.reading
+    # A class of the user's may give other records in another phase.
+    phase = source.phase if is_custom(source.source_class) else ""
+    # Columns have shapes of their own, before they are transformed.
+    shape = TOLD if source.columns else source.shape
+    return source.source_class, source.uri, phase, shape, source.reading, columns_of(source.columns)

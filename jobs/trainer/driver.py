@@ -29,7 +29,7 @@ from jobs.trainer.ranks.proof import new_token
 from jobs.trainer.ranks.resume import beside
 from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, quoted, schema, score_part
 from jobs.trainer.ranks.train import Plan, run_rank
-from jobs.trainer.sources.registry import marker, open_source
+from jobs.trainer.sources.registry import is_custom, marker, open_source
 
 LATE_REPORTS_S = 3.0
 """Seconds to wait for reports of ranks after a stage has failed: they race with Spark's exception."""
@@ -93,8 +93,8 @@ class Driver:
 
     def _check_paths(self) -> None:
         options, files = self._options, self._files
-        tests = [files.absolute(test.data.uri) for test in self._job.tests]
-        self._job = with_sources(self._job, files.absolute(self._job.train.uri), tests)
+        tests = [self._absolute(test.data) for test in self._job.tests]
+        self._job = with_sources(self._job, self._absolute(self._job.train), tests)
         self._model = files.absolute(
             checks.model_uri(options.model, self._job) if options.train else options.model
         )
@@ -105,6 +105,8 @@ class Driver:
         for option, uri in starts:
             models.require_kind(option, uri, files.head(uri, models.HEAD))
         for source in self._sources().values():
+            if is_custom(source.source_class):
+                continue
             inside = marker(source.source_class)
             if storage.local_path(source.uri):
                 on_this_node(source.uri)
@@ -114,6 +116,10 @@ class Driver:
                 )
         if options.scores and files.exists(options.output):
             raise Refused("output-exists", uri=files.absolute(options.output))
+
+    def _absolute(self, layer: DataLayer) -> str:
+        """Return the absolute URI of a source; what one of the user's own takes, only its class knows."""
+        return layer.uri if is_custom(layer.source_class) else self._files.absolute(layer.uri)
 
     def _sources(self) -> Dict[str, DataLayer]:
         """Return the sources to read, by phase and number: training needs TEST sources only to validate."""

@@ -59,12 +59,15 @@ def _feed() -> Optional[Sender]:
 
 def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> None:
     from jobs.trainer.caffe import native
+    from jobs.trainer.caffe.datalayer import DataLayer
     from jobs.trainer.caffe.probe import Probe
     from jobs.trainer.driver import Driver
     from jobs.trainer.events.channel import Channel
 
     pb = native.protos()
     job = prototxt.load(_conf(options.conf), pb, _overrides(os.environ))
+    if options.resize:
+        job = prototxt.with_layers(job, DataLayer.resized)
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         # Probe the nets while Spark starts, which saves a second.
         probe = Probe(job, Path(folder))

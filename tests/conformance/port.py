@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from google.protobuf import text_format
 
+from jobs.trainer.caffe.cosdata import TYPE, kind_of
 from jobs.trainer.caffe.datalayer import READERS
+from jobs.trainer.sources.columns import IMAGES, Column
 from jobs.trainer.sources.registry import LMDB
 
 SETS = {
@@ -35,11 +38,13 @@ class Ported(NamedTuple):
     """Of the records."""
     notes: tuple[str, ...]
     """What was changed beside the source."""
+    columns: tuple[Column, ...] = ()
+    """Of a CoSData layer."""
 
 
 def data_layers(net: Any) -> list[Any]:
     """Return the layers that read records, or are fed with them, but for inputs."""
-    types = {*READERS, "CoSData", "DummyData"} - {"Input"}
+    types = {*READERS, "DummyData"} - {"Input"}
     return [layer for layer in net.layer if layer.source_class or layer.type in types]
 
 
@@ -57,12 +62,11 @@ def port(layer: Any, folder: Path, hint: str) -> Ported:
     """
     if layer.type == "DummyData":
         raise NotPortable("DummyData makes its own batches")
+    if layer.type == TYPE:
+        return _port_columns(layer, folder)
     if len(layer.top) > 2:
         raise NotPortable(f"{layer.type} with {len(layer.top)} tops")
     notes = []
-    if layer.type == "CoSData":
-        _of_cos_data(layer)
-        notes.append("ported")
     param = _param(layer)
     shape = _shape(layer, param, f"{param.source} {hint}")
     batch, crop = param.batch_size, layer.transform_param.crop_size
@@ -76,7 +80,7 @@ def port(layer: Any, folder: Path, hint: str) -> Ported:
         layer.data_param.backend = 1
         layer.data_param.source, layer.data_param.batch_size = source, batch
         return Ported(record, tuple(notes))
-    if (layer.type, layer.source_class) != ("MemoryData", LMDB) and "ported" not in notes:
+    if (layer.type, layer.source_class) != ("MemoryData", LMDB):
         notes.append("ported")
     layer.type, layer.source_class = "MemoryData", LMDB
     memory = layer.memory_data_param
@@ -85,18 +89,22 @@ def port(layer: Any, folder: Path, hint: str) -> Ported:
     return Ported(record, tuple(notes))
 
 
-def _of_cos_data(layer: Any) -> None:
-    """Turn a layer of an image and its label into MemoryData."""
-    image, label = layer.cos_data_param.top
-    if label.channels * label.height * label.width > 1:
-        raise NotPortable(f"CoSData with labels of {label.channels} values")
-    layer.transform_param.CopyFrom(image.transform_param)
-    memory = layer.memory_data_param
-    memory.source, memory.batch_size = layer.cos_data_param.source, layer.cos_data_param.batch_size
-    memory.channels = image.out_channels or image.channels
-    memory.height, memory.width = image.out_height or image.height, image.out_width or image.width
-    layer.type = "MemoryData"
-    layer.ClearField("cos_data_param")
+def _port_columns(layer: Any, folder: Path) -> Ported:
+    """Make a CoSData layer read an LMDB of random records for each top."""
+    param = layer.cos_data_param
+    columns = tuple(
+        Column(top.name, kind_of(top), (top.channels, top.height or 1, top.width or 1)) for top in param.top
+    )
+    notes = []
+    if (
+        max(max(column.shape) for column in columns if column.kind in IMAGES) > LARGE
+        and param.batch_size > FEW
+    ):
+        param.batch_size = FEW
+        notes.append(f"batch {FEW}")
+    named = "-".join("x".join(map(str, column.shape)) for column in columns)
+    param.source = f"file:{folder}/columns-{named}"
+    return Ported(columns[0].shape, tuple(notes), columns)
 
 
 def _param(layer: Any) -> Any:
@@ -121,19 +129,49 @@ def _shape(layer: Any, param: Any, hint: str) -> Shape:
 
 def write_records(folder: Path, shape: Shape, pb: Any) -> None:
     """Write an LMDB of random records with labels 0 and 1, unless it is there."""
-    import lmdb
     import numpy as np
 
     random, path = np.random.RandomState(1), folder / f"lmdb-{'x'.join(map(str, shape))}"
     if path.exists():
         return
-    with lmdb.open(str(path), map_size=1 << 26) as env, env.begin(write=True) as transaction:
+    with _written(path) as put:
         for number in range(RECORDS):
             pixels = random.randint(0, 256, shape).astype(np.uint8).tobytes()
             datum = pb.Datum(
                 channels=shape[0], height=shape[1], width=shape[2], label=number % 2, data=pixels
             )
-            transaction.put(b"%d" % number, datum.SerializeToString())
+            put(number, datum)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Callable[[int, Any], Any]]:
+    """Yield a function that adds a record to a new database."""
+    import lmdb
+
+    with lmdb.open(str(path), map_size=1 << 26) as env, env.begin(write=True) as transaction:
+        yield lambda number, datum: transaction.put(b"%d" % number, datum.SerializeToString())
+
+
+def write_columns(folder: Path, columns: tuple[Column, ...], pb: Any) -> None:
+    """Write LMDBs of random records, unless they are there: pixels for images, and zeros and ones."""
+    import numpy as np
+
+    random = np.random.RandomState(1)
+    path = folder / "columns-{}".format("-".join("x".join(map(str, column.shape)) for column in columns))
+    if path.exists():
+        return
+    path.mkdir()
+    for number, column in enumerate(columns):
+        channels, height, width = column.shape
+        made = pb.Datum(channels=channels, height=height, width=width)
+        with _written(path / str(number)) as put:
+            for record in range(RECORDS):
+                size = channels * height * width
+                if column.kind in IMAGES:
+                    made.data = random.randint(0, 256, size).astype(np.uint8).tobytes()
+                else:
+                    made.float_data[:] = [float((record + place) % 2) for place in range(size)]
+                put(record, made)
 
 
 def write_mean(path: Path, shape: Shape, pb: Any) -> None:

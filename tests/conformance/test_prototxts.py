@@ -11,6 +11,7 @@ import pytest
 from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.errors import Refusals, Refused
 from jobs.trainer.sources.lmdb import Lmdb
+from jobs.trainer.sources.parallel import ParallelLmdbs
 from tests.conformance import port, prototxts
 from tests.conformance.given import net_of, read, solver_of
 from tests.conformance.trial import Trial, judge, ported, words
@@ -48,15 +49,15 @@ SECOND = {
     + LOSS,
     "data/cos.prototxt": """
         layer { name: "data" type: "CoSData" top: "data" top: "label"
-          source_class: "com.yahoo.ml.caffe.DataFrameSource" cos_data_param { batch_size: 4
-            top { name: "data" channels: 1 height: 6 width: 6 transform_param { crop_size: 4 } out_height: 4
-              out_width: 4 out_channels: 1 }
+          source_class: "com.yahoo.ml.caffe.DataFrameSource" cos_data_param { source: "s" batch_size: 4
+            top { name: "data" type: RAW_IMAGE channels: 1 height: 6 width: 6 transform_param { crop_size: 4 }
+              out_height: 4 out_width: 4 out_channels: 1 }
             top { name: "label" channels: 1 height: 1 width: 1 } } }
     """
     + LOSS,
-    "data/captions.prototxt": """
-        layer { name: "data" type: "CoSData" top: "data" top: "label" top: "more"
-          source_class: "com.yahoo.ml.caffe.DataFrameSource" }
+    "data/several.prototxt": """
+        layer { name: "data" type: "Data" top: "data" top: "label" top: "more"
+          data_param { source: "mnist_lmdb" batch_size: 3 backend: LMDB } }
     """
     + LOSS,
     "data/wide.prototxt": """
@@ -128,8 +129,17 @@ def test_images_are_ported_to_an_lmdb_of_their_size(trees: list[Path], tmp_path:
 def test_what_is_no_batch_of_labelled_images_is_not_ported(
     trees: list[Path], tmp_path: Path, pb: Any
 ) -> None:
-    with pytest.raises(port.NotPortable, match="CoSData with 3 tops"):
-        prepared(trees[1], "data/captions.prototxt", tmp_path, pb)
+    with pytest.raises(port.NotPortable, match="Data with 3 tops"):
+        prepared(trees[1], "data/several.prototxt", tmp_path, pb)
+
+
+def test_columns_stay_columns_of_random_records(trees: list[Path], tmp_path: Path, pb: Any) -> None:
+    judged, path, notes = prepared(trees[1], "data/cos.prototxt", tmp_path, pb)
+
+    train = load(path, pb).train
+    assert (judged, notes, train.batch) == ("accepted", [], 4)
+    with closing(ParallelLmdbs(Path(train.uri[5:]), pb.Datum)) as source:
+        assert (len(source), len(source.paths)) == (port.RECORDS, 2)
 
 
 def test_a_net_is_tried_in_the_states_of_the_solver_that_names_it(tmp_path: Path, pb: Any) -> None:
@@ -171,8 +181,8 @@ def test_every_file_of_the_trees_has_a_row(caffe: Caffe, trees: list[Path]) -> N
     *_, judged, ran = cells("data/images.prototxt")
     assert "not those of ImageData" in judged
     assert ran == "runs, batch 2, ported"
-    assert cells("data/cos.prototxt")[1::2] == ("CoSData DataFrameSource", "runs, ported")
-    assert cells("data/captions.prototxt")[3] == "not run: CoSData with 3 tops"
+    assert cells("data/cos.prototxt")[1:] == ("CoSData DataFrameSource", "accepted", "runs")
+    assert cells("data/several.prototxt")[3] == "not run: Data with 3 tops"
     assert cells("data/wide.prototxt")[2] == "accepted", "Caffe finds it"
     assert found == {}
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs.trainer.caffe.datalayer import TOLD
 from jobs.trainer.caffe.prototxt import TrainingJob, load, with_labels, with_shapes
 from jobs.trainer.errors import Refused
 from tests.conformance import port
@@ -79,7 +80,10 @@ def ported(given: Prototxts, folder: Path, hint: str, pb: Any) -> tuple[Path, li
             notes += found.notes
             shapes.update({name: found.shape for one, name in named if one is layer})
             folder.mkdir(parents=True, exist_ok=True)
-            port.write_records(folder, found.shape, pb)
+            if found.columns:
+                port.write_columns(folder, found.columns, pb)
+            else:
+                port.write_records(folder, found.shape, pb)
     solver = given.solver
     if solver.solver_mode != pb.SolverParameter.CPU:
         solver.solver_mode = pb.SolverParameter.CPU
@@ -104,7 +108,7 @@ def steps(path: Path, folder: Path, pb: Any) -> float:
     feeds: dict[str, Any] = {}
 
     def feed(data: Any) -> Any:
-        made = Feed(data, _source(data.uri, pb), 1)
+        made = Feed(data, _source(data, pb), 1)
         made.ask(training_batches(0, data.batch, 1, 0))
         feeds[str(len(feeds))] = made
         return made
@@ -125,12 +129,13 @@ _SOURCES: dict[str, Any] = {}
 """By URIs: a process cannot open an LMDB twice."""
 
 
-def _source(uri: str, pb: Any) -> Any:
-    from jobs.trainer.sources.lmdb import Lmdb
+def _source(data: Any, pb: Any) -> Any:
+    from jobs.trainer.sources.registry import open_source
 
-    if uri not in _SOURCES:
-        _SOURCES[uri] = Lmdb(Path(uri[len("file:") :]), pb.Datum)
-    return _SOURCES[uri]
+    if data.uri not in _SOURCES:
+        path = Path(data.uri[len("file:") :])
+        _SOURCES[data.uri] = open_source(data.source_class, path, pb.Datum)
+    return _SOURCES[data.uri]
 
 
 def _told(job: TrainingJob, folder: Path, pb: Any) -> TrainingJob:
@@ -139,7 +144,8 @@ def _told(job: TrainingJob, folder: Path, pb: Any) -> TrainingJob:
 
     named = {"TRAIN": job.train}
     named.update((job.numbered("TEST", number), test.data) for number, test in enumerate(job.tests))
-    job = with_shapes(job, {name: _source(data.uri, pb).shape() for name, data in named.items()}, pb)
+    shapes = {name: _source(data, pb).shape() for name, data in named.items() if data.shape == TOLD}
+    job = with_shapes(job, shapes, pb)
     return with_labels(job, *Probe(job, folder).result().labels)
 
 

@@ -102,7 +102,7 @@ BAD = [
     ),
     ({"persistent": 3}, "persistent: "),
     ({"lmdb_partitions": 0}, "lmdb_partitions: "),
-    ({"resize": True}, "resize: records are not resized yet"),
+    ({"resize": "maybe"}, "resize: "),
     ({"solver": "missing.prototxt"}, "which does not exist"),
     ({"files": ["s.prototxt"]}, "two files have the same name"),
 ]

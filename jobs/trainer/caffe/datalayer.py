@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Tuple
+from typing import Any, Dict, List, Sequence, Tuple
 
-import numpy as np
-
+from jobs.trainer.caffe import cosdata
+from jobs.trainer.caffe.blobs import Blob, Top
 from jobs.trainer.caffe.labels import ANY, Labels
 from jobs.trainer.caffe.nets import PhaseNet
+from jobs.trainer.caffe.transform_param import require_crop, require_mean, transform_of
 from jobs.trainer.errors import Refusals, Refused
 from jobs.trainer.sources.frame import AS_IT_IS, Reading
-from jobs.trainer.sources.registry import LMDB, check_class
+from jobs.trainer.sources.registry import COLUMNS, LMDB, check_class
 from jobs.trainer.sources.transform import Transform
 
-READERS = ("Data", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData")
+READERS = (cosdata.TYPE, "Data", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData")
 """Types of layers that read records, or are fed with them."""
 TOLD = (0, 0, 0)
 """Shape of a layer whose first record tells it."""
@@ -32,13 +32,55 @@ class DataLayer:
     batch: int
     shape: Tuple[int, int, int]
     """(channels, height, width) of the blob, after transform_param; `TOLD` until a record is read."""
-    tops: Tuple[str, str]
-    """Names of the data and label blobs."""
+    tops: Tuple[str, ...]
+    """Names of the data and label blobs; of a CoSData layer those of its columns."""
     transform: Transform
     labels: Labels = ANY
     """As the built net takes them."""
     reading: Reading = AS_IT_IS
-    """Of ImageDataFrame alone."""
+    """Of sources that are DataFrames."""
+    resize: bool = False
+    """-resize: images get the height and width of the layer."""
+    columns: Tuple[Top, ...] = ()
+    """Tops of a CoSData layer, which have shapes, transformations and labels of their own."""
+
+    @property
+    def blobs(self) -> Tuple[Blob, ...]:
+        """Blobs with a feed each."""
+        if self.columns:
+            return tuple(top.blob for top in self.columns)
+        data, label = self.tops
+        size = self.shape[1:] if self.resize else ()
+        return (Blob(data, self.shape, self.transform, self.labels, label, resize=size),)
+
+    def dims(self, batch: int) -> Dict[str, List[int]]:
+        """Return the shapes of all blobs of a batch, by name, in the order of the tops."""
+        return {name: dims for blob in self.blobs for name, dims in blob.dims(batch).items()}
+
+    def with_labels(self, labels: Sequence[Labels]) -> DataLayer:
+        """Return the layer with the labels that its net takes of each top; without any, as it is."""
+        if not labels:
+            return self
+        if not self.columns:
+            return replace(self, labels=labels[1])
+        columns = [top._replace(blob=top.blob._replace(labels=one)) for top, one in zip(self.columns, labels)]
+        return replace(self, columns=tuple(columns))
+
+    def resized(self) -> DataLayer:
+        """Return the layer for -resize.
+
+        Raises:
+            Refused: it has no size of its own, or its mean image has another one.
+        """
+        where = '{} layer "{}"'.format(self.phase, self.layer)
+        if self.shape == TOLD:
+            raise Refused("resize-without-size", layer=where)
+        mean = self.transform.mean
+        if mean is not None and mean.shape != self.shape:
+            shapes = ("x".join(map(str, shape)) for shape in (mean.shape, self.shape))
+            raise Refused("mean-shape-differs", **dict(zip(("mean", "record"), shapes)))
+        columns = [cosdata.resized(top) for top in self.columns]
+        return replace(self, resize=True, columns=tuple(columns))
 
     def with_images(self) -> DataLayer:
         """Return the layer for a source with encoded images, which become grey or coloured as it takes them.
@@ -89,8 +131,13 @@ def _where(layer: Any, net: PhaseNet) -> str:  # noqa: ANN401
 def as_memory(layer: Any, net: PhaseNet, faults: Refusals) -> None:  # noqa: ANN401
     """Give a layer of Caffe's type Data what a MemoryData layer has: source class, source and batch.
 
-    Faults are a database that is not an LMDB, and the source class of another one.
+    A CoSData layer likewise gets its source and batch. Faults are a database that is not an LMDB, and the
+    source class of another one.
     """
+    if layer.type == cosdata.TYPE:
+        of_columns = layer.cos_data_param
+        layer.memory_data_param.source = of_columns.source
+        layer.memory_data_param.batch_size = of_columns.batch_size
     if layer.type != "Data":
         return
     param = layer.data_param
@@ -122,28 +169,32 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     Raises:
         Refused: its source, shape or transform_param cannot be used.
     """
-    phase, path = net.phase, net.path
+    phase = net.phase
     where = _where(layer, net)
     if layer.source_class:
         check_class(layer.source_class)
-    if layer.type not in {"Data", "MemoryData"}:
+    if layer.type not in {"Data", "MemoryData", cosdata.TYPE}:
         raise Refused("layer-type-unsupported", layer=where, type=layer.type)
     if not layer.source_class:
-        raise Refused("source-class-undefined", layer=where, valid=LMDB)
-    memory, told = layer.memory_data_param, layer.type == "Data"
-    for name in ("batch_size",) if told else ("batch_size", "channels", "height", "width"):
+        valid = COLUMNS if layer.type == cosdata.TYPE else LMDB
+        raise Refused("source-class-undefined", layer=where, valid=valid)
+    cosdata.require_pair(layer, where)
+    memory, told, of_columns = layer.memory_data_param, layer.type == "Data", layer.type == cosdata.TYPE
+    for name in ("batch_size",) if told or of_columns else ("batch_size", "channels", "height", "width"):
         value = getattr(memory, name)
         if value < 1:
             raise Refused("layer-size-invalid", layer=where, field=name, value=value)
     if not memory.source:
         raise Refused("source-undefined", layer=where)
+    if of_columns:
+        return _of_columns(layer, net, pb)
     if len(layer.top) not in ({1, 2} if told else {2}):
         raise Refused("layer-tops-invalid", layer=where, count=len(layer.top))
     shape = TOLD if told else (memory.channels, memory.height, memory.width)
-    transform = _transform(layer.transform_param, phase, where, path, pb)
+    transform = transform_of(layer.transform_param, net, where, pb)
     if not told:
-        _require_mean(transform, shape, where)
-        _require_crop(transform, shape, where)
+        require_mean(transform, shape, where)
+        require_crop(transform, shape, where)
     return DataLayer(
         phase=phase,
         layer=layer.name,
@@ -157,6 +208,23 @@ def source_of(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
     )
 
 
+def _of_columns(layer: Any, net: PhaseNet, pb: Any) -> DataLayer:  # noqa: ANN401
+    where = _where(layer, net)
+    tops = cosdata.tops_of(layer, where, lambda param: transform_of(param, net, where, pb))
+    return DataLayer(
+        phase=net.phase,
+        layer=layer.name,
+        source_class=layer.source_class,
+        uri=layer.memory_data_param.source,
+        batch=layer.memory_data_param.batch_size,
+        shape=tops[0].blob.shape,
+        tops=tuple(layer.top),
+        transform=Transform(),
+        reading=Reading(format=layer.cos_data_param.dataframe_format),
+        columns=tops,
+    )
+
+
 def _unused(top: str, net: Any) -> str:  # noqa: ANN401
     """Return a name for the labels that a net does not take."""
     taken = {name for layer in net.layer for name in layer.top}
@@ -164,55 +232,3 @@ def _unused(top: str, net: Any) -> str:  # noqa: ANN401
     while name in taken:
         name += "_"
     return name
-
-
-def _require_crop(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:
-    """Require a layer's shape to be the one after cropping."""
-    _, height, width = shape
-    if transform.crop and (height, width) != (transform.crop, transform.crop):
-        raise Refused("crop-differs-from-layer", layer=where, crop=transform.crop, height=height, width=width)
-
-
-def _require_mean(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:
-    """Require a mean that records of the layer's shape can have, which are at least as large as the crop."""
-    text = "x".join(map(str, shape))
-    if len(transform.mean_values) not in (0, 1, shape[0]):
-        raise Refused("mean-values-invalid", count=len(transform.mean_values), record=text)
-    mean = transform.mean
-    if mean is None:
-        return
-    fits = mean.ndim == len(shape) and mean.shape[0] == shape[0]
-    fits = fits and (min(mean.shape[1:]) >= transform.crop if transform.crop else mean.shape == shape)
-    if not fits:
-        raise Refused("mean-shape-differs", mean="x".join(map(str, mean.shape)), record=text)
-
-
-def _transform(param: Any, phase: str, where: str, path: Path, pb: Any) -> Transform:  # noqa: ANN401
-    if param.force_color and param.force_gray:
-        raise Refused("image-options-given-twice", layer=where)
-    if param.mean_file and param.mean_value:
-        raise Refused("mean-given-twice", layer=where)
-    return Transform(
-        scale=param.scale,
-        mean_values=tuple(param.mean_value),
-        mean=_mean(param.mean_file, where, path, pb) if param.mean_file else None,
-        crop=param.crop_size,
-        mirror=param.mirror,
-        force_color=param.force_color,
-        force_gray=param.force_gray,
-        train=phase == "TRAIN",
-    )
-
-
-def _mean(name: str, where: str, path: Path, pb: Any) -> np.ndarray:  # noqa: ANN401
-    candidates = [Path(name), path.parent / name, path.parent / Path(name).name]
-    file = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if file is None:
-        raise Refused("mean-missing", mean=name, layer=where)
-    try:
-        blob = pb.BlobProto.FromString(file.read_bytes())
-        values = np.asarray(blob.data, np.float32)
-        dims = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
-        return values.reshape(dims[-3:])
-    except Exception as error:
-        raise Refused("mean-invalid", file=str(file), reason=str(error)) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any, Dict, FrozenSet
 
+from jobs.trainer.caffe.cosdata import TYPE
 from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.caffe.upgrade import MOVED
 from jobs.trainer.errors import Refusals
@@ -56,6 +57,13 @@ HONOURED: Dict[str, FrozenSet[str]] = {
             "of encoded images": "force_color force_gray",
         }
     ),
+    "CoSDataParameter": _set({"of the data layer": "source batch_size dataframe_format top"}),
+    "Top": _set(
+        {
+            "of a column": "name type channels height width",
+            "of its blob": "out_channels out_height out_width sample_num_axes transform_param transpose",
+        }
+    ),
     "DataParameter": _set(
         {"of the data layer": "source batch_size backend force_encoded_color", "reads ahead": "prefetch"}
     ),
@@ -66,6 +74,8 @@ REFUSED: Dict[str, Dict[str, str]] = {
     "LayerParameter": {"hdf5_output_param": "every rank would write the file, on its own node"},
     "MemoryDataParameter": {},
     "TransformationParameter": {},
+    "CoSDataParameter": {"shuffle": "records keep the order of the source, as in CaffeOnSpark"},
+    "Top": {},
     "DataParameter": {
         "rand_skip": "all ranks read the source from its start",
         **dict.fromkeys(MOVED, "Caffe ignores it here; transform_param has it"),
@@ -98,7 +108,19 @@ def judge_data(layer: Any, net: PhaseNet, faults: Refusals, pb: Any) -> None:  #
     file = net.path.name
     where = '{} layer "{}"'.format(net.phase, layer.name)
     _judge(layer.transform_param, where, file, faults)
-    _judge(layer.data_param if layer.type == "Data" else layer.memory_data_param, where, file, faults)
+    if layer.type == TYPE:
+        _judge(layer.cos_data_param, where, file, faults)
+        for top in layer.cos_data_param.top:
+            _judge(top, where, file, faults)
+            _judge(top.transform_param, where, file, faults)
+        if layer.HasField("transform_param"):
+            reason = "it has no effect on a CoSData layer, whose tops have their own"
+            move = "Move it into the tops of cos_data_param that are images."
+            faults.refuse(
+                "net-field-refused", file=file, where=where, field="transform_param", reason=reason, fix=move
+            )
+    else:
+        _judge(layer.data_param if layer.type == "Data" else layer.memory_data_param, where, file, faults)
     if layer.HasField("phase") and layer.phase != getattr(pb, net.phase):
         faults.refuse(
             "net-field-refused",

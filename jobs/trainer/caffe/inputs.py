@@ -9,7 +9,7 @@ from google.protobuf import text_format  # type: ignore[import-untyped]
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.nets import PhaseNet
 
-_OF_DATA = ("memory_data_param", "data_param", "transform_param", "source_class")
+_OF_DATA = ("memory_data_param", "data_param", "cos_data_param", "transform_param", "source_class")
 
 
 def native_net(net: PhaseNet, source: DataLayer) -> str:
@@ -37,5 +37,5 @@ def reshaped(text: str, source: DataLayer, pb: Any) -> str:  # noqa: ANN401
 
 def _shape(layer: Any, source: DataLayer) -> None:  # noqa: ANN401
     layer.input_param.Clear()
-    layer.input_param.shape.add().dim.extend((source.batch, *source.shape))
-    layer.input_param.shape.add().dim.extend((source.batch,))
+    for dims in source.dims(source.batch).values():
+        layer.input_param.shape.add().dim.extend(dims)

@@ -29,12 +29,9 @@ _PASSING = ("Split", "Reshape", "Flatten")
 """Layers whose tops have the values of their bottom."""
 
 
-def labels_of(net: Any, shapes: Mapping[str, Sequence[int]]) -> Labels:  # noqa: ANN401
-    """Return the labels that a net takes, whose first layer has the tops data and label.
-
-    `shapes` has the shapes of its blobs.
-    """
-    labels = {net.layer[0].top[1]}
+def labels_of(net: Any, shapes: Mapping[str, Sequence[int]], top: str) -> Labels:  # noqa: ANN401
+    """Return the labels that a net takes from a top of its data layer; `shapes` has those of its blobs."""
+    labels = {top}
     counts: List[int] = []
     ignored: Optional[Set[int]] = None
     for layer in net.layer:

@@ -198,6 +198,9 @@ def _inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
+_NO_AXIS = -1
+
+
 class Scorer:
     """TEST net that maps a batch to each blob's values per sample."""
 
@@ -209,10 +212,34 @@ class Scorer:
         self._lengths: Dict[str, int] = {
             name: blob.count // source.batch for name, blob in self.net.blobs.items()
         }
+        self._count = source.batch
+        self._axes = self._batch_axes() if any(blob.transposed for blob in source.blobs) else {}
 
     def length(self, name: str) -> int:
         """Return the number of values per sample of a blob."""
-        return self._lengths[name] or int(self.net.blobs[name].count)
+        of_batch = self._axes and name not in self._axes
+        return (0 if of_batch else self._lengths[name]) or int(self.net.blobs[name].count)
+
+    def _batch_axes(self) -> Dict[str, int]:
+        """Return the axes of blobs that are the batch's, found by a larger batch; _NO_AXIS: there is none."""
+        batch = self._source.batch
+        small = {name: tuple(blob.shape) for name, blob in self.net.blobs.items()}
+        self._reshape(batch + 1)
+        large = {name: tuple(blob.shape) for name, blob in self.net.blobs.items()}
+        self._reshape(batch)
+        axes = {}
+        for name, shape in small.items():
+            changed = [axis for axis, sides in enumerate(zip(shape, large[name])) if sides[0] != sides[1]]
+            if changed:
+                whole = len(changed) == 1 and shape[changed[0]] == batch
+                axes[name] = changed[0] if whole else _NO_AXIS
+        return axes
+
+    def _reshape(self, batch: int) -> None:
+        for name, dims in self._source.dims(batch).items():
+            self.net.blobs[name].reshape(*dims)
+        self.net.reshape()
+        self._count = batch
 
     def run(self, feed: Feed, names: Sequence[str]) -> Tuple[List[str], Dict[str, np.ndarray]]:
         """Forward the next batch of a feed, of any size; return ids, and named blobs as (samples, length).
@@ -220,13 +247,10 @@ class Scorer:
         Raises:
             Refused: the data layer does not take a record; it is named.
         """
-        inputs = [self.net.blobs[top] for top in self._source.tops]
         count = feed.upcoming()
-        if inputs[0].shape[0] != count:
-            inputs[0].reshape(count, *self._source.shape)
-            inputs[1].reshape(count)
-            self.net.reshape()
-        ids = feed.take(*(blob.data for blob in inputs))
+        if self._count != count:
+            self._reshape(count)
+        ids = feed.take(*(self.net.blobs[top].data for top in self._source.tops))
         # As `Net.forward` of pycaffe does, which does not pass the loss on.
         self._loss = float(self.net._forward(0, len(self.net.layers) - 1))
         return ids, {name: self._per_sample(name, count) for name in names}
@@ -236,8 +260,11 @@ class Scorer:
         return self._loss
 
     def _per_sample(self, name: str, samples: int) -> np.ndarray:
-        values = np.array(self.net.blobs[name].data, np.float32).ravel()
-        length = self._lengths[name]
-        if length == 0:
+        values = np.array(self.net.blobs[name].data, np.float32)
+        axis, length = self._axes.get(name, 0), self._lengths[name]
+        if axis == _NO_AXIS:
+            raise Refused("blob-not-by-sample", blob=name, shape="x".join(map(str, values.shape)))
+        values = np.moveaxis(values, axis, 0).ravel() if axis else values.ravel()
+        if length == 0 or (self._axes and name not in self._axes):
             return np.tile(values, (samples, 1))
         return values[: samples * length].reshape(samples, length)

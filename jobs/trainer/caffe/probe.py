@@ -17,7 +17,7 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
 from jobs.trainer.caffe.datalayer import TOLD
-from jobs.trainer.caffe.labels import ANY, Labels, labels_of
+from jobs.trainer.caffe.labels import Labels, labels_of
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
@@ -35,8 +35,8 @@ class Nets(NamedTuple):
     """Shapes of the blobs of the first TEST net."""
     outputs: Tuple[str, ...]
     """Its output blobs."""
-    labels: Tuple[Labels, ...] = (Labels(), Labels())
-    """Of the TRAIN net and of the TEST nets."""
+    labels: Tuple[Tuple[Labels, ...], ...] = ((), ())
+    """Of the TRAIN net and of the TEST nets, by the tops of their data layers; empty without a shape."""
 
 
 class Probe:
@@ -73,7 +73,9 @@ class Probe:
         if found["twice"]:
             raise Refused("layers-of-one-name", layers=", ".join(found["twice"]))
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
-        labels = tuple(Labels(classes, tuple(ignored)) for classes, ignored in found["labels"])
+        labels = tuple(
+            tuple(Labels(classes, tuple(ignored)) for classes, ignored in tops) for tops in found["labels"]
+        )
         return Nets(blobs, tuple(found["outputs"]), labels)
 
 
@@ -95,18 +97,18 @@ def main(folder: Path, tests: int) -> None:
                 "blobs": _shapes(test) if test else {},
                 "outputs": list(test.outputs) if test else [],
                 "twice": sorted({name for net in nets.values() for name in _twice(net)}),
-                "labels": [
-                    labels_of(
-                        text_format.Parse((folder / file).read_text(), native.protos().NetParameter()),
-                        _shapes(nets[file]),
-                    )
-                    if file in nets
-                    else ANY
-                    for file in files
-                ],
+                "labels": [_labels(folder / file, nets[file]) if file in nets else [] for file in files],
             }
         )
     )
+
+
+def _labels(file: Path, net: Any) -> List[Labels]:  # noqa: ANN401
+    """Return the labels that a net takes, by the tops of its data layer."""
+    from jobs.trainer.caffe import native
+
+    text = text_format.Parse(file.read_text(), native.protos().NetParameter())
+    return [labels_of(text, _shapes(net), top) for top in text.layer[0].top]
 
 
 def _shapes(net: Any) -> Dict[str, Tuple[int, ...]]:  # noqa: ANN401 - pycaffe has no types

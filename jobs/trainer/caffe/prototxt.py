@@ -229,10 +229,10 @@ def with_shapes(job: TrainingJob, records: Mapping[str, Tuple[int, int, int]], p
     return replace(job, tests=tuple(tests))
 
 
-def with_labels(job: TrainingJob, train: Labels, *tests: Labels) -> TrainingJob:
-    """Return the job with the labels that its nets take."""
-    layers = [replace(test.data, labels=one) for test, one in zip(job.tests, tests)]
-    return _with(job, replace(job.train, labels=train), layers)
+def with_labels(job: TrainingJob, train: Sequence[Labels], *tests: Sequence[Labels]) -> TrainingJob:
+    """Return the job with the labels that its nets take of the tops of their data layers."""
+    layers = [test.data.with_labels(labels) for test, labels in zip(job.tests, tests)]
+    return _with(job, job.train.with_labels(train), layers)
 
 
 def with_layers(job: TrainingJob, change: Callable[[DataLayer], DataLayer]) -> TrainingJob:

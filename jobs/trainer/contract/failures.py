@@ -43,11 +43,6 @@ FAILURES: Dict[str, Words] = {
         "it belongs to the converter tools, which are not supported yet",
         "Remove it: training, -test and -features do not need it.",
     ),
-    "resize-unsupported": Words(
-        "-resize",
-        "resizing images is not supported yet",
-        "Store records of the layer's size, then remove -resize.",
-    ),
     "conf-missing": Words(
         "-conf", "it is missing", "Give the solver's prototxt: -conf lenet_memory_solver.prototxt"
     ),
@@ -201,6 +196,11 @@ FAILURES: Dict[str, Words] = {
         "it cannot be used ({reason})",
         "Run nvidia-smi on that node: its driver has to be one of CUDA 13, 580 or later.",
     ),
+    "blob-not-by-sample": Words(
+        "-features or -label: {blob}",
+        "its shape {shape} has no axis of the batch, so its values do not belong to samples",
+        "Give a blob before the layer that merges the axes.",
+    ),
     "blob-missing": Words(
         "-features or -label: {blobs}", "the TEST net has no such blob", "Valid blobs: {valid}."
     ),
@@ -228,14 +228,24 @@ FAILURES: Dict[str, Words] = {
         "there is no such source",
         "Valid classes: {valid}.",
     ),
-    "source-class-unsupported": Words(
+    "source-class-not-importable": Words(
         'source_class: "{source_class}"',
-        "this source is not supported yet",
-        "Valid classes: {valid}.",
+        "it is neither built in ({valid}) nor a class that can be imported ({reason})",
+        "Fix the name, or ship {module} with the key `files`, --files or --py-files.",
+    ),
+    "source-class-without-records": Words(
+        'source_class: "{source_class}"',
+        "it is not a class with a method `records`",
+        "Give it `records(self)`, which yields (id, label, image).",
+    ),
+    "source-class-failed": Words(
+        'source_class: "{source_class}"',
+        "it raises {error} at {place}: {reason}",
+        "Fix the class, or its data.",
     ),
     "layer-type-unsupported": Words(
         "{layer}",
-        "ranks share the records of types Data and MemoryData, not those of {type}",
+        "ranks share the records of Data, MemoryData and CoSData, not those of {type}",
         'Write its records to an LMDB (images: convert_imageset), and read it with type: "Data" and '
         "backend: LMDB.",
     ),
@@ -249,6 +259,54 @@ FAILURES: Dict[str, Words] = {
         "only LMDB is read",
         "Convert the data again with -backend lmdb (convert_imageset, convert_mnist_data), and set "
         "`backend: LMDB`.",
+    ),
+    "layer-type-of-other-source": Words(
+        "{layer}",
+        "its type is {type} and its source_class {source_class}: CoSData and "
+        "com.yahoo.ml.caffe.DataFrameSource go together",
+        'Set type: "CoSData" with cos_data_param for DataFrameSource, else type: "MemoryData".',
+    ),
+    "tops-differ": Words(
+        "{layer}",
+        "it has {tops} tops, and cos_data_param describes {described}",
+        "Describe each top in cos_data_param, in the order of the layer's.",
+    ),
+    "top-unnamed": Words("{top}", "it has no name", "Add name: with the column of the DataFrame."),
+    "top-axes-invalid": Words(
+        "{top}", "sample_num_axes is {axes}", "Give at most 3: channels, height and width."
+    ),
+    "top-not-transposable": Words(
+        "{top}",
+        "transpose takes samples of one axis, and sample_num_axes is {axes}",
+        "Set sample_num_axes: 1, or remove transpose.",
+    ),
+    "top-image-axes": Words(
+        "{top}", "its type is {type}, and sample_num_axes is {axes}", "Set sample_num_axes: 3, or remove it."
+    ),
+    "top-of-one-value": Words(
+        "{top}",
+        "its type is {type}, which is one value, and its samples are {shape}",
+        "Set channels, height and width to 1, or type to an array.",
+    ),
+    "top-without-transform": Words(
+        "{top}",
+        "its type is {type}, and images require a transformer",
+        "Add transform_param; transform_param {{ }} leaves pixels as they are.",
+    ),
+    "top-side-beyond-axes": Words(
+        "{top}",
+        "{field} is {value}, and samples of sample_num_axes: {axes} do not have it",
+        "Remove {field}, or raise sample_num_axes.",
+    ),
+    "top-out-differs": Words(
+        "{top}",
+        "its blob is {out}, and its records are {transformed} after transform_param",
+        "Set out_channels, out_height and out_width to that.",
+    ),
+    "resize-without-size": Words(
+        "-resize",
+        "{layer} has the size of its first record, and none to resize images to",
+        'Give the layer type: "MemoryData" with height and width, or remove -resize.',
     ),
     "layer-size-invalid": Words("{layer}", "{field} is {value}, and must be at least 1", "Fix {field}."),
     "source-undefined": Words("{layer}", "it has no source", "Add source: with the URI of the data."),
@@ -294,6 +352,32 @@ FAILURES: Dict[str, Words] = {
         "{uri}",
         "its columns {columns} have one name, in which case does not count",
         "Choose columns with dataframe_column_select.",
+    ),
+    "column-missing": Words(
+        "{uri}",
+        "it has no column {missing} for a top of cos_data_param, but {columns}",
+        "Fix the top's name, which is the column's.",
+    ),
+    "record-value-invalid": Words(
+        "record {key} of {path}",
+        'its column "{column}" is {value}, and its top takes {takes}',
+        "Fix the data, or the type of the top.",
+    ),
+    "record-value-inexact": Words(
+        "record {key} of {path}",
+        'its column "{column}" is {value}, which has a number that is not finite, or a whole one that a '
+        "float of 32 bits does not hold",
+        "Fix the data, or convert the column to float where rounded numbers do.",
+    ),
+    "record-array-too-long": Words(
+        "record {key} of {path}",
+        'its column "{column}" has {count} values, and its top takes {most}',
+        "Shorten it, or raise channels, height or width of the top.",
+    ),
+    "record-pixels-differ": Words(
+        "record {key} of {path}",
+        'its column "{column}" has {values} bytes, and its top is {shape}',
+        "Fix channels, height and width of the top, or convert the data again.",
     ),
     "record-label-invalid": Words(
         "record {key} of {path}",

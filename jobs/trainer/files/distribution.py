@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, Mapping, Set
+from typing import Any, Dict, Mapping, Sequence, Set
 
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.files import storage
@@ -22,7 +22,7 @@ from jobs.trainer.files.hadoop import Files, java_message
 
 _PLAIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9_.@:-]*/[A-Za-z0-9_./=+@~,-]*")
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
-_DATABASE = "database:"
+_DATABASE, _DATABASES = "database:", "databases:"
 _GIVEN = ("spark.files", "spark.submit.pyFiles", "spark.yarn.dist.files", "spark.yarn.dist.pyFiles")
 """Settings with files that lie in the same folder on a node."""
 
@@ -96,6 +96,11 @@ class Distribution:
         self._taken.add(name)
         return _DATABASE + name
 
+    def add_databases(self, files: Sequence[Path]) -> str:
+        """Distribute LMDBs as `add_database` does; return one name for a folder with 0, 1, … in it."""
+        names = [self.add_database(file)[len(_DATABASE) :] for file in files]
+        return _DATABASES + ",".join(names)
+
 
 def locate(name: str) -> Path:
     """Return the local path of what `Distribution` returned: a `file:` URI, a name, or a URI to fetch.
@@ -110,6 +115,8 @@ def locate(name: str) -> Path:
 
     if name.startswith(_DATABASE):
         return _folder_of(Path(SparkFiles.get(name[len(_DATABASE) :])))
+    if name.startswith(_DATABASES):
+        return _folder_with([Path(SparkFiles.get(one)) for one in name[len(_DATABASES) :].split(",")])
     return (
         _fetched(name, Path(SparkFiles.getRootDirectory())) if "://" in name else Path(SparkFiles.get(name))
     )
@@ -121,6 +128,16 @@ def _folder_of(file: Path) -> Path:
     folder.mkdir(exist_ok=True)
     with suppress(FileExistsError):
         (folder / "data.mdb").symlink_to(file)
+    return folder
+
+
+def _folder_with(files: Sequence[Path]) -> Path:
+    """Return a folder with the folders of LMDBs in it, by their numbers."""
+    folder = files[0].with_name(files[0].name + ".columns")
+    folder.mkdir(exist_ok=True)
+    for number, file in enumerate(files):
+        with suppress(FileExistsError):
+            (folder / str(number)).symlink_to(_folder_of(file))
     return folder
 
 

@@ -9,8 +9,9 @@ from typing import Optional, Protocol, Tuple
 class RecordSource(Protocol):
     """Records of a data layer's source by position, opened on one node."""
 
-    path: Path
-    """LMDB with the records, as Caffe's Datum, which the native module reads."""
+    paths: Tuple[Path, ...]
+    """LMDBs with the records, as Caffe's Datum, which the native module reads: one for each of the layer's
+    feeds, with the same keys."""
 
     def __len__(self) -> int:
         """Return the number of records."""

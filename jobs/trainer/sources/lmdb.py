@@ -26,6 +26,7 @@ class Lmdb:
         if not file.is_file():
             raise Refused("lmdb-missing", path=str(path))
         self._datum, self.path = datum, path
+        self.paths: Tuple[Path, ...] = (path,)
         try:
             self._env = lmdb.open(str(path), readonly=True, lock=False, readahead=True, max_readers=1)
         except lmdb.Error as error:

@@ -29,7 +29,8 @@ class Sample(NamedTuple):
     width: Any
     encoded: Any
     data: Any
-    """Bytes: an image file, or pixels by row, column and then channel, as OpenCV has them."""
+    """Bytes: an image file, or pixels by row, column and then channel, as OpenCV has them. Or floats in that
+    order, as an array."""
 
 
 class Context(NamedTuple):
@@ -47,6 +48,21 @@ def key_of(position: int, id_: str) -> bytes:
     return "{:010d}{}{}".format(position, SEPARATOR, id_).encode("utf-8", "backslashreplace")
 
 
+def key_for(value: Any, position: int, uri: str) -> bytes:  # noqa: ANN401
+    """Return the key of the sample at a position, of the id that its source gives.
+
+    Raises:
+        Refused: it is not a valid id.
+    """
+    id_ = _id(value)
+    if id_ is None:
+        reason = "its id is a {}, neither text nor a whole number".format(type(value).__name__)
+        raise Refused("record-unreadable", reason=reason, key=str(position), path=uri)
+    if len(id_.encode("utf-8", "backslashreplace")) > MOST_ID:
+        raise Refused("record-id-too-long", most=MOST_ID, key=str(position), path=uri)
+    return key_of(position, id_)
+
+
 def id_of(key: str) -> str:
     """Return the id in a key of `key_of`."""
     return key.partition(SEPARATOR)[2]
@@ -58,18 +74,18 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     Raises:
         Refused: it is not a valid sample; the record is named by its position and id.
     """
-    id_ = _id(sample.id)
-    if id_ is None:
-        reason = "its id is a {}, neither text nor a whole number".format(type(sample.id).__name__)
-        raise Refused("record-unreadable", reason=reason, key=str(position), path=context.uri)
-    key = key_of(position, id_)
+    key = key_for(sample.id, position, context.uri)
     where = {"key": key.decode(), "path": context.uri}
-    if len(id_.encode("utf-8", "backslashreplace")) > MOST_ID:
-        where["key"] = str(position)
-        raise Refused("record-id-too-long", most=MOST_ID, **where)
     label = _label(sample.label)
     if label is None:
         raise Refused("record-label-invalid", label=repr(sample.label), **where)
+    if isinstance(sample.data, np.ndarray):
+        values = np.ascontiguousarray(sample.data.transpose(2, 0, 1), np.float32)
+        channels, height, width = values.shape
+        sides = {"channels": channels, "height": height, "width": width}
+        return key, context.datum(
+            label=label, float_data=values.ravel().tolist(), **sides
+        ).SerializeToString()
     data = sample.data.encode() if isinstance(sample.data, str) else sample.data
     if data is not None and not isinstance(data, (bytes, bytearray)):
         reason = "its data are a {}, neither binary nor text".format(type(data).__name__)
@@ -88,11 +104,18 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     channels, height, width = shape
     if len(data) != channels * height * width:
         raise Refused("record-size-invalid", values=len(data), shape=text, **where)
-    if channels > 1:
-        pixels = np.frombuffer(bytes(data), np.uint8).reshape(height, width, channels)
-        data = pixels.transpose(2, 0, 1).tobytes()
-    made = context.datum(channels=channels, height=height, width=width, label=label, data=bytes(data))
+    pixels = planar(bytes(data), shape)
+    made = context.datum(channels=channels, height=height, width=width, label=label, data=pixels)
     return key, made.SerializeToString()
+
+
+def planar(data: bytes, shape: Tuple[int, int, int]) -> bytes:
+    """Return pixels by row, column and channel as Caffe has them: by channel, row and column."""
+    channels, height, width = shape
+    if channels == 1:
+        return data
+    pixels = np.frombuffer(data, np.uint8).reshape(height, width, channels)
+    return bytes(pixels.transpose(2, 0, 1).tobytes())
 
 
 def _id(given: Any) -> Optional[str]:  # noqa: ANN401

@@ -1,10 +1,10 @@
-"""Writing of an LMDB, in the order of its keys."""
+"""Writing of LMDBs, in the order of their keys."""
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Iterable, Iterator, List, Tuple
+from typing import Iterable, Iterator, List, Sequence, Tuple
 
 import lmdb
 
@@ -21,20 +21,50 @@ def write(records: Iterable[Tuple[bytes, bytes]], folder: Path) -> None:
     Raises:
         TrainerError: the disk does not take them.
     """
-    with _told(folder):
-        opened = lmdb.open(str(folder), map_size=_FIRST_MAP, sync=False, lock=False)
-    with closing(opened) as env:
-        batch: List[Tuple[bytes, bytes]] = []
-        size = 0
-        for one in records:
-            batch.append(one)
-            size += len(one[1])
-            if size >= _BATCH:
-                _put(env, batch, folder)
-                batch, size = [], 0
-        _put(env, batch, folder)
+    write_several(((key, [value]) for key, value in records), [folder])
+
+
+def write_several(records: Iterable[Tuple[bytes, Sequence[bytes]]], folders: Sequence[Path]) -> None:
+    """Write records of several values, whose keys rise, into a new database for each. Raises as `write`."""
+    with ExitStack() as opened:
+        writers = [opened.enter_context(closing(_Writer(folder))) for folder in folders]
+        for key, values in records:
+            for writer, value in zip(writers, values):
+                writer.put(key, value)
+        for writer in writers:
+            writer.finish()
+
+
+class _Writer:
+    """A new database, written in batches."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         with _told(folder):
-            env.sync(True)
+            self._env = lmdb.open(str(folder), map_size=_FIRST_MAP, sync=False, lock=False)
+        self._batch: List[Tuple[bytes, bytes]] = []
+        self._size = 0
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Add a record."""
+        self._batch.append((key, value))
+        self._size += len(value)
+        if self._size >= _BATCH:
+            self._write()
+
+    def finish(self) -> None:
+        """Write what is left, to the disk."""
+        self._write()
+        with _told(self._folder):
+            self._env.sync(True)
+
+    def close(self) -> None:
+        """Unmap the database."""
+        self._env.close()
+
+    def _write(self) -> None:
+        _put(self._env, self._batch, self._folder)
+        self._batch, self._size = [], 0
 
 
 def _put(env: lmdb.Environment, batch: List[Tuple[bytes, bytes]], folder: Path) -> None:

@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "6b4bcb9a0a4d34f322d6"),
-        ("ubuntu-22.04", "6ab7717f681518999730"),
-        ("ubuntu-24.04", "b406b732227353d87850"),
+        ("debian-12", "468626834c596c36db7c"),
+        ("ubuntu-22.04", "477082ce0103bff89a93"),
+        ("ubuntu-24.04", "0a527d21c0f63d1918a9"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "9594292703d522492f31", "e21c828eb4a5eab3078f"),
-        ("ubuntu-22.04", "9a5d26d0efcca3589635", "1831dd1f2be90fe5fa69"),
-        ("ubuntu-24.04", "a1115a76fb8ffd3ee5fd", "24d3b682a915a12884d8"),
+        ("debian-12", "8aa0045e6f99f8e7253f", "1dca0cd021b45128dd8a"),
+        ("ubuntu-22.04", "bcd12a297f83de771b3c", "f9a9ab444d9b9ca1bdfc"),
+        ("ubuntu-24.04", "d69a384d1c45dfed684a", "0a954cb08f28002acbed"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

@@ -50,6 +50,7 @@ def test_mnist_is_caffeonsparks_own_command_line() -> None:
         {"executors": 1, "connection": "rdma"},
         {"outputFormat": "parquet", "output": "hdfs:///my results"},
         {"persistent": True, "lmdb_partitions": 4},
+        {"resize": True},
     ],
 )
 def test_the_trainer_takes_every_command_line_that_is_made(changes: dict[str, Any]) -> None:

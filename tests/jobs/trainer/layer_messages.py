@@ -27,8 +27,9 @@ PARAMS: Fields = [
     ("image_data_param", 115, "ImageDataParameter"),
     ("window_data_param", 129, "WindowDataParameter"),
     ("embed_param", 137, "EmbedParameter"),
+    ("cos_data_param", 10010, "CoSDataParameter"),
     *_numbered(
-        "cos_data_param:10010 argmax_param:103 batch_norm_param:139 bias_param:141 clip_param:148 "
+        "argmax_param:103 batch_norm_param:139 bias_param:141 clip_param:148 "
         "contrastive_loss_param:105 crop_param:144 dummy_data_param:109 eltwise_param:110 elu_param:140 "
         "exp_param:111 flatten_param:135 hinge_loss_param:114 log_param:134 mvn_param:120 "
         "parameter_param:145 power_param:122 prelu_param:131 python_param:130 recurrent_param:146 "
@@ -40,6 +41,22 @@ PARAMS: Fields = [
 """Of LayerParameter, but for those that the trainer reads."""
 MESSAGES: dict[str, Fields] = {
     "AnyParameter": [],
+    "CoSDataParameter": [
+        ("source", 1, "string"),
+        ("batch_size", 2, "uint32"),
+        ("shuffle", 3, "bool=0"),
+        ("dataframe_format", 4, "string=parquet"),
+        ("top", 5, "Top*"),
+    ],
+    "Top": [
+        ("name", 1, "string"),
+        ("type", 2, "DataType"),
+        *_numbered("channels:3 height:4 width:5", "uint32"),
+        *_numbered("out_channels:6 out_height:7 out_width:8", "uint32=0"),
+        ("sample_num_axes", 9, "uint32=3"),
+        ("transform_param", 10, "TransformationParameter"),
+        ("transpose", 11, "bool=0"),
+    ],
     "EmbedParameter": [("input_dim", 2, "uint32")],
     "DropoutParameter": [("dropout_ratio", 1, "float=0.5")],
     "LRNParameter": [
@@ -141,6 +158,12 @@ MESSAGES: dict[str, Fields] = {
     ],
 }
 ENUMS = {
+    "DataType": {
+        name: number
+        for number, name in enumerate(
+            "STRING INT FLOAT INT_ARRAY FLOAT_ARRAY RAW_IMAGE ENCODED_IMAGE ENCODED_IMAGE_WITH_DIM".split()
+        )
+    },
     "DB": {"LEVELDB": 0, "LMDB": 1},
     "DimCheckMode": {"STRICT": 0, "PERMISSIVE": 1},
     "LayerType": {

@@ -70,10 +70,9 @@ def test_words_are_read_as_caffeonspark_reads_them(given: str) -> None:
 
 @pytest.mark.parametrize("words", ["-resize True", "-resize", "--resize yes"])
 def test_what_the_notebooks_leave_behind_a_switch_is_no_option(words: str) -> None:
-    with pytest.raises(Refused) as refused:
-        parse(["-train", "-conf", "s", "-model", "m", *words.split()])
+    options = parse(["-train", "-conf", "s", "-model", "m", *words.split()])
 
-    assert refused.value.code == "resize-unsupported"
+    assert (options.resize, options.notes) == (True, ())
 
 
 def test_a_value_may_begin_with_a_dash() -> None:
@@ -128,8 +127,7 @@ def test_the_label_is_the_last_column_unless_it_is_a_feature(given: str, columns
             "-features a -conf s -model m -outputFormat csv",
             "-outputFormat csv: valid formats are json, parquet",
         ),
-        ("-train -resize -conf s -model m", "-resize: resizing images is not supported yet"),
-        ("-train -resize True -conf s -model m", "-resize: resizing images is not supported yet"),
+        ("-train -resize False -conf s -model m", "-resize False: the option takes no value"),
         *(
             (f"-train -conf s -model m -{name} -1", f"-{name}: it belongs to the converter tools")
             for name in CONVERTERS

@@ -15,18 +15,25 @@ import lmdb
 import pytest
 
 from jobs.trainer import conversion
+from jobs.trainer.caffe.blobs import Blob, Top
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.conversion import Conversions
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.files.distribution import Distribution, locate
 from jobs.trainer.sources import reading
+from jobs.trainer.sources.columns import Column
 from jobs.trainer.sources.frame import Reading
-from jobs.trainer.sources.registry import FRAME, LMDB, SEQUENCE, open_source
+from jobs.trainer.sources.registry import COLUMNS, FRAME, LMDB, SEQUENCE, open_source
 from jobs.trainer.sources.transform import Transform
 from tests.jobs.trainer.sources.serialised import pair
 
 LAYER = DataLayer("TRAIN", "data", SEQUENCE, "hdfs://h/s", 2, (1, 2, 3), ("data", "label"), Transform())
+TOPS = tuple(
+    Top(Column(name, kind, shape), Blob(name, shape, Transform()))
+    for name, kind, shape in (("data", "RAW_IMAGE", (1, 2, 3)), ("label", "STRING", (1, 1, 1)))
+)
+FRAMES = replace(LAYER, source_class=COLUMNS, tops=("data", "label"), columns=TOPS)
 ROWS = [("r0", "3", b"abcdef"), ("r1", "4", b"ghijkl")]
 
 
@@ -191,3 +198,69 @@ def test_spark_is_heard_with_the_first_record(world: World) -> None:
     world.made.add("TRAIN", LAYER)
     assert world.made.heard()
     assert not world.made.heard(), "since the last look"
+
+
+def test_columns_of_a_frame_reach_the_nodes_as_a_database_each_with_the_same_keys(
+    world: World, pb: Any
+) -> None:
+    name = world.made.add("TRAIN", FRAMES)
+
+    with closing(open_source(COLUMNS, locate(name), pb.Datum)) as source:
+        assert len(source) == 2
+        assert source.ends() == ("0000000000/r0", "0000000001/r1")
+        paths = source.paths
+    found = [world.content(f"file:{path}") for path in paths]
+    assert [list(one) for one in found] == [["0000000000/r0", "0000000001/r1"]] * 2
+    data, labels = (list(one.values()) for one in found)
+    assert [one.data for one in data] == [b"abcdef", b"ghijkl"]
+    assert [list(one.float_data) for one in labels] == [[3], [4]]
+    assert world.shown.getvalue() == "TRAIN records converted: 2\n"
+
+
+def test_columns_are_converted_again_only_for_other_columns(world: World) -> None:
+    cropped = replace(
+        FRAMES, shape=(1, 1, 1), columns=(TOPS[0]._replace(blob=Blob("x", (1, 1, 1), Transform())), TOPS[1])
+    )
+    names = [world.made.add(phase, layer) for phase, layer in (("TRAIN", FRAMES), ("TEST", cropped))]
+    names.append(world.made.add("TEST", replace(FRAMES, columns=TOPS[1:])))
+
+    assert world.times == 2
+    assert names[0] == names[1] != names[2]
+    assert world.made.decoded(FRAMES) is FRAMES
+    assert world.made.name(FRAMES) == names[0]
+
+
+def test_a_value_that_a_top_does_not_take_is_refused_by_its_record(world: World) -> None:
+    world.rows.append(("r2", "three", b"mnopqr"))
+
+    with pytest.raises(Refused, match=r'record 0000000002/r2 of hdfs://h/s: its column "label" is \'three\''):
+        world.made.add("TRAIN", FRAMES)
+
+
+def test_a_frame_without_rows_is_refused(world: World) -> None:
+    world.rows = []
+
+    with pytest.raises(Refused, match="hdfs://h/s: it has no records"):
+        world.made.add("TRAIN", FRAMES)
+
+
+def test_the_documented_source_of_ones_own_is_converted(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "caffeonspark.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setitem(sys.modules, "digits_of_csv", None)
+    del sys.modules["digits_of_csv"]
+    (tmp_path / "digits_of_csv.py").write_text(text.partition("```python\n")[2].partition("```")[0])
+    (tmp_path / "digits.csv").write_text("7,1,2,3,4,5,6\n3,9,8,7,6,5,4\n")
+    layer = replace(LAYER, source_class="digits_of_csv.Digits", uri=str(tmp_path / "digits.csv"))
+
+    found = world.content(world.made.add("TRAIN", layer))
+
+    assert list(found) == ["0000000000/line-0", "0000000001/line-1"]
+    assert [(one.label, one.data) for one in found.values()] == [
+        (7, bytes(range(1, 7))),
+        (3, bytes(range(9, 3, -1))),
+    ]
+    assert world.made.name(layer) != world.made.add("TEST", replace(layer, phase="TEST"))

@@ -187,3 +187,20 @@ def test_executors_that_never_come_are_told_instead_of_a_source_that_spark_could
         with pytest.raises(TrainerError) as failed:
             made._added("TRAIN", SimpleNamespace())
         assert failed.value.code == code
+
+
+def test_storage_is_not_asked_for_a_source_of_the_users(
+    prototxts: Path, pb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.trainer.sources.custom.class_of", lambda *_: None)
+    net = prototxts.parent / "lenet_memory_train_test.prototxt"
+    text = net.read_text().replace("com.yahoo.ml.caffe.LMDB", "own.Numbers")
+    net.write_text(text.replace("hdfs:///data/mnist/", "jdbc:numbers/"))
+    made: Any = object.__new__(Driver)
+    made._options = parse(["-train", "-conf", "s", "-model", "hdfs:///m"])
+    made._job = load(prototxts, pb)
+    made._files = SimpleNamespace(absolute=str, exists=pytest.fail)
+
+    made._check_paths()
+
+    assert made._job.train.uri == "jdbc:numbers/train_lmdb"

@@ -53,3 +53,19 @@ def test_executors_that_cannot_exchange_gradients_are_refused_before_spark_start
 
     assert trainer(["-train", "-conf", str(prototxts), "-model", "m"]) == 2
     assert "-connection RDMA: only ethernet is supported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("switch", "resized"), [(["-resize"], True), ([], False)])
+def test_a_job_resizes_images_where_it_is_told_to(
+    prototxts: Path, pb: Any, monkeypatch: pytest.MonkeyPatch, switch: list[str], resized: bool
+) -> None:
+    probed: list[Any] = []
+    monkeypatch.setattr("jobs.trainer.caffe.native.protos", lambda: pb)
+    monkeypatch.setattr("jobs.trainer.caffe.native.is_cpu_build", lambda: True)
+    monkeypatch.setattr("jobs.trainer.caffe.probe.Probe", lambda job, _: probed.append(job))
+    monkeypatch.setattr("jobs.trainer.main._settings", lambda: {"spark.executor.instances": "2"})
+
+    trainer(["-train", "-conf", str(prototxts), "-model", "m", "-clusterSize", "2", *switch])
+
+    layers = [probed[0].train, *(test.data for test in probed[0].tests)]
+    assert [blob.resize for layer in layers for blob in layer.blobs] == [resized, resized]

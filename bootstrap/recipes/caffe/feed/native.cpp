@@ -189,7 +189,7 @@ struct Layer {
         ignored(bp::stl_input_iterator<int>(given["ignored"]), bp::stl_input_iterator<int>()),
         mean(bp::stl_input_iterator<int>(given["mean"]), bp::stl_input_iterator<int>()),
         seed(bp::extract<uint64_t>(given["seed"])),
-        resize(bp::extract<bool>(given["resize"])),
+        resize(bp::stl_input_iterator<int>(given["resize"]), bp::stl_input_iterator<int>()),
         transposed(bp::extract<bool>(given["transposed"])),
         values_are_labels(bp::extract<bool>(given["values_are_labels"])) {
     const std::string text = bp::extract<std::string>(given["transform"]);
@@ -199,6 +199,11 @@ struct Layer {
   }
 
   size_t count() const { return static_cast<size_t>(channels) * height * width; }
+
+  // Whether an image has to be resized.
+  bool other_size(int rows, int columns) const {
+    return !resize.empty() && (rows != resize[0] || columns != resize[1]);
+  }
 
   void require(const std::string& key, const std::vector<int>& record, int label) const {
     const int crop = transform.crop_size();
@@ -225,8 +230,10 @@ struct Layer {
   const int channels, height, width, classes;
   const std::vector<int> ignored, mean;
   const uint64_t seed;
-  // Images are brought to height and width; a batch is channels x count; each value is checked as a label.
-  const bool resize, transposed, values_are_labels;
+  // Height and width that images are brought to before they are transformed; empty: their own.
+  const std::vector<int> resize;
+  // A batch is channels x count; each value is checked as a label.
+  const bool transposed, values_are_labels;
   caffe::TransformationParameter transform;
   caffe::Phase phase;
   bool random;
@@ -500,8 +507,7 @@ class Feed {
       throw BadRecord("record-size-invalid", key, {{"values", std::to_string(values)}, {"shape", sides(shape)}});
     }
 #ifdef USE_OPENCV
-    const bool other = shape[1] != layer_.height || shape[2] != layer_.width;
-    if (layer_.resize && other && !datum_.data().empty() && shape[0] <= CV_CN_MAX) {
+    if (layer_.other_size(shape[1], shape[2]) && !datum_.data().empty() && shape[0] <= CV_CN_MAX) {
       cv::Mat image(shape[1], shape[2], CV_8UC(shape[0]));
       for (uint64_t at = 0; at < values; ++at) {
         const uint64_t area = values / shape[0];
@@ -542,8 +548,8 @@ class Feed {
 #ifdef USE_OPENCV
   void transform(const std::string& key, const cv::Mat& image) {
     cv::Mat fitting = image;
-    if (layer_.resize && (image.rows != layer_.height || image.cols != layer_.width)) {
-      cv::resize(image, fitting, cv::Size(layer_.width, layer_.height));
+    if (layer_.other_size(image.rows, image.cols)) {
+      cv::resize(image, fitting, cv::Size(layer_.resize[1], layer_.resize[0]));
     }
     layer_.require(key, {fitting.channels(), fitting.rows, fitting.cols}, datum_.label());
     transformer_.Transform(fitting, &into_);

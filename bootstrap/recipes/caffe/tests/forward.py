@@ -54,7 +54,7 @@ layer = {
     "classes": 4,
     "ignored": [],
     "seed": 0,
-    "resize": False,
+    "resize": [],
     "transposed": False,
     "values_are_labels": False,
     "transform": caffe_pb2.TransformationParameter(scale=0.5).SerializeToString(),
@@ -87,7 +87,7 @@ try:
 except caffe_feed.BadRecord as error:
     assert (error.code, error.fields["label"]) == ("label-out-of-range", "4"), error
 feed.close()
-feed = caffe_feed.Feed(dict(layer, channels=2, height=1, width=1, resize=True))
+feed = caffe_feed.Feed(dict(layer, channels=2, height=1, width=1, resize=[1, 1]))
 try:
     pixels = np.zeros((1, 2, 1, 1), np.float32)
     large = caffe_pb2.Datum(channels=2, height=2, width=2, data=bytes([0, 4, 4, 8, 20, 20, 20, 20]))

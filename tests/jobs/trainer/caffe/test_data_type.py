@@ -171,23 +171,25 @@ from jobs.trainer.conversion import Conversions
 class Told(list):
     add = list.append
 
+nodes = SimpleNamespace(add=lambda uri, folder: uri)
+
 def distributed(path, pb, folder):
     driver = object.__new__(drivers.Driver)
-    driver._job, driver._datum, driver._ranks, driver._folder = prototxt.load(path, pb), pb.Datum, 1, folder
+    driver._job, driver._datum, driver._folder = prototxt.load(path, pb), pb.Datum, folder
+    driver._size = driver._ranks = 1
     driver._options, driver._journal = SimpleNamespace(train=True, scores=False, columns=()), Told()
     driver._executors = SimpleNamespace(launching=lambda _: nullcontext())
-    nodes = SimpleNamespace(add=lambda uri, folder: uri)
     driver._data = Conversions(None, None, nodes, folder, driver._journal, pb.Datum)
     driver._checked(Probe(driver._job, folder))
     if driver._distribute_sources():
         driver._checked(Probe(driver._job, folder))
-    return driver._job
+    return driver
 
 import sys
 from pathlib import Path
 probed = Path(sys.argv[2]) / "probed"
 probed.mkdir(parents=True)
-load = lambda path, pb: distributed(path, pb, probed)
+load = lambda path, pb: distributed(path, pb, probed)._job
 """
 ON_THE_CLUSTER = DISTRIBUTED + RUN.replace("from jobs.trainer.caffe.prototxt import load\n", "").replace(
     'tests=("",)', "tests=tuple(test.data.uri for test in job.tests)"
@@ -277,8 +279,9 @@ folder, pb = Path(sys.argv[1]), native.protos()
 job = load(folder / "solver-1.prototxt", pb)
 before = Probe(job, folder).result()
 after = Probe(with_shapes(job, {"TEST": (1, 2, 2)}, pb), folder).result()
-print(before.blobs, after.blobs["data"], after.outputs, [labels.classes for labels in after.labels])
+labels = [[top.classes for top in tops] for tops in after.labels]
+print(before.blobs, after.blobs["data"], after.outputs, labels)
 """
     write(tmp_path, DATA)
 
-    assert caffe.result(program, str(tmp_path)) == "{} (2, 1, 2, 2) ('loss',) [0, 4]"
+    assert caffe.result(program, str(tmp_path)) == "{} (2, 1, 2, 2) ('loss',) [[], [0, 4]]"

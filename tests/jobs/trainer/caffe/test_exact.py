@@ -12,7 +12,7 @@ from tests.jobs.trainer.artefact import Caffe
 
 SOLVER = """
 net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: {iterations} snapshot_prefix: "s"
-random_seed: 7 display: 0 {solver}
+random_seed: 7 display: 0 solver_mode: CPU {solver}
 """
 NET = """
 name: "small"

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.jobs.trainer.artefact import Caffe
@@ -48,6 +49,8 @@ if "mean" in transform:
 labels = Labels(given.get("classes", 0), tuple(given.get("ignored", ())))
 shape, tops = tuple(given["shape"]), ("data", "label")
 layer = DataLayer("TRAIN", "data", "x", "x", 2, shape, tops, Transform(**transform), labels)
+if given.get("resize"):
+    layer = layer.resized()
 feed = Feed(layer, Lmdb(folder, pb.Datum), seed=given.get("seed", 1))
 feed.ask(Request(*one) for one in given["requests"])
 found = []
@@ -202,3 +205,25 @@ def test_a_label_that_every_layer_ignores_is_taken(take: Any) -> None:
 
 def test_a_record_that_is_never_asked_for_may_be_anything(take: Any) -> None:
     assert take([grey(1, 2, 3, 4), COLOUR], (0, 2, 2))[0]["ids"] == ["0000", "0000"]
+
+
+def test_images_and_pixels_of_any_size_get_the_layers_where_they_are_resized(take: Any) -> None:
+    records = [
+        {"png": GREY_PNG},
+        {"shape": [1, 2, 2], "pixels": [10, 20, 30, 40]},
+        {"shape": [1, 1, 4], "pixels": [8, 8, 16, 16]},
+        {"shape": [1, 4, 4], "pixels": [7] * 16},
+    ]
+
+    (found,) = take(records, (0, 4, 1), shape=[1, 1, 2], resize=True)
+
+    assert np.shape(found["data"]) == (4, 1, 1, 2)
+    assert found["data"][0] == found["data"][1], "the file's pixels are these"
+    assert found["data"][2] == [[[8.0, 16.0]]]
+    assert found["data"][3] == [[[7.0, 7.0]]]
+
+
+def test_channels_are_not_resized(take: Any) -> None:
+    (refused,) = take([{"png": GREY_PNG}], (0, 1, 1), shape=[3, 4, 4], resize=True)
+
+    assert "it is 1x4x4, and the layer takes 3x4x4" in refused

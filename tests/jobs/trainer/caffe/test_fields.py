@@ -41,7 +41,8 @@ def test_every_field_of_a_net_is_judged_once(pb: Any, message: str) -> None:
 FIELDS = """
 import json
 from caffe.proto import caffe_pb2
-found = caffe_pb2.DESCRIPTOR.message_types_by_name
+found = dict(caffe_pb2.DESCRIPTOR.message_types_by_name)
+found.update(found["CoSDataParameter"].nested_types_by_name)
 print(json.dumps({name: {one.name: one.number for one in found[name].fields} for name in found}))
 """
 

@@ -62,4 +62,4 @@ SHAPES = {"ip": (64, 10), "maps": (8, 21, 5, 5), "top": (64, 5)}
 def test_they_are_the_classes_of_the_layers_that_read_them(pb: Any, layers: str, labels: Labels) -> None:
     net = text_format.Parse(DATA + layers, pb.NetParameter())
 
-    assert labels_of(net, SHAPES) == labels
+    assert labels_of(net, SHAPES, "label") == labels

@@ -177,16 +177,13 @@ REFUSED = [
         NET,
         "com.yahoo.ml.caffe.LMDB",
         "com.yahoo.ml.caffe.DataFrameSource",
-        "this source is not supported yet",
+        "CoSData and com.yahoo.ml.caffe.DataFrameSource go together",
     ),
-    (NET, "com.yahoo.ml.caffe.LMDB", "org.example.Source", "there is no such source"),
     (
         NET,
-        'type: "MemoryData"\n  top: "data"\n  top: "label"\n  include { phase: TRAIN }\n'
-        '  source_class: "com.yahoo.ml.caffe.LMDB"',
-        'type: "CoSData" top: "data" top: "label" include { phase: TRAIN }'
-        ' source_class: "com.yahoo.ml.caffe.DataFrameSource"',
-        "this source is not supported yet",
+        "com.yahoo.ml.caffe.LMDB",
+        "org.example.Source",
+        "nor a class that can be imported (No module named 'org')",
     ),
     (NET, "batch_size: 64", "batch_size: 0", "batch_size is 0"),
     (NET, "batch_size: 64", "", "batch_size is 0"),

@@ -101,7 +101,7 @@ from jobs.trainer.errors import Refused
 folder = Path(sys.argv[1])
 try:
     found = Probe(load(folder / "solver.prototxt", native.protos()), folder).result()
-    print(found.outputs, [labels.classes for labels in found.labels])
+    print(found.outputs, [labels[1].classes for labels in found.labels])
 except Refused as error:
     print(error)
 """

@@ -184,6 +184,25 @@ def test_databases_that_the_driver_has_made_arrive_each_in_a_folder_of_its_own(
         assert [(locate(name) / "data.mdb").read_text() for name in names] == ["train", "test"]
 
 
+def test_the_databases_of_one_source_arrive_in_one_folder_by_their_numbers(
+    root: Path, nodes: Distribution
+) -> None:
+    files = []
+    for number in range(12):
+        made = root.parent / "driver" / f"column-{number}"
+        made.mkdir()
+        files.append(made / "data.mdb")
+        files[-1].write_text(str(number))
+
+    name = nodes.add_databases(files)
+
+    for _ in range(2):
+        folder = locate(name)
+        assert len(list(folder.iterdir())) == 12
+        for number in range(12):
+            assert (folder / str(number) / "data.mdb").read_text() == str(number)
+
+
 def test_a_database_that_cannot_be_distributed_is_told(root: Path, nodes: Distribution) -> None:
     (root.parent / "nodes" / "converted-2.mdb").write_text("of another")
     made = root.parent / "driver" / "made"

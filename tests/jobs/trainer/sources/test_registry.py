@@ -10,16 +10,15 @@ from jobs.trainer.sources.registry import check_class, marker, own_ids
 PREFIX = "com.yahoo.ml.caffe."
 
 
-@pytest.mark.parametrize("name", ["LMDB", "SeqImageDataSource", "ImageDataFrame"])
-def test_caffeonsparks_image_sources_are_sources(name: str) -> None:
+@pytest.mark.parametrize("name", ["LMDB", "SeqImageDataSource", "ImageDataFrame", "DataFrameSource"])
+def test_caffeonsparks_sources_are_sources(name: str) -> None:
     check_class(PREFIX + name)
 
 
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        (f"{PREFIX}DataFrameSource", "source-class-unsupported"),
-        ("DataFrameSource", "source-class-unsupported"),
+        ("DataFrameSource", "source-class-unknown"),
         ("LMDB", "source-class-unknown"),
         ("", "source-class-unknown"),
     ],
