@@ -12,7 +12,7 @@ from bootstrap.tasks import (
     workers,
 )
 from infra.tasks import cost, preflight, sweep
-from jobs.tasks import attach, curve, kill, logs, status, submit, submit_mnist
+from jobs.tasks import attach, curve, data, kill, logs, status, submit, submit_mnist
 
 __all__ = [
     "attach",
@@ -20,6 +20,7 @@ __all__ = [
     "build_headnode",
     "cost",
     "curve",
+    "data",
     "doctor",
     "get",
     "kill",

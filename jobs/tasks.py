@@ -1,4 +1,4 @@
-"""Fabric tasks of `jobs`: submit, submit-mnist, attach, status, logs, curve, kill."""
+"""Fabric tasks of `jobs`: submit, submit-mnist, attach, status, logs, curve, kill, data."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ from bootstrap.inventory.resolve import resolve
 from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, document_of, provision
 from jobs import capacity
 from jobs.backends.registry import LIVY, Backends
+from jobs.datasets import own
+from jobs.datasets import put as put_data
+from jobs.datasets import show as show_data
 from jobs.datasets.prepare import ensure_data, ensure_shipped
 from jobs.job import require_job_id
 from jobs.run.curve import draw
@@ -184,3 +187,58 @@ def kill(_: Context, job: str, stack: str | None = None) -> None:
     _check("kill", job)
     with backends_of(stack) as backends:
         kill_job(backends, job, console)
+
+
+_ACTIONS = {"put": ("PATH", "NAME"), "list": (), "show": ("NAME",)}
+"""Actions of `fab data`, with the words that each takes."""
+
+
+@task(
+    positional=["action", "what", "name"],
+    optional=["what", "name"],
+    help={
+        "action": "put PATH NAME: own data into shared storage; list: what is there; show NAME: its content",
+        "what": "put: file or folder of this machine; show: name of the data",
+        "name": "put: name by which specifications name it",
+        "labels": "put: file of lines FILE LABEL, for images that are not in folders by class",
+        "force": "put: replace other content of that name",
+        "stack": STACK_HELP,
+    },
+)
+@expected_errors_in_one_line
+def data(  # noqa: PLR0917 - flags, which Fabric passes by name
+    _: Context,
+    action: str,
+    what: str | None = None,
+    name: str | None = None,
+    labels: str | None = None,
+    force: bool = False,
+    stack: str | None = None,
+) -> None:
+    """Put own data into shared storage, list it, show what it holds."""
+    help_if_asked("data", action)
+    words = [word for word in (what, name) if word]
+    _check_data(action, words, labels=labels, force=force)
+    if action == "put":
+        own.require_own(words[1])
+    cluster = cluster_of(stack, wait=False)
+    if action == "put":
+        put_data.put(cluster, words[0], words[1], console, labels=labels, force=force)
+    elif action == "list":
+        print_whole(show_data.table(cluster))
+    else:
+        show_data.show(cluster, words[0], console, RESULTS)
+
+
+def _check_data(action: str, words: list[str], *, labels: str | None, force: bool) -> None:
+    """Refuse a wrong action, wrong words after it, and flags that it does not take."""
+    typed = " ".join(["fab data", action, *words])
+    forms = ", ".join(f"`{' '.join(['fab data', name, *takes])}`" for name, takes in _ACTIONS.items())
+    if action not in _ACTIONS:
+        raise ConfigError(typed, f"{action!r} is not a valid action", f"Type one of {forms}.")
+    takes = _ACTIONS[action]
+    form = f"Type `{' '.join(['fab data', action, *takes])}`."
+    if len(words) != len(takes):
+        raise ConfigError(typed, f"{action} takes {' and '.join(takes) or 'no further words'}", form)
+    if action != "put" and (labels or force):
+        raise ConfigError(typed, f"{'--labels' if labels else '--force'} is for put alone", form)

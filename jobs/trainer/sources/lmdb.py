@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Iterator, Optional, Tuple
 
 import lmdb
 
@@ -73,6 +73,12 @@ class Lmdb:
             text = "{}x{}x{}".format(*shape)
             raise Refused("record-size-invalid", key=key, path=str(self.path), values=values, shape=text)
         return shape
+
+    def records(self) -> Iterator[Tuple[str, bytes]]:
+        """Yield keys and values in order."""
+        with self._env.begin() as transaction, transaction.cursor() as cursor:
+            for key, value in cursor:
+                yield _text(key), value
 
     def close(self) -> None:
         """Unmap the database."""
