@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from typing import Any, Iterator, List, Sequence, Tuple
 
-from jobs.datasets.on_head.datum import image
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.sources.datum import image
 from jobs.trainer.sources.writing import write
 
 INDEX = "index.json"

@@ -13,8 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
-from jobs.datasets.on_head.datum import Datum, parse
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.sources.datum import Datum, parse
 from jobs.trainer.sources.lmdb import Lmdb
 
 LABELS = 1000

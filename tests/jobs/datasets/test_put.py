@@ -20,8 +20,8 @@ from bootstrap.console import TerminalConsole
 from bootstrap.errors import ConfigError, JobError
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.datasets import prepare, put, show, workspace
-from jobs.datasets.on_head import datum
 from jobs.datasets.recognise import Image as Listed
+from jobs.trainer.sources import datum
 from tests.bootstrap.local_node import HDFS, LocalNode
 from tests.jobs.datasets.pictures import by_class, picture
 from tests.jobs.specs import mnist_spec

@@ -37,6 +37,9 @@ def test_nothing_but_what_runs_on_nodes_is_in_it() -> None:
     assert "jobs/datasets/on_head/look.py" in names
     ours = (
         *(f"jobs/{package}__init__.py" for package in ("", "backends/", "datasets/")),
-        *(f"jobs/{package}/" for package in ("trainer", "backends/on_head", "datasets/on_head")),
+        *(
+            f"jobs/{package}/"
+            for package in ("trainer", "converters", "backends/on_head", "datasets/on_head")
+        ),
     )
     assert all(name.startswith(ours) for name in names)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from jobs.datasets.on_head.datum import image, parse
+from jobs.trainer.sources.datum import image, parse
 
 
-@pytest.mark.parametrize("label", [0, 1, 127, 128, 2**31 - 1])
+@pytest.mark.parametrize("label", [0, 1, 127, 128, 2**31 - 1, -1, -(2**31)])
 @pytest.mark.parametrize("size", [1, 127, 128, 70_000])
 def test_an_encoded_image_is_what_protobuf_reads(pb: Any, label: int, size: int) -> None:
     read = pb.Datum.FromString(image(label, b"x" * size))

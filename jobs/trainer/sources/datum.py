@@ -1,6 +1,6 @@
 """Caffe's Datum without protobuf: the messages that data sets are written and looked at with.
 
-Source: `message Datum` of caffe.proto. The head may have no Caffe yet.
+Source: `message Datum` of caffe.proto. Data sets are put on a head that may have no Caffe yet.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Datum(NamedTuple):
 
 
 def image(label: int, data: bytes) -> bytes:
-    """Return a serialised Datum of an encoded image; `label` is not negative."""
+    """Return a serialised Datum of an encoded image."""
     return b"".join(
         (
             bytes((_DATA << 3 | _BYTES,)),
             _varint(len(data)),
             data,
             bytes((_LABEL << 3 | _VARINT,)),
-            _varint(label),
+            _varint(label & 0xFFFFFFFFFFFFFFFF),
             bytes((_ENCODED << 3 | _VARINT, 1)),
         )
     )
