@@ -25,7 +25,7 @@ from bootstrap.storage.folders import MADE, NOT_MADE, Folder
 from bootstrap.storage.hadoop import SharedStorage
 from bootstrap.transfer.transfer import progress
 from jobs.datasets import own, registry
-from jobs.datasets.on_head.images import INDEX
+from jobs.datasets.on_head.images import INDEX, TOLD
 from jobs.datasets.recognise import Content, Image, recognise
 from jobs.datasets.workspace import workspace
 from jobs.submission.package import trainer_zip
@@ -88,6 +88,7 @@ def put(
                     work=work,
                     timeout=TIMEOUT,
                     say=say,
+                    prefix=TOLD,
                 )
             except CommandFailed as error:
                 if error.exit_code != NOT_MADE:

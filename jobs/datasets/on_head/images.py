@@ -22,6 +22,8 @@ from jobs.trainer.sources.writing import write
 INDEX = "index.json"
 CLASSES = "classes.txt"
 """A class in each line, by its label."""
+TOLD = "progress: "
+"""Begins lines for the operator."""
 TOLD_S = 5.0
 """Seconds between lines with the count of records."""
 
@@ -61,8 +63,8 @@ def _records(
         yield key.encode(), image(label, data)
         if time.monotonic() > told:
             told = time.monotonic() + TOLD_S
-            print("{}: {:,} of {:,} records".format(name, number + 1, len(records)), flush=True)
-    print("{}: {:,} records".format(name, len(records)), flush=True)
+            print("{}{}: {:,} of {:,} records".format(TOLD, name, number + 1, len(records)), flush=True)
+    print("{}{}: {:,} records".format(TOLD, name, len(records)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Caffe's Datum without protobuf: the messages that data sets are written and looked at with.
 
-Source: `message Datum` of caffe.proto. Data sets are put on a head that may have no Caffe yet.
+Source: `message Datum` of caffe.proto. Data sets are put on heads that may have no Caffe yet.
 """
 
 from __future__ import annotations

@@ -97,6 +97,7 @@ def test_images_by_class_become_databases_that_a_job_can_name(
     assert world.stored() == ["classes.txt", "manifest.json", "test_lmdb/data.mdb", "train_lmdb/data.mdb"]
     assert 'source: "/data/pets/train_lmdb"' in said
     assert "8 images of 2 classes" in said
+    assert "train_lmdb: 6 records" in said
     assert (world.dfs / "data/pets/classes.txt").read_text() == "cat\ndog\n"
     found = records(world.dfs / "data/pets/train_lmdb")
     assert [key[:9] for key, _ in found] == [f"{number:08}_" for number in range(6)]
