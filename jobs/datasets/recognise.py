@@ -105,7 +105,10 @@ def _recognise(path: Path, labels: Path | None) -> Content:
     kind = None if _is_divided(path) else _kind(path)
     parts = {"": path} if kind else {part.name: part for part in _folders(path)}
     kinds = {name: kind or _kind(part) for name, part in parts.items()}
-    if not kind and parts and all(kinds.values()) and set(kinds.values()) != {None}:
+    if not kind and parts and all(kinds.values()):
+        if loose := list(_entries(path, files=True)):
+            why = f"{loose[0].name} is beside its folders, and would be left out"
+            raise ConfigError(str(path), why, "Move it elsewhere.")
         if len(set(kinds.values())) > 1:
             told = ", ".join(f"{name}: {each}" for name, each in kinds.items())
             raise ConfigError(str(path), f"its folders are of several kinds ({told})", "Put each on its own.")
@@ -171,6 +174,8 @@ def _by_class(path: Path) -> Content:
     if not names or loose:
         why = f"{loose[0]} is in no class" if loose and names else f"it holds none of these: {_KINDS}"
         raise ConfigError(str(path), why, "See `docs/tools.md`, Own data, for the forms.")
+    if odd := [name for name in names if not name.isprintable()]:
+        raise ConfigError(str(path), f"{odd[0]!r} is not a valid name of a class", "Rename the folder.")
     number = {name: label for label, name in enumerate(names)}
     images = {
         name: [
