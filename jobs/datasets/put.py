@@ -72,9 +72,10 @@ def put(
         if stored.whole:
             say(f"{url} is there already, the same as {path}")
             return
-        if stored.why and not force:
+        if not force and (stored.why or storage.exists(folder.path)):
+            why = f"{url} exists, with other content ({stored.why or 'without a manifest'})"
             fix = "Add `--force` to replace it, or take another name."
-            raise ConfigError(f"data {name!r}", f"{url} exists, with other content ({stored.why})", fix)
+            raise ConfigError(f"data {name!r}", why, fix)
         for line in _told(content):
             say(line)
         with workspace(head, name) as work:

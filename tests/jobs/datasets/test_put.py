@@ -132,6 +132,15 @@ def test_other_content_of_that_name_is_replaced_with_force_alone(world: World, p
     assert world.ensure()
 
 
+def test_a_folder_that_was_put_by_hand_is_other_content(world: World, pets: Path) -> None:
+    (world.dfs / "data/pets").mkdir(parents=True)
+    (world.dfs / "data/pets/by_hand").touch()
+
+    with pytest.raises(ConfigError, match=r"exists, with other content \(without a manifest\)"):
+        world.put(pets)
+    assert world.stored() == ["by_hand"]
+
+
 def test_what_another_command_put_there_meanwhile_stays(
     world: World, pets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
