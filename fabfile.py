@@ -12,14 +12,16 @@ from bootstrap.tasks import (
     workers,
 )
 from infra.tasks import cost, preflight, sweep
-from jobs.tasks import attach, curve, kill, logs, status, submit, submit_mnist
+from jobs.tasks import attach, convert, curve, data, kill, logs, status, submit, submit_mnist
 
 __all__ = [
     "attach",
     "bootstrap_nodes",
     "build_headnode",
+    "convert",
     "cost",
     "curve",
+    "data",
     "doctor",
     "get",
     "kill",

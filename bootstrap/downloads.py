@@ -1,13 +1,77 @@
-"""Downloads with a limit on the whole.
+"""Downloads with limits on the whole: seconds, and bytes.
 
-The limit of each read lets a server keep a client for ever, by a byte now and then.
+The limit of each read lets a server keep a client for ever, by a byte now and then. Callers verify what they
+get by a pinned sum.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import time
-from http.client import HTTPResponse
+import urllib.request
+import zlib
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from bootstrap.sums import BLOCK
+
+
+class Limits(NamedTuple):
+    """Limits of a download."""
+
+    connect: float
+    """Seconds for the connection, and for each read."""
+    whole: float
+    """Seconds for all of it."""
+    size: int
+    """Bytes of the file; a source that sends more is cut off."""
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return up to `size` bytes; none at the end."""
+
+
+def download(url: str, to: Path, limits: Limits, *, compressed: bool = False) -> None:
+    """Write what a URL serves to a file; `compressed`: it is gzip, and the file is plain.
+
+    Raises:
+        OSError: it cannot be read, breaks off, or goes beyond a limit; the message is the reason.
+    """
+    deadline = time.monotonic() + limits.whole
+    try:
+        with urllib.request.urlopen(url, timeout=limits.connect) as answer:  # noqa: S310 - callers name https
+            body = Limited(answer, deadline)
+            if compressed:
+                with gzip.open(io.BufferedReader(body)) as plain:
+                    copy(plain, to, limits.size)
+                return
+            length = answer.headers.get("Content-Length", "")
+            copied = copy(body, to, limits.size)
+            if length.isdecimal() and copied < int(length):
+                raise OSError(f"it ended after {copied:,} of {int(length):,} bytes")
+    except (OSError, EOFError, zlib.error, HTTPException) as error:
+        raise OSError(str(getattr(error, "reason", error))) from error
+
+
+def copy(source: Readable, to: Path, largest: int) -> int:
+    """Copy a stream to a file in blocks; return the number of bytes.
+
+    Raises:
+        OSError: it has more than `largest` bytes, or cannot be read.
+    """
+    copied = 0
+    with to.open("wb") as file:
+        while block := source.read(BLOCK):
+            copied += len(block)
+            if copied > largest:
+                raise OSError(f"{to.name} has more than {largest >> 20} MiB")
+            file.write(block)
+    return copied
 
 
 class Limited(io.RawIOBase):

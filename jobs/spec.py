@@ -20,7 +20,7 @@ from pydantic import (
 from bootstrap import strict_yaml
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
-from jobs.datasets import cifar10
+from jobs.datasets import registry
 from jobs.submission import names as names_of_files
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
@@ -49,7 +49,9 @@ def _lower(value: Any) -> Any:  # noqa: ANN401 - any YAML value
     return value.lower() if isinstance(value, str) else value
 
 
-def _none(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+def _data(value: Any) -> Any:  # noqa: ANN401 - any YAML value
+    if isinstance(value, str) and value != "none" and (why := registry.fault(value)):
+        raise ValueError(why)
     return None if value == "none" else value
 
 
@@ -72,8 +74,9 @@ class JobSpec(BaseModel):
     net: Path
     files: tuple[Path, ...] = ()
     """Other files that the prototxts refer to, such as a mean file."""
-    data: Annotated[Literal["mnist", "cifar10"] | None, BeforeValidator(_none)] = None
-    """Data set to prepare in shared storage first; None or `none`: the net's sources exist already."""
+    data: Annotated[str | None, BeforeValidator(_data)] = None
+    """Data set in shared storage: a built-in one is prepared first, and is the net's source; one of
+    `fab data put` has to be whole. None or `none`: the net's sources exist already."""
 
     executors: int = Field(ge=1, le=INT32_MAX)
     cores: int = Field(ge=1, default=1)
@@ -207,7 +210,7 @@ class JobSpec(BaseModel):
     def shipped(self) -> tuple[Path, ...]:
         """Files shipped with the job, all into one folder on each node; those of the data set come last."""
         given = (self.solver, self.net, *self.files)
-        return (*given, cifar10.mean_file()) if self.data == "cifar10" else given
+        return (*given, *registry.shipped(self.data))
 
     def with_overrides(self, *, executors: int | None = None, iterations: int | None = None) -> JobSpec:
         """Return a copy with values of the command line.

@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/dev.md",
     "docs/aws.md",
     "docs/azure.md",
+    "docs/tools.md",
     "benchmarks/README.md",
 )
 FOLDERS = (".ci", "benchmarks", "bootstrap", "docs", "infra", "jobs", "tests", "tools")
@@ -87,7 +88,8 @@ def test_every_fab_command_that_a_document_names_exists_with_its_flags(document:
     unknown = []
     for code in code_of(text_of(document)):
         for name, rest in re.findall(r"\bfab ([a-z][a-z-]*)([^#;&|]*)", code):
-            flags = set(re.findall(r"--([a-z][a-z-]*)", rest))
+            # After `--` follow the words of another program.
+            flags = set(re.findall(r"--([a-z][a-z-]*)", rest.partition(" -- ")[0]))
             if name not in COMMANDS or flags - flags_of(name):
                 unknown.append(code)
     assert unknown == []

@@ -186,11 +186,12 @@ WORDS: Final = {
     *("pip", "npm", "npx", "curl", "wget", "apt-get", "mmdebstrap", "debootstrap", "pull", "mvn", "gem"),
     *("cargo", "go", "mod", "download", "ci", "pack"),
 }
-CALLS: Final = {"urlopen", "urlretrieve"}
+CALLS: Final = {"urlopen", "urlretrieve", "download"}
 OPERATOR: Final[dict[str, tuple[str, ...]]] = {
     # What a file has to hold so that what it downloads is verified.
     "bootstrap/join/on_node/aws.py": ("hashlib.sha256(data)", "if got != sha256", "raise"),
     "infra/local/image.py": ("mmdebstrap", "ref.startswith(OWN)"),  # signed by the distribution; by digest
+    "bootstrap/downloads.py": ("Callers verify",),
     "jobs/datasets/cifar10.py": ("sha256_of(", "!= FILES[ARCHIVE]"),
     "jobs/datasets/mnist.py": ("sha256_of(", "!= pinned"),
     "tools/azurite.py": ("--require-hashes", '"ci"', "--ignore-scripts"),

@@ -108,7 +108,7 @@ MNIST = (ROOT / "jobs/specs/mnist.yaml").read_text()
     [
         (None, "it cannot be read (No such file or directory)"),
         ("executor: 2\n" + MNIST, "executor: there is no such key; valid keys: name, solver"),
-        (MNIST.replace("data: mnist", "data: imagenet"), "data: Input should be 'mnist'"),
+        (MNIST.replace("data: mnist", "data: ImageNet"), "data: 'ImageNet' is not a valid name of data"),
         (MNIST.replace("executors: 2", "executors: 0"), "executors: "),
         (MNIST, "lenet_memory_solver.prototxt, which does not exist"),
         ("[", "it is not valid YAML"),

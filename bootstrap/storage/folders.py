@@ -88,11 +88,13 @@ def make(
     work: str,
     timeout: float,
     say: Callable[[str], None],
+    prefix: str = "",
 ) -> bool:
     """Make a folder on the head and write it to storage, unless it is whole there; return True if written.
 
     `script` makes the folder `work`/MADE on the head in at most `timeout` seconds; `work` is removed at the
-    end. One caller at a time does so; the others wait, and `say` gets a line about it.
+    end. One caller at a time does so; the others wait, and `say` gets a line about it. It also gets the lines
+    of the script that begin with `prefix`, without it.
 
     Raises:
         CommandFailed: the script failed (exit code NOT_MADE), or storage refused the write.
@@ -133,6 +135,8 @@ uploading=
     def pass_on(line: str) -> None:
         if line == WAITING:
             say(line)
+        elif prefix and line.startswith(prefix):
+            say(line.removeprefix(prefix))
 
     return storage.write(folder.path, text, lock=_lock(folder), timeout=timeout, on_line=pass_on)
 

@@ -55,7 +55,7 @@ def get(cluster: Cluster, source: str, to: str, console: Console, *, force: bool
         arrived = target.with_name(f".{target.name}.{token()}")
         folder = arrived.with_name(f"{arrived.name}.folder")
         try:
-            with _progress(console, f"{place}") as moved:
+            with progress(console, f"{place}") as moved:
                 is_folder = end.fetch(arrived, moved)
             size = arrived.stat().st_size
             if is_folder:
@@ -99,7 +99,7 @@ def put(cluster: Cluster, source: str, to: str, console: Console, *, force: bool
             with sent.open("wb") as out:
                 content.pack(str(file), out)
         mode = 0o755 if os.access(file, os.X_OK) else 0o644
-        with _progress(console, file.name) as moved:
+        with progress(console, file.name) as moved:
             end.store(sent, folder=file.is_dir(), mode=mode, force=force, moved=moved)
         size = sent.stat().st_size
     console.print(f"{file} → {place} ({decimal(size)})", soft_wrap=True)
@@ -142,7 +142,8 @@ def _replace(target: Path, new: Path) -> None:
 
 
 @contextmanager
-def _progress(console: Console, what: str) -> Iterator[Moved]:
+def progress(console: Console, what: str) -> Iterator[Moved]:
+    """Show a bar of the bytes that the yielded function is told, on a terminal."""
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),

@@ -27,6 +27,7 @@ from jobs.backends.base import LOST, Foreign, Log, OnLine
 from jobs.backends.livy_batch import Batch
 from jobs.backends.livy_client import AnswerLost, Livy
 from jobs.backends.livy_files import LivyFiles, folder, lines_of
+from jobs.datasets import registry
 from jobs.job import JobPlace, JobRecord, SubmittedJob, is_job_id
 from jobs.report.history import History
 from jobs.signals import handled, uninterrupted
@@ -85,12 +86,12 @@ class LivyBackend:
         capacity.check(spec, self.document)
         # Data is converted on a head over SSH, which Livy cannot do.
         # The manifest is written last.
-        if spec.data and not self._blobs.exists(f"{paths.DATA}/{spec.data}/{MANIFEST}"):
-            raise JobError(
-                f"data: {spec.data}",
-                f"it is not in {self._blobs.url(paths.DATA)} yet",
-                f"Run the command for stack {self.document.stack} once without --livy, which prepares it.",
-            )
+        if spec.data and not self._blobs.exists(f"{registry.path_of(spec.data)}/{MANIFEST}"):
+            stack = self.document.stack
+            fix = f"Run the command for stack {stack} once without --livy, which prepares it."
+            if not registry.built_in(spec.data):
+                fix = f"Put it there: `fab data put PATH {spec.data} --stack {stack}`."
+            raise JobError(f"data: {spec.data}", f"it is not in {self._blobs.url(paths.DATA)} yet", fix)
 
     def launch(self, spec: JobSpec, framework: str, say: OnLine) -> SubmittedJob:
         """See `Backend.launch`."""

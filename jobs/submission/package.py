@@ -17,7 +17,7 @@ from jobs.submission.names import RECORD_FILE
 from jobs.trainer.contract import PROGRAM_FILE, TRAINER_FILE
 
 _JOBS = Path(__file__).parents[1]
-_SHIPPED = ("trainer", "backends/on_head")
+_SHIPPED = ("trainer", "backends/on_head", "datasets/on_head", "converters")
 """Folders of `jobs` that run on executors and on the head."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 PROGRAM_TEXT = "from jobs.trainer.main import run\n\nrun()\n"

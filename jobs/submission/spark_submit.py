@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 
 from bootstrap import paths
 from bootstrap.cluster import ClusterDocument
+from jobs.datasets import registry
+from jobs.datasets.base import PHASES
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
 from jobs.trainer.contract import (
@@ -116,9 +118,9 @@ def environment(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> di
     }
     over: dict[str, object] = {"MAX_ITER": spec.max_iter, "BATCH": spec.batch}
     over["SOLVER_MODE"] = solver_mode(spec, document)
-    if spec.data:
-        for phase in ("train", "test"):
-            source = f"{document.shared_storage}{paths.DATA}/{spec.data}/{phase}_lmdb"
+    if spec.data and registry.built_in(spec.data):
+        for phase in PHASES:
+            source = f"{document.shared_storage}{registry.path_of(spec.data)}/{phase}_lmdb"
             over[f"{phase}_source".upper()] = source
     return given | {f"{OVERRIDE_ENV}{name}": str(value) for name, value in over.items() if value}
 

@@ -86,11 +86,11 @@ def parse(argv: Sequence[str]) -> Options:
     Raises:
         Refused: an unknown option, a missing or invalid value, or a combination that cannot run.
     """
-    given, notes = _split(argv)
+    given, notes = split(argv)
     for name in CONVERTERS:
         if name in given:
             raise Refused("option-of-converters", option="-" + name)
-    counts = {name: _count(name, given.get(name), default) for name, default in _COUNTS.items()}
+    counts = {name: count_of(name, given.get(name), default) for name, default in _COUNTS.items()}
     texts = {name: given.get(name) or default for name, default in _TEXTS.items()}
     notes += _without_effect(given)
     options = Options(
@@ -127,8 +127,12 @@ def _without_effect(given: Dict[str, str]) -> List[str]:
     return notes
 
 
-def _split(argv: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
-    """Return options with their values, empty for switches, and a line for each word without effect."""
+def split(argv: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
+    """Return options with their values, empty for switches, and a line for each word without effect.
+
+    Raises:
+        Refused: an unknown option, or a missing value.
+    """
     given: Dict[str, str] = {}
     notes: List[str] = []
     rest, switch = list(argv), ""
@@ -179,7 +183,12 @@ def _unquoted(value: str) -> str:
     return value[:-1] if value.endswith('"') else value
 
 
-def _count(name: str, text: Optional[str], default: int) -> int:
+def count_of(name: str, text: Optional[str], default: int) -> int:
+    """Return an option's value as a count; `default` without one.
+
+    Raises:
+        Refused: it is not a whole number of at least 1.
+    """
     if text is None:
         return default
     try:

@@ -75,7 +75,7 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
         checks.devices(options, job, settings, cpu_build=native.is_cpu_build())
         ranks = checks.cluster_size(options, settings) * options.devices
         checks.connection(options, ranks, nccl=job.gpu and native.has_nccl())
-        spark = _session()
+        spark = session()
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")
             channel = Channel(host, journal.add)
@@ -156,7 +156,12 @@ def _settings() -> Dict[str, str]:
         raise _not_started(error) from error
 
 
-def _session() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machine
+def session() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machine
+    """Return a session with the settings of spark-submit.
+
+    Raises:
+        TrainerError: Spark does not start.
+    """
     from pyspark.sql import SparkSession
 
     try:

@@ -80,6 +80,15 @@ case $verb in
     if [ -e "$1" ]; then cat "$@"
     else echo "cat: \`$p': No such file or directory" >&2; bad=1; fi; done; exit $bad;;
 -mkdir) mkdir -p "$(here "$1")";;
+-ls) bad=0; for p; do
+    one=$(here "$p"); set -- $one
+    if [ -d "$one" ]; then set -- "$one"/*; fi
+    for f; do
+        [ -e "$f" ] || { echo "ls: \`$p': No such file or directory" >&2; bad=1; continue; }
+        kind=-; [ ! -d "$f" ] || kind=d
+        echo "${kind}rw-r--r--   1 spark group $(stat -c %s "$f")" \
+            "$(date -r "$f" '+%Y-%m-%d %H:%M') hdfs://head:9000${f#"$FAKE_STATE/dfs"}"
+    done; done; exit $bad;;
 -rm) for p; do rm -rf $(here "$p"); done;;
 -mv) mv "$(here "$1")" "$(here "$2")";;
 -get) missing "$1"; cp -r "$(here "$1")" "$2";;

@@ -34,6 +34,7 @@ CLASSES: Final = {
 """Classes that may be imported, with the version that introduced them."""
 
 MEMBERS: Final = {
+    "Accumulator.value": ("0.7", ""),
     "BarrierTaskContext.allGather": ("3.0", ""),
     "BarrierTaskContext.get": ("2.4", "BarrierTaskContext"),
     "BarrierTaskContext.getTaskInfos": ("2.4", "BarrierTaskInfo"),
@@ -42,11 +43,14 @@ MEMBERS: Final = {
     "DataFrame.coalesce": ("1.4", "DataFrame"),
     "DataFrame.columns": ("1.3", ""),
     "DataFrame.inputFiles": ("3.1", ""),
+    "DataFrame.join": ("1.3", "DataFrame"),
     "DataFrame.persist": ("1.3", "DataFrame"),
     "DataFrame.rdd": ("1.3", "RDD"),
+    "DataFrame.repartitionByRange": ("2.4", "DataFrame"),
     "DataFrame.schema": ("1.3", ""),
     "DataFrame.select": ("1.3", "DataFrame"),
     "DataFrame.selectExpr": ("1.3", "DataFrame"),
+    "DataFrame.sortWithinPartitions": ("1.6", "DataFrame"),
     "DataFrame.toLocalIterator": ("2.0", ""),
     "DataFrame.union": ("2.0", "DataFrame"),
     "DataFrame.write": ("1.4", "DataFrameWriter"),
@@ -60,7 +64,11 @@ MEMBERS: Final = {
     "RDD.aggregate": ("1.1", ""),
     "RDD.barrier": ("2.4", "RDDBarrier"),
     "RDD.collect": ("0.7", ""),
+    "RDD.map": ("0.7", "RDD"),
+    "RDD.mapPartitions": ("0.7", "RDD"),
     "RDD.mapPartitionsWithIndex": ("0.7", "RDD"),
+    "RDD.saveAsSequenceFile": ("1.1", ""),
+    "RDD.saveAsTextFile": ("0.7", ""),
     "RDD.toLocalIterator": ("1.1", ""),
     "RDDBarrier.mapPartitions": ("2.4", "RDD"),
     "RuntimeConfig.set": ("2.0", ""),
@@ -69,6 +77,7 @@ MEMBERS: Final = {
     "SparkContext._ensure_initialized": ("0.8", ""),
     "SparkContext._jsc": ("0.7", "JavaSparkContext"),
     "SparkContext._jvm": ("0.7", "jvm"),
+    "SparkContext.accumulator": ("0.7", "Accumulator"),
     "SparkContext.addFile": ("0.7", ""),
     "SparkContext.applicationId": ("1.5", ""),
     "SparkContext.cancelAllJobs": ("1.1", ""),
@@ -76,6 +85,7 @@ MEMBERS: Final = {
     "SparkContext.parallelize": ("0.7", "RDD"),
     "SparkContext.sequenceFile": ("1.3", "RDD"),
     "SparkContext.statusTracker": ("1.4", "StatusTracker"),
+    "SparkContext.textFile": ("0.7", "RDD"),
     "SparkFiles.get": ("0.7", ""),
     "SparkFiles.getRootDirectory": ("0.7", ""),
     "SparkSession.builder": ("2.0", "SparkSession.Builder"),
@@ -113,7 +123,7 @@ MEMBERS: Final = {
 }
 """A member, its version, and what one gets by it: reading it, calling it, or taking one of its elements."""
 
-KNOWN: Final = {"spark": "SparkSession", "spark_context": "SparkContext", "frame": "DataFrame"}
+KNOWN: Final = {"spark": "SparkSession", "spark_context": "SparkContext", "frame": "DataFrame", "rdd": "RDD"}
 """Parameters that are Spark's wherever they stand: nothing in the code says their types."""
 
 KEYS: Final = {

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 PYTHON = {
+    "Accumulator": "pyspark.accumulators",
     "BarrierTaskContext": "pyspark",
     "BarrierTaskInfo": "pyspark",
     "DataFrame": "pyspark.sql",

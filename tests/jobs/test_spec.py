@@ -82,7 +82,7 @@ BAD = [
     ({"memory": "512 MiB"}, "memory: "),
     ({"batch": 0}, "batch: "),
     ({"max_iter": -1}, "max_iter: "),
-    ({"data": "imagenet"}, "data: "),
+    ({"data": "a/b"}, "data: 'a/b' is not a valid name of data"),
     ({"name": "My Job"}, "name: "),
     ({"features": ["a b"]}, "'a b' is not a valid blob name"),
     ({"features": ["a,b"]}, "'a,b' is not a valid blob name"),

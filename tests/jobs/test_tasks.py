@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from fabric.main import program
 
+from jobs import tasks
 
-@pytest.mark.parametrize("task", ["attach", "logs", "curve", "kill"])
+
+@pytest.mark.parametrize("task", ["attach", "logs", "curve", "kill", "data"])
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_of_a_task_with_an_argument_is_its_help(
     task: str, flag: str, capsys: pytest.CaptureFixture[str]
@@ -28,3 +30,57 @@ def test_what_is_not_a_jobs_id_is_refused_by_name(
 
     assert ended.value.code == 1
     assert f"job {job!r}: it is not a valid job id" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["paint"], "fab data paint: 'paint' is not a valid action. Type one of `fab data put PATH NAME"),
+        (
+            ["put", "x"],
+            "fab data put x: put takes PATH and NAME. Type `fab data put PATH NAME --stack nosuch`.",
+        ),
+        (["show"], "fab data show: show takes NAME. Type `fab data show NAME --stack nosuch`."),
+        (["show", "a", "b"], "fab data show a b: show takes NAME."),
+        (["list", "doctor"], "fab data list doctor: list takes no further words."),
+        (["list", "--force"], "fab data list: --force is for put alone."),
+        (["put", "x", "mnist"], "data 'mnist': it is a built-in data set"),
+    ],
+)
+def test_wrong_words_after_data_are_refused_in_one_line_before_the_stack_is_asked(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        program.run(["fab", "data", *words, "--stack", "nosuch"])
+
+    err = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert err.startswith(said)
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (["put", "put", "pets"], ("put", "put", "pets", None, False)),
+        (["--stack", "dev", "put", "x", "pets", "--labels", "l", "--force"], ("put", "x", "pets", "l", True)),
+        (["list"], ("list",)),
+        (["show", "pets"], ("show", "pets")),
+    ],
+)
+def test_words_after_data_are_where_they_are_typed(
+    words: list[str], done: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tasks, "cluster_of", lambda *_, **__: None)
+    monkeypatch.setattr(tasks, "print_whole", lambda _: None)
+
+    def put(_: object, path: str, name: str, __: object, *, labels: str | None, force: bool) -> None:
+        seen.append(("put", path, name, labels, force))
+
+    monkeypatch.setattr(tasks.put_data, "put", put)
+    monkeypatch.setattr(tasks.show_data, "table", lambda _: seen.append(("list",)))
+    monkeypatch.setattr(tasks.show_data, "show", lambda _, name, *__: seen.append(("show", name)))
+    program.run(["fab", "data", *words], exit=False)
+
+    assert seen == [done]

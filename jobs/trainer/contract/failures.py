@@ -40,8 +40,29 @@ FAILURES: Dict[str, Words] = {
     ),
     "option-of-converters": Words(
         "{option}",
-        "it belongs to the converter tools, which are not supported yet",
-        "Remove it: training, -test and -features do not need it.",
+        "it belongs to the converter tools",
+        "Remove it, or run a tool: `fab convert TOOL`.",
+    ),
+    "tool-unknown": Words("{tool}", "there is no such tool", "Valid tools: {valid}."),
+    "tool-option-missing": Words("{tool}", "it needs {option}", "Add {option}; it takes {valid}."),
+    "tool-option-unused": Words("{option}", "{tool} does not take it", "Remove it; {tool} takes {valid}."),
+    "tool-input-missing": Words(
+        "{option} {uri}", "there is no such file or folder", "Fix the path, or put it there: `fab put`."
+    ),
+    "vocabulary-size-invalid": Words(
+        "-vocabSize {value}",
+        "it is not a valid size",
+        "Give a whole number of at least 1, or -1 for all words.",
+    ),
+    "label-line-invalid": Words(
+        "{uri}, line {line}", "{text!r} is not {form}", "Fix the line, then run the tool again."
+    ),
+    "image-missing": Words("{image}", "there is no such file below {root}", "Fix its name in {uri}."),
+    "captions-invalid": Words("{uri}", "it is not captions in COCO's format: {reason}", "Fix the file."),
+    "conversion-failed": Words(
+        "{tool}",
+        "Spark failed: {reason}",
+        "Fix that, remove what is there of {output}, and run the tool again.",
     ),
     "conf-missing": Words(
         "-conf", "it is missing", "Give the solver's prototxt: -conf lenet_memory_solver.prototxt"

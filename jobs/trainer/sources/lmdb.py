@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
-from typing import Any, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import lmdb
 
@@ -74,6 +75,21 @@ class Lmdb:
             text = "{}x{}x{}".format(*shape)
             raise Refused("record-size-invalid", key=key, path=str(self.path), values=values, shape=text)
         return shape
+
+    def keys(self, every: int) -> List[bytes]:
+        """Return the first key, and each `every`th one after it."""
+        with self._env.begin() as transaction, transaction.cursor() as cursor:
+            return list(islice(cursor.iternext(keys=True, values=False), 0, None, every))
+
+    def records(
+        self, first: Optional[bytes] = None, most: Optional[int] = None
+    ) -> Iterator[Tuple[str, bytes]]:
+        """Yield keys and values in order: all, or at most `most` from the key `first` on."""
+        with self._env.begin() as transaction, transaction.cursor() as cursor:
+            if first is not None and not cursor.set_key(first):
+                return
+            for key, value in islice(cursor.iternext() if first is None else cursor, most):
+                yield _text(key), value
 
     def close(self) -> None:
         """Unmap the database."""

@@ -37,7 +37,7 @@ def pairs(spark_context: Any, files: Sequence[File], uri: str) -> Iterator[Tuple
 
 def _pairs(spark_context: Any, file: File) -> Iterator[Tuple[Any, Any]]:  # noqa: ANN401
     splits = max(1, -(-file.size // PARTITION))
-    read = spark_context.sequenceFile(_literal(file.uri), _BYTES, _BYTES, minSplits=splits)
+    read = spark_context.sequenceFile(literal(file.uri), _BYTES, _BYTES, minSplits=splits)
     found: Iterator[Tuple[Any, Any]] = read.toLocalIterator(True)
     return found
 
@@ -61,11 +61,11 @@ def _content(frame: Any) -> Tuple[List[str], Iterator[Any]]:  # noqa: ANN401
 
 
 def _selected(spark: Any, uri: str, reading: Reading) -> Any:  # noqa: ANN401
-    frame = spark.read.format(reading.format).load(_pattern(uri))
+    frame = spark.read.format(reading.format).load(pattern(uri))
     files = sorted(map(unquote, frame.inputFiles()))
     if len(files) > 1:
         reader = spark.read.format(reading.format).schema(frame.schema).option("basePath", uri)
-        parts = [reader.load(_pattern(file)) for file in files]
+        parts = [reader.load(pattern(file)) for file in files]
         while len(parts) > 1:
             # In pairs: Spark goes through the whole plan again at each union.
             single = parts[len(parts) // 2 * 2 :]
@@ -94,11 +94,11 @@ def _attempt(action: Callable[[], T], uri: str) -> T:
         raise Refused("source-unreadable", uri=uri, reason=java_message(error)) from error
 
 
-def _pattern(uri: str) -> str:
+def pattern(uri: str) -> str:
     """Return a URI for Spark, to which some characters are patterns."""
     return re.sub(r"([\\*?\[\]{}])", r"\\\1", uri)
 
 
-def _literal(uri: str) -> str:
+def literal(uri: str) -> str:
     """Return a URI for Hadoop's list of inputs, which commas separate but in braces."""
-    return _pattern(uri).replace(",", "{\\,}")
+    return pattern(uri).replace(",", "{\\,}")

@@ -116,6 +116,12 @@ def test_data_that_is_not_there_is_refused_before_anything_is_uploaded(world: Wo
     assert world.storage.files == {}
 
 
+def test_own_data_that_is_not_there_is_told_with_how_to_put_it(world: World) -> None:
+    world.spec = world.spec.model_copy(update={"data": "pets"})
+    with pytest.raises(JobError, match=r"data: pets: it is not in .*`fab data put PATH pets --stack"):
+        world.run()
+
+
 def test_data_without_its_manifest_is_not_complete(world: World) -> None:
     world.storage.files = {"/data/mnist/train_lmdb/data.mdb": b"x"}
     with pytest.raises(JobError, match=r"data: mnist: it is not in .*without --livy"):

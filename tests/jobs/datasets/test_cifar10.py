@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import IntegrityError, JobError
 from bootstrap.storage.hadoop import SharedStorage
-from jobs.datasets import cifar10, prepare
+from jobs.datasets import cifar10, prepare, workspace
 from jobs.spec import JobSpec
 from jobs.submission.spark_submit import trainer_arguments
 from jobs.trainer.caffe.prototxt import load
@@ -30,7 +31,7 @@ from tests.drip import CUT, answering
 from tests.jobs.specs import SPECS
 from tests.jobs.submission.test_spark_submit import PLACE
 
-PROGRAM = prepare.CIFAR10
+PROGRAM = cifar10.PROGRAM
 TRAIN = [f"data_batch_{number}.bin" for number in range(1, 6)]
 IMAGES = 4
 """In each file."""
@@ -177,8 +178,8 @@ def test_the_set_is_converted_on_the_head_and_put_into_storage_once(
         yield node
 
     monkeypatch.setattr(prepare, "connect", connect)
-    monkeypatch.setattr(prepare, "STAGING", str(tmp_path / "staging"))
-    monkeypatch.setattr(prepare.paths, "ANY_PYTHON", sys.executable)
+    monkeypatch.setattr(workspace, "STAGING", str(tmp_path / "staging"))
+    monkeypatch.setattr(paths, "ANY_PYTHON", sys.executable)
     monkeypatch.setattr(SharedStorage, "require_writable", lambda self: None)
     out, spec = io.StringIO(), JobSpec.from_file(SPECS / "cifar10_quick.yaml")
 

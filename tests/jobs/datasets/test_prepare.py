@@ -17,6 +17,7 @@ from rich.console import Console
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError
 from bootstrap.storage.hadoop import SharedStorage
+from jobs.datasets import mnist, workspace
 from jobs.datasets import prepare as data
 from jobs.datasets.mnist import FILES
 from tests.at_once import at_once
@@ -63,9 +64,9 @@ def world(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> 
         yield made.node
 
     monkeypatch.setattr(data, "connect", connect)
-    monkeypatch.setattr(data, "STAGING", str(tmp_path / "staging"))
-    monkeypatch.setattr(data, "CONVERT", str(made.converter))
-    monkeypatch.setattr(data, "ensure_files", made.download)
+    monkeypatch.setattr(workspace, "STAGING", str(tmp_path / "staging"))
+    monkeypatch.setattr(mnist, "CONVERT", str(made.converter))
+    monkeypatch.setattr(mnist, "ensure_files", made.download)
     monkeypatch.setattr(SharedStorage, "require_writable", lambda self: None)
     return made
 
@@ -185,7 +186,7 @@ def test_what_somebody_else_has_put_there_meanwhile_is_not_taken_from_its_reader
             (world.dfs / "data" / "mnist" / "in use").touch()
         return world.raw
 
-    monkeypatch.setattr(data, "ensure_files", download)
+    monkeypatch.setattr(mnist, "ensure_files", download)
     world.ensure()
     assert (world.dfs / "data" / "mnist" / "in use").exists()
     assert is_whole(world.dfs / "data" / "mnist")

@@ -34,5 +34,12 @@ def test_nothing_but_what_runs_on_nodes_is_in_it() -> None:
 
     assert "jobs/trainer/main.py" in names
     assert "jobs/backends/on_head/yarn.py" in names
-    ours = ("jobs/__init__.py", "jobs/backends/__init__.py", "jobs/trainer/", "jobs/backends/on_head/")
+    assert "jobs/datasets/on_head/look.py" in names
+    ours = (
+        *(f"jobs/{package}__init__.py" for package in ("", "backends/", "datasets/")),
+        *(
+            f"jobs/{package}/"
+            for package in ("trainer", "converters", "backends/on_head", "datasets/on_head")
+        ),
+    )
     assert all(name.startswith(ours) for name in names)

@@ -143,8 +143,11 @@ def test_the_specification_goes_over_the_prototxts(cluster: Cluster) -> None:
     assert found["CAFFE_SPARK_OVERRIDE_TEST_SOURCE"] == "hdfs://head:9000/data/mnist/test_lmdb"
 
 
-def test_without_a_data_set_the_prototxts_own_sources_stay(cluster: Cluster) -> None:
-    found = environment(mnist_spec(data=None, batch=None, solver_mode=None), cluster, PLACE)
+@pytest.mark.parametrize("data", [None, "pets"])
+def test_without_a_built_in_data_set_the_prototxts_own_sources_stay(
+    cluster: Cluster, data: str | None
+) -> None:
+    found = environment(mnist_spec(data=data, batch=None, solver_mode=None), cluster, PLACE)
 
     assert not [name for name in found if name.startswith("CAFFE_SPARK_OVERRIDE_")]
 

@@ -49,7 +49,7 @@ def test_executors_that_cannot_exchange_gradients_are_refused_before_spark_start
     monkeypatch.setattr("jobs.trainer.caffe.native.is_cpu_build", lambda: True)
     monkeypatch.setattr("jobs.trainer.caffe.probe.Probe", lambda *_: None)
     monkeypatch.setattr("jobs.trainer.main._settings", lambda: settings)
-    monkeypatch.setattr("jobs.trainer.main._session", lambda: pytest.fail("a session was started"))
+    monkeypatch.setattr("jobs.trainer.main.session", lambda: pytest.fail("a session was started"))
 
     assert trainer(["-train", "-conf", str(prototxts), "-model", "m"]) == 2
     assert "-connection RDMA: only ethernet is supported" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""CaffeOnSpark's converter tools as a program of Spark."""

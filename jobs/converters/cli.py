@@ -1,0 +1,109 @@
+"""Command line of the tools: a tool's name, then CaffeOnSpark's flags, as `jobs.trainer.cli` splits them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Mapping, NamedTuple, Sequence, Tuple
+
+from jobs.trainer.cli import FORMATS, count_of, split
+from jobs.trainer.errors import Refused
+
+
+class Tool(NamedTuple):
+    """Flags that a tool needs, and those that it may have besides."""
+
+    needed: Tuple[str, ...]
+    optional: Tuple[str, ...] = ()
+
+    @property
+    def flags(self) -> str:
+        """All of them, as they are typed."""
+        return ", ".join("-" + name for name in (*self.needed, *self.optional))
+
+
+_IMAGES = ("imageRoot", "labelFile", "output")
+_DATABASE = ("imageRoot", "output")
+TOOLS: Mapping[str, Tool] = {
+    "Binary2Sequence": Tool(_IMAGES),
+    "Binary2DataFrame": Tool(_IMAGES, ("outputFormat",)),
+    "Binary2LMDB": Tool(_IMAGES),
+    "LMDB2DataFrame": Tool(_DATABASE, ("outputFormat", "lmdb_partitions")),
+    "LMDB2Sequence": Tool(_DATABASE, ("lmdb_partitions",)),
+    "DataFrame2LMDB": Tool(_DATABASE),
+    "CocoDataSetConverter": Tool(
+        ("imageRoot", "captionFile", "output", "vocabDir", "embeddingDFDir"),
+        ("captionLength", "vocabSize", "imageCaptionDFDir", "outputFormat"),
+    ),
+}
+"""CaffeOnSpark's tools, and two of ours: Binary2LMDB and DataFrame2LMDB."""
+CAPTION_LENGTH, ALL_WORDS = 20, -1
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A valid command line. Paths are URIs, or bare paths on the default file system."""
+
+    tool: str
+    image_root: str
+    output: str
+    output_format: str
+    label_file: str
+    caption_file: str
+    caption_length: int
+    vocabulary_size: int
+    """-1: all words."""
+    image_captions: str
+    """As `vocabulary` and `embeddings`: a name below `output`; empty: not written."""
+    vocabulary: str
+    embeddings: str
+    partitions: int
+    """0: by the size of the database."""
+    notes: Tuple[str, ...]
+
+    def below(self, name: str) -> str:
+        """Return the URI of a name below `output`."""
+        return "{}/{}".format(self.output.rstrip("/"), name.strip("/"))
+
+
+def parse(argv: Sequence[str]) -> Conversion:
+    """Read a command line.
+
+    Raises:
+        Refused: there is no such tool, or its flags are not valid.
+    """
+    tool = argv[0] if argv else ""
+    if tool not in TOOLS:
+        raise Refused("tool-unknown", tool=tool or "the tool", valid=", ".join(TOOLS))
+    flags, notes = split(argv[1:])
+    takes = TOOLS[tool]
+    for name in flags:
+        if name not in takes.needed + takes.optional:
+            raise Refused("tool-option-unused", tool=tool, option="-" + name, valid=takes.flags)
+    for name in takes.needed:
+        if not flags.get(name):
+            raise Refused("tool-option-missing", tool=tool, option="-" + name, valid=takes.flags)
+    chosen = flags.get("outputFormat", FORMATS[0]).lower()
+    if chosen not in FORMATS:
+        raise Refused("output-format-unknown", format=chosen, valid=", ".join(FORMATS))
+    return Conversion(
+        tool=tool,
+        image_root=flags["imageRoot"],
+        output=flags["output"],
+        output_format=chosen,
+        label_file=flags.get("labelFile", ""),
+        caption_file=flags.get("captionFile", ""),
+        caption_length=count_of("captionLength", flags.get("captionLength"), CAPTION_LENGTH),
+        vocabulary_size=_vocabulary_size(flags),
+        image_captions=flags.get("imageCaptionDFDir", ""),
+        vocabulary=flags.get("vocabDir", ""),
+        embeddings=flags.get("embeddingDFDir", ""),
+        partitions=count_of("lmdb_partitions", flags.get("lmdb_partitions"), 0),
+        notes=tuple(notes),
+    )
+
+
+def _vocabulary_size(flags: Dict[str, str]) -> int:
+    text = flags.get("vocabSize", str(ALL_WORDS))
+    if text != str(ALL_WORDS) and not (text.isascii() and text.isdigit() and int(text) >= 1):
+        raise Refused("vocabulary-size-invalid", value=text)
+    return int(text)

@@ -1,0 +1,31 @@
+"""Lines of label files, and the one that is not valid."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.converters.labels import Labelled, read
+from jobs.trainer.errors import Refused
+
+
+def test_lines_of_two_and_of_three_parts_are_read() -> None:
+    assert list(read(["a.jpg 1", "", "b/c.jpg  -2"], "l", 2)) == [
+        Labelled("a.jpg", 1, "a.jpg"),
+        Labelled("b/c.jpg", -2, "b/c.jpg"),
+    ]
+    assert list(read(["a.jpg 1 x"], "l", 3)) == [Labelled("a.jpg", 1, "x")]
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        *[(line, 2) for line in ("a.jpg", "a.jpg 1 x", "a b.jpg 1", "a.jpg 1.0", "a.jpg ٣")],
+        *[(line, 2) for line in ("a.jpg 2147483648", "a.jpg -")],
+        ("a.jpg 1", 3),
+    ],
+)
+def test_a_line_that_is_not_valid_is_named(line: str, parts: int) -> None:
+    valid = "x.jpg 1" if parts == 2 else "x.jpg 1 i"
+    with pytest.raises(Refused) as refused:
+        list(read([valid, line], "hdfs:///l.txt", parts))
+    assert "hdfs:///l.txt, line 2: " in str(refused.value)

@@ -1,0 +1,163 @@
+"""What a user's files are: by their content, and refused by name where they are nothing that a job reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bootstrap.errors import ConfigError
+from jobs.datasets.recognise import IMAGES, LMDB, MOST_FILES, PARQUET, SEQUENCE, Content, recognise
+from tests.jobs.datasets.pictures import by_class, picture
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def frame(path: Path) -> None:
+    write(path / "part-0.parquet", b"PAR1 rows")
+    write(path / "_SUCCESS", b"")
+    write(path / ".part-0.parquet.crc", b"crc")
+
+
+def database(path: Path) -> None:
+    write(path / "data.mdb", b"pages")
+    write(path / "lock.mdb", b"")
+
+
+def sequence(path: Path) -> None:
+    write(path / "part-00000", b"SEQ\x06")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "file"),
+    [(database, LMDB, "data.mdb"), (frame, PARQUET, "part-0.parquet"), (sequence, SEQUENCE, "part-00000")],
+)
+def test_one_folder_is_stored_under_its_kind_and_several_under_their_names(
+    tmp_path: Path, make: Callable[[Path], None], kind: str, file: str
+) -> None:
+    make(tmp_path / "one")
+    for name in ("train_lmdb", "test_lmdb"):
+        make(tmp_path / "several" / name)
+
+    assert recognise(tmp_path / "one").stored == (f"{kind}/{file}",)
+    several = recognise(tmp_path / "several")
+    assert several.kind == kind
+    assert several.stored == (f"test_lmdb/{file}", f"train_lmdb/{file}")
+
+
+def test_a_single_file_is_a_frame_or_a_sequence_file(tmp_path: Path) -> None:
+    assert recognise(write(tmp_path / "a.parquet", b"PAR1")).stored == ("parquet/a.parquet",)
+    assert recognise(write(tmp_path / "part-0", b"SEQ\x06")).stored == ("sequence/part-0",)
+    with pytest.raises(ConfigError, match="neither Parquet nor a sequence file"):
+        recognise(write(tmp_path / "a.csv", b"1,2"))
+
+
+def test_partitions_of_a_frame_are_part_of_it(tmp_path: Path) -> None:
+    frame(tmp_path / "label=3")
+    frame(tmp_path / "label=4")
+
+    assert recognise(tmp_path).stored == (
+        "parquet/label=3/part-0.parquet",
+        "parquet/label=4/part-0.parquet",
+    )
+
+
+def records(content: Content) -> dict[str, list[tuple[str, int]]]:
+    return {name: [(image.name, image.label) for image in each] for name, each in content.images.items()}
+
+
+def test_images_by_class_have_labels_in_the_order_of_their_names_and_are_mixed(tmp_path: Path) -> None:
+    content = recognise(by_class(tmp_path, ("dog", "cat", "elk"), 20))
+
+    assert (content.kind, content.classes) == (IMAGES, ("cat", "dog", "elk"))
+    assert content.stored == ("classes.txt", "lmdb/data.mdb")
+    found = records(content)["lmdb"]
+    assert sorted(found) == sorted(
+        (f"{name}/{i}.png", label) for label, name in enumerate(content.classes) for i in range(20)
+    )
+    labels = [label for _, label in found]
+    assert labels != sorted(labels)
+    assert records(recognise(tmp_path)) == records(content), "the same every time"
+
+
+def test_train_and_test_share_their_classes(tmp_path: Path) -> None:
+    by_class(tmp_path / "train", ("cat", "dog"))
+    by_class(tmp_path / "test", ("dog", "ant"), 1)
+
+    content = recognise(tmp_path)
+
+    assert content.classes == ("ant", "cat", "dog")
+    assert content.stored == ("classes.txt", "test_lmdb/data.mdb", "train_lmdb/data.mdb")
+    assert sorted(records(content)["test_lmdb"]) == [("ant/0.png", 0), ("dog/0.png", 2)]
+
+
+def test_a_file_of_labels_says_which_images_in_which_order(tmp_path: Path) -> None:
+    for name in ("b.jpg", "a b.jpg", "unused.jpg"):
+        picture(tmp_path / "images" / name)
+    (tmp_path / "images" / "labels.txt").write_text("b.jpg 7\n\na b.jpg\t0\n")
+    other = write(tmp_path / "other", b"b.jpg 1\n")
+
+    assert records(recognise(tmp_path / "images")) == {"lmdb": [("b.jpg", 7), ("a b.jpg", 0)]}
+    assert records(recognise(tmp_path / "images", other)) == {"lmdb": [("b.jpg", 1)]}
+    other.unlink()
+    assert recognise(tmp_path).stored == ("images_lmdb/data.mdb",)
+
+
+@pytest.mark.parametrize(
+    "line", ["a.jpg", "a.jpg -1", "a.jpg 1.0", "a.jpg 2147483648", "a.jpg ٣", "no.jpg 1"]
+)
+def test_a_line_that_labels_nothing_is_named(tmp_path: Path, line: str) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "labels.txt").write_text(f"a.jpg 1\n{line}\n")
+
+    with pytest.raises(ConfigError, match=r"labels.txt, line 2: "):
+        recognise(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "there is no such file or folder"),
+        (lambda path: path.mkdir(), "it holds none of these: an LMDB, images by class"),
+        (lambda path: picture(path / "a.jpg"), "it holds none of these"),
+        (lambda path: write(path / "cat" / "a.jpg", b"text"), "not a JPEG, PNG or BMP image"),
+        (lambda path: picture(path / "cat" / "a.gif"), "not a JPEG, PNG or BMP image"),
+        (lambda path: (by_class(path), picture(path / "a.jpg")), "a.jpg is in no class"),
+        (lambda path: [picture(path / n / "a.jpg") for n in ("train", "test")], "without classes"),
+        (lambda path: (database(path / "a"), frame(path / "b")), "of several kinds (a: lmdb, b: parquet)"),
+        (lambda path: (database(path / "a"), write(path / "mean", b"x")), "mean is beside its folders"),
+        (lambda path: picture(path / "c\nd" / "a.jpg"), "is not a valid name of a class"),
+        (lambda path: write(path / "a[1].parquet", b"PAR1"), "must not have"),
+        (lambda path: (by_class(path / "train"), (path / "test").mkdir()), "test: it holds no images"),
+        (lambda path: write(path / "labels.txt", b""), "it holds no images"),
+        (lambda path: write(path / "labels.txt", b"\xff 1"), "not text in UTF-8"),
+    ],
+)
+def test_what_no_job_reads_is_refused(tmp_path: Path, make: Callable[[Path], object], words: str) -> None:
+    make(tmp_path / "data")
+
+    with pytest.raises(ConfigError) as refused:
+        recognise(tmp_path / "data")
+    assert words in str(refused.value)
+
+
+def test_a_frame_of_very_many_files_is_refused(tmp_path: Path) -> None:
+    for number in range(MOST_FILES + 1):
+        write(tmp_path / f"{number}.parquet", b"PAR1")
+    with pytest.raises(ConfigError, match="2,001 files"):
+        recognise(tmp_path)
+
+
+def test_the_digest_changes_with_anything_that_is_stored(tmp_path: Path) -> None:
+    by_class(tmp_path)
+    digests = {recognise(tmp_path).digest(), recognise(tmp_path).digest()}
+    picture(tmp_path / "cat" / "0.png", (9, 9, 9))
+    digests.add(recognise(tmp_path).digest())
+    (tmp_path / "cat").rename(tmp_path / "hen")
+    digests.add(recognise(tmp_path).digest())
+    assert len(digests) == 3

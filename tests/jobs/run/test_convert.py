@@ -1,0 +1,83 @@
+"""`fab convert` on a head that is this machine: a unit with its log, followed to its end."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bootstrap import paths
+from bootstrap.cluster import Cluster
+from bootstrap.console import TerminalConsole
+from bootstrap.errors import ConfigError, JobError
+from bootstrap.storage.hadoop import SharedStorage
+from jobs.run import convert
+from tests.bootstrap.local_node import LocalNode
+
+ARGV = ["LMDB2Sequence", "-imageRoot", "/data/a b", "-output", "/data/c"]
+
+
+@pytest.fixture
+def run(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Run the tool with a spark-submit that is a shell script; return what is printed."""
+    (tmp_path / "node").mkdir()
+    node = LocalNode(tmp_path / "node")
+    link = SimpleNamespace(remote=node, close=lambda: None, reconnect=lambda: node)
+    monkeypatch.setattr(convert, "Link", lambda _: link)
+    monkeypatch.setattr(convert, "FOLDERS", str(tmp_path / "convert"))
+    monkeypatch.setattr(paths, "SPARK_HOME", str(tmp_path / "spark"))
+    monkeypatch.setattr(SharedStorage, "require_writable", lambda self: None)
+    submit = tmp_path / "spark" / "bin" / "spark-submit"
+    submit.parent.mkdir(parents=True)
+
+    def run(script: str) -> str:
+        submit.write_text(f"#!/bin/sh\n{script}\n")
+        submit.chmod(0o755)
+        out = io.StringIO()
+        convert.convert(cluster, ARGV, TerminalConsole(file=out, width=200), executors=3)
+        return out.getvalue()
+
+    return run
+
+
+def test_progress_of_the_tool_is_printed_and_nothing_of_sparks(
+    run: Callable[[str], str], tmp_path: Path
+) -> None:
+    said = run(f'echo "WARN x"; echo "convert  7 records"; for w; do echo "$w"; done >{tmp_path}/words')
+
+    assert "convert  7 records" in said
+    assert "WARN" not in said
+    words = (tmp_path / "words").read_text().splitlines()
+    assert words[-5:] == ARGV
+    assert words[words.index("--master") + 1] == "spark://head:7077"
+    assert "spark.cores.max=3" in words
+    (folder,) = (tmp_path / "convert").iterdir()
+    names = zipfile.ZipFile(folder / "work" / words[words.index("--py-files") + 1]).namelist()
+    assert "jobs/converters/main.py" in names
+
+
+def test_a_tool_that_fails_is_told_in_its_own_words(run: Callable[[str], str]) -> None:
+    with pytest.raises(JobError, match=r"x: there is no LMDB.*The full log is .*/log on head\.$"):
+        run('echo "ERROR y"; echo "caffe-spark: x: there is no LMDB. Give another." >&2; exit 2')
+
+
+def test_a_program_that_says_nothing_is_told_with_its_status(run: Callable[[str], str]) -> None:
+    with pytest.raises(JobError, match="its program ended with status 3"):
+        run("exit 3")
+
+
+def test_flags_are_named_as_they_are_typed() -> None:
+    flags = {"imageRoot": "i", "captionFile": "c", "output": "o", "vocabDir": "v", "labelFile": None}
+
+    with pytest.raises(ConfigError) as refused:
+        convert.arguments("CocoDataSetConverter", flags)
+
+    assert "fab convert CocoDataSetConverter: it needs --embedding-df-dir." in str(refused.value)
+    assert "--image-caption-df-dir" in str(refused.value)
+    assert convert.arguments("LMDB2Sequence", {"imageRoot": "/a", "output": "/b", "lmdb_partitions": 2}) == [
+        *["LMDB2Sequence", "-imageRoot", "/a", "-output", "/b", "-lmdb_partitions", "2"]
+    ]
