@@ -9,7 +9,9 @@ import pytest
 from tests.jobs import spark_api, spark_release
 
 JOBS = Path(__file__).parents[2] / "jobs"
-SHIPPED = sorted([*(JOBS / "trainer").rglob("*.py"), *(JOBS / "backends/on_head").rglob("*.py")])
+SHIPPED = sorted(
+    file for folder in ("api", "trainer", "backends/on_head") for file in (JOBS / folder).rglob("*.py")
+)
 """Modules that run with the cluster's own Spark."""
 EVERYTHING = sorted(JOBS.rglob("*.py"))
 """Settings are also written on the operator's machine."""

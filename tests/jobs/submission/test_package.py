@@ -35,4 +35,5 @@ def test_nothing_but_what_runs_on_nodes_is_in_it() -> None:
     assert "jobs/trainer/main.py" in names
     assert "jobs/backends/on_head/yarn.py" in names
     ours = ("jobs/__init__.py", "jobs/backends/__init__.py", "jobs/trainer/", "jobs/backends/on_head/")
+    ours += ("jobs/api/", "com/")
     assert all(name.startswith(ours) for name in names)
