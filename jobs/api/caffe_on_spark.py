@@ -16,7 +16,7 @@ from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID
 from jobs.trainer.driver import Driver
 from jobs.trainer.environment import open_journal
-from jobs.trainer.errors import Refused
+from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Channel
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.ranks.score import quoted
@@ -134,6 +134,10 @@ class _Run:
         over = not keep
         try:
             yield self.driver.prepare(Probe(self._job, self._folder))
+        except TrainerError as error:
+            over = True
+            # Without Spark's exception, whose stack fills a notebook's page.
+            raise error from None
         except BaseException:
             over = True
             raise

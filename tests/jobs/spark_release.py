@@ -32,6 +32,7 @@ PYTHON = {
     "StatusTracker": "pyspark",
     "StorageLevel": "pyspark",
     "TaskContext": "pyspark",
+    "Vectors": "pyspark.ml.linalg",
 }
 """Modules of Python's classes."""
 JAVA = {
