@@ -107,12 +107,14 @@ class _Run:
 
     def __init__(self, context: Any, source: Source, options: Options, job: TrainingJob) -> None:  # noqa: ANN401
         self._held, self._job = context, job
-        size = checks.cluster_size(options, context.conf)
-        checks.connection(options, size)
+        nccl = job.gpu and native.has_nccl()
+        cpu_build = native.is_cpu_build()
+        size = checks.started(options, job, context.conf, cpu_build=cpu_build, nccl=nccl)
         executors = context.executors()
         executors.require(size)
-        if size > 1 and executors.slots() > 1:
-            raise Refused("executor-slots", slots=executors.slots(), executors=size)
+        slots = executors.slots()
+        if size * options.devices > 1 and slots != options.devices:
+            raise Refused("executor-slots", slots=slots, devices=options.devices)
         self._folder = context.run_folder()
         context.nodes.begin()
         self.journal = open_journal()

@@ -55,10 +55,8 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         # Probe the nets while Spark starts, which saves a second.
         probe = Probe(job, Path(folder))
-        settings = _settings()
-        checks.devices(options, job, settings, cpu_build=native.is_cpu_build())
-        ranks = checks.cluster_size(options, settings) * options.devices
-        checks.connection(options, ranks, nccl=job.gpu and native.has_nccl())
+        nccl = job.gpu and native.has_nccl()
+        checks.started(options, job, _settings(), cpu_build=native.is_cpu_build(), nccl=nccl)
         spark = _session()
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")

@@ -103,8 +103,8 @@ FAILURES: Dict[str, Words] = {
     ),
     "executor-slots": Words(
         "the Spark context",
-        "an executor of it runs {slots} tasks at a time, so that some of {executors} ranks would share one",
-        "Start it with spark.task.cpus equal to spark.executor.cores.",
+        "an executor of it has {slots} task slots, and -devices {devices} needs {devices}",
+        "Start it with spark.task.cpus equal to spark.executor.cores / {devices}.",
     ),
     "source-of-other-phase": Words(
         "{method}",

@@ -104,6 +104,7 @@ def messages(pb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-in for pycaffe: its messages."""
     monkeypatch.setattr("jobs.trainer.caffe.native.load", lambda: None)
     monkeypatch.setattr("jobs.trainer.caffe.native.protos", lambda: pb)
+    monkeypatch.setattr("jobs.trainer.caffe.native.is_cpu_build", lambda: True)
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_executors_of_several_tasks_are_refused_where_several_train(
     trainer: type[Trainer], config: Config
 ) -> None:
     Executors.slot = 4
-    with pytest.raises(Refused, match=r"4 tasks at a time.*spark\.task\.cpus"):
+    with pytest.raises(Refused, match=r"has 4 task slots.*spark\.task\.cpus"):
         CaffeOnSpark(Session()).train(source(config, True))
     config.clusterSize = 1
     CaffeOnSpark(Session()).train(source(config, True))
