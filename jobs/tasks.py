@@ -110,6 +110,9 @@ def _submit(
             "a job through Livy uses the framework already on the cluster",
             f"Run `fab build-headnode --recipe {recipe}`, then this command without --recipe.",
         )
+    if livy and job.script:
+        why = "scripts run through the head, not through Livy"
+        raise ConfigError(f"--livy with {job.script.name}", why, "Run the command without --livy.")
     if livy:
         with backends_of(stack) as backends:
             backend = backends.get(LIVY)

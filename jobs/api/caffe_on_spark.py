@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, List, Sequence
 
 from jobs.api.context import held
 from jobs.api.source import TEST, TRAIN, Source
-from jobs.trainer import checks, rounds
+from jobs.trainer import checks, contract, rounds
 from jobs.trainer.caffe import native
 from jobs.trainer.caffe.probe import Nets, Probe
 from jobs.trainer.caffe.prototxt import TrainingJob
@@ -75,7 +75,10 @@ class CaffeOnSpark:
         run = _Run(self._held, test_source, test_source.config.options("test"), test_source.job())
         with run.prepared() as nets:
             run.journal.phase("score")
-            return run.driver.sums(run.driver.scored(nets, run.channel.address), nets.outputs).means()
+            sums = run.driver.sums(run.driver.scored(nets, run.channel.address), nets.outputs)
+            means = sums.means()
+            run.journal.add(contract.Means(means, sums.rows))
+            return means
 
     def features(self, source: Source) -> Any:  # noqa: ANN401
         """Return a DataFrame with a row per record: SampleID, the features, the label.

@@ -23,6 +23,7 @@ _COMPAT = _JOBS / "api/compat"
 """Packages of CaffeOnSpark's names, at the top of the zip too, where its notebooks import them."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 PROGRAM_TEXT = "from jobs.trainer.main import run\n\nrun()\n"
+_SCRIPT_TEXT = "from jobs.api.script import main\nfrom jobs.trainer.main import run\n\nrun(main)\n"
 
 
 def trainer_zip() -> bytes:
@@ -58,7 +59,8 @@ def upload(head: Remote, job: SubmittedJob) -> None:
     """Upload a job's record into its folder, and its files into the working folder."""
     place = job.place
     head.put(trainer_zip(), f"{place.work}/{TRAINER_FILE}")
-    head.put(PROGRAM_TEXT.encode(), f"{place.work}/{PROGRAM_FILE}")
+    program = _SCRIPT_TEXT if job.spec.script else PROGRAM_TEXT
+    head.put(program.encode(), f"{place.work}/{PROGRAM_FILE}")
     for file in job.spec.shipped:
         head.put(file, f"{place.work}/{file.name}")
     head.put(job.dump().encode(), f"{place.folder}/{RECORD_FILE}")

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from jobs.trainer import checks, cli, contract
 from jobs.trainer.contract import EVENTS_ENV, EVENTS_URI_ENV
@@ -138,7 +138,7 @@ def _terminated(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def run() -> None:
-    """Entry point: run `main` with the process's arguments, and exit on SIGTERM."""
+def run(program: Callable[[Sequence[str]], int] = main) -> None:
+    """Entry point: run a program with the process's arguments, and exit on SIGTERM."""
     signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(program(sys.argv[1:]))

@@ -23,6 +23,7 @@ CLASSES: Final = {
     "pyspark.SparkContext": "0.7",
     "pyspark.SparkFiles": "0.7",
     "pyspark.StorageLevel": "0.9",
+    "pyspark.ml.classification.LogisticRegression": "1.3",
     "pyspark.ml.linalg.VectorUDT": "2.0",
     "pyspark.ml.linalg.Vectors": "2.0",
     "pyspark.sql.SparkSession": "2.0",
@@ -62,6 +63,7 @@ MEMBERS: Final = {
     "DataFrameWriter.format": ("1.4", "DataFrameWriter"),
     "DataFrameWriter.mode": ("1.4", "DataFrameWriter"),
     "DataFrameWriter.save": ("1.4", ""),
+    "LogisticRegression.fit": ("1.3", ""),
     "RDD.aggregate": ("1.1", ""),
     "RDD.barrier": ("2.4", "RDDBarrier"),
     "RDD.collect": ("0.7", ""),
@@ -164,6 +166,7 @@ KEYS: Final = {
 
 PREFIXES: Final = {
     "spark.caffespark.": "0.0",  # ours
+    "spark.pythonargs": "0.0",  # CaffeOnSpark's
     "spark.executorEnv.": "0.9",
     "spark.hadoop.": "1.3",
     "spark.yarn.appMasterEnv.": "1.1",

@@ -20,6 +20,7 @@ PYTHON = {
     "DataFrame": "pyspark.sql",
     "DataFrameReader": "pyspark.sql",
     "DataFrameWriter": "pyspark.sql",
+    "LogisticRegression": "pyspark.ml.classification",
     "RDD": "pyspark",
     "RDDBarrier": "pyspark.rdd",
     "ResourceInformation": "pyspark.resource",

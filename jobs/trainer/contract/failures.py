@@ -121,6 +121,7 @@ FAILURES: Dict[str, Words] = {
         "{file} has no validation: test_interval or test_iter is 0, or absent",
         "Set both in the solver, or use train.",
     ),
+    "script-failed": Words("{script}", "{reason}", "Its traceback and output are in the log: fix it."),
     "features-unnamed": Words(
         "features", "the configuration names none", "Set cfg.features, such as ['ip1', 'accuracy']."
     ),
