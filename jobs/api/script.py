@@ -15,6 +15,7 @@ from jobs.trainer import contract
 from jobs.trainer.contract import SIGNALLED
 from jobs.trainer.environment import failed, open_journal
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.main import stop
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,6 +34,7 @@ def main(argv: Sequence[str]) -> int:
         return error.exit_code
     finally:
         journal.close()
+        _stop_spark()
 
 
 def _run(script: str) -> Optional[TrainerError]:
@@ -52,3 +54,11 @@ def _run(script: str) -> Optional[TrainerError]:
         reason = "{}: {}".format(type(error).__name__, lines[0] if lines else "no message")
         return TrainerError("script-failed", script=script, reason=reason)
     return None
+
+
+def _stop_spark() -> None:
+    """Stop the context that a script leaves running, so that its executors end before this process."""
+    pyspark = sys.modules.get("pyspark")
+    context = pyspark.SparkContext._active_spark_context if pyspark else None
+    if context is not None:
+        stop(context)

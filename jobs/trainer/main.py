@@ -72,10 +72,10 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
         finally:
             if mirror:
                 mirror.close()
-            _stop(spark)
+            stop(spark)
 
 
-def _stop(spark: Any) -> None:  # noqa: ANN401 - pyspark is not on the operator's machine
+def stop(spark: Any) -> None:  # noqa: ANN401 - pyspark is not on the operator's machine
     """Stop Spark; a JVM that has been killed cannot, and its log would end in that traceback."""
     try:
         spark.stop()
