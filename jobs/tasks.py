@@ -1,4 +1,4 @@
-"""Fabric tasks of `jobs`: submit, submit-mnist, attach, status, logs, curve, kill."""
+"""Fabric tasks of `jobs`: submit, submit-mnist, notebook, attach, status, logs, curve, kill."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from jobs.datasets.prepare import ensure_data, ensure_shipped
 from jobs.job import require_job_id
 from jobs.run.curve import draw
 from jobs.run.logs import show
+from jobs.run.notebook import serve
 from jobs.run.run import attach as attach_to
 from jobs.run.run import kill as kill_job
 from jobs.run.run import run_job
@@ -130,6 +131,32 @@ def _submit(
         for_stack(f"Next: `fab doctor`, another `{again}`, or `pulumi destroy`", stack),
         soft_wrap=True,
     )
+
+
+@task(
+    help={
+        "stack": STACK_HELP,
+        "spec": "job specification with the executors and files of notebooks",
+        "executors": "override the specification's executors",
+        "recipe": RECIPE_HELP,
+    }
+)
+@expected_errors_in_one_line
+def notebook(
+    context: Context,
+    stack: str | None = None,
+    spec: str = "jobs/specs/mnist.yaml",
+    executors: int | None = None,
+    recipe: str | None = None,
+) -> None:
+    """Serve notebooks with Spark and the Python API from the head."""
+    job = _specified(spec, executors, None)
+    cluster = cluster_of(stack)
+    capacity.check(job, cluster)
+    provision(cluster, chosen_recipe(context, cluster, recipe))
+    ensure_data(cluster, job, console)
+    ensure_shipped(job)
+    serve(cluster, job, console)
 
 
 @task(positional=["job"], help={"job": JOB_HELP, "stack": STACK_HELP})

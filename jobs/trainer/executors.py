@@ -32,7 +32,7 @@ class Executors:
         self._context = spark_context
         self._earlier: FrozenSet[str] = frozenset()
         if earlier:
-            self._earlier = frozenset(self._removed())
+            self._earlier = frozenset(executor.number for executor in self._removed())
         self._conf = dict(self._context.getConf().getAll())
         limit = self._conf.get(WAIT_CONF, "30s")
         self._seconds = float(
