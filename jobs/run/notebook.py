@@ -21,9 +21,9 @@ from bootstrap.ssh.tunnel import LOOPBACK, tunnels
 from bootstrap.ssh.unit import Unit
 from jobs.backends import head_records, processes
 from jobs.job import JobPlace
-from jobs.signals import uninterrupted
+from jobs.signals import stopping_signals, uninterrupted
 from jobs.spec import JobSpec
-from jobs.submission.notebook import ACCESS_FILE, INSTALL, PORT, notebook_script
+from jobs.submission.notebook import ACCESS_FILE, INSTALL, PORT, notebook_script, shipped
 from jobs.submission.package import trainer_zip
 from jobs.submission.spark_submit import trainer_arguments
 from jobs.trainer.contract import TRAINER_FILE
@@ -56,7 +56,7 @@ def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
         why = f"notebooks run on Spark's own master, and stack {cluster.stack!r} has {cluster.spark_master}"
         raise ConfigError("fab notebook", why, "Submit a script instead: `fab submit --spec SPEC`.")
     place = place_of(cluster)
-    with connect(cluster, cluster.head) as head:
+    with stopping_signals(), connect(cluster, cluster.head) as head:
         unit = Unit(head, UNIT, place.folder, user=paths.JOB_USER)
         if unit.state().running:
             why = "notebooks are served already"
@@ -64,7 +64,7 @@ def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
             raise JobError(f"{head.node.name}: unit {UNIT}", why, fix)
         console.print(f"notebook server: installed on {head.node.name} unless it is", soft_wrap=True)
         head.run(INSTALL, timeout=INSTALL_S)
-        _upload(head, spec, place)
+        _upload(head, cluster, spec, place)
         try:
             unit.start(notebook_script(spec, cluster, place, trainer_arguments(spec, place)))
             token = _token(head, unit, place)
@@ -73,13 +73,13 @@ def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
             _end(cluster, place)
 
 
-def _upload(head: Remote, spec: JobSpec, place: JobPlace) -> None:
+def _upload(head: Remote, cluster: Cluster, spec: JobSpec, place: JobPlace) -> None:
     """Upload the trainer and the specification's files to the folder of notebooks, as the job user's."""
     user, work = paths.JOB_USER, shlex.quote(place.work)
     # Root writes nothing into the job user's folder, where links may lie: that user copies.
     head.run(f"umask 022; mkdir -p {shlex.quote(place.folder)} {work}; chown -h {user}: {work}")
     files: dict[str, bytes | Path] = {TRAINER_FILE: trainer_zip()}
-    files |= {file.name: file for file in (*spec.shipped, *EXAMPLES.glob("*.ipynb"))}
+    files |= {**shipped(spec, cluster), **{file.name: file for file in EXAMPLES.glob("*.ipynb")}}
     for name, content in files.items():
         passed = f"{place.folder}/{name}"
         head.put(content, passed)

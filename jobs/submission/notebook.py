@@ -10,7 +10,7 @@ from bootstrap.cluster import Cluster
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
 from jobs.submission.spark_submit import environment, quick_jvm, script, settings
-from jobs.trainer.contract import EVENTS_ENV, PYTHON_ARGS_CONF, TRAINER_FILE
+from jobs.trainer.contract import EVENTS_ENV, OVERRIDE_ENV, PYTHON_ARGS_CONF, TRAINER_FILE
 
 PORT = 8888
 """Port on the head's loopback."""
@@ -31,6 +31,12 @@ sc = SparkContext.getOrCreate()
 spark = SparkSession.builder.getOrCreate()
 """
 """Run by each notebook's kernel: the names that notebooks of Spark have."""
+
+
+def shipped(spec: JobSpec, cluster: Cluster) -> dict[str, bytes]:
+    """Return the specification's files, with sources below `hdfs:///data` where the stack has them."""
+    ours = f"{cluster.shared_storage.rstrip('/')}{paths.DATA}/".encode()
+    return {file.name: file.read_bytes().replace(b'"hdfs:///data/', b'"' + ours) for file in spec.shipped}
 
 
 def notebook_script(spec: JobSpec, cluster: Cluster, place: JobPlace, arguments: list[str]) -> str:
@@ -60,8 +66,9 @@ def notebook_script(spec: JobSpec, cluster: Cluster, place: JobPlace, arguments:
             )
         },
     }
-    # Its notebooks are no job, whose events are followed.
-    del exports[EVENTS_ENV]
+    # Cells show the events; values of the specification would replace what users write into their prototxts.
+    given = (EVENTS_ENV, OVERRIDE_ENV)
+    exports = {name: value for name, value in exports.items() if not name.startswith(given)}
     site = f"$({paths.PYTHON} -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')"
     before = (
         f'spark_site="$(dirname "$(readlink -f {paths.SPARK_HOME})")"\n'

@@ -6,10 +6,14 @@ import json
 import shlex
 import subprocess
 
+import pytest
+from rich.console import Console
+
 from bootstrap.cluster import Cluster
+from bootstrap.errors import ConfigError
 from jobs.job import JobPlace
-from jobs.run.notebook import EXAMPLES
-from jobs.submission.notebook import INSTALL, notebook_script
+from jobs.run.notebook import EXAMPLES, serve
+from jobs.submission.notebook import INSTALL, notebook_script, shipped
 from tests.jobs.specs import mnist_spec
 
 PLACE = JobPlace("notebook", "/var/lib/caffe-spark/notebook", "hdfs://head:9000/jobs/notebook")
@@ -49,8 +53,21 @@ def test_it_listens_on_loopback_alone_behind_a_token_that_no_command_line_has(cl
     assert "umask 077" in script
 
 
-def test_events_of_a_notebook_go_to_its_cells_alone(cluster: Cluster) -> None:
-    assert "CAFFE_SPARK_EVENTS" not in notebook_script(mnist_spec(), cluster, PLACE, [])
+def test_events_go_to_the_cells_and_prototxts_say_what_holds(cluster: Cluster) -> None:
+    script = notebook_script(mnist_spec(max_iter=5), cluster, PLACE, [])
+    assert "CAFFE_SPARK_EVENTS" not in script
+    assert "CAFFE_SPARK_OVERRIDE" not in script
+
+
+def test_prototxts_name_the_data_sets_where_the_stack_has_them(cluster: Cluster) -> None:
+    net = shipped(mnist_spec(), cluster)["lenet_memory_train_test.prototxt"].decode()
+    assert f'source: "{cluster.shared_storage.rstrip("/")}/data/mnist/train_lmdb"' in net
+    assert "hdfs:///" not in net
+
+
+def test_notebooks_are_refused_where_there_is_no_master_of_sparks_own(yarn_cluster: Cluster) -> None:
+    with pytest.raises(ConfigError, match=r"Spark's own master.*Submit a script instead"):
+        serve(yarn_cluster, mnist_spec(), Console())
 
 
 def test_the_example_is_a_notebook_without_outputs() -> None:
