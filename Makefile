@@ -28,7 +28,7 @@ check: setup ## static checks, and the tests that need no node, in parallel
 	ruff format --check . && \
 	mypy && \
 	lint-imports && \
-	vermin --quiet --violations -t=3.8- jobs/trainer jobs/converters jobs/backends/on_head jobs/datasets/on_head \
+	vermin --quiet --violations -t=3.8- jobs/api jobs/trainer jobs/converters jobs/backends/on_head jobs/datasets/on_head \
 		bootstrap/join/on_node bootstrap/framework/on_head bootstrap/transfer/on_node bootstrap/recipes && \
 	python -m tools.azurite && \
 	pytest -m 'not cluster and not caffe' --numprocesses auto --maxprocesses 8 --dist loadscope

@@ -12,7 +12,7 @@ from bootstrap.tasks import (
     workers,
 )
 from infra.tasks import cost, preflight, sweep
-from jobs.tasks import attach, convert, curve, data, kill, logs, status, submit, submit_mnist
+from jobs.tasks import attach, convert, curve, data, kill, logs, notebook, status, submit, submit_mnist
 
 __all__ = [
     "attach",
@@ -27,6 +27,7 @@ __all__ = [
     "kill",
     "list_script_actions",
     "logs",
+    "notebook",
     "preflight",
     "put",
     "ssh",

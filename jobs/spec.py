@@ -74,6 +74,10 @@ class JobSpec(BaseModel):
     net: Path
     files: tuple[Path, ...] = ()
     """Other files that the prototxts refer to, such as a mean file."""
+    script: Path | None = None
+    """Python program that runs instead of the trainer, on its Python API."""
+    arguments: tuple[str, ...] = ()
+    """Further words for the script, after the options."""
     data: Annotated[str | None, BeforeValidator(_data)] = None
     """Data set in shared storage: a built-in one is prepared first, and is the net's source; one of
     `fab data put` has to be whole. None or `none`: the net's sources exist already."""
@@ -129,6 +133,12 @@ class JobSpec(BaseModel):
             raise ValueError(f"devices: {self.devices}, and CPU mode has a single device; set it to 1")
         if self.cores % self.devices:
             raise ValueError(f"cores: {self.cores} are not a multiple of {self.devices} devices")
+        if self.arguments and self.script is None:
+            raise ValueError("arguments: they are a script's; set script too, or neither")
+        words = (self.model, self.output, self.weights, self.snapshot, *self.arguments)
+        blank = next((word for word in words if self.script and re.search(r"\s", word)), None)
+        if blank is not None:
+            raise ValueError(f"{blank!r} has a blank, at which spark.pythonargs of a script is split")
         if not (self.train or self.test or self.features):
             raise ValueError("nothing to do: set train, test or features")
         if self.label and not self.features:
@@ -178,9 +188,15 @@ class JobSpec(BaseModel):
                 "solver": folder / spec.solver,
                 "net": folder / spec.net,
                 "files": tuple(folder / file for file in spec.files),
+                "script": folder / spec.script if spec.script else None,
             }
         )
-        for file in (resolved.solver, resolved.net, *resolved.files):
+        decided = [name for name in ("train", "test") if spec.script and name in spec.model_fields_set]
+        if decided:
+            fix = "Remove the key, or script."
+            raise ConfigError(str(path), f"{decided[0]}: a script decides itself what it does", fix)
+        scripts = (resolved.script,) if resolved.script else ()
+        for file in (resolved.solver, resolved.net, *resolved.files, *scripts):
             if not file.is_file():
                 raise ConfigError(str(path), f"it refers to {file}, which does not exist", "Fix the path.")
         resolved._check_names(path)
@@ -204,12 +220,13 @@ class JobSpec(BaseModel):
     @property
     def fetched(self) -> bool:
         """True where features are JSON lines in the job's own folder, and come to the operator's machine."""
-        return bool(self.features) and self.outputFormat == "json" and not self.output
+        own = self.outputFormat == "json" and not self.output and self.script is None
+        return bool(self.features) and own
 
     @property
     def shipped(self) -> tuple[Path, ...]:
         """Files shipped with the job, all into one folder on each node; those of the data set come last."""
-        given = (self.solver, self.net, *self.files)
+        given = (self.solver, self.net, *self.files, *((self.script,) if self.script else ()))
         return (*given, *registry.shipped(self.data))
 
     def with_overrides(self, *, executors: int | None = None, iterations: int | None = None) -> JobSpec:

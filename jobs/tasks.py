@@ -1,4 +1,4 @@
-"""Fabric tasks of `jobs`: submit, submit-mnist, attach, status, logs, curve, kill, data, convert."""
+"""Fabric tasks of `jobs`: submission, notebooks, running and ended jobs, data sets, converters."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from jobs.job import require_job_id
 from jobs.run import convert as converting
 from jobs.run.curve import draw
 from jobs.run.logs import show
+from jobs.run.notebook import serve
 from jobs.run.run import attach as attach_to
 from jobs.run.run import kill as kill_job
 from jobs.run.run import run_job
@@ -115,6 +116,9 @@ def _submit(
             "a job through Livy uses the framework already on the cluster",
             f"Run `fab build-headnode --recipe {recipe}`, then this command without --recipe.",
         )
+    if livy and job.script:
+        why = "scripts run through the head, not through Livy"
+        raise ConfigError(f"--livy with {job.script.name}", why, "Run the command without --livy.")
     if livy:
         with backends_of(stack) as backends:
             backend = backends.get(LIVY)
@@ -132,6 +136,32 @@ def _submit(
         for_stack(f"Next: `fab doctor`, another `{again}`, or `pulumi destroy`", stack),
         soft_wrap=True,
     )
+
+
+@task(
+    help={
+        "stack": STACK_HELP,
+        "spec": "job specification with the executors and files of notebooks",
+        "executors": "override the specification's executors",
+        "recipe": RECIPE_HELP,
+    }
+)
+@expected_errors_in_one_line
+def notebook(
+    context: Context,
+    stack: str | None = None,
+    spec: str = "jobs/specs/mnist.yaml",
+    executors: int | None = None,
+    recipe: str | None = None,
+) -> None:
+    """Serve notebooks with Spark and the Python API from the head."""
+    job = _specified(spec, executors, None)
+    cluster = cluster_of(stack)
+    capacity.check(job, cluster)
+    provision(cluster, chosen_recipe(context, cluster, recipe))
+    ensure_data(cluster, job, console)
+    ensure_shipped(job)
+    serve(cluster, job, console)
 
 
 @task(positional=["job"], help={"job": JOB_HELP, "stack": STACK_HELP})

@@ -128,7 +128,9 @@ def _conclude(
     backend.clean_up(job, code)
     console.print(summary.table())
     _say(console, written)
-    if job.spec.features and not job.spec.fetched:
+    if job.spec.script:
+        console.print(f"output   of {job.spec.script.name}: {log.where}", soft_wrap=True)
+    elif job.spec.features and not job.spec.fetched:
         output = job.spec.output or job.place.output
         console.print(f"features {output} ({job.spec.outputFormat})", soft_wrap=True)
     console.print(f"results  {folder}/", soft_wrap=True)

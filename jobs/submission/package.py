@@ -17,10 +17,13 @@ from jobs.submission.names import RECORD_FILE
 from jobs.trainer.contract import PROGRAM_FILE, TRAINER_FILE
 
 _JOBS = Path(__file__).parents[1]
-_SHIPPED = ("trainer", "backends/on_head", "datasets/on_head", "converters")
+_SHIPPED = ("api", "trainer", "backends/on_head", "datasets/on_head", "converters")
 """Folders of `jobs` that run on executors and on the head."""
+_COMPAT = _JOBS / "api/compat"
+"""Packages of CaffeOnSpark's names, at the top of the zip too, where its notebooks import them."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 PROGRAM_TEXT = "from jobs.trainer.main import run\n\nrun()\n"
+_SCRIPT_TEXT = "from jobs.api.script import main\nfrom jobs.trainer.main import run\n\nrun(main)\n"
 
 
 def trainer_zip() -> bytes:
@@ -30,9 +33,10 @@ def trainer_zip() -> bytes:
         files = {_JOBS / "__init__.py"}
         for folder in map(_JOBS.joinpath, _SHIPPED):
             files |= {*folder.rglob("*.py"), folder.parent / "__init__.py"}
-        for file in sorted(files):
-            entry = zipfile.ZipInfo(f"jobs/{file.relative_to(_JOBS).as_posix()}", _EPOCH)
-            archive.writestr(entry, file.read_bytes())
+        names = {f"jobs/{file.relative_to(_JOBS).as_posix()}": file for file in files}
+        names |= {file.relative_to(_COMPAT).as_posix(): file for file in (_COMPAT / "com").rglob("*.py")}
+        for name, file in sorted(names.items()):
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), file.read_bytes())
     return buffer.getvalue()
 
 
@@ -55,7 +59,8 @@ def upload(head: Remote, job: SubmittedJob) -> None:
     """Upload a job's record into its folder, and its files into the working folder."""
     place = job.place
     head.put(trainer_zip(), f"{place.work}/{TRAINER_FILE}")
-    head.put(PROGRAM_TEXT.encode(), f"{place.work}/{PROGRAM_FILE}")
+    program = _SCRIPT_TEXT if job.spec.script else PROGRAM_TEXT
+    head.put(program.encode(), f"{place.work}/{PROGRAM_FILE}")
     for file in job.spec.shipped:
         head.put(file, f"{place.work}/{file.name}")
     head.put(job.dump().encode(), f"{place.folder}/{RECORD_FILE}")

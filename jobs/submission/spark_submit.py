@@ -19,6 +19,7 @@ from jobs.trainer.contract import (
     JOB_ENV,
     OVERRIDE_ENV,
     PROGRAM_FILE,
+    PYTHON_ARGS_CONF,
     TASK_GPUS_CONF,
     TIMEOUT_CONF,
     TRAINER_FILE,
@@ -30,14 +31,15 @@ QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
-    """Return the trainer's arguments, which are those of CaffeOnSpark."""
-    modes = ["-train"] * spec.train + ["-test"] * spec.test
+    """Return the trainer's arguments, CaffeOnSpark's; for a script in pairs, without modes."""
+    modes = ["-train"] * spec.train + ["-test"] * spec.test if spec.script is None else []
     features = ["-features", ",".join(spec.features)] if spec.features else []
     label = ["-label", spec.label] if spec.label else []
     start = ["-weights", spec.weights] if spec.weights else []
     start += ["-snapshot", spec.snapshot] if spec.snapshot else []
     written = ["-outputFormat", spec.outputFormat] if spec.outputFormat != "json" else []
-    told = ["-resize"] * spec.resize + ["-persistent"] * spec.persistent
+    said = ["true"] * bool(spec.script)
+    told = ["-resize", *said] * spec.resize + ["-persistent", *said] * spec.persistent
     told += ["-lmdb_partitions", str(spec.lmdb_partitions)] if spec.lmdb_partitions else []
     return [
         *modes,
@@ -52,6 +54,7 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
         *["-model", spec.model or f"{place.storage}/{spec.name}.model"],
         *["-output", spec.output or place.output],
         *written,
+        *spec.arguments,
     ]
 
 
@@ -96,6 +99,10 @@ def spark_submit_argv(
     spec: JobSpec, place: JobPlace, *, master: str, deploy_mode: str, conf: Mapping[str, str]
 ) -> list[str]:
     """Return spark-submit's command line, to run in the job's working folder on the head."""
+    arguments = trainer_arguments(spec, place)
+    if spec.script:
+        conf = {**conf, PYTHON_ARGS_CONF: " ".join(arguments)}
+        arguments = [spec.script.name, *arguments]
     return [
         f"{paths.SPARK_HOME}/bin/spark-submit",
         *["--master", master],
@@ -105,7 +112,7 @@ def spark_submit_argv(
         *["--files", ",".join(file.name for file in spec.shipped)],
         *["--py-files", TRAINER_FILE],
         PROGRAM_FILE,
-        *trainer_arguments(spec, place),
+        *arguments,
     ]
 
 

@@ -29,6 +29,20 @@ def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
     return options.cluster_size
 
 
+def started(
+    options: Options, job: TrainingJob, conf: Mapping[str, str], *, cpu_build: bool, nccl: bool
+) -> int:
+    """Require what the settings of a Spark context decide; return the number of its executors.
+
+    Raises:
+        Refused: as `cluster_size`, `devices` and `connection`.
+    """
+    devices(options, job, conf, cpu_build=cpu_build)
+    size = cluster_size(options, conf)
+    connection(options, size * options.devices, nccl=nccl)
+    return size
+
+
 def connection(options: Options, ranks: int, *, nccl: bool) -> None:
     """Require a connection that this product has, where several ranks train.
 

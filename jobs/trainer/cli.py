@@ -25,9 +25,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from jobs.trainer.errors import Refused
 
 _SWITCHES = ("train", "test", "persistent", "resize")
-_TEXTS = {"conf": "", "features": "", "label": "", "model": "", "output": "output", "outputFormat": "json"}
-_TEXTS.update({"connection": "RDMA", "snapshot": "", "weights": ""})
-_COUNTS = {"devices": 1, "clusterSize": 1, "lmdb_partitions": 0}
+TEXTS = {"conf": "", "features": "", "label": "", "model": "", "output": "output", "outputFormat": "json"}
+TEXTS.update({"connection": "RDMA", "snapshot": "", "weights": ""})
+COUNTS = {"devices": 1, "clusterSize": 1, "lmdb_partitions": 0}
 CONVERTERS: Tuple[str, ...] = (
     "imageRoot",
     "labelFile",
@@ -39,7 +39,7 @@ CONVERTERS: Tuple[str, ...] = (
     "embeddingDFDir",
 )
 """Options of the converter tools alone."""
-FLAGS: Tuple[str, ...] = (*_SWITCHES, *_TEXTS, *_COUNTS, *CONVERTERS)
+FLAGS: Tuple[str, ...] = (*_SWITCHES, *TEXTS, *COUNTS, *CONVERTERS)
 """All options, without dash."""
 FORMATS = ("json", "parquet")
 _YES, _NO = frozenset({"", "true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0", "none"})
@@ -90,8 +90,8 @@ def parse(argv: Sequence[str]) -> Options:
     for name in CONVERTERS:
         if name in given:
             raise Refused("option-of-converters", option="-" + name)
-    counts = {name: count_of(name, given.get(name), default) for name, default in _COUNTS.items()}
-    texts = {name: given.get(name) or default for name, default in _TEXTS.items()}
+    counts = {name: count_of(name, given.get(name), default) for name, default in COUNTS.items()}
+    texts = {name: given.get(name) or default for name, default in TEXTS.items()}
     notes += _without_effect(given)
     options = Options(
         conf=texts["conf"],
@@ -131,7 +131,7 @@ def split(argv: Sequence[str]) -> Tuple[Dict[str, str], List[str]]:
     """Return options with their values, empty for switches, and a line for each word without effect.
 
     Raises:
-        Refused: an unknown option, or a missing value.
+        Refused: an unknown option, a missing value, or a word that is meant as an option.
     """
     given: Dict[str, str] = {}
     notes: List[str] = []

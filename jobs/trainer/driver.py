@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from jobs.trainer import checks, contract, rounds
 from jobs.trainer.caffe import models, native
@@ -36,7 +36,7 @@ LATE_REPORTS_S = 3.0
 
 
 class Driver:
-    """A job on a running Spark context."""
+    """A job on a running Spark context; `nodes` and `executors` are those of one that has had jobs before."""
 
     def __init__(  # noqa: PLR0917
         self,
@@ -46,12 +46,14 @@ class Driver:
         datum: Any,  # noqa: ANN401
         journal: Journal,
         folder: Path,
+        nodes: Optional[Distribution] = None,
+        executors: Optional[Executors] = None,
     ) -> None:
         self._spark, self._context = spark, spark.sparkContext
         self._options, self._job, self._datum, self._journal = options, job, datum, journal
         self._conf: Mapping[str, str] = dict(self._context.getConf().getAll())
-        self._files, self._executors = Files(self._context), Executors(self._context)
-        self._nodes = Distribution(self._context, self._files, folder, self._conf)
+        self._files, self._executors = Files(self._context), executors or Executors(self._context)
+        self._nodes = nodes or Distribution(self._context, self._files, folder, self._conf)
         self._data = Conversions(spark, self._files, self._nodes, folder, journal, datum)
         self._size = checks.cluster_size(options, self._conf)
         self._ranks = self._size * options.devices
@@ -62,6 +64,18 @@ class Driver:
 
         Raises:
             TrainerError: the job failed.
+        """
+        nets = self.prepare(probe)
+        if self._options.train:
+            self.train(channel)
+        if self._options.scores:
+            self._score(nets, channel.address)
+
+    def prepare(self, probe: Probe) -> Nets:
+        """Check everything, and distribute the sources; nothing is written.
+
+        Raises:
+            TrainerError: the job cannot run.
         """
         options, journal = self._options, self._journal
         for note in (*options.notes, *checks.overruled(options, self._size)):
@@ -76,13 +90,18 @@ class Driver:
         journal.phase("data")
         if self._distribute_sources():
             nets = self._checked(Probe(self._job, self._folder))
-        if options.train:
-            self._files.make_folder(storage.parent(self._model))
-            first = self._train(channel.address)
-            channel.drain(LATE_REPORTS_S)
-            self._write_rounds(first)
-        if options.scores:
-            self._score(nets, channel.address)
+        return nets
+
+    def train(self, channel: Channel) -> None:
+        """Train, and write the model and the rounds of validation.
+
+        Raises:
+            TrainerError: training failed.
+        """
+        self._files.make_folder(storage.parent(self._model))
+        first = self._train(channel.address)
+        channel.drain(LATE_REPORTS_S)
+        self._write_rounds(first)
 
     def _checked(self, probe: Probe) -> Nets:
         """Check the nets that a probe has built."""
@@ -114,7 +133,7 @@ class Driver:
                 raise Refused(
                     "source-missing" if inside else "source-path-missing", uri=source.uri, phase=source.phase
                 )
-        if options.scores and files.exists(options.output):
+        if options.scores and options.output and files.exists(options.output):
             raise Refused("output-exists", uri=files.absolute(options.output))
 
     def _absolute(self, layer: DataLayer) -> str:
@@ -240,51 +259,71 @@ class Driver:
         self._journal.add(contract.Note(words.format(uri)))
         return ""
 
-    def _score(self, nets: Nets, channel: Address) -> None:
-        from pyspark import StorageLevel
-
-        options = self._options
-        self._journal.phase("score")
-        wanted = list(options.columns)
-        outputs = [name for name in nets.outputs if options.test]
-        columns = (*wanted, *(name for name in outputs if name not in wanted))
+    def scored(self, nets: Nets, channel: Address) -> Any:  # noqa: ANN401
+        """Return a frame of the TEST source's rows, computed when used: features, label, outputs of -test."""
+        columns = tuple(dict.fromkeys((*self._options.columns, *self._outputs(nets))))
         plan = ScorePlan(
             self._job,
             self._ranks,
             channel,
             self._data.name(self._job.tests[0].data),
-            self._nodes.add(self._model, written=options.train),
+            self._nodes.add(self._model, written=self._options.train),
             columns,
         )
         rows = self._context.parallelize(range(self._ranks), self._ranks).mapPartitionsWithIndex(
             partial(_score_part, plan)
         )
-        frame = self._spark.createDataFrame(rows, schema(columns), verifySchema=False)
+        return self._spark.createDataFrame(rows, schema(columns), verifySchema=False)
+
+    def _outputs(self, nets: Nets) -> Tuple[str, ...]:
+        """Return the outputs of the TEST net that -test takes the means of."""
+        return nets.outputs if self._options.test else ()
+
+    def _score(self, nets: Nets, channel: Address) -> None:
+        self._journal.phase("score")
+        self._store(self.scored(nets, channel), self._outputs(nets))
+
+    def _store(self, frame: Any, outputs: Sequence[str]) -> None:  # noqa: ANN401
+        """Write the features and the means."""
+        from pyspark import StorageLevel
+
+        options = self._options
         if options.features and options.test:
             frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
+        if options.features:
+            with self._scoring():
+                selected = frame.select(SAMPLE_ID, *map(quoted, options.columns))
+                selected.write.format(options.output_format).save(options.output)
+        if options.test:
+            sums = self.sums(frame, outputs)
+            # -output has the features, if there are any.
+            target = options.output + (".means" if options.features else "")
+            means = sums.means()
+            self._files.write(target, means_text(means))
+            self._journal.add(contract.Means(means, sums.rows, target))
+
+    def sums(self, frame: Any, outputs: Sequence[str]) -> Sums:  # noqa: ANN401
+        """Compute the sums of columns of `scored`.
+
+        Raises:
+            TrainerError: scoring failed.
+        """
+        with self._scoring():
+            rows = frame.select(*map(quoted, outputs)).rdd
+            summed: Sums = rows.aggregate(Sums(outputs), Sums.add, Sums.merge)
+            return summed
+
+    @contextmanager
+    def _scoring(self) -> Iterator[None]:
+        """Raise the cause of an action that fails in this block."""
         try:
-            if options.features:
-                writer = frame.select(SAMPLE_ID, *map(quoted, wanted)).write.format(options.output_format)
-                with self._executors.launching():
-                    writer.save(options.output)
-            if options.test:
-                with self._executors.launching():
-                    self._write_means(frame, tuple(outputs))
-        except TrainerError:
-            raise
+            with self._executors.launching():
+                yield
         except Exception as error:
             if self._executors.given_up:
                 raise self._executors.missing(self._size) from error
             # Not a snapshot to resume from: training is over.
-            raise self._failure(error, {"model": self._model} if options.train else {}) from error
-
-    def _write_means(self, frame: Any, outputs: Any) -> None:  # noqa: ANN401
-        """Write the means to -output, or to -output.means if -output has the features."""
-        sums = frame.select(*map(quoted, outputs)).rdd.aggregate(Sums(outputs), Sums.add, Sums.merge)
-        means = sums.means()
-        target = self._options.output + (".means" if self._options.features else "")
-        self._files.write(target, means_text(means))
-        self._journal.add(contract.Means(means, sums.rows, target))
+            raise self._failure(error, {"model": self._model} if self._options.train else {}) from error
 
     def _failure(self, error: Exception, resume: Optional[Dict[str, Any]] = None) -> TrainerError:
         """Return the cause of a failed stage, with the snapshot to resume from or what `resume` has."""

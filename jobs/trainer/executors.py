@@ -26,10 +26,13 @@ SELDOM = 1.0
 
 
 class Executors:
-    """Executors of a Spark context."""
+    """Executors of a Spark context; `earlier`: those that it has lost up to now concern earlier jobs."""
 
-    def __init__(self, spark_context: Any) -> None:  # noqa: ANN401 - pyspark has no types here
+    def __init__(self, spark_context: Any, *, earlier: bool = False) -> None:  # noqa: ANN401 - pyspark has no types
         self._context = spark_context
+        self._earlier: FrozenSet[str] = frozenset()
+        if earlier:
+            self._earlier = frozenset(executor.number for executor in self._removed())
         self._conf = dict(self._context.getConf().getAll())
         limit = self._conf.get(WAIT_CONF, "30s")
         self._seconds = float(
@@ -85,6 +88,10 @@ class Executors:
             }
         return contract.Executors(str(self._context.applicationId), found)
 
+    def slots(self) -> int:
+        """Return how many tasks an executor runs at a time, at most."""
+        return max((int(executor.maxTasks()) for executor in _listed(self._context, True)), default=1)
+
     def removed(self) -> List[LostExecutor]:
         """Return the executors that Spark has lost since the last stage in `launching` began.
 
@@ -97,7 +104,7 @@ class Executors:
         found = []
         for executor in _listed(self._context, False):
             reason = executor.removeReason()
-            if not executor.isActive() and str(executor.id()) != "driver":
+            if not executor.isActive() and str(executor.id()) not in {"driver", *self._earlier}:
                 host = str(executor.hostPort()).rpartition(":")[0]
                 words = " ".join(str(reason.get()).split()) if reason.isDefined() else ""
                 found.append(LostExecutor(str(executor.id()), host, words))

@@ -12,21 +12,19 @@ import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 from jobs.trainer import checks, cli, contract
-from jobs.trainer.caffe import prototxt
-from jobs.trainer.contract import EVENTS_ENV, EVENTS_URI_ENV, FEED_ENV, OVERRIDE_ENV, OVERRIDES
-from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.events.channel import Address, Sender
+from jobs.trainer.contract import EVENTS_ENV, EVENTS_URI_ENV
+from jobs.trainer.environment import failed, open_journal, training_job
+from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.events.mirror import Mirror
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a command line; returns the exit code."""
-    events = os.environ.get(EVENTS_ENV)
-    journal = Journal(Path(events) if events else None, sys.stdout, _feed())
+    journal = open_journal()
     began = time.monotonic()
     mirror = _mirror()
     try:
@@ -34,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
         journal.phase("start")
         _run(options, journal, mirror)
     except TrainerError as error:
-        journal.finish(_failed(error))
+        journal.finish(failed(error))
         print("caffe-spark: {}".format(error), file=sys.stderr)
         return error.exit_code
     else:
@@ -46,35 +44,19 @@ def main(argv: Sequence[str]) -> int:
             mirror.close()
 
 
-def _failed(error: TrainerError) -> contract.Failed:
-    return contract.Failed(
-        code=error.code, fields=error.fields, exit_code=error.exit_code, message=str(error)
-    )
-
-
-def _feed() -> Optional[Sender]:
-    path = os.environ.get(FEED_ENV)
-    return Sender(Address.parse(Path(path).read_text())) if path else None
-
-
 def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> None:
     from jobs.trainer.caffe import native
-    from jobs.trainer.caffe.datalayer import DataLayer
     from jobs.trainer.caffe.probe import Probe
     from jobs.trainer.driver import Driver
     from jobs.trainer.events.channel import Channel
 
     pb = native.protos()
-    job = prototxt.load(_conf(options.conf), pb, _overrides(os.environ))
-    if options.resize:
-        job = prototxt.with_layers(job, DataLayer.resized)
+    job = training_job(options.conf, pb, resize=options.resize)
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         # Probe the nets while Spark starts, which saves a second.
         probe = Probe(job, Path(folder))
-        settings = _settings()
-        checks.devices(options, job, settings, cpu_build=native.is_cpu_build())
-        ranks = checks.cluster_size(options, settings) * options.devices
-        checks.connection(options, ranks, nccl=job.gpu and native.has_nccl())
+        nccl = job.gpu and native.has_nccl()
+        checks.started(options, job, _settings(), cpu_build=native.is_cpu_build(), nccl=nccl)
         spark = session()
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")
@@ -85,15 +67,15 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
             if mirror:
                 journal.finish(contract.Done())
         except TrainerError as error:
-            journal.finish(_failed(error))
+            journal.finish(failed(error))
             raise
         finally:
             if mirror:
                 mirror.close()
-            _stop(spark)
+            stop(spark)
 
 
-def _stop(spark: Any) -> None:  # noqa: ANN401 - pyspark is not on the operator's machine
+def stop(spark: Any) -> None:  # noqa: ANN401 - pyspark is not on the operator's machine
     """Stop Spark; a JVM that has been killed cannot, and its log would end in that traceback."""
     try:
         spark.stop()
@@ -124,25 +106,6 @@ def _jvm_alone() -> Any:  # noqa: ANN401 - pyspark is not on the operator's mach
     spark = jvm.org.apache.spark
     conf = spark.deploy.SparkHadoopUtil.get().newConfiguration(spark.SparkConf())
     return SimpleNamespace(_jvm=jvm, _jsc=SimpleNamespace(hadoopConfiguration=lambda: conf))
-
-
-def _conf(given: str) -> Path:
-    """Return -conf as a local path, or as the file of that name shipped by `--files`."""
-    path = Path(given)
-    if not path.is_file() and Path(path.name).is_file():
-        return Path(path.name)
-    return path
-
-
-def _overrides(environment: Any) -> "dict[str, str]":  # noqa: ANN401 - os.environ
-    found = {name: environment.get(OVERRIDE_ENV + name.upper(), "") for name in OVERRIDES}
-    for name in ("max_iter", "batch"):
-        if found[name] and not (found[name].isdigit() and int(found[name]) >= 1):
-            raise Refused("override-not-a-count", variable=OVERRIDE_ENV + name.upper(), value=found[name])
-    mode = found["solver_mode"]
-    if mode not in {"", "CPU", "GPU"}:
-        raise Refused("override-not-a-mode", variable=OVERRIDE_ENV + "SOLVER_MODE", value=mode)
-    return found
 
 
 def _settings() -> Dict[str, str]:
@@ -180,7 +143,7 @@ def _terminated(number: int, _: object) -> None:
     raise SystemExit(128 + number)
 
 
-def run() -> None:
-    """Entry point: run `main` with the process's arguments, and exit on SIGTERM."""
+def run(program: Callable[[Sequence[str]], int] = main) -> None:
+    """Entry point: run a program with the process's arguments, and exit on SIGTERM."""
     signal.signal(signal.SIGTERM, _terminated)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(program(sys.argv[1:]))

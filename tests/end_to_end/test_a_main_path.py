@@ -75,6 +75,7 @@ def test_building_again_compiles_nothing_and_changes_nothing(stack: Stack, built
 def test_the_trainers_tests_with_caffe_pass_on_the_artefact(stack: Stack, built: Said) -> None:
     env = {**os.environ, NODE_VARIABLE: f"caffe-spark-{stack.name}-head"}
     tests = [sys.executable, "-m", "pytest", "-q", "-n", "0", "tests/jobs/trainer/caffe"]
+    tests += ["tests/jobs/api/test_with_spark.py"]
     done = subprocess.run(tests, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "skipped" not in done.stdout

@@ -1,4 +1,4 @@
-"""Fixtures for jobs: Caffe's messages, databases, and the project's own prototxts."""
+"""Fixtures for jobs: Caffe and its messages, databases, and the project's own prototxts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import lmdb
 import pytest
 
 from tests.jobs.specs import SPECS
+from tests.jobs.trainer.artefact import Caffe, found
 from tests.jobs.trainer.messages import build
 
 
@@ -18,6 +19,12 @@ from tests.jobs.trainer.messages import build
 def pb() -> Any:
     """Stand-in for caffe_pb2."""
     return build()
+
+
+@pytest.fixture(scope="session")
+def caffe(tmp_path_factory: pytest.TempPathFactory) -> Caffe:
+    """Return a compiled Caffe; skip without one."""
+    return found(tmp_path_factory.mktemp("caffe"))
 
 
 @pytest.fixture

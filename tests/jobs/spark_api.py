@@ -23,7 +23,12 @@ CLASSES: Final = {
     "pyspark.SparkContext": "0.7",
     "pyspark.SparkFiles": "0.7",
     "pyspark.StorageLevel": "0.9",
+    "pyspark.ml.classification.LogisticRegression": "1.3",
+    "pyspark.ml.linalg.VectorUDT": "2.0",
+    "pyspark.ml.linalg.Vectors": "2.0",
     "pyspark.sql.SparkSession": "2.0",
+    "pyspark.sql.functions.col": "1.3",
+    "pyspark.sql.functions.udf": "1.3",
     "pyspark.sql.types.ArrayType": "1.3",
     "pyspark.sql.types.FloatType": "1.3",
     "pyspark.sql.types.IntegerType": "1.3",
@@ -53,6 +58,7 @@ MEMBERS: Final = {
     "DataFrame.sortWithinPartitions": ("1.6", "DataFrame"),
     "DataFrame.toLocalIterator": ("2.0", ""),
     "DataFrame.union": ("2.0", "DataFrame"),
+    "DataFrame.withColumn": ("1.3", "DataFrame"),
     "DataFrame.write": ("1.4", "DataFrameWriter"),
     "DataFrameReader.format": ("1.4", "DataFrameReader"),
     "DataFrameReader.load": ("1.4", "DataFrame"),
@@ -61,6 +67,7 @@ MEMBERS: Final = {
     "DataFrameWriter.format": ("1.4", "DataFrameWriter"),
     "DataFrameWriter.mode": ("1.4", "DataFrameWriter"),
     "DataFrameWriter.save": ("1.4", ""),
+    "LogisticRegression.fit": ("1.3", ""),
     "RDD.aggregate": ("1.1", ""),
     "RDD.barrier": ("2.4", "RDDBarrier"),
     "RDD.collect": ("0.7", ""),
@@ -79,6 +86,7 @@ MEMBERS: Final = {
     "SparkContext._jvm": ("0.7", "jvm"),
     "SparkContext.accumulator": ("0.7", "Accumulator"),
     "SparkContext.addFile": ("0.7", ""),
+    "SparkContext.addPyFile": ("0.7", ""),
     "SparkContext.applicationId": ("1.5", ""),
     "SparkContext.cancelAllJobs": ("1.1", ""),
     "SparkContext.getConf": ("2.1", "SparkConf"),
@@ -107,6 +115,7 @@ MEMBERS: Final = {
     "ExecutorSummary.hostPort": ("1.4", ""),
     "ExecutorSummary.id": ("1.4", ""),
     "ExecutorSummary.isActive": ("1.4", ""),
+    "ExecutorSummary.maxTasks": ("2.0", ""),
     "ExecutorSummary.removeReason": ("2.2", ""),
     "ExecutorSummaries.apply": ("1.4", "ExecutorSummary"),
     "ExecutorSummaries.size": ("1.4", ""),
@@ -115,6 +124,7 @@ MEMBERS: Final = {
     "ScalaSparkContext.getExecutorMemoryStatus": ("0.7", ""),
     "ScalaSparkContext.statusStore": ("2.3", "AppStatusStore"),
     "AppStatusStore.executorList": ("2.3", "ExecutorSummaries"),
+    "Vectors.dense": ("2.0", ""),
     "jvm.org.apache.hadoop.fs.Path": ("0.7", ""),
     "jvm.org.apache.spark.SparkConf": ("0.9", ""),
     # SparkHadoopUtil.get().newConfiguration(…): with a SparkConf since 1.2
@@ -166,6 +176,7 @@ KEYS: Final = {
 
 PREFIXES: Final = {
     "spark.caffespark.": "0.0",  # ours
+    "spark.pythonargs": "0.0",  # CaffeOnSpark's
     "spark.executorEnv.": "0.9",
     "spark.hadoop.": "1.3",
     "spark.yarn.appMasterEnv.": "1.1",

@@ -21,6 +21,7 @@ PYTHON = {
     "DataFrame": "pyspark.sql",
     "DataFrameReader": "pyspark.sql",
     "DataFrameWriter": "pyspark.sql",
+    "LogisticRegression": "pyspark.ml.classification",
     "RDD": "pyspark",
     "RDDBarrier": "pyspark.rdd",
     "ResourceInformation": "pyspark.resource",
@@ -33,6 +34,7 @@ PYTHON = {
     "StatusTracker": "pyspark",
     "StorageLevel": "pyspark",
     "TaskContext": "pyspark",
+    "Vectors": "pyspark.ml.linalg",
 }
 """Modules of Python's classes."""
 JAVA = {

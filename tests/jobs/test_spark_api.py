@@ -11,7 +11,7 @@ from tests.jobs import spark_api, spark_release
 JOBS = Path(__file__).parents[2] / "jobs"
 SHIPPED = sorted(
     file
-    for folder in ("trainer", "converters", "backends/on_head", "datasets/on_head")
+    for folder in ("api", "trainer", "converters", "backends/on_head", "datasets/on_head")
     for file in (JOBS / folder).rglob("*.py")
 )
 """Modules that run with the cluster's own Spark."""

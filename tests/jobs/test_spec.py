@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from bootstrap.errors import ConfigError
+from jobs.job import JobPlace
 from jobs.spec import JobSpec
+from jobs.submission.spark_submit import trainer_arguments
 from jobs.trainer.cli import CONVERTERS, FLAGS, parse
 from tests.jobs.specs import SPECS, mnist_spec
 
@@ -314,3 +316,42 @@ def test_a_specification_survives_json(write: Write) -> None:
     spec = JobSpec.from_file(write(memory="3 GiB", batch=7))
 
     assert JobSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_script_travels_with_the_job_and_its_options_as_pairs(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").touch()
+    spec = JobSpec.from_file(write(script="mine.py", arguments=["-x", "1"], persistent=True))
+
+    assert tmp_path / "mine.py" in spec.shipped
+    assert not spec.fetched
+    words = trainer_arguments(spec, JobPlace("a-1", "/j", "hdfs://h/j"))
+    assert words[-2:] == ["-x", "1"]
+    pairs = dict(zip(words[::2], words[1::2], strict=True))
+    assert pairs["-features"] == "accuracy,loss"
+    assert {"-train", "-test"}.isdisjoint(words)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"script": "missing.py"}, "missing.py, which does not exist"),
+        ({"script": "s.prototxt", "train": True}, "train: a script decides itself"),
+        ({"script": "s.prototxt", "test": False}, "test: a script decides itself"),
+        ({"arguments": ["x"]}, "set script too"),
+        ({"script": "s.prototxt", "output": "hdfs:///a b"}, "has a blank"),
+        ({"script": "s.prototxt", "arguments": ["a b"]}, "has a blank"),
+    ],
+)
+def test_a_script_that_cannot_run_as_written_is_refused(
+    write: Write, changes: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        JobSpec.from_file(write(**changes))
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "train_then_predict"])
+def test_the_examples_of_the_python_api_are_jobs(name: str) -> None:
+    spec = JobSpec.from_file(SPECS / f"{name}.yaml")
+    assert spec.script is not None
+    assert spec.script.name == f"{name}.py"
+    compile(spec.script.read_text(), str(spec.script), "exec")

@@ -36,15 +36,9 @@ def nets_of(solver: Any, path: Path, pb: Any) -> List[PhaseNet]:  # noqa: ANN401
     Raises:
         Refused: a net is missing, given twice, or not valid.
     """
-    given = [name for name in TRAIN_FIELDS if solver.HasField(name)]
-    if not given:
-        others = [field.name for field, _ in solver.ListFields() if "net" in field.name.split("_")]
-        found = " (it has {})".format(", ".join(others)) if others else ""
-        raise Refused("net-unnamed", file=path.name, found=found)
-    if len(given) > 1:
-        raise Refused("net-given-twice", file=path.name, fields=", ".join(sorted(given)))
+    first = _train_field(solver, path)
     read: Dict[Tuple[str, int], Tuple[Any, Path]] = {}
-    wanted = [(given[0], 0), *_tests(solver, given[0], path)]
+    wanted = [(first, 0), *_tests(solver, first, path)]
     for field, index in wanted:
         if (field, index) not in read:
             read[field, index] = _net(solver, field, index, path, pb)
@@ -53,6 +47,27 @@ def nets_of(solver: Any, path: Path, pb: Any) -> List[PhaseNet]:  # noqa: ANN401
     for number, one in enumerate(wanted[1:]):
         nets.append(_of_phase("TEST", *read[one], list(solver.test_state[number : number + 1]), pb))
     return nets
+
+
+def declared_net(solver: Any, path: Path, pb: Any) -> Any:  # noqa: ANN401
+    """Return the net that a solver trains, with the layers of all phases that it has.
+
+    Raises:
+        Refused: the net is missing, given twice, or not valid.
+    """
+    return _net(solver, _train_field(solver, path), 0, path, pb)[0]
+
+
+def _train_field(solver: Any, path: Path) -> str:  # noqa: ANN401
+    """Return the field of the TRAIN net."""
+    given = [name for name in TRAIN_FIELDS if solver.HasField(name)]
+    if not given:
+        others = [field.name for field, _ in solver.ListFields() if "net" in field.name.split("_")]
+        found = " (it has {})".format(", ".join(others)) if others else ""
+        raise Refused("net-unnamed", file=path.name, found=found)
+    if len(given) > 1:
+        raise Refused("net-given-twice", file=path.name, fields=", ".join(sorted(given)))
+    return given[0]
 
 
 def _tests(solver: Any, train: str, path: Path) -> List[Tuple[str, int]]:  # noqa: ANN401

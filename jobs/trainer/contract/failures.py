@@ -108,6 +108,39 @@ FAILURES: Dict[str, Words] = {
     ),
     "override-not-a-count": Words("{variable}", "it is {value!r}", "Give a whole number of at least 1."),
     "override-not-a-mode": Words("{variable}", "it is {value!r}", "Give CPU or GPU."),
+    # -- Python API
+    "context-stopped": Words(
+        "the Spark context", "it has been stopped", "Start another one, and make CaffeOnSpark of it."
+    ),
+    "context-retries": Words(
+        "{setting} {value}",
+        "Spark would begin a training that failed again, from its first iteration and in silence",
+        "Start the Spark context with {setting}={needed}.",
+    ),
+    "executor-slots": Words(
+        "the Spark context",
+        "an executor of it has {slots} task slots, and -devices {devices} needs {devices}",
+        "Start it with spark.task.cpus equal to spark.executor.cores / {devices}.",
+    ),
+    "source-of-other-phase": Words(
+        "{method}",
+        "its source has the {phase} net's records",
+        "Give it DataSource(sc).getSource(cfg, {training}).",
+    ),
+    "configurations-differ": Words(
+        "trainWithValidation",
+        "its two sources have configurations of different options",
+        "Make both sources with the same Config.",
+    ),
+    "validation-off": Words(
+        "trainWithValidation",
+        "{file} has no validation: test_interval or test_iter is 0, or absent",
+        "Set both in the solver, or use train.",
+    ),
+    "script-failed": Words("{script}", "{reason}", "Its traceback and output are in the log: fix it."),
+    "features-unnamed": Words(
+        "features", "the configuration names none", "Set cfg.features, such as ['ip1', 'accuracy']."
+    ),
     # -- solver and net
     "solver-unreadable": Words(
         "{file}", "it cannot be read ({reason})", "Give -conf a solver prototxt that exists."

@@ -25,6 +25,9 @@ EXECUTOR_GPUS_CONF = "spark.executor.resource.gpu.amount"
 TASK_GPUS_CONF = "spark.task.resource.gpu.amount"
 """Spark's own settings: GPUs that each executor takes, and each of its tasks."""
 
+PYTHON_ARGS_CONF = "spark.pythonargs"
+"""CaffeOnSpark's setting: the arguments of a script, options and their values, separated by blanks."""
+
 PROGRAM_FILE = "main.py"
 TRAINER_FILE = "trainer.zip"
 EVENTS_FILE = "events.jsonl"

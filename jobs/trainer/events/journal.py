@@ -65,11 +65,13 @@ class Journal:
         self.add(contract.Phase(name))
 
     def close(self) -> None:
-        """Close the file and the feed."""
-        if self._file:
-            self._file.close()
-        if self._feed:
-            self._feed.close()
+        """Close the file and the feed; later events are shown alone."""
+        with self._lock:
+            file, feed, self._file, self._feed = self._file, self._feed, None, None
+        if file:
+            file.close()
+        if feed:
+            feed.close()
 
 
 def shown(event: Event) -> str:

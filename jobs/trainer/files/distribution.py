@@ -23,6 +23,8 @@ from jobs.trainer.files.hadoop import Files, java_message
 _PLAIN = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9_.@:-]*/[A-Za-z0-9_./=+@~,-]*")
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
 _DATABASE, _DATABASES = "database:", "databases:"
+_AGAIN = "again:"
+"""`again:NUMBER:URI`: a folder that has changed since executors fetched it."""
 _GIVEN = ("spark.files", "spark.submit.pyFiles", "spark.yarn.dist.files", "spark.yarn.dist.pyFiles")
 """Settings with files that lie in the same folder on a node."""
 
@@ -40,13 +42,14 @@ class Distribution:
         self._context, self._files, self._folder = spark_context, files, folder
         self._names: Dict[str, str] = {}
         """Names on the nodes by URI."""
+        self._again = 0
         given = ",".join(conf.get(name, "") for name in _GIVEN).split(",")
         self._taken: Set[str] = {_base(uri.partition("#")[0]) for uri in given if uri}
 
     def add(self, uri: str, *, folder: bool = False, written: bool = False) -> str:
         """Distribute a file or folder to all nodes; return its name for `locate`.
 
-        `written`: this job has written it, perhaps over a file that it has distributed before.
+        `written`: it may have been written since it was distributed before.
 
         Raises:
             TrainerError: it cannot be read.
@@ -59,8 +62,9 @@ class Distribution:
         name, given = _base(uri), uri
         if name in self._taken or not _PLAIN.fullmatch(uri):
             if folder:
-                self._names[uri] = uri
-                return uri
+                self._again += written
+                self._names[uri] = "{}{}:{}".format(_AGAIN, self._again, uri) if written else uri
+                return self._names[uri]
             plain, number = _ODD.sub("_", name), len(self._taken)
             while "{}-{}".format(number, plain) in self._taken:
                 number += 1
@@ -141,9 +145,10 @@ def _folder_with(files: Sequence[Path]) -> Path:
     return folder
 
 
-def _fetched(uri: str, root: Path) -> Path:
+def _fetched(name: str, root: Path) -> Path:
     """Return the copy of a folder that this executor's tasks share; the first of them makes it."""
-    target = root / "fetched-{}".format(hashlib.sha256(uri.encode()).hexdigest()[:16])
+    target = root / "fetched-{}".format(hashlib.sha256(name.encode()).hexdigest()[:16])
+    uri = name.split(":", 2)[2] if name.startswith(_AGAIN) else name
     if not target.exists():
         partial = Path(tempfile.mkdtemp(prefix="fetching-", dir=str(root)))
         try:

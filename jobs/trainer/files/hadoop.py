@@ -60,6 +60,23 @@ class Files:
                 raise Refused("folder-inside", uri=uri, folder=name)
         return [(name, size) for name, size, _ in read]
 
+    def stamp(self, uri: str) -> Tuple[Tuple[str, int, int], ...]:
+        """Return names, sizes and times of a file, or of a folder's files; writing them changes it.
+
+        Raises:
+            TrainerError: they cannot be listed.
+        """
+        system, path = self._at(uri)
+        try:
+            return tuple(
+                sorted(
+                    (str(one.getPath().toString()), int(one.getLen()), int(one.getModificationTime()))
+                    for one in system.listStatus(path)
+                )
+            )
+        except Exception as error:
+            raise self._failed(uri, "listed", error) from error
+
     def make_folder(self, uri: str) -> None:
         """Create a folder unless it exists; also a check that the file system accepts writes.
 

@@ -39,7 +39,8 @@ def test_nothing_but_what_runs_on_nodes_is_in_it() -> None:
         *(f"jobs/{package}__init__.py" for package in ("", "backends/", "datasets/")),
         *(
             f"jobs/{package}/"
-            for package in ("trainer", "converters", "backends/on_head", "datasets/on_head")
+            for package in ("api", "trainer", "converters", "backends/on_head", "datasets/on_head")
         ),
+        "com/",
     )
     assert all(name.startswith(ours) for name in names)

@@ -13,7 +13,7 @@ from jobs.job import JobPlace
 from jobs.spec import JobSpec
 from jobs.submission.spark_submit import environment, trainer_arguments
 from jobs.trainer.cli import parse
-from tests.jobs.specs import mnist_spec
+from tests.jobs.specs import SPECS, mnist_spec
 
 PLACE = JobPlace("mnist-1", "/var/lib/caffe-spark/jobs/mnist-1", "hdfs://head:9000/jobs/mnist-1")
 
@@ -165,3 +165,14 @@ def test_the_script_runs_in_the_jobs_folder_with_every_word_quoted(cluster: Clus
     assert "cd /var/lib/caffe-spark/jobs/mnist-1/work\n" in text
     assert "'a$b,loss'" in text
     assert text.splitlines()[-1].startswith("exec /opt/spark/bin/spark-submit ")
+
+
+def test_a_script_runs_in_the_trainers_place_with_caffeonsparks_setting(cluster: Cluster) -> None:
+    given = JobSpec.from_file(SPECS / "logistic_regression.yaml")
+
+    words = argv(given, cluster)
+
+    program = words.index("main.py")
+    assert words[program + 1] == "logistic_regression.py"
+    assert conf(given, cluster)["spark.pythonargs"] == " ".join(words[program + 2 :])
+    assert "logistic_regression.py" in words[words.index("--files") + 1].split(",")

@@ -44,6 +44,7 @@ class Spark:
             return SimpleNamespace(
                 id=lambda: number,
                 isActive=lambda: reason is None,
+                maxTasks=lambda: 0 if number == "driver" else 2,
                 removeReason=lambda: some(reason),
                 hostPort=lambda: f"w{number}:40000",
                 attributes=lambda: SimpleNamespace(get=lambda _: some(None)),
@@ -95,6 +96,20 @@ def test_an_executor_that_was_lost_before_a_stage_is_not_among_those_lost_since(
         spark.lost += ["Command\n  exited"]
 
     assert executors.removed() == [("1", "w1", "Command exited")]
+
+
+def test_executors_that_an_earlier_job_has_lost_are_not_told_of() -> None:
+    spark = Spark()
+    spark.lost = ["killed"]
+    with pytest.raises(TrainerError, match="2 executors requested, 0 registered"):
+        Executors(spark, earlier=True).require(2)
+
+
+def test_slots_are_those_of_the_largest_executor() -> None:
+    spark = Spark()
+    assert Executors(spark).slots() == 0
+    spark.alive = 2
+    assert Executors(spark).slots() == 2
 
 
 def test_executors_are_described_by_their_hosts() -> None:

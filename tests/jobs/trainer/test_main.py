@@ -55,9 +55,9 @@ def test_executors_that_cannot_exchange_gradients_are_refused_before_spark_start
     assert "-connection RDMA: only ethernet is supported" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("switch", "resized"), [(["-resize"], True), ([], False)])
+@pytest.mark.parametrize(("switch", "size"), [(["-resize"], (28, 28)), ([], ())])
 def test_a_job_resizes_images_where_it_is_told_to(
-    prototxts: Path, pb: Any, monkeypatch: pytest.MonkeyPatch, switch: list[str], resized: bool
+    prototxts: Path, pb: Any, monkeypatch: pytest.MonkeyPatch, switch: list[str], size: tuple[int, ...]
 ) -> None:
     probed: list[Any] = []
     monkeypatch.setattr("jobs.trainer.caffe.native.protos", lambda: pb)
@@ -68,4 +68,4 @@ def test_a_job_resizes_images_where_it_is_told_to(
     trainer(["-train", "-conf", str(prototxts), "-model", "m", "-clusterSize", "2", *switch])
 
     layers = [probed[0].train, *(test.data for test in probed[0].tests)]
-    assert [blob.resize for layer in layers for blob in layer.blobs] == [resized, resized]
+    assert [blob.resize for layer in layers for blob in layer.blobs] == [size, size]

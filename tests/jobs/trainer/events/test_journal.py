@@ -33,3 +33,13 @@ def test_display_lines_look_like_caffes() -> None:
         "Iteration 100, loss = 0.25, lr = 0.01, 2000 images/s",
         "Iteration 100, validation: accuracy = 0.5, loss = 1",
     ]
+
+
+def test_an_event_that_comes_after_the_end_is_shown_alone(tmp_path: Path) -> None:
+    shown = io.StringIO()
+    journal = Journal(tmp_path / "late.jsonl", shown)
+    journal.close()
+    journal.phase("train")
+    journal.close()
+    assert shown.getvalue() == "--- train\n"
+    assert (tmp_path / "late.jsonl").read_text() == ""

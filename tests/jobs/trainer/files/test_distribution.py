@@ -149,6 +149,17 @@ def test_a_folder_that_was_fetched_is_not_fetched_again(root: Path, nodes: Distr
     assert not list((root.parent / "nodes").glob("fetching-*"))
 
 
+def test_a_folder_that_was_written_again_is_fetched_again(root: Path, nodes: Distribution) -> None:
+    uri = lmdb(root, "train/data")
+    first = locate(nodes.add(uri, folder=True))
+    (root / "train/data/data.mdb").write_text("again")
+    names = [nodes.add(uri, folder=True, written=True) for _ in range(2)]
+
+    assert (first / "data.mdb").read_text() != "again"
+    assert [(locate(name) / "data.mdb").read_text() for name in names] == ["again", "again"]
+    assert len({first, *map(locate, names)}) == 3
+
+
 def test_a_file_with_the_name_of_one_that_was_submitted_arrives_beside_it(
     root: Path, nodes: Distribution
 ) -> None:

@@ -11,9 +11,11 @@ from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.files.hadoop import Files
 
 
-def status(uri: str, size: int, *, file: bool = True) -> Any:
+def status(uri: str, size: int, *, file: bool = True, time: int = 0) -> Any:
     path = SimpleNamespace(toString=lambda: uri)
-    return SimpleNamespace(isFile=lambda: file, getPath=lambda: path, getLen=lambda: size)
+    return SimpleNamespace(
+        isFile=lambda: file, getPath=lambda: path, getLen=lambda: size, getModificationTime=lambda: time
+    )
 
 
 def files(found: Any) -> Files:
@@ -51,3 +53,11 @@ def test_a_folder_inside_a_source_is_refused_and_not_left_out() -> None:
 def test_a_folder_that_cannot_be_listed_is_told() -> None:
     with pytest.raises(TrainerError, match="hdfs://h/s: it cannot be listed"):
         files(OSError("permission denied")).listed("hdfs://h/s")
+
+
+def test_a_stamp_is_another_once_a_file_has_been_written() -> None:
+    both = [status("hdfs://h/d/data.mdb", 5, time=1), status("hdfs://h/d/a", 1)]
+    stamp = files(both).stamp("hdfs://h/d")
+    assert files(both[::-1]).stamp("hdfs://h/d") == stamp
+    both[0] = status("hdfs://h/d/data.mdb", 5, time=2)
+    assert files(both).stamp("hdfs://h/d") != stamp

@@ -1,0 +1,1 @@
+"""Import lines of CaffeOnSpark: `from com.yahoo.ml.caffe.Config import Config`."""

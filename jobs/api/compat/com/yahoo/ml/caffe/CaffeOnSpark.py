@@ -1,0 +1,5 @@
+"""CaffeOnSpark's import of CaffeOnSpark."""
+
+from jobs.api import CaffeOnSpark
+
+__all__ = ["CaffeOnSpark"]

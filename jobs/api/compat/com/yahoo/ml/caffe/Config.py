@@ -1,0 +1,5 @@
+"""CaffeOnSpark's import of Config."""
+
+from jobs.api import Config
+
+__all__ = ["Config"]
