@@ -103,6 +103,8 @@ class JobSpec(BaseModel):
     """Training batch of each executor; None: the net's."""
     max_iter: int | None = Field(ge=1, le=INT32_MAX, default=None)
     """Iterations; None: the solver's."""
+    final_validation: bool = False
+    """Validate after the last iteration too, in a net with interleaved validation."""
     weights: str = ""
     """URI of a .caffemodel to start from."""
     snapshot: str = ""

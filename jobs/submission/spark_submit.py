@@ -125,6 +125,7 @@ def environment(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> di
     }
     over: dict[str, object] = {"MAX_ITER": spec.max_iter, "BATCH": spec.batch}
     over["SOLVER_MODE"] = solver_mode(spec, document)
+    over["FINAL_VALIDATION"] = 1 if spec.final_validation else 0
     if spec.data and registry.built_in(spec.data):
         for phase in PHASES:
             source = f"{document.shared_storage}{registry.path_of(spec.data)}/{phase}_lmdb"

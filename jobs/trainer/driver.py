@@ -293,11 +293,11 @@ class Driver:
         if options.features:
             with self._scoring():
                 selected = frame.select(SAMPLE_ID, *map(quoted, options.columns))
-                selected.write.format(options.output_format).save(options.output)
+                selected.write.format(options.output_format).save(storage.whole(options.output))
         if options.test:
             sums = self.sums(frame, outputs)
             # -output has the features, if there are any.
-            target = options.output + (".means" if options.features else "")
+            target = storage.whole(options.output) + (".means" if options.features else "")
             means = sums.means()
             self._files.write(target, means_text(means))
             self._journal.add(contract.Means(means, sums.rows, target))

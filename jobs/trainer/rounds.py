@@ -47,10 +47,7 @@ def schema(outputs: Sequence[str]) -> Any:  # noqa: ANN401 - pyspark has no type
 
 def expected(job: TrainingJob, first: int) -> int:
     """Return the number of rounds of a run that starts at iteration `first`."""
-    if not job.test_interval or not any(test.test_iter for test in job.tests):
-        return 0
-    due = range(0, job.max_iter, job.test_interval)
-    return sum(number >= first and (number > 0 or job.test_initialization) for number in due)
+    return sum(job.validates(iteration) for iteration in range(first, job.max_iter + 1))
 
 
 def told(job: TrainingJob, first: int, rounds: Sequence[Validation], uri: str) -> Iterator[Event]:

@@ -76,6 +76,16 @@ class TrainingJob:
     test_initialization: bool
     """Asked for: CaffeOnSpark does not validate before the first iteration."""
     test_compute_loss: bool
+    final_validation: bool = False
+    """Asked for outside of the solver: Caffe validates after the last step by test_interval alone."""
+
+    def validates(self, iteration: int) -> bool:
+        """Return whether the TEST nets are validated after that many iterations; max_iter is the end."""
+        if not self.test_interval or not any(test.test_iter for test in self.tests):
+            return False
+        if iteration == self.max_iter:
+            return self.final_validation
+        return iteration % self.test_interval == 0 and (iteration > 0 or self.test_initialization)
 
     @property
     def suffix(self) -> str:
@@ -146,6 +156,7 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
         test_interval=judged.test_interval,
         test_initialization=solver.HasField("test_initialization") and solver.test_initialization,
         test_compute_loss=solver.test_compute_loss,
+        final_validation=bool(wanted.get("final_validation")),
     )
 
 

@@ -12,7 +12,7 @@ EVENTS_URI_ENV = "CAFFE_SPARK_EVENTS_URI"
 """Environment variable of the driver: a URI that its events are copied to while it runs."""
 OVERRIDE_ENV = "CAFFE_SPARK_OVERRIDE_"
 """Prefix of environment variables that override a value of the prototxts; see `OVERRIDES`."""
-OVERRIDES = ("max_iter", "batch", "train_source", "test_source", "solver_mode")
+OVERRIDES = ("max_iter", "batch", "train_source", "test_source", "solver_mode", "final_validation")
 WATCH_ENV = "CAFFE_SPARK_WATCH"
 """Environment variable of the process that watches a rank: JSON of the rank and of the driver's address."""
 

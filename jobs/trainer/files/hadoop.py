@@ -134,7 +134,7 @@ class Files:
 
     def _at(self, uri: str) -> Any:  # noqa: ANN401
         try:
-            path = self._jvm.org.apache.hadoop.fs.Path(uri)
+            path = self._jvm.org.apache.hadoop.fs.Path(storage.whole(uri))
             return path.getFileSystem(self._conf), path
         except Exception as error:
             raise Refused("path-invalid", uri=uri, reason=java_message(error)) from error

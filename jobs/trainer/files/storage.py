@@ -35,6 +35,15 @@ def local_path(uri: str) -> str:
     return path
 
 
+def whole(uri: str) -> str:
+    """Return a `file:` URI with a relative path, as CaffeOnSpark's own nets have, as an absolute one.
+
+    It begins at this process's working folder. Other URIs are returned as they are.
+    """
+    path = local_path(uri)
+    return "file:{}".format(Path(path).absolute()) if path and not path.startswith("/") else uri
+
+
 def parent(uri: str) -> str:
     """Return the parent folder of a URI, without trailing slash."""
     return uri.rstrip("/").rpartition("/")[0]

@@ -227,11 +227,8 @@ class _Rank:
         recent: Deque[float] = deque(maxlen=job.average_loss)
         pace = Pace(first, job.max_iter, self._per_iteration)
         for iteration in range(first, job.max_iter):
-            due = bool(job.test_interval) and iteration % job.test_interval == 0
-            if due and (iteration > 0 or job.test_initialization):
-                trainer.average_statistics(ranks.allreduce_mean)
-                values = validations.run(iteration)
-                self.tell(contract.Validation(iteration, job.max_iter, values))
+            if job.validates(iteration):
+                self._validate(ranks, iteration, validations)
             seed = step_seed(self.began.seed, self.rank, iteration)
             recent.append(together(lambda: trainer.step(seed)))  # noqa: B023 - called at once
             loss = sum(recent) / len(recent)
@@ -250,8 +247,14 @@ class _Rank:
             self.uploads.check()
         _require_number(loss, job.max_iter)
         trainer.average_statistics(ranks.allreduce_mean)
+        if job.validates(job.max_iter):
+            self._validate(ranks, job.max_iter, validations)
         self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
         return validations.seconds
+
+    def _validate(self, ranks: Ranks, iteration: int, validations: Validations) -> None:
+        self.trainer.average_statistics(ranks.allreduce_mean)
+        self.tell(contract.Validation(iteration, self.job.max_iter, validations.run(iteration)))
 
     def tell(self, event: contract.Event) -> None:
         if self.rank == 0:

@@ -34,8 +34,7 @@ class World:
         made._spark, made._model, made._journal = None, MODEL, Journal(None, self.shown)
         made._options = SimpleNamespace(output_format=output_format)
         made._executors = SimpleNamespace(removed=list)
-        tests = [SimpleNamespace(test_iter=1)]
-        made._job = SimpleNamespace(test_interval=100, max_iter=300, test_initialization=False, tests=tests)
+        made._job = SimpleNamespace(max_iter=300, validates=lambda iteration: iteration in {100, 200})
         for iteration in iterations:
             made._journal.add(contract.Validation(iteration, 300, {"accuracy": [0.5]}))
         self.driver = made
@@ -124,7 +123,7 @@ def test_rounds_that_got_lost_on_their_way_are_told(monkeypatch: pytest.MonkeyPa
 
 def test_a_training_without_validation_stores_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(monkeypatch)
-    world.driver._job.test_interval = 0
+    world.driver._job.validates = lambda _: False
 
     world.driver._write_rounds(0)
 

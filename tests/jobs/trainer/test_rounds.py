@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
+from types import MethodType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from jobs.trainer import rounds
+from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.contract import Validation
 
 ROUNDS = [
@@ -19,10 +20,18 @@ ROUNDS = [
 
 
 def job(
-    interval: int = 100, max_iter: int = 300, *, first: bool = False, iters: tuple[int, ...] = (1,)
+    interval: int = 100,
+    max_iter: int = 300,
+    *,
+    first: bool = False,
+    last: bool = False,
+    iters: tuple[int, ...] = (1,),
 ) -> Any:
-    tests = [SimpleNamespace(test_iter=count) for count in iters]
-    return SimpleNamespace(test_interval=interval, max_iter=max_iter, test_initialization=first, tests=tests)
+    made = SimpleNamespace(test_interval=interval, max_iter=max_iter)
+    made.test_initialization, made.final_validation = first, last
+    made.tests = [SimpleNamespace(test_iter=count) for count in iters]
+    made.validates = MethodType(TrainingJob.validates, made)
+    return made
 
 
 def test_a_row_is_an_iteration_and_a_list_for_each_output_in_the_nets_order() -> None:
@@ -62,6 +71,9 @@ def test_the_column_of_iterations_takes_no_outputs_name_in_any_case(
         (job(max_iter=301), 0, 3),
         (job(first=True), 0, 3),
         (job(first=True), 100, 2),
+        (job(last=True), 0, 3),
+        (job(max_iter=250, last=True), 200, 2),
+        (job(interval=0, last=True), 0, 0),
         (job(), 150, 1),
         (job(interval=0), 0, 0),
         (job(iters=(0,)), 0, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,36 @@ def files(found: Any) -> Files:
     jvm = SimpleNamespace(org=SimpleNamespace(apache=SimpleNamespace(hadoop=SimpleNamespace(fs=fs))))
     jsc = SimpleNamespace(hadoopConfiguration=lambda: None)
     return Files(SimpleNamespace(_jvm=jvm, _jsc=jsc))
+
+
+@pytest.mark.parametrize("uri", ["file:data/lmdb", "file:./data/lmdb"])
+def test_a_relative_path_of_this_machine_begins_at_the_folder_of_the_driver(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str
+) -> None:
+    """Hadoop's Path takes no relative path after a scheme."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "lmdb").mkdir(parents=True)
+
+    assert files_of().absolute(uri) == f"file:{tmp_path}/data/lmdb"
+    assert files_of().absolute("hdfs://h/data/lmdb") == "hdfs://h/data/lmdb"
+
+
+def files_of() -> Files:
+    """Files whose paths stay as they are given to Hadoop."""
+
+    class Qualified:
+        def __init__(self, text: str) -> None:
+            self.text = text
+
+        def getFileSystem(self, _: Any) -> Any:
+            return SimpleNamespace(getUri=str, getWorkingDirectory=str)
+
+        def makeQualified(self, *_: Any) -> Any:
+            return SimpleNamespace(toString=lambda: self.text)
+
+    hadoop = SimpleNamespace(fs=SimpleNamespace(Path=Qualified))
+    jvm = SimpleNamespace(org=SimpleNamespace(apache=SimpleNamespace(hadoop=hadoop)))
+    return Files(SimpleNamespace(_jvm=jvm, _jsc=SimpleNamespace(hadoopConfiguration=lambda: None)))
 
 
 def test_files_of_a_folder_are_listed_by_name_without_those_that_hold_no_records() -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from jobs.trainer import contract
+from jobs.trainer import contract, rounds
 from jobs.trainer.caffe import native
 from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.errors import TrainerError
@@ -248,6 +248,33 @@ def test_a_snapshot_after_the_last_iteration_is_written_once_where_asked(
 
     found = [event.iteration for event in world.inbox.events if isinstance(event, contract.Snapshot)]
     assert found == stored
+
+
+@pytest.mark.parametrize(
+    ("asked", "at"),
+    [
+        ({}, [2, 4]),
+        ({"final_validation": True}, [2, 4, 6]),
+        ({"test_initialization": True}, [0, 2, 4]),
+        ({"final_validation": True, "test_interval": 4}, [4, 6]),
+        ({"final_validation": True, "test_interval": 0}, []),
+    ],
+)
+def test_rounds_before_the_first_iteration_and_after_the_last_are_run_where_asked(
+    world: World, asked: dict[str, Any], at: list[int]
+) -> None:
+    uri = world.plan.train
+    data = replace(world.job.tests[0].data, uri=uri, batch=2, transform=world.job.train.transform)
+    tests = (replace(world.job.tests[0], data=data, test_iter=1),)
+    world.plan = replace(
+        world.plan, job=replace(world.job, tests=tests, **{"test_interval": 2, **asked}), tests=(uri,)
+    )
+
+    world.run()
+
+    found = [event.iteration for event in world.inbox.events if isinstance(event, contract.Validation)]
+    assert found == at
+    assert len(found) == rounds.expected(world.plan.job, 0)
 
 
 def test_several_test_nets_are_validated_with_their_numbers_on_a_source_of_training_too(
