@@ -78,7 +78,7 @@ def manifest_of(text: bytes) -> Manifest:
     sizes = {}
     for name, entry in files.items():
         size = entry.get("size") if isinstance(entry, dict) else None
-        if not _FILE.fullmatch(name) or ".." in name or type(size) is not int or size < 0:
+        if not _FILE.fullmatch(name) or ".." in name.split("/") or type(size) is not int or size < 0:
             raise ValueError("a file of it is not valid")
         sizes[name] = size
     return Manifest(inputs, sizes)

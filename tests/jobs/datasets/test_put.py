@@ -210,6 +210,14 @@ def test_a_job_whose_data_are_not_whole_is_refused(
     assert "fab data put PATH pets" in str(refused.value)
 
 
+def test_a_file_with_two_dots_in_its_name_can_be_used(world: World, tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "part..parquet").write_bytes(b"PAR1 PAR1")
+    world.put(tmp_path / "frames", "frames")
+
+    assert "is there" in world.ensure("frames")
+
+
 def test_the_list_shows_what_has_no_valid_manifest_too(world: World, pets: Path) -> None:
     assert world.list().split() == ["name", "kind", "files", "bytes", "put"]
     world.put(pets)
