@@ -137,7 +137,8 @@ class JobSpec(BaseModel):
             raise ValueError(f"cores: {self.cores} are not a multiple of {self.devices} devices")
         if self.arguments and self.script is None:
             raise ValueError("arguments: they are a script's; set script too, or neither")
-        words = (self.model, self.output, self.weights, self.snapshot, *self.arguments)
+        words = [self.model, self.output, self.weights, self.snapshot, self.label, self.connection]
+        words += [word or " " for word in self.arguments]
         blank = next((word for word in words if self.script and re.search(r"\s", word)), None)
         if blank is not None:
             raise ValueError(f"{blank!r} has a blank, at which spark.pythonargs of a script is split")

@@ -151,8 +151,8 @@ class _Tally:
 
 
 def _key(source: DataLayer) -> _Key:
-    # A class of the user's may give other records in another phase.
-    phase = source.phase if is_custom(source.source_class) else ""
+    # A class of the user's may give other records to another layer, or in another phase.
+    own = "{} {}".format(source.phase, source.layer) if is_custom(source.source_class) else ""
     # Columns have shapes of their own, before they are transformed.
     shape = TOLD if source.columns else source.shape
-    return source.source_class, source.uri, phase, shape, source.reading, columns_of(source.columns)
+    return source.source_class, source.uri, own, shape, source.reading, columns_of(source.columns)

@@ -340,6 +340,9 @@ def test_a_script_travels_with_the_job_and_its_options_as_pairs(write: Write, tm
         ({"arguments": ["x"]}, "set script too"),
         ({"script": "s.prototxt", "output": "hdfs:///a b"}, "has a blank"),
         ({"script": "s.prototxt", "arguments": ["a b"]}, "has a blank"),
+        ({"script": "s.prototxt", "arguments": ["a", ""]}, "has a blank"),
+        ({"script": "s.prototxt", "features": ["f"], "label": "a b"}, "has a blank"),
+        ({"script": "s.prototxt", "connection": "a b", "solver_mode": "GPU"}, "has a blank"),
     ],
 )
 def test_a_script_that_cannot_run_as_written_is_refused(

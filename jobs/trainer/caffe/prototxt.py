@@ -217,6 +217,8 @@ def _native_solver(solver: Any, pb: Any) -> str:  # noqa: ANN401
     native.CopyFrom(solver)
     for name in OURS:
         native.ClearField(name)
+    # By default, NCCL's callback leaves the averaging to one after each layer, which nobody adds.
+    native.layer_wise_reduce = False
     return str(text_format.MessageToString(native))
 
 

@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterator, NamedTuple, TypeVar
 
 import numpy as np
 
+from jobs.trainer.contract import SIGNALLED
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.sources.samples import Sample
 
@@ -56,7 +57,7 @@ def class_of(name: str, built_in: str) -> Any:  # noqa: ANN401 - a class of the 
         if error.name and not (module + ".").startswith(error.name + "."):
             raise _failed(name, module, error) from error
         raise Refused("source-class-not-importable", reason=str(error), **refusal) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _failed(name, module, error) from error
     if found is None:
         reason = "module {} has no {}".format(module, last)
@@ -79,7 +80,7 @@ def samples(name: str, uri: str, layer: Layer, built_in: str) -> Iterator[Sample
             return action()
         except TrainerError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _failed(name, kind.__module__, error) from error
 
     records = attempt(lambda: iter(kind(uri, layer).records()))
@@ -115,8 +116,10 @@ def _sample(record: Any, position: int, uri: str) -> Sample:  # noqa: ANN401
     return Sample(id_, label, channels, height, width, False, data)
 
 
-def _failed(name: str, module: str, error: Exception) -> Refused:
+def _failed(name: str, module: str, error: BaseException) -> Refused:
     """Return a failure of the user's code with the last line of its own file that ran."""
+    if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code >= SIGNALLED:
+        raise error
     file = getattr(sys.modules.get(module), "__file__", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]
     own = [frame for frame in frames if file and frame.filename == file] or frames

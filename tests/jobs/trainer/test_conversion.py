@@ -264,3 +264,4 @@ def test_the_documented_source_of_ones_own_is_converted(
         (3, bytes(range(9, 3, -1))),
     ]
     assert world.made.name(layer) != world.made.add("TEST", replace(layer, phase="TEST"))
+    assert world.made.name(layer) != world.made.add("TRAIN", replace(layer, layer="other"))

@@ -64,6 +64,15 @@ def test_data_layers_become_inputs_that_can_be_reshaped(prototxts: Path, pb: Any
     assert not [layer for layer in train if layer.type == "Accuracy"]
 
 
+@pytest.mark.parametrize("given", ["", "layer_wise_reduce: true"])
+def test_the_native_solver_averages_gradients_once_a_step(prototxts: Path, pb: Any, given: str) -> None:
+    prototxts.write_text(prototxts.read_text() + given)
+    solver = text_format.Parse(load(prototxts, pb).solver, pb.SolverParameter())
+
+    # With it, which is Caffe's default, NCCL's callback leaves the averaging to one of each layer.
+    assert not solver.layer_wise_reduce
+
+
 def test_the_native_solver_neither_tests_nor_snapshots_nor_displays(prototxts: Path, pb: Any) -> None:
     solver = text_format.Parse(load(prototxts, pb).solver, pb.SolverParameter())
 

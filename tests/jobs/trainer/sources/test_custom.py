@@ -95,6 +95,7 @@ def test_a_class_of_the_users_is_a_source_that_is_converted(ship: Ship) -> None:
         ("broken.Numbers", "it raises SyntaxError at broken.py:3"),
         ("failing.Numbers", "it raises ZeroDivisionError at failing.py:2: division by zero"),
         ("needing.Numbers", "it raises ModuleNotFoundError at needing.py:1: No module named 'not_shipped'"),
+        ("exiting.Numbers", "it raises SystemExit at exiting.py:2: 0"),
     ],
 )
 def test_what_is_no_class_of_records_is_refused_by_name(ship: Ship, name: str, words: str) -> None:
@@ -102,9 +103,25 @@ def test_what_is_no_class_of_records_is_refused_by_name(ship: Ship, name: str, w
     ship("broken", "x = 1\n\nclass class\n")
     ship("failing", "x = 1\ny = x / 0\n")
     ship("needing", "import not_shipped\n")
+    ship("exiting", "import sys\nsys.exit(0)\n")
 
     with pytest.raises(Refused, match=words):
         check_class(name)
+
+
+@pytest.mark.parametrize("code", [0, 1, "words"])
+def test_a_class_that_exits_is_no_end_of_the_job(ship: Ship, code: Any) -> None:
+    ship("leaving", SOURCE.replace("yield 7", f"raise SystemExit({code!r})\n        yield 7"))
+
+    with pytest.raises(Refused, match=r"it raises SystemExit at leaving\.py:11"):
+        read("leaving.Numbers")
+
+
+def test_a_signal_ends_the_job_also_while_a_class_runs(ship: Ship) -> None:
+    ship("killed", SOURCE.replace("yield 7", "raise SystemExit(143)\n        yield 7"))
+
+    with pytest.raises(SystemExit, match="143"):
+        read("killed.Numbers")
 
 
 FIRST = 'yield "a", 1, b"image file"'
