@@ -30,6 +30,8 @@ COMMANDS = Collection.from_module(fabfile).tasks
 _WORD = re.compile(r"[\w.*<>/-]+")
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`]+)`|^ {4}(.+)$", re.MULTILINE)
+_TESTS = re.compile(r"`(?:[\w/]*?(test_\w+\.py)|…)(?:::(test_\w+))?`")
+"""A test as tables name it; `…` is the file before."""
 _NAMES = re.compile(r"`([\w/]+\.py)`\s\(((?:`\w+`(?:,\s)?)+)\)")
 
 
@@ -67,6 +69,19 @@ def flags_of(task: str) -> set[str]:
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_that_a_document_names_exists(document: str) -> None:
     assert [path for path in paths(text_of(document)) if not exists(path)] == []
+
+
+@pytest.mark.parametrize("document", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_every_test_that_a_document_names_exists(document: str) -> None:
+    known: dict[str, str] = {}
+    for file in (ROOT / "tests").rglob("test_*.py"):
+        known[file.name] = known.get(file.name, "") + file.read_text()
+    file_name, missing = "", []
+    for found in _TESTS.finditer(text_of(f"docs/{document}")):
+        file_name = found[1] or file_name
+        if file_name not in known or (found[2] and f"def {found[2]}(" not in known[file_name]):
+            missing.append(found[0])
+    assert missing == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -183,14 +183,6 @@ def test_a_running_job_is_followed_and_killed(stack: Stack, trained: Said, tmp_p
     assert "ended already: killed" in stack.fab("kill", name).output
 
 
-def test_a_killed_executor_is_named_with_its_node(stack: Stack, trained: Said, tmp_path: Path) -> None:
-    with long_job(stack, tmp_path) as submitted:
-        stack.on("w2", "pkill -9 -f CoarseGrainedExecutorBackend")
-        assert submitted.process.wait(timeout=120) == 1
-    last = submitted.output.strip().splitlines()[-1]
-    assert re.search(r"executor \d on w2: it was lost at about iteration \d+: ", last), last
-
-
 def test_no_process_of_a_job_is_left(stack: Stack, trained: Said) -> None:
     for node in ("head", "w1", "w2"):
         running = stack.on(node, "ps -eo args")
