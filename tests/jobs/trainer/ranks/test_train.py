@@ -277,6 +277,10 @@ def test_rounds_before_the_first_iteration_and_after_the_last_are_run_where_aske
     assert len(found) == rounds.expected(world.plan.job, 0)
 
 
+def test_a_run_without_validations_spends_no_time_on_them(world: World) -> None:
+    assert world.run()["validation_seconds"] == 0
+
+
 def test_several_test_nets_are_validated_with_their_numbers_on_a_source_of_training_too(
     world: World,
 ) -> None:
