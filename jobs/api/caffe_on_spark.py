@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, Dict, Iterator, List, Sequence
 
@@ -109,7 +109,7 @@ class _Run:
     """A run of the trainer's driver on a held context."""
 
     def __init__(self, context: Any, source: Source, options: Options, job: TrainingJob) -> None:  # noqa: ANN401
-        self._held, self._job = context, job
+        self._held, self._job, self._evaluated = context, job, checks.evaluated(options, job)
         nccl = job.gpu and native.has_nccl()
         cpu_build = native.is_cpu_build()
         size = checks.started(options, job, context.conf, cpu_build=cpu_build, nccl=nccl)
@@ -138,7 +138,9 @@ class _Run:
         self.channel = Channel(self._held.context.getConf().get("spark.driver.host"), self.journal.add)
         over = not keep
         try:
-            yield self.driver.prepare(Probe(self._job, self._folder))
+            with closing(Probe(self._job, self._folder, self._evaluated)) as probe:
+                nets = self.driver.prepare(probe)
+            yield nets
         except TrainerError as error:
             over = True
             # Without Spark's exception, whose stack fills a notebook's page.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List, Mapping, Optional, Sequence, Tuple
 
+from jobs.trainer.caffe.axes import NO_AXIS
 from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob
@@ -79,16 +80,39 @@ def overruled(options: Options, size: int) -> Tuple[str, ...]:
 
 
 def nets(options: Options, job: TrainingJob, found: Nets) -> None:
-    """Require the requested features as blobs of the TEST net.
+    """Require the requested features as blobs of the TEST net, and values by sample of all that is evaluated.
 
     Raises:
-        Refused: a feature is not a blob of the TEST net.
+        Refused: a feature is not a blob of the TEST net; or the batch of a feature, or of an output that has
+            means, is merged with another axis.
     """
     missing = [name for name in options.columns if name not in found.blobs]
     # Without a shape, the net is not built yet.
     if missing and job.tests[0].data.shape != TOLD:
         valid = ", ".join(name for name in found.blobs if "_split_" not in name)
         raise Refused("blob-missing", blobs=", ".join(missing), valid=valid)
+    axes = found.axes[0] if found.axes else {}
+    for name in options.columns:
+        if axes.get(name) == NO_AXIS:
+            raise Refused("blob-not-by-sample", blob=name, shape=_text(found.blobs[name]))
+    for number, merged in enumerate(found.merged):
+        has_means = (options.test and number == 0) or (options.train and job.tests[number].test_iter)
+        for name, shape in merged.items() if has_means else ():
+            net = job.numbered("TEST", number)
+            raise Refused("output-not-by-sample", net=net, blob=name, shape=_text(shape))
+
+
+def evaluated(options: Options, job: TrainingJob) -> Tuple[int, ...]:
+    """Return the numbers of the TEST nets in use: -test and -features score the first, training validates."""
+    return tuple(
+        number
+        for number, test in enumerate(job.tests)
+        if (options.scores and number == 0) or (options.train and test.test_iter)
+    )
+
+
+def _text(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
 
 
 def weights(options: Options, job: TrainingJob) -> Tuple[str, ...]:

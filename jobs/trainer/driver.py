@@ -13,7 +13,14 @@ from jobs.trainer.caffe import models, native
 from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.feed import record_shape
 from jobs.trainer.caffe.probe import Nets, Probe
-from jobs.trainer.caffe.prototxt import TrainingJob, with_labels, with_layers, with_shapes, with_sources
+from jobs.trainer.caffe.prototxt import (
+    TrainingJob,
+    with_axes,
+    with_labels,
+    with_layers,
+    with_shapes,
+    with_sources,
+)
 from jobs.trainer.cli import Options
 from jobs.trainer.contract import SAMPLE_ID, TIMEOUT_CONF, TRANSPORT_CONF
 from jobs.trainer.conversion import Conversions
@@ -89,7 +96,8 @@ class Driver:
         journal.add(self._executors.described())
         journal.phase("data")
         if self._distribute_sources():
-            nets = self._checked(Probe(self._job, self._folder))
+            evaluated = checks.evaluated(options, self._job)
+            nets = self._checked(Probe(self._job, self._folder, evaluated))
         return nets
 
     def train(self, channel: Channel) -> None:
@@ -105,9 +113,10 @@ class Driver:
 
     def _checked(self, probe: Probe) -> Nets:
         """Check the nets that a probe has built."""
-        nets = probe.result()
+        with closing(probe):
+            nets = probe.result()
         checks.nets(self._options, self._job, nets)
-        self._job = with_labels(self._job, *nets.labels)
+        self._job = with_axes(with_labels(self._job, *nets.labels), nets.axes)
         return nets
 
     def _check_paths(self) -> None:
@@ -144,9 +153,8 @@ class Driver:
         """Return the sources to read, by phase and number: training needs TEST sources only to validate."""
         options, job = self._options, self._job
         found = {"TRAIN": job.train} if options.train else {}
-        for number, test in enumerate(job.tests):
-            if (options.scores and number == 0) or (options.train and test.test_iter):
-                found[job.numbered("TEST", number)] = test.data
+        for number in checks.evaluated(options, job):
+            found[job.numbered("TEST", number)] = job.tests[number].data
         return found
 
     def _distribute_sources(self) -> bool:

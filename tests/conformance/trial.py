@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.trainer.caffe.datalayer import TOLD
-from jobs.trainer.caffe.prototxt import TrainingJob, load, with_labels, with_shapes
+from jobs.trainer.caffe.prototxt import TrainingJob, load, with_axes, with_labels, with_shapes
 from jobs.trainer.errors import Refused
 from tests.conformance import port
 from tests.conformance.given import Prototxts, net_of, read, solver_of
@@ -146,7 +146,8 @@ def _told(job: TrainingJob, folder: Path, pb: Any) -> TrainingJob:
     named.update((job.numbered("TEST", number), test.data) for number, test in enumerate(job.tests))
     shapes = {name: _source(data, pb).shape() for name, data in named.items() if data.shape == TOLD}
     job = with_shapes(job, shapes, pb)
-    return with_labels(job, *Probe(job, folder).result().labels)
+    nets = Probe(job, folder).result()
+    return with_axes(with_labels(job, *nets.labels), nets.axes)
 
 
 def attempt(tree: Path, file: Path, folder: Path, pb: Any, show: Callable[[Trial], None]) -> None:

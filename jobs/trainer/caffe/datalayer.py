@@ -53,6 +53,11 @@ class DataLayer:
         size = self.shape[1:] if self.resize else ()
         return (Blob(data, self.shape, self.transform, self.labels, label, resize=size),)
 
+    @property
+    def transposed(self) -> bool:
+        """Whether a blob's first axis is not the batch's."""
+        return any(blob.transposed for blob in self.blobs)
+
     def dims(self, batch: int) -> Dict[str, List[int]]:
         """Return the shapes of all blobs of a batch, by name, in the order of the tops."""
         return {name: dims for blob in self.blobs for name, dims in blob.dims(batch).items()}

@@ -11,9 +11,9 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 import numpy as np
 
 from jobs.trainer.caffe import device, models
-from jobs.trainer.caffe.datalayer import DataLayer
+from jobs.trainer.caffe.axes import NO_AXIS, reshape
 from jobs.trainer.caffe.feed import Feed
-from jobs.trainer.caffe.prototxt import TrainingJob, native_solver
+from jobs.trainer.caffe.prototxt import EvaluationNet, TrainingJob, native_solver
 from jobs.trainer.errors import Refused, TrainerError
 
 QUIET = "1"
@@ -179,7 +179,7 @@ class Trainer:
         net = self._job.tests[number]
         file = self._folder / "test{}.prototxt".format(number)
         file.write_text(net.net)
-        scorer = Scorer(net.data, file)
+        scorer = Scorer(net, file)
         scorer.net.share_with(self._net)
         return scorer
 
@@ -198,48 +198,23 @@ def _inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-_NO_AXIS = -1
-
-
 class Scorer:
     """TEST net that maps a batch to each blob's values per sample."""
 
-    def __init__(self, source: DataLayer, net: Path) -> None:
-        self.net = load().Net(str(net), load().TEST)
-        self._source, self._loss = source, 0.0
+    def __init__(self, test: EvaluationNet, file: Path) -> None:
+        self.net = load().Net(str(file), load().TEST)
+        self._source, self._axes, self._loss = test.data, test.axes, 0.0
         self.outputs: Tuple[str, ...] = tuple(self.net.outputs)
         # By the full batch: a blob smaller than it (accuracy, loss) belongs to the whole batch.
         self._lengths: Dict[str, int] = {
-            name: blob.count // source.batch for name, blob in self.net.blobs.items()
+            name: blob.count // test.data.batch for name, blob in self.net.blobs.items()
         }
-        self._count = source.batch
-        self._axes = self._batch_axes() if any(blob.transposed for blob in source.blobs) else {}
+        self._count = test.data.batch
 
     def length(self, name: str) -> int:
         """Return the number of values per sample of a blob."""
         of_batch = self._axes and name not in self._axes
         return (0 if of_batch else self._lengths[name]) or int(self.net.blobs[name].count)
-
-    def _batch_axes(self) -> Dict[str, int]:
-        """Return the axes of blobs that are the batch's, found by a larger batch; _NO_AXIS: there is none."""
-        batch = self._source.batch
-        small = {name: tuple(blob.shape) for name, blob in self.net.blobs.items()}
-        self._reshape(batch + 1)
-        large = {name: tuple(blob.shape) for name, blob in self.net.blobs.items()}
-        self._reshape(batch)
-        axes = {}
-        for name, shape in small.items():
-            changed = [axis for axis, sides in enumerate(zip(shape, large[name])) if sides[0] != sides[1]]
-            if changed:
-                whole = len(changed) == 1 and shape[changed[0]] == batch
-                axes[name] = changed[0] if whole else _NO_AXIS
-        return axes
-
-    def _reshape(self, batch: int) -> None:
-        for name, dims in self._source.dims(batch).items():
-            self.net.blobs[name].reshape(*dims)
-        self.net.reshape()
-        self._count = batch
 
     def run(self, feed: Feed, names: Sequence[str]) -> Tuple[List[str], Dict[str, np.ndarray]]:
         """Forward the next batch of a feed, of any size; return ids, and named blobs as (samples, length).
@@ -249,7 +224,8 @@ class Scorer:
         """
         count = feed.upcoming()
         if self._count != count:
-            self._reshape(count)
+            reshape(self.net, self._source.dims(count))
+            self._count = count
         ids = feed.take(*(self.net.blobs[top].data for top in self._source.tops))
         # As `Net.forward` of pycaffe does, which does not pass the loss on.
         self._loss = float(self.net._forward(0, len(self.net.layers) - 1))
@@ -262,7 +238,7 @@ class Scorer:
     def _per_sample(self, name: str, samples: int) -> np.ndarray:
         values = np.array(self.net.blobs[name].data, np.float32)
         axis, length = self._axes.get(name, 0), self._lengths[name]
-        if axis == _NO_AXIS:
+        if axis == NO_AXIS:
             raise Refused("blob-not-by-sample", blob=name, shape="x".join(map(str, values.shape)))
         values = np.moveaxis(values, axis, 0).ravel() if axis else values.ravel()
         if length == 0 or (self._axes and name not in self._axes):

@@ -1,7 +1,9 @@
 """Probe that builds all nets in a subprocess, since Caffe aborts on invalid input.
 
 Run as `python -m jobs.trainer.caffe.probe FOLDER COUNT`; the folder holds train.prototxt, and of COUNT TEST
-nets test0.prototxt, test1.prototxt …, each where its shape is known. Prints one JSON object.
+nets test0.prototxt, test1.prototxt …, each where its shape is known. Beside a TEST net whose axes of the
+batch are asked for, a file test0.json has its batch, and the shapes of its inputs with one sample more.
+Prints a JSON object for each such net before it is reshaped, and one with the result.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Collection, Dict, List, NamedTuple, Optional, Tuple
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
+from jobs.trainer.caffe.axes import NO_AXIS, axes_of
 from jobs.trainer.caffe.datalayer import TOLD
 from jobs.trainer.caffe.labels import Labels, labels_of
 from jobs.trainer.caffe.prototxt import TrainingJob
@@ -23,7 +26,7 @@ from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
 
 TIMEOUT = 120
-TRAIN, TEST = "train.prototxt", "test{}.prototxt"
+TRAIN, TEST, LARGER = "train.prototxt", "test{}.prototxt", "test{}.json"
 LONGEST = 240
 """Maximum characters of Caffe's message, which may list all layer types."""
 
@@ -37,18 +40,32 @@ class Nets(NamedTuple):
     """Its output blobs."""
     labels: Tuple[Tuple[Labels, ...], ...] = ((), ())
     """Of the TRAIN net and of the TEST nets, by the tops of their data layers; empty without a shape."""
+    axes: Tuple[Dict[str, int], ...] = ()
+    """As `EvaluationNet.axes`, of each TEST net."""
+    merged: Tuple[Dict[str, Tuple[int, ...]], ...] = ()
+    """Of each TEST net the outputs whose batch is merged with another axis, with their shapes."""
 
 
 class Probe:
-    """A running probe; it runs while Spark starts."""
+    """A running probe; it runs while Spark starts.
 
-    def __init__(self, job: TrainingJob, folder: Path) -> None:
+    `evaluated`: numbers of the TEST nets that are validated or scored, None for all. Of those with transposed
+    tops, the axes of the batch are found.
+    """
+
+    def __init__(self, job: TrainingJob, folder: Path, evaluated: Optional[Collection[int]] = None) -> None:
+        self._job = job
         nets = {TRAIN: (job.train_net, job.train)}
         nets.update((TEST.format(number), (test.net, test.data)) for number, test in enumerate(job.tests))
         for name, (text, data) in nets.items():
             # Without a record, some nets have no shape: they are built when it is read, if it is.
             if data.shape != TOLD:
                 (folder / name).write_text(text)
+        for number, test in enumerate(job.tests):
+            if test.data.transposed and (evaluated is None or number in evaluated):
+                batch = test.data.batch
+                larger = {"batch": batch, "dims": test.data.dims(batch + 1)}
+                (folder / LARGER.format(number)).write_text(json.dumps(larger))
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(folder), str(len(job.tests))],
@@ -62,13 +79,20 @@ class Probe:
         """Wait for the result.
 
         Raises:
-            Refused: Caffe refuses the net, with its reason; or weights could not be told apart by layer.
+            Refused: Caffe refuses the net, or another batch of an evaluated one, with its reason; or weights
+                could not be told apart by layer.
         """
         out, err = self._process.communicate(timeout=TIMEOUT)
         if self._process.returncode != 0:
             words = last_words(err.decode(errors="replace").splitlines())
             words = words if len(words) <= LONGEST else words[:LONGEST] + "…"
-            raise Refused("net-refused", reason=words)
+            said = out.decode(errors="replace").splitlines()
+            # A net that has been built, and then was reshaped.
+            number = json.loads(said[-1])["reshaped"] if said and said[-1].startswith('{"reshaped"') else None
+            if number is None:
+                raise Refused("net-refused", reason=words)
+            batch, net = self._job.tests[number].data.batch, self._job.numbered("TEST", number)
+            raise Refused("net-of-fixed-batch", net=net, batch=batch, reason=words)
         found = json.loads(out.decode().splitlines()[-1])
         if found["twice"]:
             raise Refused("layers-of-one-name", layers=", ".join(found["twice"]))
@@ -76,7 +100,16 @@ class Probe:
         labels = tuple(
             tuple(Labels(classes, tuple(ignored)) for classes, ignored in tops) for tops in found["labels"]
         )
-        return Nets(blobs, tuple(found["outputs"]), labels)
+        merged = tuple({name: tuple(shape) for name, shape in net.items()} for net in found["merged"])
+        return Nets(blobs, tuple(found["outputs"]), labels, tuple(found["axes"]), merged)
+
+    def close(self) -> None:
+        """End the subprocess, which nobody may have waited for."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream:
+                stream.close()
 
 
 def main(folder: Path, tests: int) -> None:
@@ -91,16 +124,30 @@ def main(folder: Path, tests: int) -> None:
         if (folder / file).exists()
     }
     test = nets.get(TEST.format(0))
-    print(
-        json.dumps(
-            {
-                "blobs": _shapes(test) if test else {},
-                "outputs": list(test.outputs) if test else [],
-                "twice": sorted({name for net in nets.values() for name in _twice(net)}),
-                "labels": [_labels(folder / file, nets[file]) if file in nets else [] for file in files],
-            }
-        )
-    )
+    shapes = {file: _shapes(net) for file, net in nets.items()}
+    found: Dict[str, Any] = {
+        "blobs": shapes.get(TEST.format(0), {}),
+        "outputs": list(test.outputs) if test else [],
+        "twice": sorted({name for net in nets.values() for name in _twice(net)}),
+        "labels": [_labels(folder / file, nets[file]) if file in nets else [] for file in files],
+        "axes": [],
+        "merged": [],
+    }
+    for number, file in enumerate(files[1:]):
+        axes = _axes(nets.get(file), number, folder / LARGER.format(number))
+        alone = [name for name, axis in axes.items() if axis == NO_AXIS and name in nets[file].outputs]
+        found["axes"].append(axes)
+        found["merged"].append({name: shapes[file][name] for name in alone})
+    print(json.dumps(found))
+
+
+def _axes(net: Any, number: int, larger: Path) -> Dict[str, int]:  # noqa: ANN401
+    """Return the axes of the batch of a TEST net where they are asked for; the net is reshaped."""
+    if not larger.exists():
+        return {}
+    print(json.dumps({"reshaped": number}), flush=True)
+    asked = json.loads(larger.read_text())
+    return axes_of(net, asked["batch"], asked["dims"])
 
 
 def _labels(file: Path, net: Any) -> List[Labels]:  # noqa: ANN401

@@ -9,7 +9,7 @@ The generated classes are passed as an argument (`pb`: caffe_pb2 on a node).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
@@ -43,6 +43,8 @@ class EvaluationNet:
     data: DataLayer
     test_iter: int
     """Batches of a validation; 0: it is not validated."""
+    axes: Mapping[str, int] = field(default_factory=dict)
+    """Axes of blobs that are the batch's, of a net with transposed tops; else empty: it is the first one."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,11 @@ def with_labels(job: TrainingJob, train: Sequence[Labels], *tests: Sequence[Labe
     """Return the job with the labels that its nets take of the tops of their data layers."""
     layers = [test.data.with_labels(labels) for test, labels in zip(job.tests, tests)]
     return _with(job, job.train.with_labels(train), layers)
+
+
+def with_axes(job: TrainingJob, axes: Sequence[Mapping[str, int]]) -> TrainingJob:
+    """Return the job with the axes that are the batch's in blobs of its TEST nets."""
+    return replace(job, tests=tuple(replace(test, axes=own) for test, own in zip(job.tests, axes)))
 
 
 def with_layers(job: TrainingJob, change: Callable[[DataLayer], DataLayer]) -> TrainingJob:

@@ -255,6 +255,18 @@ FAILURES: Dict[str, Words] = {
         "its shape {shape} has no axis of the batch, so its values do not belong to samples",
         "Give a blob before the layer that merges the axes.",
     ),
+    "output-not-by-sample": Words(
+        "the {net} net's output {blob}",
+        "its shape {shape} has no axis of the batch, so it has no mean over samples",
+        "Keep the layer that merges the axes out of that net (include {{ phase: TRAIN }}), or end the net "
+        "with one that has a single value, such as Accuracy.",
+    ),
+    "net-of-fixed-batch": Words(
+        "the {net} net",
+        "it takes batches of {batch} samples alone, and one more, by which the axes of its transposed tops "
+        "are found, is refused by Caffe: {reason}",
+        "Give the batch's axis as 0 or -1 in layers such as Reshape.",
+    ),
     "blob-missing": Words(
         "-features or -label: {blobs}", "the TEST net has no such blob", "Valid blobs: {valid}."
     ),

@@ -64,11 +64,12 @@ def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
     from jobs.trainer.caffe import native
     from jobs.trainer.caffe.feed import Feed
 
-    layer = plan.job.tests[0].data
+    test = plan.job.tests[0]
+    layer = test.data
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder:
         net = Path(folder) / "net.prototxt"
-        net.write_text(plan.job.tests[0].net)
-        scorer = native.Scorer(layer, net)
+        net.write_text(test.net)
+        scorer = native.Scorer(test, net)
     scorer.net.copy_from(str(locate(plan.model)))
     datum = native.protos().Datum
     source = open_source(layer.source_class, locate(plan.test), datum)

@@ -114,7 +114,7 @@ def trainer(messages: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(context, "_HELD", {})
     monkeypatch.setattr(context, "Executors", Executors)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    for name, stand_in in (("Driver", Trainer), ("Probe", lambda *_: None)):
+    for name, stand_in in (("Driver", Trainer), ("Probe", lambda *_: SimpleNamespace(close=lambda: None))):
         monkeypatch.setattr(f"jobs.api.caffe_on_spark.{name}", stand_in)
     # A package of pyspark's, of which nothing is used but names.
     modules = {"pyspark": SimpleNamespace(StorageLevel=SimpleNamespace(MEMORY_AND_DISK=1))}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobs.trainer import checks
+from jobs.trainer.caffe.axes import NO_AXIS
 from jobs.trainer.caffe.datalayer import TOLD
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob, load
@@ -82,6 +83,46 @@ def test_a_feature_that_is_no_blob_is_refused_with_the_blobs_there_are(job: Trai
     checks.nets(TRAIN, job, NETS)
     with pytest.raises(Refused, match=r"label: the TEST net has no such blob. Valid blobs: accuracy\."):
         checks.nets(TRAIN, job, NETS._replace(blobs={"accuracy": ()}))
+
+
+MERGED = NETS._replace(
+    blobs={"accuracy": (), "label": (3, 2), "words": (6, 7)},
+    axes=({"label": 1, "words": NO_AXIS},),
+    merged=({"words": (6, 7)},),
+)
+"""Nets whose TEST net has an output that merges time and batch."""
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("-test", "the TEST net's output words: its shape 6x7 has no axis of the batch"),
+        ("-train", "the TEST net's output words: its shape 6x7 has no axis of the batch"),
+        ("-features accuracy,words", "-features or -label: words: its shape 6x7 has no axis"),
+        ("-features accuracy -label words", "-features or -label: words: its shape 6x7 has no axis"),
+        ("-features accuracy -label label", ""),
+    ],
+)
+def test_values_that_belong_to_no_sample_are_refused_before_anything_starts(
+    job: TrainingJob, line: str, words: str
+) -> None:
+    options = parse(shlex.split(f"{line} -conf s -model m"))
+
+    if not words:
+        checks.nets(options, job, MERGED)
+        return
+    with pytest.raises(Refused) as refused:
+        checks.nets(options, job, MERGED)
+    assert words in str(refused.value)
+
+
+def test_outputs_of_a_test_net_that_is_not_validated_need_no_samples(job: TrainingJob) -> None:
+    options = parse(shlex.split("-train -conf s -model m"))
+    unused = replace(job, tests=(replace(job.tests[0], test_iter=0),))
+
+    checks.nets(options, unused, MERGED)
+    assert checks.evaluated(options, unused) == ()
+    assert checks.evaluated(parse(shlex.split("-test -conf s -model m")), unused) == (0,)
 
 
 def test_features_are_looked_up_when_records_have_told_the_nets_shape(job: TrainingJob) -> None:

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from jobs.trainer.main import main as trainer
 from tests.jobs.trainer.written import Files
+
+
+class Probe:
+    """A probe that builds nothing."""
+
+    made: ClassVar[list[Probe]] = []
+
+    def __init__(self, job: Any, folder: Path, evaluated: tuple[int, ...]) -> None:
+        self.job, self.closed = job, False
+        self.made.append(self)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @pytest.fixture
@@ -47,25 +60,26 @@ def test_executors_that_cannot_exchange_gradients_are_refused_before_spark_start
     settings = {"spark.master": "yarn", "spark.executor.instances": "2"}
     monkeypatch.setattr("jobs.trainer.caffe.native.protos", lambda: pb)
     monkeypatch.setattr("jobs.trainer.caffe.native.is_cpu_build", lambda: True)
-    monkeypatch.setattr("jobs.trainer.caffe.probe.Probe", lambda *_: None)
+    monkeypatch.setattr("jobs.trainer.caffe.probe.Probe", Probe)
     monkeypatch.setattr("jobs.trainer.main._settings", lambda: settings)
     monkeypatch.setattr("jobs.trainer.main.session", lambda: pytest.fail("a session was started"))
 
     assert trainer(["-train", "-conf", str(prototxts), "-model", "m"]) == 2
     assert "-connection RDMA: only ethernet is supported" in capsys.readouterr().err
+    assert Probe.made[-1].closed, "its subprocess would run on"
 
 
 @pytest.mark.parametrize(("switch", "size"), [(["-resize"], (28, 28)), ([], ())])
 def test_a_job_resizes_images_where_it_is_told_to(
     prototxts: Path, pb: Any, monkeypatch: pytest.MonkeyPatch, switch: list[str], size: tuple[int, ...]
 ) -> None:
-    probed: list[Any] = []
     monkeypatch.setattr("jobs.trainer.caffe.native.protos", lambda: pb)
     monkeypatch.setattr("jobs.trainer.caffe.native.is_cpu_build", lambda: True)
-    monkeypatch.setattr("jobs.trainer.caffe.probe.Probe", lambda job, _: probed.append(job))
+    monkeypatch.setattr("jobs.trainer.caffe.probe.Probe", Probe)
     monkeypatch.setattr("jobs.trainer.main._settings", lambda: {"spark.executor.instances": "2"})
 
     trainer(["-train", "-conf", str(prototxts), "-model", "m", "-clusterSize", "2", *switch])
 
-    layers = [probed[0].train, *(test.data for test in probed[0].tests)]
+    job = Probe.made[-1].job
+    layers = [job.train, *(test.data for test in job.tests)]
     assert [blob.resize for layer in layers for blob in layer.blobs] == [size, size]

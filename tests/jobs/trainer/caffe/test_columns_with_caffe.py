@@ -147,6 +147,26 @@ net.save(str(model))
 plan = score.ScorePlan(job, 1, None, job.tests[0].data.uri, "file:{}".format(model), columns)
 print(json.dumps([[one[0], *one[1:]] for one in score._rows(plan, 0)]))
 """
+PROBED = """
+import sys, tempfile
+from contextlib import closing
+from pathlib import Path
+from jobs.trainer import checks, cli
+from jobs.trainer.caffe import native
+from jobs.trainer.caffe.probe import Probe
+from jobs.trainer.caffe.prototxt import load
+from jobs.trainer.errors import Refused
+
+options = cli.parse(["-conf", "s", "-model", "m", *sys.argv[2].split()])
+job = load(Path(sys.argv[1]) / "solver-1.prototxt", native.protos())
+with tempfile.TemporaryDirectory() as folder:
+    try:
+        with closing(Probe(job, Path(folder), checks.evaluated(options, job))) as probe:
+            checks.nets(options, job, probe.result())
+        print("passed")
+    except Refused as error:
+        print(error)
+"""
 NET_FILE = """
 def job_net(job):
     file = Path(sys.argv[2]) / "scored.prototxt"
@@ -233,11 +253,43 @@ def test_values_of_a_blob_that_merges_time_and_batch_are_refused(caffe: Caffe, t
           reshape_param { shape { dim: -1 dim: 7 } } }
     """
     folder = write(tmp_path / "captions", CAPTIONS, LSTM + merged)
-    program = CONVERTED + WORDS + NET_FILE + SCORE
 
-    done = caffe.run(program, str(folder), str(folder / "out"), "merged")
+    said = caffe.result(PROBED, str(folder), "-features merged")
 
-    assert "blob-not-by-sample" in done.stderr
+    assert said.startswith("-features or -label: merged: its shape 6x7 has no axis of the batch")
+
+
+def test_an_output_that_merges_time_and_batch_is_refused_before_training(
+    caffe: Caffe, tmp_path: Path
+) -> None:
+    merged = """
+        layer { name: "merged" type: "Reshape" bottom: "predict" top: "merged" include { phase: TEST }
+          reshape_param { shape { dim: -1 dim: 7 } } }
+    """
+    folder = write(tmp_path / "captions", CAPTIONS, LSTM + merged)
+
+    for line in ("-train", "-train -test", "-test"):
+        said = caffe.result(PROBED, str(folder), line)
+        assert said.startswith("the TEST net's output merged: its shape 6x7 has no axis of the batch")
+    assert caffe.result(PROBED, str(folder), "-features predict") == "passed"
+
+
+def test_a_net_of_captions_with_a_fixed_batch_is_refused_where_ranks_would_abort(
+    caffe: Caffe, tmp_path: Path
+) -> None:
+    fixed = """
+        layer { name: "fixed" type: "Reshape" bottom: "predict" top: "fixed" include { phase: TEST }
+          reshape_param { shape { dim: 3 dim: 2 dim: 7 } } }
+    """
+    folder = write(tmp_path / "captions", CAPTIONS, LSTM + fixed)
+
+    said = caffe.result(PROBED, str(folder), "-train")
+
+    assert said.startswith("the TEST net: it takes batches of 2 samples alone")
+    assert "output count must match input count" in said
+    unvalidated = folder / "solver-1.prototxt"
+    unvalidated.write_text(SOLVER.replace("test_iter: 2 test_interval: 2", ""))
+    assert caffe.result(PROBED, str(folder), "-train") == "passed"
 
 
 @pytest.mark.parametrize(

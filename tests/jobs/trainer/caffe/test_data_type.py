@@ -177,7 +177,8 @@ def distributed(path, pb, folder):
     driver = object.__new__(drivers.Driver)
     driver._job, driver._datum, driver._folder = prototxt.load(path, pb), pb.Datum, folder
     driver._size = driver._ranks = 1
-    driver._options, driver._journal = SimpleNamespace(train=True, scores=False, columns=()), Told()
+    driver._options = SimpleNamespace(train=True, test=False, scores=False, columns=())
+    driver._journal = Told()
     driver._executors = SimpleNamespace(launching=lambda _: nullcontext())
     driver._data = Conversions(None, None, nodes, folder, driver._journal, pb.Datum)
     driver._checked(Probe(driver._job, folder))
