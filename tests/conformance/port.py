@@ -12,6 +12,7 @@ from google.protobuf import text_format
 
 from jobs.trainer.caffe.cosdata import TYPE, kind_of
 from jobs.trainer.caffe.datalayer import READERS
+from jobs.trainer.caffe.fields import OF_FRAMES
 from jobs.trainer.sources.columns import IMAGES, Column
 from jobs.trainer.sources.registry import LMDB
 
@@ -82,6 +83,10 @@ def port(layer: Any, folder: Path, hint: str) -> Ported:
         return Ported(record, tuple(notes))
     if (layer.type, layer.source_class) != ("MemoryData", LMDB):
         notes.append("ported")
+    if layer.type != "MemoryData":
+        layer.ClearField(_param_name(layer))
+    for field in OF_FRAMES:
+        layer.memory_data_param.ClearField(field)
     layer.type, layer.source_class = "MemoryData", LMDB
     memory = layer.memory_data_param
     memory.source, memory.batch_size = source, batch
@@ -109,7 +114,11 @@ def _port_columns(layer: Any, folder: Path) -> Ported:
 
 def _param(layer: Any) -> Any:
     """Return the message with the source and the batch, `image_data_param` for ImageData."""
-    return getattr(layer, re.sub(r"(?<=[a-z5])(?=[A-Z])", "_", layer.type).lower() + "_param")
+    return getattr(layer, _param_name(layer))
+
+
+def _param_name(layer: Any) -> str:
+    return re.sub(r"(?<=[a-z5])(?=[A-Z])", "_", layer.type).lower() + "_param"
 
 
 def _shape(layer: Any, param: Any, hint: str) -> Shape:

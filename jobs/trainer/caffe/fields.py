@@ -14,6 +14,7 @@ from jobs.trainer.caffe.cosdata import TYPE
 from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.caffe.upgrade import MOVED
 from jobs.trainer.errors import Refusals
+from jobs.trainer.sources.registry import FRAME
 
 
 def _set(groups: Dict[str, str]) -> FrozenSet[str]:
@@ -82,6 +83,14 @@ REFUSED: Dict[str, Dict[str, str]] = {
     },
 }
 """Fields that are refused where they are set to something else than their default, with the reason."""
+_OWN = {"Data": "data_param", "MemoryData": "memory_data_param", TYPE: "cos_data_param"}
+"""Parameter of a data layer, by its type."""
+_OTHERS = (
+    *_OWN.values(),
+    *("dummy_data_param", "hdf5_data_param", "image_data_param", "input_param", "window_data_param"),
+)
+OF_FRAMES = ("dataframe_column_select", "dataframe_format", "image_encoded")
+"""Fields of memory_data_param that ImageDataFrame alone reads."""
 
 
 def judge_net(net: PhaseNet, faults: Refusals) -> None:
@@ -121,6 +130,7 @@ def judge_data(layer: Any, net: PhaseNet, faults: Refusals, pb: Any) -> None:  #
             )
     else:
         _judge(layer.data_param if layer.type == "Data" else layer.memory_data_param, where, file, faults)
+    _judge_readers(layer, where, file, faults)
     if layer.HasField("phase") and layer.phase != getattr(pb, net.phase):
         faults.refuse(
             "net-field-refused",
@@ -129,6 +139,24 @@ def judge_data(layer: Any, net: PhaseNet, faults: Refusals, pb: Any) -> None:  #
             field="phase",
             reason="records are transformed as the net's phase does",
             fix="Remove it; `include { phase: … }` selects the layer.",
+        )
+
+
+def _judge_readers(layer: Any, where: str, file: str, faults: Refusals) -> None:  # noqa: ANN401
+    """Add what a data layer has of another type's parameters, or of another source's fields."""
+    own = _OWN.get(layer.type)
+    if own is None:
+        return
+    unread = {}
+    for field, value in layer.ListFields():
+        if field.name in _OTHERS and field.name != own:
+            unread[field.name] = "a layer of type {} reads {} alone".format(layer.type, own)
+        elif field.name == own == "memory_data_param" and layer.source_class != FRAME:
+            said = (name for name in OF_FRAMES if name in {one.name for one, _ in value.ListFields()})
+            unread.update(dict.fromkeys(said, "source_class {} alone reads it".format(FRAME)))
+    for name, reason in unread.items():
+        faults.refuse(
+            "net-field-refused", file=file, where=where, field=name, reason=reason, fix="Remove it."
         )
 
 

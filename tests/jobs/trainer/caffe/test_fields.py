@@ -153,3 +153,67 @@ def test_debug_info_of_a_net_has_no_effect_as_in_caffes_solver(prototxts: Path, 
     job = load(prototxts, pb)
 
     assert "debug_info" not in job.train_net + job.tests[0].net
+
+
+COLUMNS_LAYER = """
+layer { name: "data" type: "CoSData" top: "data" top: "label"
+  source_class: "com.yahoo.ml.caffe.DataFrameSource" cos_data_param { source: "s" batch_size: 4
+    top { name: "data" type: RAW_IMAGE channels: 1 height: 4 width: 4 transform_param { } }
+    top { name: "label" channels: 1 height: 1 width: 1 sample_num_axes: 0 } } %s }
+layer { name: "loss" type: "EuclideanLoss" bottom: "data" bottom: "data" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("layer", "field"),
+    [
+        ("", ""),
+        ("memory_data_param { source: 'other' batch_size: 7 }", "memory_data_param"),
+        ("data_param { source: 'other' batch_size: 7 }", "data_param"),
+        ("image_data_param { source: 'other' }", "image_data_param"),
+    ],
+)
+def test_a_layer_of_columns_has_no_other_layers_parameters(
+    prototxts: Path, pb: Any, layer: str, field: str
+) -> None:
+    (prototxts.parent / NET).write_text(COLUMNS_LAYER % layer)
+
+    if not field:
+        assert load(prototxts, pb).train.batch == 4
+        return
+    with pytest.raises(Refused, match=f"{field} of .*: a layer of type CoSData reads cos_data_param alone"):
+        load(prototxts, pb)
+
+
+@pytest.mark.parametrize("kind", ["MemoryData", "Data"])
+def test_a_layer_of_caffes_own_has_no_other_layers_parameters(prototxts: Path, pb: Any, kind: str) -> None:
+    own = 'data_param { source: "l" batch_size: 2 backend: LMDB }' if kind == "Data" else ""
+    add(prototxts, f'{own} cos_data_param {{ source: "other" }} type: "{kind}"', "include { phase: TRAIN }")
+    path = prototxts.parent / NET
+    text = path.read_text().replace('type: "MemoryData"', "", 1)
+    path.write_text(text)
+
+    with pytest.raises(Refused, match=f"cos_data_param of .*: a layer of type {kind} reads"):
+        load(prototxts, pb)
+
+
+@pytest.mark.parametrize(
+    "field", ['dataframe_column_select: "a as b"', 'dataframe_format: "json"', "image_encoded: true"]
+)
+@pytest.mark.parametrize(
+    ("source_class", "refused"), [("LMDB", True), ("SeqImageDataSource", True), ("ImageDataFrame", False)]
+)
+def test_fields_of_frames_are_refused_where_the_source_is_none(
+    prototxts: Path, pb: Any, field: str, source_class: str, refused: bool
+) -> None:
+    path = prototxts.parent / NET
+    text = path.read_text().replace("caffe.LMDB", f"caffe.{source_class}")
+    path.write_text(text.replace("batch_size: 64", f"batch_size: 64 {field}"))
+
+    if not refused:
+        assert load(prototxts, pb).train.batch == 64
+        return
+    with pytest.raises(Refused) as error:
+        load(prototxts, pb)
+    assert "com.yahoo.ml.caffe.ImageDataFrame alone reads it" in str(error.value)
+    assert field.partition(":")[0] in str(error.value)
