@@ -16,10 +16,10 @@ IMAGES = (*ENCODED, "RAW_IMAGE")
 ARRAYS = ("INT_ARRAY", "FLOAT_ARRAY")
 _TAKES = {
     "STRING": "a text of a number, as Java's toFloat reads it",
-    "INT": "a whole number",
-    "FLOAT": "a number",
-    "INT_ARRAY": "an array of whole numbers",
-    "FLOAT_ARRAY": "an array of numbers",
+    "INT": "a whole number (int or bigint)",
+    "FLOAT": "a number (float, double, int or bigint)",
+    "INT_ARRAY": "an array of whole numbers (int or bigint)",
+    "FLOAT_ARRAY": "an array of numbers (float, double, int or bigint)",
     "RAW_IMAGE": "bytes of pixels",
     "ENCODED_IMAGE": "bytes of an image file",
     "ENCODED_IMAGE_WITH_DIM": "a struct of image, height and width, where image has the bytes of a file",
@@ -28,6 +28,8 @@ _TAKES = {
 _JAVA_FLOAT = re.compile(
     r"[\x00-\x20]*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fFdD]?[\x00-\x20]*"
 )
+_WHOLE = re.compile(r"([+-]?)0*([0-9]{1,39})")
+"""Text of a whole number, not beyond the digits of the largest float."""
 _LONGEST = 40
 """Characters of a value in a message."""
 
@@ -130,7 +132,10 @@ def _numbers(value: Any, kind: str) -> Optional[List[Any]]:  # noqa: ANN401
     if kind == "STRING":
         text = bytes(value).decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else value
         number = _JAVA_FLOAT.fullmatch(text) if isinstance(text, str) else None
-        return [float(number[1])] if number else None
+        if number is None:
+            return None
+        whole = _WHOLE.fullmatch(number[1])
+        return [int(whole[1] + whole[2]) if whole else float(number[1])]
     if kind in ARRAYS and not isinstance(value, (list, tuple)):
         return None
     values = list(value) if kind in ARRAYS else [value]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -26,6 +27,10 @@ def datum(pb: Any, value: Any, kind: str, shape: tuple[int, int, int] = ONE) -> 
         ("STRING", " -1.5e1f\n", [-15]),
         ("STRING", ".5", [0.5]),
         ("STRING", bytearray(b"3"), [3]),
+        ("STRING", "0" * 5000 + "7", [7]),
+        ("STRING", "-16777216", [-(2**24)]),
+        ("STRING", "16777217.0", [2**24]),
+        ("STRING", "3e9", [3e9]),
         ("INT", 7, [7]),
         ("FLOAT", 0.25, [0.25]),
         ("FLOAT", 3, [3]),
@@ -75,6 +80,10 @@ def test_image_files_are_stored_as_they_are(pb: Any, kind: str, value: Any) -> N
         ("STRING", "1_0", "is '1_0'"),
         ("STRING", 7, "is 7, and its top takes a text"),
         ("STRING", "1e39", "not finite"),
+        ("STRING", "16777217", "is '16777217', which has a number that is not finite, or a whole one"),
+        ("STRING", " -0016777217f ", "a whole one that a float of 32 bits does not hold"),
+        ("STRING", "9" * 5000, "not finite"),
+        ("FLOAT", Decimal("1.5"), r"is Decimal\('1.5'\), and its top takes a number .float, double, int or"),
         ("INT", None, "is null, and its top takes a whole number"),
         ("INT", True, "is True"),
         ("INT", 2**24 + 1, "is 16777217, which has a number that is not finite, or a whole one"),
