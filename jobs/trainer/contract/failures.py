@@ -435,6 +435,11 @@ FAILURES: Dict[str, Words] = {
         "float of 32 bits does not hold",
         "Fix the data, or convert the column to float where rounded numbers do.",
     ),
+    "record-image-not-finite": Words(
+        "record {key} of {path}",
+        "its image has the value {value}, which is not finite as a float of 32 bits",
+        "Fix the data, or scale its values.",
+    ),
     "record-array-too-long": Words(
         "record {key} of {path}",
         'its column "{column}" has {count} values, and its top takes {most}',

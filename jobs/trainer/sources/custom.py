@@ -101,6 +101,9 @@ def _sample(record: Any, position: int, uri: str) -> Sample:  # noqa: ANN401
     id_, label, image = record
     label = int(label) if isinstance(label, np.integer) else label
     id_ = int(id_) if isinstance(id_, np.integer) else id_
+    if not isinstance(image, (np.ndarray, bytes, bytearray)):
+        reason = "its image is a {}, neither bytes of an image file nor an array".format(type(image).__name__)
+        raise Refused("record-unreadable", reason=reason, key=str(position), path=uri)
     if not isinstance(image, np.ndarray):
         return Sample(id_, label, None, None, None, True, image)
     floats = image.dtype.kind == "f"

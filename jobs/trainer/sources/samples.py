@@ -80,7 +80,11 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     if label is None:
         raise Refused("record-label-invalid", label=repr(sample.label), **where)
     if isinstance(sample.data, np.ndarray):
-        values = np.ascontiguousarray(sample.data.transpose(2, 0, 1), np.float32)
+        with np.errstate(over="ignore"):
+            values = np.ascontiguousarray(sample.data.transpose(2, 0, 1), np.float32)
+        wrong = sample.data.transpose(2, 0, 1)[~np.isfinite(values)]
+        if wrong.size:
+            raise Refused("record-image-not-finite", value=str(wrong[0]), **where)
         channels, height, width = values.shape
         sides = {"channels": channels, "height": height, "width": width}
         return key, context.datum(

@@ -74,6 +74,23 @@ def test_arrays_of_floats_are_stored_by_channel(ship: Ship, pb: Any) -> None:
     assert (made.channels, made.height, made.width) == (2, 1, 2)
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("numpy.nan", "nan"), ("-numpy.inf", "-inf"), ("1e39", "1e[+]39"), ("numpy.float16('inf')", "inf")],
+)
+def test_floats_that_caffe_cannot_hold_are_refused_with_their_record(
+    ship: Ship, pb: Any, value: str, shown: str
+) -> None:
+    array = f"numpy.array([[0.5, {value}]])"
+    name = f"unheld{abs(hash(value))}"
+    ship(name, SOURCE.replace('yield "a", 1, b"image file"', f'yield "a", 1, {array}'))
+
+    [sample, *_] = read(f"{name}.Numbers")
+
+    with pytest.raises(Refused, match=f"record 0000000000/a of u: its image has the value {shown}, which is"):
+        record(sample, 0, Context("u", (1, 1, 2), pb.Datum))
+
+
 def test_a_class_of_the_users_is_a_source_that_is_converted(ship: Ship) -> None:
     ship("known", SOURCE)
 
@@ -137,6 +154,12 @@ FIRST = 'yield "a", 1, b"image file"'
         (FIRST, 'yield "a", 1', "record 0 of db://numbers: the source yields a tuple, not"),
         ('b"image file"', "numpy.zeros(3)", "its array is 3 of float64, not uint8 or float by row"),
         ('b"image file"', "numpy.zeros((2, 3), int)", "its array is 2x3 of int64"),
+        (
+            'b"image file"',
+            '"image.png"',
+            "record 0 of db://numbers: its image is a str, neither bytes of an im",
+        ),
+        ('b"image file"', "None", "its image is a NoneType, neither bytes"),
     ],
 )
 def test_a_failure_of_the_class_has_its_line(ship: Ship, old: str, new: str, words: str) -> None:
