@@ -20,6 +20,7 @@ from jobs.trainer.contract import (
     OVERRIDE_ENV,
     PROGRAM_FILE,
     PYTHON_ARGS_CONF,
+    REUSE_CONF,
     TASK_GPUS_CONF,
     TIMEOUT_CONF,
     TRAINER_FILE,
@@ -68,6 +69,9 @@ def settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[
     threads = str(spec.threads)
     # On workers with GPUs also for jobs that do not use them: no other job gets the cores without the GPU.
     gpus = {EXECUTOR_GPUS_CONF: str(spec.devices), TASK_GPUS_CONF: "1"} if document.worker.gpus else {}
+    if gpus:
+        # CUDA keeps the first GPU of a process, and a later task's may be another one.
+        gpus[REUSE_CONF] = "false"
     return {
         **gpus,
         # One task slot a device of an executor: a barrier stage then has one rank for each.

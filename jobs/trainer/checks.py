@@ -9,7 +9,7 @@ from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.cli import Options
-from jobs.trainer.contract import EXECUTOR_GPUS_CONF, TASK_GPUS_CONF
+from jobs.trainer.contract import EXECUTOR_GPUS_CONF, REUSE_CONF, TASK_GPUS_CONF
 from jobs.trainer.errors import Refused
 
 
@@ -58,7 +58,8 @@ def devices(options: Options, job: TrainingJob, conf: Mapping[str, str], *, cpu_
     """Require one device in CPU mode, and in GPU mode a build and a GPU for each rank.
 
     Raises:
-        Refused: Caffe was built without CUDA, or Spark's settings do not give a GPU to each rank.
+        Refused: Caffe was built without CUDA, or Spark's settings do not give a GPU to each rank, in a process
+            of its own.
     """
     if not job.gpu:
         if options.devices > 1:
@@ -69,6 +70,9 @@ def devices(options: Options, job: TrainingJob, conf: Mapping[str, str], *, cpu_
     executor, task = (conf.get(name, "0") for name in (EXECUTOR_GPUS_CONF, TASK_GPUS_CONF))
     if (executor, task) != (str(options.devices), "1"):
         raise Refused("gpus-not-requested", devices=options.devices, executor=executor, task=task)
+    # An executor of one GPU grants the same one to all its tasks.
+    if options.devices > 1 and conf.get(REUSE_CONF, "true").lower() != "false":
+        raise Refused("gpu-workers-reused", devices=options.devices)
 
 
 def overruled(options: Options, size: int) -> Tuple[str, ...]:

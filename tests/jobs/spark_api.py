@@ -155,6 +155,7 @@ KEYS: Final = {
     "spark.files": "1.0",
     "spark.master": "0.9",
     "spark.python.worker.faulthandler.enabled": "3.2",
+    "spark.python.worker.reuse": "1.2",
     "spark.scheduler.maxRegisteredResourcesWaitingTime": "1.1",
     "spark.scheduler.minRegisteredResourcesRatio": "1.1",
     "spark.speculation": "0.6",

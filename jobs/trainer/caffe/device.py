@@ -13,7 +13,8 @@ RESOURCE = "gpu"
 """Name of GPUs among Spark's resources."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """Environment variable of CUDA, which reads it once, at its first call."""
-_used = False
+_used = ""
+"""Address of the GPU that this process computes on; empty: the CPU."""
 
 
 def of_task() -> str:
@@ -34,19 +35,20 @@ def use_gpu(address: str) -> None:
     """Make Caffe compute on one GPU of this node from now on, and hide the others.
 
     CUDA's threads begin on device 0. It is the task's GPU where no other is visible: so no thread, such as
-    the feed's, takes memory of another rank's. A Python worker that Spark uses again keeps its GPU, which is
-    one of the same executor's.
+    the feed's, takes memory of another rank's. A Python worker that Spark uses again keeps its GPU.
 
     Raises:
-        TrainerError: CUDA finds no usable GPU.
+        TrainerError: CUDA finds no usable GPU, or the process computes on another one.
     """
     global _used  # noqa: PLW0603 - Caffe's mode is the process's too
+    if _used and _used != address:
+        raise TrainerError("gpu-kept", host=socket.gethostname(), address=address, kept=_used)
     if not _used:
         os.environ[VISIBLE] = address
         reason = _fault()
         if reason:
             raise TrainerError("gpu-unusable", host=socket.gethostname(), address=address, reason=reason)
-        _used = True
+        _used = address
 
 
 def apply(caffe: Any) -> None:  # noqa: ANN401 - pycaffe has no types

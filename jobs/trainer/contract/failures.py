@@ -240,6 +240,18 @@ FAILURES: Dict[str, Words] = {
         "Start Spark with --conf spark.executor.resource.gpu.amount={devices} "
         "--conf spark.task.resource.gpu.amount=1, on a cluster whose workers have GPUs.",
     ),
+    "gpu-workers-reused": Words(
+        "solver_mode: GPU, -devices {devices}",
+        "Spark uses Python workers again, and one would compute on the GPU of its first task, which may be "
+        "another rank's by then",
+        "Start Spark with --conf spark.python.worker.reuse=false.",
+    ),
+    "gpu-kept": Words(
+        "GPU {address} of {host}",
+        "Spark has granted it to a Python worker that computes on GPU {kept}, which CUDA keeps as long as the "
+        "process lives",
+        "Start Spark with --conf spark.python.worker.reuse=false.",
+    ),
     "gpu-not-granted": Words(
         "solver_mode: GPU",
         "Spark has given the task on {host} no GPU",

@@ -23,6 +23,7 @@ TRANSPORT_CONF = "spark.caffespark.transport"
 
 EXECUTOR_GPUS_CONF = "spark.executor.resource.gpu.amount"
 TASK_GPUS_CONF = "spark.task.resource.gpu.amount"
+REUSE_CONF = "spark.python.worker.reuse"
 """Spark's own settings: GPUs that each executor takes, and each of its tasks."""
 
 PYTHON_ARGS_CONF = "spark.pythonargs"

@@ -82,11 +82,13 @@ def test_on_workers_with_gpus_every_executor_has_a_task_slot_for_each_of_its_dev
     cluster: Cluster,
 ) -> None:
     executor, task = "spark.executor.resource.gpu.amount", "spark.task.resource.gpu.amount"
-    assert not {executor, task} & set(conf(mnist_spec(), cluster))
+    reuse = "spark.python.worker.reuse"
+    assert not {executor, task, reuse} & set(conf(mnist_spec(), cluster))
 
     found = conf(mnist_spec(cores=8, devices=4), with_gpus(cluster, 4))
 
     assert (found[executor], found[task]) == ("4", "1")
+    assert found[reuse] == "false", "a worker would keep the GPU of its first task"
     assert (found["spark.executor.cores"], found["spark.task.cpus"]) == ("8", "2")
 
 

@@ -160,11 +160,30 @@ def test_gpu_mode_needs_a_gpu_for_each_rank(job: TrainingJob, devices: int) -> N
     options, gpu = replace(TRAIN, devices=devices), replace(job, gpu=True)
     executor, task = "spark.executor.resource.gpu.amount", "spark.task.resource.gpu.amount"
 
-    checks.devices(options, gpu, {executor: str(devices), task: "1"}, cpu_build=False)
+    enough = {executor: str(devices), task: "1", "spark.python.worker.reuse": "false"}
+    checks.devices(options, gpu, enough, cpu_build=False)
     for conf in ({}, {executor: "2", task: "1"}, {executor: str(devices)}, {executor: "1", task: "0.25"}):
         with pytest.raises(Refused, match="every rank needs one of its own") as refused:
             checks.devices(options, gpu, conf, cpu_build=False)
         assert f"--conf {executor}={devices} --conf {task}=1" in refused.value.fix
+
+
+@pytest.mark.parametrize(("devices", "refused"), [(1, False), (2, True)])
+@pytest.mark.parametrize("reuse", [{}, {"spark.python.worker.reuse": "true"}])
+def test_ranks_of_one_executor_need_workers_that_are_not_used_again(
+    job: TrainingJob, devices: int, refused: bool, reuse: dict[str, str]
+) -> None:
+    options, gpu = replace(TRAIN, devices=devices), replace(job, gpu=True)
+    amounts = {
+        "spark.executor.resource.gpu.amount": str(devices),
+        "spark.task.resource.gpu.amount": "1",
+    }
+
+    if not refused:
+        checks.devices(options, gpu, amounts | reuse, cpu_build=False)
+        return
+    with pytest.raises(Refused, match=r"Start Spark with --conf spark\.python\.worker\.reuse=false"):
+        checks.devices(options, gpu, amounts | reuse, cpu_build=False)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(1, True), (9, True), (10, False)])

@@ -26,7 +26,7 @@ class Caffe:
 
 @pytest.fixture
 def caffe(monkeypatch: pytest.MonkeyPatch) -> Caffe:
-    monkeypatch.setattr(device, "_used", False)
+    monkeypatch.setattr(device, "_used", "")
     monkeypatch.setattr(device, "_fault", str)
     monkeypatch.setenv(device.VISIBLE, "")
     return Caffe()
@@ -41,10 +41,12 @@ def test_a_process_computes_on_the_cpu_until_it_uses_a_gpu(caffe: Caffe) -> None
     assert os.environ[device.VISIBLE] == "3"
 
 
-def test_a_worker_that_spark_uses_again_keeps_its_gpu(caffe: Caffe) -> None:
+def test_a_worker_that_spark_uses_again_keeps_its_gpu_and_refuses_another_ranks(caffe: Caffe) -> None:
     device.use_gpu("3")
-    device.use_gpu("1")
+    device.use_gpu("3")
 
+    with pytest.raises(TrainerError, match=r"GPU 1 of .* worker that computes on GPU 3.*worker.reuse=false"):
+        device.use_gpu("1")
     assert os.environ[device.VISIBLE] == "3"
 
 
