@@ -124,17 +124,18 @@ class JobSpec(BaseModel):
 
     transport: Literal["ethernet", "none"] = "ethernet"
     """`none`: executors train independently, to measure the cost of communication; their weights differ."""
-    timeout: float = Field(gt=0, default=120)
+    timeout: float = Field(gt=0, allow_inf_nan=False, default=120)
     """Seconds without a message after which an executor counts as lost."""
 
     @model_validator(mode="after")
     def _possible(self) -> JobSpec:
-        if self.threads * self.devices > self.cores:
-            raise ValueError(f"threads: {self.threads} BLAS threads do not fit {self.cores} cores")
         if self.devices > 1 and self.solver_mode == "CPU":
             raise ValueError(f"devices: {self.devices}, and CPU mode has a single device; set it to 1")
         if self.cores % self.devices:
             raise ValueError(f"cores: {self.cores} are not a multiple of {self.devices} devices")
+        if self.threads * self.devices > self.cores:
+            of_each = f" of each of {self.devices} devices" if self.devices > 1 else ""
+            raise ValueError(f"threads: {self.threads} BLAS threads{of_each} do not fit {self.cores} cores")
         if self.arguments and self.script is None:
             raise ValueError("arguments: they are a script's; set script too, or neither")
         words = [self.model, self.output, self.weights, self.snapshot, self.label, self.connection]
@@ -147,7 +148,7 @@ class JobSpec(BaseModel):
         if self.label and not self.features:
             raise ValueError("label: it adds a column to features; set features too, or neither")
         several = self.train and self.executors * self.devices > 1
-        if self.connection != "ethernet" and several and self.solver_mode not in {"auto", "GPU"}:
+        if self.connection != "ethernet" and several and self.solver_mode == "CPU":
             raise ValueError(f"connection: {self.connection}, and several executors need ethernet")
         if self.snapshot and not self.weights:
             raise ValueError("snapshot: it needs `weights`, the .caffemodel written beside it")

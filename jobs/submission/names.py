@@ -27,6 +27,7 @@ _INSTALLED: Final = (
     "caffe",
     "caffe_allreduce",
     "caffe_feed",
+    "com",
     "google",
     "jobs",
     "lmdb",

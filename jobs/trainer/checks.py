@@ -58,8 +58,7 @@ def devices(options: Options, job: TrainingJob, conf: Mapping[str, str], *, cpu_
     """Require one device in CPU mode, and in GPU mode a build and a GPU for each rank.
 
     Raises:
-        Refused: Caffe was built without CUDA, or Spark's settings do not give a GPU to each rank, in a process
-            of its own.
+        Refused: Caffe was built without CUDA, or Spark's settings give no GPU or process to each rank.
     """
     if not job.gpu:
         if options.devices > 1:

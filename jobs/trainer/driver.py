@@ -214,8 +214,9 @@ class Driver:
         )
         ranks_averaged, job = self._ranks if plan.communicate else 1, self._job
         if job.gpu:
-            how = "NCCL" if plan.by_nccl else "the CPU, since Caffe was built without NCCL"
-            words = "solver_mode GPU: {} ranks, each on a GPU of its own; gradients are averaged by {}"
+            how = "are averaged by " + ("NCCL" if plan.by_nccl else "the CPU: Caffe was built without NCCL")
+            how = how if plan.communicate else "are not averaged: with transport none, ranks train alone"
+            words = "solver_mode GPU: {} ranks, each on a GPU of its own; gradients {}"
             self._journal.add(contract.Note(words.format(self._ranks, how)))
         self._journal.add(
             contract.Training(ranks_averaged, job.average_loss, job.iter_size, options.snapshot)

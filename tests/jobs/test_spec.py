@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ BAD = [
     ({"cores": 2, "threads": 4}, "threads: 4 BLAS threads do not fit 2 cores"),
     ({"cores": 2, "devices": 2, "solver_mode": "CPU"}, "devices: 2, and CPU mode has a single device"),
     ({"cores": 3, "devices": 2}, "cores: 3 are not a multiple of 2 devices"),
-    ({"cores": 2, "devices": 2, "threads": 2}, "threads: 2 BLAS threads do not fit"),
+    ({"cores": 2, "devices": 2, "threads": 2}, "threads: 2 BLAS threads of each of 2 devices do not fit"),
     ({"solver_mode": "cuda"}, "solver_mode: "),
     ({"memory": 2048}, "is not a valid size; write it like 1 GiB"),
     ({"memory": "2 parsecs"}, "is not a valid size"),
@@ -96,6 +97,9 @@ BAD = [
     ({"train": False, "model": "m", "weights": "w"}, "they are the start of training"),
     ({"transport": "rdma"}, "transport: "),
     ({"timeout": 0}, "timeout: "),
+    ({"timeout": math.inf}, "timeout: "),
+    ({"timeout": math.nan}, "timeout: "),
+    ({"devices": 2, "cores": 1}, "cores: 1 are not a multiple of 2 devices"),
     ({"outputFormat": "csv"}, "outputFormat: "),
     ({"output_format": "json"}, "output_format: there is no such key"),
     (
@@ -132,6 +136,9 @@ NAMES = [
     ("train_lmdb", "the job has a file of that name itself"),
     ("__spark_conf__.zip", "the job has a file of that name itself"),
     ("numpy.py", "it would hide the Python module numpy from the driver"),
+    ("com.py", "it would hide the Python module com from the driver"),
+    ("caffe.py", "it would hide the Python module caffe from the driver"),
+    ("jobs.py", "it would hide the Python module jobs from the driver"),
     ("signal.pyc", "it would hide the Python module signal from the driver"),
     ("mnist.model", "a model or snapshot of the job has that name too"),
 ]
@@ -283,8 +290,10 @@ def test_features_are_fetched_as_json_lines_of_the_jobs_own_folder(
     assert JobSpec.from_file(write(**changes)).fetched is fetched
 
 
-def test_one_executor_may_name_any_connection(write: Write) -> None:
+def test_one_executor_or_a_mode_of_the_prototxts_may_have_any_connection(write: Write) -> None:
     assert JobSpec.from_file(write(executors=1, connection="RDMA")).connection == "rdma"
+    # Several need it in CPU mode, or without NCCL, as the trainer finds out of prototxt and framework.
+    assert JobSpec.from_file(write(executors=2, connection="rdma")).connection == "rdma"
     assert JobSpec.from_file(write(connection="Ethernet")).connection == "ethernet"
 
 

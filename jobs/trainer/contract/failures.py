@@ -248,8 +248,7 @@ FAILURES: Dict[str, Words] = {
     ),
     "gpu-kept": Words(
         "GPU {address} of {host}",
-        "Spark has granted it to a Python worker that computes on GPU {kept}, which CUDA keeps as long as the "
-        "process lives",
+        "Spark has granted it to a Python worker that computes on GPU {kept}, and CUDA keeps that one",
         "Start Spark with --conf spark.python.worker.reuse=false.",
     ),
     "gpu-not-granted": Words(

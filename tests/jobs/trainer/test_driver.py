@@ -66,13 +66,9 @@ class Stage:
         return [{"rank": rank, "host": f"w{rank + 1}", **figures} for rank in self.ranks]
 
 
-@pytest.mark.parametrize(("transport", "ranks"), [("ethernet", 2), ("none", 1)])
-def test_training_begins_with_what_its_losses_are_means_of(
-    monkeypatch: pytest.MonkeyPatch, transport: str, ranks: int, tmp_path: Path
-) -> None:
-    driver = World(monkeypatch).driver
+def on_stage(driver: Any, transport: str) -> None:
+    """Give a driver two ranks that train on a stage."""
     driver._context, driver._ranks, driver._conf = Stage(), 2, {contract.TRANSPORT_CONF: transport}
-    driver._journal = Journal(tmp_path / "events.jsonl", io.StringIO())
     driver._nodes = SimpleNamespace(add=lambda uri: uri)
     driver._data = SimpleNamespace(name=lambda source: source.uri)
     driver._executors.launching = nullcontext
@@ -90,6 +86,15 @@ def test_training_begins_with_what_its_losses_are_means_of(
         gpu=False,
     )
 
+
+@pytest.mark.parametrize(("transport", "ranks"), [("ethernet", 2), ("none", 1)])
+def test_training_begins_with_what_its_losses_are_means_of(
+    monkeypatch: pytest.MonkeyPatch, transport: str, ranks: int, tmp_path: Path
+) -> None:
+    driver = World(monkeypatch).driver
+    on_stage(driver, transport)
+    driver._journal = Journal(tmp_path / "events.jsonl", io.StringIO())
+
     first = driver._train(Address("h", 1, "t"))
 
     events = [contract.load(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
@@ -97,6 +102,28 @@ def test_training_begins_with_what_its_losses_are_means_of(
     assert events[:2] == [contract.Phase("train"), contract.Training(ranks, 40, 4, "hdfs://h/a.solverstate")]
     assert isinstance(events[2], contract.Trained)
     assert events[2].iterations == 150
+
+
+@pytest.mark.parametrize(
+    ("transport", "nccl", "words"),
+    [
+        ("ethernet", True, "gradients are averaged by NCCL"),
+        ("ethernet", False, "gradients are averaged by the CPU: Caffe was built without NCCL"),
+        ("none", True, "gradients are not averaged: with transport none, ranks train alone"),
+        ("none", False, "gradients are not averaged: with transport none, ranks train alone"),
+    ],
+)
+def test_a_job_on_gpus_tells_how_its_gradients_are_averaged(
+    monkeypatch: pytest.MonkeyPatch, transport: str, nccl: bool, words: str
+) -> None:
+    world = World(monkeypatch)
+    monkeypatch.setattr("jobs.trainer.caffe.native.has_nccl", lambda: nccl)
+    on_stage(world.driver, transport)
+    world.driver._job.gpu = True
+
+    world.driver._train(Address("h", 1, "t"))
+
+    assert f"solver_mode GPU: 2 ranks, each on a GPU of its own; {words}" in world.shown.getvalue()
 
 
 @pytest.mark.parametrize("output_format", ["json", "parquet"])
