@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,13 @@ def test_every_prototxt_belongs_to_a_specification() -> None:
 
     assert {file for spec in specs for file in (spec.solver, spec.net)} == set(SPECS.glob("*.prototxt"))
     assert len({spec.name for spec in specs}) == len(specs)
+
+
+@pytest.mark.parametrize("name", ["caffenet", "bvlc_reference"])
+def test_blobs_of_samples_have_their_published_names(name: str) -> None:
+    net = (SPECS / f"{name}_train_test.prototxt").read_text()
+
+    assert {"fc6", "fc7", "fc8"} <= set(re.findall(r'top: "(\w+)"', net))
 
 
 @pytest.mark.parametrize("name", NAMES)
