@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, Optional, Sequence
@@ -53,9 +53,11 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
 
     pb = native.protos()
     job = training_job(options.conf, pb, resize=options.resize)
-    with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder, ExitStack() as stack:
-        # Probe the nets while Spark starts, which saves a second.
-        probe = stack.enter_context(closing(Probe(job, Path(folder), checks.evaluated(options, job))))
+    evaluated = checks.evaluated(options, job)
+    # Probe the nets while Spark starts, which saves a second.
+    with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder, closing(
+        Probe(job, Path(folder), evaluated)
+    ) as probe:
         nccl = job.gpu and native.has_nccl()
         checks.started(options, job, _settings(), cpu_build=native.is_cpu_build(), nccl=nccl)
         spark = session()

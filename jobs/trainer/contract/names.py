@@ -23,8 +23,9 @@ TRANSPORT_CONF = "spark.caffespark.transport"
 
 EXECUTOR_GPUS_CONF = "spark.executor.resource.gpu.amount"
 TASK_GPUS_CONF = "spark.task.resource.gpu.amount"
-REUSE_CONF = "spark.python.worker.reuse"
 """Spark's own settings: GPUs that each executor takes, and each of its tasks."""
+REUSE_CONF = "spark.python.worker.reuse"
+"""Spark's own setting: whether a Python worker runs further tasks."""
 
 PYTHON_ARGS_CONF = "spark.pythonargs"
 """CaffeOnSpark's setting: the arguments of a script, options and their values, separated by blanks."""
