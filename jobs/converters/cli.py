@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Dict, Mapping, NamedTuple, Sequence, Tuple
 
 from jobs.trainer.cli import FORMATS, count_of, split
@@ -36,6 +38,8 @@ TOOLS: Mapping[str, Tool] = {
     ),
 }
 """CaffeOnSpark's tools, and two of ours: Binary2LMDB and DataFrame2LMDB."""
+_BELOW = ("vocabDir", "imageCaptionDFDir", "embeddingDFDir")
+"""Flags with names below -output."""
 CAPTION_LENGTH, ALL_WORDS = 20, -1
 
 
@@ -85,6 +89,7 @@ def parse(argv: Sequence[str]) -> Conversion:
     chosen = flags.get("outputFormat", FORMATS[0]).lower()
     if chosen not in FORMATS:
         raise Refused("output-format-unknown", format=chosen, valid=", ".join(FORMATS))
+    _check_names(flags)
     return Conversion(
         tool=tool,
         image_root=flags["imageRoot"],
@@ -100,6 +105,20 @@ def parse(argv: Sequence[str]) -> Conversion:
         partitions=count_of("lmdb_partitions", flags.get("lmdb_partitions"), 0),
         notes=tuple(notes),
     )
+
+
+def _check_names(flags: Dict[str, str]) -> None:
+    """Require names below -output of which none is, or holds, another or -output itself."""
+    output = PurePosixPath(normpath(flags["output"]))
+    paths = {
+        name: PurePosixPath(normpath("{}/{}".format(output, flags[name].strip("/"))))
+        for name in _BELOW
+        if flags.get(name)
+    }
+    for name, path in paths.items():
+        for other, beside in (*paths.items(), ("output", output)):
+            if other != name and path in {beside, *beside.parents}:
+                raise Refused("names-overlap", option="-" + name, other="-" + other, name=flags[name])
 
 
 def _vocabulary_size(flags: Dict[str, str]) -> int:

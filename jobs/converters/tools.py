@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, List, Mapping, NamedTuple, Tuple
 
-from jobs.converters import captions, databases, images, java, labels, output
+from jobs.converters import captions, databases, images, java, labels, output, vocabulary
 from jobs.converters.cli import Conversion
 from jobs.converters.progress import tell, told
 from jobs.trainer.errors import Refused
@@ -137,6 +137,9 @@ def _frame_to_lmdb(place: Place, conversion: Conversion) -> int:
 
 def _captions(place: Place, conversion: Conversion) -> int:
     rows, have_captions = _read_captions(place, conversion)
+    context = place.spark.sparkContext
+    # Before anything is written.
+    words = vocabulary.existing(context, place.files, conversion) if have_captions else []
     names, uri = [row.file for row in rows], conversion.caption_file
     content = images.located(place.spark, place.files, conversion.image_root, names, uri)
     if conversion.image_captions:
@@ -147,7 +150,7 @@ def _captions(place: Place, conversion: Conversion) -> int:
         else:
             output.write_rows(place.spark, [row[:-1] for row in rows], _CAPTIONS.rpartition(", ")[0], uri)
         tell("{} written".format(uri))
-    ids = _vocabulary(place, conversion, rows) if have_captions else {}
+    ids = captions.ids_of(vocabulary.make(context, rows, conversion) if words is None else words)
     known = [_embedded(row, ids, conversion.caption_length) for row in rows]
     embedded = images.with_content(known, content).map(_image_second)
     schema = "{}, {}".format(_EMBEDDED, _SENTENCES) if have_captions else _EMBEDDED
@@ -166,18 +169,6 @@ def _read_captions(place: Place, conversion: Conversion) -> Tuple[List[captions.
     if not rows:
         raise Refused("source-empty", uri=uri)
     return rows, have_captions
-
-
-def _vocabulary(place: Place, conversion: Conversion, rows: Iterable[captions.Caption]) -> Mapping[str, int]:
-    """Return the ids of words by the vocabulary in storage, which is made first if there is none."""
-    uri, context = conversion.below(conversion.vocabulary), place.spark.sparkContext
-    if not place.files.exists(uri):
-        lines = captions.vocabulary((row.caption or "" for row in rows), conversion.vocabulary_size)
-        output.write_lines(context, lines, uri)
-        tell("{} written: {:,} words".format(uri, len(lines) - 1))
-    else:
-        tell("{} exists, and is used".format(uri))
-    return captions.ids_of(list(output.lines(context, place.files.absolute(uri))))
 
 
 def _embedded(row: captions.Caption, ids: Mapping[str, int], length: int) -> Tuple[Any, ...]:

@@ -54,6 +54,24 @@ FAILURES: Dict[str, Words] = {
         "it is not a valid size",
         "Give a whole number of at least 1, or -1 for all words.",
     ),
+    "vocabulary-size-unused": Words(
+        "-vocabSize {value}",
+        "the vocabulary {uri} exists, and is used with all its words",
+        "Remove -vocabSize, or give another -vocabDir.",
+    ),
+    "vocabulary-incomplete": Words(
+        "{uri}",
+        "it is not a complete vocabulary: its folder has no _SUCCESS, so writing it was interrupted",
+        "Remove it, then run the tool again.",
+    ),
+    "vocabulary-invalid": Words(
+        "{uri}",
+        "it is not a vocabulary, which begins with UNK and has each word once; it begins with {first!r}",
+        "Give another -vocabDir, or remove it.",
+    ),
+    "names-overlap": Words(
+        "{option} {name}", "{other} names the same folder, or one in it", "Give each its own name."
+    ),
     "label-line-invalid": Words(
         "{uri}, line {line}", "{text!r} is not {form}", "Fix the line, then run the tool again."
     ),

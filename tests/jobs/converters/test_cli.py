@@ -14,7 +14,7 @@ COCO = "-imageRoot i -captionFile c -output o/ -vocabDir v -embeddingDFDir e".sp
 def test_every_tool_has_a_command_line_and_a_program() -> None:
     assert set(TOOLS) == set(tools._RUN)
     for name, tool in TOOLS.items():
-        argv = [word for flag in tool.needed for word in (f"-{flag}", "x")]
+        argv = [word for flag in tool.needed for word in (f"-{flag}", flag)]
         assert parse([name, *argv]).tool == name
 
 
@@ -45,6 +45,31 @@ def test_what_a_tool_does_not_take_is_refused(line: str, words: str) -> None:
     with pytest.raises(Refused) as refused:
         parse(line.split())
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "embeddings", "captions"),
+    [
+        ("x", "x", "y"),
+        ("x", "y", "/x/"),
+        ("x", "y", "y"),
+        ("../o/x", "x", "z"),
+        ("x/y", "x", "z"),
+        ("a//x", "a/./x", "z"),
+    ],
+)
+def test_names_below_the_output_that_are_one_another_are_refused(
+    vocabulary: str, embeddings: str, captions: str
+) -> None:
+    names = ["-vocabDir", vocabulary, "-embeddingDFDir", embeddings, "-imageCaptionDFDir", captions]
+    with pytest.raises(Refused, match=r"names the same folder, or one in it.*its own name"):
+        parse(["CocoDataSetConverter", "-imageRoot", "i", "-captionFile", "c", "-output", "o", *names])
+
+
+@pytest.mark.parametrize("name", [".", "/", "..", "a/../../o"])
+def test_a_name_that_is_the_output_itself_is_refused(name: str) -> None:
+    with pytest.raises(Refused, match=r"-output names the same folder, or one in it|-\w+ names the same"):
+        parse(["CocoDataSetConverter", *COCO, "-imageCaptionDFDir", name])
 
 
 @pytest.mark.parametrize("size", ["0", "-2", "x", "1.5"])
