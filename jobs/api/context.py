@@ -81,6 +81,7 @@ class Renewed(Distribution):
         super().__init__(spark_context, files, folder, conf)
         self._stamps: Dict[str, Any] = {}
         self._fresh: Set[str] = set()
+        self._models: Dict[Tuple[str, Any], str] = {}
 
     def begin(self) -> None:
         """Begin a run, in which each file is looked up once."""
@@ -95,6 +96,14 @@ class Renewed(Distribution):
             self._stamps[uri] = stamp
             self._fresh.add(uri)
         return super().add(uri, folder=folder, written=written)
+
+    def add_model(self, uri: str, *, written: bool = False) -> str:
+        """Distribute a copy of a model, also of a local one: it may be trained again before rows are computed."""
+        uri = self._files.absolute(uri)
+        key = uri, self._files.stamp(uri)
+        if key not in self._models:
+            self._models[key] = self._add_copy(uri)
+        return self._models[key]
 
 
 _HELD: Dict[str, Held] = {}

@@ -276,7 +276,7 @@ class Driver:
             self._ranks,
             channel,
             self._data.name(self._job.tests[0].data),
-            self._nodes.add(self._model, written=self._options.train),
+            self._nodes.add_model(self._model, written=self._options.train),
             columns,
         )
         rows = self._context.parallelize(range(self._ranks), self._ranks).mapPartitionsWithIndex(

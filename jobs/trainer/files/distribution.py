@@ -59,24 +59,38 @@ class Distribution:
             return uri
         if uri in self._names and not written:
             return self._names[uri]
-        name, given = _base(uri), uri
+        name = _base(uri)
         if name in self._taken or not _PLAIN.fullmatch(uri):
             if folder:
                 self._again += written
                 self._names[uri] = "{}{}:{}".format(_AGAIN, self._again, uri) if written else uri
                 return self._names[uri]
-            plain, number = _ODD.sub("_", name), len(self._taken)
-            while "{}-{}".format(number, plain) in self._taken:
-                number += 1
-            name = "{}-{}".format(number, plain)
-            given = str(self._folder / name)
-            self._files.fetch(uri, Path(given))
+            self._names[uri] = self._add_copy(uri)
+            return self._names[uri]
         try:
-            self._context.addFile(given, folder)
+            self._context.addFile(uri, folder)
         except Exception as error:
             raise TrainerError("distribution-failed", uri=uri, reason=java_message(error)) from error
         self._taken.add(name)
         self._names[uri] = name
+        return name
+
+    def add_model(self, uri: str, *, written: bool = False) -> str:
+        """Distribute a model to score with, as `add` does."""
+        return self.add(uri, written=written)
+
+    def _add_copy(self, uri: str) -> str:
+        """Distribute a copy of a file, which passes through the driver, under a new name; return that."""
+        plain, number = _ODD.sub("_", _base(uri)), len(self._taken)
+        while "{}-{}".format(number, plain) in self._taken:
+            number += 1
+        name = "{}-{}".format(number, plain)
+        self._files.fetch(uri, self._folder / name)
+        try:
+            self._context.addFile(str(self._folder / name))
+        except Exception as error:
+            raise TrainerError("distribution-failed", uri=uri, reason=java_message(error)) from error
+        self._taken.add(name)
         return name
 
     def add_database(self, file: Path) -> str:

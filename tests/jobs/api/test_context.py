@@ -91,6 +91,20 @@ def test_a_model_that_was_trained_again_is_distributed_again(tmp_path: Path) -> 
     assert nodes.added == ["hdfs://h/m.model", str(tmp_path / changed)]
 
 
+@pytest.mark.parametrize("uri", ["file:/jobs/m.model", "hdfs://h/m.model"])
+def test_a_model_is_the_one_of_the_call_when_it_is_trained_again(tmp_path: Path, uri: str) -> None:
+    files, nodes = Files(), Nodes()
+    held: Any = Renewed(nodes, files, tmp_path, {})  # type: ignore[arg-type]
+    files.times[uri] = 1
+    first, again = held.add_model(uri), held.add_model(uri, written=True)
+    files.times[uri] = 2
+    later = held.add_model(uri)
+
+    assert first == again != later
+    assert [(tmp_path / name).read_text() for name in (first, later)] == [f"{uri} 1", f"{uri} 2"]
+    assert nodes.added == [str(tmp_path / first), str(tmp_path / later)]
+
+
 def test_a_source_that_has_changed_is_fetched_again_whenever_it_has(tmp_path: Path) -> None:
     files = Files()
     held: Any = Renewed(Nodes(), files, tmp_path, {})  # type: ignore[arg-type]
