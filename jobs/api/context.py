@@ -98,7 +98,7 @@ class Renewed(Distribution):
         return super().add(uri, folder=folder, written=written)
 
     def add_model(self, uri: str, *, written: bool = False) -> str:
-        """Distribute a copy of a model, also of a local one: it may be trained again before rows are computed."""
+        """Distribute a copy of a model, also of a local one: it may change before rows are computed."""
         uri = self._files.absolute(uri)
         key = uri, self._files.stamp(uri)
         if key not in self._models:

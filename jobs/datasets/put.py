@@ -10,6 +10,7 @@ import json
 import shlex
 import tarfile
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -25,8 +26,9 @@ from bootstrap.storage.folders import MADE, NOT_MADE, Folder
 from bootstrap.storage.hadoop import SharedStorage
 from bootstrap.transfer.transfer import progress
 from jobs.datasets import own, registry
+from jobs.datasets.labelled import Image
 from jobs.datasets.on_head.images import INDEX, TOLD
-from jobs.datasets.recognise import Content, Image, recognise
+from jobs.datasets.recognise import Content, recognise
 from jobs.datasets.workspace import workspace
 from jobs.submission.package import trainer_zip
 
@@ -34,7 +36,7 @@ TIMEOUT = 3600.0
 """Seconds for the head to unpack or convert the files."""
 ARCHIVE, PROGRAMS = "content.tar", "programs.zip"
 _TAKEN = "another command has put other content there meanwhile"
-_SHOWN_SIZES = 3
+_SHOWN_SIZES, _SHOWN_CLASSES = 3, 20
 
 
 def put(
@@ -79,7 +81,7 @@ def put(
         for line in _told(content):
             say(line)
         with workspace(head, name) as work:
-            _send(head, content, work, console)
+            _send(head, content, inputs["source"], work, console)
             refuse = "" if force else _refuse_taken(storage, folder)
             try:
                 folders.make(
@@ -111,10 +113,21 @@ def _digest(content: Content) -> str:
 
 
 def _told(content: Content) -> list[str]:
-    """Return lines about images before they are sent."""
-    lines = []
-    if content.classes:
-        lines.append(f"{sum(content.sizes.values()):,} images of {len(content.classes):,} classes")
+    """Return lines about the sets before they are sent."""
+    if not content.images:
+        counts = Counter(name.partition("/")[0] for name in content.files)
+        return [f"{name}: {count:,} {content.kind} files" for name, count in sorted(counts.items())]
+    total, classes = sum(content.sizes.values()), len(content.classes)
+    lines = [f"{total:,} images" + (f" of {classes:,} classes" if classes else "")]
+    for name, images in sorted(content.images.items()):
+        labels = Counter(image.label for image in images)
+        told = [
+            f"{dict(enumerate(content.classes)).get(label, label)} {labels[label]:,}"
+            for label in sorted(labels)
+        ]
+        more = f", and {len(told) - _SHOWN_CLASSES:,} more" if len(told) > _SHOWN_CLASSES else ""
+        word = "classes" if classes else "labels"
+        lines.append(f"{name}: {len(images):,} images; {word}: {', '.join(told[:_SHOWN_CLASSES])}{more}")
     if len(content.sizes) > 1:
         common = sorted(content.sizes.items(), key=lambda each: -each[1])[:_SHOWN_SIZES]
         sizes = ", ".join(f"{width}x{height}: {count:,}" for (width, height), count in common)
@@ -125,11 +138,19 @@ def _told(content: Content) -> list[str]:
     return lines
 
 
-def _send(head: Remote, content: Content, work: str, console: Console) -> None:
-    """Send an archive of the content, and the programs, to the working folder on the head."""
+def _send(head: Remote, content: Content, digest: str, work: str, console: Console) -> None:
+    """Send an archive of the content, which has this digest, and the programs, to the folder on the head."""
     with tempfile.TemporaryDirectory(prefix="caffe-spark-data-") as scratch:
         archive = Path(scratch) / ARCHIVE
-        pack(content, archive)
+        try:
+            pack(content, archive)
+        except OSError as error:
+            given = str(error.filename or scratch)
+            fix = "Make room in the folder for temporary files (TMPDIR), or fix the file."
+            raise ConfigError(given, f"it cannot be packed ({error.strerror or error})", fix) from error
+        if _digest(content) != digest:
+            why = "files of it have changed while they were read"
+            raise ConfigError("fab data put", why, "Run the command again.")
         with progress(console, f"{decimal(archive.stat().st_size)} to {head.node.name}") as moved:
             target = shlex.quote(f"{work}/{ARCHIVE}")
             result = head.send(archive, f'mv -f "$file" {target}', timeout=TIMEOUT, moved=moved)

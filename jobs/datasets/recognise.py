@@ -1,7 +1,6 @@
 """What a user's file or folder holds, and how it is stored: images as LMDBs, the rest as it is.
 
-A folder holds one kind, or subfolders (`train`, `test` …) of one kind each. Names that begin with `.`
-or `_` are left out, as Spark does.
+A folder holds one kind, or subfolders (`train`, `test` …) of one kind each.
 """
 
 from __future__ import annotations
@@ -9,36 +8,27 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from bootstrap.errors import ConfigError
 from bootstrap.sums import sha256_of
+from jobs.datasets import tree
+from jobs.datasets.labelled import LABELS, Image, by_class, listed
 from jobs.datasets.on_head.images import CLASSES
 
 LMDB, PARQUET, SEQUENCE, IMAGES = "lmdb", "parquet", "sequence", "images"
 DATABASE = "data.mdb"
-LABELS = "labels.txt"
-"""Lines `FILE LABEL` beside images."""
+_OF_LMDB: Final = (DATABASE, "lock.mdb")
 MOST_FILES = 2000
 """Files that a set may have: each is a word of one command line on the head."""
-MOST_LABEL = 2**31 - 1
 _MAGIC: Final = {b"PAR1": PARQUET, b"SEQ": SEQUENCE}
 _FORMATS: Final = ("JPEG", "PNG", "BMP")
 """Image formats that OpenCV decodes wherever Caffe is compiled."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9@+=][A-Za-z0-9@+=._,-]*")
 _KINDS: Final = f"an LMDB, images by class, images with {LABELS}, Parquet, sequence files"
-_PHASES: Final = {"train", "test", "val", "valid", "validation"}
-
-
-class Image(NamedTuple):
-    """An image file with its label; `name` is its path below the folder."""
-
-    name: str
-    label: int
-    path: Path
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,7 @@ def recognise(path: Path, labels: Path | None = None) -> Content:
 
 def _recognise(path: Path, labels: Path | None) -> Content:
     if labels is not None:
-        return _converted(path, {"": _listed(path, labels)}, ())
+        return _converted(path, {"": listed(path, labels)}, ())
     if path.is_file():
         kind = _magic(path)
         if kind is None:
@@ -103,10 +93,10 @@ def _recognise(path: Path, labels: Path | None) -> Content:
     if not path.is_dir():
         raise ConfigError(str(path), "there is no such file or folder", "Fix the path.")
     kind = None if _is_divided(path) else _kind(path)
-    parts = {"": path} if kind else {part.name: part for part in _folders(path)}
+    parts = {"": path} if kind else {part.name: part for part in tree.folders(path)}
     kinds = {name: kind or _kind(part) for name, part in parts.items()}
     if not kind and parts and all(kinds.values()):
-        if loose := list(_entries(path, files=True)):
+        if loose := tree.files(path):
             why = f"{loose[0].name} is beside its folders, and would be left out"
             raise ConfigError(str(path), why, "Move it elsewhere.")
         if len(set(kinds.values())) > 1:
@@ -114,18 +104,16 @@ def _recognise(path: Path, labels: Path | None) -> Content:
             raise ConfigError(str(path), f"its folders are of several kinds ({told})", "Put each on its own.")
         kind = next(iter(kinds.values()))
     if kind == IMAGES:
-        return _converted(path, {name: _listed(part, part / LABELS) for name, part in parts.items()}, ())
+        return _converted(path, {name: listed(part, part / LABELS) for name, part in parts.items()}, ())
     if kind:
         return _as_it_is(path, kind, {name: _files(part, kind) for name, part in parts.items()})
-    return _by_class(path)
+    return _converted(path, *by_class(path, _KINDS))
 
 
 def _is_divided(folder: Path) -> bool:
     """Return True for subfolders alone that are no partitions of a frame, such as `label=3`."""
-    parts = _folders(folder)
-    return (
-        bool(parts) and not any(_entries(folder, files=True)) and not any("=" in part.name for part in parts)
-    )
+    parts = tree.folders(folder)
+    return bool(parts) and not tree.files(folder) and not any("=" in part.name for part in parts)
 
 
 def _kind(folder: Path) -> str | None:
@@ -134,12 +122,17 @@ def _kind(folder: Path) -> str | None:
         return LMDB
     if (folder / LABELS).is_file():
         return IMAGES
-    kinds = {_magic(file) for file in _below(folder)}
+    kinds = {_magic(file) for file in tree.below(folder)}
     return kinds.pop() if len(kinds) == 1 else None
 
 
 def _files(folder: Path, kind: str) -> list[Path]:
-    return [folder / DATABASE] if kind == LMDB else list(_below(folder))
+    if kind != LMDB:
+        return list(tree.below(folder))
+    if others := [file for file in tree.below(folder) if file.parent != folder or file.name not in _OF_LMDB]:
+        why = f"{others[0].relative_to(folder)} is beside its {DATABASE}, and would be left out"
+        raise ConfigError(str(folder), why, "Move it elsewhere.")
+    return [folder / DATABASE]
 
 
 def _as_it_is(path: Path, kind: str, parts: Mapping[str, list[Path]]) -> Content:
@@ -157,65 +150,6 @@ def _as_it_is(path: Path, kind: str, parts: Mapping[str, list[Path]]) -> Content
         why = f"it has {len(files):,} files, more than {MOST_FILES:,}"
         raise ConfigError(str(path), why, "Write it in fewer files: `frame.coalesce(100)` in Spark.")
     return Content(kind, files)
-
-
-def _by_class(path: Path) -> Content:
-    """Return images in folders by class, below `path` or below each of its folders."""
-    direct = {part.name for part in _folders(path) if any(_entries(part, files=True))}
-    if direct and direct <= _PHASES:
-        why = f"{', '.join(sorted(direct))} hold images without classes"
-        raise ConfigError(
-            str(path), why, f"Put them into a folder for each class, or add {LABELS}: FILE LABEL."
-        )
-    parts = {"": path} if direct else {part.name: part for part in _folders(path)}
-    found = {name: {each.name: _below(each) for each in _folders(part)} for name, part in parts.items()}
-    names = sorted({label for classes in found.values() for label in classes})
-    loose = [file for part in (path, *parts.values()) for file in _entries(part, files=True)]
-    if not names or loose:
-        why = f"{loose[0]} is in no class" if loose and names else f"it holds none of these: {_KINDS}"
-        raise ConfigError(str(path), why, "See `docs/tools.md`, Own data, for the forms.")
-    if odd := [name for name in names if not name.isprintable()]:
-        raise ConfigError(str(path), f"{odd[0]!r} is not a valid name of a class", "Rename the folder.")
-    number = {name: label for label, name in enumerate(names)}
-    images = {
-        name: [
-            Image(file.relative_to(parts[name]).as_posix(), number[label], file)
-            for label, files in classes.items()
-            for file in files
-        ]
-        for name, classes in found.items()
-    }
-    # One class after the other would be a poor order to train in; this one is the same every time.
-    mixed = {name: sorted(each, key=_mixed) for name, each in images.items()}
-    return _converted(path, mixed, tuple(names))
-
-
-def _mixed(image: Image) -> bytes:
-    return hashlib.sha256(image.name.encode("utf-8", "surrogateescape")).digest()
-
-
-def _listed(folder: Path, labels: Path) -> list[Image]:
-    """Return images in the order of a file with lines `FILE LABEL`."""
-    images = []
-    try:
-        lines = labels.read_text("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ConfigError(str(labels), "it is not text in UTF-8", "Fix the file.") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        *names, label = line.strip().rsplit(maxsplit=1)
-        name = "".join(names)
-        given = f"{labels}, line {number}"
-        if not (name and label.isascii() and label.isdecimal() and int(label) <= MOST_LABEL):
-            raise ConfigError(
-                given, f"{line!r} is not a file and a label, a whole number from 0", "Fix the line."
-            )
-        file = folder / name
-        if not file.is_file():
-            raise ConfigError(given, f"there is no file {file}", "Fix the line.")
-        images.append(Image(name, int(label), file))
-    return images
 
 
 def _converted(path: Path, parts: Mapping[str, list[Image]], classes: tuple[str, ...]) -> Content:
@@ -250,20 +184,3 @@ def _magic(file: Path) -> str | None:
     with file.open("rb") as opened:
         start = opened.read(4)
     return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
-
-
-def _entries(folder: Path, *, files: bool) -> Iterator[Path]:
-    for entry in sorted(folder.iterdir()):
-        if not entry.name.startswith((".", "_")) and (entry.is_file() if files else entry.is_dir()):
-            yield entry
-
-
-def _folders(folder: Path) -> list[Path]:
-    return list(_entries(folder, files=False))
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder, in order."""
-    yield from _entries(folder, files=True)
-    for part in _folders(folder):
-        yield from _below(part)

@@ -20,7 +20,7 @@ from bootstrap.console import TerminalConsole
 from bootstrap.errors import ConfigError, JobError
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.datasets import prepare, put, show, workspace
-from jobs.datasets.recognise import Image as Listed
+from jobs.datasets.labelled import Image as Listed
 from jobs.trainer.sources import datum
 from tests.bootstrap.local_node import HDFS, LocalNode
 from tests.jobs.datasets.pictures import by_class, picture
@@ -97,6 +97,8 @@ def test_images_by_class_become_databases_that_a_job_can_name(
     assert world.stored() == ["classes.txt", "manifest.json", "test_lmdb/data.mdb", "train_lmdb/data.mdb"]
     assert 'source: "/data/pets/train_lmdb"' in said
     assert "8 images of 2 classes" in said
+    assert "train_lmdb: 6 images; classes: cat 3, dog 3" in said
+    assert "test_lmdb: 2 images; classes: cat 1, dog 1" in said
     assert "train_lmdb: 6 records" in said
     assert (world.dfs / "data/pets/classes.txt").read_text() == "cat\ndog\n"
     found = records(world.dfs / "data/pets/train_lmdb")
@@ -155,6 +157,32 @@ def test_what_another_command_put_there_meanwhile_stays(
     with pytest.raises(ConfigError, match="another command has put other content there meanwhile"):
         world.put(pets)
     assert world.stored() == ["theirs"]
+
+
+def test_files_that_change_while_they_are_packed_are_refused(
+    world: World, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = put.pack
+
+    def changing(*words: object) -> None:
+        picture(pets / "train" / "cat" / "0.png", (9, 9, 9))
+        pack(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(put, "pack", changing)
+    with pytest.raises(ConfigError, match="have changed while they were read"):
+        world.put(pets)
+    assert world.stored() == []
+
+
+def test_a_full_disk_of_this_machine_is_told(
+    world: World, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(put, "pack", full)
+    with pytest.raises(ConfigError, match=r"cannot be packed \(No space left on device\).*TMPDIR"):
+        world.put(pets)
 
 
 def test_databases_and_frames_are_stored_as_they_are(

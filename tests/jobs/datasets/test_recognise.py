@@ -97,19 +97,21 @@ def test_train_and_test_share_their_classes(tmp_path: Path) -> None:
 
 
 def test_a_file_of_labels_says_which_images_in_which_order(tmp_path: Path) -> None:
-    for name in ("b.jpg", "a b.jpg", "unused.jpg"):
+    for name in ("b.jpg", "a b.jpg"):
         picture(tmp_path / "images" / name)
+    write(tmp_path / "images" / "README", b"no image")
     (tmp_path / "images" / "labels.txt").write_text("b.jpg 7\n\na b.jpg\t0\n")
-    other = write(tmp_path / "other", b"b.jpg 1\n")
+    other = write(tmp_path / "other", b"b.jpg 1\na b.jpg 1\n")
 
     assert records(recognise(tmp_path / "images")) == {"lmdb": [("b.jpg", 7), ("a b.jpg", 0)]}
-    assert records(recognise(tmp_path / "images", other)) == {"lmdb": [("b.jpg", 1)]}
+    assert records(recognise(tmp_path / "images", other)) == {"lmdb": [("b.jpg", 1), ("a b.jpg", 1)]}
     other.unlink()
     assert recognise(tmp_path).stored == ("images_lmdb/data.mdb",)
 
 
 @pytest.mark.parametrize(
-    "line", ["a.jpg", "a.jpg -1", "a.jpg 1.0", "a.jpg 2147483648", "a.jpg ٣", "no.jpg 1"]
+    "line",
+    ["a.jpg", "a.jpg -1", "a.jpg 1.0", "a.jpg 2147483648", "a.jpg " + "9" * 5000, "a.jpg ٣", "no.jpg 1"],
 )
 def test_a_line_that_labels_nothing_is_named(tmp_path: Path, line: str) -> None:
     picture(tmp_path / "a.jpg")
@@ -144,6 +146,87 @@ def test_what_no_job_reads_is_refused(tmp_path: Path, make: Callable[[Path], obj
     with pytest.raises(ConfigError) as refused:
         recognise(tmp_path / "data")
     assert words in str(refused.value)
+
+
+def test_images_that_a_file_of_labels_does_not_list_are_refused(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.png", "more/c.jpg", "d.gif"):
+        picture(tmp_path / name)
+    (tmp_path / "labels.txt").write_text("a.jpg 1\n")
+
+    with pytest.raises(
+        ConfigError, match=r"no line for 3 of the images below .*: b.png, d.gif, more/c.jpg\."
+    ):
+        recognise(tmp_path)
+
+
+def test_a_link_to_a_folder_is_refused_by_name(tmp_path: Path) -> None:
+    by_class(tmp_path / "pets")
+    (tmp_path / "pets" / "cat" / "again").symlink_to(".")
+    with pytest.raises(ConfigError, match=r"cat/again: it is a link to a folder"):
+        recognise(tmp_path / "pets")
+
+    (tmp_path / "pets" / "cat" / "again").unlink()
+    (tmp_path / "linked").symlink_to("pets")
+    assert len(records(recognise(tmp_path / "linked"))["lmdb"]) == 6, "the folder itself may be a link"
+    (tmp_path / "pets" / "cat" / "1.png").unlink()
+    (tmp_path / "pets" / "cat" / "1.png").symlink_to("gone.png")
+    with pytest.raises(ConfigError, match=r"cat/1.png: it is a link to nothing"):
+        recognise(tmp_path / "pets")
+
+
+def test_folders_in_a_class_belong_to_it(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        picture(tmp_path / name / "2020" / "a.png")
+
+    content = recognise(tmp_path)
+
+    assert content.classes == ("cat", "dog")
+    assert sorted(records(content)["lmdb"]) == [("cat/2020/a.png", 0), ("dog/2020/a.png", 1)]
+
+
+@pytest.mark.parametrize("name", ["Train", "testing", "VAL", "val2017", "test1", "eval", "validation"])
+def test_folders_named_as_sets_are_sets(tmp_path: Path, name: str) -> None:
+    by_class(tmp_path / "train")
+    by_class(tmp_path / f"x_{name}", count=1)
+    with pytest.raises(ConfigError, match=f"train is the name of a set, and x_{name} beside it is not"):
+        recognise(tmp_path)
+
+    (tmp_path / f"x_{name}").rename(tmp_path / name)
+    assert sorted(records(recognise(tmp_path))) == sorted(["train_lmdb", f"{name}_lmdb"])
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (["train/cat/a", "eval/b"], "eval has images without classes"),
+        (["Train/a", "Test/b"], "Test, Train has images without classes"),
+        (["train/a", "val2017/b"], "train, val2017 has images without classes"),
+        (["cat/train/a", "cat/test/a", "dog/train/a"], "test is the name of a set, in the place of a class"),
+        (["train/val/a", "train/cat/a"], "val is the name of a set, in the place of a class"),
+        (["pets/cat/a", "pets/dog/a"], "pets would be its only class, and holds folders alone"),
+    ],
+)
+def test_folders_that_are_not_clearly_classes_are_refused(
+    tmp_path: Path, images: list[str], words: str
+) -> None:
+    for name in images:
+        picture(tmp_path / f"{name}.png")
+    with pytest.raises(ConfigError, match=words):
+        recognise(tmp_path)
+
+
+def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
+    by_class(tmp_path)
+    (tmp_path / "ant").mkdir()
+    with pytest.raises(ConfigError, match=r"ant: it is a folder of a class, and holds no images"):
+        recognise(tmp_path)
+
+
+def test_what_lies_beside_a_database_is_named(tmp_path: Path) -> None:
+    database(tmp_path)
+    database(tmp_path / "test")
+    with pytest.raises(ConfigError, match=r"test/data.mdb is beside its data.mdb"):
+        recognise(tmp_path)
 
 
 def test_a_frame_of_very_many_files_is_refused(tmp_path: Path) -> None:

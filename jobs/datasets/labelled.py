@@ -1,0 +1,162 @@
+"""Images with their labels: of folders by class, or of a file of labels."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bootstrap.errors import ConfigError
+from jobs.datasets import tree
+
+LABELS = "labels.txt"
+"""Lines `FILE LABEL` beside images."""
+MOST_LABEL = 2**31 - 1
+_SET: Final = re.compile(r"(train|training|test|testing|val|valid|validation|eval)[-_]?\d*", re.IGNORECASE)
+"""Names of folders that are sets, as `train` or `val2017`, and hence no classes."""
+_START: Final = (b"\xff\xd8\xff", b"\x89PNG", b"BM")
+_SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+_SHOWN: Final = 3
+_LONGEST: Final = 200
+"""Characters of a line in an error."""
+
+
+class Image(NamedTuple):
+    """An image file with its label; `name` is its path below the folder."""
+
+    name: str
+    label: int
+    path: Path
+
+
+def by_class(path: Path, kinds: str) -> tuple[dict[str, list[Image]], tuple[str, ...]]:
+    """Return images by set, of folders by class below `path` or below each of its sets, and the classes.
+
+    The label of a class is its position among the names of all sets; `kinds` are the other forms of data.
+
+    Raises:
+        ConfigError: an image has no class, or it is not clear which folders are classes.
+    """
+    parts = {"": path}
+    sets = [part.name for part in tree.folders(path) if _SET.fullmatch(part.name)]
+    if sets:
+        others = [part.name for part in tree.folders(path) if part.name not in sets]
+        if others:
+            why = f"{_first(sets)} is the name of a set, and {_first(others)} beside it is not"
+            raise ConfigError(str(path), why, "Rename what is a class, or put sets and classes apart.")
+        parts = {part.name: part for part in tree.folders(path)}
+    found = {
+        name: {each.name: list(tree.below(each)) for each in tree.folders(part)}
+        for name, part in parts.items()
+    }
+    _check(path, parts, found, kinds)
+    names = sorted({label for classes in found.values() for label in classes})
+    number = {name: label for label, name in enumerate(names)}
+    images = {
+        name: [
+            Image(file.relative_to(parts[name]).as_posix(), number[label], file)
+            for label, files in classes.items()
+            for file in files
+        ]
+        for name, classes in found.items()
+    }
+    # One class after the other would be a poor order to train in; this one is the same every time.
+    return {name: sorted(each, key=_mixed) for name, each in images.items()}, tuple(names)
+
+
+def _check(
+    path: Path, parts: Mapping[str, Path], found: Mapping[str, Mapping[str, list[Path]]], kinds: str
+) -> None:
+    """Require a class for each image, an image for each class, and names that say which is which."""
+    loose = {name: tree.files(part) for name, part in parts.items()}
+    if bare := [name for name, files in loose.items() if name and files]:
+        why = f"{_first(bare)} has images without classes"
+        fix = f"Put them into a folder for each class, or add {LABELS}: FILE LABEL."
+        raise ConfigError(str(path), why, fix)
+    beside = tree.files(path)
+    if not any(found.values()) or beside:
+        in_no_class = beside and any(found.values())
+        why = f"{beside[0]} is in no class" if in_no_class else f"it holds none of these: {kinds}"
+        raise ConfigError(str(path), why, "See `docs/tools.md`, Own data, for the forms.")
+    for name, classes in found.items():
+        for label, files in classes.items():
+            folder = parts[name] / label
+            if not label.isprintable():
+                raise ConfigError(
+                    str(path), f"{label!r} is not a valid name of a class", "Rename the folder."
+                )
+            if not files:
+                fix = "Remove it, or add images: its label would be that of no image."
+                raise ConfigError(str(folder), "it is a folder of a class, and holds no images", fix)
+            inner = {part for file in files for part in file.relative_to(parts[name]).parts[:-1]}
+            if odd := sorted(part for part in inner if _SET.fullmatch(part)):
+                why = f"{odd[0]} is the name of a set, in the place of a class"
+                raise ConfigError(str(folder), why, "Put the sets first, as train/CLASS, or rename it.")
+    (labels,) = found.values() if len(found) == 1 else ({},)
+    if len(labels) == 1 and not tree.files(only := path / next(iter(labels))):
+        why = f"{only.name} would be its only class, and holds folders alone"
+        raise ConfigError(str(path), why, f"Name the folder of the classes: {only}.")
+
+
+def _mixed(image: Image) -> bytes:
+    return hashlib.sha256(image.name.encode("utf-8", "surrogateescape")).digest()
+
+
+def listed(folder: Path, labels: Path) -> list[Image]:
+    """Return images in the order of a file with lines `FILE LABEL`.
+
+    Raises:
+        ConfigError: a line is not a valid one, or an image of the folder has no line.
+    """
+    images = []
+    try:
+        lines = labels.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(labels), "it is not text in UTF-8", "Fix the file.") from error
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        *names, text = line.strip().rsplit(maxsplit=1)
+        name, label = "".join(names), _label(text)
+        given = f"{labels}, line {number}"
+        if not name or label is None:
+            shown = line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
+            raise ConfigError(
+                given, f"{shown!r} is not a file and a label, a whole number from 0", "Fix the line."
+            )
+        file = folder / name
+        if not file.is_file():
+            raise ConfigError(given, f"there is no file {file}", "Fix the line.")
+        images.append(Image(name, label, file))
+    _require_all(folder, labels, images)
+    return images
+
+
+def _label(text: str) -> int | None:
+    """Return a label; None if it is not a whole number from 0 of 32 bits."""
+    digits = text.lstrip("0") or "0"
+    # int refuses very many digits.
+    short = text.isascii() and text.isdecimal() and len(digits) <= len(str(MOST_LABEL))
+    return int(digits) if short and int(digits) <= MOST_LABEL else None
+
+
+def _require_all(folder: Path, labels: Path, images: Sequence[Image]) -> None:
+    named = {image.path.resolve() for image in images}
+    left = [file for file in tree.below(folder) if file.resolve() not in named and _is_image(file)]
+    if images and left:
+        names = ", ".join(file.relative_to(folder).as_posix() for file in left[:_SHOWN])
+        more = " …" if len(left) > _SHOWN else ""
+        why = f"it has no line for {len(left):,} of the images below {folder}: {names}{more}"
+        raise ConfigError(str(labels), why, "Add their lines, or move them elsewhere.")
+
+
+def _is_image(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(4).startswith(_START) or file.suffix.lower() in _SUFFIXES
+
+
+def _first(names: Sequence[str]) -> str:
+    """Return the first names of several."""
+    return ", ".join(sorted(names)[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
