@@ -77,7 +77,7 @@ class JobSpec(BaseModel):
     script: Path | None = None
     """Python program that runs instead of the trainer, on its Python API."""
     arguments: tuple[str, ...] = ()
-    """Further words for the script, after the options."""
+    """Further words of the script's `sys.argv`, after the options."""
     data: Annotated[str | None, BeforeValidator(_data)] = None
     """Data set in shared storage: a built-in one is prepared first, and is the net's source; one of
     `fab data put` has to be whole. None or `none`: the net's sources exist already."""
@@ -138,11 +138,8 @@ class JobSpec(BaseModel):
             raise ValueError(f"threads: {self.threads} BLAS threads{of_each} do not fit {self.cores} cores")
         if self.arguments and self.script is None:
             raise ValueError("arguments: they are a script's; set script too, or neither")
-        words = [self.model, self.output, self.weights, self.snapshot, self.label, self.connection]
-        words += [word or " " for word in self.arguments]
-        blank = next((word for word in words if self.script and re.search(r"\s", word)), None)
-        if blank is not None:
-            raise ValueError(f"{blank!r} has a blank, at which spark.pythonargs of a script is split")
+        if self.script and (why := self.blank()):
+            raise ValueError(why)
         if not (self.train or self.test or self.features):
             raise ValueError("nothing to do: set train, test or features")
         if self.label and not self.features:
@@ -159,6 +156,14 @@ class JobSpec(BaseModel):
         if not self.train and not self.model:
             raise ValueError("model: without training, set it to the model to score")
         return self
+
+    def blank(self) -> str:
+        """Return why the options of a script or notebook cannot travel: a blank; empty if they can."""
+        keys = ("model", "output", "weights", "snapshot", "label", "connection")
+        words = [(key, getattr(self, key)) for key in keys] + [("solver", self.solver.name)]
+        words += [("arguments", word or " ") for word in self.arguments]
+        blanks = [f"{key}: {word!r} has a blank" for key, word in words if re.search(r"\s", word)]
+        return f"{blanks[0]}, at which spark.pythonargs is split" if blanks else ""
 
     @classmethod
     def from_file(cls, path: Path) -> JobSpec:

@@ -31,7 +31,7 @@ from jobs.job import require_job_id
 from jobs.run import convert as converting
 from jobs.run.curve import draw
 from jobs.run.logs import show
-from jobs.run.notebook import serve
+from jobs.run.notebook import require_servable, serve
 from jobs.run.run import attach as attach_to
 from jobs.run.run import kill as kill_job
 from jobs.run.run import run_job
@@ -158,6 +158,7 @@ def notebook(
     job = _specified(spec, executors, None)
     cluster = cluster_of(stack)
     capacity.check(job, cluster)
+    require_servable(cluster, job)
     provision(cluster, chosen_recipe(context, cluster, recipe))
     ensure_data(cluster, job, console)
     ensure_shipped(job)

@@ -25,7 +25,7 @@ from jobs.signals import stopping_signals, uninterrupted
 from jobs.spec import JobSpec
 from jobs.submission.notebook import ACCESS_FILE, INSTALL, PORT, notebook_script, shipped
 from jobs.submission.package import trainer_zip
-from jobs.submission.spark_submit import trainer_arguments
+from jobs.submission.spark_submit import paired_options
 from jobs.trainer.contract import TRAINER_FILE
 
 NAME = "notebook"
@@ -44,29 +44,49 @@ def place_of(cluster: Cluster) -> JobPlace:
     return JobPlace(NAME, f"{paths.STATE}/{NAME}", storage)
 
 
-def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
-    """Serve notebooks until Ctrl-C, with the specification's executors and files.
+def require_servable(cluster: Cluster, spec: JobSpec) -> None:
+    """Require a cluster that serves notebooks and does not do so now, before anything is installed on it.
 
     Raises:
-        ConfigError: the cluster has another scheduler than Spark's own, or the operator's key cannot be read.
-        JobError: notebooks are served already, or the server does not start.
-        Unreachable: the head does not answer, or the connection broke.
+        ConfigError: it has another scheduler than Spark's own, or an option of the specification has a blank.
+        JobError: notebooks are served already.
+        Unreachable: the head does not answer.
     """
     if not cluster.spark_master.startswith("spark://"):
         why = f"notebooks run on Spark's own master, and stack {cluster.stack!r} has {cluster.spark_master}"
         raise ConfigError("fab notebook", why, "Submit a script instead: `fab submit --spec SPEC`.")
+    if why := spec.blank():
+        raise ConfigError("fab notebook", why, "Fix the specification.")
+    with connect(cluster, cluster.head) as head:
+        _require_free(cluster, Unit(head, UNIT, place_of(cluster).folder, user=paths.JOB_USER))
+
+
+def _require_free(cluster: Cluster, unit: Unit) -> None:
+    if unit.state().running:
+        why = "notebooks are served already"
+        fix = f"End that command; or run `fab ssh --stack {cluster.stack} -- sudo systemctl stop {UNIT}`."
+        raise JobError(f"{cluster.head.name}: unit {UNIT}", why, fix)
+
+
+def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
+    """Serve notebooks until Ctrl-C, with the specification's executors and files.
+
+    Raises:
+        ConfigError: the operator's key cannot be read.
+        JobError: notebooks are served already, or the server does not start.
+        Unreachable: the head does not answer, or the connection broke.
+    """
     place = place_of(cluster)
     with stopping_signals(), connect(cluster, cluster.head) as head:
         unit = Unit(head, UNIT, place.folder, user=paths.JOB_USER)
-        if unit.state().running:
-            why = "notebooks are served already"
-            fix = f"End that command; or run `fab ssh --stack {cluster.stack} -- sudo systemctl stop {UNIT}`."
-            raise JobError(f"{head.node.name}: unit {UNIT}", why, fix)
+        _require_free(cluster, unit)
         console.print(f"notebook server: installed on {head.node.name} unless it is", soft_wrap=True)
         head.run(INSTALL, timeout=INSTALL_S)
         _upload(head, cluster, spec, place)
         try:
-            unit.start(notebook_script(spec, cluster, place, trainer_arguments(spec, place)))
+            # Of a server that was killed: its token opens no other.
+            head.run(f"{AS_USER}as_user {paths.JOB_USER} rm -f {shlex.quote(f'{place.work}/{ACCESS_FILE}')}")
+            unit.start(notebook_script(spec, cluster, place, paired_options(spec, place)))
             token = _token(head, unit, place)
             _tunnel(cluster, place, token, console)
         finally:
@@ -90,20 +110,30 @@ def _upload(head: Remote, cluster: Cluster, spec: JobSpec, place: JobPlace) -> N
 
 
 def _token(head: Remote, unit: Unit, place: JobPlace) -> str:
-    """Return the server's token once it listens.
+    """Return the server's token once it answers to it; whoever else listens on the port does not know it.
 
     Raises:
-        JobError: it has ended, or does not listen in time.
+        JobError: it has ended, or does not answer in time.
     """
-    listens = f"curl -sS -o /dev/null --noproxy '*' --max-time 5 http://127.0.0.1:{PORT}/login"
     deadline = time.monotonic() + START_S
-    while not head.run(listens, check=False).ok:
+    token = ""
+    while not (token and head.run(_asked(token), check=False).ok and unit.state().running):
         if not unit.state().running or time.monotonic() > deadline:
-            why = "the server does not listen"
+            why = f"the server does not listen on port {PORT}, or another program does"
             raise JobError(f"unit {UNIT}", why, f"Its log is {unit.log} on {head.node.name}.")
         time.sleep(_LOOK)
-    read = f"{AS_USER}as_user {paths.JOB_USER} cat {shlex.quote(f'{place.work}/{ACCESS_FILE}')}"
-    return head.run(read).stdout.strip()
+        read = f"{AS_USER}as_user {paths.JOB_USER} cat {shlex.quote(f'{place.work}/{ACCESS_FILE}')}"
+        token = head.run(read, check=False).stdout.strip()
+    return token
+
+
+def _asked(token: str) -> str:
+    """Return shell that fails unless a server takes the token, and nothing without it. Pure."""
+    # No command line has the token: printf is the shell's own.
+    header = shlex.quote(f'header = "Authorization: token {token}"')
+    url = f"http://127.0.0.1:{PORT}/api/status"
+    curl = f"curl -sSf -o /dev/null --noproxy '*' --max-time 5 {url}"
+    return f"! {curl} && printf '%s\\n' {header} | {curl} -K -"
 
 
 def _tunnel(cluster: Cluster, place: JobPlace, token: str, console: Console) -> None:

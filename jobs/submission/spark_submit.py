@@ -32,18 +32,27 @@ QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
-    """Return the trainer's arguments, CaffeOnSpark's; for a script in pairs, without modes."""
-    modes = ["-train"] * spec.train + ["-test"] * spec.test if spec.script is None else []
+    """Return the trainer's arguments, CaffeOnSpark's."""
+    modes = ["-train"] * spec.train + ["-test"] * spec.test
+    told = ["-resize"] * spec.resize + ["-persistent"] * spec.persistent
+    return [*modes, *_options(spec, place), *told]
+
+
+def paired_options(spec: JobSpec, place: JobPlace) -> list[str]:
+    """Return the options of a script or notebook, each with a value, without modes."""
+    switches = {"-resize": spec.resize, "-persistent": spec.persistent}
+    told = [word for name, on in switches.items() if on for word in (name, "true")]
+    return [*_options(spec, place), *told]
+
+
+def _options(spec: JobSpec, place: JobPlace) -> list[str]:
     features = ["-features", ",".join(spec.features)] if spec.features else []
     label = ["-label", spec.label] if spec.label else []
     start = ["-weights", spec.weights] if spec.weights else []
     start += ["-snapshot", spec.snapshot] if spec.snapshot else []
     written = ["-outputFormat", spec.outputFormat] if spec.outputFormat != "json" else []
-    said = ["true"] * bool(spec.script)
-    told = ["-resize", *said] * spec.resize + ["-persistent", *said] * spec.persistent
-    told += ["-lmdb_partitions", str(spec.lmdb_partitions)] if spec.lmdb_partitions else []
+    told = ["-lmdb_partitions", str(spec.lmdb_partitions)] if spec.lmdb_partitions else []
     return [
-        *modes,
         *features,
         *label,
         *["-conf", spec.solver.name],
@@ -55,7 +64,6 @@ def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
         *["-model", spec.model or f"{place.storage}/{spec.name}.model"],
         *["-output", spec.output or place.output],
         *written,
-        *spec.arguments,
     ]
 
 
@@ -105,8 +113,10 @@ def spark_submit_argv(
     """Return spark-submit's command line, to run in the job's working folder on the head."""
     arguments = trainer_arguments(spec, place)
     if spec.script:
-        conf = {**conf, PYTHON_ARGS_CONF: " ".join(arguments)}
-        arguments = [spec.script.name, *arguments]
+        options = paired_options(spec, place)
+        # Without `arguments`, which Config would refuse.
+        conf = {**conf, PYTHON_ARGS_CONF: " ".join(options)}
+        arguments = [spec.script.name, *options, *spec.arguments]
     return [
         f"{paths.SPARK_HOME}/bin/spark-submit",
         *["--master", master],

@@ -13,7 +13,7 @@ import yaml
 from bootstrap.errors import ConfigError
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
-from jobs.submission.spark_submit import trainer_arguments
+from jobs.submission.spark_submit import paired_options
 from jobs.trainer.cli import CONVERTERS, FLAGS, parse
 from tests.jobs.specs import SPECS, mnist_spec
 
@@ -333,9 +333,9 @@ def test_a_script_travels_with_the_job_and_its_options_as_pairs(write: Write, tm
 
     assert tmp_path / "mine.py" in spec.shipped
     assert not spec.fetched
-    words = trainer_arguments(spec, JobPlace("a-1", "/j", "hdfs://h/j"))
-    assert words[-2:] == ["-x", "1"]
+    words = paired_options(spec, JobPlace("a-1", "/j", "hdfs://h/j"))
     pairs = dict(zip(words[::2], words[1::2], strict=True))
+    assert pairs["-persistent"] == "true"
     assert pairs["-features"] == "accuracy,loss"
     assert {"-train", "-test"}.isdisjoint(words)
 
@@ -347,11 +347,14 @@ def test_a_script_travels_with_the_job_and_its_options_as_pairs(write: Write, tm
         ({"script": "s.prototxt", "train": True}, "train: a script decides itself"),
         ({"script": "s.prototxt", "test": False}, "test: a script decides itself"),
         ({"arguments": ["x"]}, "set script too"),
-        ({"script": "s.prototxt", "output": "hdfs:///a b"}, "has a blank"),
-        ({"script": "s.prototxt", "arguments": ["a b"]}, "has a blank"),
-        ({"script": "s.prototxt", "arguments": ["a", ""]}, "has a blank"),
-        ({"script": "s.prototxt", "features": ["f"], "label": "a b"}, "has a blank"),
-        ({"script": "s.prototxt", "connection": "a b", "solver_mode": "GPU"}, "has a blank"),
+        ({"script": "s.prototxt", "output": "hdfs:///a b"}, r"output: '.*' has a blank"),
+        ({"script": "s.prototxt", "arguments": ["a b"]}, r"arguments: '.*' has a blank"),
+        ({"script": "s.prototxt", "arguments": ["a", ""]}, r"arguments: '.*' has a blank"),
+        ({"script": "s.prototxt", "features": ["f"], "label": "a b"}, r"label: '.*' has a blank"),
+        (
+            {"script": "s.prototxt", "connection": "a b", "solver_mode": "GPU"},
+            r"connection: '.*' has a blank",
+        ),
     ],
 )
 def test_a_script_that_cannot_run_as_written_is_refused(

@@ -7,13 +7,14 @@ import shlex
 import subprocess
 
 import pytest
-from rich.console import Console
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
+from jobs.api import Config
 from jobs.job import JobPlace
-from jobs.run.notebook import EXAMPLES, serve
+from jobs.run.notebook import EXAMPLES, require_servable
 from jobs.submission.notebook import INSTALL, notebook_script, shipped
+from jobs.submission.spark_submit import paired_options
 from tests.jobs.specs import mnist_spec
 
 PLACE = JobPlace("notebook", "/var/lib/caffe-spark/notebook", "hdfs://head:9000/jobs/notebook")
@@ -67,7 +68,15 @@ def test_prototxts_name_the_data_sets_where_the_stack_has_them(cluster: Cluster)
 
 def test_notebooks_are_refused_where_there_is_no_master_of_sparks_own(yarn_cluster: Cluster) -> None:
     with pytest.raises(ConfigError, match=r"Spark's own master.*Submit a script instead"):
-        serve(yarn_cluster, mnist_spec(), Console())
+        require_servable(yarn_cluster, mnist_spec())
+
+
+def test_options_of_notebooks_are_pairs_without_blanks(cluster: Cluster) -> None:
+    words = paired_options(mnist_spec(train=True, test=True, resize=True), PLACE)
+    assert Config(None, dict(zip(words[::2], words[1::2], strict=True))).resize is True
+    assert {"-train", "-test"}.isdisjoint(words)
+    with pytest.raises(ConfigError, match=r"model: 'hdfs:///a b' has a blank"):
+        require_servable(cluster, mnist_spec(model="hdfs:///a b"))
 
 
 def test_the_example_is_a_notebook_without_outputs() -> None:

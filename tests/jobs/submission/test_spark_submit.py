@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bootstrap.cluster import Cluster
+from jobs.api import Config
 from jobs.backends.standalone import job_script
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
@@ -170,11 +171,16 @@ def test_the_script_runs_in_the_jobs_folder_with_every_word_quoted(cluster: Clus
 
 
 def test_a_script_runs_in_the_trainers_place_with_caffeonsparks_setting(cluster: Cluster) -> None:
-    given = JobSpec.from_file(SPECS / "logistic_regression.yaml")
+    given = JobSpec.from_file(SPECS / "logistic_regression.yaml").model_copy(
+        update={"arguments": ("--epochs", "3"), "resize": True}
+    )
 
     words = argv(given, cluster)
 
     program = words.index("main.py")
     assert words[program + 1] == "logistic_regression.py"
-    assert conf(given, cluster)["spark.pythonargs"] == " ".join(words[program + 2 :])
+    assert words[-2:] == ["--epochs", "3"]
+    setting = conf(given, cluster)["spark.pythonargs"]
+    assert setting == " ".join(words[program + 2 : -2])
+    assert Config(None, setting.split()).resize is True
     assert "logistic_regression.py" in words[words.index("--files") + 1].split(",")
