@@ -23,6 +23,8 @@ from bootstrap.storage.programs import CHECK, DESCRIBE, DIFFERS, WHOLE
 MANIFEST = "manifest.json"
 MADE = "made"
 """Name of the folder that a script makes, in its working folder."""
+AT_WORK = "at-work"
+"""File in the working folder while the script needs it, which goes on where its caller is interrupted."""
 NOT_MADE = 78
 """Exit code of the `CommandFailed` for a script that fails to make the folder."""
 _UPLOADING = "._UPLOADING_"
@@ -112,6 +114,7 @@ end() {{
     [ -z "$uploading" ] || {storage.command(f"{remove} {aside}")} >/dev/null 2>&1
 }}
 trap end EXIT
+[ ! -d {shlex.quote(work)} ] || : >{shlex.quote(f"{work}/{AT_WORK}")}
 stored() {{ {stored}; }}
 [ "$(stored)" != {WHOLE} ] || exit {UNCHANGED}
 set +e

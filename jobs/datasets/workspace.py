@@ -1,4 +1,4 @@
-"""Working folders of data sets on the head, removed at the end of the command that made them."""
+"""Working folders of data sets on the head, removed at the end of what uses them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bootstrap import paths
 from bootstrap.aside import token
 from bootstrap.errors import Unreachable
 from bootstrap.ssh.remote import Remote
+from bootstrap.storage.folders import AT_WORK
 
 STAGING = f"{paths.STATE}/data"
 STALE_MIN = 24 * 60
@@ -18,7 +19,11 @@ STALE_MIN = 24 * 60
 
 @contextmanager
 def workspace(head: Remote, name: str) -> Iterator[str]:
-    """Yield the path of a new working folder on the head; what interrupted commands left there goes."""
+    """Yield the path of a new working folder on the head; what interrupted commands left there goes.
+
+    A script of `folders.make` that is at work in it, after Ctrl-C, removes it itself: without it the set
+    would be stored in part.
+    """
     parent, work = shlex.quote(STAGING), f"{STAGING}/{name}-{token()}"
     head.run(
         f"mkdir -p {shlex.quote(work)}\n"
@@ -28,4 +33,5 @@ def workspace(head: Remote, name: str) -> Iterator[str]:
         yield work
     finally:
         with suppress(Unreachable):  # the first error matters
-            head.run(f"rm -rf {shlex.quote(work)}", check=False)
+            at_work = shlex.quote(f"{work}/{AT_WORK}")
+            head.run(f"[ -e {at_work} ] || rm -rf {shlex.quote(work)}", check=False)

@@ -112,6 +112,25 @@ def test_images_by_class_become_databases_that_a_job_can_name(
     assert list((tmp_path / "staging").iterdir()) == []
 
 
+def test_a_put_that_is_interrupted_near_its_end_is_whole(world: World, pets: Path, tmp_path: Path) -> None:
+    removal = tmp_path / "removal"
+    # Ctrl-C: the command removes its working folder, and the script on the head goes on.
+    world.node.fake("hdfs", HDFS.replace("-mv) ", f"-mv) sh {removal} && touch {removal}.done; "))
+    with workspace.workspace(world.node, "other") as other:  # type: ignore[arg-type]
+        pass
+    text = world.node.scripts[-1]
+    removal.write_text(
+        f"for work in {tmp_path}/staging/*; do\n{text.replace(other, chr(36) + 'work')}\ndone\n"
+    )
+
+    world.put(pets)
+
+    assert Path(f"{removal}.done").exists()
+    assert "manifest.json" in world.stored()
+    assert "is there already, the same as" in world.put(pets)
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
 def test_a_second_run_says_that_it_is_there(world: World, pets: Path) -> None:
     world.put(pets)
     before = (world.dfs / "data/pets/manifest.json").stat().st_mtime_ns
