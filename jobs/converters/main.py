@@ -41,7 +41,7 @@ def _run(conversion: cli.Conversion) -> int:
     from jobs.converters.tools import Place, run
     from jobs.trainer.files.distribution import Distribution
     from jobs.trainer.files.hadoop import Files
-    from jobs.trainer.main import session
+    from jobs.trainer.main import session, stop
 
     spark = session()
     with tempfile.TemporaryDirectory(prefix="caffe-spark-convert-") as folder:
@@ -57,7 +57,7 @@ def _run(conversion: cli.Conversion) -> int:
                 "conversion-failed", tool=conversion.tool, output=conversion.output, reason=reason(error)
             ) from error
         finally:
-            spark.stop()
+            stop(spark)
 
 
 def reason(error: Exception) -> str:
@@ -69,5 +69,7 @@ def reason(error: Exception) -> str:
 
 
 def start() -> None:
-    """Entry point: run `main` with the process's arguments."""
-    sys.exit(main(sys.argv[1:]))
+    """Entry point: run `main` with the process's arguments; SIGTERM ends it with its temporary files."""
+    from jobs.trainer.main import run
+
+    run(main)

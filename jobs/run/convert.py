@@ -38,6 +38,8 @@ UNIT = "caffe-spark-convert-"
 PROGRAM_TEXT = "from jobs.converters.main import start\n\nstart()\n"
 _ENVIRONMENT = {"PYSPARK_PYTHON": paths.PYTHON, "OPENBLAS_NUM_THREADS": "1"}
 _FLAG = re.compile(r"(?<![\w-])-(" + "|".join(FLAGS) + r")\b")
+STALE_MIN = 24 * 60
+"""Minutes after which the folder of a tool that has ended goes, with its log."""
 MEMORY_MB = 1024
 """Of each executor: half for its JVM, half for Python."""
 
@@ -139,5 +141,9 @@ def _upload(head: Remote, place: JobPlace) -> None:
     head.put(trainer_zip(), f"{place.work}/{TRAINER_FILE}")
     head.put(PROGRAM_TEXT.encode(), f"{place.work}/{PROGRAM_FILE}")
     work = shlex.quote(place.work)
+    head.run(
+        f"find {shlex.quote(FOLDERS)} -mindepth 1 -maxdepth 1 -mmin +{STALE_MIN} | while read -r old; do\n"
+        f'systemctl is-active --quiet {UNIT}"${{old##*/}}" || rm -rf "$old"\ndone\n'
+    )
     # Last: from here on root writes nothing there.
     head.run(f"chown {paths.JOB_USER}: {work}; chmod 0755 {work}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +61,42 @@ def test_progress_of_the_tool_is_printed_and_nothing_of_sparks(
     (folder,) = (tmp_path / "convert").iterdir()
     names = zipfile.ZipFile(folder / "work" / words[words.index("--py-files") + 1]).namelist()
     assert "jobs/converters/main.py" in names
+
+
+def test_folders_of_tools_that_ended_a_day_ago_go(run: Callable[[str], str], tmp_path: Path) -> None:
+    folders = tmp_path / "convert"
+    running = subprocess.Popen(["sleep", "60"])
+    (tmp_path / "node" / "state" / f"{convert.UNIT}running").write_text(str(running.pid))
+    for name in ("ended", "running", "recent"):
+        (folders / name).mkdir(parents=True)
+        if name != "recent":
+            os.utime(folders / name, (0, 0))
+    try:
+        run("exit 0")
+    finally:
+        running.kill()
+        running.wait()
+
+    left = {folder.name for folder in folders.iterdir()}
+    assert {"running", "recent"} < left
+    assert "ended" not in left
+
+
+def test_the_program_ends_at_sigterm_with_its_temporary_files(tmp_path: Path) -> None:
+    code = (
+        "import tempfile, time; import jobs.converters.main as program\n"
+        "def main(argv):\n"
+        f"    with tempfile.TemporaryDirectory(dir={str(tmp_path)!r}):\n"
+        "        print('ready', flush=True); time.sleep(60)\n"
+        "program.main = main\n" + convert.PROGRAM_TEXT
+    )
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    program.terminate()
+
+    assert program.wait(timeout=30) == 143
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tool_that_fails_is_told_in_its_own_words(run: Callable[[str], str]) -> None:
