@@ -17,6 +17,8 @@ SIDE, GAP, LABEL = 64, 4, 160
 """Pixels of an image, between images, and for the label before each row."""
 LONGEST = 22
 """Characters of a label."""
+MOST_PIXELS = 20_000_000
+"""Of an image by its header; a larger one is left out."""
 _SHADES, _COLOURS = 1, 3
 
 
@@ -36,7 +38,8 @@ def draw(
     for sample in samples:
         image = _image(sample, blue_first=blue_first)
         if image is not None:
-            rows.setdefault(int(sample["label"]), []).append(image)
+            # At the size of the sheet: decoded, a file of a few kB may have a GB.
+            rows.setdefault(int(sample["label"]), []).append(_fitted(image))
     if not rows:
         return False
     step = SIDE + GAP
@@ -49,20 +52,21 @@ def draw(
         name = classes[label] if 0 <= label < len(classes) else ""
         pen.text((GAP, row * step + SIDE // 2 - 6), f"{label} {name}"[:LONGEST], fill="black", font=font)
         for column, image in enumerate(rows[label]):
-            sheet.paste(_fitted(image), (LABEL + column * step, row * step + GAP // 2))
+            sheet.paste(image, (LABEL + column * step, row * step + GAP // 2))
     with replacing(path) as new:
         sheet.save(new, format="PNG")
     return True
 
 
 def _image(sample: Mapping[str, Any], *, blue_first: bool) -> Image | None:
-    """Return a sample's image; None for what is not one, such as floats or a damaged file."""
+    """Return a sample's image; None for what is not one, such as floats or a damaged file, or too large."""
     from PIL import Image
 
     data, shape = base64.b64decode(sample["data"]), sample["shape"]
     try:
         if shape is None:
-            return Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP")).convert("RGB")
+            opened = Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "BMP"))
+            return opened.convert("RGB") if opened.width * opened.height <= MOST_PIXELS else None
         channels, height, width = shape
         if channels not in {_SHADES, _COLOURS} or len(data) != channels * height * width:
             return None
