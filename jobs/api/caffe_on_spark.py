@@ -93,7 +93,7 @@ class CaffeOnSpark:
             raise Refused("features-unnamed")
         options = source.config.options("features")
         run = _Run(self._held, source, options, source.job())
-        # The channel stays open: ranks report to it when the rows are computed.
+        # Ranks report to the channel when the rows are computed.
         with run.prepared(keep=True) as nets:
             return _kept(run.driver.scored(nets, run.channel.address), options.columns)
 
@@ -119,7 +119,7 @@ class _Run:
         if size * options.devices > 1 and slots != options.devices:
             raise Refused("executor-slots", slots=slots, devices=options.devices)
         self._folder = context.run_folder()
-        context.nodes.begin()
+        context.begin()
         self.journal = open_journal()
         self.driver = Driver(
             context.spark,
@@ -134,7 +134,7 @@ class _Run:
 
     @contextmanager
     def prepared(self, *, keep: bool = False) -> Iterator[Nets]:
-        """Check the run and distribute its data; `keep` leaves its channel open after the block."""
+        """Check the run and distribute its data; `keep` leaves its channel open until the next run."""
         self.channel = Channel(self._held.context.getConf().get("spark.driver.host"), self.journal.add)
         over = not keep
         try:
@@ -150,8 +150,13 @@ class _Run:
             raise
         finally:
             if over:
-                self.channel.close()
-                self.journal.close()
+                self._close()
+            else:
+                self._held.keep(self._close)
+
+    def _close(self) -> None:
+        self.channel.close()
+        self.journal.close()
 
 
 def _require(source: Source, phase: str, method: str) -> None:

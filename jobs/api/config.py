@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any, List, Mapping, Sequence, Tuple, Union
 
 from jobs.trainer import cli
 from jobs.trainer.caffe import text
 from jobs.trainer.environment import solver_file
+from jobs.trainer.errors import Refused
 
 _SWITCHES = {"isTraining": "train", "isTest": "test", "isRddPersistent": "persistent", "resize": "resize"}
 _TEXTS = {
@@ -33,7 +36,7 @@ _OF_TRAINING = ("weights", "snapshot")
 _OF_SCORING = ("features", "label")
 _MODES = ("train", "test")
 
-Arguments = Union[Mapping[str, Any], Sequence[str], None]
+Arguments = Union[Mapping[str, Any], Sequence[str], str, None]
 
 
 class Config:
@@ -41,15 +44,22 @@ class Config:
 
     Args:
         sc: the Spark context or session, which only CaffeOnSpark needs.
-        args: options with their values, with or without a dash; or the words of a command line.
+        args: options with their values, with or without a dash; or a command line, as its words or as a text.
 
     Raises:
-        Refused: an unknown option, or a value that is missing.
+        Refused: an unknown option, a value that is missing, or arguments of another type.
     """
 
     def __init__(self, sc: Any = None, args: Arguments = None) -> None:  # noqa: ANN401
+        if isinstance(sc, (str, Mapping, list, tuple)):
+            raise _invalid(sc, "its first argument is the Spark context, or None")
         values, notes = cli.split(_words(args))
         self.__dict__.update(_values=values, _notes=tuple(notes))
+
+    def __copy__(self) -> Config:
+        made = Config()
+        made.__dict__.update(_values=dict(self._values), _notes=self._notes)
+        return made
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the option
         if name.startswith("_"):
@@ -66,7 +76,7 @@ class Config:
         value = self._values.get(option, _DEFAULTS.get(option, ""))
         if name in _LISTS:
             return [part for part in value.split(",") if part]
-        return int(value) if name in _COUNTS and value.isdigit() else value
+        return int(value) if name in _COUNTS and value.isdecimal() else value
 
     def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - as the option
         if name in _READ_ONLY:
@@ -75,7 +85,7 @@ class Config:
                 return
             raise AttributeError("{} is read only{}".format(name, _SAID.get(name, "")))
         option = _option(name)
-        if value is None or value is False or (name in _LISTS and not value):
+        if value is None or value is False or (name not in _SWITCHES and _empty(value)):
             self._values.pop(option, None)
         else:
             words = _words({option: value})
@@ -143,20 +153,54 @@ def _option(name: str) -> str:
     raise AttributeError("Config has no attribute {!r}: {}".format(name, words))
 
 
-def _words(args: Arguments) -> List[str]:
-    """Return arguments as words of a command line."""
+def _words(args: Any) -> List[str]:  # noqa: ANN401 - what a user gives
+    """Return arguments as words of a command line.
+
+    Raises:
+        Refused: they are of another type than `Arguments`.
+    """
     if args is None:
         return []
+    if isinstance(args, str):
+        try:
+            return shlex.split(args)
+        except ValueError as error:
+            raise _invalid(args, "it is not a valid command line ({})".format(error)) from error
+    if isinstance(args, (list, tuple)):
+        return [_text(word) for word in args]
     if not isinstance(args, Mapping):
-        return [str(word) for word in args]
+        raise _invalid(args, "options are a dictionary, a list of words or a text")
     words: List[str] = []
     for name, value in args.items():
-        option = name if name.startswith("-") else "-" + name
-        if value is None or value is False:
+        option = _text(name) if str(name).startswith("-") else "-" + _text(name)
+        known = option.lstrip("-")
+        if known in cli.FLAGS and (value is None or value is False):
+            continue
+        if known in cli.FLAGS and known not in _SWITCHES.values() and _empty(value):
             continue
         words.append(option)
         if isinstance(value, (list, tuple)):
-            words.append(",".join(map(str, value)))
-        elif value is not True and value != "":
-            words.append(str(value))
+            words.append(",".join(map(_text, value)))
+        elif not (value is None or isinstance(value, bool) or value == ""):
+            words.append(_text(value))
     return words
+
+
+def _empty(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, (str, list, tuple)) and not value
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    """Return a word or value as text.
+
+    Raises:
+        Refused: it is neither a text nor a number nor a path.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, PurePath)):
+        reason = "it is of type {}, and words and values are texts or numbers"
+        raise _invalid(value, reason.format(type(value).__name__))
+    return str(value)
+
+
+def _invalid(value: Any, reason: str) -> Refused:  # noqa: ANN401
+    return Refused("config-invalid", value=repr(value)[:80], reason=reason)

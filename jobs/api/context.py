@@ -9,7 +9,7 @@ import atexit
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Mapping, Set, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Set, Tuple
 
 import jobs
 from jobs.trainer.caffe import native
@@ -25,6 +25,7 @@ _ONCE: Mapping[str, Tuple[str, str]] = {
     "spark.speculation": ("false", "false"),
 }
 """Settings by which Spark runs a failed or slow rank again: Spark's default, and what training needs."""
+_PATH = "spark.executorEnv.PYTHONPATH"
 _SHIPPED = ("spark.submit.pyFiles", "spark.yarn.dist.pyFiles")
 
 
@@ -37,10 +38,26 @@ class Held:
     def __init__(self, spark: Any) -> None:  # noqa: ANN401 - pyspark has no types here
         self.spark, self.context = spark, spark.sparkContext
         self.conf: Dict[str, str] = dict(self.context.getConf().getAll())
+        self._require_path()
         self.folder = Path(tempfile.mkdtemp(prefix="caffe-spark-"))
         atexit.register(shutil.rmtree, str(self.folder), ignore_errors=True)
         self.nodes = Renewed(self.context, Files(self.context), self.folder, self.conf)
+        self._kept: List[Callable[[], None]] = []
         self._ship()
+
+    def begin(self) -> None:
+        """Begin a run: what the frame of an earlier one reports to is closed."""
+        self.close()
+        self.nodes.begin()
+
+    def keep(self, close: Callable[[], None]) -> None:
+        """Keep something open for a frame that is computed later, until the next run or the context's end."""
+        self._kept.append(close)
+
+    def close(self) -> None:
+        """Close what was kept."""
+        while self._kept:
+            self._kept.pop()()
 
     def run_folder(self) -> Path:
         """Return a new folder for a run."""
@@ -60,6 +77,12 @@ class Held:
             value = self.conf.get(setting, default).lower()
             if value != needed:
                 raise Refused("context-retries", setting=setting, value=value, needed=needed)
+
+    def _require_path(self) -> None:
+        """Require that executors import Caffe from where this node does; local ones share its path."""
+        paths, needed = self.conf.get(_PATH, ""), native.folder()
+        if not self.conf.get("spark.master", "").startswith("local") and needed not in paths.split(":"):
+            raise Refused("context-path", setting=_PATH, value=paths, needed=needed)
 
     def _ship(self) -> None:
         """Ship this package to the executors, unless spark-submit has."""
@@ -114,7 +137,7 @@ def held(spark: Any) -> Held:  # noqa: ANN401 - pyspark has no types here
     """Return what a session's or a context's runs have in common.
 
     Raises:
-        Refused: the context has been stopped.
+        Refused: the context has been stopped, or its executors do not find Caffe.
         TrainerError: this node has no Caffe.
     """
     native.load()
@@ -122,6 +145,8 @@ def held(spark: Any) -> Held:  # noqa: ANN401 - pyspark has no types here
     context = session.sparkContext
     if context._jsc is None:
         raise Refused("context-stopped")
+    for ended in [name for name, one in _HELD.items() if one.context._jsc is None]:
+        _HELD.pop(ended).close()
     application = str(context.applicationId)
     if application not in _HELD:
         _HELD[application] = Held(session)

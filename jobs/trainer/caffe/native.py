@@ -41,6 +41,11 @@ def load() -> Any:  # noqa: ANN401 - pycaffe has no types
     return caffe
 
 
+def folder() -> str:
+    """Return the folder on Python's path that pycaffe is imported from."""
+    return str(Path(load().__file__).parents[1])
+
+
 def protos() -> Any:  # noqa: ANN401
     """Return Caffe's generated message classes."""
     load()

@@ -76,6 +76,11 @@ FAILURES: Dict[str, Words] = {
         "{uri}, line {line}", "{text!r} is not {form}", "Fix the line, then run the tool again."
     ),
     "image-missing": Words("{image}", "there is no such file below {root}", "Fix its name in {uri}."),
+    "image-hidden": Words(
+        "{image}",
+        "it is below {root}, and Spark reads no files or folders whose names begin with _ or .",
+        "Rename it, also in {uri}.",
+    ),
     "captions-invalid": Words("{uri}", "it is not captions in COCO's format: {reason}", "Fix the file."),
     "conversion-failed": Words(
         "{tool}",
@@ -134,6 +139,14 @@ FAILURES: Dict[str, Words] = {
         "{setting} {value}",
         "Spark would begin a training that failed again, from its first iteration and in silence",
         "Start the Spark context with {setting}={needed}.",
+    ),
+    "context-path": Words(
+        "{setting} {value!r}",
+        "executors would not import Caffe, which this node has in {needed}",
+        "Start the Spark context with {setting}={needed}.",
+    ),
+    "config-invalid": Words(
+        "Config: {value}", "{reason}", 'Give Config(sc, {{"conf": "solver.prototxt", "model": "m.model"}}).'
     ),
     "executor-slots": Words(
         "the Spark context",

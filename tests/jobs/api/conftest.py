@@ -17,6 +17,7 @@ SETTINGS = {
     "spark.driver.host": "127.0.0.1",
     "spark.task.maxFailures": "1",
     "spark.stage.maxConsecutiveAttempts": "1",
+    "spark.executorEnv.PYTHONPATH": "/x:/opt/caffe/python",
     "spark.submit.pyFiles": "file:///job/trainer.zip",
 }
 
@@ -103,6 +104,7 @@ class Executors:
 def messages(pb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-in for pycaffe: its messages."""
     monkeypatch.setattr("jobs.trainer.caffe.native.load", lambda: None)
+    monkeypatch.setattr("jobs.trainer.caffe.native.folder", lambda: "/opt/caffe/python")
     monkeypatch.setattr("jobs.trainer.caffe.native.protos", lambda: pb)
     monkeypatch.setattr("jobs.trainer.caffe.native.is_cpu_build", lambda: True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,27 @@ def test_executors_of_several_tasks_are_refused_where_several_train(
         CaffeOnSpark(Session()).train(source(config, True))
     config.clusterSize = 1
     CaffeOnSpark(Session()).train(source(config, True))
+
+
+def test_channels_of_features_are_closed_by_the_next_run(trainer: type[Trainer], config: Config) -> None:
+    session, before = Session(), threading.active_count()
+    for _ in range(5):
+        CaffeOnSpark(session).features(source(config, False))
+    assert threading.active_count() <= before + 1
+    CaffeOnSpark(session).test(source(config, False))
+    assert threading.active_count() == before
+
+    CaffeOnSpark(session).features(source(config, False))
+    session.sparkContext._jsc = None
+    CaffeOnSpark(Session())
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("path", ["", "/opt/spark/python", "/opt/caffe/python3"])
+def test_a_context_whose_executors_do_not_find_caffe_is_refused(trainer: type[Trainer], path: str) -> None:
+    with pytest.raises(Refused, match=r"executorEnv.PYTHONPATH '.*would not import.*=/opt/caffe/python\.$"):
+        CaffeOnSpark(Session(executorEnv_PYTHONPATH=path))
+    CaffeOnSpark(Session(executorEnv_PYTHONPATH=path, master="local[1]"))
 
 
 def test_runs_on_one_context_share_what_they_distribute(trainer: type[Trainer], config: Config) -> None:

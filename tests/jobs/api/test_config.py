@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from jobs.trainer.errors import Refused
         {"conf": "s.prototxt", "model": "m", "features": "ip1,loss", "label": "label", "devices": 1},
         {"-conf": "s.prototxt", "-model": "m", "-features": ["ip1", "loss"], "-label": "label"},
         {"--conf": "s.prototxt", "model": "m", "features": ("ip1", "loss"), "label": "label", "train": False},
+        {"conf": Path("s.prototxt"), "model": "m", "features": "ip1,loss", "label": "label", "weights": ""},
         ["-conf", "s.prototxt", "-model", "m", "-features", "ip1,loss", "-label", "label"],
+        "-conf s.prototxt -model 'm' -features ip1,loss -label label",
     ],
 )
 def test_arguments_are_options_with_or_without_a_dash_or_words(args: Any) -> None:
@@ -28,6 +31,51 @@ def test_arguments_are_options_with_or_without_a_dash_or_words(args: Any) -> Non
     assert (config.protoFile, config.modelPath, config.label) == ("s.prototxt", "m", "label")
     assert config.features == ["ip1", "loss"]
     assert config.options("features").columns == ("ip1", "loss", "label")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((None, [("conf", "a"), ("model", "m")]), "it is of type tuple"),
+        ((None, {"conf": {"a": 1}}), "it is of type dict"),
+        ((None, {"features": [None]}), "it is of type NoneType"),
+        ((None, 7), "options are a dictionary, a list of words or a text"),
+        ((None, "-conf 'a"), "not a valid command line (No closing quotation)"),
+        (({"conf": "a"},), "its first argument is the Spark context"),
+        (("-conf a",), "its first argument is the Spark context"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(arguments: Any, words: str) -> None:
+    with pytest.raises(Refused, match=r"^Config: .*Give Config\(sc, ") as refused:
+        Config(*arguments)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["", None, False])
+def test_an_unknown_option_is_refused_also_without_a_value(value: Any) -> None:
+    with pytest.raises(Refused, match="-modle: there is no such option"):
+        Config(None, {"modle": value})
+
+
+@pytest.mark.parametrize("name", ["label", "snapshotStateFile", "modelPath", "features", "clusterSize"])
+def test_an_empty_text_unsets_an_option(name: str) -> None:
+    config = Config(None, {"conf": "s"})
+    before = repr(config)
+    setattr(config, name, "")
+    assert repr(config) == before
+    setattr(config, name, "2")
+    assert repr(config) != before
+    setattr(config, name, "")
+    assert repr(config) == before
+
+
+@pytest.mark.parametrize("made", [copy.copy, copy.deepcopy])
+def test_a_copy_has_options_of_its_own(made: Any) -> None:
+    config = Config(None, {"conf": "s", "model": "m"})
+    other = made(config)
+    assert other.same(config)
+    other.modelPath = "n"
+    assert (config.modelPath, other.modelPath, other.protoFile) == ("m", "n", "s")
 
 
 def test_attributes_are_what_the_command_line_reads() -> None:
@@ -92,8 +140,6 @@ def test_features_decide_whether_they_are_extracted() -> None:
 def test_a_wrong_option_or_value_is_refused_in_the_words_of_the_command_line() -> None:
     with pytest.raises(Refused, match="-modle: there is no such option"):
         Config(None, {"modle": "m"})
-    with pytest.raises(Refused, match="-model: its value is missing"):
-        Config(None, {"model": ""})
     config = Config(None, {"conf": "s", "model": "m"})
     config.devices = "two"
     with pytest.raises(Refused, match="-devices two: it takes a whole number"):
