@@ -12,7 +12,7 @@ import traceback
 from typing import Optional, Sequence
 
 from jobs.trainer import contract
-from jobs.trainer.contract import SIGNALLED
+from jobs.trainer.contract import KILLED
 from jobs.trainer.environment import failed, open_journal
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.main import stop
@@ -44,7 +44,8 @@ def _run(script: str) -> Optional[TrainerError]:
     except TrainerError as error:
         return error
     except SystemExit as end:
-        if isinstance(end.code, int) and end.code >= SIGNALLED:
+        # Of SIGTERM; other statuses are the script's own, also beyond those of failures.
+        if end.code == KILLED:
             raise
         if end.code not in {None, 0}:
             return TrainerError("script-failed", script=script, reason="it exited with {}".format(end.code))

@@ -82,7 +82,7 @@ def read(document: Any) -> Tuple[List[Caption], bool]:  # noqa: ANN401 - JSON
         for each in document["annotations"]:
             if each["image_id"] not in images:
                 raise ValueError("caption {} is of no image of the file".format(each["id"]))
-            rows.append(_row(each["id"], images[each["image_id"]], "flickr_url", str(each["caption"])))
+            rows.append(_row(each["id"], images[each["image_id"]], "flickr_url", _text(each, "caption")))
     except KeyError as error:
         raise ValueError("{} is missing".format(error)) from error
     except TypeError as error:
@@ -92,6 +92,18 @@ def read(document: Any) -> Tuple[List[Caption], bool]:  # noqa: ANN401 - JSON
 
 
 def _row(id_: Any, image: Any, url: str, caption: Optional[str]) -> Caption:  # noqa: ANN401
-    return Caption(
-        int(id_), int(image["height"]), int(image["width"]), str(image["file_name"]), image.get(url), caption
-    )
+    height, width = (_whole(image[name], name) for name in ("height", "width"))
+    return Caption(_whole(id_, "id"), height, width, _text(image, "file_name"), image.get(url), caption)
+
+
+def _whole(value: Any, name: str) -> int:  # noqa: ANN401
+    """Return a number of the file; 640.0 is one, 1.9 is not."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
+        raise ValueError("{} {!r} is not a whole number".format(name, value))
+    return int(value)
+
+
+def _text(row: Any, name: str) -> str:  # noqa: ANN401
+    if not isinstance(row[name], str):
+        raise ValueError("{} {!r} of {} is not a text".format(name, row[name], row["id"]))
+    return str(row[name])

@@ -40,6 +40,8 @@ TOOLS: Mapping[str, Tool] = {
 """CaffeOnSpark's tools, and two of ours: Binary2LMDB and DataFrame2LMDB."""
 _BELOW = ("vocabDir", "imageCaptionDFDir", "embeddingDFDir")
 """Flags with names below -output."""
+_LONGEST = 18
+"""Digits of a size: int refuses very many."""
 CAPTION_LENGTH, ALL_WORDS = 20, -1
 
 
@@ -123,6 +125,7 @@ def _check_names(flags: Dict[str, str]) -> None:
 
 def _vocabulary_size(flags: Dict[str, str]) -> int:
     text = flags.get("vocabSize", str(ALL_WORDS))
-    if text != str(ALL_WORDS) and not (text.isascii() and text.isdigit() and int(text) >= 1):
-        raise Refused("vocabulary-size-invalid", value=text)
+    valid = text.isascii() and text.isdecimal() and len(text) <= _LONGEST and int(text) >= 1
+    if text != str(ALL_WORDS) and not valid:
+        raise Refused("vocabulary-size-invalid", value=text[:80])
     return int(text)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
 from typing import Any, Dict, List, Sequence, Tuple
 
 from jobs.trainer.errors import Refused
 from jobs.trainer.files.hadoop import Files
 from jobs.trainer.sources.reading import pattern
 
+_HIDDEN = ("_", ".")
+"""Begin names that Spark does not read."""
 PART = 64 << 20
 """Bytes of images in a partition, hence in a file that is written."""
 
@@ -28,10 +31,11 @@ def located(
     frame = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(pattern(folder))
     # Without their content, which Spark does not read then.
     sizes: Dict[str, int] = {row[0]: row[1] for row in frame.select("path", "length").toLocalIterator()}
-    paths = ["{}/{}".format(folder, name.lstrip("/")) for name in names]
+    paths = ["{}/{}".format(folder, normpath(name.lstrip("/"))) for name in names]
     for name, path in zip(names, paths):
         if path not in sizes:
-            raise Refused("image-missing", image=name, root=root, uri=uri)
+            hidden = any(part.startswith(_HIDDEN) for part in name.split("/")) and files.exists(path)
+            raise Refused("image-hidden" if hidden else "image-missing", image=name, root=root, uri=uri)
     listed = spark.createDataFrame(list(enumerate(paths)), "position long, path string")
     parts = parts_of(sum(sizes[path] for path in paths))
     joined = listed.join(frame.select("path", "content"), "path").select("position", "content")

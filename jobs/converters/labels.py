@@ -42,5 +42,9 @@ def read(lines: Iterable[str], uri: str, parts: int) -> Iterator[Labelled]:
 
 def _label(text: str) -> "int | None":
     digits = text[1:] if text[:1] in {"-", "+"} else text
-    value = int(text) if digits.isdigit() and digits.isascii() else None
-    return value if value is not None and -_MOST - 1 <= value <= _MOST else None
+    digits = digits.lstrip("0") or digits[-1:]
+    # int refuses very many digits.
+    if not (digits.isdecimal() and digits.isascii() and len(digits) <= len(str(_MOST))):
+        return None
+    value = -int(digits) if text[0] == "-" else int(digits)
+    return value if -_MOST - 1 <= value <= _MOST else None

@@ -30,6 +30,7 @@ from bootstrap.errors import StackError
         ("Run `fab bootstrap`.", "Run `fab bootstrap --stack other`."),
         ("Run `fab logs job-1 --follow`.", "Run `fab logs job-1 --follow --stack other`."),
         ("Run `fab submit --spec a.yaml`.", "Run `fab submit --spec a.yaml --stack other`."),
+        ("Run `fab notebook`.", "Run `fab notebook --stack other`."),
         ("Run `fab submit-mnist`.", "Run `fab submit-mnist --stack other`."),
         ("Run `fab curve job-1`.", "Run `fab curve job-1 --stack other`."),
         (

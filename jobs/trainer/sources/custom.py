@@ -18,7 +18,7 @@ from typing import Any, Callable, Iterator, NamedTuple, TypeVar
 
 import numpy as np
 
-from jobs.trainer.contract import SIGNALLED
+from jobs.trainer.contract import KILLED
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.sources.samples import Sample
 
@@ -121,7 +121,7 @@ def _sample(record: Any, position: int, uri: str) -> Sample:  # noqa: ANN401
 
 def _failed(name: str, module: str, error: BaseException) -> Refused:
     """Return a failure of the user's code with the last line of its own file that ran."""
-    if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code >= SIGNALLED:
+    if isinstance(error, SystemExit) and error.code == KILLED:
         raise error
     file = getattr(sys.modules.get(module), "__file__", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename != __file__]

@@ -45,6 +45,8 @@ def test_a_refusal_of_the_trainer_keeps_its_code_and_words(run, capsys: pytest.C
     [
         ("raise ValueError('no such column\\nmore')", "ValueError: no such column"),
         ("import sys; sys.exit(3)", "it exited with 3"),
+        ("import sys; sys.exit(200)", "it exited with 200"),
+        ("import sys; sys.exit(130)", "it exited with 130"),
         ("import sys; sys.exit('bad data')", "it exited with bad data"),
         ("def broken(:", "SyntaxError: invalid syntax"),
     ],

@@ -91,7 +91,16 @@ def test_without_captions_there_is_a_row_for_each_image() -> None:
             "caption 1 is of no image",
         ),
         ({"images": [], "annotations": [{"id": 1}]}, "'image_id' is missing"),
-        ({"images": [{"id": 1, "height": "x", "width": 1, "file_name": ""}]}, "invalid literal"),
+        ({"images": [{"id": 1, "height": "x", "width": 1, "file_name": ""}]}, "height 'x' is not a whole"),
+        ({"images": [{"id": 1.9, "height": 1, "width": 1, "file_name": ""}]}, "id 1.9 is not a whole number"),
+        (
+            {"images": [{"id": 1, "height": 1, "width": 1, "file_name": None}]},
+            "file_name None of 1 is not",
+        ),
+        (
+            {**COCO, "annotations": [{"id": 3, "image_id": 5, "caption": None}]},
+            "caption None of 3 is not",
+        ),
     ],
 )
 def test_another_file_is_refused(document: Any, words_: str) -> None:

@@ -72,7 +72,7 @@ def test_a_name_that_is_the_output_itself_is_refused(name: str) -> None:
         parse(["CocoDataSetConverter", *COCO, "-imageCaptionDFDir", name])
 
 
-@pytest.mark.parametrize("size", ["0", "-2", "x", "1.5"])
+@pytest.mark.parametrize("size", ["0", "-2", "x", "1.5", "9" * 60])
 def test_a_vocabulary_has_all_words_or_at_least_one(size: str) -> None:
     with pytest.raises(Refused) as refused:
         parse(["CocoDataSetConverter", *COCO, "-vocabSize", size])

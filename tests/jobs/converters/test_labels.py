@@ -13,6 +13,12 @@ def test_lines_of_two_and_of_three_parts_are_read() -> None:
         Labelled("a.jpg", 1, "a.jpg"),
         Labelled("b/c.jpg", -2, "b/c.jpg"),
     ]
+    assert [each.label for each in read(["a 007", "a -0", "a +2147483647", "a 00"], "l", 2)] == [
+        7,
+        0,
+        2**31 - 1,
+        0,
+    ]
     assert list(read(["a.jpg 1 x"], "l", 3)) == [Labelled("a.jpg", 1, "x")]
 
 
@@ -20,7 +26,7 @@ def test_lines_of_two_and_of_three_parts_are_read() -> None:
     ("line", "parts"),
     [
         *[(line, 2) for line in ("a.jpg", "a.jpg 1 x", "a b.jpg 1", "a.jpg 1.0", "a.jpg ٣")],
-        *[(line, 2) for line in ("a.jpg 2147483648", "a.jpg -")],
+        *[(line, 2) for line in ("a.jpg 2147483648", "a.jpg -", "a.jpg " + "9" * 5000)],
         ("a.jpg 1", 3),
     ],
 )
