@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import gzip
 import io
+import threading
 import time
 import urllib.request
 import zlib
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from bootstrap.sums import BLOCK
+
+_LATE = "it did not end in time"
 
 
 class Limits(NamedTuple):
@@ -44,7 +49,7 @@ def download(url: str, to: Path, limits: Limits, *, compressed: bool = False) ->
     """
     deadline = time.monotonic() + limits.whole
     try:
-        with urllib.request.urlopen(url, timeout=limits.connect) as answer:  # noqa: S310 - callers name https
+        with _answer(url, limits.connect, deadline) as answer:
             body = Limited(answer, deadline)
             if compressed:
                 with gzip.open(io.BufferedReader(body)) as plain:
@@ -56,6 +61,36 @@ def download(url: str, to: Path, limits: Limits, *, compressed: bool = False) ->
                 raise OSError(f"it ended after {copied:,} of {int(length):,} bytes")
     except (OSError, EOFError, zlib.error, HTTPException) as error:
         raise OSError(str(getattr(error, "reason", error))) from error
+
+
+def _answer(url: str, connect: float, deadline: float) -> HTTPResponse:
+    """Return a response once its headers have arrived, of which each byte may take `connect` seconds.
+
+    Raises:
+        OSError: it cannot be had, or the deadline has passed; an answer after it is closed.
+    """
+    pending: Future[HTTPResponse] = Future()
+
+    def ask() -> None:
+        try:
+            answer = urllib.request.urlopen(url, timeout=connect)  # noqa: S310 - callers name https
+        except BaseException as error:
+            pending.set_exception(error)
+        else:
+            pending.set_result(answer)
+
+    # Not of a pool, whose threads the interpreter waits for at its end.
+    threading.Thread(target=ask, name="download", daemon=True).start()
+    try:
+        return pending.result(max(0.0, deadline - time.monotonic()))
+    except FutureTimeout as error:
+        pending.add_done_callback(_close)
+        raise TimeoutError(_LATE) from error
+
+
+def _close(late: Future[HTTPResponse]) -> None:
+    if late.exception() is None:
+        late.result().close()
 
 
 def copy(source: Readable, to: Path, largest: int) -> int:
@@ -91,7 +126,7 @@ class Limited(io.RawIOBase):
             TimeoutError: the deadline has passed.
         """
         if time.monotonic() > self._deadline:
-            raise TimeoutError("it did not end in time")
+            raise TimeoutError(_LATE)
         # Not `read`, which waits until it has as much as it was asked for.
         data = self._answer.read1(len(buffer))
         buffer[: len(data)] = data

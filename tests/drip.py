@@ -15,16 +15,20 @@ LENGTH = 400
 
 
 @contextmanager
-def dripping(start: bytes = b"") -> Iterator[str]:
-    """Serve; yield the URL. Each answer begins with `start`."""
+def dripping(start: bytes = b"", *, headers: bool = False) -> Iterator[str]:
+    """Serve; yield the URL. Each answer begins with `start`; `headers`: it never comes to its content."""
     over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(start) + LENGTH))
-            self.end_headers()
-            self.wfile.write(start)
+            if headers:
+                self.flush_headers()
+                self.wfile.write(b"X-Slow: ")
+            else:
+                self.end_headers()
+                self.wfile.write(start)
             for _ in range(LENGTH):
                 if over.wait(PAUSE):
                     return
