@@ -94,10 +94,11 @@ def _check(
             if odd := sorted(part for part in inner if _SET.fullmatch(part)):
                 why = f"{odd[0]} is the name of a set, in the place of a class"
                 raise ConfigError(str(folder), why, "Put the sets first, as train/CLASS, or rename it.")
-    (labels,) = found.values() if len(found) == 1 else ({},)
-    if len(labels) == 1 and not tree.files(only := path / next(iter(labels))):
-        why = f"{only.name} would be its only class, and holds folders alone"
-        raise ConfigError(str(path), why, f"Name the folder of the classes: {only}.")
+    names = {label for classes in found.values() for label in classes}
+    folders = [parts[name] / label for name, classes in found.items() for label in classes]
+    if len(names) == 1 and not any(map(tree.files, folders)):
+        why = f"{folders[0].name} would be its only class, and holds folders alone"
+        raise ConfigError(str(path), why, f"Put those beside one another, or name {folders[0]}.")
 
 
 def _mixed(image: Image) -> bytes:

@@ -31,10 +31,26 @@ from pyspark.sql import SparkSession
 (SparkSession.builder.master("local[1]").config("spark.task.maxFailures", "1")
  .config("spark.stage.maxConsecutiveAttempts", "1").config("spark.ui.enabled", "false")
  .config("spark.driver.host", "127.0.0.1").config("spark.pythonargs", " ".join(words)).getOrCreate())
+"""
+EXAMPLE = """
 from jobs.api import examples, script
 code = script.main([str(Path(examples.__file__).with_name(name + ".py")), *words])
 print()
 print(code)
+"""
+TRAINED_AGAIN = """
+from jobs.api import CaffeOnSpark, Config, DataSource
+from pyspark import SparkContext
+sc = SparkContext.getOrCreate()
+config = Config(sc, words[:2] + ["-model", "file:" + words[3]] + words[4:])
+cos = CaffeOnSpark(sc)
+train, test = (DataSource(sc).getSource(config, training) for training in (True, False))
+cos.train(train)
+rows = cos.features(test).collect()
+lazy = cos.features(test)
+cos.train(train)
+print()
+print(lazy.collect() == rows, cos.features(test).collect() == rows)
 """
 
 
@@ -56,6 +72,13 @@ def job(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def require_spark(caffe: Caffe) -> None:
+    if caffe.run("import pyspark").returncode or not caffe.result(
+        "import shutil; print(shutil.which('java'))"
+    ):
+        pytest.skip("the interpreter of Caffe has no pyspark, or no Java")
+
+
 @pytest.mark.parametrize(
     ("name", "features", "words"),
     [
@@ -66,10 +89,15 @@ def job(tmp_path: Path) -> Path:
 def test_an_example_trains_and_uses_what_it_has_trained(
     caffe: Caffe, job: Path, name: str, features: str, words: str
 ) -> None:
-    if caffe.run("import pyspark").returncode or not caffe.result(
-        "import shutil; print(shutil.which('java'))"
-    ):
-        pytest.skip("the interpreter of Caffe has no pyspark, or no Java")
-    done = caffe.run(PROGRAM, str(job), name, features)
+    require_spark(caffe)
+    done = caffe.run(PROGRAM + EXAMPLE, str(job), name, features)
     assert done.stdout.splitlines()[-1:] == ["0"], done.stdout[-2000:] + done.stderr[-2000:]
     assert words in done.stdout
+
+
+def test_a_frame_that_is_computed_after_another_training_has_the_model_of_its_call(
+    caffe: Caffe, job: Path
+) -> None:
+    require_spark(caffe)
+    done = caffe.run(PROGRAM + TRAINED_AGAIN, str(job), "", "ip2")
+    assert done.stdout.splitlines()[-1:] == ["True False"], done.stdout[-2000:] + done.stderr[-2000:]

@@ -203,6 +203,7 @@ def test_folders_named_as_sets_are_sets(tmp_path: Path, name: str) -> None:
         (["train/a", "val2017/b"], "train, val2017 has images without classes"),
         (["cat/train/a", "cat/test/a", "dog/train/a"], "test is the name of a set, in the place of a class"),
         (["train/val/a", "train/cat/a"], "val is the name of a set, in the place of a class"),
+        (["train/pets/cat/a", "test/pets/dog/a"], "pets would be its only class, and holds folders alone"),
         (["pets/cat/a", "pets/dog/a"], "pets would be its only class, and holds folders alone"),
     ],
 )
