@@ -87,6 +87,13 @@ class Release:
 
     def has_key(self, key: str) -> bool:
         """Return whether the jars name that setting."""
+        component, _, resource = key.partition(".resource.")
+        if resource:
+            # Spark puts these together: of the component, the resource's name, and what is said of it.
+            said = resource.rpartition(".")[2]
+            return component.encode() in self._texts and self._in_class(
+                "org/apache/spark/resource/ResourceUtils$", said
+            )
         return key.encode() in self._texts
 
     def _in_jvm(self, path: list[str]) -> bool:
