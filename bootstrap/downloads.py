@@ -84,6 +84,8 @@ def _answer(url: str, connect: float, deadline: float) -> HTTPResponse:
     try:
         return pending.result(max(0.0, deadline - time.monotonic()))
     except FutureTimeout as error:
+        if pending.done():  # it is the request's own, of `connect`
+            raise
         pending.add_done_callback(_close)
         raise TimeoutError(_LATE) from error
 

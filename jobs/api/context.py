@@ -9,6 +9,7 @@ import atexit
 import shutil
 import tempfile
 from pathlib import Path
+from posixpath import normpath
 from typing import Any, Callable, Dict, List, Mapping, Set, Tuple
 
 import jobs
@@ -81,7 +82,8 @@ class Held:
     def _require_path(self) -> None:
         """Require that executors import Caffe from where this node does; local ones share its path."""
         paths, needed = self.conf.get(_PATH, ""), native.folder()
-        if not self.conf.get("spark.master", "").startswith("local") and needed not in paths.split(":"):
+        known = map(normpath, paths.split(":"))
+        if not self.conf.get("spark.master", "").startswith("local") and normpath(needed) not in known:
             raise Refused("context-path", setting=_PATH, value=paths, needed=needed)
 
     def _ship(self) -> None:

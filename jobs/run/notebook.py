@@ -5,6 +5,7 @@ It ends with the command. Notebooks stay in its folder on the head, for the next
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from contextlib import suppress
@@ -28,6 +29,7 @@ from jobs.submission.package import trainer_zip
 from jobs.submission.spark_submit import paired_options
 from jobs.trainer.contract import TRAINER_FILE
 
+_TOKEN = re.compile(r"[0-9a-f]+")
 NAME = "notebook"
 UNIT = f"{head_records.UNIT}{NAME}"
 """As a job's, so that the end of another job leaves its executors alone."""
@@ -123,7 +125,9 @@ def _token(head: Remote, unit: Unit, place: JobPlace) -> str:
             raise JobError(f"unit {UNIT}", why, f"Its log is {unit.log} on {head.node.name}.")
         time.sleep(_LOOK)
         read = f"{AS_USER}as_user {paths.JOB_USER} cat {shlex.quote(f'{place.work}/{ACCESS_FILE}')}"
-        token = head.run(read, check=False).stdout.strip()
+        said = head.run(read, check=False).stdout.strip()
+        # The job user's file: anything else could be options of curl, which root runs.
+        token = said if _TOKEN.fullmatch(said) else ""
     return token
 
 

@@ -152,7 +152,9 @@ def _judge_readers(layer: Any, where: str, file: str, faults: Refusals) -> None:
         if field.name in _OTHERS and field.name != own:
             unread[field.name] = "a layer of type {} reads {} alone".format(layer.type, own)
         elif field.name == own == "memory_data_param" and layer.source_class != FRAME:
-            said = (name for name in OF_FRAMES if name in {one.name for one, _ in value.ListFields()})
+            # Defaults have no effect, as in `_judge`.
+            given = {one.name for one, of in value.ListFields() if of != one.default_value}
+            said = (name for name in OF_FRAMES if name in given)
             unread.update(dict.fromkeys(said, "source_class {} alone reads it".format(FRAME)))
     for name, reason in unread.items():
         faults.refuse(

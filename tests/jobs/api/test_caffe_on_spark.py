@@ -127,6 +127,7 @@ def test_a_context_whose_executors_do_not_find_caffe_is_refused(trainer: type[Tr
     with pytest.raises(Refused, match=r"executorEnv.PYTHONPATH '.*would not import.*=/opt/caffe/python\.$"):
         CaffeOnSpark(Session(executorEnv_PYTHONPATH=path))
     CaffeOnSpark(Session(executorEnv_PYTHONPATH=path, master="local[1]"))
+    CaffeOnSpark(Session(executorEnv_PYTHONPATH="/x:/opt/caffe/python/"))
 
 
 def test_runs_on_one_context_share_what_they_distribute(trainer: type[Trainer], config: Config) -> None:

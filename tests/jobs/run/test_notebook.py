@@ -96,3 +96,16 @@ def test_notebooks_that_are_served_already_are_refused_before_anything_is_instal
     Unit(node, notebook.UNIT, place.folder).start("exec sleep 60")  # type: ignore[arg-type]
     with pytest.raises(JobError, match=r"served already.*systemctl stop"):
         notebook.require_servable(cluster, mnist_spec())
+
+
+def test_a_token_file_of_the_job_users_own_is_no_options_of_curl(
+    node: LocalNode, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(notebook, "START_S", 1.0)
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_text("written by root")
+    token = f'{TOKEN}"\nurl = "file://{source}"\noutput = "{target}"\n#"'
+    monkeypatch.setattr(f"{__name__}.TOKEN", f"'{token}'")
+    with listening(TOKEN) as port, pytest.raises(JobError):
+        token_of(node, cluster, port, "exec sleep 60", monkeypatch)
+    assert not target.exists()

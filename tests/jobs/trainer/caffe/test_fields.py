@@ -217,3 +217,11 @@ def test_fields_of_frames_are_refused_where_the_source_is_none(
         load(prototxts, pb)
     assert "com.yahoo.ml.caffe.ImageDataFrame alone reads it" in str(error.value)
     assert field.partition(":")[0] in str(error.value)
+
+
+def test_defaults_of_fields_of_frames_have_no_effect_and_are_accepted(prototxts: Path, pb: Any) -> None:
+    path = prototxts.parent / NET
+    defaults = 'dataframe_format: "parquet" image_encoded: false'
+    path.write_text(path.read_text().replace("batch_size: 64", f"batch_size: 64 {defaults}"))
+
+    assert load(prototxts, pb).train.batch == 64
