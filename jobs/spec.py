@@ -136,10 +136,8 @@ class JobSpec(BaseModel):
         if self.threads * self.devices > self.cores:
             of_each = f" of each of {self.devices} devices" if self.devices > 1 else ""
             raise ValueError(f"threads: {self.threads} BLAS threads{of_each} do not fit {self.cores} cores")
-        if self.arguments and self.script is None:
-            raise ValueError("arguments: they are a script's; set script too, or neither")
-        if self.script and (why := self.blank()):
-            raise ValueError(why)
+        if self.final_validation and not self.train:
+            raise ValueError("final_validation: it is part of training; set train, or remove it")
         if not (self.train or self.test or self.features):
             raise ValueError("nothing to do: set train, test or features")
         if self.label and not self.features:
@@ -157,11 +155,20 @@ class JobSpec(BaseModel):
             raise ValueError("model: without training, set it to the model to score")
         return self
 
+    @model_validator(mode="after")
+    def _scripted(self) -> JobSpec:
+        if self.arguments and self.script is None:
+            raise ValueError("arguments: they are a script's; set script too, or neither")
+        if self.script and (why := self.blank()):
+            raise ValueError(why)
+        if "" in self.arguments:
+            raise ValueError("arguments: one is empty")
+        return self
+
     def blank(self) -> str:
         """Return why the options of a script or notebook cannot travel: a blank; empty if they can."""
         keys = ("model", "output", "weights", "snapshot", "label", "connection")
         words = [(key, getattr(self, key)) for key in keys] + [("solver", self.solver.name)]
-        words += [("arguments", word or " ") for word in self.arguments]
         blanks = [f"{key}: {word!r} has a blank" for key, word in words if re.search(r"\s", word)]
         return f"{blanks[0]}, at which spark.pythonargs is split" if blanks else ""
 

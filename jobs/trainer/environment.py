@@ -58,7 +58,9 @@ def overrides(environment: Mapping[str, str]) -> Dict[str, str]:
     for name in ("max_iter", "batch"):
         if values[name] and not (values[name].isdigit() and int(values[name]) >= 1):
             raise Refused("override-not-a-count", variable=OVERRIDE_ENV + name.upper(), value=values[name])
-    values["final_validation"] = values["final_validation"].strip("0")
+    if values["final_validation"] not in {"", "0", "1"}:
+        variable = OVERRIDE_ENV + "FINAL_VALIDATION"
+        raise Refused("override-not-a-switch", variable=variable, value=values["final_validation"])
     mode = values["solver_mode"]
     if mode not in {"", "CPU", "GPU"}:
         raise Refused("override-not-a-mode", variable=OVERRIDE_ENV + "SOLVER_MODE", value=mode)

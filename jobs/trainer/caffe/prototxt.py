@@ -131,6 +131,8 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
         for net, layer in zip(nets, layers):
             with faults.collecting():
                 sources.append(source_of(layer, net, pb))
+    if wanted.get("final_validation") == "1" and not judged.test_interval:
+        faults.refuse("final-validation-without-rounds", file=path.name)
     faults.end()
     train, *tests = sources
     iters = [*judged.test_iters, *[0] * len(tests)]
@@ -158,7 +160,7 @@ def load(path: Path, pb: Any, overrides: Optional[Mapping[str, str]] = None) -> 
         test_interval=judged.test_interval,
         test_initialization=solver.HasField("test_initialization") and solver.test_initialization,
         test_compute_loss=solver.test_compute_loss,
-        final_validation=bool(wanted.get("final_validation")),
+        final_validation=wanted.get("final_validation") == "1",
     )
 
 

@@ -130,6 +130,12 @@ FAILURES: Dict[str, Words] = {
         "Give -connection ethernet.",
     ),
     "override-not-a-count": Words("{variable}", "it is {value!r}", "Give a whole number of at least 1."),
+    "override-not-a-switch": Words("{variable}", "it is {value!r}", "Give 0 or 1."),
+    "final-validation-without-rounds": Words(
+        "final_validation",
+        "{file} validates at no iteration: it has no test_interval, or no test_iter",
+        "Set both in the solver, or remove final_validation.",
+    ),
     "override-not-a-mode": Words("{variable}", "it is {value!r}", "Give CPU or GPU."),
     # -- Python API
     "context-stopped": Words(

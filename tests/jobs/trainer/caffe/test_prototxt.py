@@ -439,6 +439,21 @@ def test_a_test_net_on_the_training_source_goes_on_reading_it_where_that_is_over
     assert load(prototxts, pb).tests[0].data.uri == TRAIN_SOURCE
 
 
+def test_a_final_validation_is_asked_for_outside_of_the_solver(prototxts: Path, pb: Any) -> None:
+    assert [load(prototxts, pb, {"final_validation": word}).final_validation for word in ("", "0", "1")] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_final_validation_of_a_solver_without_rounds_is_refused(prototxts: Path, pb: Any) -> None:
+    prototxts.write_text(prototxts.read_text().replace("test_interval: 100", "test_interval: 0"))
+
+    with pytest.raises(Refused, match=r"final_validation: .*validates at no iteration"):
+        load(prototxts, pb, {"final_validation": "1"})
+
+
 def test_one_override_for_several_test_sources_is_refused(prototxts: Path, pb: Any) -> None:
     on_two_sources(prototxts, "hdfs:///a", "hdfs:///b")
 

@@ -257,7 +257,6 @@ def test_a_snapshot_after_the_last_iteration_is_written_once_where_asked(
         ({"final_validation": True}, [2, 4, 6]),
         ({"test_initialization": True}, [0, 2, 4]),
         ({"final_validation": True, "test_interval": 4}, [4, 6]),
-        ({"final_validation": True, "test_interval": 0}, []),
     ],
 )
 def test_rounds_before_the_first_iteration_and_after_the_last_are_run_where_asked(
