@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,8 +15,13 @@ from jobs.datasets import tree
 LABELS = "labels.txt"
 """Lines `FILE LABEL` beside images."""
 MOST_LABEL = 2**31 - 1
-_SET: Final = re.compile(r"(train|training|test|testing|val|valid|validation|eval)[-_]?\d*", re.IGNORECASE)
-"""Names of folders that are sets, as `train` or `val2017`, and hence no classes."""
+_WORD: Final = "(set|images?|data|split|seg)"
+_SET: Final = re.compile(
+    rf"({_WORD}[-_]?)?(train|training|trainval|test|testing|val|valid|validation|eval|dev)"
+    rf"([-_]?{_WORD})?[-_]?\d*",
+    re.IGNORECASE,
+)
+"""Names of folders that are sets, as `train`, `val2017` or `test_set`, and hence rarely classes."""
 _START: Final = (b"\xff\xd8\xff", b"\x89PNG", b"BM")
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 _SHOWN: Final = 3
@@ -40,8 +46,7 @@ def by_class(path: Path, kinds: str) -> tuple[dict[str, list[Image]], tuple[str,
         ConfigError: an image has no class, or it is not clear which folders are classes.
     """
     parts = {"": path}
-    sets = [part.name for part in tree.folders(path) if _SET.fullmatch(part.name)]
-    if sets:
+    if sets := _sets(path):
         others = [part.name for part in tree.folders(path) if part.name not in sets]
         if others:
             why = f"{_first(sets)} is the name of a set, and {_first(others)} beside it is not"
@@ -66,6 +71,30 @@ def by_class(path: Path, kinds: str) -> tuple[dict[str, list[Image]], tuple[str,
     return {name: sorted(each, key=_mixed) for name, each in images.items()}, tuple(names)
 
 
+def _sets(folder: Path) -> list[str]:
+    """Return the names of its folders that are sets.
+
+    One class among several may have such a name, as CIFAR-100's `train`, where all hold images.
+    """
+    parts = tree.folders(folder)
+    named = [part for part in parts if _SET.fullmatch(part.name)]
+    one_of_several = len(named) == 1 and len(parts) > 2  # noqa: PLR2004 - it, and two others
+    if one_of_several and all(map(tree.files, parts)) and not tree.folders(named[0]):
+        return []
+    return [part.name for part in named]
+
+
+def _require_classes(folders: Sequence[Path]) -> None:
+    """Refuse folders that hold none but the same folders: their names do not say that they are sets."""
+    inner = [(folder, {part.name for part in tree.folders(folder)}) for folder in folders]
+    alone = [(folder, names) for folder, names in inner if len(names) > 1 and not tree.files(folder)]
+    for (one, names), (other, others) in combinations(alone, 2):
+        if len(same := sorted(names & others)) > 1:
+            why = f"{one.name} and {other.name} hold the same folders {_first(same)}"
+            fix = "Name sets as train and test; or put the images of a class into its folder itself."
+            raise ConfigError(str(one.parent), f"{why}, so they may be sets or classes", fix)
+
+
 def _check(
     path: Path, parts: Mapping[str, Path], found: Mapping[str, Mapping[str, list[Path]]], kinds: str
 ) -> None:
@@ -81,6 +110,7 @@ def _check(
         why = f"{beside[0]} is in no class" if in_no_class else f"it holds none of these: {kinds}"
         raise ConfigError(str(path), why, "See `docs/tools.md`, Own data, for the forms.")
     for name, classes in found.items():
+        sets = _sets(parts[name]) if name else []
         for label, files in classes.items():
             folder = parts[name] / label
             if not label.isprintable():
@@ -90,10 +120,14 @@ def _check(
             if not files:
                 fix = "Remove it, or add images: its label would be that of no image."
                 raise ConfigError(str(folder), "it is a folder of a class, and holds no images", fix)
-            inner = {part for file in files for part in file.relative_to(parts[name]).parts[:-1]}
-            if odd := sorted(part for part in inner if _SET.fullmatch(part)):
+            inner = {part for file in files for part in file.relative_to(folder).parts[:-1]}
+            odd = sorted(part for part in inner if _SET.fullmatch(part))
+            if label in sets:
+                odd.insert(0, label)
+            if odd:
                 why = f"{odd[0]} is the name of a set, in the place of a class"
                 raise ConfigError(str(folder), why, "Put the sets first, as train/CLASS, or rename it.")
+        _require_classes([parts[name] / label for label in classes])
     names = {label for classes in found.values() for label in classes}
     folders = [parts[name] / label for name, classes in found.items() for label in classes]
     if len(names) == 1 and not any(map(tree.files, folders)):
@@ -109,9 +143,10 @@ def listed(folder: Path, labels: Path) -> list[Image]:
     """Return images in the order of a file with lines `FILE LABEL`.
 
     Raises:
-        ConfigError: a line is not a valid one, or an image of the folder has no line.
+        ConfigError: a line is not a valid one, or an image has two labels.
     """
     images = []
+    seen: dict[Path, tuple[int, int]] = {}
     try:
         lines = labels.read_text("utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -130,8 +165,35 @@ def listed(folder: Path, labels: Path) -> list[Image]:
         file = folder / name
         if not file.is_file():
             raise ConfigError(given, f"there is no file {file}", "Fix the line.")
+        line_of, first = seen.setdefault(file.resolve(), (number, label))
+        if label != first:
+            why = f"{name} has the label {first} in line {line_of}, and {label} here"
+            raise ConfigError(given, why, "Remove one of the lines.")
         images.append(Image(name, label, file))
-    _require_all(folder, labels, images)
+    return images
+
+
+def unlisted(folder: Path, images: Sequence[Image]) -> list[Path]:
+    """Return the images of a folder that are not among those listed."""
+    named = {image.path.resolve() for image in images}
+    return [file for file in tree.below(folder) if file.resolve() not in named and _is_image(file)]
+
+
+def all_listed(folder: Path) -> list[Image]:
+    """Return images in the order of the file of labels beside them.
+
+    Raises:
+        ConfigError: a line is not a valid one, an image has two labels, or one has no line.
+    """
+    labels = folder / LABELS
+    images = listed(folder, labels)
+    left = unlisted(folder, images) if images else []
+    if left:
+        names = ", ".join(file.relative_to(folder).as_posix() for file in left[:_SHOWN])
+        more = " …" if len(left) > _SHOWN else ""
+        why = f"it has no line for {len(left):,} of the images below {folder}: {names}{more}"
+        fix = "Add their lines, move them elsewhere, or name the file with --labels to leave them out."
+        raise ConfigError(str(labels), why, fix)
     return images
 
 
@@ -141,16 +203,6 @@ def _label(text: str) -> int | None:
     # int refuses very many digits.
     short = text.isascii() and text.isdecimal() and len(digits) <= len(str(MOST_LABEL))
     return int(digits) if short and int(digits) <= MOST_LABEL else None
-
-
-def _require_all(folder: Path, labels: Path, images: Sequence[Image]) -> None:
-    named = {image.path.resolve() for image in images}
-    left = [file for file in tree.below(folder) if file.resolve() not in named and _is_image(file)]
-    if images and left:
-        names = ", ".join(file.relative_to(folder).as_posix() for file in left[:_SHOWN])
-        more = " …" if len(left) > _SHOWN else ""
-        why = f"it has no line for {len(left):,} of the images below {folder}: {names}{more}"
-        raise ConfigError(str(labels), why, "Add their lines, or move them elsewhere.")
 
 
 def _is_image(file: Path) -> bool:

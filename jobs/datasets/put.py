@@ -128,6 +128,8 @@ def _told(content: Content) -> list[str]:
         more = f", and {len(told) - _SHOWN_CLASSES:,} more" if len(told) > _SHOWN_CLASSES else ""
         word = "classes" if classes else "labels"
         lines.append(f"{name}: {len(images):,} images; {word}: {', '.join(told[:_SHOWN_CLASSES])}{more}")
+    if content.unlisted:
+        lines.append(f"{content.unlisted:,} images have no line in the file of labels, and are left out")
     if len(content.sizes) > 1:
         common = sorted(content.sizes.items(), key=lambda each: -each[1])[:_SHOWN_SIZES]
         sizes = ", ".join(f"{width}x{height}: {count:,}" for (width, height), count in common)

@@ -9,14 +9,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from bootstrap.errors import ConfigError
 from bootstrap.sums import sha256_of
 from jobs.datasets import tree
-from jobs.datasets.labelled import LABELS, Image, by_class, listed
+from jobs.datasets.labelled import LABELS, Image, all_listed, by_class, listed, unlisted
 from jobs.datasets.on_head.images import CLASSES
 
 LMDB, PARQUET, SEQUENCE, IMAGES = "lmdb", "parquet", "sequence", "images"
@@ -44,6 +44,8 @@ class Content:
     """Names of the labels, where folders tell."""
     sizes: Mapping[tuple[int, int], int] = field(default_factory=dict)
     """Number of images by width and height."""
+    unlisted: int = 0
+    """Images that a file of labels elsewhere leaves out."""
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -82,7 +84,8 @@ def recognise(path: Path, labels: Path | None = None) -> Content:
 
 def _recognise(path: Path, labels: Path | None) -> Content:
     if labels is not None:
-        return _converted(path, {"": listed(path, labels)}, ())
+        images = listed(path, labels)
+        return replace(_converted(path, {"": images}, ()), unlisted=len(unlisted(path, images)))
     if path.is_file():
         kind = _magic(path)
         if kind is None:
@@ -104,7 +107,7 @@ def _recognise(path: Path, labels: Path | None) -> Content:
             raise ConfigError(str(path), f"its folders are of several kinds ({told})", "Put each on its own.")
         kind = next(iter(kinds.values()))
     if kind == IMAGES:
-        return _converted(path, {name: listed(part, part / LABELS) for name, part in parts.items()}, ())
+        return _converted(path, {name: all_listed(part) for name, part in parts.items()}, ())
     if kind:
         return _as_it_is(path, kind, {name: _files(part, kind) for name, part in parts.items()})
     return _converted(path, *by_class(path, _KINDS))

@@ -38,8 +38,11 @@ class World:
         self.out = io.StringIO()
         self.console = TerminalConsole(file=self.out, width=200)
 
-    def put(self, path: Path, name: str = "pets", *, force: bool = False) -> str:
-        return self._said(lambda: put.put(self.cluster, str(path), name, self.console, force=force))
+    def put(self, path: Path, name: str = "pets", *, labels: Path | None = None, force: bool = False) -> str:
+        named = str(labels) if labels else None
+        return self._said(
+            lambda: put.put(self.cluster, str(path), name, self.console, labels=named, force=force)
+        )
 
     def show(self, name: str = "pets") -> str:
         return self._said(lambda: show.show(self.cluster, name, self.console, self.tmp_path / "results"))
@@ -330,3 +333,9 @@ def test_a_long_name_of_an_image_leaves_room_for_its_number() -> None:
 def test_sizes_of_images_that_differ_are_told(world: World, pets: Path) -> None:
     picture(pets / "train" / "cat" / "large.png", size=(9, 9))
     assert "images have 2 sizes (width x height: images; 6x4: 8, 9x9: 1 …)" in world.put(pets)
+
+
+def test_images_without_a_line_in_a_file_of_labels_are_told(world: World, pets: Path) -> None:
+    labels = world.tmp_path / "train.txt"
+    labels.write_text("train/cat/0.png 0\n")
+    assert "7 images have no line in the file of labels, and are left out" in world.put(pets, labels=labels)

@@ -159,6 +159,29 @@ def test_images_that_a_file_of_labels_does_not_list_are_refused(tmp_path: Path) 
         recognise(tmp_path)
 
 
+def test_images_that_a_file_of_labels_elsewhere_does_not_list_are_counted(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.png", "more/c.jpg"):
+        picture(tmp_path / "images" / name)
+    labels = write(tmp_path / "train.txt", b"a.jpg 1\n")
+
+    content = recognise(tmp_path / "images", labels)
+
+    assert records(content) == {"lmdb": [("a.jpg", 1)]}
+    assert content.unlisted == 2
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "./a.jpg", "more/../a.jpg"])
+def test_an_image_with_two_labels_is_refused_by_its_line(tmp_path: Path, name: str) -> None:
+    picture(tmp_path / "a.jpg")
+    picture(tmp_path / "more" / "b.jpg")
+    (tmp_path / "labels.txt").write_text(f"a.jpg 0\nmore/b.jpg 0\n{name} 0\n{name} 1\n")
+
+    with pytest.raises(
+        ConfigError, match=r"labels.txt, line 4: .*a.jpg has the label 0 in line 1, and 1 here"
+    ):
+        recognise(tmp_path)
+
+
 def test_a_link_to_a_folder_is_refused_by_name(tmp_path: Path) -> None:
     by_class(tmp_path / "pets")
     (tmp_path / "pets" / "cat" / "again").symlink_to(".")
@@ -184,7 +207,22 @@ def test_folders_in_a_class_belong_to_it(tmp_path: Path) -> None:
     assert sorted(records(content)["lmdb"]) == [("cat/2020/a.png", 0), ("dog/2020/a.png", 1)]
 
 
-@pytest.mark.parametrize("name", ["Train", "testing", "VAL", "val2017", "test1", "eval", "validation"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *["Train", "testing", "VAL", "val2017", "test1", "eval", "validation", "trainval", "dev"],
+        *[
+            "training_set",
+            "test-images",
+            "seg_train",
+            "images_val",
+            "train-data",
+            "valid_split",
+            "test_set_2",
+        ],
+        *["trainset", "data_test", "Images-Train2017"],
+    ],
+)
 def test_folders_named_as_sets_are_sets(tmp_path: Path, name: str) -> None:
     by_class(tmp_path / "train")
     by_class(tmp_path / f"x_{name}", count=1)
@@ -205,6 +243,24 @@ def test_folders_named_as_sets_are_sets(tmp_path: Path, name: str) -> None:
         (["train/val/a", "train/cat/a"], "val is the name of a set, in the place of a class"),
         (["train/pets/cat/a", "test/pets/dog/a"], "pets would be its only class, and holds folders alone"),
         (["pets/cat/a", "pets/dog/a"], "pets would be its only class, and holds folders alone"),
+        (
+            ["a/cat/1", "a/dog/1", "b/cat/1", "b/dog/1", "b/elk/1"],
+            "a and b hold the same folders cat, dog, so they may be sets or classes",
+        ),
+        (
+            ["train/a/cat/1", "train/a/dog/1", "train/b/cat/1", "train/b/dog/1"],
+            "a and b hold the same folders cat, dog",
+        ),
+        (["dev/cat/1", "dev/dog/1", "prod/cat/1", "prod/dog/1"], "dev is the name of a set, and prod beside"),
+        (["set/training_set/cat/1", "set/test_set/cat/1"], "is the name of a set, in the place of a class"),
+        (["train/1", "cat/1"], "train is the name of a set, and cat beside it is not"),
+        (["train/1", "test/1", "cat/1", "dog/1", "elk/1"], "test, train is the name of a set, and cat, dog"),
+        (["train/cat/1", "car/1", "bus/1"], "train is the name of a set, and bus, car beside it is not"),
+        (["train/1", "raw/cat/1", "made/cat/1"], "train is the name of a set, and made, raw beside it"),
+        (
+            ["train/val/x/1", "train/cat/1", "train/dog/1"],
+            "val is the name of a set, in the place of a class",
+        ),
     ],
 )
 def test_folders_that_are_not_clearly_classes_are_refused(
@@ -214,6 +270,23 @@ def test_folders_that_are_not_clearly_classes_are_refused(
         picture(tmp_path / f"{name}.png")
     with pytest.raises(ConfigError, match=words):
         recognise(tmp_path)
+
+
+@pytest.mark.parametrize("below", ["", "train/", "test_set/"])
+def test_one_class_among_several_may_have_the_name_of_a_set(tmp_path: Path, below: str) -> None:
+    for name in ("bus", "car", "train"):
+        picture(tmp_path / f"{below}{name}" / "1.png")
+
+    content = recognise(tmp_path)
+
+    assert content.classes == ("bus", "car", "train")
+    assert list(content.images) == [f"{below[:-1]}_lmdb" if below else "lmdb"]
+
+
+def test_folders_of_one_same_name_belong_to_their_classes(tmp_path: Path) -> None:
+    for name in ("n01/images/1", "n02/images/1", "n02/more/1"):
+        picture(tmp_path / f"{name}.png")
+    assert recognise(tmp_path).classes == ("n01", "n02")
 
 
 def test_a_class_without_images_is_refused(tmp_path: Path) -> None:
