@@ -9,6 +9,7 @@ from typing import Dict, Mapping, NamedTuple, Sequence, Tuple
 
 from jobs.trainer.cli import FORMATS, count_of, split
 from jobs.trainer.errors import Refused
+from jobs.trainer.files.storage import whole
 
 
 class Tool(NamedTuple):
@@ -47,7 +48,7 @@ CAPTION_LENGTH, ALL_WORDS = 20, -1
 
 @dataclass(frozen=True)
 class Conversion:
-    """A valid command line. Paths are URIs, or bare paths on the default file system."""
+    """A valid command line. Paths are URIs, absolute ones of `file:`, or bare paths on the default file system."""
 
     tool: str
     image_root: str
@@ -94,11 +95,11 @@ def parse(argv: Sequence[str]) -> Conversion:
     _check_names(flags)
     return Conversion(
         tool=tool,
-        image_root=flags["imageRoot"],
-        output=flags["output"],
+        image_root=whole(flags["imageRoot"]),
+        output=whole(flags["output"]),
         output_format=chosen,
-        label_file=flags.get("labelFile", ""),
-        caption_file=flags.get("captionFile", ""),
+        label_file=whole(flags.get("labelFile", "")),
+        caption_file=whole(flags.get("captionFile", "")),
         caption_length=count_of("captionLength", flags.get("captionLength"), CAPTION_LENGTH),
         vocabulary_size=_vocabulary_size(flags),
         image_captions=flags.get("imageCaptionDFDir", ""),

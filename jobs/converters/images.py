@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from posixpath import normpath
 from typing import Any, Dict, List, Sequence, Tuple
 
+from jobs.converters.labels import path_of
 from jobs.trainer.errors import Refused
 from jobs.trainer.files.hadoop import Files
 from jobs.trainer.sources.reading import pattern
@@ -31,15 +31,18 @@ def located(
     frame = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(pattern(folder))
     # Without their content, which Spark does not read then.
     sizes: Dict[str, int] = {row[0]: row[1] for row in frame.select("path", "length").toLocalIterator()}
-    paths = ["{}/{}".format(folder, normpath(name.lstrip("/"))) for name in names]
+    paths = ["{}/{}".format(folder, path_of(name)) for name in names]
     for name, path in zip(names, paths):
         if path not in sizes:
-            hidden = any(part.startswith(_HIDDEN) for part in name.split("/")) and files.exists(path)
+            parts = path_of(name).split("/")
+            hidden = any(part.startswith(_HIDDEN) for part in parts) and files.exists(path)
+            if parts[0] == "..":
+                raise Refused("image-outside", image=name, root=root, uri=uri)
             raise Refused("image-hidden" if hidden else "image-missing", image=name, root=root, uri=uri)
     listed = spark.createDataFrame(list(enumerate(paths)), "position long, path string")
-    parts = parts_of(sum(sizes[path] for path in paths))
+    number = parts_of(sum(sizes[path] for path in paths))
     joined = listed.join(frame.select("path", "content"), "path").select("position", "content")
-    return joined.repartitionByRange(parts, "position").sortWithinPartitions("position")
+    return joined.repartitionByRange(number, "position").sortWithinPartitions("position")
 
 
 def parts_of(size: int) -> int:

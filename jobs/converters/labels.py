@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, NamedTuple
+from posixpath import normpath
+from typing import Dict, Iterable, Iterator, NamedTuple, Tuple
 
 from jobs.trainer.errors import Refused
 
@@ -28,8 +29,9 @@ def read(lines: Iterable[str], uri: str, parts: int) -> Iterator[Labelled]:
     Empty lines are left out. CaffeOnSpark makes rows of nothing of lines that are not valid.
 
     Raises:
-        Refused: a line is not a valid one.
+        Refused: a line is not a valid one, or an image has two labels.
     """
+    seen: Dict[str, Tuple[int, int]] = {}
     for number, line in enumerate(lines, start=1):
         words = line.split()
         if not words:
@@ -37,7 +39,17 @@ def read(lines: Iterable[str], uri: str, parts: int) -> Iterator[Labelled]:
         label = _label(words[1]) if len(words) == parts else None
         if label is None:
             raise Refused("label-line-invalid", uri=uri, line=number, text=line[:200], form=_FORMS[parts])
+        other, first = seen.setdefault(path_of(words[0]), (number, label))
+        if label != first:
+            raise Refused(
+                "label-differs", uri=uri, line=number, image=words[0], label=label, other=other, first=first
+            )
         yield Labelled(words[0], label, words[-1] if parts == _WITH_ID else words[0])
+
+
+def path_of(name: str) -> str:
+    """Return the path of an image below the folder, by its name in a file of labels."""
+    return normpath(name.lstrip("/"))
 
 
 def _label(text: str) -> "int | None":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional
 
 from jobs.converters import captions, output
 from jobs.converters.cli import ALL_WORDS, Conversion
@@ -18,19 +18,24 @@ def existing(spark_context: Any, files: Files, conversion: Conversion) -> Option
     """Return the lines of the vocabulary in storage; None if there is none.
 
     Raises:
-        Refused: it is not complete or not a vocabulary, or the command line has a size for a new one.
+        Refused: it is not complete or not a vocabulary, or the command line has another size.
     """
     uri = conversion.below(conversion.vocabulary)
     if not files.exists(uri):
         return None
-    if conversion.vocabulary_size != ALL_WORDS:
-        raise Refused("vocabulary-size-unused", value=conversion.vocabulary_size, uri=uri)
     listed = [name for name, _ in files.listed(uri)]
     if listed != [files.absolute(uri)] and not files.exists("{}/{}".format(uri, _DONE)):
         raise Refused("vocabulary-incomplete", uri=uri)
     lines = list(output.lines(spark_context, files.absolute(uri)))
-    if lines[:1] != [captions.UNKNOWN] or len(set(lines)) != len(lines):
+    if lines[:1] != [captions.UNKNOWN]:
         raise Refused("vocabulary-invalid", uri=uri, first=lines[0][:80] if lines else "")
+    seen: Dict[str, int] = {}
+    for number, word in enumerate(lines, start=1):
+        if seen.setdefault(word, number) != number:
+            raise Refused("vocabulary-word-again", uri=uri, line=number, word=word[:80], other=seen[word])
+    size, words = conversion.vocabulary_size, len(lines) - 1
+    if size not in {ALL_WORDS, words}:
+        raise Refused("vocabulary-size-differs", value=size, uri=uri, words=words)
     tell("{} exists, and is used".format(uri))
     return lines
 

@@ -54,9 +54,9 @@ FAILURES: Dict[str, Words] = {
         "it is not a valid size",
         "Give a whole number of at least 1, or -1 for all words.",
     ),
-    "vocabulary-size-unused": Words(
+    "vocabulary-size-differs": Words(
         "-vocabSize {value}",
-        "the vocabulary {uri} exists, and is used with all its words",
+        "the vocabulary {uri} exists, with {words} words beside UNK, and is used with all of them",
         "Remove -vocabSize, or give another -vocabDir.",
     ),
     "vocabulary-incomplete": Words(
@@ -66,7 +66,12 @@ FAILURES: Dict[str, Words] = {
     ),
     "vocabulary-invalid": Words(
         "{uri}",
-        "it is not a vocabulary, which begins with UNK and has each word once; it begins with {first!r}",
+        "it is not a vocabulary, which begins with UNK; it begins with {first!r}",
+        "Give another -vocabDir, or remove it.",
+    ),
+    "vocabulary-word-again": Words(
+        "{uri}, line {line}",
+        "{word!r} is in line {other} too, and a vocabulary has each word once",
         "Give another -vocabDir, or remove it.",
     ),
     "names-overlap": Words(
@@ -74,6 +79,14 @@ FAILURES: Dict[str, Words] = {
     ),
     "label-line-invalid": Words(
         "{uri}, line {line}", "{text!r} is not {form}", "Fix the line, then run the tool again."
+    ),
+    "label-differs": Words(
+        "{uri}, line {line}",
+        "{image} has the label {first} in line {other}, and {label} here",
+        "Remove one of the lines, then run the tool again.",
+    ),
+    "image-outside": Words(
+        "{image}", "its name leads out of {root}", "Fix its name in {uri}, or give another -imageRoot."
     ),
     "image-missing": Words("{image}", "there is no such file below {root}", "Fix its name in {uri}."),
     "image-hidden": Words(

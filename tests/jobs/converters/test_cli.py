@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from jobs.converters import tools
@@ -25,6 +27,17 @@ def test_values_are_those_of_the_line_or_caffeonsparks_defaults() -> None:
     assert (given.below(given.vocabulary), given.below(given.embeddings)) == ("o/v", "o/e")
     defaults = parse(["CocoDataSetConverter", *COCO, "-vocabSize", "8800"])
     assert (defaults.caption_length, defaults.vocabulary_size, defaults.output_format) == (20, 8800, "json")
+
+
+def test_relative_paths_of_file_uris_are_of_the_working_folder() -> None:
+    line = "CocoDataSetConverter -imageRoot file:i -captionFile file:c -output file:o -vocabDir v"
+    captions = parse([*line.split(), "-embeddingDFDir", "e"])
+    rows = parse("Binary2Sequence -imageRoot /i -labelFile file:l -output hdfs:///o".split())
+
+    here = f"file:{Path.cwd()}"
+    assert (captions.image_root, captions.caption_file) == (f"{here}/i", f"{here}/c")
+    assert (captions.output, captions.below("v")) == (f"{here}/o", f"{here}/o/v")
+    assert (rows.image_root, rows.label_file, rows.output) == ("/i", f"{here}/l", "hdfs:///o")
 
 
 @pytest.mark.parametrize(

@@ -34,18 +34,22 @@ class Frame:
     [
         ("_b.jpg", "Spark reads no files or folders whose names begin with _ or ."),
         (".d/c.jpg", "Spark reads no files or folders whose names begin with _ or ."),
+        ("../_labels.txt", "its name leads out of"),
+        ("../labels.txt", "its name leads out of"),
+        ("./a/../_b.jpg", "Spark reads no files or folders whose names begin with _ or ."),
         ("_gone.jpg", "there is no such file below"),
         ("gone.jpg", "there is no such file below"),
     ],
 )
 def test_an_image_that_spark_does_not_read_is_no_missing_one(tmp_path: Path, name: str, words: str) -> None:
-    (tmp_path / ".d").mkdir()
-    for file in ("a.jpg", "_b.jpg", ".d/c.jpg"):
-        (tmp_path / file).touch()
-    spark: Any = SimpleNamespace(read=Frame(tmp_path), createDataFrame=lambda *_: Frame(tmp_path))
+    folder = tmp_path / "images"
+    (folder / ".d").mkdir(parents=True)
+    for file in ("a.jpg", "_b.jpg", ".d/c.jpg", "../labels.txt", "../_labels.txt"):
+        (folder / file).touch()
+    spark: Any = SimpleNamespace(read=Frame(folder), createDataFrame=lambda *_: Frame(folder))
     files: Any = SimpleNamespace(absolute=lambda uri: uri, exists=lambda uri: Path(uri).exists())
 
-    assert located(spark, files, str(tmp_path), ["./a.jpg"], "list") is not None
+    assert located(spark, files, str(folder), ["./a.jpg"], "list") is not None
     with pytest.raises(Refused) as refused:
-        located(spark, files, str(tmp_path), ["a.jpg", name], "list")
+        located(spark, files, str(folder), ["a.jpg", name], "list")
     assert words in str(refused.value)

@@ -13,13 +13,23 @@ def test_lines_of_two_and_of_three_parts_are_read() -> None:
         Labelled("a.jpg", 1, "a.jpg"),
         Labelled("b/c.jpg", -2, "b/c.jpg"),
     ]
-    assert [each.label for each in read(["a 007", "a -0", "a +2147483647", "a 00"], "l", 2)] == [
+    assert [each.label for each in read(["a 007", "b -0", "c +2147483647", "d 00"], "l", 2)] == [
         7,
         0,
         2**31 - 1,
         0,
     ]
     assert list(read(["a.jpg 1 x"], "l", 3)) == [Labelled("a.jpg", 1, "x")]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "./a.jpg", "/a.jpg", "b/../a.jpg"])
+def test_an_image_with_two_labels_is_refused_by_its_line(name: str) -> None:
+    assert len(list(read(["a.jpg 1", f"{name} 1"], "l", 2))) == 2
+    with pytest.raises(Refused) as refused:
+        list(read(["a.jpg 1", "b.jpg 2", f"{name} 2"], "hdfs:///l.txt", 2))
+    assert str(refused.value).startswith(
+        f"hdfs:///l.txt, line 3: {name} has the label 1 in line 1, and 2 here"
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jobs.converters import vocabulary
+from jobs.converters import captions, vocabulary
 from jobs.converters.cli import parse
 from jobs.trainer.errors import Refused
 
@@ -66,15 +66,24 @@ def test_what_a_killed_run_left_of_a_vocabulary_is_refused(tmp_path: Path) -> No
         existing(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["cat\nUNK\nmat\n", "", "UNK\na\na\n", '{"caption": "a cat"}\n'])
+@pytest.mark.parametrize("text", ["cat\nUNK\nmat\n", "", '{"caption": "a cat"}\n'])
 def test_what_is_not_a_vocabulary_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path, text, "_SUCCESS")
     with pytest.raises(Refused, match="not a vocabulary"):
         existing(tmp_path)
 
 
-def test_a_size_is_refused_where_the_vocabulary_exists(tmp_path: Path) -> None:
+def test_a_word_that_a_vocabulary_has_twice_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "UNK\na\ncat\na\n", "_SUCCESS")
+    with pytest.raises(Refused, match=r"/v, line 4: 'a' is in line 2 too"):
+        existing(tmp_path)
+
+
+def test_a_size_is_that_of_the_vocabulary_that_exists_or_refused(tmp_path: Path) -> None:
     assert existing(tmp_path, "-vocabSize", "2") is None
-    write(tmp_path, GOOD, "_SUCCESS")
-    with pytest.raises(Refused, match=r"-vocabSize 2: the vocabulary .*/v exists"):
-        existing(tmp_path, "-vocabSize", "2")
+    write(tmp_path, "\n".join(captions.vocabulary(["a cat", "a mat"], 2)), "_SUCCESS")
+
+    assert existing(tmp_path, "-vocabSize", "2") == ["UNK", "a", "cat"]
+    for size in ("1", "3"):
+        with pytest.raises(Refused, match=rf"-vocabSize {size}: the vocabulary .*/v exists, with 2 words"):
+            existing(tmp_path, "-vocabSize", size)
