@@ -8,6 +8,8 @@ from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any, List, Mapping, Sequence, Tuple, Union
 
+import numpy as np
+
 from jobs.trainer import cli
 from jobs.trainer.caffe import text
 from jobs.trainer.environment import solver_file
@@ -84,7 +86,7 @@ class Config:
             if name in _SAID and value == getattr(self, name):
                 return
             raise AttributeError("{} is read only{}".format(name, _SAID.get(name, "")))
-        option = _option(name)
+        option, value = _option(name), _plain(value)
         if value is None or value is False or (name not in _SWITCHES and _empty(value)):
             self._values.pop(option, None)
         else:
@@ -159,6 +161,7 @@ def _words(args: Any) -> List[str]:  # noqa: ANN401 - what a user gives
     Raises:
         Refused: they are of another type than `Arguments`.
     """
+    args = _plain(args)
     if args is None:
         return []
     if isinstance(args, str):
@@ -171,7 +174,8 @@ def _words(args: Any) -> List[str]:  # noqa: ANN401 - what a user gives
     if not isinstance(args, Mapping):
         raise _invalid(args, "options are a dictionary, a list of words or a text")
     words: List[str] = []
-    for name, value in args.items():
+    for name, each in args.items():
+        value = _plain(each)
         option = _text(name) if str(name).startswith("-") else "-" + _text(name)
         known = option.lstrip("-")
         if known in cli.FLAGS and (value is None or value is False):
@@ -181,9 +185,14 @@ def _words(args: Any) -> List[str]:  # noqa: ANN401 - what a user gives
         words.append(option)
         if isinstance(value, (list, tuple)):
             words.append(",".join(map(_text, value)))
-        elif not (value is None or isinstance(value, bool) or value == ""):
+        elif not (value is None or isinstance(value, bool) or _empty(value)):
             words.append(_text(value))
     return words
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401
+    """Return numbers, texts and arrays of numpy as those of Python."""
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
 
 
 def _empty(value: Any) -> bool:  # noqa: ANN401
@@ -196,6 +205,7 @@ def _text(value: Any) -> str:  # noqa: ANN401
     Raises:
         Refused: it is neither a text nor a number nor a path.
     """
+    value = _plain(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float, PurePath)):
         reason = "it is of type {}, and words and values are texts or numbers"
         raise _invalid(value, reason.format(type(value).__name__))

@@ -35,9 +35,9 @@ def located(
     for name, path in zip(names, paths):
         if path not in sizes:
             parts = path_of(name).split("/")
-            hidden = any(part.startswith(_HIDDEN) for part in parts) and files.exists(path)
             if parts[0] == "..":
                 raise Refused("image-outside", image=name, root=root, uri=uri)
+            hidden = any(part.startswith(_HIDDEN) for part in parts) and files.exists(path)
             raise Refused("image-hidden" if hidden else "image-missing", image=name, root=root, uri=uri)
     listed = spark.createDataFrame(list(enumerate(paths)), "position long, path string")
     number = parts_of(sum(sizes[path] for path in paths))

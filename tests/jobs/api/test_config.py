@@ -6,12 +6,22 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from jobs.api import Config
 from jobs.api.config import _OPTIONS
 from jobs.trainer import cli
 from jobs.trainer.errors import Refused
+
+
+class Incomparable:
+    """A value as a column of Spark or pandas, which is neither true nor false once compared."""
+
+    def __eq__(self, _: object) -> bool:
+        raise ValueError("ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize(
@@ -33,12 +43,24 @@ def test_arguments_are_options_with_or_without_a_dash_or_words(args: Any) -> Non
     assert config.options("features").columns == ("ip1", "loss", "label")
 
 
+def test_values_of_numpy_are_those_of_python() -> None:
+    config = Config(
+        None, {"devices": np.int64(2), "features": np.array(["ip1", "loss"]), "train": np.bool_(False)}
+    )
+    assert repr(config) == "Config(-devices 2 -features ip1,loss)"
+    config.clusterSize, config.features, config.isTest = np.int32(3), np.array([]), np.bool_(True)
+    assert repr(config) == "Config(-devices 2 -clusterSize 3 -test)"
+    assert Config(None, np.array(["-label", "label"])).label == "label"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ((None, [("conf", "a"), ("model", "m")]), "it is of type tuple"),
         ((None, {"conf": {"a": 1}}), "it is of type dict"),
         ((None, {"features": [None]}), "it is of type NoneType"),
+        ((None, {"features": np.array([["a"], ["b"]])}), "it is of type list"),
+        ((None, {"model": Incomparable()}), "it is of type Incomparable"),
         ((None, 7), "options are a dictionary, a list of words or a text"),
         ((None, "-conf 'a"), "not a valid command line (No closing quotation)"),
         (({"conf": "a"},), "its first argument is the Spark context"),
