@@ -110,10 +110,15 @@ def make(
     text = f"""
 uploading=
 end() {{
+    trap '' HUP INT TERM
     rm -rf {shlex.quote(work)}
     [ -z "$uploading" ] || {storage.command(f"{remove} {aside}")} >/dev/null 2>&1
 }}
 trap end EXIT
+# Of a signal itself, dash ends without the trap above.
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 [ ! -d {shlex.quote(work)} ] || : >{shlex.quote(f"{work}/{AT_WORK}")}
 stored() {{ {stored}; }}
 [ "$(stored)" != {WHOLE} ] || exit {UNCHANGED}

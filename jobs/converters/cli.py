@@ -48,7 +48,7 @@ CAPTION_LENGTH, ALL_WORDS = 20, -1
 
 @dataclass(frozen=True)
 class Conversion:
-    """A valid command line. Paths are URIs (of `file:` absolute), or bare paths on the default file system."""
+    """A valid command line. Paths are URIs (of `file:` absolute) or bare paths on the default file system."""
 
     tool: str
     image_root: str

@@ -179,6 +179,18 @@ def test_an_upload_that_fails_leaves_neither_a_part_of_it_nor_the_files_on_the_h
     assert not storage.check().whole
 
 
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
+def test_a_signal_leaves_neither_a_part_of_it_nor_the_files_on_the_head(storage: Storage, name: str) -> None:
+    shell = storage.tmp_path / "shell"
+    storage.node.fake("hdfs", HDFS.replace("-put) ", f"-put) kill -{name} $(cat {shell}); "))
+
+    with pytest.raises(CommandFailed):
+        storage.make(before=f"echo $$ >{shell}")
+
+    assert list(storage.place.parent.iterdir()) == []
+    assert not (storage.tmp_path / "work").exists()
+
+
 def test_a_write_that_ends_before_its_manifest_does_not_count(storage: Storage) -> None:
     streamed = 'if [ "$1" = - ]; then '
     storage.node.fake("hdfs", HDFS.replace(streamed, f"{streamed}exit 137; "))
