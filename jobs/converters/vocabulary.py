@@ -34,8 +34,9 @@ def existing(spark_context: Any, files: Files, conversion: Conversion) -> Option
         if seen.setdefault(word, number) != number:
             raise Refused("vocabulary-word-again", uri=uri, line=number, word=word[:80], other=seen[word])
     size, words = conversion.vocabulary_size, len(lines) - 1
-    if size not in {ALL_WORDS, words}:
-        raise Refused("vocabulary-size-differs", value=size, uri=uri, words=words)
+    # The option is a limit, which captions of fewer words do not reach.
+    if size != ALL_WORDS and words > size:
+        raise Refused("vocabulary-size-exceeded", value=size, uri=uri, words=words)
     tell("{} exists, and is used".format(uri))
     return lines
 

@@ -54,10 +54,10 @@ FAILURES: Dict[str, Words] = {
         "it is not a valid size",
         "Give a whole number of at least 1, or -1 for all words.",
     ),
-    "vocabulary-size-differs": Words(
+    "vocabulary-size-exceeded": Words(
         "-vocabSize {value}",
         "the vocabulary {uri} exists, with {words} words beside UNK, and is used with all of them",
-        "Remove -vocabSize, or give another -vocabDir.",
+        "Give a larger -vocabSize or none, or another -vocabDir.",
     ),
     "vocabulary-incomplete": Words(
         "{uri}",
