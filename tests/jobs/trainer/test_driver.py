@@ -58,7 +58,12 @@ class Stage:
     def barrier(self) -> Any:
         return self
 
-    def mapPartitions(self, _: Any) -> Any:
+    def mapPartitions(self, body: Any) -> Any:
+        (self.plan,) = body.args
+        return self
+
+    def mapPartitionsWithIndex(self, body: Any) -> Any:
+        (self.plan,) = body.args
         return self
 
     def collect(self) -> list[dict[str, Any]]:
