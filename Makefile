@@ -23,15 +23,7 @@ mnist: setup ## create the cluster, compile Caffe, train on MNIST, print the acc
 	printf '\nNext:  . ./activate\n       fab --list         all commands\n       pulumi destroy     delete the cluster; the base image and the build cache stay\n'
 
 check: setup ## static checks, and the tests that need no node, in parallel
-	@. ./activate && \
-	ruff check . && \
-	ruff format --check . && \
-	mypy && \
-	lint-imports && \
-	vermin --quiet --violations -t=3.8- jobs/api jobs/trainer jobs/converters jobs/backends/on_head jobs/datasets/on_head \
-		bootstrap/join/on_node bootstrap/framework/on_head bootstrap/transfer/on_node bootstrap/recipes && \
-	python -m tools.azurite && \
-	pytest -m 'not cluster and not caffe' --numprocesses auto --maxprocesses 8 --dist loadscope
+	@. ./activate && sh tools/check.sh
 
 test: check ## make check, then the tests that run on real nodes
 	@. ./activate && \

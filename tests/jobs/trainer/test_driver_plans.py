@@ -12,6 +12,7 @@ import pytest
 from jobs.trainer import checks, contract
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.driver import Driver
+from jobs.trainer.errors import Refused
 from jobs.trainer.events.channel import Address
 from jobs.trainer.events.journal import Journal
 from tests.jobs.trainer.test_driver import MODEL, World, on_stage
@@ -99,6 +100,45 @@ def test_sources_are_read_where_they_are_trained_on_validated_or_scored(
     assert list(checks.evaluated(driver._options, driver._job)) == [
         int(name[-1]) for name in read if "#" in name
     ]
+
+
+@pytest.mark.parametrize(("train", "refused"), [(True, True), (False, False)])
+def test_records_have_to_be_enough_to_train_on_and_any_number_is_scored(
+    driver: Any, monkeypatch: pytest.MonkeyPatch, train: bool, refused: bool
+) -> None:
+    class One:
+        """A source of one record."""
+
+        def shape(self) -> tuple[int, int, int]:
+            return 1, 28, 28
+
+        def __len__(self) -> int:
+            return 1
+
+        def close(self) -> None:
+            pass
+
+    layer = SimpleNamespace(source_class="", shape=(1, 28, 28))
+    driver._options.train, driver._datum = train, None
+    driver._job.test_interval, driver._job.train = 0, SimpleNamespace(batch=64)
+    driver._data.decoded = None
+    for name, value in {
+        "locate": str,
+        "open_source": lambda *_: One(),
+        "with_layers": lambda job, _: job,
+        "checks.records": lambda *_: None,
+    }.items():
+        monkeypatch.setattr(f"jobs.trainer.driver.{name}", value)
+    monkeypatch.setattr(
+        driver, "_sources", lambda: {"TRAIN": layer} if train else {"TEST": layer}, raising=False
+    )
+    monkeypatch.setattr(driver, "_added", lambda name, _: name, raising=False)
+
+    if refused:
+        with pytest.raises(Refused, match="1 "):
+            driver._distribute_sources()
+    else:
+        assert driver._distribute_sources() is False
 
 
 def test_ranks_get_the_snapshot_with_its_feed_and_the_sources_of_nets_that_are_validated(driver: Any) -> None:
