@@ -1,4 +1,4 @@
-"""What a user's file or folder holds, and how it is stored: images as LMDBs, the rest as it is.
+"""Kind and content of a user's file or folder, and its form in storage: images as LMDBs, the rest as it is.
 
 A folder holds one kind, or subfolders (`train`, `test` …) of one kind each.
 """

@@ -228,7 +228,8 @@ class _Rank:
         pace = Pace(first, job.max_iter, self._per_iteration)
         for iteration in range(first, job.max_iter):
             if job.validates(iteration):
-                self._validate(ranks, iteration, validations)
+                trainer.average_statistics(ranks.allreduce_mean)
+                self._validate(iteration, validations)
             seed = step_seed(self.began.seed, self.rank, iteration)
             recent.append(together(lambda: trainer.step(seed)))  # noqa: B023 - called at once
             loss = sum(recent) / len(recent)
@@ -248,12 +249,11 @@ class _Rank:
         _require_number(loss, job.max_iter)
         trainer.average_statistics(ranks.allreduce_mean)
         if job.validates(job.max_iter):
-            self._validate(ranks, job.max_iter, validations)
+            self._validate(job.max_iter, validations)
         self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
         return validations.seconds
 
-    def _validate(self, ranks: Ranks, iteration: int, validations: Validations) -> None:
-        self.trainer.average_statistics(ranks.allreduce_mean)
+    def _validate(self, iteration: int, validations: Validations) -> None:
         self.tell(contract.Validation(iteration, self.job.max_iter, validations.run(iteration)))
 
     def tell(self, event: contract.Event) -> None:

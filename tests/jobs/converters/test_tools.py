@@ -1,4 +1,4 @@
-"""What a tool checks before it starts anything."""
+"""Checks of a tool before it starts anything."""
 
 from __future__ import annotations
 

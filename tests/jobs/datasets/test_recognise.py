@@ -1,4 +1,4 @@
-"""What a user's files are: by their content, and refused by name where they are nothing that a job reads."""
+"""Kind of a user's files, by their content; what no job reads is refused by name."""
 
 from __future__ import annotations
 
