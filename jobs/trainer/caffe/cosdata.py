@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Callable, Tuple
 
 from jobs.trainer.caffe.blobs import AXES, Blob, Top
@@ -57,9 +56,8 @@ def _top(top: Any, blob: str, where: str, transform_of: Callable[[Any], Transfor
     if kind in IMAGES and not top.HasField("transform_param"):
         raise Refused("top-without-transform", top=where, type=kind)
     transform = transform_of(top.transform_param)
-    if kind in ENCODED and not (transform.force_color or transform.force_gray):
-        colour, grey = (record[0] == channels for channels in (3, 1))
-        transform = replace(transform, force_color=colour, force_gray=grey)
+    if kind in ENCODED:
+        transform = transform.decoding(record[0])
     shape = _transformed(top, record, transform, where)
     made = Blob(blob, shape, transform, axes=axes, transposed=top.transpose)
     return Top(Column(top.name, kind, record), made)

@@ -92,11 +92,7 @@ class DataLayer:
 
         CaffeOnSpark decodes images of its own sources so; those of an LMDB keep their channels.
         """
-        transform = self.transform
-        if transform.force_color or transform.force_gray:
-            return self
-        colour, grey = (self.shape[0] == channels for channels in (3, 1))
-        return replace(self, transform=replace(transform, force_color=colour, force_gray=grey))
+        return replace(self, transform=self.transform.decoding(self.shape[0]))
 
     def told(self, record: Tuple[int, int, int]) -> DataLayer:
         """Return the layer with the shape that its first record gives it, unless the prototxt has one."""

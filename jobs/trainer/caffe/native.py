@@ -210,16 +210,16 @@ class Scorer:
         self.net = load().Net(str(file), load().TEST)
         self._source, self._axes, self._loss = test.data, test.axes, 0.0
         self.outputs: Tuple[str, ...] = tuple(self.net.outputs)
-        # By the full batch: a blob smaller than it (accuracy, loss) belongs to the whole batch.
+        # By the full batch: a blob smaller than it (accuracy, loss), or without its axis, is the batch's.
         self._lengths: Dict[str, int] = {
-            name: blob.count // test.data.batch for name, blob in self.net.blobs.items()
+            name: 0 if self._axes and name not in self._axes else blob.count // test.data.batch
+            for name, blob in self.net.blobs.items()
         }
         self._count = test.data.batch
 
     def length(self, name: str) -> int:
         """Return the number of values per sample of a blob."""
-        of_batch = self._axes and name not in self._axes
-        return (0 if of_batch else self._lengths[name]) or int(self.net.blobs[name].count)
+        return self._lengths[name] or int(self.net.blobs[name].count)
 
     def run(self, feed: Feed, names: Sequence[str]) -> Tuple[List[str], Dict[str, np.ndarray]]:
         """Forward the next batch of a feed, of any size; return ids, and named blobs as (samples, length).
@@ -246,6 +246,6 @@ class Scorer:
         if axis == NO_AXIS:
             raise Refused("blob-not-by-sample", blob=name, shape="x".join(map(str, values.shape)))
         values = np.moveaxis(values, axis, 0).ravel() if axis else values.ravel()
-        if length == 0 or (self._axes and name not in self._axes):
+        if length == 0:
             return np.tile(values, (samples, 1))
         return values[: samples * length].reshape(samples, length)

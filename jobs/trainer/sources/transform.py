@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
 import numpy as np
@@ -25,6 +25,12 @@ class Transform:
     """Channels of encoded images."""
     train: bool = False
     """Crop at random while training, at the centre otherwise."""
+
+    def decoding(self, channels: int) -> Transform:
+        """Return the transformation of encoded images that become grey or coloured as a blob takes them."""
+        if self.force_color or self.force_gray:
+            return self
+        return replace(self, force_color=channels == 3, force_gray=channels == 1)  # noqa: PLR2004
 
     def check(self, channels: int, height: int, width: int) -> None:
         """Refuse records that cannot be transformed.
