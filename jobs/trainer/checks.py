@@ -11,6 +11,7 @@ from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.cli import Options
 from jobs.trainer.contract import EXECUTOR_GPUS_CONF, REUSE_CONF, TASK_GPUS_CONF
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 
 
 def cluster_size(options: Options, conf: Mapping[str, str]) -> int:
@@ -97,12 +98,12 @@ def nets(options: Options, job: TrainingJob, found: Nets) -> None:
     axes = found.axes[0] if found.axes else {}
     for name in options.columns:
         if axes.get(name) == NO_AXIS:
-            raise Refused("blob-not-by-sample", blob=name, shape=_text(found.blobs[name]))
+            raise Refused("blob-not-by-sample", blob=name, shape=in_words(found.blobs[name]))
     for number, merged in enumerate(found.merged):
         has_means = (options.test and number == 0) or (options.train and job.tests[number].test_iter)
         for name, shape in merged.items() if has_means else ():
             net = job.numbered("TEST", number)
-            raise Refused("output-not-by-sample", net=net, blob=name, shape=_text(shape))
+            raise Refused("output-not-by-sample", net=net, blob=name, shape=in_words(shape))
 
 
 def evaluated(options: Options, job: TrainingJob) -> Tuple[int, ...]:
@@ -112,10 +113,6 @@ def evaluated(options: Options, job: TrainingJob) -> Tuple[int, ...]:
         for number, test in enumerate(job.tests)
         if (options.scores and number == 0) or (options.train and test.test_iter)
     )
-
-
-def _text(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
 
 
 def weights(options: Options, job: TrainingJob) -> Tuple[str, ...]:
@@ -148,9 +145,9 @@ def records(source: DataLayer, shape: Optional[Tuple[int, int, int]]) -> None:
         raise Refused(
             "record-shape-differs",
             uri=source.uri,
-            record="{}x{}x{}".format(*given),
+            record=in_words(given),
             phase=source.phase,
-            layer="{}x{}x{}".format(*source.shape),
+            layer=in_words(source.shape),
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Callable, Tuple
 
 from jobs.trainer.caffe.blobs import AXES, Blob, Top
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 from jobs.trainer.sources.columns import ARRAYS, ENCODED, IMAGES, Column
 from jobs.trainer.sources.registry import COLUMNS
 from jobs.trainer.sources.transform import Transform
@@ -52,7 +53,7 @@ def _top(top: Any, blob: str, where: str, transform_of: Callable[[Any], Transfor
         raise Refused("top-image-axes", top=where, type=kind, axes=axes)
     record = _record(top, axes, where)
     if kind not in IMAGES + ARRAYS and record != (1, 1, 1):
-        raise Refused("top-of-one-value", top=where, type=kind, shape=_text(record))
+        raise Refused("top-of-one-value", top=where, type=kind, shape=in_words(record))
     if kind in IMAGES and not top.HasField("transform_param"):
         raise Refused("top-without-transform", top=where, type=kind)
     transform = transform_of(top.transform_param)
@@ -94,7 +95,7 @@ def _transformed(
     wanted = (record[0], transform.crop, transform.crop) if transform.crop else record
     told = tuple(int(getattr(top, "out_" + name)) or side for name, side in zip(_SIDES, record))
     if told != wanted:
-        raise Refused("top-out-differs", top=where, out=_text(told), transformed=_text(wanted))
+        raise Refused("top-out-differs", top=where, out=in_words(told), transformed=in_words(wanted))
     return wanted
 
 
@@ -103,7 +104,3 @@ def resized(top: Top) -> Top:
     if top.column.kind not in IMAGES:
         return top
     return top._replace(blob=top.blob._replace(resize=top.column.shape[1:]))
-
-
-def _text(shape: Tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

@@ -11,6 +11,7 @@ from jobs.trainer.caffe.labels import ANY, Labels
 from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.caffe.transform_param import require_crop, require_mean, transform_of
 from jobs.trainer.errors import Refusals, Refused
+from jobs.trainer.shapes import in_words
 from jobs.trainer.sources.frame import AS_IT_IS, Reading
 from jobs.trainer.sources.registry import COLUMNS, LMDB, check_class
 from jobs.trainer.sources.transform import Transform
@@ -82,8 +83,7 @@ class DataLayer:
             raise Refused("resize-without-size", layer=where)
         mean = self.transform.mean
         if mean is not None and mean.shape != self.shape:
-            shapes = ("x".join(map(str, shape)) for shape in (mean.shape, self.shape))
-            raise Refused("mean-shape-differs", **dict(zip(("mean", "record"), shapes)))
+            raise Refused("mean-shape-differs", mean=in_words(mean.shape), record=in_words(self.shape))
         columns = [cosdata.resized(top) for top in self.columns]
         return replace(self, resize=True, columns=tuple(columns))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence, Tuple
 
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 
 WEIGHTS, STATE, HDF5, OTHER = "weights", "solver state", "HDF5", "another kind of file"
 HEAD = 8
@@ -96,4 +97,4 @@ def _equal(found: Sequence[Shape], wanted: Sequence[Shape]) -> bool:
 
 
 def _text(shapes: Sequence[Shape]) -> str:
-    return ", ".join("x".join(map(str, shape)) for shape in shapes)
+    return ", ".join(in_words(shape) for shape in shapes)

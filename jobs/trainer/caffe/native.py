@@ -15,6 +15,7 @@ from jobs.trainer.caffe.axes import NO_AXIS, reshape
 from jobs.trainer.caffe.feed import Feed
 from jobs.trainer.caffe.prototxt import EvaluationNet, TrainingJob, native_solver
 from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.shapes import in_words
 
 QUIET = "1"
 """glog's minimum level: warnings. INFO writes a hundred lines per net."""
@@ -244,7 +245,7 @@ class Scorer:
         values = np.array(self.net.blobs[name].data, np.float32)
         axis, length = self._axes.get(name, 0), self._lengths[name]
         if axis == NO_AXIS:
-            raise Refused("blob-not-by-sample", blob=name, shape="x".join(map(str, values.shape)))
+            raise Refused("blob-not-by-sample", blob=name, shape=in_words(values.shape))
         values = np.moveaxis(values, axis, 0).ravel() if axis else values.ravel()
         if length == 0:
             return np.tile(values, (samples, 1))

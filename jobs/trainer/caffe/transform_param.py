@@ -9,6 +9,7 @@ import numpy as np
 
 from jobs.trainer.caffe.nets import PhaseNet
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 from jobs.trainer.sources.transform import Transform
 
 
@@ -43,7 +44,7 @@ def require_crop(transform: Transform, shape: Tuple[int, int, int], where: str) 
 
 def require_mean(transform: Transform, shape: Tuple[int, int, int], where: str) -> None:
     """Require a mean that records of the layer's shape can have, which are at least as large as the crop."""
-    text = "x".join(map(str, shape))
+    text = in_words(shape)
     if len(transform.mean_values) not in (0, 1, shape[0]):
         raise Refused("mean-values-invalid", count=len(transform.mean_values), record=text)
     mean = transform.mean
@@ -52,7 +53,7 @@ def require_mean(transform: Transform, shape: Tuple[int, int, int], where: str) 
     fits = mean.ndim == len(shape) and mean.shape[0] == shape[0]
     fits = fits and (min(mean.shape[1:]) >= transform.crop if transform.crop else mean.shape == shape)
     if not fits:
-        raise Refused("mean-shape-differs", mean="x".join(map(str, mean.shape)), record=text)
+        raise Refused("mean-shape-differs", mean=in_words(mean.shape), record=text)
 
 
 def _mean(name: str, where: str, path: Path, pb: Any) -> np.ndarray:  # noqa: ANN401

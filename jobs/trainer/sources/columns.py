@@ -8,6 +8,7 @@ from typing import Any, Iterable, Iterator, List, NamedTuple, Optional, Sequence
 import numpy as np
 
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 from jobs.trainer.sources.samples import Context, key_for, planar
 
 ID = "id"
@@ -90,7 +91,7 @@ def _datum(value: Any, column: Column, key: bytes, context: Context) -> bytes:  
         if column.kind in ENCODED:
             return bytes(context.datum(encoded=True, data=data).SerializeToString())
         if len(data) != channels * height * width:
-            shape = "x".join(map(str, column.shape))
+            shape = in_words(column.shape)
             raise Refused("record-pixels-differ", values=len(data), shape=shape, **where)
         made = context.datum(channels=channels, height=height, width=width, data=planar(data, column.shape))
         return bytes(made.SerializeToString())

@@ -20,6 +20,7 @@ import numpy as np
 
 from jobs.trainer.contract import KILLED
 from jobs.trainer.errors import Refused, TrainerError
+from jobs.trainer.shapes import in_words
 from jobs.trainer.sources.samples import Sample
 
 T = TypeVar("T")
@@ -108,7 +109,7 @@ def _sample(record: Any, position: int, uri: str) -> Sample:  # noqa: ANN401
         return Sample(id_, label, None, None, None, True, image)
     floats = image.dtype.kind == "f"
     if image.ndim not in {2, 3} or not (floats or image.dtype == np.uint8):
-        shape = "x".join(map(str, image.shape))
+        shape = in_words(image.shape)
         reason = "its array is {} of {}, not uint8 or float by row, column and channel".format(
             shape, image.dtype
         )

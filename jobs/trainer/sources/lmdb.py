@@ -9,6 +9,7 @@ from typing import Any, Iterator, List, Optional, Tuple
 import lmdb
 
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 
 
 class Lmdb:
@@ -72,7 +73,7 @@ class Lmdb:
         shape = (datum.channels, datum.height, datum.width)
         values = len(datum.data) or len(datum.float_data)
         if values != shape[0] * shape[1] * shape[2] or not values:
-            text = "{}x{}x{}".format(*shape)
+            text = in_words(shape)
             raise Refused("record-size-invalid", key=key, path=str(self.path), values=values, shape=text)
         return shape
 

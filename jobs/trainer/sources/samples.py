@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Optional, Tuple
 import numpy as np
 
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 
 SEPARATOR = "/"
 """Between position and id in a key."""
@@ -102,7 +103,7 @@ def record(sample: Sample, position: int, context: Context) -> Tuple[bytes, byte
     if sample.encoded:
         return key, context.datum(label=label, encoded=True, data=bytes(data)).SerializeToString()
     shape = _shape(sample, context.shape)
-    text = "x".join(map(str, shape))
+    text = in_words(shape)
     if not all(isinstance(side, int) and not isinstance(side, bool) and side >= 1 for side in shape):
         raise Refused("record-size-invalid", values=len(data), shape=text, **where)
     channels, height, width = shape

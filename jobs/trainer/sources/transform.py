@@ -8,6 +8,7 @@ from typing import Optional, Tuple
 import numpy as np
 
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ class Transform:
         Raises:
             Refused: the crop is larger than the record, or the mean has another shape.
         """
-        record = "{}x{}x{}".format(channels, height, width)
+        record = in_words((channels, height, width))
         if self.crop > min(height, width):
             raise Refused("crop-exceeds-record", crop=self.crop, record=record)
         if len(self.mean_values) not in (0, 1, channels):
             raise Refused("mean-values-invalid", count=len(self.mean_values), record=record)
         if self.mean is not None and self.mean.shape != (channels, height, width):
-            shape = "x".join(str(side) for side in self.mean.shape)
+            shape = in_words(self.mean.shape)
             raise Refused("mean-shape-differs", mean=shape, record=record)
