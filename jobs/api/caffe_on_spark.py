@@ -110,6 +110,7 @@ class _Run:
 
     def __init__(self, context: Any, source: Source, options: Options, job: TrainingJob) -> None:  # noqa: ANN401
         self._held, self._job, self._evaluated = context, job, checks.evaluated(options, job)
+        self._scores = options.scores
         nccl = job.gpu and native.has_nccl()
         cpu_build = native.is_cpu_build()
         size = checks.started(options, job, context.conf, cpu_build=cpu_build, nccl=nccl)
@@ -138,7 +139,7 @@ class _Run:
         self.channel = Channel(self._held.context.getConf().get("spark.driver.host"), self.journal.add)
         over = not keep
         try:
-            with closing(Probe(self._job, self._folder, self._evaluated)) as probe:
+            with closing(Probe(self._job, self._folder, self._evaluated, int(self._scores))) as probe:
                 nets = self.driver.prepare(probe)
             yield nets
         except TrainerError as error:

@@ -115,6 +115,28 @@ def evaluated(options: Options, job: TrainingJob) -> Tuple[int, ...]:
     )
 
 
+def last_batch(options: Options, job: TrainingJob, counts: Mapping[str, int]) -> int:
+    """Return the records of the last batch that is scored where it is smaller than the others, else 0.
+
+    `counts` has the records of sources by phase and number.
+    """
+    return counts[job.numbered("TEST", 0)] % job.tests[0].data.batch if options.scores else 0
+
+
+def whole_batches(job: TrainingJob, found: Nets, last: int, counts: Mapping[str, int]) -> None:
+    """Require a last batch as large as the others where the scored net takes no smaller one.
+
+    Raises:
+        Refused: it is smaller. In a full batch with repeats, outputs such as accuracy would count these.
+    """
+    if last and found.fixed:
+        net = job.numbered("TEST", 0)
+        batch = job.tests[0].data.batch
+        raise Refused(
+            "last-batch-refused", net=net, records=counts[net], last=last, batch=batch, reason=found.fixed
+        )
+
+
 def weights(options: Options, job: TrainingJob) -> Tuple[str, ...]:
     """Return what training starts from: -weights, which replace the solver's `weights` as Caffe's do."""
     return (options.weights or job.weights) if options.train else ()

@@ -95,9 +95,13 @@ class Driver:
         self._executors.require(self._size)
         journal.add(self._executors.described())
         journal.phase("data")
-        if self._distribute_sources():
+        told, counts = self._distribute_sources()
+        last = checks.last_batch(options, self._job, counts)
+        # A net that does not take one sample may take several: rows of a Reshape may be of two each.
+        if told or (last > 1 and nets.fixed):
             evaluated = checks.evaluated(options, self._job)
-            nets = self._checked(Probe(self._job, self._folder, evaluated))
+            nets = self._checked(Probe(self._job, self._folder, evaluated, last))
+        checks.whole_batches(self._job, nets, last, counts)
         return nets
 
     def train(self, channel: Channel) -> None:
@@ -157,12 +161,14 @@ class Driver:
             found[job.numbered("TEST", number)] = job.tests[number].data
         return found
 
-    def _distribute_sources(self) -> bool:
+    def _distribute_sources(self) -> Tuple[bool, Dict[str, int]]:
         """Distribute the sources to all nodes, those that are no LMDB as one, and check the driver's copy.
 
-        Return whether first records have told shapes of inputs, which the job has then.
+        Return whether first records have told shapes of inputs, which the job has then, and the numbers of
+        records by phase and number.
         """
-        counts, told = {}, {}
+        counts: Dict[str, int] = {}
+        told = {}
         for name, source in self._sources().items():
             path = locate(self._added(name, source))
             with closing(open_source(source.source_class, path, self._datum)) as database:
@@ -179,7 +185,7 @@ class Driver:
         self._journal.add(contract.Data(counts))
         if told:
             self._job = with_shapes(self._job, told, native.protos())
-        return bool(told)
+        return bool(told), counts
 
     def _added(self, name: str, source: DataLayer) -> str:
         """Add a source to the job's data; return its name for `locate`."""

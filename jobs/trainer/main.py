@@ -56,7 +56,7 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
     evaluated = checks.evaluated(options, job)
     # Probe the nets while Spark starts, which saves a second.
     with tempfile.TemporaryDirectory(prefix="caffe-spark-") as folder, closing(
-        Probe(job, Path(folder), evaluated)
+        Probe(job, Path(folder), evaluated, int(options.scores))
     ) as probe:
         nccl = job.gpu and native.has_nccl()
         checks.started(options, job, _settings(), cpu_build=native.is_cpu_build(), nccl=nccl)

@@ -1,4 +1,4 @@
-"""Axes of a net's blobs that are the batch's, found by a larger batch."""
+"""Axes of a net's blobs that are the batch's, found by batches of other sizes."""
 
 from __future__ import annotations
 
@@ -30,3 +30,19 @@ def axes_of(net: Any, batch: int, larger: Mapping[str, List[int]]) -> Dict[str, 
             whole = len(changed) == 1 and shape[changed[0]] == batch
             axes[name] = changed[0] if whole else NO_AXIS
     return axes
+
+
+def kept(net: Any, batch: int, smaller: Mapping[str, List[int]]) -> Dict[str, List[int]]:  # noqa: ANN401
+    """Return the blobs whose first axis stays `batch` in a smaller batch though others change; their shapes.
+
+    A layer has the batch as a literal there and infers another axis, so a row is no longer a sample's.
+    `smaller` has the shapes of inputs, which the net keeps.
+    """
+    full = {name: tuple(blob.shape) for name, blob in net.blobs.items()}
+    reshape(net, smaller)
+    shapes = {name: tuple(net.blobs[name].shape) for name in full}
+    return {
+        name: list(shape)
+        for name, shape in shapes.items()
+        if shape != full[name] and shape[:1] == full[name][:1] == (batch,)
+    }

@@ -1,9 +1,10 @@
 """Probe that builds all nets in a subprocess, since Caffe aborts on invalid input.
 
-Run as `python -m jobs.trainer.caffe.probe FOLDER COUNT`; the folder holds train.prototxt, and of COUNT TEST
-nets test0.prototxt, test1.prototxt …, each where its shape is known. Beside a TEST net whose axes of the
-batch are asked for, a file test0.json has its batch, and the shapes of its inputs with one sample more.
-Prints a JSON object for each such net before it is reshaped, and one with the result.
+Run as `python -m jobs.trainer.caffe.probe FOLDER COUNT SMALLER`; the folder holds train.prototxt, and of
+COUNT TEST nets test0.prototxt, test1.prototxt …, each where its shape is known. Beside a TEST net whose axes
+of the batch are asked for, a file test0.json has its batch, and the shapes of its inputs with one sample
+more. SMALLER is JSON alike, of a smaller batch that the first TEST net is tried with at last, or null.
+Prints JSON objects: `reshaped` before such a net is reshaped, `found`, and `kept` after the smaller batch.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from typing import Any, Collection, Dict, List, NamedTuple, Optional, Tuple
 
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
-from jobs.trainer.caffe.axes import NO_AXIS, axes_of
-from jobs.trainer.caffe.datalayer import TOLD
+from jobs.trainer.caffe.axes import NO_AXIS, axes_of, kept
+from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.labels import Labels, labels_of
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused
 from jobs.trainer.events.watch import last_words
+from jobs.trainer.shapes import in_words
 
 TIMEOUT = 120
 TRAIN, TEST, LARGER = "train.prototxt", "test{}.prototxt", "test{}.json"
@@ -44,16 +46,25 @@ class Nets(NamedTuple):
     """As `EvaluationNet.axes`, of each TEST net."""
     merged: Tuple[Dict[str, Tuple[int, ...]], ...] = ()
     """Of each TEST net the outputs whose batch is merged with another axis, with their shapes."""
+    fixed: str = ""
+    """Why the first TEST net does not take the smaller batch that was asked for; empty: it does."""
 
 
 class Probe:
     """A running probe; it runs while Spark starts.
 
     `evaluated`: numbers of the TEST nets that are validated or scored, None for all. Of those with transposed
-    tops, the axes of the batch are found.
+    tops, the axes of the batch are found. `smaller`: samples of a batch that the first TEST net is tried
+    with, unless its tops are transposed; 0 for none.
     """
 
-    def __init__(self, job: TrainingJob, folder: Path, evaluated: Optional[Collection[int]] = None) -> None:
+    def __init__(
+        self,
+        job: TrainingJob,
+        folder: Path,
+        evaluated: Optional[Collection[int]] = None,
+        smaller: int = 0,
+    ) -> None:
         self._job = job
         nets = {TRAIN: (job.train_net, job.train)}
         nets.update((TEST.format(number), (test.net, test.data)) for number, test in enumerate(job.tests))
@@ -63,12 +74,14 @@ class Probe:
                 (folder / name).write_text(text)
         for number, test in enumerate(job.tests):
             if test.data.transposed and (evaluated is None or number in evaluated):
-                batch = test.data.batch
-                larger = {"batch": batch, "dims": test.data.dims(batch + 1)}
+                larger = _batch(test.data, test.data.batch + 1)
                 (folder / LARGER.format(number)).write_text(json.dumps(larger))
+        scored = job.tests[0].data
+        tried = 0 < smaller < scored.batch and not scored.transposed and scored.shape != TOLD
+        asked = json.dumps(_batch(scored, smaller) if tried else None)
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(folder), str(len(job.tests))],
+            [sys.executable, "-m", __name__, str(folder), str(len(job.tests)), asked],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,17 +96,25 @@ class Probe:
                 could not be told apart by layer.
         """
         out, err = self._process.communicate(timeout=TIMEOUT)
+        said: Dict[str, Any] = {}
+        for line in out.decode(errors="replace").splitlines():
+            if line.startswith('{"'):
+                said.update(json.loads(line))
+        fixed = ", ".join(
+            'its blob "{}" becomes {}'.format(name, in_words(shape))
+            for name, shape in said.get("kept", {}).items()
+        )
         if self._process.returncode != 0:
             words = last_words(err.decode(errors="replace").splitlines())
             words = words if len(words) <= LONGEST else words[:LONGEST] + "…"
-            said = out.decode(errors="replace").splitlines()
-            # A net that has been built, and then was reshaped.
-            number = json.loads(said[-1])["reshaped"] if said and said[-1].startswith('{"reshaped"') else None
-            if number is None:
+            if "found" not in said and "reshaped" in said:
+                number = said["reshaped"]
+                batch, net = self._job.tests[number].data.batch, self._job.numbered("TEST", number)
+                raise Refused("net-of-fixed-batch", net=net, batch=batch, reason=words)
+            if "found" not in said:
                 raise Refused("net-refused", reason=words)
-            batch, net = self._job.tests[number].data.batch, self._job.numbered("TEST", number)
-            raise Refused("net-of-fixed-batch", net=net, batch=batch, reason=words)
-        found = json.loads(out.decode().splitlines()[-1])
+            fixed = words
+        found = said["found"]
         if found["twice"]:
             raise Refused("layers-of-one-name", layers=", ".join(found["twice"]))
         blobs = {name: tuple(shape) for name, shape in found["blobs"].items()}
@@ -101,7 +122,7 @@ class Probe:
             tuple(Labels(classes, tuple(ignored)) for classes, ignored in tops) for tops in found["labels"]
         )
         merged = tuple({name: tuple(shape) for name, shape in net.items()} for net in found["merged"])
-        return Nets(blobs, tuple(found["outputs"]), labels, tuple(found["axes"]), merged)
+        return Nets(blobs, tuple(found["outputs"]), labels, tuple(found["axes"]), merged, fixed)
 
     def close(self) -> None:
         """End the subprocess, which nobody may have waited for."""
@@ -112,7 +133,12 @@ class Probe:
                 stream.close()
 
 
-def main(folder: Path, tests: int) -> None:
+def _batch(data: DataLayer, samples: int) -> Dict[str, Any]:
+    """Return the batch of a data layer, and the shapes of inputs of another one."""
+    return {"batch": data.batch, "dims": data.dims(samples)}
+
+
+def main(folder: Path, tests: int, smaller: Optional[Dict[str, Any]]) -> None:
     """Build the nets and print a description of the first TEST net."""
     from jobs.trainer.caffe import native
 
@@ -138,7 +164,9 @@ def main(folder: Path, tests: int) -> None:
         alone = [name for name, axis in axes.items() if axis == NO_AXIS and name in nets[file].outputs]
         found["axes"].append(axes)
         found["merged"].append({name: shapes[file][name] for name in alone})
-    print(json.dumps(found))
+    print(json.dumps({"found": found}), flush=True)
+    if smaller and test:
+        print(json.dumps({"kept": kept(test, smaller["batch"], smaller["dims"])}))
 
 
 def _axes(net: Any, number: int, larger: Path) -> Dict[str, int]:  # noqa: ANN401
@@ -169,4 +197,4 @@ def _twice(net: Any) -> List[str]:  # noqa: ANN401 - pycaffe has no types
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))

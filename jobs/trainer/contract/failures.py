@@ -328,6 +328,12 @@ FAILURES: Dict[str, Words] = {
         "are found, is refused by Caffe: {reason}",
         "Give the batch's axis as 0 or -1 in layers such as Reshape.",
     ),
+    "last-batch-refused": Words(
+        "the {net} net",
+        "of its source's {records} records the last batch has {last}, and it takes {batch} alone: {reason}",
+        "Give its data layer a batch_size that divides {records}, or the batch's axis as 0 or -1 in layers "
+        "such as Reshape.",
+    ),
     "blob-missing": Words(
         "-features or -label: {blobs}", "the TEST net has no such blob", "Valid blobs: {valid}."
     ),

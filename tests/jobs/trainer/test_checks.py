@@ -125,6 +125,30 @@ def test_outputs_of_a_test_net_that_is_not_validated_need_no_samples(job: Traini
     assert checks.evaluated(parse(shlex.split("-test -conf s -model m")), unused) == (0,)
 
 
+@pytest.mark.parametrize(
+    ("line", "count", "last"), [("-test", 250, 50), ("-test", 200, 0), ("-train", 250, 0)]
+)
+def test_the_last_batch_that_is_scored_may_be_smaller(
+    job: TrainingJob, line: str, count: int, last: int
+) -> None:
+    options = parse(shlex.split(f"{line} -conf s -model m"))
+
+    assert checks.last_batch(options, job, {"TEST": count} if options.scores else {}) == last
+
+
+def test_a_scored_net_of_a_fixed_batch_needs_a_source_of_whole_batches(job: TrainingJob) -> None:
+    fixed = NETS._replace(fixed="output count must match")
+
+    checks.whole_batches(job, NETS, 50, {"TEST": 250})
+    checks.whole_batches(job, fixed, 0, {"TEST": 200})
+    with pytest.raises(
+        Refused,
+        match=r"the TEST net: of its source's 250 records the last batch has 50, and it takes 100 alone: "
+        r"output count must match\. Give its data layer a batch_size that divides 250",
+    ):
+        checks.whole_batches(job, fixed, 50, {"TEST": 250})
+
+
 def test_features_are_looked_up_when_records_have_told_the_nets_shape(job: TrainingJob) -> None:
     (test,) = job.tests
     unread = replace(job, tests=(replace(test, data=replace(test.data, shape=TOLD)),))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobs.trainer import checks, contract
+from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.driver import Driver
 from jobs.trainer.errors import Refused
@@ -70,8 +71,14 @@ def test_the_net_that_is_scored_is_told_where_there_are_several(
     driver._journal, driver._size = Journal(None, shown), 2
     driver._options = SimpleNamespace(notes=("an option without effect",), scores=scores, cluster_size=2)
     driver._job.tests = [net("a")] * tests
-    for name in ("_check_paths", "_checked", "_distribute_sources"):
-        monkeypatch.setattr(driver, name, lambda *_: None, raising=False)
+    driver._job.tests[0].data.batch = 2
+    driver._job.numbered = lambda name, _: name
+    for name, result in {
+        "_check_paths": None,
+        "_checked": Nets({}, ()),
+        "_distribute_sources": (False, {"TEST": 4}),
+    }.items():
+        monkeypatch.setattr(driver, name, lambda *_, result=result: result, raising=False)
     driver._executors.require = driver._size.__eq__
     driver._executors.described = lambda: contract.Executors("app-1", {})
 
@@ -79,6 +86,60 @@ def test_the_net_that_is_scored_is_told_where_there_are_several(
 
     assert "note: an option without effect" in shown.getvalue()
     assert ("score the first of 2 TEST nets" in shown.getvalue()) == told
+
+
+@pytest.mark.parametrize(
+    ("records", "told", "first", "again", "tried", "refused"),
+    [
+        (8, False, "", "", [], False),
+        (10, False, "", "", [], False),
+        (8, False, "no", "", [], False),
+        (9, False, "no", "", [], True),
+        # Two samples may be taken where one is not.
+        (10, False, "no", "", [2], False),
+        (10, False, "no", "no", [2], True),
+        (10, True, "", "", [2], False),
+        (10, True, "", "no", [2], True),
+        (8, True, "", "", [0], False),
+    ],
+)
+def test_a_scored_net_that_does_not_take_the_last_batch_is_refused_before_a_stage_runs(
+    driver: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    records: int,
+    told: bool,
+    first: str,
+    again: str,
+    tried: list[int],
+    refused: bool,
+) -> None:
+    asked: list[int] = []
+    driver._size, driver._folder = 2, None
+    driver._options = SimpleNamespace(notes=(), scores=True, train=False, cluster_size=2)
+    driver._job.tests = [net("a")]
+    driver._job.tests[0].data.batch = 4
+    driver._job.numbered = lambda name, _: name
+    driver._executors.require = driver._size.__eq__
+    driver._executors.described = lambda: contract.Executors("app-1", {})
+    for name, result in {
+        "_check_paths": lambda: None,
+        "_distribute_sources": lambda: (told, {"TEST": records}),
+        "_checked": lambda fixed: Nets({}, (), fixed=fixed),
+    }.items():
+        monkeypatch.setattr(driver, name, result, raising=False)
+
+    def probe(*given: Any) -> str:
+        asked.append(given[-1])
+        return again
+
+    monkeypatch.setattr("jobs.trainer.driver.Probe", probe)
+
+    if refused:
+        with pytest.raises(Refused, match=f"of its source's {records} records the last batch has"):
+            driver.prepare(first)
+    else:
+        driver.prepare(first)
+    assert asked == tried
 
 
 @pytest.mark.parametrize(
@@ -138,7 +199,7 @@ def test_records_have_to_be_enough_to_train_on_and_any_number_is_scored(
         with pytest.raises(Refused, match="1 "):
             driver._distribute_sources()
     else:
-        assert driver._distribute_sources() is False
+        assert driver._distribute_sources() == (False, {"TEST": 1})
 
 
 def test_ranks_get_the_snapshot_with_its_feed_and_the_sources_of_nets_that_are_validated(driver: Any) -> None:

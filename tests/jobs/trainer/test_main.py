@@ -17,7 +17,7 @@ class Probe:
 
     made: ClassVar[list[Probe]] = []
 
-    def __init__(self, job: Any, folder: Path, evaluated: tuple[int, ...]) -> None:
+    def __init__(self, job: Any, folder: Path, evaluated: tuple[int, ...], smaller: int) -> None:
         self.job, self.closed = job, False
         self.made.append(self)
 

@@ -182,7 +182,8 @@ def distributed(path, pb, folder):
     driver._executors = SimpleNamespace(launching=lambda _: nullcontext())
     driver._data = Conversions(None, None, nodes, folder, driver._journal, pb.Datum)
     driver._checked(Probe(driver._job, folder))
-    if driver._distribute_sources():
+    told, _ = driver._distribute_sources()
+    if told:
         driver._checked(Probe(driver._job, folder))
     return driver
 

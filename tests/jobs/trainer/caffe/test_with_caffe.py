@@ -100,8 +100,9 @@ from jobs.trainer.errors import Refused
 
 folder = Path(sys.argv[1])
 try:
-    found = Probe(load(folder / "solver.prototxt", native.protos()), folder).result()
-    print(found.outputs, [labels[1].classes for labels in found.labels])
+    smaller = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    found = Probe(load(folder / "solver.prototxt", native.protos()), folder, None, smaller).result()
+    print(found.fixed if smaller else (found.outputs, [labels[1].classes for labels in found.labels]))
 except Refused as error:
     print(error)
 """
@@ -199,7 +200,7 @@ def test_the_loss_of_a_batch_is_that_of_its_layer_also_where_another_one_changes
 def test_the_probe_builds_every_test_net(caffe: Caffe, tmp_path: Path) -> None:
     write(tmp_path, solver="test_iter: 1 test_iter: 1 test_interval: 1")
 
-    assert caffe.result(PROBE, str(tmp_path)) == "('loss',) [2, 2, 2]"
+    assert caffe.result(PROBE, str(tmp_path)) == "(('loss',), [2, 2, 2])"
 
 
 def test_layers_of_one_name_are_refused_where_both_have_weights(caffe: Caffe, tmp_path: Path) -> None:
@@ -210,4 +211,36 @@ def test_layers_of_one_name_are_refused_where_both_have_weights(caffe: Caffe, tm
     net.write_text(text.replace('name: "ip2"', 'name: "ip1"'))
     assert "several layers with weights have one name (ip1)" in caffe.result(PROBE, str(tmp_path))
     net.write_text(text.replace('name: "drop"', 'name: "ip1"'))
-    assert caffe.result(PROBE, str(tmp_path)) == "('loss',) [2, 2]"
+    assert caffe.result(PROBE, str(tmp_path)) == "(('loss',), [2, 2])"
+
+
+@pytest.mark.parametrize(
+    ("dims", "fixed"),
+    [
+        ("dim: 0 dim: -1", ""),
+        ("dim: -1 dim: 3", ""),
+        ("dim: 2 dim: 3", "output count must match input count"),
+        ("dim: 2 dim: -1", "must be divisible"),
+        ("dim: 6", "output count must match input count"),
+    ],
+)
+def test_the_probe_tells_a_net_that_takes_its_own_batch_alone(
+    caffe: Caffe, tmp_path: Path, dims: str, fixed: str
+) -> None:
+    write(tmp_path)
+    net = tmp_path / "net.prototxt"
+    shape = f'type: "Reshape" bottom: "ip1" top: "shaped" reshape_param {{ shape {{ {dims} }} }}'
+    net.write_text(net.read_text() + f'layer {{ name: "shaped" {shape} }}')
+
+    said = caffe.result(PROBE, str(tmp_path), "1")
+
+    assert fixed in said if fixed else said == ""
+
+
+def test_a_row_of_half_a_sample_is_told_though_caffe_takes_it(caffe: Caffe, tmp_path: Path) -> None:
+    write(tmp_path)
+    net = tmp_path / "net.prototxt"
+    shape = 'type: "Reshape" bottom: "ip2" top: "shaped" reshape_param { shape { dim: 2 dim: -1 } }'
+    net.write_text(net.read_text() + f'layer {{ name: "shaped" {shape} }}')
+
+    assert caffe.result(PROBE, str(tmp_path), "1") == 'its blob "shaped" becomes 2x1'
