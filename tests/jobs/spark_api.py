@@ -136,6 +136,9 @@ MEMBERS: Final = {
 KNOWN: Final = {"spark": "SparkSession", "spark_context": "SparkContext", "frame": "DataFrame", "rdd": "RDD"}
 """Parameters that are Spark's wherever they stand: nothing in the code says their types."""
 
+RUNNING: Final = {"context": "SparkContext", "spark": "SparkSession"}
+"""Attributes of a parameter `running`, a job on a running context."""
+
 KEYS: Final = {
     "spark.barrier.sync.timeout": "2.4",
     "spark.cores.max": "0.6",
@@ -292,6 +295,8 @@ class _Walk:
                 kind = self._type(inner, names)
             case ast.Attribute(value=ast.Name(id="self"), attr=name):
                 kind = self._attributes.get(name, "")
+            case ast.Attribute(value=ast.Name(id="running"), attr=name) if name in RUNNING:
+                kind = RUNNING[name]
             case ast.Attribute(value=inner, attr=name):
                 kind = self._member(self._type(inner, names), name, node.lineno)
             case _:

@@ -106,9 +106,9 @@ class Nodes:
         return "file:" + str(folder)
 
 def load(path, pb):
-    driver = distributed(path, pb, probed)
-    tests = [driver._data.name(test.data) for test in driver._job.tests]
-    return prototxt.with_sources(driver._job, driver._data.name(driver._job.train), tests)
+    running = distributed(path, pb, probed)
+    tests = [running.data.name(test.data) for test in running.job.tests]
+    return prototxt.with_sources(running.job, running.data.name(running.job.train), tests)
 
 nodes = Nodes()
 reading.rows = lambda spark, uri, how: (NAMES, iter(ROWS))

@@ -163,10 +163,11 @@ def test_a_net_of_dummy_data_is_refused_by_its_type(tmp_path: Path, pb: Any) -> 
 DISTRIBUTED = """
 from contextlib import nullcontext
 from types import SimpleNamespace
-from jobs.trainer import driver as drivers
+from jobs.trainer import preparation
 from jobs.trainer.caffe import native, prototxt
 from jobs.trainer.caffe.probe import Probe
 from jobs.trainer.conversion import Conversions
+from jobs.trainer.running import RunningJob
 
 class Told(list):
     add = list.append
@@ -174,24 +175,24 @@ class Told(list):
 nodes = SimpleNamespace(add=lambda uri, folder: uri)
 
 def distributed(path, pb, folder):
-    driver = object.__new__(drivers.Driver)
-    driver._job, driver._datum, driver._folder = prototxt.load(path, pb), pb.Datum, folder
-    driver._size = driver._ranks = 1
-    driver._options = SimpleNamespace(train=True, test=False, scores=False, columns=())
-    driver._journal = Told()
-    driver._executors = SimpleNamespace(launching=lambda _: nullcontext())
-    driver._data = Conversions(None, None, nodes, folder, driver._journal, pb.Datum)
-    driver._checked(Probe(driver._job, folder))
-    told, _ = driver._distribute_sources()
+    running = object.__new__(RunningJob)
+    running.job, running.datum, running.folder = prototxt.load(path, pb), pb.Datum, folder
+    running.size = running.ranks = 1
+    running.options = SimpleNamespace(train=True, test=False, scores=False, columns=())
+    running.journal = Told()
+    running.executors = SimpleNamespace(launching=lambda _: nullcontext())
+    running.data = Conversions(None, None, nodes, folder, running.journal, pb.Datum)
+    preparation._checked(running, Probe(running.job, folder))
+    told, _ = preparation._distribute_sources(running)
     if told:
-        driver._checked(Probe(driver._job, folder))
-    return driver
+        preparation._checked(running, Probe(running.job, folder))
+    return running
 
 import sys
 from pathlib import Path
 probed = Path(sys.argv[2]) / "probed"
 probed.mkdir(parents=True)
-load = lambda path, pb: distributed(path, pb, probed)._job
+load = lambda path, pb: distributed(path, pb, probed).job
 """
 ON_THE_CLUSTER = DISTRIBUTED + RUN.replace("from jobs.trainer.caffe.prototxt import load\n", "").replace(
     'tests=("",)', "tests=tuple(test.data.uri for test in job.tests)"
