@@ -1,7 +1,7 @@
 """Table of known failures, each with its reason and its remedy.
 
 `table.yaml` is in order: an earlier entry explains the ones after it. An entry is found by the code of a
-job's failure (`jobs/trainer/contract/failures.py`), or by a pattern in what another program wrote, searched
+job's failure (`jobs/trainer/contract/failures/`), or by a pattern in what another program wrote, searched
 for in the whole text with `^` as the start of a line. `{names}` in reason and remedy are fields of the
 failure or groups of the pattern. The tests hold an excerpt for each entry.
 """

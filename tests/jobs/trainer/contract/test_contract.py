@@ -151,7 +151,7 @@ def test_every_field_has_a_type_that_readers_check() -> None:
             )
 
 
-@pytest.mark.parametrize("file", sorted(HERE.glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", sorted(HERE.rglob("*.py")), ids=lambda file: str(file.relative_to(HERE)))
 def test_it_is_written_for_python_3_8(file: Path) -> None:
     ast.parse(file.read_text(), feature_version=(3, 8))
     checker = [str(Path(sys.executable).with_name("vermin")), "--quiet", "--violations", "-t=3.8-"]
@@ -177,5 +177,6 @@ def test_it_runs_with_the_standard_library_alone() -> None:
         "jobs",
         "jobs.trainer",
         "jobs.trainer.contract",
-        *(f"jobs.trainer.contract.{file.stem}" for file in HERE.glob("[!_]*.py")),
+        "jobs.trainer.contract.failures",
+        *(".".join(file.relative_to(JOBS.parent).with_suffix("").parts) for file in HERE.rglob("[!_]*.py")),
     }

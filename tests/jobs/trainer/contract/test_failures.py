@@ -16,7 +16,7 @@ from jobs.trainer.contract import failures
 from jobs.trainer.contract.failures import FAILURES
 from jobs.trainer.errors import Refused, TrainerError
 
-JOBS = Path(failures.__file__).parents[2]
+JOBS = Path(failures.__file__).parents[3]
 RAISERS = {"TrainerError", "Refused", "PeerLost", "refuse", "require_same"}
 PASSED_ON = {
     "jobs/backends/on_head/yarn.py",
@@ -78,6 +78,13 @@ def test_every_code_that_is_raised_is_in_the_catalogue_and_every_code_is_raised(
     native = set(_BAD_RECORD.findall(NATIVE.read_text()))
 
     assert native | {code for one in raises() for code in one.codes} == set(FAILURES)
+
+
+def test_a_code_is_in_one_area_and_every_area_is_in_the_catalogue() -> None:
+    files = {file.stem for file in Path(failures.__file__).parent.glob("[!_]*.py")}
+
+    assert sum(len(area.FAILURES) for area in failures.AREAS) == len(FAILURES)
+    assert {area.__name__.rpartition(".")[2] for area in failures.AREAS} == files - {"templates"}
 
 
 def test_every_code_stands_in_the_source_text_where_it_is_raised() -> None:

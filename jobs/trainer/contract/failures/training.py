@@ -1,0 +1,41 @@
+"""Failures of training and scoring."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+from jobs.trainer.contract.failures.templates import RESUME, Words
+
+FAILURES: Dict[str, Words] = {
+    "snapshot-past-max-iter": Words(
+        "-snapshot", "it is at iteration {iteration}, max_iter is {max_iter}", "Raise max_iter."
+    ),
+    "training-diverged": Words(
+        "the loss at iteration {iteration}",
+        "it is {loss}: training has diverged",
+        "Lower base_lr, clip gradients (clip_gradients), or check the data. {restart}",
+    ),
+    "weights-differ": Words(
+        "the weights",
+        "they are not the same on all ranks: {values}; rank 0's are stored",
+        "Report this: it is a bug.",
+    ),
+    "snapshot-not-stored": Words(
+        "{uri}",
+        "the snapshot of iteration {iteration} cannot be stored, and there is none to resume from: {reason}",
+        "Run `fab doctor`.",
+    ),
+    "model-not-stored": Words("{uri}", "the model cannot be stored: {reason}", "Run `fab doctor`."),
+    "peer-lost": Words("the executors", "{reason}", "Run the job again from its last snapshot."),
+    "rank-failed": Words("rank {rank} on {host}", "{reason}", RESUME),
+    "rank-lost": Words(
+        "{ranks}",
+        "its executor was lost at about iteration {iteration}: killed, or its node went down",
+        RESUME,
+    ),
+    "ranks-disconnected": Words("the connections between {ranks}", "{reason}", RESUME),
+    "executor-lost": Words(
+        "executor {executor} on {host}", "it was lost at about iteration {iteration}: {reason}", RESUME
+    ),
+    "stage-failed": Words("the stage", "{reason}", RESUME),
+}
