@@ -32,7 +32,7 @@ from bootstrap.ssh.remote import connect
 from jobs.backends.registry import Backends
 from jobs.datasets.prepare import ensure_data
 from jobs.run.run import run_job
-from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from jobs.submission import spark_submit
 from jobs.submission.spark_submit import QUICK_JVM
 from tools.environment import environment
@@ -60,7 +60,7 @@ def main() -> None:
     if options.slow_jvm:
         clusters = {"yarn": clusters["yarn"], "slow-jvm": clusters["yarn"]}
     other = next(kind for kind in clusters if kind != "yarn")
-    spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)
+    spec = read_spec(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)
     quiet = Console(file=io.StringIO())
     ensure_data(clusters["yarn"], spec, quiet)
     seen: dict[str, list[dict[str, float]]] = {kind: [] for kind in clusters}

@@ -21,7 +21,7 @@ from bootstrap.inventory.resolve import resolve
 from bootstrap.inventory.stack import load_cluster
 from jobs.backends.registry import Backends
 from jobs.run.run import run_job
-from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +40,7 @@ def main() -> None:
         kind: resolve(load_cluster(ROOT, stack, environment(ROOT, os.environ)), Console())
         for kind, stack in (("hdfs", options.hdfs), ("s3a", options.s3))
     }
-    spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)
+    spec = read_spec(ROOT / "jobs/specs/mnist.yaml").with_overrides(iterations=options.iterations)
     quiet = Console(file=io.StringIO())
     ratios: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as results:

@@ -20,7 +20,7 @@ from bootstrap.inventory.resolve import resolve
 from bootstrap.inventory.stack import load_cluster
 from jobs.backends.registry import Backends
 from jobs.run.run import run_job
-from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ def main() -> None:
     arguments.add_argument("--iterations", type=int, default=300)
     options = arguments.parse_args()
     cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
-    spec = JobSpec.from_file(ROOT / "jobs/specs/mnist.yaml")
+    spec = read_spec(ROOT / "jobs/specs/mnist.yaml")
     spec = spec.model_copy(
         update={"max_iter": options.iterations, "test": False, "features": (), "label": ""}
     )

@@ -1,4 +1,4 @@
-"""Job specifications: the training job and its resources, read from YAML."""
+"""Job specifications: the training job and its resources, and which values go together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -17,11 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from bootstrap import strict_yaml
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
 from jobs.datasets import registry
-from jobs.submission import names as names_of_files
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
@@ -65,7 +62,7 @@ Blob = Annotated[str, BeforeValidator(_blob)]
 
 
 class JobSpec(BaseModel):
-    """A training job. Paths in the file are relative to the file."""
+    """A training job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -172,67 +169,6 @@ class JobSpec(BaseModel):
         blanks = [f"{key}: {word!r} has a blank" for key, word in words if re.search(r"\s", word)]
         return f"{blanks[0]}, at which spark.pythonargs is split" if blanks else ""
 
-    @classmethod
-    def from_file(cls, path: Path) -> JobSpec:
-        """Read a specification.
-
-        Raises:
-            ConfigError: the file is missing, is not YAML, has a key twice, unknown keys or impossible values,
-                or names missing files.
-        """
-        try:
-            document = strict_yaml.load(path.read_text())
-        except OSError as error:
-            raise ConfigError(str(path), f"it cannot be read ({error.strerror})", "Fix the path.") from error
-        except UnicodeDecodeError as error:
-            raise ConfigError(str(path), f"it is not valid YAML: {error}", "Fix the file.") from error
-        except yaml.YAMLError as error:
-            raise ConfigError(str(path), strict_yaml.reason(error), "Fix the file.") from error
-        if not isinstance(document, dict):
-            raise ConfigError(str(path), "it holds no keys", "See jobs/specs/mnist.yaml.")
-        return cls._read(path, document)
-
-    @classmethod
-    def _read(cls, path: Path, document: dict[str, Any]) -> JobSpec:
-        try:
-            spec = cls.model_validate(document)
-        except ValidationError as error:
-            raise ConfigError(str(path), _first(error), "Fix the file.") from error
-        folder = path.resolve().parent
-        resolved = spec.model_copy(
-            update={
-                "solver": folder / spec.solver,
-                "net": folder / spec.net,
-                "files": tuple(folder / file for file in spec.files),
-                "script": folder / spec.script if spec.script else None,
-            }
-        )
-        decided = [name for name in ("train", "test") if spec.script and name in spec.model_fields_set]
-        if decided:
-            fix = "Remove the key, or script."
-            raise ConfigError(str(path), f"{decided[0]}: a script decides itself what it does", fix)
-        scripts = (resolved.script,) if resolved.script else ()
-        for file in (resolved.solver, resolved.net, *resolved.files, *scripts):
-            if not file.is_file():
-                raise ConfigError(str(path), f"it refers to {file}, which does not exist", "Fix the path.")
-        resolved._check_names(path)
-        return resolved
-
-    def _check_names(self, path: Path) -> None:
-        """Refuse files that cannot travel with a job by their names."""
-        names = [file.name for file in self.shipped]
-        if len(set(names)) < len(names):
-            raise ConfigError(str(path), f"two files have the same name: {', '.join(names)}", "Rename one.")
-        # Spark stores these under the last part of their URIs, among the files of the job.
-        uris = (self.model or f"{self.name}.model", self.snapshot, *self.weights.split(","))
-        stored = {uri.rpartition("/")[2] for uri in uris if uri}
-        for name in names:
-            why = names_of_files.fault(name)
-            if name in stored or name.removesuffix(".h5") in stored:
-                why = "a model or snapshot of the job has that name too"
-            if why:
-                raise ConfigError(str(path), f"it ships the file {name!r}: {why}", "Rename it.")
-
     @property
     def fetched(self) -> bool:
         """True where features are JSON lines in the job's own folder, and come to the operator's machine."""
@@ -256,14 +192,15 @@ class JobSpec(BaseModel):
         try:
             return type(self).model_validate({**self.model_dump(), **changed})
         except ValidationError as error:
-            given, why = "the command line", _first(error)
+            given, why = "the command line", fault_of(error)
             if flag := flags.get(first_fault(error)[0]):
                 given = f"{flag[0]} {flag[1]}"
                 why = f"it is not a valid number: a whole one from 1 to {INT32_MAX:,}"
             raise ConfigError(given, why, "Give another value.") from error
 
 
-def _first(error: ValidationError) -> str:
+def fault_of(error: ValidationError) -> str:
+    """Return the first fault of a specification that is not valid, with the key and what it was given."""
     where, words = first_fault(error)
     first = error.errors()[0]
     if first["type"] == "extra_forbidden":

@@ -37,6 +37,7 @@ from jobs.run.run import kill as kill_job
 from jobs.run.run import run_job
 from jobs.run.status import status as status_table
 from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from tools.environment import ROOT
 
 RESULTS = ROOT / "results"
@@ -102,7 +103,7 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
 
 def _specified(spec: str, executors: int | None, iterations: int | None) -> JobSpec:
     """Read a specification, from this folder or else the project's, with values of the command line."""
-    job = JobSpec.from_file(Path(spec) if Path(spec).exists() else ROOT / spec)
+    job = read_spec(Path(spec) if Path(spec).exists() else ROOT / spec)
     return job.with_overrides(executors=executors, iterations=iterations)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from tests.conformance import prototxts
 from tests.jobs.specs import SPECS
 from tests.jobs.trainer.artefact import Caffe
@@ -17,7 +17,7 @@ NAMES = sorted(file.name for file in SPECS.glob("*.yaml"))
 
 
 def test_every_prototxt_belongs_to_a_specification() -> None:
-    specs = [JobSpec.from_file(SPECS / name) for name in NAMES]
+    specs = [read_spec(SPECS / name) for name in NAMES]
 
     assert {file for spec in specs for file in (spec.solver, spec.net)} == set(SPECS.glob("*.prototxt"))
     assert len({spec.name for spec in specs}) == len(specs)
@@ -32,7 +32,7 @@ def test_blobs_of_samples_have_their_published_names(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_three_steps_are_trained_of_each(caffe: Caffe, tmp_path: Path, name: str) -> None:
-    spec = JobSpec.from_file(SPECS / name)
+    spec = read_spec(SPECS / name)
     for file in (spec.solver, spec.net):
         shutil.copy(file, tmp_path)
 

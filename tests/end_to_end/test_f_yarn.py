@@ -200,9 +200,9 @@ def test_a_resource_manager_that_is_down_is_reported_within_seconds(
     yarn_stack: Stack, trained_on_yarn: Said
 ) -> None:
     from jobs.backends.yarn import YarnBackend
-    from jobs.spec import JobSpec
+    from jobs.spec_file import read_spec
 
-    spec = JobSpec.from_file(ROOT / "jobs" / "specs" / "mnist.yaml")
+    spec = read_spec(ROOT / "jobs" / "specs" / "mnist.yaml")
     with (
         unit_stopped(yarn_stack, "head", "yarn-resourcemanager"),
         closing(YarnBackend(yarn_stack.cluster())) as backend,
@@ -218,9 +218,9 @@ def test_a_dead_node_manager_is_named_before_anything_is_submitted(
     yarn_stack: Stack, trained_on_yarn: Said
 ) -> None:
     from jobs.backends.yarn import YarnBackend
-    from jobs.spec import JobSpec
+    from jobs.spec_file import read_spec
 
-    spec = JobSpec.from_file(ROOT / "jobs" / "specs" / "mnist.yaml")
+    spec = read_spec(ROOT / "jobs" / "specs" / "mnist.yaml")
     with (
         unit_stopped(yarn_stack, "w2", "yarn-nodemanager"),
         closing(YarnBackend(yarn_stack.cluster())) as backend,

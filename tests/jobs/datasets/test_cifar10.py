@@ -22,7 +22,7 @@ from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import IntegrityError, JobError
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.datasets import cifar10, prepare, workspace
-from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from jobs.submission.spark_submit import trainer_arguments
 from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.cli import parse
@@ -181,7 +181,7 @@ def test_the_set_is_converted_on_the_head_and_put_into_storage_once(
     monkeypatch.setattr(workspace, "STAGING", str(tmp_path / "staging"))
     monkeypatch.setattr(paths, "ANY_PYTHON", sys.executable)
     monkeypatch.setattr(SharedStorage, "require_writable", lambda self: None)
-    out, spec = io.StringIO(), JobSpec.from_file(SPECS / "cifar10_quick.yaml")
+    out, spec = io.StringIO(), read_spec(SPECS / "cifar10_quick.yaml")
 
     for _ in range(2):
         prepare.ensure_data(cluster, spec, Console(file=out, width=200))
@@ -195,7 +195,7 @@ def test_the_set_is_converted_on_the_head_and_put_into_storage_once(
 
 
 def test_the_job_ships_the_mean_and_its_net_takes_it(archive: Path, tmp_path: Path, pb: Any) -> None:
-    spec = JobSpec.from_file(SPECS / "cifar10_quick.yaml")
+    spec = read_spec(SPECS / "cifar10_quick.yaml")
     prepare.ensure_shipped(spec)
     for file in spec.shipped:
         (tmp_path / file.name).write_bytes(file.read_bytes())

@@ -12,6 +12,7 @@ from jobs.api import Config
 from jobs.backends.standalone import job_script
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from jobs.submission.spark_submit import environment, trainer_arguments
 from jobs.trainer.cli import parse
 from tests.jobs.specs import SPECS, mnist_spec
@@ -171,7 +172,7 @@ def test_the_script_runs_in_the_jobs_folder_with_every_word_quoted(cluster: Clus
 
 
 def test_a_script_runs_in_the_trainers_place_with_caffeonsparks_setting(cluster: Cluster) -> None:
-    given = JobSpec.from_file(SPECS / "logistic_regression.yaml").model_copy(
+    given = read_spec(SPECS / "logistic_regression.yaml").model_copy(
         update={"arguments": ("--epochs", "3"), "resize": True}
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jobs.datasets import cifar10
 from jobs.datasets.on_head.cifar10 import convert
-from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from tests.jobs.datasets.test_cifar10 import TRAIN, archive, small_set
 from tests.jobs.specs import SPECS
 from tests.jobs.trainer.artefact import Caffe
@@ -47,7 +47,7 @@ feed.close()
 def test_the_published_net_trains_on_the_converted_set_less_its_mean(
     caffe: Caffe, archive: Path, tmp_path: Path
 ) -> None:
-    spec = JobSpec.from_file(SPECS / "cifar10_quick.yaml")
+    spec = read_spec(SPECS / "cifar10_quick.yaml")
     cifar10.ensure_mean()
     folder = tmp_path / "job"
     convert(archive, folder)
