@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jobs.trainer.errors import Refused
+from jobs.trainer.shapes import in_words
 from jobs.trainer.sources.datum import parse
 
 
@@ -39,7 +40,6 @@ def record(key: str, value: bytes, uri: str) -> Record:
     shape, data = (datum.channels, datum.height, datum.width), datum.data
     if not datum.encoded:
         if not data or len(data) != shape[0] * shape[1] * shape[2]:
-            text = "{}x{}x{}".format(*shape)
-            raise Refused("record-size-invalid", key=key, path=uri, values=len(data), shape=text)
+            raise Refused("record-size-invalid", key=key, path=uri, values=len(data), shape=in_words(shape))
         data = np.frombuffer(data, np.uint8).reshape(shape).transpose(1, 2, 0).tobytes()
     return Record(key, str(datum.label), *shape, datum.encoded, data)

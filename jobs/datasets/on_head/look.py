@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.shapes import in_words
 from jobs.trainer.sources.datum import Datum, parse
 from jobs.trainer.sources.lmdb import Lmdb
 
@@ -84,7 +85,7 @@ def _summary(folder: Path, samples: Dict[int, List[Datum]]) -> Dict[str, Any]:
 def _shape(datum: Datum) -> str:
     if datum.encoded:
         return ENCODED
-    sides = "{}x{}x{}".format(datum.channels, datum.height, datum.width)
+    sides = in_words((datum.channels, datum.height, datum.width))
     return sides + " of floats" if datum.floats else sides
 
 
