@@ -82,6 +82,16 @@ def check(storage: SharedStorage, folder: Folder) -> Stored:
     return Stored(False, why or "it is empty")
 
 
+def before_making(storage: SharedStorage, folder: Folder) -> Stored:
+    """Require that storage takes writes, and compare a folder with its manifest, before it is made.
+
+    Raises:
+        ServiceDown: the storage does not answer, or takes no writes.
+    """
+    storage.require_writable()
+    return check(storage, folder)
+
+
 def make(
     storage: SharedStorage,
     folder: Folder,

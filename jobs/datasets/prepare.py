@@ -60,9 +60,7 @@ def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
             own.require_whole(storage, spec.data)
             say(f"{storage.url(registry.path_of(spec.data))} is there")
             return
-        storage.require_writable()
-        url = storage.url(folder.path)
-        stored = folders.check(storage, folder)
+        url, stored = storage.url(folder.path), folders.before_making(storage, folder)
         if stored.whole:
             say(f"{url} is there")
             return

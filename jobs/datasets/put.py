@@ -68,9 +68,7 @@ def put(
 
     with connect(cluster, cluster.head) as head:
         storage = SharedStorage(head, cluster.shared_storage)
-        storage.require_writable()
-        url = storage.url(folder.path)
-        stored = folders.check(storage, folder)
+        url, stored = storage.url(folder.path), folders.before_making(storage, folder)
         if stored.whole:
             say(f"{url} is there already, the same as {path}")
             return

@@ -72,6 +72,21 @@ def test_a_folder_that_was_made_is_whole_and_is_not_made_again(storage: Storage)
     assert not (storage.tmp_path / "work").exists()
 
 
+def test_before_a_folder_is_made_storage_has_to_take_writes(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert folders.before_making(storage.shared, FOLDER) == Stored(False)
+    storage.make()
+    assert folders.before_making(storage.shared, FOLDER) == Stored(True)
+
+    def refuse(_: SharedStorage) -> None:
+        raise ServiceDown("hdfs://h", "it is in safe mode", "Wait.")
+
+    monkeypatch.setattr(SharedStorage, "require_writable", refuse)
+    with pytest.raises(ServiceDown, match="safe mode"):
+        folders.before_making(storage.shared, FOLDER)
+
+
 def test_its_manifest_has_the_size_and_sum_of_each_file(storage: Storage) -> None:
     storage.make()
 
