@@ -99,14 +99,24 @@ esac
 """A stand-in for `hdfs dfs …` that keeps its files in a folder: `node.fake("hdfs", HDFS)`."""
 
 
+_ALL = "/proc/[0-9]*/environ"
+"""What a node's scripts read to find the processes of a job."""
+
+
 class LocalNode:
-    """A `Remote`: scripts run under `sh` in a scratch folder, with the stand-ins first on PATH."""
+    """A `Remote`: scripts run under `sh` in a scratch folder, with the stand-ins first on PATH.
+
+    Of this machine's processes, scripts find those alone that the node has started, by their environment:
+    a job of a real cluster on it may have the id of one here.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.bin = folder, folder / "bin"
         self.bin.mkdir()
         (folder / "state").mkdir()
         self.node = Node(name="head", address="10.9.8.10", host_key=host_key("head"))
+        self.variables = {"FAKE_STATE": f"{folder}/state"}
+        """In the environment of all its processes."""
         self.scripts: list[str] = []
         for name, script in _FAKES.items():
             self.fake(name, script)
@@ -160,11 +170,13 @@ class LocalNode:
     @property
     def _env(self) -> dict[str, str]:
         path = f"{self.bin}:{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "FAKE_STATE": f"{self.folder}/state"}
+        return {**os.environ, "PATH": path, **self.variables}
 
     def _here(self, script: str) -> str:
         """A script with the places of a node moved into the scratch folder."""
         script = script.replace(paths.HDFS, str(self.bin / "hdfs")).replace(paths.PROFILE, "/nonexistent")
+        own = f"$(grep -lzxF FAKE_STATE={self.variables['FAKE_STATE']} {_ALL} 2>/dev/null)"
+        script = script.replace(_ALL, f"{own} /dev/null")
         return script.replace(paths.RUN, f"{self.folder}/state/run")
 
     def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:

@@ -176,7 +176,7 @@ def opened(node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> list[Node]:
 
 
 def test_a_followed_log_goes_on_where_it_stopped_when_the_connection_breaks(
-    opened: list[Node], yarn_cluster: Cluster, tmp_path: Path
+    opened: list[Node], node: LocalNode, yarn_cluster: Cluster, tmp_path: Path
 ) -> None:
     folder = tmp_path / "logs" / "application_1_0001" / "container_1_0001_01_000002"
     folder.mkdir(parents=True)
@@ -184,7 +184,7 @@ def test_a_followed_log_goes_on_where_it_stopped_when_the_connection_breaks(
     log.write_text("line 1\nline")
     other.write_text("")
     lines: list[str] = []
-    executor = subprocess.Popen(["sleep", "100"], env={**os.environ, JOB_ENV: "mnist-1"})
+    executor = subprocess.Popen(["sleep", "100"], env={**os.environ, JOB_ENV: "mnist-1", **node.variables})
 
     def on_line(line: str) -> None:
         lines.append(line)
@@ -202,7 +202,7 @@ def test_a_followed_log_goes_on_where_it_stopped_when_the_connection_breaks(
     finally:
         executor.kill()
     assert lines == ["line 1", "line 2", "the end, unfinished"]
-    assert [node.name for node in opened] == ["w2"] * 4
+    assert [each.name for each in opened] == ["w2"] * 4
 
 
 def test_who_waits_for_the_driver_connects_again_when_the_connection_breaks(

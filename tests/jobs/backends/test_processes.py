@@ -28,11 +28,11 @@ def test_the_sweep_kills_what_does_not_go_by_itself(node: LocalNode, monkeypatch
         '\'trap "" TERM; : >"$FAKE_STATE/up"; sleep 60 & wait\' >/dev/null 2>&1 &\n'
         'until [ -e "$FAKE_STATE/up" ]; do sleep 0.05; done'
     )
-    assert job_processes("stuck-1")
+    assert job_processes(node, "stuck-1")
 
     node.run(reap_script("stuck-1", ()))
 
-    assert job_processes("stuck-1") == []
+    assert job_processes(node, "stuck-1") == []
 
 
 @pytest.fixture
@@ -73,11 +73,25 @@ sh -c {shlex.quote(reap_script("stuck-1", others))} || echo failed
     assert result.stdout.splitlines() == left
 
 
+def test_a_sweep_of_these_tests_leaves_a_job_of_a_real_cluster_with_that_id_alone(
+    node: LocalNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GRACE", 1)
+    real = subprocess.Popen(["sleep", "60"], env={**os.environ, "CAFFE_SPARK_JOB": "mnist-1"})
+    try:
+        node.run(reap_script("mnist-1", ()))
+
+        assert real.poll() is None
+    finally:
+        real.kill()
+        real.wait()
+
+
 def test_the_sweep_leaves_other_jobs_alone(node: LocalNode) -> None:
     node.run("CAFFE_SPARK_JOB=mnist-11 setsid sleep 60 >/dev/null 2>&1 &")
 
     node.run(reap_script("mnist-1", ()))
 
-    assert job_processes("mnist-11")
-    for pid in job_processes("mnist-11"):
+    assert job_processes(node, "mnist-11")
+    for pid in job_processes(node, "mnist-11"):
         os.kill(int(pid), signal.SIGKILL)

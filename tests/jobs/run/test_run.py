@@ -352,7 +352,7 @@ def test_ctrl_c_without_a_terminal_kills_the_job(world: World, monkeypatch: pyte
     with pytest.raises(JobError, match="it was killed, as you asked"):
         world.run()
 
-    assert job_processes(world.submitted()[0]) == []
+    assert job_processes(world.node, world.submitted()[0]) == []
     assert "is gone from head, w1, w2" in world.out.getvalue()
 
 
@@ -364,7 +364,7 @@ def test_sigterm_kills_the_job_even_on_a_terminal(world: World, monkeypatch: pyt
     with pytest.raises(JobError, match="killed"):
         world.run(terminal=True)
 
-    assert job_processes(world.submitted()[0]) == []
+    assert job_processes(world.node, world.submitted()[0]) == []
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -378,7 +378,7 @@ def test_a_detached_job_runs_on_and_is_attached_to_later(
     assert world.run(terminal=True) is None
 
     job = world.submitted()[0]
-    assert job_processes(job)
+    assert job_processes(world.node, job)
     assert f"fab attach {job}" in world.out.getvalue()
     (world.node.folder / "state" / "go").touch()
     summary = attach(world.backends(), job, Console(file=world.out), world.results)
@@ -441,7 +441,7 @@ def test_a_job_that_somebody_else_killed_is_told_as_killed(
         world.run()
 
     job = world.submitted()[0]
-    assert job_processes(job) == []
+    assert job_processes(world.node, job) == []
     run.kill(world.backends(), job, Console(file=world.out))
     assert f"{job} has ended already: killed" in world.out.getvalue()
 
@@ -501,7 +501,7 @@ def test_a_job_is_swept_though_yarn_cannot_be_told(
 
     with pytest.raises(ServiceDown, match="ResourceManager does not answer"):
         world.run()
-    assert job_processes(world.submitted()[0]) == []
+    assert job_processes(world.node, world.submitted()[0]) == []
 
 
 def test_what_yarn_still_runs_is_killed_whatever_the_heads_record_says(
