@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,3 +99,22 @@ def test_a_machine_without_a_cli_is_told_what_to_run(tmp_path: Path, cli: Path) 
     said = pulumi("", cli)
     assert said.returncode == 127
     assert "make setup" in said.stderr
+
+
+def test_another_checkout_that_is_active_too_does_not_send_the_command_back(
+    tmp_path: Path, cli: Path
+) -> None:
+    other = tmp_path / "other" / "tools" / "bin"
+    shutil.copytree(PULUMI.parent, other)
+    path = f"{PULUMI.parent}:{other}:{cli.parent}:/usr/bin:/bin"
+
+    for command in (PULUMI, other / "pulumi"):
+        said = subprocess.run(
+            [str(command), "version"],
+            env={"PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert (said.returncode, said.stdout) == (0, "ran: version\n")
