@@ -211,9 +211,13 @@ class Scorer:
         self.net = load().Net(str(file), load().TEST)
         self._source, self._axes, self._loss = test.data, test.axes, 0.0
         self.outputs: Tuple[str, ...] = tuple(self.net.outputs)
-        # By the full batch: a blob smaller than it (accuracy, loss), or without its axis, is the batch's.
+        # The batch's are accuracies, also by class, blobs without its axis, and those smaller than it (loss).
+        tops = self.net.top_names
+        layers = zip(self.net._layer_names, self.net.layers)
+        accuracies = {top for name, layer in layers if layer.type == "Accuracy" for top in tops[name]}
+        whole = accuracies | (set(self.net.blobs) - set(self._axes) if self._axes else set())
         self._lengths: Dict[str, int] = {
-            name: 0 if self._axes and name not in self._axes else blob.count // test.data.batch
+            name: 0 if name in whole else blob.count // test.data.batch
             for name, blob in self.net.blobs.items()
         }
         self._count = test.data.batch

@@ -197,6 +197,19 @@ def test_the_loss_of_a_batch_is_that_of_its_layer_also_where_another_one_changes
     assert found["totals"][0] == pytest.approx(found["scores"][0]["loss"][0] / 2)
 
 
+def test_accuracies_by_class_are_the_whole_batchs_though_they_are_as_many_as_samples(
+    caffe: Caffe, tmp_path: Path
+) -> None:
+    write(tmp_path, solver='test_iter: 1 test_interval: 1 test_state { stage: "accuracy" }')
+    net = tmp_path / "net.prototxt"
+    net.write_text(net.read_text().replace('top: "accuracy"', 'top: "accuracy" top: "by_class"'))
+
+    (scores,) = json.loads(caffe.result(STEP, str(tmp_path)))["scores"]
+
+    assert len(scores["by_class"]) == 2
+    assert sum(scores["by_class"]) / 2 == pytest.approx(scores["accuracy"][0])
+
+
 def test_the_probe_builds_every_test_net(caffe: Caffe, tmp_path: Path) -> None:
     write(tmp_path, solver="test_iter: 1 test_iter: 1 test_interval: 1")
 
