@@ -1,6 +1,6 @@
 """Collectives of the ranks of a training job, and their rendezvous.
 
-`caffe_allreduce.Group` implements them (gloo, in C++); `Solo` replaces it where a rank trains alone.
+`caffe_allreduce.Group` implements them in C++; `Solo` replaces it where a rank trains alone.
 """
 
 from __future__ import annotations
@@ -13,10 +13,7 @@ from typing import Any, Callable, Iterable, List, Optional, Protocol, Sequence, 
 import numpy as np
 
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.ranks.admission import Admission, Intruded, Unproven
-
-ATTEMPTS = 20
-"""New groups, hence new ports, when a stranger connects between a port's opening and its filter."""
+from jobs.trainer.ranks.connect import Unproven, connect
 
 
 class Ranks(Protocol):
@@ -86,31 +83,18 @@ class Peers:
     """`caffe_allreduce.Group` whose connections are proven by the job's token; failures are `PeerLost`."""
 
     def __init__(self, address: str, exchange: "Exchange", token: bytes, timeout_s: float) -> None:
-        self.rank, self.size = exchange.rank, exchange.size
-        for attempt in range(ATTEMPTS):
-            admission = Admission(self.rank, self.size, token, exchange.bytes)
-            try:
-                self._group = together(lambda: self._make(address, admission, timeout_s))  # noqa: B023
-                return
-            except Intruded as error:
-                if attempt == ATTEMPTS - 1:
-                    reason = "strangers take every port of rank {}".format(self.rank)
-                    raise PeerLost("peer-lost", reason=reason) from error
-            except Unproven as error:
-                raise PeerLost("peer-lost", reason="rank {}: {}".format(self.rank, error)) from error
-            finally:
-                admission.close()
-
-    def _make(self, address: str, admission: Admission, timeout_s: float) -> Any:  # noqa: ANN401
         import caffe_allreduce
 
-        group = caffe_allreduce.Group(self.rank, self.size, address, admission.exchange, timeout_s=timeout_s)
+        self.rank, self.size = exchange.rank, exchange.size
         try:
-            admission.finish(timeout_s)
-        except Unproven:
-            group.close()
-            raise
-        return group
+            connections = connect(self.rank, address, token, exchange.bytes, timeout_s)
+        except Unproven as error:
+            raise PeerLost("peer-lost", reason="rank {}: {}".format(self.rank, error)) from error
+        self._group = together(lambda: caffe_allreduce.Group(self.rank, connections, timeout_s=timeout_s))
+
+    def all_gather(self, mine: bytes) -> List[bytes]:
+        """Return every rank's bytes."""
+        return together(lambda: list(self._group.all_gather(mine)))
 
     @property
     def waited_s(self) -> float:
@@ -143,18 +127,18 @@ class Exchange:
 
     def __init__(self, rank: int, size: int, all_gather: Callable[[str], List[str]]) -> None:
         self.rank, self.size, self._all_gather = rank, size, all_gather
-        self._mean: Optional[Mean] = None
+        self._connected: Optional[Callable[[bytes], List[bytes]]] = None
 
-    def through(self, mean: "Mean") -> None:
-        """Use a mean over all ranks from now on."""
-        self._mean = mean
+    def through(self, all_gather: Callable[[bytes], List[bytes]]) -> None:
+        """Use the all-gather of connected ranks from now on."""
+        self._connected = all_gather
 
     def bytes(self, mine: bytes) -> List[bytes]:
         """Return every rank's bytes."""
         if self.size == 1:
             return [mine]
-        if self._mean is not None:
-            return gather(self._mean, self.rank, self.size, mine)
+        if self._connected is not None:
+            return self._connected(mine)
         try:
             gathered = self._all_gather(base64.b64encode(mine).decode())
         except Exception as error:
@@ -165,26 +149,6 @@ class Exchange:
     def json(self, mine: Any) -> List[Any]:  # noqa: ANN401 - any JSON value
         """Return every rank's value."""
         return [json.loads(item.decode()) for item in self.bytes(json.dumps(mine).encode())]
-
-
-Mean = Callable[[np.ndarray], np.ndarray]
-
-
-def gather(mean: Mean, rank: int, size: int, mine: bytes) -> List[bytes]:
-    """All-gather bytes by means: each rank fills its row of zeros; the mean times `size` has all rows."""
-
-    def rows(width: int, values: np.ndarray) -> np.ndarray:
-        table = np.zeros((size, width))
-        table[rank, : values.size] = values
-        total: np.ndarray = np.rint(np.asarray(mean(table)) * size).astype(np.int64)
-        return total
-
-    lengths = rows(1, np.asarray([len(mine)]))[:, 0]
-    table = rows(int(lengths.max()), np.frombuffer(mine, np.uint8)) if lengths.max() else lengths
-    return [
-        table[each, :length].astype(np.uint8).tobytes() if length else b""
-        for each, length in enumerate(lengths)
-    ]
 
 
 def digest(parts: Iterable[bytes]) -> str:

@@ -17,9 +17,9 @@ from typing import NamedTuple, Tuple
 TOKEN = 32
 NONCE = 16
 _CLAIM = struct.Struct(">II16sH16sH")
-_MAC = 32
+RECEIPT = _MAC = 32
 CLAIM = NONCE + _CLAIM.size + _MAC
-"""Bytes of a token, of a nonce, and of what the dialling side sends."""
+"""Bytes of a token, of a nonce, of the confirmation, and of what the dialling side sends."""
 
 Endpoint = Tuple[str, int]
 """IP address and port."""

@@ -213,7 +213,7 @@ class _Rank:
         if self.plan.size == 1 or not self.plan.communicate:
             return Solo()
         peers = Peers(self.address, self.exchange, self.plan.token, self.plan.timeout_s)
-        self.exchange.through(peers.allreduce_mean)
+        self.exchange.through(peers.all_gather)
         peers.broadcast_weights(self.trainer.solver)
         if self.plan.by_nccl:
             self.nccl = nccl.attach(self.trainer.solver, self.exchange, self.plan.connection)

@@ -1,60 +1,58 @@
-// Gradient averaging for pycaffe solvers over libgloo's TCP transport.
+// Gradient averaging for pycaffe solvers.
 //
-// The Python side (caffe_allreduce/__init__.py) exchanges the addresses of the ranks. This file contains the
-// mesh of connections, the collectives, and the callbacks in Caffe's solver and net. Collectives release the
-// GIL: a rank that waited in C++ while holding it would block its own Python threads, which serve the
-// rendezvous.
+// The Python side (caffe_allreduce/__init__.py) brings the connections of the ranks. This file has the group
+// and its callbacks in Caffe's solver and net: the solver's own thread sends and receives after each layer of
+// the backward pass, and waits at its end for what is left. Collectives release the GIL.
 
 #include <Python.h>
 
 #include <boost/python.hpp>
+#include <boost/python/stl_iterator.hpp>
+
+#include <sys/mman.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <cstring>
-#include <deque>
 #include <memory>
-#include <mutex>
-#include <stdexcept>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "caffe/caffe.hpp"
 
-#include "gloo/allreduce.h"
-#include "gloo/barrier.h"
-#include "gloo/broadcast.h"
-#include "gloo/context.h"
-#include "gloo/math.h"
-#include "gloo/transport/context.h"
-#include "gloo/transport/tcp/device.h"
+#include "average.hpp"
+#include "mesh.hpp"
 
 namespace bp = boost::python;
-using Clock = std::chrono::steady_clock;
-using Lock = std::unique_lock<std::mutex>;
 
 namespace {
 
-// Tags separate the communication thread's gradients from the caller's collectives.
-constexpr uint32_t kGradientTag = 1;
-constexpr uint32_t kCallerTag = 2;
-// Shorter ranges are merged with the next layer's, since each message has a fixed cost.
-constexpr size_t kBucketElements = 64 * 1024;
+using allreduce::Average;
+using allreduce::Bucket;
+using allreduce::Clock;
+using allreduce::Half;
+using allreduce::Lost;
+using allreduce::Mesh;
+using allreduce::Outboxes;
+
+// Shorter ranges are merged with the next layer's, since each message has a fixed cost; longer ones are
+// split, so that sums of a part are made while the next one is on its way.
+constexpr size_t kLeastElements = 64 * 1024, kMostElements = 1024 * 1024;
 constexpr const char* kStep = "averaging gradients";
 
 // A collective that did not complete. `explain`, borrowed from the group that threw it, creates the Python
-// exception from the operation's name and the reason.
+// exception from the operation's name, the reason and the ranks.
 struct CollectiveFailed : std::runtime_error {
-  CollectiveFailed(const std::string& why, std::string doing, PyObject* explain)
-      : std::runtime_error(why), doing(std::move(doing)), explain(explain) {}
+  CollectiveFailed(const Lost& lost, std::string doing, PyObject* explain)
+      : std::runtime_error(lost.what()), doing(std::move(doing)), ranks(lost.ranks), explain(explain) {}
   std::string doing;
+  std::vector<int> ranks;
   PyObject* explain;
 };
 
 void raise_in_python(const CollectiveFailed& error) {
-  PyObject* exception = PyObject_CallFunction(error.explain, "ss", error.doing.c_str(), error.what());
+  bp::list ranks;
+  for (int rank : error.ranks) ranks.append(rank);
+  PyObject* exception =
+      PyObject_CallFunction(error.explain, "ssO", error.doing.c_str(), error.what(), ranks.ptr());
   if (!exception) return;  // `explain` failed and has set its own error
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception)), exception);
   Py_DECREF(exception);
@@ -73,83 +71,53 @@ class WithoutGil {
   PyThreadState* state_;
 };
 
-// A gloo::Context that is given every peer's address instead of a key-value store.
-class Mesh : public gloo::Context {
+std::vector<int> ints(const bp::object& values) {
+  return std::vector<int>(bp::stl_input_iterator<int>(values), bp::stl_input_iterator<int>());
+}
+
+// What a step does with its gradients before the update.
+class Reduction {
  public:
-  Mesh(int rank, int size, const std::string& address, std::chrono::milliseconds timeout)
-      : gloo::Context(rank, size) {
-    gloo::transport::tcp::attr attr(address.c_str());
-    device_ = gloo::transport::tcp::CreateDevice(attr);
-    transportContext_ = device_->createContext(rank, size);
-    transportContext_->setTimeout(timeout);
-    setTimeout(timeout);
-    for (int peer = 0; peer < size; ++peer) {
-      if (peer != rank) transportContext_->createPair(peer);
-    }
-  }
-
-  const gloo::transport::Address& address_for(int peer) { return getPair(peer)->address(); }
-
-  void connect(int peer, const std::string& address) {
-    getPair(peer)->connect(std::vector<char>(address.begin(), address.end()));
-  }
+  virtual ~Reduction() {}
+  virtual void begin() = 0;
+  virtual void ready(size_t buckets) = 0;
+  virtual void finish() = 0;
 };
 
-// A range of the gradient buffer that is complete once the backward pass has reached `layer`.
-struct Bucket {
-  size_t offset, count;
-  int layer;
+template <typename W>
+class Gradients : public Reduction {
+ public:
+  Gradients(Mesh* mesh, float* data, const std::vector<Bucket>& buckets, const Outboxes& outboxes)
+      : average_(mesh, data, buckets, outboxes) {}
+  void begin() override { average_.begin(); }
+  void ready(size_t buckets) override {
+    average_.ready(buckets);
+    average_.progress();
+  }
+  void finish() override { average_.finish(); }
+
+ private:
+  Average<float, W> average_;
+};
+
+// Waits for all ranks and averages nothing: the cost of communication is what a step takes longer than this.
+class Barrier : public Reduction {
+ public:
+  explicit Barrier(Mesh* mesh) : average_(mesh, &value_, {{0, 1, 0}}) {}
+  void begin() override { average_.begin(); }
+  void ready(size_t) override {}
+  void finish() override { average_.finish(); }
+
+ private:
+  double value_ = 0;
+  Average<double, double> average_;
 };
 
 class Group {
  public:
-  Group(int rank, int size, const std::string& address, int timeout_ms, const bp::object& explain)
-      : rank_(rank), size_(size), explain_(explain) {
-    WithoutGil nogil;
-    if (size > 1) {
-      mesh_ = std::make_shared<Mesh>(rank, size, address, std::chrono::milliseconds(timeout_ms));
-    }
-  }
-
+  Group(int rank, const bp::object& sockets, int timeout_ms, const bp::object& explain)
+      : mesh_(rank, ints(sockets), std::chrono::milliseconds(timeout_ms)), explain_(explain) {}
   ~Group() { close(); }
-
-  // For each rank, the address bytes with which it connects to this one; empty for this rank itself.
-  bp::list addresses() const {
-    bp::list all;
-    for (int peer = 0; peer < size_; ++peer) {
-      std::vector<char> bytes;
-      if (peer != rank_) bytes = mesh_->address_for(peer).bytes();
-      all.append(bp::object(bp::handle<>(PyBytes_FromStringAndSize(bytes.data(), bytes.size()))));
-    }
-    return all;
-  }
-
-  // The same as "[host]:port", the form in which gloo's errors name peers.
-  bp::list names() const {
-    bp::list all;
-    for (int peer = 0; peer < size_; ++peer) {
-      all.append(peer == rank_ ? std::string() : mesh_->address_for(peer).str());
-    }
-    return all;
-  }
-
-  void connect(const bp::list& addresses) {
-    std::vector<std::string> bytes(size_);
-    for (int peer = 0; peer < size_; ++peer) {
-      char* data = nullptr;
-      Py_ssize_t length = 0;
-      if (PyBytes_AsStringAndSize(bp::object(addresses[peer]).ptr(), &data, &length) != 0) {
-        bp::throw_error_already_set();
-      }
-      bytes[peer].assign(data, length);
-    }
-    WithoutGil nogil;
-    guarded("connecting", [&] {
-      for (int peer = 0; peer < size_; ++peer) {
-        if (peer != rank_) mesh_->connect(peer, bytes[peer]);
-      }
-    });
-  }
 
   // Averages a C-contiguous float32 or float64 buffer over all ranks, in place.
   void allreduce_mean(const bp::object& array) {
@@ -166,9 +134,9 @@ class Group {
     WithoutGil nogil;
     guarded("averaging an array", [&] {
       if (format == "f") {
-        mean(static_cast<float*>(view.buf), count, kCallerTag);
+        once(static_cast<float*>(view.buf), count);
       } else {
-        mean(static_cast<double*>(view.buf), count, kCallerTag);
+        once(static_cast<double*>(view.buf), count);
       }
     });
   }
@@ -176,10 +144,8 @@ class Group {
   void barrier() {
     WithoutGil nogil;
     guarded("waiting at a barrier", [&] {
-      if (size_ == 1) return;
-      gloo::BarrierOptions options(mesh_);
-      options.setTag(kCallerTag);
-      gloo::barrier(options);
+      double value = 0;
+      once(&value, 1);
     });
   }
 
@@ -188,38 +154,54 @@ class Group {
     caffe::Net<float>& net = *solver_of(solver).net();
     WithoutGil nogil;
     guarded("broadcasting weights", [&] {
-      if (size_ == 1) return;
       size_t total = 0;
       for (const auto* blob : net.learnable_params()) total += blob->count();
       std::vector<float> weights(total);
       float* at = weights.data();
-      for (const auto* blob : net.learnable_params()) {
-        std::memcpy(at, blob->cpu_data(), blob->count() * sizeof(float));
-        at += blob->count();
-      }
-      gloo::BroadcastOptions options(mesh_);
-      options.setOutput(weights.data(), total);
-      options.setRoot(0);
-      options.setTag(kCallerTag);
-      gloo::broadcast(options);
+      for (const auto* blob : net.learnable_params()) at = std::copy_n(blob->cpu_data(), blob->count(), at);
+      once(weights.data(), total, 0);
       at = weights.data();
       for (auto* blob : net.learnable_params()) {
-        std::memcpy(blob->mutable_cpu_data(), at, blob->count() * sizeof(float));
+        std::copy_n(at, blob->count(), blob->mutable_cpu_data());
         at += blob->count();
       }
     });
   }
 
-  // Averages the solver's gradients in every step. They are moved into one buffer to overlap with the backward
-  // pass, and else copied there and back at its end: a GPU's own copies are not to be moved.
-  static void attach(const bp::object& self, const bp::object& solver_object, bool overlap) {
+  // The elements that `attach` will average: those of parameters that are learnt.
+  static size_t elements_of(const bp::object& solver) {
+    size_t total = 0;
+    for (const auto* blob : learnt(solver_of(solver))) total += blob->count();
+    return total;
+  }
+
+  // Bytes of the memory that a rank shares with those on its machine.
+  static size_t outbox_bytes(size_t elements, bool half) {
+    return half ? Average<float, Half>::outbox(elements) : Average<float, float>::outbox(elements);
+  }
+
+  // Averages the solver's gradients in every step. On a CPU they are moved into one buffer, to be sent during
+  // the backward pass. A GPU's own copies are not to be moved: they are copied there and back at its end.
+  // `outboxes` has a file descriptor by rank, or -1.
+  static void attach(const bp::object& self, const bp::object& solver_object, const std::string& way,
+                     const bp::object& outboxes) {
     Group& group = bp::extract<Group&>(self);
     caffe::Solver<float>& solver = solver_of(solver_object);
     if (group.hooks_) throw std::invalid_argument("this group has a solver already");
+    const bool half = way == "float16", barrier = way == "barrier";
     group.hooks_.reset(new Hooks(&group, &solver));
-    group.overlap_ = overlap && group.size_ > 1 && caffe::Caffe::mode() == caffe::Caffe::CPU;
-    group.lay_out(*solver.net());
-    if (group.overlap_) group.thread_ = std::thread([&group] { group.communicate(); });
+    group.overlap_ = !barrier && caffe::Caffe::mode() == caffe::Caffe::CPU;
+    group.lay_out(solver);
+    const Outboxes mapped = group.map(ints(outboxes), outbox_bytes(group.buffer_.size(), half));
+    if (barrier) {
+      group.reduction_.reset(new Barrier(&group.mesh_));
+    } else if (half) {
+      group.reduction_.reset(
+          new Gradients<Half>(&group.mesh_, group.buffer_.data(), group.buckets_, mapped));
+    } else {
+      group.reduction_.reset(
+          new Gradients<float>(&group.mesh_, group.buffer_.data(), group.buckets_, mapped));
+    }
     solver.add_callback(group.hooks_.get());
     solver.net()->add_after_backward(group.hooks_.get());
     // Caffe keeps raw pointers to the hooks and the buffer, so the group must outlive the solver.
@@ -227,23 +209,22 @@ class Group {
     if (!kept) bp::throw_error_already_set();
   }
 
+  // Seconds of the machine's monotonic clock at which each step of this rank had its gradients, and had the
+  // average. Empty unless `record` was called.
+  void record() { recording_ = true; }
+  bp::list steps() const {
+    bp::list all;
+    for (const auto& step : steps_) all.append(bp::make_tuple(step.first, step.second));
+    return all;
+  }
+
   double waited() const { return waited_; }
   size_t elements() const { return buffer_.size(); }
   int buckets() const { return static_cast<int>(buckets_.size()); }
 
   void close() {
-    WithoutGil nogil;
-    {
-      Lock lock(mutex_);
-      if (closed_) return;
-      closed_ = true;
-      if (error_.empty()) error_ = "the group is closed";
-    }
-    // Fails the collective that the communication thread may be waiting for.
-    if (mesh_) mesh_->closeConnections();
-    changed_.notify_all();
-    if (thread_.joinable()) thread_.join();
-    mesh_.reset();
+    if (!failed_) failed_.reset(new Lost("the group is closed", {}));
+    mesh_.close();
   }
 
  private:
@@ -253,7 +234,7 @@ class Group {
 
    protected:
     void on_start() override {
-      group_->require_usable(kStep);
+      group_->guarded(kStep, [&] { group_->reduction_->begin(); });
       pass_ = 0;
     }
     void run(int layer) override {
@@ -269,74 +250,95 @@ class Group {
     int pass_ = 0;
   };
 
+  // Memory of this machine's ranks, mapped until the group ends.
+  class Mapping {
+   public:
+    Mapping(int file, size_t bytes) : bytes_(bytes) {
+      memory_ = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+      if (memory_ == MAP_FAILED) throw std::runtime_error("mmap of the gradients of a rank failed");
+    }
+    ~Mapping() { munmap(memory_, bytes_); }
+    Mapping(const Mapping&) = delete;
+    Mapping& operator=(const Mapping&) = delete;
+    char* memory() const { return static_cast<char*>(memory_); }
+
+   private:
+    void* memory_;
+    size_t bytes_;
+  };
+
   static caffe::Solver<float>& solver_of(const bp::object& solver) {
     bp::extract<caffe::Solver<float>&> extracted(solver);
     if (!extracted.check()) throw std::invalid_argument("not a pycaffe solver");
     return extracted();
   }
 
+  // The parameters whose gradients the update uses. With clip_gradients all do: their norm scales the others.
+  static std::vector<caffe::Blob<float>*> learnt(caffe::Solver<float>& solver) {
+    const auto& all = solver.net()->learnable_params();
+    const bool every = solver.param().clip_gradients() > 0;
+    std::vector<caffe::Blob<float>*> found;
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (every || solver.net()->params_lr()[i] != 0) found.push_back(all[i]);
+    }
+    return found;
+  }
+
   // Runs a collective. A failed group stays failed, since its ranks are out of step.
   template <typename F>
   void guarded(const char* doing, F&& collective) {
-    require_usable(doing);
+    if (failed_) throw CollectiveFailed(*failed_, doing, explain_.ptr());
     try {
       collective();
-    } catch (const std::exception& error) {
-      fail(error.what());
-      require_usable(doing);
+    } catch (const Lost& lost) {
+      failed_.reset(new Lost(lost));
+      // Waiting peers fail at once instead of at their time-outs.
+      mesh_.close();
+      throw CollectiveFailed(lost, doing, explain_.ptr());
     }
-  }
-
-  void require_usable(const char* doing) {
-    Lock lock(mutex_);
-    if (!error_.empty()) throw CollectiveFailed(error_, doing, explain_.ptr());
-  }
-
-  void fail(const std::string& why) {
-    {
-      Lock lock(mutex_);
-      if (error_.empty()) error_ = why.empty() ? "unknown failure" : why;
-    }
-    // Waiting peers fail at once instead of at their time-outs.
-    if (mesh_) mesh_->closeConnections();
-    changed_.notify_all();
   }
 
   template <typename T>
-  void mean(T* data, size_t count, uint32_t tag) {
-    if (size_ == 1 || count == 0) return;
-    gloo::AllreduceOptions options(mesh_);
-    options.setOutput(data, count);
-    options.setReduceFunction(static_cast<void (*)(void*, const void*, const void*, size_t)>(&gloo::sum<T>));
-    options.setTag(tag);
-    gloo::allreduce(options);
-    const T scale = T(1) / size_;
-    for (size_t i = 0; i < count; ++i) data[i] *= scale;
+  void once(T* data, size_t count, int root = -1) {
+    Average<T, T> average(&mesh_, data, split(0, count, 0));
+    average.begin(root);
+    average.finish();
+  }
+
+  static std::vector<Bucket> split(size_t offset, size_t count, int layer) {
+    std::vector<Bucket> parts;
+    const size_t number = (count + kMostElements - 1) / kMostElements;
+    for (size_t i = 0; i < number; ++i) {
+      const size_t from = count * i / number, to = count * (i + 1) / number;
+      parts.push_back({offset + from, to - from, layer});
+    }
+    return parts;
   }
 
   // Lays out the buffer with the last layer first, so that the backward pass fills it from the front.
-  void lay_out(const caffe::Net<float>& net) {
-    const auto& learnable = net.learnable_params();
-    std::vector<int> first_user(learnable.size(), static_cast<int>(net.layers().size()));
+  void lay_out(caffe::Solver<float>& solver) {
+    const caffe::Net<float>& net = *solver.net();
+    const auto blobs = learnt(solver);
+    std::vector<int> first_user(blobs.size(), static_cast<int>(net.layers().size()));
     size_t index = 0;
     for (size_t layer = 0; layer < net.layers().size(); ++layer) {
       for (size_t blob = 0; blob < net.layers()[layer]->blobs().size(); ++blob, ++index) {
         const int owner = net.param_owners()[index];
         const auto* own = net.params()[owner < 0 ? index : owner].get();
-        const size_t id = std::find(learnable.begin(), learnable.end(), own) - learnable.begin();
-        if (id < learnable.size()) first_user[id] = std::min(first_user[id], static_cast<int>(layer));
+        const size_t id = std::find(blobs.begin(), blobs.end(), own) - blobs.begin();
+        if (id < blobs.size()) first_user[id] = std::min(first_user[id], static_cast<int>(layer));
       }
     }
-    std::vector<size_t> order(learnable.size());
+    std::vector<size_t> order(blobs.size());
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return first_user[a] > first_user[b]; });
     size_t total = 0;
-    for (const auto* blob : learnable) total += blob->count();
+    for (const auto* blob : blobs) total += blob->count();
     buffer_.assign(total, 0.f);
     size_t offset = 0, start = 0;
     for (size_t i = 0; i < order.size(); ++i) {
-      caffe::Blob<float>* blob = learnable[order[i]];
+      caffe::Blob<float>* blob = blobs[order[i]];
       if (overlap_) {
         blob->diff()->set_cpu_data(buffer_.data() + offset);
       } else {
@@ -346,92 +348,70 @@ class Group {
       const int layer = first_user[order[i]];
       const bool more = i + 1 < order.size();
       const bool same_layer = more && first_user[order[i + 1]] == layer;
-      if (!more || (!same_layer && offset - start >= kBucketElements)) {
-        buckets_.push_back({start, offset - start, layer});
+      if (!more || (!same_layer && offset - start >= kLeastElements)) {
+        for (const Bucket& bucket : split(start, offset - start, layer)) buckets_.push_back(bucket);
         start = offset;
       }
     }
+  }
+
+  Outboxes map(const std::vector<int>& files, size_t bytes) {
+    Outboxes outboxes;
+    if (files[mesh_.rank()] < 0 || !bytes) return outboxes;
+    for (size_t peer = 0; peer < files.size(); ++peer) {
+      if (files[peer] >= 0) mappings_.emplace_back(new Mapping(files[peer], bytes));
+      outboxes.peers.push_back(files[peer] < 0 ? nullptr : mappings_.back()->memory());
+    }
+    outboxes.own = outboxes.peers[mesh_.rank()];
+    return outboxes;
   }
 
   void passed(int layer) {
     if (!overlap_) return;
     size_t ready = ready_;
     while (ready < buckets_.size() && buckets_[ready].layer >= layer) ++ready;
-    if (ready == ready_) return;
-    {
-      Lock lock(mutex_);
-      ready_ = ready;
-    }
-    changed_.notify_all();
+    ready_ = ready;
+    guarded(kStep, [&] { reduction_->ready(ready); });
   }
 
   // Returns when all gradients of the step are averaged.
   void finish() {
     WithoutGil nogil;
     const auto start = Clock::now();
-    if (size_ == 1) return;
-    if (!overlap_) {
-      guarded(kStep, [&] {
-        float* at = buffer_.data();
-        for (const auto* blob : copied_) at = std::copy_n(blob->cpu_diff(), blob->count(), at);
-        mean(buffer_.data(), buffer_.size(), kGradientTag);
-        at = buffer_.data();
-        for (auto* blob : copied_) {
-          std::copy_n(at, blob->count(), blob->mutable_cpu_diff());
-          at += blob->count();
-        }
-      });
-    } else {
-      passed(-1);
-      Lock lock(mutex_);
-      changed_.wait(lock, [&] { return done_ == buckets_.size() || !error_.empty(); });
-      if (!error_.empty()) throw CollectiveFailed(error_, kStep, explain_.ptr());
-      ready_ = done_ = 0;
-    }
-    waited_ += std::chrono::duration<double>(Clock::now() - start).count();
+    ready_ = 0;
+    guarded(kStep, [&] {
+      float* at = buffer_.data();
+      for (const auto* blob : copied_) at = std::copy_n(blob->cpu_diff(), blob->count(), at);
+      reduction_->finish();
+      at = buffer_.data();
+      for (auto* blob : copied_) {
+        std::copy_n(at, blob->count(), blob->mutable_cpu_diff());
+        at += blob->count();
+      }
+    });
+    const auto end = Clock::now();
+    waited_ += std::chrono::duration<double>(end - start).count();
+    if (recording_) steps_.emplace_back(seconds(start), seconds(end));
   }
 
-  // The communication thread: averages the buckets in the same order on every rank.
-  void communicate() {
-    while (true) {
-      Bucket bucket;
-      {
-        Lock lock(mutex_);
-        changed_.wait(lock, [&] { return done_ < ready_ || !error_.empty(); });
-        if (!error_.empty()) return;
-        bucket = buckets_[done_];
-      }
-      try {
-        mean(buffer_.data() + bucket.offset, bucket.count, kGradientTag);
-      } catch (const std::exception& error) {
-        fail(error.what());
-        return;
-      }
-      {
-        Lock lock(mutex_);
-        ++done_;
-      }
-      changed_.notify_all();
-    }
+  static double seconds(Clock::time_point time) {
+    return std::chrono::duration<double>(time.time_since_epoch()).count();
   }
 
-  const int rank_, size_;
+  Mesh mesh_;
   const bp::object explain_;
-  std::shared_ptr<Mesh> mesh_;
   std::unique_ptr<Hooks> hooks_;
   std::vector<float> buffer_;
   std::vector<caffe::Blob<float>*> copied_;
   std::vector<Bucket> buckets_;
-  bool overlap_ = false;
+  std::vector<std::unique_ptr<Mapping>> mappings_;
+  std::unique_ptr<Reduction> reduction_;
+  std::unique_ptr<Lost> failed_;
+  bool overlap_ = false, recording_ = false;
+  // Buckets whose gradients are complete in this step.
+  size_t ready_ = 0;
   double waited_ = 0;
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::thread thread_;
-  std::string error_;
-  bool closed_ = false;
-  // Buckets whose gradients are complete in this step, and buckets that have been averaged.
-  size_t ready_ = 0, done_ = 0;
+  std::vector<std::pair<double, double>> steps_;
 };
 
 }  // namespace
@@ -440,14 +420,17 @@ BOOST_PYTHON_MODULE(_native) {
   bp::import("caffe._caffe");  // registers the solver's converters
   bp::register_exception_translator<CollectiveFailed>(&raise_in_python);
 
-  bp::class_<Group, boost::noncopyable>("Group", bp::init<int, int, std::string, int, bp::object>())
-      .def("addresses", &Group::addresses)
-      .def("names", &Group::names)
-      .def("connect", &Group::connect)
+  bp::class_<Group, boost::noncopyable>("Group", bp::init<int, bp::object, int, bp::object>())
       .def("allreduce_mean", &Group::allreduce_mean)
       .def("barrier", &Group::barrier)
       .def("broadcast_weights", &Group::broadcast_weights)
       .def("attach", &Group::attach)
+      .def("elements_of", &Group::elements_of)
+      .staticmethod("elements_of")
+      .def("outbox_bytes", &Group::outbox_bytes)
+      .staticmethod("outbox_bytes")
+      .def("record", &Group::record)
+      .def("steps", &Group::steps)
       .add_property("waited", &Group::waited)
       .add_property("elements", &Group::elements)
       .add_property("buckets", &Group::buckets)

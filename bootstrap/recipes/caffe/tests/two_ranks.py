@@ -4,9 +4,11 @@ Run with the Python that has `caffe` and `caffe_allreduce`; ends with status 0 a
 """
 
 import hashlib
+import itertools
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -19,11 +21,13 @@ import numpy as np
 SOLVER = """
 net: "{net}" base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "inv" gamma: 0.0001 power: 0.75
 display: 0 max_iter: 10000 solver_mode: CPU random_seed: {seed} iter_size: {iter_size}
+clip_gradients: {clip}
 """
 NET = """
 layer { name: "data" type: "MemoryData" top: "data" top: "label"
   memory_data_param { batch_size: 16 channels: 1 height: 28 width: 28 } }
 layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  param { lr_mult: 0 } param { lr_mult: 0 }
   convolution_param { num_output: 20 kernel_size: 5 weight_filler { type: "xavier" } } }
 layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
   pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
@@ -41,28 +45,12 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: 
 TIMEOUT_S = 2.0
 
 
-def exchange_over(pipes, rank):
-    """All-gather over pipes: rank 0 collects and sends everything back."""
-
-    def exchange(mine):
-        if rank == 0:
-            everything = [mine] + [pipe.recv_bytes() for pipe in pipes]
-            for pipe in pipes:
-                for each in everything:
-                    pipe.send_bytes(each)
-            return everything
-        pipes[0].send_bytes(mine)
-        return [pipes[0].recv_bytes() for _ in range(SIZE)]
-
-    return exchange
-
-
-def make_solver(rank, iter_size=1):
-    """LeNet with weights and data of the rank's own."""
+def make_solver(rank, iter_size=1, clip=0):
+    """LeNet with weights and data of the rank's own; its first layer is not learnt."""
     with tempfile.TemporaryDirectory() as folder:
         net, solver = Path(folder, "net"), Path(folder, "solver")
         net.write_text(NET)
-        solver.write_text(SOLVER.format(net=net, seed=rank + 1, iter_size=iter_size))
+        solver.write_text(SOLVER.format(net=net, seed=rank + 1, iter_size=iter_size, clip=clip))
         made = caffe.SGDSolver(str(solver))
     random = np.random.RandomState(rank)
     # Kept: pycaffe does not hold the arrays itself.
@@ -81,33 +69,57 @@ def digest(solver):
     return total.hexdigest()
 
 
-def train(rank, exchange, overlap, iter_size):
+def train(rank, connections, way, iter_size, clip=0):
     """Train 20 steps; all ranks must end with the same bits, having started with their own."""
-    solver, _kept = make_solver(rank, iter_size)
+    solver, _kept = make_solver(rank, iter_size, clip)
     before = digest(solver)
-    group = caffe_allreduce.Group(rank, SIZE, "127.0.0.1", exchange, timeout_s=30)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
     group.broadcast_weights(solver)
-    group.attach(solver, overlap=overlap)
+    group.attach(solver, way)
     start = digest(solver)
+    assert sum(
+        blob.count for blobs in solver.net.params.values() for blob in blobs
+    ) - group._native.elements == (0 if clip else 520), (
+        "parameters that are not learnt are left out, unless their norm counts"
+    )
+    group.record()
     solver.step(20)
     mean = group.allreduce_mean(np.array([rank, 1.0]))
     group.barrier()
     everyone = [
-        text.decode().split() for text in exchange((before + " " + start + " " + digest(solver)).encode())
+        text.decode().split() for text in group.all_gather(f"{before} {start} {digest(solver)}".encode())
     ]
     assert len({each[0] for each in everyone}) == SIZE, "the ranks' own weights did not differ"
     assert len({each[1] for each in everyone}) == 1, "broadcast left different weights"
     assert len({each[2] for each in everyone}) == 1, "training left different weights"
     assert everyone[0][1] != everyone[0][2], "nothing was learnt"
     assert np.allclose(mean, [(SIZE - 1) / 2.0, 1.0]), mean
+    assert len(group.steps()) == 20
+    assert all(ready <= done for ready, done in group.steps())
     group.close()
 
 
-def lose(rank, exchange, overlap, how):
+def average(rank, connections):
+    """Arrays of many sizes, of both types and of large and small values, average to the bits of one order."""
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
+    for count in (0, 1, 2, SIZE, 1000, 100_003, 1_100_001):
+        for kind in (np.float32, np.float64):
+            every = [np.random.RandomState(each).standard_normal(count).astype(kind) for each in range(SIZE)]
+            expected = every[0].copy()
+            for each in every[1:]:
+                expected += each
+            expected *= kind(1) / kind(SIZE)
+            assert np.array_equal(group.allreduce_mean(every[rank]), expected), (count, kind)
+    texts = [bytes(range(each)) for each in range(SIZE)]
+    assert group.all_gather(texts[rank]) == texts
+    group.close()
+
+
+def lose(rank, connections, how):
     """The last rank dies or stops in the middle; the others must be told in bounded time."""
     solver, _kept = make_solver(rank)
-    group = caffe_allreduce.Group(rank, SIZE, "127.0.0.1", exchange, timeout_s=TIMEOUT_S)
-    group.attach(solver, overlap=overlap)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=TIMEOUT_S)
+    group.attach(solver)
     solver.step(2)
     if rank == SIZE - 1:
         os.kill(os.getpid(), how)  # stopped: the parent ends it
@@ -130,14 +142,14 @@ def lose(rank, exchange, overlap, how):
     raise AssertionError("a failed group was usable")
 
 
-def refuse(rank, exchange):
+def refuse(rank, connections):
     """Networks that differ are refused before any gradient is mixed."""
     solver, _kept = make_solver(rank)
     if rank == 0:
         global NET
         NET = NET.replace("num_output: 500", "num_output: 400")
         solver, _kept = make_solver(rank)
-    group = caffe_allreduce.Group(rank, SIZE, "127.0.0.1", exchange, timeout_s=30)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
     try:
         group.attach(solver)
     except ValueError as error:
@@ -146,27 +158,50 @@ def refuse(rank, exchange):
     raise AssertionError("different networks were attached")
 
 
-def run(name, expected, case, *args):
+def connections():
+    """Return a connected socket by rank and peer."""
+    table = [[None] * SIZE for _ in range(SIZE)]
+    for one, other in itertools.combinations(range(SIZE), 2):
+        table[one][other], table[other][one] = socket.socketpair()
+    return table
+
+
+def child(rank, table, apart, case, args):
+    """Run a case as a rank, with its own connections; ranks `apart` cannot see each other's memory."""
+    for other, row in enumerate(table):
+        if other != rank:
+            for each in row:
+                if each is not None:
+                    each.close()
+    if apart:
+        caffe_allreduce._open = lambda pid, file, nonce: -1
+    case(rank, table[rank], *args)
+
+
+def run(name, expected, case, *args, apart=False):
     """Run a case in SIZE processes; `expected` gives their exit codes, None for one that is stopped."""
-    pairs = [multiprocessing.Pipe() for _ in range(SIZE - 1)]
-    ends = [[pair[0] for pair in pairs]] + [[pair[1]] for pair in pairs]
+    table = connections()
     start = time.time()
-    children = []
-    for rank in range(SIZE):
-        child = multiprocessing.Process(target=case, args=(rank, exchange_over(ends[rank], rank), *args))
-        child.start()
-        children.append(child)
-    for child, code in zip(children, expected):
+    children = [
+        multiprocessing.Process(target=child, args=(rank, table, apart, case, args)) for rank in range(SIZE)
+    ]
+    for each in children:
+        each.start()
+    for row in table:
+        for each in row:
+            if each is not None:
+                each.close()
+    for each, code in zip(children, expected):
         if code is None:
             continue
-        child.join(60)
-        if child.is_alive() or child.exitcode != code:
-            for each in children:
-                each.kill()
-            sys.exit(f"{name}: a rank ended with {child.exitcode}, not {code}")
-    for child in children:
-        child.kill()
-        child.join()
+        each.join(60)
+        if each.is_alive() or each.exitcode != code:
+            for other in children:
+                other.kill()
+            sys.exit(f"{name}: a rank ended with {each.exitcode}, not {code}")
+    for each in children:
+        each.kill()
+        each.join()
     print(f"{name}: ok, {time.time() - start:.1f} s")
 
 
@@ -175,10 +210,13 @@ if __name__ == "__main__":
     os.environ["GLOG_minloglevel"] = "2"  # noqa: SIM112 - glog's own spelling
     caffe.set_mode_cpu()
     good = [0] * SIZE
-    run("overlapped", good, train, True, 1)
-    run("blocking", good, train, False, 1)
-    run("two passes a step", good, train, True, 2)
+    run("arrays", good, average)
+    for apart in (False, True):
+        where = "over connections" if apart else "over memory"
+        run(f"float32 {where}", good, train, "float32", 1, apart=apart)
+        run(f"float16 {where}", good, train, "float16", 1, apart=apart)
+        run(f"two passes a step {where}", good, train, "float32", 2, apart=apart)
+        run(f"clipped {where}", good, train, "float32", 1, 35, apart=apart)
+        run(f"killed peer {where}", [*good[:-1], -signal.SIGKILL], lose, signal.SIGKILL, apart=apart)
+        run(f"silent peer {where}", [*good[:-1], None], lose, signal.SIGSTOP, apart=apart)
     run("different networks", good, refuse)
-    for overlap in (True, False):
-        run("killed peer", [*good[:-1], -signal.SIGKILL], lose, overlap, signal.SIGKILL)
-        run("silent peer", [*good[:-1], None], lose, overlap, signal.SIGSTOP)

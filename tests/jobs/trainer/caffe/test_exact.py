@@ -53,12 +53,12 @@ with lmdb.open(sys.argv[1], map_size=1 << 24) as env, env.begin(write=True) as t
 print("made")
 """
 RANKS = """
-import hashlib, json, multiprocessing, sys
+import hashlib, itertools, json, multiprocessing, socket, sys
 from pathlib import Path
 
 folder, sizes = Path(sys.argv[1]), json.loads(sys.argv[2])
 
-def weights_of(rank, size, pipes, out):
+def weights_of(rank, size, connections, out):
     import caffe_allreduce, numpy as np
     from jobs.trainer.caffe import native
     from jobs.trainer.caffe.feed import Feed
@@ -66,21 +66,11 @@ def weights_of(rank, size, pipes, out):
     from jobs.trainer.sources.lmdb import Lmdb
     from jobs.trainer.sources.shards import training_batches
 
-    def exchange(mine):
-        if rank == 0:
-            everything = [mine] + [pipe.recv_bytes() for pipe in pipes]
-            for pipe in pipes:
-                for each in everything:
-                    pipe.send_bytes(each)
-            return everything
-        pipes[0].send_bytes(mine)
-        return [pipes[0].recv_bytes() for _ in range(size)]
-
     job = load(folder / "solver-{}.prototxt".format(size), native.protos())
     mine = folder / "{}-of-{}".format(rank, size)
     mine.mkdir()
     trainer = native.Trainer(job, rank, mine)
-    group = caffe_allreduce.Group(rank, size, "127.0.0.1", exchange)
+    group = caffe_allreduce.Group(rank, connections)
     group.broadcast_weights(trainer.solver)
     group.attach(trainer.solver)
     feed = Feed(job.train, Lmdb(Path(job.train.uri[5:]), native.protos().Datum), job.seed)
@@ -97,13 +87,14 @@ def weights_of(rank, size, pipes, out):
 
 found = []
 for size in sizes:
-    pairs = [multiprocessing.Pipe() for _ in range(size - 1)]
+    table = [[None] * size for _ in range(size)]
+    for one, other in itertools.combinations(range(size), 2):
+        table[one][other], table[other][one] = socket.socketpair()
     outs = [multiprocessing.Pipe(False) for _ in range(size)]
     processes = []
     for rank in range(size):
-        pipes = [mine for mine, _ in pairs] if rank == 0 else [pairs[rank - 1][1]]
         processes.append(
-            multiprocessing.Process(target=weights_of, args=(rank, size, pipes, outs[rank][1]))
+            multiprocessing.Process(target=weights_of, args=(rank, size, table[rank], outs[rank][1]))
         )
         processes[-1].start()
     found.append([out.recv() for out, _ in outs])

@@ -12,7 +12,7 @@ import threading
 
 def idle(port: int, kept: list[socket.socket]) -> None:
     client = socket.socket()
-    client.setblocking(False)  # a filter answers nothing
+    client.setblocking(False)  # a full backlog answers nothing
     client.connect_ex(("127.0.0.1", port))
     kept.append(client)
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
 import pytest
 
 from jobs.trainer.errors import TrainerError
@@ -26,25 +22,10 @@ def test_a_rank_alone_asks_nobody() -> None:
     assert Exchange(0, 1, lambda _: pytest.fail("asked")).json(["w1", "\u00e9"]) == [["w1", "\u00e9"]]
 
 
-@pytest.mark.parametrize("given", [[b"", b"", b""], [b"\x00\xff", b"", b"a longer one \xfe"], [b"x"] * 7])
-def test_bytes_travel_through_means_of_arrays_too(given: list[bytes]) -> None:
-    size = len(given)
-    meeting, tables = threading.Barrier(size), [np.zeros(0)] * size
-
-    def run(rank: int) -> list[bytes]:
-        def mean(table: np.ndarray) -> np.ndarray:
-            tables[rank] = table
-            meeting.wait(10)
-            found = sum(tables[1:], tables[0]) / size
-            meeting.wait(10)
-            return found
-
-        exchange = Exchange(rank, size, lambda _: pytest.fail("Spark was asked"))
-        exchange.through(mean)
-        return exchange.bytes(given[rank])
-
-    with ThreadPoolExecutor(size) as pool:
-        assert list(pool.map(run, range(size))) == [given] * size
+def test_connected_ranks_do_not_ask_spark() -> None:
+    exchange = Exchange(0, 2, lambda _: pytest.fail("Spark was asked"))
+    exchange.through(lambda mine: [mine, b"theirs"])
+    assert exchange.bytes(b"mine") == [b"mine", b"theirs"]
 
 
 def test_ranks_that_differ_are_named_with_what_they_have() -> None:

@@ -1,0 +1,128 @@
+"""Benchmark of gradient averaging under Spark: all ways in one application, in turn.
+
+    python benchmarks/training.py [--stack dev] [--rounds 10] [--ranks 2] [--torch FOLDER]
+
+Needs a stack on which `fab build-headnode` has run. The modes: `none` (every rank alone), `barrier` (each
+step waits for all ranks, and averages nothing), `float32` and `float16` (gradients as they are sent), `caffe`
+(a process of `caffe train` for each rank) and, with --torch, `ddp`: PyTorch's DistributedDataParallel over
+gloo, by Spark's TorchDistributor. Batches stay, so that reading costs nothing. Prints medians and quartiles
+by mode, and their ratios to `barrier` and `none` of the same round. A round in which `barrier` is off its
+median by more than a tenth is marked; it counts.
+
+--torch is a folder on the nodes in which PyTorch is, as `pip install --target FOLDER torch` makes it there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import statistics
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from training_rounds import ALONE, BATCHES, BY_CAFFE_ALONE, BY_TORCH, MARK
+
+from bootstrap.inventory.resolve import resolve
+from bootstrap.inventory.stack import load_cluster
+from jobs.backends.registry import Backends
+from jobs.run.run import run_job
+from jobs.spec import JobSpec
+from tools.environment import environment
+
+ROOT = Path(__file__).resolve().parents[1]
+MODES = (ALONE, "barrier", "float32", "float16", BY_CAFFE_ALONE)
+DISTURBED = 0.1
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Run the job and print its figures."""
+    arguments = argparse.ArgumentParser(description="Cost of gradient averaging")
+    arguments.add_argument("--stack", default="dev")
+    arguments.add_argument("--rounds", type=int, default=10)
+    arguments.add_argument("--ranks", type=int, default=2)
+    arguments.add_argument("--seconds", type=float, default=2)
+    arguments.add_argument("--modes", default=",".join(MODES))
+    arguments.add_argument("--nets", default=",".join(BATCHES))
+    arguments.add_argument("--torch", default="")
+    arguments.add_argument("--memory", default="1 GiB")
+    options = arguments.parse_args()
+    modes = options.modes.split(",") + ([BY_TORCH] if options.torch else [])
+    for net, by_mode in measure(options, modes).items():
+        print(table(net, options.ranks, by_mode), flush=True)
+
+
+def measure(options: argparse.Namespace, modes: Sequence[str]) -> dict[str, dict[str, list[Row]]]:
+    """Run the job; return rows, one a rank and round, by net and mode."""
+    cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
+    words = (options.ranks, options.rounds, options.seconds, ",".join(modes), options.nets)
+    spec = JobSpec.from_file(ROOT / "jobs/specs/logistic_regression.yaml").model_copy(
+        update={
+            "name": "training-rounds",
+            "script": ROOT / "benchmarks/training_rounds.py",
+            "arguments": (*map(str, words), options.torch or "-"),
+            "executors": options.ranks,
+            "memory": JobSpec.model_validate({**_least(), "memory": options.memory}).memory,
+            "data": None,
+            "features": (),
+            "label": "",
+        }
+    )
+    found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    with tempfile.TemporaryDirectory() as results:
+        with Backends.of(cluster) as backends:
+            run_job(backends.default, spec, "", Console(file=io.StringIO()), Path(results))
+        for line in next(Path(results).glob("*/job.log")).read_text().splitlines():
+            if MARK in line:
+                row = json.loads(line.partition(MARK)[2])
+                found[row["net"]][row["mode"]].append(row)
+    return found
+
+
+def _least() -> Row:
+    return {"name": "x", "solver": "x", "net": "x", "executors": 1}
+
+
+def table(net: str, ranks: int, by_mode: dict[str, list[Row]]) -> str:
+    """Return the figures of a net."""
+    speeds = {mode: speed(net, ranks, rows) for mode, rows in by_mode.items()}
+    lines = [f"{net}, {ranks} ranks, {by_mode[ALONE][0]['steps']} steps a measurement"]
+    for mode, rows in by_mode.items():
+        words = [f"{mode:<8} {quartiles(list(speeds[mode].values()), ',.0f')} images/s"]
+        for other in ("barrier", ALONE):
+            if mode != other and other in speeds:
+                ratios = [speeds[mode][number] / speeds[other][number] for number in speeds[mode]]
+                words.append(f"{quartiles(ratios, '.3f')} of {other}")
+        for figure in ("cpu_ms", "switches", "straggler_ms", "communication_ms"):
+            if figure in rows[0]:
+                words.append(f"{figure} {statistics.median(row[figure] for row in rows):.2f}")
+        lines.append("; ".join(words))
+    if "barrier" in speeds:
+        middle = statistics.median(speeds["barrier"].values())
+        off = [number for number, one in speeds["barrier"].items() if abs(one / middle - 1) > DISTURBED]
+        lines.append(f"disturbed rounds: {', '.join(map(str, off)) or 'none'} of {len(speeds['barrier'])}")
+    return "\n".join(lines)
+
+
+def speed(net: str, ranks: int, rows: Sequence[Row]) -> dict[int, float]:
+    """Return images/s of all ranks by round."""
+    batch = BATCHES[net][0]
+    return {row["round"]: ranks * batch * row["steps"] / row["together"] for row in rows}
+
+
+def quartiles(values: Sequence[float], form: str) -> str:
+    """Return the median, and the quartiles in parentheses."""
+    if len(values) == 1:
+        return format(values[0], form)
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return f"{middle:{form}} ({low:{form}} … {high:{form}})"
+
+
+if __name__ == "__main__":
+    main()

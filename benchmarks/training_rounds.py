@@ -1,0 +1,295 @@
+"""Program of `training.py`, a script job: RANKS ROUNDS SECONDS MODES NETS TORCH, of which two are lists.
+
+A barrier stage a round has all modes of Caffe in turn, on batches that stay; PyTorch's are stages of their
+own. Prints a line of JSON for each measurement of each rank.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+MARK = "measured "
+BATCHES = {"LeNet": (64, (1, 28, 28)), "CIFAR-10 quick": (100, (3, 32, 32))}
+"""Records of a rank in a step, and their shape."""
+BY_TORCH, BY_CAFFE_ALONE, ALONE = "ddp", "caffe", "none"
+CAFFE = "/opt/caffe"
+WARM_UP = 5
+"""Steps before those that are measured."""
+
+
+def layer(kind: str, bottom: str, top: str, more: str = "") -> str:
+    return f'layer {{ name: "{top}{kind}" type: "{kind}" bottom: "{bottom}" top: "{top}" {more} }}'
+
+
+def conv(bottom: str, top: str, outputs: int, pad: int = 0) -> str:
+    given = f"num_output: {outputs} kernel_size: 5 pad: {pad} weight_filler {{ type: 'xavier' }}"
+    return layer("Convolution", bottom, top, "convolution_param { " + given + " }")
+
+
+def pool(bottom: str, top: str, kernel: int, how: str = "MAX") -> str:
+    given = f"pool: {how} kernel_size: {kernel} stride: 2"
+    return layer("Pooling", bottom, top, "pooling_param { " + given + " }")
+
+
+def inner(bottom: str, top: str, outputs: int) -> str:
+    given = f"num_output: {outputs} weight_filler {{ type: 'xavier' }}"
+    return layer("InnerProduct", bottom, top, "inner_product_param { " + given + " }")
+
+
+LAYERS = {
+    "LeNet": [
+        *(conv("data", "c1", 20), pool("c1", "p1", 2), conv("p1", "c2", 50), pool("c2", "p2", 2)),
+        *(inner("p2", "i1", 500), layer("ReLU", "i1", "i1"), inner("i1", "out", 10)),
+    ],
+    "CIFAR-10 quick": [
+        *(conv("data", "c1", 32, 2), pool("c1", "p1", 3), layer("ReLU", "p1", "p1")),
+        *(conv("p1", "c2", 32, 2), layer("ReLU", "c2", "c2"), pool("c2", "p2", 3, "AVE")),
+        *(conv("p2", "c3", 64, 2), layer("ReLU", "c3", "c3"), pool("c3", "p3", 3, "AVE")),
+        *(inner("p3", "i1", 64), inner("i1", "out", 10)),
+    ],
+}
+LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "out" bottom: "label" top: "loss" }'
+# Weights hardly change: numbers that become denormal would slow the steps down.
+SOLVER = """
+net: "{}" base_lr: 1e-6 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" max_iter: {} display: {}
+solver_mode: CPU random_seed: 1
+"""
+
+
+class Usage:
+    """What this process uses between two moments."""
+
+    def __init__(self) -> None:
+        self._before, self._began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
+
+    def figures(self, steps: int) -> dict[str, float]:
+        """Return seconds, and by step milliseconds of CPU and context switches."""
+        seconds, now = time.monotonic() - self._began, resource.getrusage(resource.RUSAGE_SELF)
+        cpu = now.ru_utime + now.ru_stime - self._before.ru_utime - self._before.ru_stime
+        switches = now.ru_nvcsw + now.ru_nivcsw - self._before.ru_nvcsw - self._before.ru_nivcsw
+        return {"seconds": seconds, "cpu_ms": 1000 * cpu / steps, "switches": switches / steps}
+
+
+def solver_of(net: str, folder: Path) -> Any:  # noqa: ANN401 - pycaffe has no types
+    """Make a solver with a random batch of its own, which stays."""
+    import caffe
+    import numpy as np
+
+    batch, shape = BATCHES[net]
+    given = "batch_size: {} channels: {} height: {} width: {}".format(batch, *shape)
+    data = 'layer {{ name: "data" type: "MemoryData" top: "data" top: "label" memory_data_param {{ {} }} }}'
+    (folder / "net").write_text("\n".join([data.format(given), *LAYERS[net], LOSS]))
+    (folder / "solver").write_text(SOLVER.format(folder / "net", 10**6, 0))
+    solver = caffe.SGDSolver(str(folder / "solver"))
+    random = np.random.RandomState(os.getpid())
+    arrays = random.rand(batch, *shape).astype(np.float32), random.randint(0, 10, batch).astype(np.float32)
+    solver.net.set_input_arrays(*arrays)
+    return solver, arrays
+
+
+class Rounds:
+    """Modes of Caffe on one rank of a barrier stage."""
+
+    def __init__(self, folder: Path, token: bytes, seconds: float) -> None:
+        from pyspark import BarrierTaskContext
+
+        from jobs.trainer.ranks.group import Exchange
+
+        self.context = BarrierTaskContext.get()
+        tasks = self.context.getTaskInfos()
+        self.rank, self.size = self.context.partitionId(), len(tasks)
+        self.address = tasks[self.rank].address.rpartition(":")[0]
+        self.exchange = Exchange(self.rank, self.size, self.context.allGather)
+        self.folder, self.token, self.seconds = folder, token, seconds
+        self.steps: dict[str, int] = {}
+        self.meeting = self.peers()
+        self.exchange.through(self.meeting.all_gather)
+
+    def peers(self) -> Any:  # noqa: ANN401
+        """Return a group of the ranks."""
+        from jobs.trainer.ranks.group import Peers
+
+        return Peers(self.address, self.exchange, self.token, 60)
+
+    def measure(self, net: str, mode: str) -> dict[str, Any]:
+        """Measure a mode: as many steps as an earlier measurement of the net has found for the seconds."""
+        if mode == BY_CAFFE_ALONE:
+            return self.by_caffe_alone(net)
+        solver, _kept = solver_of(net, self.folder)
+        group = None if mode == ALONE else self.peers()._group
+        if group:
+            group.attach(solver, mode)
+        solver.step(WARM_UP)
+        if net not in self.steps:
+            usage = Usage()
+            solver.step(WARM_UP)
+            wanted = WARM_UP * self.seconds / usage.figures(1)["seconds"]
+            self.steps[net] = int(max(self.exchange.json(wanted)))
+        steps = self.steps[net]
+        if group:
+            group.record()
+        self.meeting._group.barrier()
+        usage = Usage()
+        solver.step(steps)
+        figures = usage.figures(steps)
+        figures["together"] = max(self.exchange.json(figures["seconds"]))
+        if group:
+            figures.update(self.apart(group.steps()))
+            group.close()
+        return {"steps": steps, **figures}
+
+    def apart(self, mine: list[tuple[float, float]]) -> dict[str, float]:
+        """Return milliseconds by step: until the last rank was ready, and from then until all were done."""
+        every = self.exchange.json(mine)
+        waits, sends = 0.0, 0.0
+        for number, (ready, _) in enumerate(mine):
+            last = max(steps[number][0] for steps in every)
+            waits += last - ready
+            sends += max(steps[number][1] for steps in every) - last
+        return {"straggler_ms": 1000 * waits / len(mine), "communication_ms": 1000 * sends / len(mine)}
+
+    def by_caffe_alone(self, net: str) -> dict[str, Any]:
+        """Run a process of `caffe train` for each rank; its log has the seconds."""
+        batch, shape = BATCHES[net]
+        steps = self.steps[net]
+        dims = " ".join(f"dim: {side}" for side in (batch, *shape))
+        given = "shape {{ {} }} shape {{ dim: {} }} data_filler {{ value: 0.5 }} data_filler {{ value: 1 }}"
+        data = 'layer {{ name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {{ {} }} }}'
+        (self.folder / "net").write_text(
+            "\n".join([data.format(given.format(dims, batch)), *LAYERS[net], LOSS])
+        )
+        (self.folder / "solver").write_text(SOLVER.format(self.folder / "net", 2 * steps + 1, steps))
+        self.meeting._group.barrier()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            [CAFFE + "/bin/caffe", "train", "--solver", str(self.folder / "solver")],
+            env={**os.environ, "GLOG_minloglevel": "0"},
+            cwd=str(self.folder),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = float(re.findall(r"iter/s, ([0-9.]+)s/", done.stderr)[-1])
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return {
+            "steps": steps,
+            "seconds": seconds,
+            "together": max(self.exchange.json(seconds)),
+            "cpu_ms": 1000 * cpu / (2 * steps),
+        }
+
+
+def caffe_round(
+    token: bytes, modes: list[str], nets: list[str], seconds: float, steps: dict[str, int]
+) -> Callable[[Iterator[Any]], Iterator[dict[str, Any]]]:
+    """Return the body of a barrier task that measures the modes."""
+
+    def body(_: Iterator[Any]) -> Iterator[dict[str, Any]]:
+        with tempfile.TemporaryDirectory() as folder:
+            rounds = Rounds(Path(folder), token, seconds)
+            rounds.steps.update(steps)
+            for net in nets:
+                for mode in modes:
+                    figures = rounds.measure(net, mode)
+                    host = socket.gethostname()
+                    yield {"net": net, "mode": mode, "rank": rounds.rank, "host": host, **figures}
+            rounds.meeting.close()
+
+    return body
+
+
+def by_torch(net: str, steps: int) -> list[dict[str, Any]] | None:
+    """Train the same net by DistributedDataParallel over gloo; rank 0 returns the figures of all."""
+    import torch
+    import torch.distributed as dist
+    from torch import nn
+
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    rank, size = dist.get_rank(), dist.get_world_size()
+    torch.manual_seed(rank)
+    if net == "LeNet":
+        layers = [nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten()]
+        layers += [nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10)]
+    else:
+        layers = [nn.Conv2d(3, 32, 5, padding=2), nn.MaxPool2d(3, 2, ceil_mode=True), nn.ReLU()]
+        layers += [nn.Conv2d(32, 32, 5, padding=2), nn.ReLU(), nn.AvgPool2d(3, 2, ceil_mode=True)]
+        layers += [nn.Conv2d(32, 64, 5, padding=2), nn.ReLU(), nn.AvgPool2d(3, 2, ceil_mode=True)]
+        layers += [nn.Flatten(), nn.Linear(1024, 64), nn.Linear(64, 10)]
+    model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9, weight_decay=0.0005)
+    batch, shape = BATCHES[net]
+    images, labels = torch.rand(batch, *shape), torch.randint(0, 10, (batch,))
+    loss = nn.CrossEntropyLoss()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss(model(images), labels).backward()
+        optimizer.step()
+
+    for _ in range(WARM_UP):
+        step()
+    dist.barrier()
+    usage = Usage()
+    for _ in range(steps):
+        step()
+    figures: dict[str, Any] = {"rank": rank, "host": socket.gethostname(), "steps": steps}
+    figures.update(usage.figures(steps))
+    every: list[Any] = [None] * size
+    dist.all_gather_object(every, figures)
+    dist.destroy_process_group()
+    for each in every:
+        each["together"] = max(one["seconds"] for one in every)
+    return every if rank == 0 else None
+
+
+def main() -> None:
+    """Run the rounds; the first one finds the steps of each net, and is not shown."""
+    from pyspark.sql import SparkSession
+
+    from jobs.trainer.ranks.proof import new_token
+
+    size, rounds, seconds = int(sys.argv[-6]), int(sys.argv[-5]), float(sys.argv[-4])
+    modes, nets, torch = sys.argv[-3].split(","), sys.argv[-2].split(","), sys.argv[-1]
+    path = f"{CAFFE}/python" + (":" + torch if torch != "-" else "")
+    spark = SparkSession.builder.config("spark.executorEnv.PYTHONPATH", path).getOrCreate()
+    context: Any = spark.sparkContext
+    steps: dict[str, int] = {}
+    if torch != "-":
+        sys.path.append(torch)
+
+    def stage(order: list[str]) -> list[dict[str, Any]]:
+        body = caffe_round(new_token(), order, nets, seconds, steps)
+        return list(context.parallelize(range(size), size).barrier().mapPartitions(body).collect())
+
+    for each in stage(["barrier"]):
+        steps[each["net"]] = each["steps"]
+    for number in range(rounds):
+        own = [mode for mode in modes if mode != BY_TORCH]
+        shift = number % len(own)
+        found = stage(own[shift:] + own[:shift])
+        if BY_TORCH in modes:
+            from pyspark.ml.torch.distributor import TorchDistributor
+
+            for net in nets:
+                distributor = TorchDistributor(num_processes=size, local_mode=False, use_gpu=False)
+                for each in distributor.run(by_torch, net, steps[net]) or []:
+                    found.append({"net": net, "mode": BY_TORCH, **each})
+        for each in found:
+            print(MARK + json.dumps({"round": number, **each}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
