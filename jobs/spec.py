@@ -121,6 +121,8 @@ class JobSpec(BaseModel):
 
     transport: Literal["ethernet", "none"] = "ethernet"
     """`none`: executors train independently, to measure the cost of communication; their weights differ."""
+    gradients: Literal["float32", "float16"] = "float32"
+    """Gradients on their way between executors: as they are, or in half the bytes, of 11 significant bits."""
     timeout: float = Field(gt=0, allow_inf_nan=False, default=120)
     """Seconds without a message after which an executor counts as lost."""
 

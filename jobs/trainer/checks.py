@@ -9,7 +9,14 @@ from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.cli import Options
-from jobs.trainer.contract import EXECUTOR_GPUS_CONF, REUSE_CONF, TASK_GPUS_CONF
+from jobs.trainer.contract import (
+    EXECUTOR_GPUS_CONF,
+    FLOAT32,
+    GRADIENTS,
+    GRADIENTS_CONF,
+    REUSE_CONF,
+    TASK_GPUS_CONF,
+)
 from jobs.trainer.errors import Refused
 from jobs.trainer.shapes import in_words
 
@@ -37,12 +44,27 @@ def started(
     """Require what the settings of a Spark context decide; return the number of its executors.
 
     Raises:
-        Refused: as `cluster_size`, `devices` and `connection`.
+        Refused: as `cluster_size`, `devices`, `connection` and `gradients`.
     """
     devices(options, job, conf, cpu_build=cpu_build)
     size = cluster_size(options, conf)
     connection(options, size * options.devices, nccl=nccl)
+    gradients(conf, nccl=nccl and job.gpu)
     return size
+
+
+def gradients(conf: Mapping[str, str], *, nccl: bool) -> str:
+    """Return the precision of gradients on their way.
+
+    Raises:
+        Refused: it is unknown, or NCCL averages them, which has no other precision.
+    """
+    given = conf.get(GRADIENTS_CONF, FLOAT32)
+    if given not in GRADIENTS:
+        raise Refused("gradients-unknown", given=given, known=", ".join(GRADIENTS))
+    if nccl and given != FLOAT32:
+        raise Refused("gradients-by-nccl", given=given)
+    return given
 
 
 def connection(options: Options, ranks: int, *, nccl: bool) -> None:

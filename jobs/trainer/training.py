@@ -32,6 +32,7 @@ def _train(running: RunningJob, channel: Address) -> int:
     """Train; return the iteration that training began at."""
     options, conf = running.options, running.conf
     running.journal.phase("train")
+    by_nccl = running.job.gpu and native.has_nccl()
     plan = Plan(
         job=running.job,
         size=running.ranks,
@@ -46,7 +47,8 @@ def _train(running: RunningJob, channel: Address) -> int:
         timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
         token=new_token(),
         communicate=conf.get(TRANSPORT_CONF, "ethernet") != "none",
-        by_nccl=running.job.gpu and native.has_nccl(),
+        gradients=checks.gradients(conf, nccl=by_nccl),
+        by_nccl=by_nccl,
         connection=options.connection,
     )
     ranks_averaged, job = running.ranks if plan.communicate else 1, running.job

@@ -67,6 +67,7 @@ BAD = [
     ({"snapshot": "hdfs:///a.solverstate"}, "snapshot: it needs `weights`"),
     ({"train": False, "model": "m", "weights": "w"}, "they are the start of training"),
     ({"transport": "rdma"}, "transport: "),
+    ({"gradients": "float8"}, "gradients: "),
     ({"timeout": 0}, "timeout: "),
     ({"timeout": math.inf}, "timeout: "),
     ({"timeout": math.nan}, "timeout: "),

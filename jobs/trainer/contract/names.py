@@ -20,6 +20,9 @@ TIMEOUT_CONF = "spark.caffespark.timeout"
 """Spark setting: seconds after which a silent rank counts as lost."""
 TRANSPORT_CONF = "spark.caffespark.transport"
 """Spark setting: `ethernet` (average gradients) or `none` (ranks train alone, for measurements)."""
+GRADIENTS_CONF = "spark.caffespark.gradients"
+"""Spark setting: gradients on their way between ranks, one of `GRADIENTS`."""
+GRADIENTS = FLOAT32, FLOAT16 = ("float32", "float16")
 
 EXECUTOR_GPUS_CONF = "spark.executor.resource.gpu.amount"
 TASK_GPUS_CONF = "spark.task.resource.gpu.amount"

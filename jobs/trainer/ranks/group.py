@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterable, List, Optional, Protocol, Sequence, 
 
 import numpy as np
 
+from jobs.trainer.contract import FLOAT32
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.ranks.connect import Unproven, connect
 
@@ -26,8 +27,8 @@ class Ranks(Protocol):
     def waited_s(self) -> float:
         """Seconds that steps have waited for other ranks."""
 
-    def attach(self, solver: Any) -> None:  # noqa: ANN401
-        """Average gradients over all ranks before each update."""
+    def attach(self, solver: Any, gradients: str = FLOAT32) -> None:  # noqa: ANN401
+        """Average gradients over all ranks before each update, sent as one of `contract.GRADIENTS`."""
 
     def broadcast_weights(self, solver: Any) -> None:  # noqa: ANN401
         """Broadcast the weights of rank 0 to every rank."""
@@ -44,7 +45,7 @@ class Solo:
 
     rank, size, waited_s = 0, 1, 0.0
 
-    def attach(self, solver: Any) -> None:  # noqa: ANN401
+    def attach(self, solver: Any, gradients: str = FLOAT32) -> None:  # noqa: ANN401
         """Do nothing: there are no other ranks."""
 
     def broadcast_weights(self, solver: Any) -> None:  # noqa: ANN401
@@ -101,9 +102,9 @@ class Peers:
         """See `Ranks.waited_s`."""
         return float(self._group.waited_s)
 
-    def attach(self, solver: Any) -> None:  # noqa: ANN401
+    def attach(self, solver: Any, gradients: str = FLOAT32) -> None:  # noqa: ANN401
         """See `Ranks.attach`."""
-        together(lambda: self._group.attach(solver))
+        together(lambda: self._group.attach(solver, gradients))
 
     def broadcast_weights(self, solver: Any) -> None:  # noqa: ANN401
         """See `Ranks.broadcast_weights`."""

@@ -65,6 +65,8 @@ class Plan:
     """Proves a rank to its peers; see `proof`."""
     communicate: bool = True
     """False: every rank trains alone, to measure the cost of communication."""
+    gradients: str = contract.FLOAT32
+    """Precision of gradients on their way, one of `contract.GRADIENTS`."""
     by_nccl: bool = False
     """Gradients are averaged by NCCL."""
     connection: str = nccl.ETHERNET
@@ -218,7 +220,7 @@ class _Rank:
         if self.plan.by_nccl:
             self.nccl = nccl.attach(self.trainer.solver, self.exchange, self.plan.connection)
         else:
-            peers.attach(self.trainer.solver)
+            peers.attach(self.trainer.solver, self.plan.gradients)
         return peers
 
     def _loop(self, ranks: Ranks, first: int, validations: Validations) -> float:

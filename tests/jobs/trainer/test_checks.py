@@ -179,6 +179,16 @@ def test_cpu_mode_has_a_single_device(job: TrainingJob) -> None:
         checks.devices(replace(TRAIN, devices=2), job, {}, cpu_build=False)
 
 
+def test_gradients_are_sent_as_they_are_unless_half_the_bytes_are_asked_for() -> None:
+    setting = "spark.caffespark.gradients"
+    assert checks.gradients({}, nccl=True) == "float32"
+    assert checks.gradients({setting: "float16"}, nccl=False) == "float16"
+    with pytest.raises(Refused, match="gradients=float16: with GPUs, NCCL averages gradients as they are"):
+        checks.gradients({setting: "float16"}, nccl=True)
+    with pytest.raises(Refused, match="gradients=half: it is not one of float32, float16"):
+        checks.gradients({setting: "half"}, nccl=False)
+
+
 @pytest.mark.parametrize("devices", [1, 4])
 def test_gpu_mode_needs_a_gpu_for_each_rank(job: TrainingJob, devices: int) -> None:
     options, gpu = replace(TRAIN, devices=devices), replace(job, gpu=True)

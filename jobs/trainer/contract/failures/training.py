@@ -7,6 +7,14 @@ from typing import Dict
 from jobs.trainer.contract.failures.templates import RESUME, Words
 
 FAILURES: Dict[str, Words] = {
+    "gradients-unknown": Words(
+        "spark.caffespark.gradients={given}", "it is not one of {known}", "Give another value."
+    ),
+    "gradients-by-nccl": Words(
+        "spark.caffespark.gradients={given}",
+        "with GPUs, NCCL averages gradients as they are",
+        "Remove the setting.",
+    ),
     "snapshot-past-max-iter": Words(
         "-snapshot", "it is at iteration {iteration}, max_iter is {max_iter}", "Raise max_iter."
     ),
