@@ -19,7 +19,6 @@ import io
 import json
 import os
 import statistics
-import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,11 +32,13 @@ from bootstrap.inventory.stack import load_cluster
 from jobs.backends.registry import Backends
 from jobs.run.run import run_job
 from jobs.spec import JobSpec
+from jobs.spec_file import read_spec
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 MODES = (ALONE, "barrier", "float32", "float16", BY_CAFFE_ALONE)
 DISTURBED = 0.1
+RESULTS = ROOT / "results"
 Row = dict[str, Any]
 
 
@@ -62,7 +63,7 @@ def measure(options: argparse.Namespace, modes: Sequence[str]) -> dict[str, dict
     """Run the job; return rows, one a rank and round, by net and mode."""
     cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
     words = (options.ranks, options.rounds, options.seconds, ",".join(modes), options.nets)
-    spec = JobSpec.from_file(ROOT / "jobs/specs/logistic_regression.yaml").model_copy(
+    spec = read_spec(ROOT / "jobs/specs/logistic_regression.yaml").model_copy(
         update={
             "name": "training-rounds",
             "script": ROOT / "benchmarks/training_rounds.py",
@@ -75,13 +76,13 @@ def measure(options: argparse.Namespace, modes: Sequence[str]) -> dict[str, dict
         }
     )
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    with tempfile.TemporaryDirectory() as results:
-        with Backends.of(cluster) as backends:
-            run_job(backends.default, spec, "", Console(file=io.StringIO()), Path(results))
-        for line in next(Path(results).glob("*/job.log")).read_text().splitlines():
-            if MARK in line:
-                row = json.loads(line.partition(MARK)[2])
-                found[row["net"]][row["mode"]].append(row)
+    with Backends.of(cluster) as backends:
+        run_job(backends.default, spec, "", Console(file=io.StringIO()), RESULTS)
+    log = max(RESULTS.glob(f"{spec.name}-*/job.log"))
+    for line in log.read_text().splitlines():
+        if MARK in line:
+            row = json.loads(line.partition(MARK)[2])
+            found[row["net"]][row["mode"]].append(row)
     return found
 
 

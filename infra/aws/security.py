@@ -30,7 +30,7 @@ SPARK_WORKER_PAGE: Final = 8081
 PACKAGE_PROXY: Final = 3142
 EPHEMERAL: Final[Ports] = (32768, 60999)
 """Linux's net.ipv4.ip_local_port_range, from which programs without a fixed port get one: drivers, executors,
-their block transfer, Spark's worker daemon, the trainer's progress channel, gloo."""
+their block transfer, Spark's worker daemon, the trainer's progress channel, ranks."""
 
 
 @dataclass(frozen=True)

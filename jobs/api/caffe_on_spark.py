@@ -75,7 +75,7 @@ class CaffeOnSpark:
         run = _Run(self._held, test_source, test_source.config.options("test"), test_source.job())
         with run.prepared() as nets:
             run.journal.phase("score")
-            sums = run.driver.sums(run.driver.scored(nets, run.channel.address), nets.outputs)
+            sums = run.driver.sums(nets, run.channel.address)
             means = sums.means()
             run.journal.add(contract.Means(means, sums.rows))
             return means

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from typing import Any
 
 from jobs.trainer import preparation, scoring, training
 from jobs.trainer.caffe.probe import Nets, Probe
@@ -38,6 +38,6 @@ class Driver(RunningJob):
         """Return a frame of rows, as `scoring.scored`."""
         return scoring.scored(self, nets, channel)
 
-    def sums(self, frame: Any, outputs: Sequence[str]) -> Sums:  # noqa: ANN401
-        """Return sums of columns, as `scoring.sums`."""
-        return scoring.sums(self, frame, outputs)
+    def sums(self, nets: Nets, channel: Address) -> Sums:
+        """Return the sums of the outputs, as `scoring.sums`."""
+        return scoring.sums(self, nets, channel)

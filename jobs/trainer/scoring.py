@@ -4,37 +4,32 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Iterator, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, Sequence, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.contract import SAMPLE_ID
 from jobs.trainer.events.channel import Address
 from jobs.trainer.files import storage
-from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, quoted, schema, score_part
+from jobs.trainer.ranks.score import ScorePlan, Sums, SumsByPart, means_text, quoted, schema, score_part
 from jobs.trainer.running import RunningJob
 
 
 def scored(running: RunningJob, nets: Nets, channel: Address) -> Any:  # noqa: ANN401
-    """Return a frame of the TEST source's rows, computed when used: features, label, outputs of -test."""
-    columns = tuple(dict.fromkeys((*running.options.columns, *_outputs(running, nets))))
-    plan = ScorePlan(
-        running.job,
-        running.ranks,
-        channel,
-        running.data.name(running.job.tests[0].data),
-        running.nodes.add_model(running.model, written=running.options.train),
-        columns,
-    )
-    rows = running.context.parallelize(range(running.ranks), running.ranks).mapPartitionsWithIndex(
-        partial(_score_part, plan)
-    )
-    return running.spark.createDataFrame(rows, schema(columns), verifySchema=False)
+    """Return a frame of the TEST source's rows, computed when used: features and label."""
+    return _frame(running, _plan(running, nets, channel, running.options.columns, test=False), _unheard)
 
 
-def _outputs(running: RunningJob, nets: Nets) -> Tuple[str, ...]:
-    """Return the outputs of the TEST net that -test takes the means of."""
-    return nets.outputs if running.options.test else ()
+def sums(running: RunningJob, nets: Nets, channel: Address) -> Sums:
+    """Compute the sums of the TEST net's outputs over the TEST source.
+
+    Raises:
+        TrainerError: scoring failed.
+    """
+    plan = _plan(running, nets, channel, (), test=True)
+    with _scoring(running):
+        parts = _parts(running).mapPartitionsWithIndex(partial(_sum_part, plan)).collect()
+    return _merged(plan, dict(parts))
 
 
 def score(running: RunningJob, nets: Nets, channel: Address) -> None:
@@ -44,39 +39,56 @@ def score(running: RunningJob, nets: Nets, channel: Address) -> None:
         TrainerError: scoring failed.
     """
     running.journal.phase("score")
-    _store(running, scored(running, nets, channel), _outputs(running, nets))
-
-
-def _store(running: RunningJob, frame: Any, outputs: Sequence[str]) -> None:  # noqa: ANN401
-    """Write the features and the means."""
-    from pyspark import StorageLevel
-
     options = running.options
-    if options.features and options.test:
-        frame = frame.persist(StorageLevel.MEMORY_AND_DISK)
-    if options.features:
-        with _scoring(running):
-            selected = frame.select(SAMPLE_ID, *map(quoted, options.columns))
-            selected.write.format(options.output_format).save(storage.whole(options.output))
-    if options.test:
-        summed = sums(running, frame, outputs)
-        # -output has the features, if there are any.
-        target = storage.whole(options.output) + (".means" if options.features else "")
-        means = summed.means()
-        running.files.write(target, means_text(means))
-        running.journal.add(contract.Means(means, summed.rows, target))
-
-
-def sums(running: RunningJob, frame: Any, outputs: Sequence[str]) -> Sums:  # noqa: ANN401
-    """Compute the sums of columns of `scored`.
-
-    Raises:
-        TrainerError: scoring failed.
-    """
+    if not options.features:
+        _write_means(running, sums(running, nets, channel), storage.whole(options.output))
+        return
+    plan = _plan(running, nets, channel, options.columns, test=options.test)
+    parts = running.context.accumulator({}, SumsByPart())
+    frame = _frame(running, plan, partial(_tell, parts))
     with _scoring(running):
-        rows = frame.select(*map(quoted, outputs)).rdd
-        summed: Sums = rows.aggregate(Sums(outputs), Sums.add, Sums.merge)
-        return summed
+        selected = frame.select(SAMPLE_ID, *map(quoted, options.columns))
+        selected.write.format(options.output_format).save(storage.whole(options.output))
+    if options.test:
+        # -output has the features.
+        _write_means(running, _merged(plan, parts.value), storage.whole(options.output) + ".means")
+
+
+def _plan(
+    running: RunningJob, nets: Nets, channel: Address, columns: Sequence[str], *, test: bool
+) -> ScorePlan:
+    return ScorePlan(
+        running.job,
+        running.ranks,
+        channel,
+        running.data.name(running.job.tests[0].data),
+        running.nodes.add_model(running.model, written=running.options.train),
+        tuple(columns),
+        tuple(nets.outputs) if test else (),
+    )
+
+
+def _parts(running: RunningJob) -> Any:  # noqa: ANN401
+    return running.context.parallelize(range(running.ranks), running.ranks)
+
+
+def _frame(running: RunningJob, plan: ScorePlan, tell: Callable[[int, Sums], None]) -> Any:  # noqa: ANN401
+    rows = _parts(running).mapPartitionsWithIndex(partial(_score_part, plan, tell))
+    return running.spark.createDataFrame(rows, schema(plan.columns), verifySchema=False)
+
+
+def _merged(plan: ScorePlan, parts: Mapping[int, Sums]) -> Sums:
+    """Return the sums over all parts, added in their order."""
+    total = Sums(plan.outputs)
+    for part in sorted(parts):
+        total.merge(parts[part])
+    return total
+
+
+def _write_means(running: RunningJob, summed: Sums, uri: str) -> None:
+    means = summed.means()
+    running.files.write(uri, means_text(means))
+    running.journal.add(contract.Means(means, summed.rows, uri))
 
 
 @contextmanager
@@ -92,5 +104,21 @@ def _scoring(running: RunningJob) -> Iterator[None]:
         raise running.failure(error, {"model": running.model} if running.options.train else {}) from error
 
 
-def _score_part(plan: ScorePlan, part: int, _: Any) -> Any:  # noqa: ANN401
-    return score_part(plan, part)
+def _score_part(plan: ScorePlan, tell: Callable[[int, Sums], None], part: int, _: Any) -> Any:  # noqa: ANN401
+    return score_part(plan, part, partial(tell, part))
+
+
+def _sum_part(plan: ScorePlan, part: int, _: Any) -> Iterator[Tuple[int, Sums]]:  # noqa: ANN401
+    """Yield the sums of a part, which are made where its rows are."""
+    told: List[Sums] = []
+    for _row in score_part(plan, part, told.append):
+        pass
+    yield part, told[0]
+
+
+def _tell(parts: Any, part: int, sums: Sums) -> None:  # noqa: ANN401
+    parts.add({part: sums})
+
+
+def _unheard(part: int, sums: Sums) -> None:
+    """Take sums that nobody asks for."""

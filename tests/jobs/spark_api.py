@@ -68,7 +68,6 @@ MEMBERS: Final = {
     "DataFrameWriter.mode": ("1.4", "DataFrameWriter"),
     "DataFrameWriter.save": ("1.4", ""),
     "LogisticRegression.fit": ("1.3", ""),
-    "RDD.aggregate": ("1.1", ""),
     "RDD.barrier": ("2.4", "RDDBarrier"),
     "RDD.collect": ("0.7", ""),
     "RDD.map": ("0.7", "RDD"),

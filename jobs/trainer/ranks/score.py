@@ -11,7 +11,7 @@ import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -37,13 +37,18 @@ class ScorePlan:
     model: str
     columns: Tuple[str, ...]
     """Blobs of each row, in order."""
+    outputs: Tuple[str, ...] = ()
+    """Blobs that are summed."""
 
 
 Row = Tuple[Any, ...]
+Values = Mapping[str, np.ndarray]
+"""By blob, of shape (samples, length)."""
+Told = Callable[["Sums"], None]
 
 
-def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
-    """Yield the rows of a part: the sample's id, then a list of floats per column.
+def score_part(plan: ScorePlan, part: int, tell: Told) -> Iterator[Row]:
+    """Yield the rows of a part: the sample's id, then a list of floats per column; at its end tell the sums.
 
     A failure is reported to the driver with the node and, if Caffe aborts this process, with Caffe's words.
     """
@@ -52,7 +57,11 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
         try:
             if plan.job.gpu:
                 device.use_gpu(device.of_task())
-            yield from _rows(plan, part)
+            sums = Sums(plan.outputs)
+            for ids, values in _batches(plan, part):
+                sums.add(values)
+                yield from zip(ids, *(values[name].tolist() for name in plan.columns))
+            tell(sums)
         except Exception as error:
             sender = Sender(plan.channel)
             sender.send(failure(part, host, OWN, error))
@@ -60,7 +69,8 @@ def score_part(plan: ScorePlan, part: int) -> Iterator[Row]:
             raise
 
 
-def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
+def _batches(plan: ScorePlan, part: int) -> Iterator[Tuple[Sequence[str], Values]]:
+    """Yield ids and values of each batch."""
     from jobs.trainer.caffe import native
     from jobs.trainer.caffe.feed import Feed
 
@@ -75,10 +85,10 @@ def _rows(plan: ScorePlan, part: int) -> Iterator[Row]:
     source = open_source(layer.source_class, locate(plan.test), datum)
     with closing(source), closing(Feed(layer, source)) as feed:
         feed.ask(scored_batches(len(source), layer.batch, plan.size, part))
+        names = tuple(dict.fromkeys((*plan.columns, *plan.outputs)))
         while feed.upcoming():
-            ids, values = scorer.run(feed, plan.columns)
-            ids = own_ids(layer.source_class, ids)
-            yield from zip(ids, *(values[name].tolist() for name in plan.columns))
+            ids, values = scorer.run(feed, names)
+            yield own_ids(layer.source_class, ids), values
 
 
 def schema(columns: Sequence[str]) -> Any:  # noqa: ANN401
@@ -103,11 +113,11 @@ class Sums:
         self.columns, self.rows = tuple(columns), 0
         self.totals: Dict[str, np.ndarray] = {}
 
-    def add(self, row: Sequence[Any]) -> "Sums":
-        """Add a row: values in the order of the columns."""
-        self.rows += 1
-        for name, values in zip(self.columns, row):
-            self.totals[name] = self.totals.get(name, 0.0) + np.asarray(values, np.float64)
+    def add(self, values: Values) -> "Sums":
+        """Add the rows of a batch."""
+        for name in self.columns:
+            self.totals[name] = self.totals.get(name, 0.0) + values[name].sum(axis=0, dtype=np.float64)
+        self.rows += len(values[self.columns[0]]) if self.columns else 0
         return self
 
     def merge(self, other: "Sums") -> "Sums":
@@ -126,6 +136,19 @@ class Sums:
         if not self.rows:
             raise TrainerError("test-source-empty")
         return {name: (self.totals[name] / self.rows).tolist() for name in self.columns}
+
+
+class SumsByPart:
+    """Spark's accumulator of sums: a part that is computed again replaces its own."""
+
+    def zero(self, _: Dict[int, Sums]) -> Dict[int, Sums]:
+        """Return the value that nothing has been added to."""
+        return {}
+
+    def addInPlace(self, one: Dict[int, Sums], other: Dict[int, Sums]) -> Dict[int, Sums]:
+        """Return the parts of both."""
+        one.update(other)
+        return one
 
 
 def means_text(means: Dict[str, List[float]]) -> str:

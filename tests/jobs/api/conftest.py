@@ -74,8 +74,8 @@ class Trainer:
         self.did.append("scored")
         return self
 
-    def sums(self, _: Any, outputs: Any) -> Any:
-        return SimpleNamespace(means=lambda: {name: [0.5] for name in outputs}, rows=10)
+    def sums(self, nets: Any, _: Any) -> Any:
+        return SimpleNamespace(means=lambda: {name: [0.5] for name in nets.outputs}, rows=10)
 
     def select(self, *columns: str) -> Any:
         self.columns = columns

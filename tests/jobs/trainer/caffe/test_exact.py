@@ -56,7 +56,7 @@ RANKS = """
 import hashlib, itertools, json, multiprocessing, socket, sys
 from pathlib import Path
 
-folder, sizes = Path(sys.argv[1]), json.loads(sys.argv[2])
+folder, sizes, gradients = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
 
 def weights_of(rank, size, connections, out):
     import caffe_allreduce, numpy as np
@@ -72,7 +72,7 @@ def weights_of(rank, size, connections, out):
     trainer = native.Trainer(job, rank, mine)
     group = caffe_allreduce.Group(rank, connections)
     group.broadcast_weights(trainer.solver)
-    group.attach(trainer.solver)
+    group.attach(trainer.solver, gradients)
     feed = Feed(job.train, Lmdb(Path(job.train.uri[5:]), native.protos().Datum), job.seed)
     feed.ask(training_batches(0, job.train.batch, size, rank))
     trainer.start(feed)
@@ -160,6 +160,12 @@ def write(folder: Path, source: str, size: int, batch: int, **parts: Any) -> Non
     (folder / f"net-{size}.prototxt").write_text(NET.format(source=source, batch=batch, **given))
 
 
+def difference(one: tuple[Any, list[float]], other: tuple[Any, list[float]]) -> float:
+    """Return the largest difference of two runs' weights, by the largest weight."""
+    pairs = zip(one[1], other[1], strict=True)
+    return max(abs(mine - theirs) for mine, theirs in pairs) / max(map(abs, one[1]))
+
+
 @pytest.mark.parametrize(
     "solver",
     [
@@ -179,12 +185,35 @@ def test_two_ranks_train_as_one_process_with_the_double_batch(
     for size, batch in ((1, 8), (2, 4)):
         write(tmp_path, source, size, batch, solver=solver, transform=transform)
 
-    (alone,), both = json.loads(caffe.result(RANKS, str(tmp_path), "[1, 2]"))
+    (alone,), both = json.loads(caffe.result(RANKS, str(tmp_path), "[1, 2]", "float32"))
 
     assert both[0][0] == both[1][0], "ranks hold the same bits after every step"
-    scale = max(map(abs, alone[1]))
-    difference = max(abs(one - other) for one, other in zip(alone[1], both[0][1], strict=True))
-    assert difference / scale < 1e-6
+    assert difference(alone, both[0]) < 1e-6
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_more_ranks_train_as_one_process_too(caffe: Caffe, tmp_path: Path, source: str, size: int) -> None:
+    """They add up shares of the gradients, and not all of them."""
+    for ranks in (1, size):
+        write(tmp_path, source, ranks, 12 // ranks, solver="momentum: 0.9 clip_gradients: 0.5")
+
+    (alone,), all_ranks = json.loads(caffe.result(RANKS, str(tmp_path), f"[1, {size}]", "float32"))
+
+    assert all(rank[0] == all_ranks[0][0] for rank in all_ranks), "the same bits after every step"
+    assert difference(alone, all_ranks[0]) < 1e-6
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_gradients_in_half_the_bytes_end_near_the_same_weights(
+    caffe: Caffe, tmp_path: Path, source: str, size: int
+) -> None:
+    for ranks in (1, size):
+        write(tmp_path, source, ranks, 12 // ranks, solver="momentum: 0.9")
+
+    (alone,), all_ranks = json.loads(caffe.result(RANKS, str(tmp_path), f"[1, {size}]", "float16"))
+
+    assert all(rank[0] == all_ranks[0][0] for rank in all_ranks), "the same bits after every step"
+    assert 1e-7 < difference(alone, all_ranks[0]) < 1e-2
 
 
 def test_a_net_with_a_layer_in_python_trains(caffe: Caffe, tmp_path: Path, source: str) -> None:

@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.contract import NATIVE, OWN
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Channel
-from jobs.trainer.ranks.score import ScorePlan, Sums, means_text, quoted
+from jobs.trainer.ranks.score import ScorePlan, Sums, SumsByPart, means_text, quoted
 from tests.jobs.trainer.events.conftest import Inbox
 
 ROOT = Path(__file__).parents[4]
@@ -41,32 +42,56 @@ class Scorer:
 
 native_feed.install()
 native.Scorer, native.protos = Scorer, build
-for row in score.score_part(pickle.loads(sys.stdin.buffer.read()), 1):
+told = []
+for row in score.score_part(pickle.loads(sys.stdin.buffer.read()), 1, told.append):
     print(row[0])
+assert [one.rows for one in told] == [2]
 """
 FATAL = "F0131 12:00:00.000001 77 math.cpp:7] Check failed: n > 0 (0 vs. 0)"
 
 
+def values(*rows: list[float]) -> np.ndarray:
+    return np.asarray(rows, np.float32)
+
+
+def test_sums_of_many_rows_keep_what_floats_would_lose() -> None:
+    sums = Sums(["loss"])
+    for _ in range(4):
+        sums.add({"loss": values(*[[16777217.0]] * 1000)})
+
+    assert sums.means() == {"loss": [float(np.float32(16777217.0))]}
+
+
+def test_a_part_that_is_computed_again_counts_once() -> None:
+    param, first, second = SumsByPart(), Sums(["a"]), Sums(["a"])
+    first.add({"a": values([1.0])})
+    second.add({"a": values([3.0])})
+
+    parts = param.addInPlace(param.addInPlace(param.zero({}), {0: first}), {1: second})
+
+    assert param.addInPlace(parts, {1: second}) == {0: first, 1: second}
+
+
 def test_means_are_taken_element_by_element_over_all_rows() -> None:
     sums = Sums(["accuracy", "ip2"])
-    for row in ([[1.0], [1.0, 2.0]], [[0.0], [3.0, 4.0]], [[0.5], [5.0, 9.0]]):
-        sums.add(row)
+    sums.add({"accuracy": values([1.0], [0.0]), "ip2": values([1.0, 2.0], [3.0, 4.0])})
+    sums.add({"accuracy": values([0.5]), "ip2": values([5.0, 9.0]), "other": values([1.0])})
 
     assert sums.means() == {"accuracy": [0.5], "ip2": [3.0, 5.0]}
 
 
 def test_parts_may_be_summed_apart_and_one_may_be_empty() -> None:
     left, right = Sums(["a"]), Sums(["a"])
-    left.add([[1.0]])
-    right.add([[2.0]]).add([[6.0]])
+    left.add({"a": values([1.0])})
+    right.add({"a": values([2.0])}).add({"a": values([6.0])})
 
     assert left.merge(right).merge(Sums(["a"])).means() == {"a": [3.0]}
 
 
 def test_a_small_last_batch_weighs_by_its_samples() -> None:
     sums = Sums(["accuracy"])
-    for value in [0.9] * 100 + [0.5] * 25:
-        sums.add([[value]])
+    for value, samples in ((0.9, 100), (0.5, 25)):
+        sums.add({"accuracy": values(*[[value]] * samples)})
 
     assert sums.means()["accuracy"][0] == pytest.approx((90 + 12.5) / 125)
 
@@ -96,7 +121,7 @@ def part(
         given = {"uri": uri, **changes}
         test = replace(job.tests[0], data=replace(job.tests[0].data, batch=2, **given))
         made = replace(job, tests=(test,))
-        plan = ScorePlan(made, 2, channel.address, given["uri"], "file:/m", ("accuracy",))
+        plan = ScorePlan(made, 2, channel.address, given["uri"], "file:/m", ("accuracy",), ("accuracy",))
         return subprocess.run(
             [sys.executable, "-c", PART.format(body=body)],
             cwd=ROOT,
