@@ -24,8 +24,8 @@ BATCHES = {"LeNet": (64, (1, 28, 28)), "CIFAR-10 quick": (100, (3, 32, 32))}
 """Records of a rank in a step, and their shape."""
 BY_TORCH, BY_CAFFE_ALONE, ALONE = "ddp", "caffe", "none"
 CAFFE = "/opt/caffe"
-WARM_UP = 5
-"""Steps before those that are measured."""
+WARM_UP, LEAST = 5, 10
+"""Steps before those that are measured, and fewest of these."""
 
 
 def layer(kind: str, bottom: str, top: str, more: str = "") -> str:
@@ -135,7 +135,7 @@ class Rounds:
             usage = Usage()
             solver.step(WARM_UP)
             wanted = WARM_UP * self.seconds / usage.figures(1)["seconds"]
-            self.steps[net] = int(max(self.exchange.json(wanted)))
+            self.steps[net] = max(LEAST, int(max(self.exchange.json(wanted))))
         steps = self.steps[net]
         if group:
             group.record()
@@ -263,7 +263,7 @@ def main() -> None:
 
     size, rounds, seconds = int(sys.argv[-6]), int(sys.argv[-5]), float(sys.argv[-4])
     modes, nets, torch = sys.argv[-3].split(","), sys.argv[-2].split(","), sys.argv[-1]
-    path = f"{CAFFE}/python" + (":" + torch if torch != "-" else "")
+    path = (torch + ":" if torch != "-" else "") + f"{CAFFE}/python"
     spark = SparkSession.builder.config("spark.executorEnv.PYTHONPATH", path).getOrCreate()
     context: Any = spark.sparkContext
     steps: dict[str, int] = {}
