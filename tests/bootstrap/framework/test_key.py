@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "468626834c596c36db7c"),
-        ("ubuntu-22.04", "477082ce0103bff89a93"),
-        ("ubuntu-24.04", "0a527d21c0f63d1918a9"),
+        ("debian-12", "68b677a271112b33af65"),
+        ("ubuntu-22.04", "005d7620dc96f587f7e0"),
+        ("ubuntu-24.04", "b3e233f3e9ce1920a7c4"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "8aa0045e6f99f8e7253f", "1dca0cd021b45128dd8a"),
-        ("ubuntu-22.04", "bcd12a297f83de771b3c", "f9a9ab444d9b9ca1bdfc"),
-        ("ubuntu-24.04", "d69a384d1c45dfed684a", "0a954cb08f28002acbed"),
+        ("debian-12", "f8e397cc451d45360fc1", "86a37b6efb66ae009e0e"),
+        ("ubuntu-22.04", "865847a5155e7877386d", "6d413a6e0d4288fd8609"),
+        ("ubuntu-24.04", "6ef0b0d2017833422294", "27eca11bde39efe7dbc2"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

@@ -1,4 +1,4 @@
-"""Two processes train LeNet and hold the same bits; a lost or silent peer is an error, not a hang.
+"""Two and three processes train LeNet and hold the same bits; a lost or silent peer is an error, not a hang.
 
 Run with the Python that has `caffe` and `caffe_allreduce`; ends with status 0 and one line per case.
 """
@@ -206,17 +206,18 @@ def run(name, expected, case, *args, apart=False):
 
 
 if __name__ == "__main__":
-    SIZE = int(sys.argv[1]) if len(sys.argv) > 1 else 2
     os.environ["GLOG_minloglevel"] = "2"  # noqa: SIM112 - glog's own spelling
     caffe.set_mode_cpu()
-    good = [0] * SIZE
-    run("arrays", good, average)
-    for apart in (False, True):
-        where = "over connections" if apart else "over memory"
-        run(f"float32 {where}", good, train, "float32", 1, apart=apart)
-        run(f"float16 {where}", good, train, "float16", 1, apart=apart)
-        run(f"two passes a step {where}", good, train, "float32", 2, apart=apart)
-        run(f"clipped {where}", good, train, "float32", 1, 35, apart=apart)
-        run(f"killed peer {where}", [*good[:-1], -signal.SIGKILL], lose, signal.SIGKILL, apart=apart)
-        run(f"silent peer {where}", [*good[:-1], None], lose, signal.SIGSTOP, apart=apart)
-    run("different networks", good, refuse)
+    for SIZE in map(int, sys.argv[1:] or (2, 3)):
+        good = [0] * SIZE
+        killed = [*good[:-1], -signal.SIGKILL]
+        print(f"{SIZE} ranks")
+        run("arrays", good, average)
+        run("different networks", good, refuse)
+        for apart in (False, True):
+            where = "over connections" if apart else "over memory"
+            run(f"float32 {where}", good, train, "float32", 1, apart=apart)
+            run(f"float16 {where}", good, train, "float16", 1, apart=apart)
+            run(f"two passes a step, clipped, {where}", good, train, "float32", 2, 35, apart=apart)
+            run(f"killed peer {where}", killed, lose, signal.SIGKILL, apart=apart)
+            run(f"silent peer {where}", [*good[:-1], None], lose, signal.SIGSTOP, apart=apart)
