@@ -9,6 +9,9 @@ gloo, by Spark's TorchDistributor. Batches stay, so that reading costs nothing. 
 by mode, and their ratios to `barrier` and `none` of the same round. A round in which `barrier` is off its
 median by more than a tenth is marked; it counts.
 
+--rate shapes what the workers of a stack on this machine send (tc's token bucket in their network
+namespaces): 1gbit, 10gbit. Compare with `step_model.py`.
+
 --torch is a folder on the nodes in which PyTorch is, as `pip install --target FOLDER torch` makes it there.
 """
 
@@ -19,14 +22,17 @@ import io
 import json
 import os
 import statistics
+import subprocess
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from training_rounds import ALONE, BATCHES, BY_CAFFE_ALONE, BY_TORCH, MARK
 
+from bootstrap.cluster import Cluster
 from bootstrap.inventory.resolve import resolve
 from bootstrap.inventory.stack import load_cluster
 from jobs.backends.registry import Backends
@@ -53,15 +59,37 @@ def main() -> None:
     arguments.add_argument("--nets", default=",".join(BATCHES))
     arguments.add_argument("--torch", default="")
     arguments.add_argument("--memory", default="1 GiB")
+    arguments.add_argument("--rate", default="")
     options = arguments.parse_args()
     modes = options.modes.split(",") + ([BY_TORCH] if options.torch else [])
-    for net, by_mode in measure(options, modes).items():
+    cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
+    workers = [f"caffe-spark-{options.stack}-{node.name}" for node in cluster.workers]
+    with shaped(workers if options.rate else [], options.rate):
+        found = measure(cluster, options, modes)
+    for net, by_mode in found.items():
         print(table(net, options.ranks, by_mode), flush=True)
 
 
-def measure(options: argparse.Namespace, modes: Sequence[str]) -> dict[str, dict[str, list[Row]]]:
+@contextmanager
+def shaped(containers: Sequence[str], rate: str) -> Iterator[None]:
+    """Limit what containers send, in this block."""
+    inspected = [["podman", "inspect", "-f", "{{.State.Pid}}", one] for one in containers]
+    pids = [subprocess.run(words, check=True, capture_output=True, text=True).stdout for words in inspected]
+    spaces = [["nsenter", "-t", pid.strip(), "-n", "tc", "qdisc"] for pid in pids]
+    bucket = ["root", "tbf", "rate", rate, "burst", "512kb", "latency", "50ms"]
+    for space in spaces:
+        subprocess.run([*space, "replace", "dev", "eth0", *bucket], check=True)
+    try:
+        yield
+    finally:
+        for space in spaces:
+            subprocess.run([*space, "del", "dev", "eth0", "root"], check=True)
+
+
+def measure(
+    cluster: Cluster, options: argparse.Namespace, modes: Sequence[str]
+) -> dict[str, dict[str, list[Row]]]:
     """Run the job; return rows, one a rank and round, by net and mode."""
-    cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
     words = (options.ranks, options.rounds, options.seconds, ",".join(modes), options.nets)
     spec = read_spec(ROOT / "jobs/specs/logistic_regression.yaml").model_copy(
         update={
