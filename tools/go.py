@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bootstrap.errors import CommandFailed, ConfigError
 from tools import packages
+from tools.processes import programs
 
 Version = tuple[int, int, int]
 SWITCHES_ITSELF: Version = (1, 21, 0)
@@ -112,7 +113,11 @@ def toolchain(go_mod: Path, log: Path, what: str) -> tuple[str, dict[str, str]]:
     wanted = wanted_version(go_mod.read_text())
     best = newest(installed(), wanted)
     if best is None:
-        packages.ensure(["go"], log)
+        try:
+            packages.ensure(["go"], log)
+        except ConfigError as error:
+            why = f"there is no Go to build it with, and {error.why}"
+            raise ConfigError(what, why, "Install Go, then rerun the command.") from error
         best = newest(installed(), wanted)
     if best is None:
         raise ConfigError(what, "there is no Go to build it with", "Install Go, then rerun the command.")
@@ -123,16 +128,12 @@ def toolchain(go_mod: Path, log: Path, what: str) -> tuple[str, dict[str, str]]:
 def _ask(argv: list[str], env: dict[str, str]) -> str | None:
     """Return a command's output, None on failure. Run outside of modules: a go.mod may confuse an old Go."""
     try:
-        asked = subprocess.run(
+        asked = programs.ask(
             argv,
             # GOTOOLCHAIN=local: report the version of this command itself
             env={**os.environ, "GOTOOLCHAIN": "local", **env},
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=ASK_S,
+            cwd=Path("/"),
+            limit=ASK_S,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -6,30 +6,33 @@ import configparser
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.errors import CommandFailed, ConfigError
+from tools.lines import screen
 from tools.progress import run
 
 LIST = Path(__file__).with_name("packages.ini")
+_APT = threading.Lock()
 SYSTEM_PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 """Folders of some of these commands on Debian, which are not on an ordinary user's PATH."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A package, and a command or file whose presence substitutes for it."""
+    """A package, and commands or files of which one that is present substitutes for it."""
 
     name: str
-    stands_for: str | None = None
+    stands_for: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Package:
-        """Parse `name`, `name:command` or `name:/file`."""
-        name, _, stands_for = text.partition(":")
-        return cls(name, stands_for or None)
+        """Parse `name`, `name:command`, `name:/file` or `name:/file:/other`."""
+        name, *stands_for = text.split(":")
+        return cls(name, tuple(stands_for))
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def missing(
     return [
         package.name
         for package in packages
-        if package.name not in known and not (package.stands_for and present(package.stands_for))
+        if package.name not in known and not any(map(present, package.stands_for))
     ]
 
 
@@ -105,6 +108,13 @@ def this_distribution() -> Distribution:
         return Distribution(("unknown",))
 
 
+def lacking(groups: Iterable[str]) -> list[str]:
+    """Return the names of the missing packages of these groups."""
+    listed = read_list(LIST.read_text(), this_distribution())
+    packages = [package for group in groups for package in listed[group]]
+    return missing(packages, installed_of(packages), present)
+
+
 def ensure(groups: Iterable[str], log: Path) -> list[str]:
     """Install the missing packages of these groups; return their names.
 
@@ -112,37 +122,54 @@ def ensure(groups: Iterable[str], log: Path) -> list[str]:
         ConfigError: packages are missing and this machine has no apt, or no way to become root.
         CommandFailed: apt failed.
     """
-    listed = read_list(LIST.read_text(), this_distribution())
-    packages = [package for group in groups for package in listed[group]]
-    lacking = missing(packages, installed_of(packages), present)
-    if lacking:
-        install(lacking, log)
-    return lacking
+    names = lacking(groups)
+    if names:
+        install(names, log)
+    return names
 
 
-def install(names: list[str], log: Path) -> None:
-    """Install packages through apt, as root or through sudo. Raises as `ensure` does."""
+def to_root(names: list[str], *, ask: bool = True) -> list[str]:
+    """Return the words before a command that make it root's, to install these packages.
+
+    sudo asks for a password, where it wants one, unless `ask` is off; the next commands find it answered.
+
+    Raises:
+        ConfigError: this machine has no apt-get, or this user cannot become root.
+    """
     listed = " ".join(names)
     if shutil.which("apt-get") is None:
         raise ConfigError(
-            f"packages {listed}", "they are missing and this machine has no apt-get", "Install them."
+            f"packages {listed}", "this machine has no apt-get to install them", "Install them."
         )
-    become: list[str] = []
-    if os.geteuid() != 0:
-        if shutil.which("sudo") is None:
-            raise ConfigError(
-                f"packages {listed}",
-                "they are missing, and installing them takes root or sudo",
-                f"As root, run `apt-get install {listed}`; then rerun the command.",
-            )
-        become = ["sudo"]
-        # prompts for the password, if needed, before output goes to the log
-        if subprocess.run(["sudo", "-v"], check=False).returncode:
-            raise ConfigError(
-                f"packages {listed}",
-                "sudo refuses to install them for this user",
-                f"As root, run `apt-get install {listed}`; then rerun the command.",
-            )
+    if os.geteuid() == 0:
+        return []
+    fix = f"As root, run `apt-get install {listed}`; then rerun the command."
+    if shutil.which("sudo") is None:
+        raise ConfigError(f"packages {listed}", "installing them takes root or sudo", fix)
+    if _sudo_agrees("-n") or (ask and screen.alone(_sudo_agrees)):
+        return ["sudo"]
+    why = "sudo refuses to install them for this user" if ask else "sudo has refused this user before"
+    raise ConfigError(f"packages {listed}", why, fix if ask else f"Run `sudo -v`, or: {fix}")
+
+
+def _sudo_agrees(*options: str) -> bool:
+    # Without -n, its question goes to the terminal.
+    silent = subprocess.DEVNULL if "-n" in options else None
+    return subprocess.run(["sudo", *options, "-v"], stderr=silent, check=False).returncode == 0
+
+
+def install(names: list[str], log: Path) -> None:
+    """Install packages through apt, as root or through sudo; one installation at a time.
+
+    Raises:
+        ConfigError, CommandFailed: as `ensure`.
+    """
+    with _APT:
+        _install(names, to_root(names), log)
+
+
+def _install(names: list[str], become: list[str], log: Path) -> None:
+    listed = " ".join(names)
     apt = [*become, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300"]
     fix = (
         f"Run `{' '.join(become)} apt-get install {listed}`".replace("` ", "`") + ", then rerun the command."
@@ -150,10 +177,11 @@ def install(names: list[str], log: Path) -> None:
     try:
         run("package lists", [*apt, "update", "-q"], log=log, fix=fix)
     except CommandFailed:
-        print("  package lists could not be updated: continuing with the present ones", flush=True)
+        screen.print("  package lists could not be updated: continuing with the present ones")
     # --no-remove: otherwise Debian's runc would replace Docker's containerd, for example
     options = ["install", "-y", "-q", "--no-install-recommends", "--no-remove"]
-    run(f"packages {listed}", [*apt, *options, *names], log=log, fix=fix, note=str)
+    # whole: an interrupted dpkg would leave packages half installed
+    run(f"packages {listed}", [*apt, *options, *names], log=log, fix=fix, note=str, whole=True)
 
 
 def engine_groups(environment: Mapping[str, str]) -> list[str]:

@@ -7,16 +7,21 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.errors import CaffeSparkError, ConfigError
 from tools import go, pulumi_release
 from tools.environment import cli_folder
-from tools.progress import Line, run
+from tools.lines import Line
+from tools.processes import Stopped, programs
+from tools.progress import run
 
 Version = tuple[int, int, int]
+Beside = Callable[[Callable[[], None]], "Future[None]"]
+"""Starts work beside the caller's, as `tools.parts.Parts.start` does."""
 MINIMUM: Version = (3, 200, 0)
 """Minimum version; matches the range of the Python SDK in pyproject.toml."""
 HOST = "pulumi-language-python"
@@ -87,10 +92,11 @@ def _examine(command: str, path: str) -> Cli | None:
     return Cli(command, version, host is not None) if version else None
 
 
-def ensure(root: Path, environment: Mapping[str, str], log: Path) -> str:
+def ensure(root: Path, environment: Mapping[str, str], log: Path, beside: Beside) -> str:
     """Install a CLI unless a usable one exists; return its description.
 
     Raises:
+        Stopped: another part of the set-up failed.
         CaffeSparkError: no CLI exists, and none can be downloaded or built; or the download is not the
             published one.
     """
@@ -103,7 +109,7 @@ def ensure(root: Path, environment: Mapping[str, str], log: Path) -> str:
     if chosen:
         return str(chosen)
     if not _download(root, own, log):
-        build(root, own, log)
+        build(root, own, log, beside)
         stamp.write_text(pins)
     chosen = choose(look(str(own)))
     if chosen is None:
@@ -127,17 +133,20 @@ def _download(root: Path, own: Path, log: Path) -> bool:
             file.write(f"Pulumi CLI, download: {error}\n")
         line.end("not reachable, so Go builds it: about 5 minutes, once")
         return False
-    except CaffeSparkError:
+    except (CaffeSparkError, Stopped):
         line.end("failed")
         raise
     line.end("done")
     return True
 
 
-def build(root: Path, own: Path, log: Path) -> None:
+def build(root: Path, own: Path, log: Path, beside: Beside) -> None:
     """Build CLI and language host with Go, and replace `own` atomically.
 
+    The CLI's sources are fetched while the host is compiled.
+
     Raises:
+        Stopped: another part of the set-up failed.
         CaffeSparkError: there is no Go and none can be installed, or a build failed.
     """
     what = "the Pulumi CLI, which is not on PATH and cannot be downloaded"
@@ -146,19 +155,14 @@ def build(root: Path, own: Path, log: Path) -> None:
     fresh = own.parent / "bin.new"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    for title, module, package in (
-        ("Python language host", HOST_MODULE, HOST_PACKAGE),
-        ("Pulumi CLI", CLI_MODULE, CLI_PACKAGE),
-    ):
-        folder = root / "tools" / module
-        version = _ask_go(command, ["list", "-m", "-f", "{{.Version}}", SDK], folder, env)
-        flags = f"-s -w -X {SDK}/go/common/version.Version={version}"
-        parts, compiled = Counter(), Counter()
-        argv = [command, "list", "-deps", "-f", "{{.ImportPath}}", package]
-        run(f"{title}, fetching its sources", argv, log=log, fix=FIX, env=env, cwd=folder, note=parts.count)
-        argv = [command, "build", "-v", "-trimpath", "-ldflags", flags, "-o", f"{fresh}/", package]
-        compiled.of = f" of at most {parts.seen} packages"
-        run(f"{title}, compiling", argv, log=log, fix=FIX, env=env, cwd=folder, note=compiled.count)
+    cli = _Program("Pulumi CLI", root / "tools" / CLI_MODULE, CLI_PACKAGE, command, env)
+    host = _Program("Python language host", root / "tools" / HOST_MODULE, HOST_PACKAGE, command, env)
+    # A log of its own: output of two commands would mix.
+    fetched = beside(lambda: cli.fetch(log.with_name(f"{log.stem}-sources.log")))
+    host.fetch(log)
+    host.compile(fresh, log)
+    fetched.result()
+    cli.compile(fresh, log)
     sdk = _ask_go(command, ["list", "-m", "-f", "{{.Dir}}", SDK], root / "tools" / CLI_MODULE, env)
     for script in SCRIPTS:
         target = fresh / Path(script).name
@@ -168,11 +172,43 @@ def build(root: Path, own: Path, log: Path) -> None:
     fresh.replace(own)
 
 
+class _Program:
+    """A program of a Go module."""
+
+    def __init__(self, title: str, folder: Path, package: str, go: str, env: Mapping[str, str]) -> None:
+        self._title, self._folder, self._package, self._go, self._env = title, folder, package, go, env
+        self._parts = Counter()
+
+    def fetch(self, log: Path) -> None:
+        """Fetch the module's sources."""
+        argv = [self._go, "list", "-deps", "-f", "{{.ImportPath}}", self._package]
+        self._run("fetching its sources", argv, log, self._parts)
+
+    def compile(self, to: Path, log: Path) -> None:
+        """Compile the program into a folder."""
+        version = _ask_go(self._go, ["list", "-m", "-f", "{{.Version}}", SDK], self._folder, self._env)
+        flags = f"-s -w -X {SDK}/go/common/version.Version={version}"
+        compiled = Counter(f" of at most {self._parts.seen} packages")
+        argv = [self._go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", f"{to}/", self._package]
+        self._run("compiling", argv, log, compiled)
+
+    def _run(self, what: str, argv: list[str], log: Path, counter: Counter) -> None:
+        run(
+            f"{self._title}, {what}",
+            argv,
+            log=log,
+            fix=FIX,
+            env=self._env,
+            cwd=self._folder,
+            note=counter.count,
+        )
+
+
 class Counter:
     """Progress of a Go command, which prints a line for each package that it lists or compiles."""
 
-    def __init__(self) -> None:
-        self.seen, self.of = 0, " packages"
+    def __init__(self, of: str = " packages") -> None:
+        self.seen, self.of = 0, of
 
     def count(self, line: str) -> str:
         """Count a line and return the progress; lines about downloads are returned unchanged."""
@@ -184,16 +220,7 @@ class Counter:
 
 def _ask_go(command: str, arguments: list[str], folder: Path, env: Mapping[str, str]) -> str:
     try:
-        asked = subprocess.run(
-            [command, *arguments],
-            cwd=folder,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=go.ASK_S,
-        )
+        asked = programs.ask([command, *arguments], cwd=folder, env=env, limit=go.ASK_S)
     except subprocess.TimeoutExpired as error:
         raise CaffeSparkError(f"go {' '.join(arguments)}", f"no end within {go.ASK_S:.0f} s", FIX) from error
     if asked.returncode:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from bootstrap.downloads import Limited
 from bootstrap.errors import ConfigError, IntegrityError
 from bootstrap.sums import BLOCK, sha256_of
+from tools.processes import programs
 
 ARCHIVES = "https://get.pulumi.com/releases/sdk"
 SUMS = "https://github.com/pulumi/pulumi/releases/download"
@@ -97,6 +98,7 @@ def _fetch(url: str, path: Path, deadline: float) -> None:
                 raise OSError(f"{url} leads to {answer.url}")
             body = Limited(answer, deadline)
             while block := body.read(BLOCK):
+                programs.check()
                 size += file.write(block)
             if size < int(answer.headers.get("Content-Length", size)):
                 raise OSError(f"{url}: the connection ended after {size} bytes")

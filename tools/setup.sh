@@ -8,7 +8,7 @@ usable='import ensurepip, sys, venv; assert sys.version_info >= (3, 10); print(g
 
 find_python() {
     # .venv first: print the Python that it was created from, with which setup ran before.
-    for python in .venv/bin/python python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.10; do
+    for python in .venv/bin/python python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
         if "$python" -c "$usable" 2>/dev/null; then return; fi
     done
 }
@@ -41,4 +41,4 @@ if [ -z "$python" ]; then
     echo "Python: neither this machine nor its distribution has Python 3.10 or newer. Install it, then rerun the command." >&2
     exit 1
 fi
-exec "$python" -m tools.setup
+exec "$python" -m tools.setup "$@"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from bootstrap.errors import CommandFailed
-from tools import progress
+from tools import processes
 from tools.progress import run
 
 
 @pytest.fixture(autouse=True)
 def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "KILL_GRACE_S", 0.3)
+    monkeypatch.setattr(processes, "KILL_GRACE_S", 0.3)
 
 
 def test_output_goes_to_the_log_and_its_end_to_the_line(

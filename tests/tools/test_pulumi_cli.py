@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -42,13 +44,13 @@ def test_every_cli_on_the_path_is_examined(tmp_path: Path) -> None:
 
 def test_a_cli_on_path_is_taken_and_nothing_is_made(root: Path, tmp_path: Path, made: list[str]) -> None:
     cli(tmp_path / "bin", "v3.260.0")
-    assert "3.260.0" in ensure(root, {"PATH": str(tmp_path / "bin")}, root / "log")
+    assert "3.260.0" in ensure(root, {"PATH": str(tmp_path / "bin")}, root / "log", at_once)
     assert made == []
 
 
 def test_an_old_cli_on_path_is_replaced_by_a_download(root: Path, tmp_path: Path, made: list[str]) -> None:
     cli(tmp_path / "bin", "v3.10.0")
-    assert str(cli_folder(root)) in ensure(root, {"PATH": str(tmp_path / "bin")}, root / "log")
+    assert str(cli_folder(root)) in ensure(root, {"PATH": str(tmp_path / "bin")}, root / "log", at_once)
     assert made == ["downloaded"]
 
 
@@ -56,9 +58,9 @@ def test_go_builds_it_where_nothing_can_be_downloaded(
     root: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulumi_cli, "_download", lambda *_: False)
-    ensure(root, {"PATH": ""}, root / "log")
+    ensure(root, {"PATH": ""}, root / "log", at_once)
     assert made == ["built"]
-    ensure(root, {"PATH": ""}, root / "log")
+    ensure(root, {"PATH": ""}, root / "log", at_once)
     assert made == ["built"], "the second run has nothing to do"
 
 
@@ -66,9 +68,9 @@ def test_a_build_from_other_pins_is_replaced(
     root: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pulumi_cli, "_download", lambda *_: False)
-    ensure(root, {"PATH": ""}, root / "log")
+    ensure(root, {"PATH": ""}, root / "log", at_once)
     (root / "tools" / "pulumi" / "go.sum").write_text("newer")
-    ensure(root, {"PATH": ""}, root / "log")
+    ensure(root, {"PATH": ""}, root / "log", at_once)
     assert made == ["built", "built"]
 
 
@@ -107,6 +109,14 @@ def made(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(pulumi_cli, "_download", download)
     monkeypatch.setattr(pulumi_cli, "build", build)
+    return done
+
+
+def at_once(work: Callable[[], None]) -> Future[None]:
+    """Do the work now."""
+    done: Future[None] = Future()
+    work()
+    done.set_result(None)
     return done
 
 
