@@ -32,6 +32,7 @@ GROUPS = {
     "tests/jobs/report/test_forged.py": "chart",
     "tests/jobs/report/test_tensorboard.py": "chart",
     "tests/jobs/run/test_curve.py": "chart",
+    "tests/tools/test_setup_as_a_user.py": "user",
     "tests/bootstrap/framework/test_ensure.py": "aws",
     "tests/bootstrap/inventory/test_resolve.py": "aws",
     "tests/bootstrap/clouds/test_azure.py": "azure",
