@@ -18,7 +18,7 @@ from bootstrap import paths, versions
 from bootstrap.cluster import OPTIONAL_ROLES, Blob, Cluster, Hdfs, Node, Standalone, Yarn
 from bootstrap.console import for_stack
 from bootstrap.engine.command import Check
-from bootstrap.engine.execute import Connect
+from bootstrap.engine.node_run import Connect
 from bootstrap.engine.operations.shell import bounded, quote
 from bootstrap.engine.plan import compile_checks, order
 from bootstrap.engine.role import ROLES_DIR, load_role

@@ -24,6 +24,7 @@ from bootstrap.framework import (
     AUTO,
     Framework,
     Recipe,
+    early_build,
     ensure_framework,
     for_cluster,
     load_recipe,
@@ -68,8 +69,8 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
 
 
 def provision(cluster: Cluster, recipe: Recipe) -> Framework:
-    """Apply the roles to every node, and install the framework."""
-    apply(cluster, cluster.roles, console=console)
+    """Apply the roles to every node, and install the framework; a new head compiles it meanwhile."""
+    apply(cluster, cluster.roles, console=console, early=early_build(cluster, recipe, console))
     return ensure_framework(cluster, recipe, console=console)
 
 

@@ -19,6 +19,10 @@ def key_fault(key: str) -> str:
     return "`${`, which Hadoop replaces" if "${" in key else ""
 
 
+MadeBy = tuple[str, str]
+"""(role, step name): the head's step that makes the storage, empty; None for storage older than its nodes."""
+
+
 class Hdfs(Model):
     """HDFS on the cluster's own nodes."""
 
@@ -27,6 +31,7 @@ class Hdfs(Model):
     """`hdfs://head:9000`, without trailing slash."""
 
     roles: ClassVar[tuple[str, ...]] = ()
+    made_by: ClassVar[MadeBy | None] = ("hdfs", "Format the NameNode")
     environment: ClassVar[Mapping[str, str]] = {}
     secrets: ClassVar[tuple[SecretStr, ...]] = ()
 
@@ -48,6 +53,8 @@ class S3(Model):
     the machines' own roles."""
     sts_endpoint: str | None = Field(None, pattern=r"^https?://[\w.:\[\]-]+$")
     """URL of a Security Token Service other than AWS's."""
+
+    made_by: ClassVar[MadeBy | None] = None
 
     @model_validator(mode="after")
     def _a_pair(self) -> S3:
@@ -108,6 +115,11 @@ class Blob(Model):
     def host(self) -> str:
         """Host name of the account's blob service."""
         return f"{self.account}.blob.core.windows.net"
+
+    @property
+    def made_by(self) -> MadeBy | None:
+        """The step that makes the container of a server of our own."""
+        return ("storage", "Make the container") if self.server else None
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -25,6 +25,8 @@ class Command:
     timeout: float = 900.0
     """Seconds until the step counts as failed."""
     needs: Needs | None = None
+    installs: bool = False
+    """True if it installs packages, which other programs cannot do at the same time."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
     """Values to print as `***` wherever the command or its output is shown."""
 

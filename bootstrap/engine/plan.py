@@ -100,8 +100,9 @@ def compile_role(
         needs = None
         if step.after is not None and node.name != cluster.head.name:
             needs = (step.after.role or role.name, step.after.step)
+        installs = step.packages is not None
         commands.append(
-            Command(role.name, step.name, scripts.guard, scripts.run, step.timeout, needs, secrets)
+            Command(role.name, step.name, scripts.guard, scripts.run, step.timeout, needs, installs, secrets)
         )
     return commands
 

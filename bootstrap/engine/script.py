@@ -15,7 +15,8 @@ NOT_REACHED = 76
 KILLED = 137
 TERMINATED = 143
 RUN = paths.RUN
-"""Folder on the node: the running step, its process id, and the lock that excludes a second one."""
+"""Folder on the node: the running steps, their process ids, the lock that a script action takes alone and
+steps share, and one of each role, which excludes a second run of it."""
 LOCK_WAIT = 900
 LOCK_BUSY = 75
 """Exit status when another process kept a lock for LOCK_WAIT seconds."""
@@ -60,9 +61,11 @@ def functions(command: Command, suffix: str = "") -> str:
 def step(command: Command, token: str) -> str:
     """Return a script for `Remote.run` that applies one command and prints HELD or CHANGED.
 
-    A step that is started while another one runs on the node (of a run that lost its connection, or of a
-    second operator) waits for it. `token`, unique for each start, identifies the step for `kill`.
+    A step that is started while one of its role runs on the node (of a run that lost its connection, or of a
+    second operator), or a script action, waits for it; roles that do not require each other run at the same
+    time. `token`, unique for each start, identifies the step for `kill`.
     """
+    lane = f"{RUN}/lock-{command.role}"
     body = f"""\
 echo "$PPID" >{RUN}/{token}.step
 {functions(command)}
@@ -83,9 +86,9 @@ echo '{CHANGED}'
 trap 'rm -f {RUN}/{token}.sh {RUN}/{token}.lock' EXIT
 (umask 077; cat >{RUN}/{token}.sh) <<'{_STEP}'
 {body}{_STEP}
-flock -n {RUN}/lock true || echo 'another run is busy on this node; waiting for it'
-# -o: what the step leaves running, such as a daemon, does not keep the lock.
-flock -o -E {LOCK_BUSY} -w {LOCK_WAIT} {RUN}/lock \\
+flock -n -s {RUN}/lock flock -n {lane} true || echo 'another run is busy on this node; waiting for it'
+# -o: what the step leaves running, such as a daemon, does not keep the locks.
+setsid flock -o -s -E {LOCK_BUSY} -w {LOCK_WAIT} {RUN}/lock flock -o -E {LOCK_BUSY} -w {LOCK_WAIT} {lane} \\
   timeout -k {KILL_GRACE} {command.timeout:g} sh {RUN}/{token}.sh </dev/null &
 echo $! >{RUN}/{token}.lock
 wait $!
@@ -100,9 +103,9 @@ def kill(token: str) -> str:
     """Return a script that ends the step with this token, whether it runs or waits for the lock."""
     return f"""\
 if [ -s {RUN}/{token}.lock ]; then
-  # First what would start it, then what runs: `timeout`, which hands the signal on to its whole group.
+  # First what would start it, a group; then what runs: `timeout`, which hands the signal on to its own group.
   if [ ! -s {RUN}/{token}.step ]; then
-    kill -TERM "$(cat {RUN}/{token}.lock)" 2>/dev/null
+    kill -TERM "-$(cat {RUN}/{token}.lock)" 2>/dev/null
     sleep 0.2
   fi
   if [ -s {RUN}/{token}.step ]; then kill -TERM "$(cat {RUN}/{token}.step)" 2>/dev/null; fi

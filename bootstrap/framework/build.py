@@ -76,11 +76,7 @@ def compile_on_head(
         if unit.state().running:
             console.print(f"Build {key} runs already on {head.node.name}; attaching to it", highlight=False)
         else:
-            _require_disk(head, recipe, facts)
-            head.put(_packed_inputs(recipe, facts.distribution), f"{folder}/inputs.tar")
-            # Steps of an interrupted run count as well; its log is about to be replaced.
-            head.run(f"cd {folder} && grep '^step ' log >>{EARLIER}", check=False)
-            unit.start(script(recipe, facts, folder))
+            unit = start(head, recipe, facts, key)
         _follow(unit, expected_seconds(recipe, facts), console, reconnect, stack)
         head = unit.remote
         report = _report(head, out)
@@ -99,6 +95,32 @@ def compile_on_head(
     # Object files take hundreds of megabytes; the patched source, the tarball and the log stay.
     head.run(f"cd {folder} && rm -rf work/build work.new source {from_source.FOLDER} out/tree", check=False)
     return manifest, f"{out}/{ARCHIVE}"
+
+
+def start(head: Remote, recipe: Recipe, facts: HeadFacts, key: str) -> Unit:
+    """Start the build, unless it runs already, and return its unit.
+
+    Raises:
+        BuildError: the disk is too full.
+        CommandFailed: systemd refused to start it.
+        Unreachable: the head is gone.
+    """
+    folder = steps.folder_of(key)
+    unit = Unit(head, unit_name(key), folder)
+    _require_disk(head, recipe, facts)
+    head.put(_packed_inputs(recipe, facts.distribution), f"{folder}/inputs.tar")
+    # Steps of an interrupted run count as well; its log is about to be replaced.
+    head.run(f"cd {folder} && grep '^step ' log >>{EARLIER}", check=False)
+    unit.start(script(recipe, facts, folder))
+    return unit
+
+
+def announcement(recipe: Recipe, facts: HeadFacts, key: str, head: str) -> str:
+    """Return a line that says what is compiled, on which head."""
+    return (
+        f"Compiling {recipe.name} on {head} ({facts.distribution} {facts.arch}, "
+        f"{' '.join(facts.compiler)}, {facts.cores} cores), key {key}"
+    )
 
 
 def unit_name(key: str) -> str:

@@ -17,9 +17,8 @@ from bootstrap.console import TerminalConsole
 from bootstrap.engine.execute import apply
 from bootstrap.errors import CaffeSparkError, ConfigError, IntegrityError, StepFailed
 from bootstrap.framework import cache, store
-from bootstrap.framework.build import compile_on_head
+from bootstrap.framework.build import announcement, compile_on_head
 from bootstrap.framework.key import (
-    HeadFacts,
     inputs_of,
     key_of,
     read_facts,
@@ -163,7 +162,9 @@ def _get(cluster: Cluster, signing: SigningKey, recipe: Recipe, console: Console
             manifest = _from_cache(head, storage, signing, key, console)
         if manifest is None:
             origin = "compiled"
-            console.print(_announcement(recipe, facts, key, cluster), soft_wrap=True, highlight=False)
+            console.print(
+                announcement(recipe, facts, key, cluster.head.name), soft_wrap=True, highlight=False
+            )
             manifest, archive = compile_on_head(
                 head,
                 recipe,
@@ -247,13 +248,6 @@ def _remember(head: Remote, manifest: Manifest, on_head: str) -> None:
         return
     with cache.adding(manifest) as path:
         head.get(on_head, path)
-
-
-def _announcement(recipe: Recipe, facts: HeadFacts, key: str, cluster: Cluster) -> str:
-    return (
-        f"Compiling {recipe.name} on {cluster.head.name} ({facts.distribution} {facts.arch}, "
-        f"{' '.join(facts.compiler)}, {facts.cores} cores), key {key}"
-    )
 
 
 def _summary(manifest: Manifest, origin: Origin, uri: str, seconds: float) -> str:

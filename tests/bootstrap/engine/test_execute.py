@@ -12,8 +12,10 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster
 from bootstrap.engine import execute, script
+from bootstrap.engine.node_run import Early
 from bootstrap.engine.recap import Recap
 from bootstrap.errors import ConfigError, StepFailed, Unreachable
+from bootstrap.ssh.remote import Remote
 from tests.bootstrap.conftest import MakeRole
 from tests.bootstrap.sandbox import Sandboxes
 
@@ -388,7 +390,7 @@ def test_nothing_of_a_step_stays_on_the_node(make_role: MakeRole, apply: Apply, 
     make_role("r", [command("one", "true")])
     apply("r")
     left = {path.name for path in (sandboxes["w1"].box / "run/caffe-spark").iterdir()}
-    assert left == {"lock"}
+    assert left == {"lock", "lock-r"}
     assert script.RUN == "/run/caffe-spark"
 
 
@@ -421,3 +423,107 @@ def test_what_another_server_refuses_is_not_taken_for_shared_storage(
 
     with pytest.raises(StepFailed, match=r"status 1 \(archive.example: 403 Forbidden\)"):
         apply("r")
+
+
+def test_roles_that_do_not_require_each_other_run_at_the_same_time(
+    make_role: MakeRole, apply: Apply, sandboxes: Sandboxes
+) -> None:
+    def meets(mine: str, other: str) -> str:
+        return f"touch $STATE/{mine}; until [ -e $STATE/{other} ]; do sleep 0.02; done"
+
+    make_role("base", [command("zero", "true")])
+    make_role("left", [command("one", meets("l", "r"), timeout=20)], requires=["base"])
+    make_role("right", [command("two", meets("r", "l"), timeout=20)], requires=["base"])
+    make_role("top", [command("three", "[ -e $STATE/one ]; [ -e $STATE/two ]")], requires=["left", "right"])
+    assert counts(apply("base", "left", "right", "top")) == dict.fromkeys(("head", "w1", "w2"), (0, 4, 0, 0))
+
+
+def test_a_failing_role_lets_the_step_beside_it_end_and_no_other_start(
+    make_role: MakeRole, apply: Apply, sandboxes: Sandboxes, console: Console
+) -> None:
+    wait = "touch $STATE/running; until [ -e $STATE/broken ]; do sleep 0.02; done; sleep 0.3"
+    make_role("slow", [command("one", wait, on="head"), command("two", "true", on="head")])
+    broken = "until [ -e $STATE/running ]; do sleep 0.02; done; touch $STATE/broken; exit 5"
+    make_role("bad", [command("three", broken, on="head")])
+    with pytest.raises(StepFailed, match="head, role 'bad', step 'three': status 5"):
+        apply("slow", "bad")
+    box = sandboxes["head"].box / "var/lib/caffe-spark"
+    assert (box / "one").exists()
+    assert not (box / "two").exists()
+    row = next(
+        line.split() for line in said(console).splitlines() if line.startswith("head ") and "s)" not in line
+    )
+    assert row[1:5] == ["0", "1", "1", "1"]
+
+
+def test_ctrl_c_ends_the_steps_of_all_roles(make_role: MakeRole, apply: Apply, sandboxes: Sandboxes) -> None:
+    box = sandboxes["head"].box / "var/lib/caffe-spark"
+    for name in ("one", "two"):
+        step = command("step", f"echo $$ >$STATE/{name}.pid; touch $STATE/{name}.up; sleep 60", on="head")
+        make_role(name, [step])
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        while not ((box / "one.up").exists() and (box / "two.up").exists()):
+            time.sleep(0.02)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        apply("one", "two")
+    assert not is_alive(box / "one.pid")
+    assert not is_alive(box / "two.pid")
+
+
+NEW = ("storage", "format")
+
+
+@pytest.fixture
+def new_head(make_role: MakeRole, sandboxes: Sandboxes) -> Path:
+    """Roles of a head that installs a package and makes storage; return its state."""
+    box = sandboxes["head"].box
+    (box / "bin").mkdir(exist_ok=True)
+    for name, body in {
+        "dpkg-query": f"[ -e {box}/there ] && echo installed",
+        "apt-get": f"touch {box}/there",
+        "apt-cache": "exit 0",
+        "dpkg": "echo amd64",
+    }.items():
+        (box / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (box / "bin" / name).chmod(0o755)
+    make_role("base", [{"name": "install", "on": "head", "packages": ["ivy"]}])
+    make_role("storage", [command("format", "true", on="head")], requires=["base"])
+    make_role(
+        "late", [command("wait", "until [ -e $STATE/early ]; do sleep 0.02; done", on="head", timeout=20)]
+    )
+    return box / "var/lib/caffe-spark"
+
+
+def test_early_work_runs_beside_the_steps_once_the_packages_are_installed(
+    apply: Apply, sandboxes: Sandboxes, new_head: Path
+) -> None:
+    seen: list[bool] = []
+
+    def work(head: Remote) -> None:
+        seen.append((sandboxes["head"].box / "there").exists())
+        head.run(f"touch {STATE}/early")
+
+    recap = apply("base", "storage", "late", early=Early(NEW, work))
+    assert counts(recap)["head"] == (0, 3, 0, 0)
+    assert seen == [True]
+
+
+def test_early_work_is_for_new_storage_alone_and_its_failure_is_left_to_those_who_do_it_later(
+    apply: Apply, new_head: Path
+) -> None:
+    done: list[str] = []
+
+    def work(_: Remote) -> None:
+        done.append("early")
+        raise Unreachable("head", "it does not answer", "Run `pulumi up`.")
+
+    (new_head / "early").touch()
+    assert counts(apply("base", "storage", "late", early=Early(NEW, work)))["head"] == (0, 3, 0, 0)
+    (new_head / "wait").unlink()
+    apply("base", "storage", "late", early=Early(NEW, work))
+    assert done == ["early"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.engine import runlog
+from bootstrap.engine.command import Command
 from tests.at_once import at_once
 
 
@@ -35,8 +36,25 @@ def test_two_runs_in_one_moment_have_a_folder_each(tmp_path: Path, monkeypatch: 
 
 def test_only_the_last_lines_are_kept_for_messages(tmp_path: Path) -> None:
     log = runlog.NodeLog(tmp_path / "logs", "w1")
+    step = log.begin(Command("r", "count", "false", "true"))
     for number in range(100):
-        log.line(str(number))
-    assert list(log.tail)[-1] == "99"
-    assert len(log.tail) == runlog.TAIL
-    assert len(log.path.read_text().splitlines()) == 100
+        step.line(str(number))
+    assert list(step.tail)[-1] == "99"
+    assert len(step.tail) == runlog.TAIL
+    assert len(log.path.read_text().splitlines()) == 103
+
+
+def test_lines_of_steps_that_run_at_the_same_time_are_told_apart(tmp_path: Path) -> None:
+    log = runlog.NodeLog(tmp_path / "logs", "w1")
+    one, two = log.begin(Command("a", "one", "", "")), log.begin(Command("b", "two", "", ""))
+    for step, text in ((one, "of one"), (two, "of two"), (two, "of two again"), (one, "of one again")):
+        step.line(text)
+    assert log.path.read_text().split("----\n")[-1].splitlines() == [
+        "==== … a: one",
+        "of one",
+        "==== … b: two",
+        "of two",
+        "of two again",
+        "==== … a: one",
+        "of one again",
+    ]
