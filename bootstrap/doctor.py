@@ -5,25 +5,22 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from bootstrap import paths, versions
 from bootstrap.cluster import OPTIONAL_ROLES, Blob, Cluster, Hdfs, Node, Standalone, Yarn
-from bootstrap.console import for_stack
 from bootstrap.engine.command import Check
 from bootstrap.engine.node_run import Connect
 from bootstrap.engine.operations.shell import bounded, quote
 from bootstrap.engine.plan import compile_checks, order
-from bootstrap.engine.role import ROLES_DIR, load_role
+from bootstrap.engine.role import ROLES_DIR, Role, load_role
 from bootstrap.engine.script import ENVIRONMENT
 from bootstrap.errors import CaffeSparkError
+from bootstrap.findings import Finding, print_findings
 from bootstrap.ssh import remote as ssh
 from bootstrap.ssh.on_all import on_all
 
@@ -48,19 +45,7 @@ SPARK_WORKER_UI = 8081
 NODE_MANAGER_HTTP = 8042
 BLOB_PORT = 80
 
-MEASURED = ("disk", "memory", *versions.NAMES)
 _LINE = re.compile(r"@check (\d+) (\d+) ?(.*)")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Result of one check on one node, with the detail seen and the command to type where it failed."""
-
-    node: str
-    name: str
-    ok: bool
-    detail: str
-    fix: str
 
 
 def diagnose(
@@ -76,17 +61,27 @@ def diagnose(
     Raises:
         ConfigError: a role's check cannot be compiled.
     """
-    checks = {node.name: checks_for(cluster, node, given or {}, folder) for node in cluster.nodes}
+    roles = roles_of(cluster, folder)
+    checks = {node.name: checks_for(cluster, node, given or {}, roles) for node in cluster.nodes}
     with console.status("Checking every node …"):
         found = on_all(cluster.nodes, lambda node: _examine(cluster, node, checks[node.name], connect))
     findings = [finding for of_node in found for finding in of_node]
-    _print(findings, cluster, console)
+    print_findings(findings, cluster, console)
     return findings
 
 
-def checks_for(
-    cluster: Cluster, node: Node, given: Mapping[str, Any], folder: Path = ROLES_DIR
-) -> list[Check]:
+def roles_of(cluster: Cluster, folder: Path = ROLES_DIR) -> list[Role]:
+    """Return the roles whose checks concern the cluster, in order.
+
+    Raises:
+        ConfigError: a role cannot be read.
+    """
+    elsewhere = OPTIONAL_ROLES.difference(cluster.roles)
+    names = [file.parent.name for file in sorted(folder.glob("*/role.yaml"))]
+    return order([load_role(name, folder) for name in names if name not in elsewhere])
+
+
+def checks_for(cluster: Cluster, node: Node, given: Mapping[str, Any], roles: Sequence[Role]) -> list[Check]:
     """Return the checks of a node: its resources and versions, its peers, storage, and its roles'. Pure.
 
     Raises:
@@ -95,9 +90,7 @@ def checks_for(
     checks = [*_resources(node), *versions.checks(), *_peers(cluster, node)]
     if node.name == cluster.head.name:
         checks.append(_storage(cluster))
-    elsewhere = OPTIONAL_ROLES.difference(cluster.roles)
-    names = [file.parent.name for file in sorted(folder.glob("*/role.yaml"))]
-    for role in order([load_role(name, folder) for name in names if name not in elsewhere]):
+    for role in roles:
         checks += compile_checks(role, cluster, node, given)
     return checks
 
@@ -188,21 +181,28 @@ def _resources(node: Node) -> list[Check]:
 
 
 def _peers(cluster: Cluster, node: Node) -> list[Check]:
-    """Return one check per peer of the fixed ports that this node uses there."""
+    """Return one check per group of peers, head or workers, of the fixed ports that this node uses there."""
+    head = [cluster.head] if node.name != cluster.head.name else []
+    workers = [peer for peer in cluster.workers if peer.name != node.name]
     checks = []
-    for peer in cluster.nodes:
-        ports = _ports(cluster, node, peer) if peer.name != node.name else {}
-        if not ports:
-            continue
+    for of, peers in (("the head", head), ("the workers", workers)):
+        uses = {peer.name: _ports(cluster, node, peer) for peer in peers}
         tries = "\n".join(
-            f"(timeout 5 bash -c 'exec 3<>/dev/tcp/$0/$1' {quote(peer.name)} {port} 2>/dev/null) || "
-            f'closed="$closed, {port} ({what})"'
+            f"try {quote(name)} {port} {quote(what)} &"
+            for name, ports in uses.items()
             for port, what in ports.items()
         )
-        said = f'echo "closed on {peer.name}: ${{closed#, }}"'
-        run = f'closed=\n{tries}\nif [ -n "$closed" ]; then {said}; exit 1; fi'
-        fix = f"Run `fab bootstrap`, which starts the services; else look for a firewall on {peer.name}."
-        checks.append(Check("", f"ports of {peer.name}", run, fix))
+        if not tries:
+            continue
+        run = (
+            "try() {\n"
+            '  timeout 5 bash -c \'exec 3<>/dev/tcp/$0/$1\' "$1" "$2" 2>/dev/null || echo "$1: $2 ($3)"\n'
+            f"}}\nclosed=$(\n{tries}\nwait)\n"
+            'if [ -n "$closed" ]; then\n'
+            '  echo "closed on $(printf %s "$closed" | sort -V | paste -s -d , | sed "s/,/, /g")"; exit 1\nfi'
+        )
+        fix = "Run `fab bootstrap`, which starts the services; else look for a firewall there."
+        checks.append(Check("", f"ports of {of}", run, fix))
     return checks
 
 
@@ -263,45 +263,3 @@ dfs -rm -skipTrash "$file" >/dev/null
         look = "the line says whether the server, its name, the key or the right is missing"
     fix = f"Run `fab bootstrap`; {look}."
     return Check("", "shared storage: write, read, remove", run, fix)
-
-
-def _print(findings: Sequence[Finding], cluster: Cluster, console: Console) -> None:
-    """Print a table of checks by node, then one line per failure."""
-    nodes = [node.name for node in cluster.nodes]
-    by_place = {(finding.name, finding.node): finding for finding in findings}
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("check")
-    for node in nodes:
-        table.add_column(node)
-    for name in sorted(dict.fromkeys(finding.name for finding in findings), key=_rank):
-        table.add_row(name, *(_cell(by_place.get((name, node))) for node in nodes))
-    console.print(table)
-    # The same fault on several nodes is one line.
-    failures: dict[tuple[str, str, str], list[str]] = {}
-    for finding in findings:
-        if not finding.ok:
-            failures.setdefault((finding.name, finding.detail, finding.fix), []).append(finding.node)
-    for (name, detail, fix), where in failures.items():
-        # A stack that is not the selected one: the commands name it.
-        next_ = for_stack(fix, cluster.stack)
-        line = Text.assemble((f"{', '.join(where)}: {name}: ", "bold red"), f"{detail.rstrip('.')}. {next_}")
-        console.print(line, soft_wrap=True, highlight=False)
-    if not failures:
-        console.print(
-            f"All {len(findings)} checks on {len(nodes)} nodes hold.", style="green", highlight=False
-        )
-
-
-def _rank(name: str) -> int:
-    """Return the order of a row: the node itself, its peers, then the roles' checks in their order."""
-    if name in ("SSH", "clock", *MEASURED):
-        return 0
-    return 1 if name.startswith("ports of ") else 2
-
-
-def _cell(finding: Finding | None) -> Text:
-    if finding is None:
-        return Text("")
-    if not finding.ok:
-        return Text("✗", style="bold red")
-    return Text(f"✓ {finding.detail}" if finding.name in ("clock", *MEASURED) else "✓", style="green")

@@ -35,7 +35,11 @@ Plan = dict[str, list[Command]]
 
 
 def variables_for(
-    role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+    role: Role,
+    cluster: ClusterDocument,
+    node: DeclaredNode,
+    given: Mapping[str, Any],
+    watched: _Watched | None = None,
 ) -> dict[str, Any]:
     """Return the variables for the strings and templates of a role on this node.
 
@@ -53,7 +57,7 @@ def variables_for(
         "head": cluster.head,
         "workers": cluster.nodes[1:],
         "nodes": cluster.nodes,
-        "node": node,
+        "node": watched or node,
         "is_head": node.name == cluster.head.name,
         "paths": paths,
         "spark_secret": cluster.spark_secret.get_secret_value(),
@@ -73,15 +77,30 @@ def _program(name: str) -> str:
     return (_PROGRAMS / f"{name}.py").read_text()
 
 
+class _Watched:
+    """A node as roles see it; `used` tells whether any has looked at it."""
+
+    def __init__(self, node: DeclaredNode) -> None:
+        self._node, self.used = node, False
+
+    def __getattr__(self, name: str) -> object:
+        self.used = True
+        return getattr(self._node, name)
+
+
 def compile_role(
-    role: Role, cluster: ClusterDocument, node: DeclaredNode, given: Mapping[str, Any]
+    role: Role,
+    cluster: ClusterDocument,
+    node: DeclaredNode,
+    given: Mapping[str, Any],
+    watched: _Watched | None = None,
 ) -> list[Command]:
-    """Return the role's commands for this node, in order.
+    """Return the role's commands for this node, in order; templates see `watched` as their node, if given.
 
     Raises:
         ConfigError: an undefined variable, a missing template or a value refused; role and step are named.
     """
-    variables = variables_for(role, cluster, node, given)
+    variables = variables_for(role, cluster, node, given, watched)
     secrets = cluster.secrets
     commands: list[Command] = []
     for raw in role.steps:
@@ -166,7 +185,16 @@ def make_plan(roles: Sequence[Role], cluster: Cluster, given: Mapping[str, Any])
         ConfigError: a role cannot be compiled, or a step is `after` one that the head does not have.
     """
     ordered = order(roles)
-    plan = {node.name: plan_node(ordered, cluster, node, given) for node in cluster.nodes}
+    plan: Plan = {node.name: [] for node in cluster.nodes}
+    for role in ordered:
+        alike: list[Command] | None = None
+        for node in cluster.nodes:
+            watched = _Watched(node)
+            commands = alike or compile_role(role, cluster, node, given, watched)
+            # Only their names and addresses tell workers apart: most roles are compiled once for all of them.
+            if not watched.used and node.name != cluster.head.name:
+                alike = commands
+            plan[node.name] += commands
     on_head = {(command.role, command.name) for command in plan[cluster.head.name]}
     for commands in plan.values():
         for command in commands:

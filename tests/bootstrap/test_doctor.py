@@ -10,9 +10,9 @@ from rich.console import Console
 
 from bootstrap import doctor, paths
 from bootstrap.cluster import Cluster
-from bootstrap.doctor import Finding, checks_for, diagnose, parse
+from bootstrap.doctor import checks_for, diagnose, parse, roles_of
 from bootstrap.engine.command import Check
-from bootstrap.engine.role import ROLES_DIR
+from bootstrap.findings import Finding, print_findings
 from bootstrap.ssh.remote import connect
 from tests.bootstrap.conftest import MakeRole
 from tests.bootstrap.local_node import HDFS, LocalNode
@@ -68,20 +68,20 @@ def test_every_node_is_asked_about_its_peers_and_the_head_about_storage(
 ) -> None:
     check = {"name": "service answers", "run": "true", "fix": "Run x.", "on": "workers"}
     make_role("r", [{"name": "a", "packages": ["x"]}], check=[check])
-    names = {node.name: [c.name for c in checks_for(cluster, node, {}, roles)] for node in cluster.nodes}
+    found = roles_of(cluster, roles)
+    names = {node.name: [c.name for c in checks_for(cluster, node, {}, found)] for node in cluster.nodes}
     common = ["disk", "memory", "Spark", "Hadoop", "Java", "Python"]
     assert names == {
         "head": [
             *common,
-            "ports of w1",
-            "ports of w2",
+            "ports of the workers",
             "shared storage: write, read, remove",
         ],
-        "w1": [*common, "ports of head", "ports of w2", "service answers"],
-        "w2": [*common, "ports of head", "ports of w1", "service answers"],
+        "w1": [*common, "ports of the head", "ports of the workers", "service answers"],
+        "w2": [*common, "ports of the head", "ports of the workers", "service answers"],
     }
     ports = next(
-        c.run for c in checks_for(cluster, cluster.workers[0], {}, roles) if c.name == "ports of head"
+        c.run for c in checks_for(cluster, cluster.workers[0], {}, found) if c.name == "ports of the head"
     )
     for port in (7077, 9000, 8090):
         assert f" {port} " in ports
@@ -106,7 +106,9 @@ def test_a_dead_node_is_a_finding_and_the_others_are_asked(
 
 
 def test_the_fullest_of_the_disks_that_jobs_write_to_is_the_one_that_counts(cluster: Cluster) -> None:
-    disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES_DIR) if check.name == "disk")
+    disk = next(
+        check for check in checks_for(cluster, cluster.head, {}, roles_of(cluster)) if check.name == "disk"
+    )
     rows = "Filesystem 1M-blocks Used Free Capacity Mounted\n/dev/a 9 1 99000 1% /\n/dev/b 9 9 512 9% /mnt"
     df = f"df() {{ echo '{rows}'; }}\n"
     said = subprocess.run(["sh", "-c", df + disk.run], stdout=subprocess.PIPE, text=True, check=False)
@@ -117,7 +119,9 @@ def test_the_fullest_of_the_disks_that_jobs_write_to_is_the_one_that_counts(clus
 def test_the_remedy_of_a_full_disk_looks_into_the_mount_that_is_full(
     cluster: Cluster, seen: str, place: str
 ) -> None:
-    disk = next(check for check in checks_for(cluster, cluster.head, {}, ROLES_DIR) if check.name == "disk")
+    disk = next(
+        check for check in checks_for(cluster, cluster.head, {}, roles_of(cluster)) if check.name == "disk"
+    )
     (finding,) = parse(f"@check 0 1 {seen}", [disk], "head")
     assert f"`sudo du -xh {place} | sort -h`" in finding.fix
 
@@ -135,7 +139,9 @@ java() { echo 'openjdk version "17.0.15" 2026-04-15' >&2; }
 )
 def test_each_node_says_the_versions_that_it_has(cluster: Cluster, name: str, version: str) -> None:
     def asked(programs: str) -> Finding:
-        (check,) = [check for check in checks_for(cluster, cluster.head, {}, ROLES_DIR) if check.name == name]
+        (check,) = [
+            check for check in checks_for(cluster, cluster.head, {}, roles_of(cluster)) if check.name == name
+        ]
         run = check.run.replace(paths.PYTHON, "python").replace(paths.HDFS, "hdfs")
         text = programs + run.replace("/opt/java/bin/java", "java")
         done = subprocess.run(["sh", "-c", text], stdout=subprocess.PIPE, text=True, check=False)
@@ -159,7 +165,7 @@ def test_two_who_ask_at_once_whether_storage_can_be_used_do_not_meet_there(
     (tmp_path / "state" / "dfs" / "tmp").mkdir(parents=True)
     checks = [
         check
-        for check in checks_for(cluster, cluster.head, {}, ROLES_DIR)
+        for check in checks_for(cluster, cluster.head, {}, roles_of(cluster))
         if check.name.startswith("shared storage")
     ]
     (run,) = (check.run for check in checks)
@@ -207,7 +213,44 @@ def test_bare_nodes_are_told_what_they_lack(
         for name in ("SSH", "clock", "disk", "memory"):
             assert by_place[node, name].ok, by_place[node, name]
     # SSH is open between nodes that know each other's names; what no role has started is not
-    assert by_place["head", "ports of w1"].detail == (
-        "closed on w1: 9866 (HDFS DataNode), 8081 (Spark worker)"
+    assert by_place["head", "ports of the workers"].detail == (
+        "closed on w1: 8081 (Spark worker), w1: 9866 (HDFS DataNode), w2: 8081 (Spark worker), "
+        "w2: 9866 (HDFS DataNode)"
     )
     assert not by_place["head", "shared storage: write, read, remove"].ok
+
+
+def test_closed_ports_of_many_peers_are_one_finding_in_their_order(
+    sandboxes: Sandboxes, cluster: Cluster
+) -> None:
+    # Nothing listens on these ports of this machine, whatever the nodes are called.
+    workers = tuple(
+        cluster.workers[0].model_copy(update={"name": "localhost", "address": f"10.9.9.{number}"})
+        for number in (1, 2)
+    )
+    found = [
+        check
+        for check in checks_for(cluster.model_copy(update={"workers": workers}), cluster.head, {}, [])
+        if check.name.startswith("ports")
+    ]
+    assert [check.name for check in found] == ["ports of the workers"]
+    (finding,) = run(sandboxes, found)
+    assert not finding.ok
+    assert finding.detail == "closed on localhost: 8081 (Spark worker), localhost: 9866 (HDFS DataNode)"
+
+
+def test_of_many_nodes_the_workers_share_a_column(cluster: Cluster, console: Console) -> None:
+    workers = tuple(
+        cluster.workers[0].model_copy(update={"name": f"w{number}", "address": f"10.9.9.{number}"})
+        for number in range(1, 20)
+    )
+    many = cluster.model_copy(update={"workers": workers})
+    found = [Finding("head", "disk", True, "50.0 GB free", "")]
+    found += [Finding(node.name, "disk", True, f"{9 + n}.5 GB free", "") for n, node in enumerate(workers)]
+    found += [Finding(node.name, "service", n > 6, "", "Run x.") for n, node in enumerate(workers)]
+    print_findings(found, many, console)
+    lines = said(console).splitlines()
+    assert lines[0].split() == ["check", "head", "19", "workers"]
+    assert lines[1].rstrip().endswith("✓ 9.5 GB free … 27.5 GB free")
+    assert lines[2].rstrip().endswith("✗ w1, w2, w3, w4, w5 and 2 more")
+    assert lines[3].startswith("w1, w2, w3, w4, w5, w6, w7: service: . Run x.")

@@ -179,3 +179,22 @@ def test_a_run_begins_with_the_first_step_in_doubt(
 ) -> None:
     commands = compile_role(make_role("r", [touch(n) for n in "abc"]), cluster, cluster.head, {})
     assert first_pending(commands, held, doubts) == first
+
+
+def test_each_worker_has_its_own_name_in_what_uses_it_and_the_rest_in_common(
+    make_role: MakeRole, cluster: Cluster
+) -> None:
+    own = {"name": "own", "command": {"run": "echo {{ name }}", "unless": "false"}}
+    nested = {"name": "nested", "file": {"path": "/x", "template": "own.j2"}}
+    common = {"name": "common", "command": {"run": "echo {{ workers | length }}", "unless": "false"}}
+    roles = [
+        make_role("a", [own], defaults={"name": "{{ node.name }}"}),
+        make_role("b", [common]),
+        make_role("c", [nested], templates={"own.j2": "{{ node.address }}"}),
+    ]
+    plan = make_plan(roles, cluster, {})
+    for name, address in (("head", "10.9.8.10"), ("w1", "10.9.8.11"), ("w2", "10.9.8.12")):
+        assert f"echo {name}" in plan[name][0].run
+        assert "echo 2" in plan[name][1].run
+        assert address in plan[name][2].run
+    assert plan["w1"][1] == plan["w2"][1]
