@@ -121,7 +121,7 @@ def _require_disk(root: Path) -> None:
 
 
 def _say(part: str, result: str) -> None:
-    screen.print(f"  {part:10}{result}")
+    screen.print(f"  {part:12}{result}")
 
 
 def main(arguments: Sequence[str] = ()) -> int:
