@@ -61,7 +61,7 @@ match($0, /@check [0-9]+ %d/) { print substr($0, RSTART, RLENGTH - 2) "0" }
 def server(chroot: Path, folder: Path, most: int) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
     """Run the nodes' servers; yield their port, their key and the operator's."""
     inside = Path("/", folder.relative_to(chroot))
-    host, operator = (SshKeyProvider().create({"purpose": name}).outs for name in ("host", "operator"))
+    host, operator = (SshKeyProvider().create({"purpose": name}).outs or {} for name in ("host", "operator"))
     for name, text, mode in (
         ("host_key", f"{host['private_key'].strip()}\n", 0o600),
         ("keys", f"{operator['public_key']}\n", 0o600),

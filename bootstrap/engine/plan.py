@@ -186,11 +186,11 @@ def make_plan(roles: Sequence[Role], cluster: Cluster, given: Mapping[str, Any])
     """
     ordered = order(roles)
     plan: Plan = {node.name: [] for node in cluster.nodes}
-    for role in ordered:
+    for applied in ordered:
         alike: list[Command] | None = None
         for node in cluster.nodes:
             watched = _Watched(node)
-            commands = alike or compile_role(role, cluster, node, given, watched)
+            commands = alike or compile_role(applied, cluster, node, given, watched)
             # Only their names and addresses tell workers apart: most roles are compiled once for all of them.
             if not watched.used and node.name != cluster.head.name:
                 alike = commands
