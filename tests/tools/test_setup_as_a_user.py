@@ -17,7 +17,7 @@ from tools.environment import ROOT
 NOBODY = 65534
 PYTHON = "/usr/bin/python3"
 """Outside of root's home, where the Python of these tests may be."""
-PROGRAMS = ("sh", "dirname", "basename", "sed", "id", "env", "git", "ssh", "cat", "uname", "ps", "rm")
+PROGRAMS = tuple("sh dirname basename sed grep head id env git ssh cat uname ps rm".split())
 BACKEND = """
 import zipfile
 NAME = "demo-1.dist-info"
