@@ -355,8 +355,9 @@ def test_ctrl_c_in_a_run_that_waits_for_another_leaves_that_one_alone(
 def test_a_second_run_waits_until_the_first_has_done_its_step(
     make_role: MakeRole, apply: Apply, sandboxes: Sandboxes, tmp_path: Path
 ) -> None:
-    count = f"echo x >>{tmp_path}/times; touch $STATE/started; sleep 0.6"
-    make_role("r", [command("one", count, on="head")])
+    busy = f"grep -qs 'another run is busy' {tmp_path}/logs/head.log"
+    count = f"echo x >>{tmp_path}/times; touch $STATE/started; until {busy}; do sleep 0.02; done"
+    make_role("r", [command("one", count, on="head", timeout=60)])
     first = threading.Thread(target=apply, args=("r",))
     first.start()
     while not (sandboxes["head"].box / "var/lib/caffe-spark/started").exists():
