@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "68b677a271112b33af65"),
-        ("ubuntu-22.04", "005d7620dc96f587f7e0"),
-        ("ubuntu-24.04", "b3e233f3e9ce1920a7c4"),
+        ("debian-12", "a102f3a80c327f8ce117"),
+        ("ubuntu-22.04", "96e35f889b5cd8e75e12"),
+        ("ubuntu-24.04", "b64829b28e0fecfdd405"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "f8e397cc451d45360fc1", "86a37b6efb66ae009e0e"),
-        ("ubuntu-22.04", "865847a5155e7877386d", "6d413a6e0d4288fd8609"),
-        ("ubuntu-24.04", "6ef0b0d2017833422294", "27eca11bde39efe7dbc2"),
+        ("debian-12", "87dee17bf3424baf92bf", "417c78bf44d18ed70b6c"),
+        ("ubuntu-22.04", "3d4d741515359b8e9342", "9871640092d3704270c4"),
+        ("ubuntu-24.04", "d75c6fad14cef5f182c1", "5013d53894cf25a730dc"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:
