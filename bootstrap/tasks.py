@@ -1,15 +1,19 @@
-"""Fabric tasks of `bootstrap`: nodes, framework, script actions, checks."""
+"""Fabric tasks of `bootstrap`: nodes, framework, script actions, checks.
+
+Modules are imported by the tasks that use them, while the Pulumi CLI reads the stack: importing all of them
+takes longer than reading the facts of every node.
+"""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from fabric import task
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from bootstrap import arguments, script_actions
-from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument
+from bootstrap import arguments
 from bootstrap.console import (
     STACK_HELP,
     console,
@@ -18,39 +22,33 @@ from bootstrap.console import (
     print_line,
     print_whole,
 )
-from bootstrap.doctor import diagnose
-from bootstrap.engine.execute import apply
-from bootstrap.framework import (
-    AUTO,
-    Framework,
-    Recipe,
-    early_build,
-    ensure_framework,
-    for_cluster,
-    load_recipe,
-    recipe_for,
-    require_devices,
-)
-from bootstrap.inventory.resolve import resolve, table
-from bootstrap.inventory.stack import load_cluster
-from bootstrap.script_actions.report import report
-from bootstrap.ssh.shell import shell
-from bootstrap.transfer import transfer
-from bootstrap.ui import serve
+from bootstrap.inventory.stack import Reading
 from tools.environment import ROOT, environment
+
+if TYPE_CHECKING:
+    from bootstrap.cluster import Cluster, ClusterDocument
+    from bootstrap.framework import Framework, Recipe
 
 arguments.install()
 RECIPE_HELP = "recipe in bootstrap/recipes, without .yaml; default: fabric.yaml's"
 
 
+def reading_of(stack: str | None) -> Reading:
+    """Begin to read the declared cluster of a stack, from the stack's outputs."""
+    return Reading(ROOT, stack, environment(ROOT, os.environ))
+
+
 def document_of(stack: str | None) -> ClusterDocument:
-    """Return the declared cluster of a stack, from the stack's outputs."""
-    return load_cluster(ROOT, stack, environment(ROOT, os.environ))
+    """Return the declared cluster of a stack."""
+    return reading_of(stack).document()
 
 
-def cluster_of(stack: str | None, *, wait: bool = True) -> Cluster:
+def cluster_of(stack: str | Reading | None, *, wait: bool = True) -> Cluster:
     """Return the cluster of a stack with its current nodes; `wait` for those that are starting."""
-    return resolve(document_of(stack), console, wait=wait)
+    reading = stack if isinstance(stack, Reading) else reading_of(stack)
+    from bootstrap.inventory.resolve import resolve
+
+    return resolve(reading.document(), console, wait=wait)
 
 
 def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recipe:
@@ -59,6 +57,8 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
     Raises:
         ConfigError: there is no such recipe, or it is for GPUs that the workers do not have.
     """
+    from bootstrap.framework import AUTO, for_cluster, load_recipe, recipe_for, require_devices
+
     settings = context.config.framework
     name = name or settings.recipe
     if name == AUTO:
@@ -70,6 +70,9 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
 
 def provision(cluster: Cluster, recipe: Recipe) -> Framework:
     """Apply the roles to every node, and install the framework; a new head compiles it meanwhile."""
+    from bootstrap.engine.execute import apply
+    from bootstrap.framework import early_build, ensure_framework
+
     apply(cluster, cluster.roles, console=console, early=early_build(cluster, recipe, console))
     return ensure_framework(cluster, recipe, console=console)
 
@@ -78,7 +81,11 @@ def provision(cluster: Cluster, recipe: Recipe) -> Framework:
 @expected_errors_in_one_line
 def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False) -> None:
     """Apply the roles to every node: hosts, Java, HDFS, Spark."""
-    cluster = cluster_of(stack)
+    reading = reading_of(stack)
+    from bootstrap import script_actions
+    from bootstrap.engine.execute import apply
+
+    cluster = cluster_of(reading)
     apply(cluster, cluster.roles, dry_run=dry_run, console=console)
     if not dry_run:
         script_actions.catch_up(cluster, console)
@@ -90,7 +97,10 @@ def build_headnode(
     context: Context, stack: str | None = None, recipe: str | None = None, dry_run: bool = False
 ) -> None:
     """Compile Caffe on the head and install it on all nodes."""
-    cluster = cluster_of(stack)
+    reading = reading_of(stack)
+    from bootstrap.engine.execute import apply
+
+    cluster = cluster_of(reading)
     chosen = chosen_recipe(context, cluster, recipe)
     if dry_run:
         apply(cluster, cluster.roles, dry_run=True, console=console)
@@ -103,6 +113,8 @@ def build_headnode(
 @expected_errors_in_one_line
 def list_script_actions(_: Context, stack: str | None = None) -> None:
     """List script actions with results, and the persisted ones."""
+    from bootstrap.script_actions.report import report
+
     print_whole(report(document_of(stack)))
 
 
@@ -110,6 +122,8 @@ def list_script_actions(_: Context, stack: str | None = None) -> None:
 @expected_errors_in_one_line
 def workers(_: Context, stack: str | None = None) -> None:
     """List nodes with their state, and why any are missing."""
+    from bootstrap.cluster import AutoScalingGroup
+
     cluster = document_of(stack)
     if not isinstance(cluster.members, AutoScalingGroup):
         for node in cluster.nodes:
@@ -117,6 +131,7 @@ def workers(_: Context, stack: str | None = None) -> None:
         return
     # importing boto3 takes a third of a second
     from bootstrap.inventory.autoscaling import look
+    from bootstrap.inventory.resolve import table
 
     fleet = look(cluster, cluster.members)
     print_whole(table(fleet))
@@ -128,7 +143,10 @@ def workers(_: Context, stack: str | None = None) -> None:
 @expected_errors_in_one_line
 def doctor(_: Context, stack: str | None = None) -> None:
     """Check every node; print a fix for each failed check."""
-    findings = diagnose(cluster_of(stack, wait=False), console)
+    reading = reading_of(stack)
+    from bootstrap.doctor import diagnose
+
+    findings = diagnose(cluster_of(reading, wait=False), console)
     if any(not finding.ok for finding in findings):
         raise Exit(code=1)
 
@@ -146,7 +164,10 @@ def doctor(_: Context, stack: str | None = None) -> None:
 def ssh(_: Context, node: str | None = None, command: str = "", stack: str | None = None) -> None:
     """Open a shell on a node, or run one command there."""
     arguments.help_if_asked("ssh", node)
-    cluster = cluster_of(stack, wait=False)
+    reading = reading_of(stack)
+    from bootstrap.ssh.shell import shell
+
+    cluster = cluster_of(reading, wait=False)
     code = shell(cluster, cluster.node(node) if node else cluster.head, command)
     if code:
         raise Exit(code=code)
@@ -168,7 +189,10 @@ def get(
 ) -> None:
     """Copy a file or folder from a node or shared storage."""
     arguments.help_if_asked("get", source)
-    transfer.get(cluster_of(stack, wait=False), source, to or ".", console, force=force)
+    reading = reading_of(stack)
+    from bootstrap.transfer import transfer
+
+    transfer.get(cluster_of(reading, wait=False), source, to or ".", console, force=force)
 
 
 @task(
@@ -184,11 +208,17 @@ def get(
 def put(_: Context, file: str, to: str, force: bool = False, stack: str | None = None) -> None:
     """Copy a file or folder to a node or shared storage."""
     arguments.help_if_asked("put", file)
-    transfer.put(cluster_of(stack, wait=False), file, to, console, force=force)
+    reading = reading_of(stack)
+    from bootstrap.transfer import transfer
+
+    transfer.put(cluster_of(reading, wait=False), file, to, console, force=force)
 
 
 @task(help={"stack": STACK_HELP})
 @expected_errors_in_one_line
 def ui(_: Context, stack: str | None = None) -> None:
     """Open Spark's, YARN's and the history server's pages here."""
-    serve(cluster_of(stack, wait=False), console)
+    reading = reading_of(stack)
+    from bootstrap.ui import serve
+
+    serve(cluster_of(reading, wait=False), console)

@@ -1,8 +1,12 @@
-"""Fabric tasks of `jobs`: submission, notebooks, running and ended jobs, data sets, converters."""
+"""Fabric tasks of `jobs`: submission, notebooks, running and ended jobs, data sets, converters.
+
+Modules are imported by the tasks that use them, as in `bootstrap.tasks`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fabric import task
 from invoke.context import Context
@@ -17,28 +21,13 @@ from bootstrap.console import (
     print_whole,
 )
 from bootstrap.errors import ConfigError
-from bootstrap.framework import require_persisted
-from bootstrap.inventory.resolve import resolve
-from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, document_of, provision
-from jobs import capacity
-from jobs.backends.registry import LIVY, Backends
-from jobs.converters.cli import TOOLS
-from jobs.datasets import own
-from jobs.datasets import put as put_data
-from jobs.datasets import show as show_data
-from jobs.datasets.prepare import ensure_data, ensure_shipped
-from jobs.job import require_job_id
-from jobs.run import convert as converting
-from jobs.run.curve import draw
-from jobs.run.logs import show
-from jobs.run.notebook import require_servable, serve
-from jobs.run.run import attach as attach_to
-from jobs.run.run import kill as kill_job
-from jobs.run.run import run_job
-from jobs.run.status import status as status_table
-from jobs.spec import JobSpec
-from jobs.spec_file import read_spec
+from bootstrap.tasks import RECIPE_HELP, chosen_recipe, cluster_of, provision, reading_of
+from jobs.converters.flags import TOOLS
 from tools.environment import ROOT
+
+if TYPE_CHECKING:
+    from jobs.backends.registry import Backends
+    from jobs.spec import JobSpec
 
 RESULTS = ROOT / "results"
 JOB_HELP = "job id, as printed when it was submitted"
@@ -46,12 +35,18 @@ JOB_HELP = "job id, as printed when it was submitted"
 
 def backends_of(stack: str | None) -> Backends:
     """Return the backends of a stack's cluster; nodes are resolved when a backend needs them."""
-    document = document_of(stack)
+    reading = reading_of(stack)
+    from bootstrap.inventory.resolve import resolve
+    from jobs.backends.registry import Backends
+
+    document = reading.document()
     return Backends(document, lambda: resolve(document, console, wait=False))
 
 
 def _check(task_name: str, job: str) -> None:
     """Print a task's help for `--help`; refuse what is not a job's id before the cluster is looked up."""
+    from jobs.job import require_job_id
+
     help_if_asked(task_name, job)
     require_job_id(job)
 
@@ -103,8 +98,22 @@ def submit_mnist(  # noqa: PLR0917 - flags, which Fabric passes by name
 
 def _specified(spec: str, executors: int | None, iterations: int | None) -> JobSpec:
     """Read a specification, from this folder or else the project's, with values of the command line."""
+    from jobs.spec_file import read_spec
+
     job = read_spec(Path(spec) if Path(spec).exists() else ROOT / spec)
     return job.with_overrides(executors=executors, iterations=iterations)
+
+
+def _submit_through_livy(job: JobSpec, stack: str | None) -> None:
+    from bootstrap.framework import require_persisted
+    from jobs.backends.registry import LIVY
+    from jobs.datasets.prepare import ensure_shipped
+    from jobs.run.run import run_job
+
+    with backends_of(stack) as backends:
+        backend = backends.get(LIVY)
+        ensure_shipped(job)
+        run_job(backend, job, require_persisted(backends.document), console, RESULTS)
 
 
 def _submit(
@@ -121,12 +130,15 @@ def _submit(
         why = "scripts run through the head, not through Livy"
         raise ConfigError(f"--livy with {job.script.name}", why, "Run the command without --livy.")
     if livy:
-        with backends_of(stack) as backends:
-            backend = backends.get(LIVY)
-            ensure_shipped(job)
-            run_job(backend, job, require_persisted(backends.document), console, RESULTS)
+        _submit_through_livy(job, stack)
         return
-    cluster = cluster_of(stack)
+    reading = reading_of(stack)
+    from jobs import capacity
+    from jobs.backends.registry import Backends
+    from jobs.datasets.prepare import ensure_data, ensure_shipped
+    from jobs.run.run import run_job
+
+    cluster = cluster_of(reading)
     capacity.check(job, cluster)
     framework = provision(cluster, chosen_recipe(context, cluster, recipe))
     ensure_data(cluster, job, console)
@@ -157,7 +169,12 @@ def notebook(
 ) -> None:
     """Serve notebooks with Spark and the Python API from the head."""
     job = _specified(spec, executors, None)
-    cluster = cluster_of(stack)
+    reading = reading_of(stack)
+    from jobs import capacity
+    from jobs.datasets.prepare import ensure_data, ensure_shipped
+    from jobs.run.notebook import require_servable, serve
+
+    cluster = cluster_of(reading)
     capacity.check(job, cluster)
     require_servable(cluster, job)
     provision(cluster, chosen_recipe(context, cluster, recipe))
@@ -172,6 +189,8 @@ def attach(_: Context, job: str, stack: str | None = None) -> None:
     """Follow a job that was left running and fetch its results."""
     _check("attach", job)
     with backends_of(stack) as backends:
+        from jobs.run.run import attach as attach_to
+
         attach_to(backends, job, console, RESULTS)
 
 
@@ -180,6 +199,8 @@ def attach(_: Context, job: str, stack: str | None = None) -> None:
 def status(_: Context, stack: str | None = None) -> None:
     """List running and ended jobs with their progress."""
     with backends_of(stack) as backends:
+        from jobs.run.status import status as status_table
+
         print_whole(status_table(backends))
 
 
@@ -199,6 +220,8 @@ def logs(
     """Show the log of a job's driver or of an executor."""
     _check("logs", job)
     with backends_of(stack) as backends:
+        from jobs.run.logs import show
+
         show(backends, job, print_piped, executor=executor, follow=follow)
 
 
@@ -211,6 +234,8 @@ def curve(_: Context, job: str, follow: bool = False, stack: str | None = None) 
     """Draw the training curve of a running or ended job; print where it lies."""
     _check("curve", job)
     with backends_of(stack) as backends:
+        from jobs.run.curve import draw
+
         draw(backends, job, console, RESULTS, follow=follow)
 
 
@@ -220,6 +245,8 @@ def kill(_: Context, job: str, stack: str | None = None) -> None:
     """Kill a running job and all its processes."""
     _check("kill", job)
     with backends_of(stack) as backends:
+        from jobs.run.run import kill as kill_job
+
         kill_job(backends, job, console)
 
 
@@ -253,9 +280,15 @@ def data(  # noqa: PLR0917 - flags, which Fabric passes by name
     help_if_asked("data", action)
     words = [word for word in (what, name) if word]
     _check_data(action, words, labels=labels, force=force)
+    from jobs.datasets import own
+
     if action == "put":
         own.require_own(words[1])
-    cluster = cluster_of(stack, wait=False)
+    reading = reading_of(stack)
+    from jobs.datasets import put as put_data
+    from jobs.datasets import show as show_data
+
+    cluster = cluster_of(reading, wait=False)
     if action == "put":
         put_data.put(cluster, words[0], words[1], console, labels=labels, force=force)
     elif action == "list":
@@ -333,6 +366,8 @@ def convert(  # noqa: PLR0917 - flags, which Fabric passes by name
         "imageCaptionDFDir": image_caption_df_dir,
         "embeddingDFDir": embedding_df_dir,
     }
+    from jobs.run import convert as converting
+
     argv = converting.arguments(tool, flags)
     number = None if executors is None else int(executors)
     converting.convert(cluster_of(stack, wait=False), argv, console, executors=number)

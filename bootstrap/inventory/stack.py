@@ -7,10 +7,13 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bootstrap.cluster import ClusterDocument
 from bootstrap.errors import StackError
+from tools import environment
+
+if TYPE_CHECKING:
+    from bootstrap.cluster import ClusterDocument
 
 DEFAULT_STACK = "dev"
 PATIENCE = 300.0
@@ -18,10 +21,10 @@ PATIENCE = 300.0
 SET_UP = "Run `make setup`, then `. ./activate`."
 
 
-def load_cluster(
-    root: Path, stack: str | None = None, env: Mapping[str, str] | None = None
-) -> ClusterDocument:
-    """Return the declared cluster of the named stack, else of the selected stack, else of `dev`.
+class Reading:
+    """Reading of a stack's declared cluster: the Pulumi CLI runs from the start, for half a second.
+
+    The stack is the named one, else the selected one, else `dev`.
 
     Args:
         root: the folder of Pulumi.yaml.
@@ -29,11 +32,38 @@ def load_cluster(
         env: the environment for the CLI (backend, passphrase, PATH); this process's by default.
 
     Raises:
-        StackError: there is no CLI, no such stack, no valid `cluster` output, or the passphrase is wrong.
+        StackError: there is no CLI.
     """
-    env = dict(os.environ if env is None else env)
-    name = stack or selected_stack(root, env)
-    return ClusterDocument.from_outputs(name, outputs(root, name, env))
+
+    def __init__(self, root: Path, stack: str | None = None, env: Mapping[str, str] | None = None) -> None:
+        self._root, self._env = root, dict(os.environ if env is None else env)
+        self._recorded = None if stack else _recorded(root, self._env)
+        self._name = stack or self._recorded or selected_stack(root, self._env)
+        self._running = _Cli(root, self._env, *_output(self._name))
+
+    def document(self) -> ClusterDocument:
+        """Return the declared cluster.
+
+        Raises:
+            StackError: there is no such stack, no valid `cluster` output, or the passphrase is wrong.
+        """
+        # Its models take a tenth of a second to import, while the CLI runs.
+        from bootstrap.cluster import ClusterDocument
+
+        shown = self._running.ended()
+        if shown.returncode != 0 and self._recorded and _unknown(shown.stderr):
+            # The record is older than the stack's removal: only the CLI knows which one counts then.
+            self._recorded, self._name = None, selected_stack(self._root, self._env)
+            shown = _pulumi(self._root, self._env, *_output(self._name))
+        values = _values(self._root, self._name, self._env, shown)
+        return ClusterDocument.from_outputs(self._name, values)
+
+
+def load_cluster(
+    root: Path, stack: str | None = None, env: Mapping[str, str] | None = None
+) -> ClusterDocument:
+    """Return the declared cluster of a stack; arguments and errors as of `Reading`."""
+    return Reading(root, stack, env).document()
 
 
 def selected_stack(root: Path, env: Mapping[str, str]) -> str:
@@ -44,6 +74,11 @@ def selected_stack(root: Path, env: Mapping[str, str]) -> str:
     """
     shown = _pulumi(root, env, "stack", "--show-name")
     return shown.stdout.strip() if shown.returncode == 0 and shown.stdout.strip() else DEFAULT_STACK
+
+
+def _recorded(root: Path, env: Mapping[str, str]) -> str | None:
+    """Return the selected stack by Pulumi's record, without its CLI; None where that has to be asked."""
+    return None if env.get("PULUMI_STACK") else environment.selected_stack(root, env)
 
 
 def stacks_up(root: Path, env: Mapping[str, str]) -> set[str]:
@@ -59,22 +94,27 @@ def stacks_up(root: Path, env: Mapping[str, str]) -> set[str]:
     return {entry["name"] for entry in json.loads(listed.stdout) if entry.get("resourceCount")}
 
 
-def outputs(root: Path, stack: str, env: Mapping[str, str]) -> dict[str, Any]:
-    """Return all outputs of a stack, with secrets in clear text, in memory only.
+def _output(stack: str) -> tuple[str, ...]:
+    return "stack", "output", "--json", "--show-secrets", "--stack", stack
 
-    Raises:
-        StackError: the CLI failed; its error, translated.
-    """
-    shown = _pulumi(root, env, "stack", "output", "--json", "--show-secrets", "--stack", stack)
+
+def _values(
+    root: Path, stack: str, env: Mapping[str, str], shown: subprocess.CompletedProcess[str]
+) -> dict[str, Any]:
+    """Return all outputs of a stack, with secrets in clear text, in memory only."""
     if shown.returncode != 0:
         raise _translated(root, stack, env, shown.stderr)
     values: dict[str, Any] = json.loads(shown.stdout or "{}")
     return values
 
 
+def _unknown(stderr: str) -> bool:
+    return "no stack named" in stderr or "not found" in stderr
+
+
 def _translated(root: Path, stack: str, env: Mapping[str, str], stderr: str) -> StackError:
     given = f"stack {stack!r}"
-    if "no stack named" in stderr or "not found" in stderr:
+    if _unknown(stderr):
         listed = _pulumi(root, env, "stack", "ls", "--json")
         names = [entry["name"] for entry in json.loads(listed.stdout)] if listed.returncode == 0 else []
         existing = f"there are: {', '.join(names)}" if names else "there is none yet"
@@ -107,22 +147,40 @@ def _last_line(stderr: str) -> str:
 
 
 def _pulumi(root: Path, env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["pulumi", *arguments, "--cwd", str(root), "--non-interactive"]
-    try:
-        return subprocess.run(
-            command,
-            env=dict(env),
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=PATIENCE,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise StackError(
-            f"`pulumi {' '.join(arguments[:2])}`",
-            f"it did not end within {PATIENCE:.0f} s",
-            "Run `pulumi whoami -v`, which names its backend; rerun the command when that can be reached.",
-        ) from error
-    except FileNotFoundError as error:
-        raise StackError("pulumi", "the Pulumi CLI is not on PATH", SET_UP) from error
+    return _Cli(root, env, *arguments).ended()
+
+
+class _Cli:
+    """A command of the CLI that runs."""
+
+    def __init__(self, root: Path, env: Mapping[str, str], *arguments: str) -> None:
+        self._arguments = arguments
+        try:
+            self._process = subprocess.Popen(
+                ["pulumi", *arguments, "--cwd", str(root), "--non-interactive"],
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        except FileNotFoundError as error:
+            raise StackError("pulumi", "the Pulumi CLI is not on PATH", SET_UP) from error
+
+    def ended(self) -> subprocess.CompletedProcess[str]:
+        """Wait for its end; return what it printed.
+
+        Raises:
+            StackError: it did not end within PATIENCE seconds.
+        """
+        try:
+            out, err = self._process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired as error:
+            self._process.kill()
+            self._process.communicate()
+            raise StackError(
+                f"`pulumi {' '.join(self._arguments[:2])}`",
+                f"it did not end within {PATIENCE:.0f} s",
+                "Run `pulumi whoami -v`, which names its backend; rerun this when that can be reached.",
+            ) from error
+        return subprocess.CompletedProcess(self._arguments, self._process.returncode, out, err)

@@ -6,6 +6,8 @@ import pytest
 from fabric.main import program
 
 from jobs import tasks
+from jobs.datasets import put as put_data
+from jobs.datasets import show as show_data
 
 
 @pytest.mark.parametrize("task", ["attach", "logs", "curve", "kill", "data"])
@@ -72,15 +74,16 @@ def test_words_after_data_are_where_they_are_typed(
     words: list[str], done: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tasks, "reading_of", lambda _: None)
     monkeypatch.setattr(tasks, "cluster_of", lambda *_, **__: None)
     monkeypatch.setattr(tasks, "print_whole", lambda _: None)
 
     def put(_: object, path: str, name: str, __: object, *, labels: str | None, force: bool) -> None:
         seen.append(("put", path, name, labels, force))
 
-    monkeypatch.setattr(tasks.put_data, "put", put)
-    monkeypatch.setattr(tasks.show_data, "table", lambda _: seen.append(("list",)))
-    monkeypatch.setattr(tasks.show_data, "show", lambda _, name, *__: seen.append(("show", name)))
+    monkeypatch.setattr(put_data, "put", put)
+    monkeypatch.setattr(show_data, "table", lambda _: seen.append(("list",)))
+    monkeypatch.setattr(show_data, "show", lambda _, name, *__: seen.append(("show", name)))
     program.run(["fab", "data", *words], exit=False)
 
     assert seen == [done]

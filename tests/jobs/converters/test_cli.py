@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from jobs.converters import tools
-from jobs.converters.cli import TOOLS, parse
+from jobs.converters.cli import parse
+from jobs.converters.flags import TOOLS
 from jobs.trainer.errors import Refused
 
 COCO = "-imageRoot i -captionFile c -output o/ -vocabDir v -embeddingDFDir e".split()
