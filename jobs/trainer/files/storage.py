@@ -1,6 +1,7 @@
 """Storage on executors: any Hadoop URI through the node's `hdfs dfs`, `file:` directly.
 
-An executor's Python has no JVM, so each command starts one (one to two seconds).
+An executor's Python has no JVM, so each command starts one (one to two seconds), unless it is given to a
+`Shell` (see `jobs.trainer.files.shell`), whose JVM stays.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import List
+from typing import Callable, Dict, List, Optional, Tuple
 from urllib.parse import quote
 
 from jobs.trainer.errors import TrainerError
@@ -19,6 +20,9 @@ HDFS = "/opt/hadoop/bin/hdfs"
 TIMEOUT = 600
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """JVM options for a short run: optimisation would double the CPU time taken from training."""
+
+Run = Callable[[List[str]], Tuple[int, List[str]]]
+"""Runs a command of `hdfs dfs`; returns its exit status, and the lines that it printed."""
 
 
 def local_path(uri: str) -> str:
@@ -49,8 +53,8 @@ def parent(uri: str) -> str:
     return uri.rstrip("/").rpartition("/")[0]
 
 
-def put(source: Path, uri: str) -> None:
-    """Copy a local file to `uri`, replacing an existing one; create its folder.
+def put(source: Path, uri: str, *, run: Optional[Run] = None) -> None:
+    """Copy a local file to `uri`, replacing an existing one; create its folder. `run` runs the commands.
 
     Raises:
         TrainerError: storage refused it; the command's message is included.
@@ -69,9 +73,9 @@ def put(source: Path, uri: str) -> None:
     # `-put` writes aside and renames, so readers see the old file or the new one. The folder nearly
     # always exists, so it is created only after a first failure. It reads its source as a URI.
     put_it = ["-put", "-f", quote(str(source)), _literal(uri)]
-    if _hdfs(put_it, uri, check=False) != 0:
-        _hdfs(["-mkdir", "-p", _literal(parent(uri))], uri)
-        _hdfs(put_it, uri)
+    if _hdfs(put_it, uri, run, check=False) != 0:
+        _hdfs(["-mkdir", "-p", _literal(parent(uri))], uri, run)
+        _hdfs(put_it, uri, run)
 
 
 def get(uri: str, target: Path) -> None:
@@ -80,7 +84,7 @@ def get(uri: str, target: Path) -> None:
     Raises:
         TrainerError: it cannot be read; the command's message is included.
     """
-    _hdfs(["-get", _literal(uri), quote(str(target))], uri, reading=True)
+    _hdfs(["-get", _literal(uri), quote(str(target))], uri, None, reading=True)
 
 
 def _literal(uri: str) -> str:
@@ -88,24 +92,44 @@ def _literal(uri: str) -> str:
     return re.sub(r"([\\*?\[\]{}^])", r"\\\1", uri)
 
 
-def _hdfs(arguments: List[str], uri: str, *, check: bool = True, reading: bool = False) -> int:
-    command = [HDFS if os.access(HDFS, os.X_OK) else "hdfs", "dfs", *arguments]
+def program() -> str:
+    """Return the node's `hdfs` command."""
+    return HDFS if os.access(HDFS, os.X_OK) else "hdfs"
+
+
+def environment() -> Dict[str, str]:
+    """Return the environment of `hdfs`."""
+    return {"HADOOP_CLIENT_OPTS": SHORT_LIVED, **os.environ}
+
+
+def command(arguments: List[str]) -> Tuple[int, List[str]]:
+    """Run a command of `hdfs dfs` in a process of its own; see `Run`.
+
+    Raises:
+        OSError: it does not start.
+        subprocess.TimeoutExpired: it took longer than TIMEOUT seconds.
+    """
+    done = subprocess.run(
+        [program(), "dfs", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=TIMEOUT,
+        check=False,
+        env=environment(),
+    )
+    return done.returncode, done.stdout.decode(errors="replace").strip().splitlines()
+
+
+def _hdfs(
+    arguments: List[str], uri: str, run: Optional[Run], *, check: bool = True, reading: bool = False
+) -> int:
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=TIMEOUT,
-            check=False,
-            env={"HADOOP_CLIENT_OPTS": SHORT_LIVED, **os.environ},
-        )
+        code, lines = (run or command)(arguments)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise TrainerError(
-            "hdfs-command-failed", uri=uri, command=" ".join(command[:3]), reason=str(error)
-        ) from error
-    if check and done.returncode != 0:
-        lines = done.stdout.decode(errors="replace").strip().splitlines()
-        said = [line for line in lines if "WARN " not in line] or ["status {}".format(done.returncode)]
+        words = " ".join([program(), "dfs", *arguments[:1]])
+        raise TrainerError("hdfs-command-failed", uri=uri, command=words, reason=str(error)) from error
+    if check and code != 0:
+        said = [line for line in lines if "WARN " not in line] or ["status {}".format(code)]
         raise TrainerError("hdfs-read-failed" if reading else "hdfs-write-failed", uri=uri, reason=said[-1])
-    return done.returncode
+    return code

@@ -14,6 +14,7 @@ from typing import Callable, Deque, List, NamedTuple, Optional, Sequence, Tuple
 from jobs.trainer import contract
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.files import storage
+from jobs.trainer.files.shell import Shell
 
 PAUSES = (2.0, 5.0, 15.0, 30.0, 60.0)
 """Seconds before each further attempt: together longer than a NameNode takes to restart."""
@@ -45,7 +46,8 @@ class Uploads:
         pauses: Optional[Sequence[float]] = None,
         put: Optional[Callable[[Path, str], None]] = None,
     ) -> None:
-        self._tell, self._put = tell, put or storage.put
+        self._tell, self._put = tell, put or self._to_storage
+        self._shell = Shell()
         self._pauses = PAUSES if pauses is None else tuple(pauses)
         self._resumable = resumable
         self._waiting: Deque[_Upload] = deque()
@@ -102,7 +104,7 @@ class Uploads:
             with self._change:
                 self._change.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
-                    return
+                    break
                 upload, self._busy = self._waiting.popleft(), True
             try:
                 self._store(upload)
@@ -110,6 +112,14 @@ class Uploads:
                 with self._change:
                     self._busy = False
                     self._change.notify_all()
+        self._shell.close()
+
+    def _to_storage(self, source: Path, uri: str) -> None:
+        try:
+            storage.put(source, uri, run=self._shell.run)
+        except TrainerError:
+            self._shell.close()  # another attempt reads the node's settings and keys again
+            raise
 
     def _store(self, upload: _Upload) -> None:
         left = list(upload.files)

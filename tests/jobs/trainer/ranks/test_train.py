@@ -151,7 +151,7 @@ def world(
 def failing(monkeypatch: pytest.MonkeyPatch, refuses: Callable[[str], bool]) -> None:
     put = storage.put
 
-    def sometimes(file: Path, uri: str) -> None:
+    def sometimes(file: Path, uri: str, **options: object) -> None:
         if refuses(uri):
             raise TrainerError("hdfs-write-failed", uri=uri, reason="put: no DataNode")
         put(file, uri)
