@@ -130,6 +130,9 @@ def _hdfs(
         words = " ".join([program(), "dfs", *arguments[:1]])
         raise TrainerError("hdfs-command-failed", uri=uri, command=words, reason=str(error)) from error
     if check and code != 0:
-        said = [line for line in lines if "WARN " not in line] or ["status {}".format(code)]
+        # After the reason, some commands explain their options.
+        said = [line for line in lines if "WARN " not in line and not line.startswith("Usage: ")] or [
+            "status {}".format(code)
+        ]
         raise TrainerError("hdfs-read-failed" if reading else "hdfs-write-failed", uri=uri, reason=said[-1])
     return code

@@ -83,6 +83,13 @@ def test_storages_own_words_are_in_the_message(hdfs: Path, tmp_path: Path) -> No
         storage.put(tmp_path / "missing", "hdfs://head/x/m")
 
 
+def test_the_explanation_of_options_is_no_reason(model: Path) -> None:
+    lines = ["-mkdir: java.net.UnknownHostException: nowhere", "Usage: hadoop fs [generic options] -mkdir"]
+
+    with pytest.raises(TrainerError, match=r"it cannot be written: -mkdir: java.net.UnknownHostException"):
+        storage.put(model, "hdfs://nowhere/m", run=lambda _: (1, lines))
+
+
 def test_a_node_without_hdfs_is_told(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
     monkeypatch.setattr(storage, "HDFS", "/nowhere/hdfs")
     monkeypatch.setenv("PATH", "/nowhere")
