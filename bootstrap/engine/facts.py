@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bootstrap.engine.command import Command
-from bootstrap.engine.operations.shell import bounded
+from bootstrap.engine.operations.shell import quote
 from bootstrap.engine.script import ENVIRONMENT
 from bootstrap.errors import Unreachable
 from bootstrap.ssh.remote import Remote
@@ -14,6 +14,9 @@ from bootstrap.ssh.remote import Remote
 GUARD_TIMEOUT = 20
 """Seconds; a guard that takes longer counts as not holding."""
 _FACT = "@fact"
+_TAG = "END_OF_FACTS"
+_LATE = ("124", "137")
+"""Exit statuses of `timeout`: what ran was ended, or killed."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,19 @@ def script(commands: Sequence[Command]) -> str:
     """Return a script without side effects that prints the facts; guards run in parallel."""
     lines = [
         ENVIRONMENT,
-        ". /etc/os-release",
-        f'echo "{_FACT} distribution $ID-$VERSION_ID"',
+        f'( . /etc/os-release; echo "{_FACT} distribution $ID-$VERSION_ID" )',
         f'echo "{_FACT} arch $(dpkg --print-architecture)"',
         f"echo \"{_FACT} disk_free_mb $(df -Pm / | awk 'NR == 2 {{ print $4 }}')\"",
         f"echo \"{_FACT} memory_mb $(awk '/^MemTotal/ {{ print int($2 / 1024) }}' /proc/meminfo)\"",
     ]
     for index, command in enumerate(commands):
-        guard = bounded(command.guard, GUARD_TIMEOUT, tag=f"GUARD_{index}")
-        # Redirections of the group, not of the command: `timeout` itself writes to stderr.
-        lines.append(f'{{ {{ {guard}\n}} >/dev/null 2>&1; echo "{_FACT} guard {index} $?"; }} &')
-    return "\n".join([*lines, "wait", ""])
+        # `eval`: a guard that is not valid shell fails alone.
+        guard = f"( set -eu; eval {quote(command.guard)} ) </dev/null >/dev/null 2>&1"
+        lines.append(f'{{ {guard}; echo "{_FACT} guard {index} $?"; }} &')
+    # They begin at the same time, so one limit is the limit of each: a `timeout` and a shell for every guard
+    # would take as long as the guards.
+    limited = f"timeout -k 2 {GUARD_TIMEOUT:g} sh -s <<'{_TAG}'"
+    return "\n".join([limited, *lines, "wait", _TAG, f'echo "{_FACT} status $?"', ""])
 
 
 def parse(output: str, count: int) -> Facts:
@@ -52,13 +57,18 @@ def parse(output: str, count: int) -> Facts:
     """
     facts: dict[str, str] = {}
     held: dict[int, bool] = {}
+    late = False
     for line in output.splitlines():
         match line.split():
             case [tag, "guard", index, status] if tag == _FACT:
                 held[int(index)] = status == "0"
+            case [tag, "status", status] if tag == _FACT and status in _LATE:
+                late = True
             case [tag, name, value] if tag == _FACT:
                 facts[name] = value
     missing = {"distribution", "arch", "disk_free_mb", "memory_mb"} - facts.keys()
+    if late:
+        held = {index: held.get(index, False) for index in range(count)}
     if missing or held.keys() != set(range(count)):
         raise ValueError(f"missing: {sorted(missing)}, {count - len(held)} guards")
     return Facts(

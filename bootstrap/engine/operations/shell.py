@@ -67,11 +67,13 @@ def has_content(path: str, content: str) -> str:
     """Return a test that `path` is a regular file with exactly this content."""
     target = quote(path)
     # One test, no list: `set -e` looks only at the last part of `a && b`.
-    return f'[ "$([ -L {target} ] || sha256sum <{target} | cut -d" " -f1)" = {sha256(content)} ]'
+    return f'[ "$([ -L {target} ] || sha256sum <{target})" = "{sha256(content)}  -" ]'
 
 
 def has_access(path: str, mode: str, owner: str, group: str | None) -> str:
     """Return a test that `path` has this mode, owner and group (None: the owner's login group)."""
+    if group is None and owner == "root":
+        group = "root"  # on every distribution: nothing has to be looked up
     plain = f"{int(mode, 8):o} {owner} {group or ''}"
     wanted = quote(plain) if group is not None else f'{quote(plain)}"$(id -gn {quote(owner)})"'
     return f'[ "$(stat -c "%a %U %G" {quote(path)})" = {wanted} ]'

@@ -62,6 +62,20 @@ def test_a_guard_that_hangs_does_not_hold_and_delays_nobody_for_long(
     assert read.held == (False, True)
 
 
+def test_a_guard_that_is_not_valid_shell_does_not_hold_and_harms_no_other(sandboxes: Sandboxes) -> None:
+    guards = ["if true", "echo 'x", "exit 0", "true"]
+    assert facts.read(sandboxes["w1"], [command(guard) for guard in guards]).held == (
+        False,
+        False,
+        True,
+        True,
+    )
+
+
+def test_what_the_node_says_of_its_system_is_no_variable_of_a_guard(sandboxes: Sandboxes) -> None:
+    assert facts.read(sandboxes["w1"], [command('echo "$VERSION_ID"')]).held == (False,)
+
+
 def test_a_node_that_roles_cannot_read_is_named(sandboxes: Sandboxes, cluster: Cluster) -> None:
     (sandboxes["w1"].box / "etc/os-release").unlink()
     with pytest.raises(Unreachable, match=r"w1 \(10.9.8.11\): its facts cannot be read"):
