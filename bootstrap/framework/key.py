@@ -40,13 +40,17 @@ _FACTS = f"""\
 export LC_ALL=C.UTF-8
 . /etc/os-release
 compiler() {{
-  package=$(apt-cache depends g++ 2>/dev/null | sed -n 's/^ *Depends: \\(g++-[0-9]*\\)$/\\1/p' | head -n 1)
+  # The installed package says it at once; apt reads the lists of all packages first.
+  package=$(dpkg-query -W -f='${{db:Status-Status}} ${{Depends}}' g++ 2>/dev/null |
+    sed -n 's/^installed .*[ ,]\\(g++-[0-9][0-9]*\\).*/\\1/p')
+  [ -n "$package" ] ||
+    package=$(apt-cache depends g++ 2>/dev/null | sed -n 's/^ *Depends: \\(g++-[0-9]*\\)$/\\1/p' | head -n 1)
   [ -n "$package" ] || return 1
   version=$(dpkg-query -W -f='${{db:Status-Status}} ${{Version}}' "$package" 2>/dev/null |
     sed -n 's/^installed //p')
   [ -n "$version" ] || version=$(apt-cache policy "$package" | sed -n 's/^ *Candidate: //p')
 }}
-compiler || {{ apt-get -q update >&2; compiler; }} || true
+compiler || {{ UPDATE && compiler; }} || true
 mkdir -p {paths.BUILDS}
 echo "$ID-$VERSION_ID $(dpkg --print-architecture) ${{package:-none}} ${{version:-none}} $(nproc)" \\
   "$(df -Pm {paths.BUILDS} | awk 'NR == 2 {{ print $4 }}')"
@@ -59,14 +63,15 @@ done
 """
 
 
-def read_facts(head: Remote) -> HeadFacts:
-    """Read the head's facts in one round trip; fetch its package index only if it has none.
+def read_facts(head: Remote, *, update: bool = True) -> HeadFacts:
+    """Read the head's facts in one round trip; with `update` fetch its package index if it has none.
 
     Raises:
         BuildError: no compiler is installed, and none is available.
         Unreachable: the connection broke.
     """
-    result = head.run(_FACTS.replace("TOOLKITS", TOOLKITS), timeout=120)
+    index = "apt-get -q update >&2" if update else "false"
+    result = head.run(_FACTS.replace("TOOLKITS", TOOLKITS).replace("UPDATE", index), timeout=120)
     first, *kits = result.stdout.splitlines()
     distribution, arch, package, version, cores, free = first.split()
     if package == "none" or version in ("none", "(none)"):

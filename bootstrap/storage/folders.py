@@ -64,7 +64,7 @@ def check(storage: SharedStorage, folder: Folder) -> Stored:
     Raises:
         ServiceDown: the storage does not answer.
     """
-    result = storage.run(storage.piped(_cat(storage, folder), _checker(folder)))
+    result = storage.concatenated(folder.all_paths, _checker(folder))
     verdict, _, why = result.stdout.strip().partition(" ")
     if verdict == WHOLE:
         return Stored(True)

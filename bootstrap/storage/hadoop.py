@@ -1,6 +1,7 @@
 """Shared storage through `hdfs dfs` on the head: the same commands for HDFS, S3A and WASB.
 
-A command starts a JVM on the head and takes one to two seconds, so each method is one round trip.
+A command starts a JVM on the head and takes one to two seconds, so each method is one round trip. What is
+read before each job comes from HDFS's own HTTP interface, which takes milliseconds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from typing import NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from bootstrap import paths
 from bootstrap.engine.script import LOCK_WAIT, take_lock
@@ -78,9 +79,8 @@ class SharedStorage:
         Raises:
             ServiceDown: the storage does not answer.
         """
-        # One JVM prints both, concatenated; the first is JSON, so its end can be found.
-        both = f"dfs -cat {self.quoted(document)} {self.quoted(file)}"
-        result = self.run(self.piped(both, f"{paths.ANY_PYTHON} -c {shlex.quote(SPLIT)}"))
+        # Printed together: the first is JSON, so its end can be found.
+        result = self.concatenated([document, file], f"{paths.ANY_PYTHON} -c {shlex.quote(SPLIT)}")
         first, second = (self.missing(path, result) for path in (document, file))
         if not result.ok and not (first or second):
             self.explain(document, result)
@@ -214,12 +214,28 @@ mv -fT "$aside" {target}
             return f"({env}; {user} sh -c {shlex.quote(hdfs)})"
         return f"({env}; exec {user} {hdfs})"
 
+    def concatenated(self, files: Sequence[str], reader: str) -> Result:
+        """Pipe files in turn to a reader; fails if one of them is missing or cannot be read."""
+        if urlsplit(self._uri).scheme == "hdfs":
+            quick = self.run(_piped(self._fetched(files), reader))
+            if quick.ok:
+                return quick
+        # What is wrong, Hadoop's own client says, and it decides.
+        return self.run(self.piped(" ".join(["dfs -cat", *map(self.quoted, files)]), reader))
+
+    def _fetched(self, files: Sequence[str]) -> str:
+        """Return shell that prints files of HDFS in turn, by its HTTP interface."""
+        parts = urlsplit(self._uri)
+        base = f"http://{parts.hostname}:{namenode.NAMENODE_HTTP}/webhdfs/v1{parts.path}"
+        urls = [
+            shlex.quote(f"{base}/{quote(file.lstrip('/'))}?op=OPEN&user.name={self._user}") for file in files
+        ]
+        limits = "--connect-timeout 5 --speed-limit 1 --speed-time 30"
+        return f"curl -fsSL --noproxy '*' --fail-early {limits} --max-time {TIMEOUT:g} {' '.join(urls)}"
+
     def piped(self, words: str, reader: str) -> str:
         """Return shell that pipes `hdfs WORDS` to a reader, and ends with the status of the first to fail."""
-        return f"""code=$(mktemp); trap 'rm -f "$code"' EXIT
-{{ {self.command(words)} </dev/null; echo $? >"$code"; }} | {reader} || exit
-exit "$(cat "$code")"
-"""
+        return _piped(self.command(words), reader)
 
     def run(self, script: str) -> Result:
         """Run a script of one command of storage on the head."""
@@ -238,6 +254,13 @@ exit "$(cat "$code")"
         if "No space left on device" in result.stderr:
             why, fix = "No space left on device", f"Free space on {self._head.node.name}."
         raise CommandFailed(self.url(path), why, fix, exit_code=result.exit_code, output=result.tail)
+
+
+def _piped(command: str, reader: str) -> str:
+    return f"""code=$(mktemp); trap 'rm -f "$code"' EXIT
+{{ {command} </dev/null; echo $? >"$code"; }} | {reader} || exit
+exit "$(cat "$code")"
+"""
 
 
 def _errors(result: Result) -> list[str]:

@@ -197,6 +197,19 @@ def test_the_compiler_is_the_installed_one_or_else_what_apt_would_install(
     assert (facts.arch, facts.disk_free_mb) == ("amd64", 12345)
 
 
+def test_the_compiler_of_the_installed_package_needs_no_look_at_apts_lists(tmp_path: Path) -> None:
+    node = _node(tmp_path, "12.2.0-14", "")
+    node.fake(
+        "dpkg-query",
+        """case $* in
+*Depends*g++) echo "installed cpp (= 4:12.2.0-3), gcc (= 4:12.2.0-3), g++-12 (>= 12.2.0-1~), gcc-12 (>= 12)";;
+*g++-12) echo "installed 12.2.0-14";;
+esac""",
+    )
+
+    assert read_facts(node, update=False).compiler == ("g++-12", "12.2.0-14")
+
+
 def test_toolkits_that_the_head_has_are_read_if_they_are_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,41 @@ def test_a_document_that_is_too_long_is_refused_and_not_transferred(
         storage.read("/current.json")
 
 
+CURL = """
+case " $* " in *' --fail-early '*) ;; *) exit 2;; esac
+for url; do case $url in http*)
+    file=${url#http://head:9870/webhdfs/v1}; file=$FAKE_STATE/dfs${file%%[?]*}
+    case $url in *user.name=spark) ;; *) exit 22;; esac
+    [ -e "$file" ] || exit 22
+    cat "$file";;
+esac; done
+"""
+"""A stand-in for `curl` with HDFS's own HTTP interface."""
+
+
+def test_what_is_in_hdfs_is_read_without_a_start_of_java(node: LocalNode) -> None:
+    node.fake("curl", CURL)
+    node.fake("hdfs", "exit 3")
+    stored(node, "/k/doc", '{"a": 1}')
+    stored(node, "/k/archive", "bytes")
+
+    read = SharedStorage(node, "hdfs://head:9000").read_and_sum("/k/doc", "/k/archive")
+
+    assert read == (b'{"a": 1}', hashlib.sha256(b"bytes").hexdigest())
+
+
+def test_hadoops_own_client_says_what_hdfs_does_not_give(node: LocalNode) -> None:
+    node.fake("curl", CURL)
+    storage = SharedStorage(node, "hdfs://head:9000")
+    stored(node, "/k/doc", '{"a": 1}')
+
+    assert storage.read_and_sum("/k/doc", "/k/archive") == (b'{"a": 1}', None)
+
+    node.fake("curl", "echo half; exit 18")
+    stored(node, "/k/archive", "bytes")
+    assert storage.read_and_sum("/k/doc", "/k/archive")[1] == hashlib.sha256(b"bytes").hexdigest()
+
+
 def test_a_large_artefact_is_summed_in_little_memory(node: LocalNode, storage: SharedStorage) -> None:
     stored(node, "/k/doc", '{"a": 1}\n')
     archive = node.folder / "state" / "dfs" / "k" / "archive"
