@@ -14,7 +14,6 @@ from rich.console import Console
 from bootstrap import paths, versions
 from bootstrap.cluster import OPTIONAL_ROLES, Blob, Cluster, Hdfs, Node, Standalone, Yarn
 from bootstrap.engine.command import Check
-from bootstrap.engine.node_run import Connect
 from bootstrap.engine.operations.shell import bounded, quote
 from bootstrap.engine.plan import compile_checks, order
 from bootstrap.engine.role import ROLES_DIR, Role, load_role
@@ -23,6 +22,7 @@ from bootstrap.errors import CaffeSparkError
 from bootstrap.findings import Finding, print_findings
 from bootstrap.ssh import remote as ssh
 from bootstrap.ssh.on_all import on_all
+from bootstrap.ssh.remote import Connect
 
 MIN_DISK_MB = 2048
 """A job's snapshots and executors' spills need this much."""

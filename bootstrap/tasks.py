@@ -28,6 +28,7 @@ from tools.environment import ROOT, environment
 if TYPE_CHECKING:
     from bootstrap.cluster import Cluster, ClusterDocument
     from bootstrap.framework import Framework, Recipe
+    from bootstrap.ssh.kept import Kept
 
 arguments.install()
 RECIPE_HELP = "recipe in bootstrap/recipes, without .yaml; default: fabric.yaml's"
@@ -68,13 +69,17 @@ def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recip
     return for_cluster(recipe, cluster)
 
 
-def provision(cluster: Cluster, recipe: Recipe) -> Framework:
+def provision(cluster: Cluster, recipe: Recipe, kept: Kept) -> Framework:
     """Apply the roles to every node, and install the framework; a new head compiles it meanwhile."""
     from bootstrap.engine.execute import apply
-    from bootstrap.framework import early_build, ensure_framework
+    from bootstrap.framework import Search, early_build, ensure_framework
 
-    apply(cluster, cluster.roles, console=console, early=early_build(cluster, recipe, console))
-    return ensure_framework(cluster, recipe, console=console)
+    search = Search(cluster, recipe, kept.connect)
+    early = early_build(cluster, recipe, console)
+    recap = apply(cluster, cluster.roles, console=console, connect=kept.connect, early=early)
+    # What was found before a step changed a node may not be true after it.
+    found = None if recap.changed else search.result()
+    return ensure_framework(cluster, recipe, console=console, connect=kept.connect, found=found)
 
 
 @task(name="bootstrap", help={"stack": STACK_HELP, "dry_run": "print the plan, change nothing"})
@@ -99,13 +104,15 @@ def build_headnode(
     """Compile Caffe on the head and install it on all nodes."""
     reading = reading_of(stack)
     from bootstrap.engine.execute import apply
+    from bootstrap.ssh.kept import Kept
 
     cluster = cluster_of(reading)
     chosen = chosen_recipe(context, cluster, recipe)
     if dry_run:
         apply(cluster, cluster.roles, dry_run=True, console=console)
         return
-    provision(cluster, chosen)
+    with Kept() as kept:
+        provision(cluster, chosen, kept)
     console.print(for_stack("Next: `fab submit-mnist`", stack))
 
 

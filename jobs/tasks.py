@@ -133,6 +133,7 @@ def _submit(
         _submit_through_livy(job, stack)
         return
     reading = reading_of(stack)
+    from bootstrap.ssh.kept import Kept
     from jobs import capacity
     from jobs.backends.registry import Backends
     from jobs.datasets.prepare import ensure_data, ensure_shipped
@@ -140,8 +141,9 @@ def _submit(
 
     cluster = cluster_of(reading)
     capacity.check(job, cluster)
-    framework = provision(cluster, chosen_recipe(context, cluster, recipe))
-    ensure_data(cluster, job, console)
+    with Kept() as kept:
+        framework = provision(cluster, chosen_recipe(context, cluster, recipe), kept)
+        ensure_data(cluster, job, console, kept.connect)
     ensure_shipped(job)
     with Backends.of(cluster) as backends:
         run_job(backends.default, job, framework.key, console, RESULTS)
@@ -170,6 +172,7 @@ def notebook(
     """Serve notebooks with Spark and the Python API from the head."""
     job = _specified(spec, executors, None)
     reading = reading_of(stack)
+    from bootstrap.ssh.kept import Kept
     from jobs import capacity
     from jobs.datasets.prepare import ensure_data, ensure_shipped
     from jobs.run.notebook import require_servable, serve
@@ -177,8 +180,9 @@ def notebook(
     cluster = cluster_of(reading)
     capacity.check(job, cluster)
     require_servable(cluster, job)
-    provision(cluster, chosen_recipe(context, cluster, recipe))
-    ensure_data(cluster, job, console)
+    with Kept() as kept:
+        provision(cluster, chosen_recipe(context, cluster, recipe), kept)
+        ensure_data(cluster, job, console, kept.connect)
     ensure_shipped(job)
     serve(cluster, job, console)
 

@@ -13,13 +13,14 @@ from bootstrap.cluster import Cluster
 from bootstrap.console import TerminalConsole
 from bootstrap.engine import runlog
 from bootstrap.engine.milestones import Milestones
-from bootstrap.engine.node_run import Connect, Early, NodeRun, Shared
+from bootstrap.engine.node_run import Early, NodeRun, Shared
 from bootstrap.engine.plan import make_plan, order
 from bootstrap.engine.recap import Progress, Recap
 from bootstrap.engine.role import ROLES_DIR, load_role
 from bootstrap.errors import StepFailed
 from bootstrap.ssh import remote as ssh
 from bootstrap.ssh.on_all import OnAll
+from bootstrap.ssh.remote import Connect
 
 STOP_TIMEOUT = 20.0
 """Seconds for running steps to end after Ctrl-C."""

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,8 @@ from bootstrap.engine.recap import NodeRecap, Outcome, Progress
 from bootstrap.engine.role import Role
 from bootstrap.errors import CaffeSparkError, StepFailed
 from bootstrap.ssh import remote as ssh
-from bootstrap.ssh.remote import Remote
+from bootstrap.ssh.remote import Connect, Remote
 from bootstrap.storage.refusals import refusal
-
-Connect = Callable[[Cluster, Node], AbstractContextManager[Remote]]
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from bootstrap.framework.key import (
 )
 from bootstrap.framework.manifest import ARCHIVE, Manifest
 from bootstrap.framework.recipe import Recipe, load_recipe, require_devices
+from bootstrap.framework.search import Found
 from bootstrap.framework.steps import folder_of
 from bootstrap.join.user_data import framework_script
 from bootstrap.script_actions import ScriptAction
@@ -33,7 +34,7 @@ from bootstrap.signing import SigningKey
 from bootstrap.ssh import remote as ssh
 from bootstrap.ssh.on_all import on_all
 from bootstrap.ssh.reconnect import Link
-from bootstrap.ssh.remote import Remote
+from bootstrap.ssh.remote import Connect, Remote
 from bootstrap.storage.hadoop import SharedStorage
 
 Origin = Literal["present", "cache", "compiled"]
@@ -72,10 +73,13 @@ def ensure_framework(
     *,
     overrides: Mapping[str, Any] | None = None,
     console: Console | None = None,
+    connect: Connect | None = None,
+    found: Found | None = None,
 ) -> Framework:
     """Install the framework of a recipe on every node; compile at most once per key.
 
     HDFS has to be up (roles common, hadoop, spark). `overrides` of a recipe named are `opencv` and `source`.
+    `found` is the result of a `Search` since which nothing has changed.
 
     Raises:
         StackError: the stack has no signing key.
@@ -87,29 +91,29 @@ def ensure_framework(
         ConfigError: a worker runs another distribution than the head.
         StepFailed: the installation failed on a node; the others have it.
     """
-    console = console or TerminalConsole()
+    console, connect = console or TerminalConsole(), connect or ssh.connect
     loaded = load_recipe(recipe, overrides) if isinstance(recipe, str) else recipe
     require_devices(loaded, cluster)
     signing = cluster.signing_key
-    framework = _get(cluster, signing, loaded, console)
+    framework = _get(cluster, signing, loaded, console, connect=connect, found=found)
     try:
-        _spread(cluster, framework, console)
+        _spread(cluster, framework, console, connect)
     except StepFailed:
         # The artefact may have been damaged between its check and a node's: then replace it, once.
-        again = _get(cluster, signing, loaded, console)
+        again = _get(cluster, signing, loaded, console, connect=connect)
         if again.origin == "present":
             raise
         framework = again
-        _spread(cluster, framework, console)
+        _spread(cluster, framework, console, connect)
     if isinstance(cluster.storage, S3):
         _publish(cluster, cluster.storage, framework, console)
     return framework
 
 
-def _spread(cluster: Cluster, framework: Framework, console: Console) -> None:
+def _spread(cluster: Cluster, framework: Framework, console: Console, connect: Connect) -> None:
     """Install on every node: over SSH, or as a script action that also runs on joining nodes."""
     if not cluster.takes_script_actions:
-        apply(cluster, ["caffe"], given=framework.variables(), console=console)
+        apply(cluster, ["caffe"], given=framework.variables(), console=console, connect=connect)
         return
     tree = f"{paths.CAFFE_VERSIONS}/{framework.key}"
     probe = f'[ "$(readlink {paths.CAFFE_HOME})" = {tree} ] && [ -d {tree}/python/caffe ]'
@@ -144,18 +148,30 @@ def _publish(cluster: Cluster, storage: S3, framework: Framework, console: Conso
         console.print(f"Framework {framework.key}: workers that join from now on take it by themselves")
 
 
-def _get(cluster: Cluster, signing: SigningKey, recipe: Recipe, console: Console) -> Framework:
+def _get(
+    cluster: Cluster,
+    signing: SigningKey,
+    recipe: Recipe,
+    console: Console,
+    *,
+    connect: Connect,
+    found: Found | None = None,
+) -> Framework:
     """Return the artefact in storage, after storing it if it is missing."""
     begun = time.monotonic()
-    with Link(cluster) as link:
+    with Link(cluster, first=connect) as link:
         head = link.remote
-        facts = read_facts(head)
-        inputs = inputs_of(recipe, facts)
-        key = key_of(inputs)
         storage = SharedStorage(head, cluster.shared_storage)
-        storage.require_writable()
         origin: Origin = "present"
-        manifest = _in_storage(storage, signing, key, console)
+        manifest: Manifest | None
+        if found is not None:
+            facts, inputs, key, manifest = found.facts, found.inputs, found.key, found.manifest
+        else:
+            facts = read_facts(head)
+            inputs = inputs_of(recipe, facts)
+            key = key_of(inputs)
+            storage.require_writable()
+            manifest = _in_storage(storage, signing, key, console)
         if manifest is None:
             require_same_distribution(facts.distribution, distributions(cluster))
             origin = "cache"

@@ -10,14 +10,17 @@ from types import TracebackType
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import Unreachable
 from bootstrap.ssh import limits
-from bootstrap.ssh.remote import Remote, connect
+from bootstrap.ssh.remote import Connect, Remote, connect
 
 
 class Link:
-    """A connection to a node (default: the head), opened at first use; a `with` block closes it."""
+    """A connection to a node (default: the head), opened at first use; a `with` block closes it.
 
-    def __init__(self, cluster: Cluster, node: Node | None = None) -> None:
-        self._cluster, self._node = cluster, node or cluster.head
+    `first` opens the first one: it may be one that is open already.
+    """
+
+    def __init__(self, cluster: Cluster, node: Node | None = None, first: Connect | None = None) -> None:
+        self._cluster, self._node, self._first = cluster, node or cluster.head, first
         self._context: AbstractContextManager[Remote] | None = None
         self._remote: Remote | None = None
 
@@ -51,7 +54,8 @@ class Link:
             Unreachable: it cannot be opened.
         """
         self.close()
-        context = connect(self._cluster, self._node)
+        first, self._first = self._first, None
+        context = (first or connect)(self._cluster, self._node)
         self._remote = context.__enter__()
         self._context = context
         return self._remote

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -126,6 +126,10 @@ class Remote(Protocol):
         ...
 
 
+Connect = Callable[[Cluster, Node], AbstractContextManager[Remote]]
+"""Opens a connection to a node, for a block; see `connect`."""
+
+
 class SshRemote:
     """A `Remote` over one SSH connection; threads may share it."""
 
@@ -137,6 +141,11 @@ class SshRemote:
     def node(self) -> Node:
         """The node at the other end."""
         return self._node
+
+    @property
+    def alive(self) -> bool:
+        """False when the connection is known to have ended."""
+        return self._session.alive
 
     def run(
         self,

@@ -29,6 +29,11 @@ class Session:
         """True when the connection, or the one below it, was closed since nothing came from the node."""
         return self._watch.silent or (self._through is not None and self._through.silent)
 
+    @property
+    def alive(self) -> bool:
+        """False when the connection, or the one below it, is known to have ended."""
+        return self._transport.is_active() and (self._through is None or self._through.alive)
+
     def close(self) -> None:
         """Close the connection, whatever state it is in."""
         self._watch.stop()

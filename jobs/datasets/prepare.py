@@ -16,7 +16,8 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, JobError
-from bootstrap.ssh.remote import Remote, connect
+from bootstrap.ssh import remote as ssh
+from bootstrap.ssh.remote import Connect, Remote
 from bootstrap.storage import folders
 from bootstrap.storage.folders import NOT_MADE
 from bootstrap.storage.hadoop import SharedStorage
@@ -38,7 +39,7 @@ def ensure_shipped(spec: JobSpec) -> None:
         make()
 
 
-def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
+def ensure_data(cluster: Cluster, spec: JobSpec, console: Console, connect: Connect | None = None) -> None:
     """Ensure that the specification's data set is in shared storage, and is what its manifest says.
 
     Raises:
@@ -53,7 +54,7 @@ def ensure_data(cluster: Cluster, spec: JobSpec, console: Console) -> None:
     def say(text: str, style: str = "") -> None:
         console.print(f"data     {text}", style=style, soft_wrap=True, highlight=False)
 
-    with connect(cluster, cluster.head) as head:
+    with (connect or ssh.connect)(cluster, cluster.head) as head:
         storage = SharedStorage(head, cluster.shared_storage)
         chosen, folder = registry.built_in(spec.data), registry.folder_of(spec.data)
         if chosen is None or folder is None:

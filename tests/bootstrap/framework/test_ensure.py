@@ -17,9 +17,11 @@ from rich.console import Console
 from bootstrap.cluster import S3, Cluster
 from bootstrap.errors import ConfigError, StackError, StepFailed
 from bootstrap.framework import Framework, cache, ensure, ensure_framework, store
+from bootstrap.framework import search as searching
 from bootstrap.framework.key import inputs_of, key_of
 from bootstrap.framework.manifest import Manifest, built_now
 from bootstrap.framework.recipe import Recipe
+from bootstrap.framework.search import Found, Search
 from bootstrap.ssh import reconnect
 from bootstrap.storage.bucket import Bucket
 from bootstrap.storage.hadoop import SharedStorage
@@ -66,7 +68,7 @@ class World:
         )
         return manifest, str(out / "caffe.tar.gz")
 
-    def apply(self, cluster: Cluster, roles: list[str], *, given: dict[str, Any], console: Console) -> None:
+    def apply(self, cluster: Cluster, roles: list[str], *, given: dict[str, Any], **_: object) -> None:
         assert roles == ["caffe"]
         self.applied.append(given)
         self.fail()
@@ -141,6 +143,37 @@ def test_the_first_time_it_is_compiled_pushed_cached_and_spread(world: World) ->
 def test_the_second_time_nothing_is_compiled(world: World) -> None:
     world.ensure()
     assert (world.ensure().origin, world.builds) == ("present", 1)
+
+
+def search(world: World, monkeypatch: pytest.MonkeyPatch) -> Found | None:
+    monkeypatch.setattr(searching, "read_facts", lambda *_, **__: FACTS)
+    return Search(world.cluster, world.recipe, world.connect).result()
+
+
+def test_what_a_search_has_found_is_spread_without_another_look(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = world.ensure()
+    found = search(world, monkeypatch)
+    world.node.fake("hdfs", "exit 3")
+
+    again = ensure_framework(world.cluster, "small", console=world.console, found=found)
+
+    assert (again.origin, again.sha256, len(world.applied)) == ("present", first.sha256, 2)
+
+
+@pytest.mark.parametrize("file", ["caffe.tar.gz", "manifest.json"])
+def test_a_search_leaves_what_is_missing_or_damaged_to_others_and_says_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    assert search(world, monkeypatch) is None
+    world.ensure()
+    said = world.said
+    (world.stored / file).write_text("{}")
+
+    assert search(world, monkeypatch) is None
+    assert (world.stored / file).read_text() == "{}"
+    assert world.said == said
 
 
 def test_a_new_cluster_is_fed_from_the_operators_cache(world: World) -> None:

@@ -5,6 +5,7 @@ What the real CLI answers is proved in tests/end_to_end.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -53,6 +54,51 @@ def test_else_the_selected_stack_is_taken(cli: FakeCli, tmp_path: Path) -> None:
 def test_else_it_is_dev(cli: FakeCli, tmp_path: Path) -> None:
     cli.answers("--show-name", err="error: no stack selected", code=255)
     assert selected_stack(tmp_path, cli.env) == "dev"
+
+
+def select(home: Path, root: Path, name: str) -> dict[str, str]:
+    """Select a stack as Pulumi records it; return the variables by which it is found."""
+    digest = hashlib.sha1(str(root / "Pulumi.yaml").encode(), usedforsecurity=False).hexdigest()
+    record = home / "workspaces" / f"caffe-spark-{digest}-workspace.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"stacks": {"file://x": f"organization/caffe-spark/{name}"}}))
+    return {"PULUMI_HOME": str(home), "PULUMI_BACKEND_URL": "file://x"}
+
+
+def test_the_selected_stack_is_read_from_pulumis_record(
+    cli: FakeCli, tmp_path: Path, cluster_document: dict[str, object]
+) -> None:
+    cli.env |= select(tmp_path / "home", tmp_path, "green")
+    cli.answers(
+        "stack output --json --show-secrets --stack green",
+        json.dumps({"cluster": {**cluster_document, "stack": "green"}}),
+    )
+
+    assert load_cluster(tmp_path, None, cli.env).stack == "green"
+
+
+def test_a_record_of_a_stack_that_is_gone_is_not_believed(
+    cli: FakeCli, tmp_path: Path, cluster_document: dict[str, object]
+) -> None:
+    cli.env |= select(tmp_path / "home", tmp_path, "green")
+    cli.answers("--stack green", err="error: no stack named 'green' found", code=255)
+    cli.answers("--show-name", err="error: no stack selected", code=255)
+    cli.answers("stack output --json --show-secrets --stack dev", json.dumps({"cluster": cluster_document}))
+
+    assert load_cluster(tmp_path, None, cli.env).stack == "dev"
+
+
+def test_the_stack_of_the_environment_goes_before_the_record(
+    cli: FakeCli, tmp_path: Path, cluster_document: dict[str, object]
+) -> None:
+    cli.env |= {**select(tmp_path / "home", tmp_path, "green"), "PULUMI_STACK": "blue"}
+    cli.answers("--show-name", "blue\n")
+    cli.answers(
+        "stack output --json --show-secrets --stack blue",
+        json.dumps({"cluster": {**cluster_document, "stack": "blue"}}),
+    )
+
+    assert load_cluster(tmp_path, None, cli.env).stack == "blue"
 
 
 def test_an_unknown_stack_is_named_with_those_that_exist(cli: FakeCli, tmp_path: Path) -> None:
