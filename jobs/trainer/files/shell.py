@@ -27,25 +27,31 @@ class Shell:
     """`hdfs dfs` for one thread at a time.
 
     The JVM starts with the first command, and ends with `close`, with this process, or when it does not
-    answer; the next command starts another, which reads the node's settings and keys again.
+    answer; the next command starts another, which reads the node's settings and keys again. Where none
+    starts, as with a node's older `hdfs` command, every command is a process of its own.
     """
 
     def __init__(self) -> None:
         self._jvm: Optional[_Jvm] = None
+        self._jar = _py4j()
 
     def run(self, arguments: List[str]) -> Tuple[int, List[str]]:
         """Run a command of `hdfs dfs`; return its exit status, and the lines that it printed.
 
         Raises:
-            OSError: Java does not start, or ended.
+            OSError: Java ended, or `hdfs` does not start.
             subprocess.TimeoutExpired: the command took longer than `storage.TIMEOUT` seconds.
         """
-        jar = _py4j()
-        if jar is None:
-            return storage.command(arguments)
-        if self._jvm is None or self._jvm.ended:
+        if self._jar is not None and (self._jvm is None or self._jvm.ended):
             self.close()
-            self._jvm = _Jvm(jar)
+            try:
+                self._jvm = _Jvm(self._jar)
+            except OSError as error:
+                # Into the executor's log: what is wrong with storage itself, the command says.
+                print("{}; each upload starts it".format(error), flush=True)
+                self._jar = None
+        if self._jvm is None:
+            return storage.command(arguments)
         try:
             return self._jvm.run(arguments)
         except (OSError, subprocess.TimeoutExpired):
@@ -82,7 +88,7 @@ class _Jvm:
                 self.close()
                 said.seek(0)
                 lines = said.read().decode(errors="replace").strip().splitlines()
-                raise OSError("Java does not start: {}".format((lines or [str(error)])[-1])) from error
+                raise OSError("Java does not stay: {}".format((lines or [str(error)])[-1])) from error
             finally:
                 late.cancel()
 

@@ -184,15 +184,19 @@ def test_a_command_past_its_limit_is_told_as_ever(
         opened.run(["-ls", "/"])
 
 
-def test_java_that_does_not_start_is_told_with_its_last_words(
-    world: World, opened: Shell, tmp_path: Path
+def test_where_java_does_not_stay_each_command_is_a_process_and_the_log_says_why(
+    world: World, opened: Shell, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (world.folder / "broken").touch()
-    with pytest.raises(TrainerError, match="failed: Java does not start: no memory"):
-        storage.put(tmp_path / "m", "hdfs://head/m", run=opened.run)
+    for _ in range(2):
+        assert opened.run(["-ls", "/"]) == (1, ["a warning", "no memory"])
+
+    words = [line.split()[1] for line in (world.folder / "starts").read_text().splitlines()]
+    assert words == ["py4j.GatewayServer", "dfs", "dfs"]
+    assert capsys.readouterr().out == "Java does not stay: no memory; each upload starts it\n"
 
 
-def test_without_py4j_each_command_is_a_process(world: World, opened: Shell) -> None:
+def test_without_py4j_each_command_is_a_process(world: World) -> None:
     (world.folder / "spark" / "jars" / "py4j-0.10.9.9.jar").unlink()
-    opened.run(["-ls", "/"])
+    Shell().run(["-ls", "/"])
     assert (world.folder / "starts").read_text().endswith(" dfs -ls /\n")
