@@ -50,14 +50,13 @@ STEPS = ("accepted", "driver", "executors", "data", "train", "iteration")
 registered, data checked, training started, first iteration done."""
 BARE = """\
 import sys, time
-from pyspark import BarrierTaskContext
-from pyspark.sql import SparkSession
+from pyspark import BarrierTaskContext, SparkContext
 
 def meet(rows):
     BarrierTaskContext.get().barrier()
     return [time.time()]
 
-context = SparkSession.builder.getOrCreate().sparkContext
+context = SparkContext.getOrCreate()
 size = int(sys.argv[1])
 met = context.parallelize(range(size), size).barrier().mapPartitions(meet).collect()
 with open("ended", "w") as file:

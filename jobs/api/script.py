@@ -15,7 +15,7 @@ from jobs.trainer import contract
 from jobs.trainer.contract import KILLED
 from jobs.trainer.environment import failed, open_journal
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.main import stop
+from jobs.trainer.session import stop
 
 
 def main(argv: Sequence[str]) -> int:

@@ -41,7 +41,7 @@ def _run(conversion: cli.Conversion) -> int:
     from jobs.converters.tools import Place, run
     from jobs.trainer.files.distribution import Distribution
     from jobs.trainer.files.hadoop import Files
-    from jobs.trainer.main import session, stop
+    from jobs.trainer.session import session, stop
 
     spark = session()
     with tempfile.TemporaryDirectory(prefix="caffe-spark-convert-") as folder:

@@ -21,6 +21,7 @@ from jobs.trainer.environment import failed, open_journal, training_job
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.journal import Journal
 from jobs.trainer.events.mirror import Mirror
+from jobs.trainer.session import not_started, session, stop
 
 
 def main(argv: Sequence[str]) -> int:
@@ -78,14 +79,6 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
             stop(spark)
 
 
-def stop(spark: Any) -> None:  # noqa: ANN401 - pyspark is not on the operator's machine
-    """Stop Spark; a JVM that has been killed cannot, and its log would end in that traceback."""
-    try:
-        spark.stop()
-    except Exception as error:
-        print("Spark did not stop: {}".format(error), flush=True)
-
-
 def _mirror() -> "Optional[Mirror]":
     """Start the mirror, before the command line can be refused: on Spark's JVM, without a session."""
     events, uri = os.environ.get(EVENTS_ENV), os.environ.get(EVENTS_URI_ENV)
@@ -119,27 +112,7 @@ def _settings() -> Dict[str, str]:
         SparkContext._ensure_initialized()
         return dict(SparkConf().getAll())
     except Exception as error:
-        raise _not_started(error) from error
-
-
-def session() -> Any:  # noqa: ANN401 - pyspark is not on the operator's machine
-    """Return a session with the settings of spark-submit.
-
-    Raises:
-        TrainerError: Spark does not start.
-    """
-    from pyspark.sql import SparkSession
-
-    try:
-        return SparkSession.builder.getOrCreate()
-    except Exception as error:
-        raise _not_started(error) from error
-
-
-def _not_started(error: Exception) -> TrainerError:
-    from jobs.trainer.files.hadoop import java_message
-
-    return TrainerError("spark-start-failed", reason=java_message(error))
+        raise not_started(error) from error
 
 
 def _terminated(number: int, _: object) -> None:
