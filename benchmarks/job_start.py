@@ -142,6 +142,9 @@ def bare(cluster: Cluster, spec: JobSpec) -> float:
         "spark.executor.instances": spec.executors,
         "spark.executor.memory": f"{spec.memory // 2}m",
         "spark.executorEnv.PYSPARK_PYTHON": paths.PYTHON,
+        # Without it the stage is refused at first, and submitted again 15 s later.
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+        "spark.scheduler.maxRegisteredResourcesWaitingTime": "60s",
     }
     words = [word for name, value in conf.items() for word in ("--conf", f"{name}={value}")]
     submit = [f"{paths.SPARK_HOME}/bin/spark-submit", "--master", cluster.spark_master, *words, "bare.py"]
