@@ -39,6 +39,7 @@ from bootstrap.ssh.remote import connect
 from jobs.backends.registry import Backends
 from jobs.datasets.prepare import ensure_data
 from jobs.run.run import run_job
+from jobs.spec import JobSpec
 from jobs.spec_file import read_spec
 from jobs.submission import spark_submit
 from jobs.submission.spark_submit import QUICK_JVM
