@@ -16,8 +16,7 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, JobError
-from bootstrap.ssh import remote as ssh
-from bootstrap.ssh.remote import Connect, Remote
+from bootstrap.ssh.remote import Connect, Remote, connect
 from bootstrap.storage import folders
 from bootstrap.storage.folders import NOT_MADE
 from bootstrap.storage.hadoop import SharedStorage
@@ -39,7 +38,7 @@ def ensure_shipped(spec: JobSpec) -> None:
         make()
 
 
-def ensure_data(cluster: Cluster, spec: JobSpec, console: Console, connect: Connect | None = None) -> None:
+def ensure_data(cluster: Cluster, spec: JobSpec, console: Console, through: Connect | None = None) -> None:
     """Ensure that the specification's data set is in shared storage, and is what its manifest says.
 
     Raises:
@@ -54,7 +53,7 @@ def ensure_data(cluster: Cluster, spec: JobSpec, console: Console, connect: Conn
     def say(text: str, style: str = "") -> None:
         console.print(f"data     {text}", style=style, soft_wrap=True, highlight=False)
 
-    with (connect or ssh.connect)(cluster, cluster.head) as head:
+    with (through or connect)(cluster, cluster.head) as head:
         storage = SharedStorage(head, cluster.shared_storage)
         chosen, folder = registry.built_in(spec.data), registry.folder_of(spec.data)
         if chosen is None or folder is None:

@@ -177,7 +177,7 @@ def test_the_set_is_converted_on_the_head_and_put_into_storage_once(
     def connect(_: Cluster, head: Node) -> Iterator[LocalNode]:
         yield node
 
-    monkeypatch.setattr(prepare.ssh, "connect", connect)
+    monkeypatch.setattr(prepare, "connect", connect)
     monkeypatch.setattr(workspace, "STAGING", str(tmp_path / "staging"))
     monkeypatch.setattr(paths, "ANY_PYTHON", sys.executable)
     monkeypatch.setattr(SharedStorage, "require_writable", lambda self: None)
