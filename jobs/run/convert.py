@@ -22,6 +22,7 @@ from bootstrap.ssh.reconnect import Link
 from bootstrap.ssh.remote import Remote
 from bootstrap.ssh.unit import LOST, Unit
 from bootstrap.storage.hadoop import SharedStorage
+from jobs.backends.nodes import require_framework
 from jobs.converters import cli
 from jobs.converters.main import FAILED
 from jobs.converters.progress import PREFIX
@@ -70,7 +71,7 @@ def convert(cluster: Cluster, argv: Sequence[str], console: Console, *, executor
     """Run a tool on the cluster, and print its progress.
 
     Raises:
-        JobError: it was refused, failed or was killed.
+        JobError: a node has no framework, or the tool was refused, failed or was killed.
         ServiceDown: shared storage does not answer.
         Unreachable: the head does not answer.
     """
@@ -78,6 +79,8 @@ def convert(cluster: Cluster, argv: Sequence[str], console: Console, *, executor
     try:
         head = link.remote
         SharedStorage(head, cluster.shared_storage).require_writable()
+        # The tools read and write records with the packages that the framework brings.
+        require_framework(cluster)
         name = f"{argv[0].lower()}-{time.strftime('%Y%m%d-%H%M%S')}-{token()[:4]}"
         place = JobPlace(name, f"{FOLDERS}/{name}", "")
         _upload(head, place)

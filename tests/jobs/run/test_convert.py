@@ -7,17 +7,19 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from bootstrap import paths
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, Node
 from bootstrap.console import TerminalConsole
 from bootstrap.errors import ConfigError, JobError
 from bootstrap.storage.hadoop import SharedStorage
+from jobs.backends import nodes
 from jobs.run import convert
 from tests.bootstrap.local_node import LocalNode
 
@@ -33,9 +35,17 @@ def run(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Ca
     monkeypatch.setattr(convert, "Link", lambda _: link)
     monkeypatch.setattr(convert, "FOLDERS", str(tmp_path / "convert"))
     monkeypatch.setattr(paths, "SPARK_HOME", str(tmp_path / "spark"))
+    (tmp_path / "caffe" / "python").mkdir(parents=True)
+    monkeypatch.setattr(nodes, "_FRAMEWORK", f"cd {tmp_path}/caffe/python && pwd")
     monkeypatch.setattr(SharedStorage, "require_writable", lambda self: None)
     submit = tmp_path / "spark" / "bin" / "spark-submit"
     submit.parent.mkdir(parents=True)
+
+    @contextmanager
+    def connect(_: Cluster, there: Node) -> Iterator[LocalNode]:
+        yield node
+
+    monkeypatch.setattr(nodes, "connect", connect)
 
     def run(script: str) -> str:
         submit.write_text(f"#!/bin/sh\n{script}\n")
@@ -61,6 +71,17 @@ def test_progress_of_the_tool_is_printed_and_nothing_of_sparks(
     (folder,) = (tmp_path / "convert").iterdir()
     names = zipfile.ZipFile(folder / "work" / words[words.index("--py-files") + 1]).namelist()
     assert "jobs/converters/main.py" in names
+
+
+def test_a_cluster_without_caffe_is_refused_before_a_tool_starts(
+    run: Callable[[str], str], tmp_path: Path
+) -> None:
+    (tmp_path / "caffe" / "python").rmdir()
+
+    with pytest.raises(JobError, match="Caffe is not installed there.*`fab build-headnode --stack "):
+        run("exit 0")
+
+    assert not (tmp_path / "convert").exists()
 
 
 def test_folders_of_tools_that_ended_a_day_ago_go(run: Callable[[str], str], tmp_path: Path) -> None:
