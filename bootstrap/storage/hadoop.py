@@ -33,10 +33,10 @@ _MISSING = "No such file or directory"
 
 
 class SharedStorage:
-    """The cluster's shared storage at `uri`, accessed on its head as `user`."""
+    """The cluster's shared storage at `uri`, accessed on its head as `user`, in `limit` seconds a command."""
 
-    def __init__(self, head: Remote, uri: str, *, user: str = paths.JOB_USER) -> None:
-        self._head, self._uri, self._user = head, uri.rstrip("/"), user
+    def __init__(self, head: Remote, uri: str, *, user: str = paths.JOB_USER, limit: float = TIMEOUT) -> None:
+        self._head, self._uri, self._user, self._limit = head, uri.rstrip("/"), user, limit
 
     def url(self, path: str) -> str:
         """Return the full URL of a path, e.g. `/data/x` → `hdfs://head:9000/data/x`."""
@@ -137,7 +137,7 @@ set -e
 }}
 """
         # In braces: of a script that arrives in part, because this machine goes down, nothing is run.
-        limit = timeout + LOCK_WAIT + 2 * TIMEOUT
+        limit = timeout + LOCK_WAIT + 2 * self._limit
         result = self._head.run(held, check=False, timeout=limit, on_line=on_line)
         if not result.ok and result.exit_code != UNCHANGED:
             self.explain(path, result)
@@ -173,7 +173,7 @@ aside=$(mktemp "$(dirname {target})/.fetch-XXXXXX"); trap 'rm -f "$aside"' EXIT
 mv -fT "$aside" {target}
 """,
             check=False,
-            timeout=TIMEOUT + GRACE,
+            timeout=self._limit + GRACE,
         )
         if not result.ok:
             self.explain(path, result)
@@ -209,7 +209,7 @@ mv -fT "$aside" {target}
     def command(self, words: str, *, glob: bool = False) -> str:
         """Return `hdfs WORDS` as the storage's user; with `glob` that user's shell expands the words."""
         env, hdfs = paths.LOAD_PROFILE, f"{paths.HDFS} {words}"
-        user = f"timeout -k 10 {TIMEOUT:g} runuser -u {self._user} --"
+        user = f"timeout -k 10 {self._limit:g} runuser -u {self._user} --"
         if glob:
             return f"({env}; {user} sh -c {shlex.quote(hdfs)})"
         return f"({env}; exec {user} {hdfs})"
@@ -239,7 +239,7 @@ mv -fT "$aside" {target}
 
     def run(self, script: str) -> Result:
         """Run a script of one command of storage on the head."""
-        return self._head.run(script, check=False, timeout=TIMEOUT + GRACE)
+        return self._head.run(script, check=False, timeout=self._limit + GRACE)
 
     def explain(self, path: str, result: Result) -> NoReturn:
         """Raise the translated error: storage down, a refusal, a full disk, or the command's own message."""
@@ -250,7 +250,7 @@ mv -fT "$aside" {target}
         why = (_errors(result) or [f"status {result.exit_code}"])[-1]
         fix = "Run `fab doctor`."
         if result.exit_code == TIMED_OUT:
-            why = f"storage did not end it in {TIMEOUT:.0f} s"
+            why = f"storage did not end it in {self._limit:.0f} s"
         if "No space left on device" in result.stderr:
             why, fix = "No space left on device", f"Free space on {self._head.node.name}."
         raise CommandFailed(self.url(path), why, fix, exit_code=result.exit_code, output=result.tail)

@@ -23,6 +23,8 @@ from bootstrap.transfer.place import Place
 
 TIMEOUT = 3600.0
 """Seconds for a node to read, pack or write the content."""
+STORAGE_TIMEOUT = TIMEOUT - 60
+"""Seconds for a command of storage, which sends the files of a folder one by one: then its end is told."""
 EXISTS = 17
 """Exit status of a script that finds its target taken."""
 STAGING = "/var/tmp"  # noqa: S108 - on a node, and not in memory as /tmp may be; each use has a folder of its own
@@ -188,7 +190,7 @@ fi
 
     @property
     def _storage(self) -> SharedStorage:
-        return SharedStorage(self.head, self.place.root)
+        return SharedStorage(self.head, self.place.root, limit=STORAGE_TIMEOUT)
 
     def _start(self, user: str) -> str:
         return (

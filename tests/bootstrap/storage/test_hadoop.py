@@ -111,13 +111,10 @@ def test_a_large_artefact_is_summed_in_little_memory(node: LocalNode, storage: S
     assert digest == sha256_of(archive)
 
 
-def test_a_command_of_storage_that_hangs_is_ended_on_the_node(
-    node: LocalNode, storage: SharedStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hadoop, "TIMEOUT", 0.2)
+def test_a_command_of_storage_that_hangs_is_ended_on_the_node(node: LocalNode) -> None:
     node.fake("hdfs", "sleep 60")
     with pytest.raises(CommandFailed, match="storage did not end it in"):
-        storage.read("/x")
+        SharedStorage(node, "s3a://bucket", limit=0.2).read("/x")
 
 
 def test_a_write_that_arrives_in_part_does_nothing(node: LocalNode, storage: SharedStorage) -> None:

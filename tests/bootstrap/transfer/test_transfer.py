@@ -93,6 +93,19 @@ def test_what_was_put_comes_back_the_same(
     assert [name for name in names(tmp_path) if name not in {"node", "roles"}] == ["back", "source"]
 
 
+@pytest.mark.parametrize("verb", ["put", "get"])
+def test_a_folder_of_many_files_has_the_time_that_a_transfer_has(
+    cluster: Cluster, node: LocalNode, console: Console, tmp_path: Path, verb: str
+) -> None:
+    limits = tmp_path / "node" / "limits"
+    node.fake("timeout", f'echo "$3" >>{limits}\nshift 3\nexec "$@"')
+    transfer.put(cluster, str(tree(tmp_path / "source")), "images", console)
+    if verb == "get":
+        limits.unlink()
+        transfer.get(cluster, "images", str(tmp_path / "back"), console)
+    assert min(map(float, limits.read_text().split())) > 0.9 * ends.TIMEOUT
+
+
 def test_a_second_run_says_that_it_is_there(
     cluster: Cluster, far: Far, console: Console, tmp_path: Path
 ) -> None:

@@ -78,7 +78,7 @@ def test_a_cluster_without_caffe_is_refused_before_a_tool_starts(
 ) -> None:
     (tmp_path / "caffe" / "python").rmdir()
 
-    with pytest.raises(JobError, match="Caffe is not installed there.*`fab build-headnode --stack "):
+    with pytest.raises(JobError, match=r"Caffe is not installed there.*`fab build-headnode --stack "):
         run("exit 0")
 
     assert not (tmp_path / "convert").exists()
