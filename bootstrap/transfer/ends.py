@@ -52,6 +52,17 @@ def _kind(result: Result) -> bool:
     return content.FOLDER in result.stderr.splitlines()
 
 
+def _while_connected(command: str) -> str:
+    """Return shell that runs a command, which is ended where the connection ends, as by Ctrl-C.
+
+    A node learns of that only when it writes: an empty line a second, which no reader of errors regards.
+    """
+    return f"""trap '' PIPE
+{command} </dev/null &
+while sleep 1; kill -0 $! 2>/dev/null; do echo >&2 || kill $!; done
+wait $!"""
+
+
 def _taken(place: Place) -> ConfigError:
     return ConfigError(
         str(place), "it exists, with other content", "Add `--force` to replace it, or name another path."
@@ -166,8 +177,8 @@ class InStorage:
         remove = "dfs -rm -r -f -skipTrash"
         make = storage.command(f"dfs -put -f - {aside}") + ' <"$file"'
         if folder:
-            put = storage.command(f"dfs -put content {aside}")
-            make = f'content unpack "$stage/content" <"$file"\n(cd "$stage"; {put}) </dev/null'
+            put = storage.command(f'dfs -put "$stage/content" {aside}')
+            make = f'content unpack "$stage/content" <"$file"\n{_while_connected(put)}'
         result = self.head.send(
             source,
             f"""{self._start("root")}chmod 0755 "$stage"

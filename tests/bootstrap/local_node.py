@@ -167,6 +167,15 @@ class LocalNode:
         copy = shutil.copyfile(source, self.folder / "uploaded")
         return self.run(f"set -e; file={copy}; trap 'rm -f {copy}' EXIT\n(\n{script}\n)", check=False)
 
+    def started(self, script: str) -> subprocess.Popen[str]:
+        """Start a script, and return without waiting for its end; nobody reads what it writes."""
+        pipe = subprocess.PIPE
+        shell = subprocess.Popen(["sh", "-s"], stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=self._env)
+        assert shell.stdin is not None
+        shell.stdin.write(self._here(script))
+        shell.stdin.close()
+        return shell
+
     @property
     def _env(self) -> dict[str, str]:
         path = f"{self.bin}:{os.environ['PATH']}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import CommandFailed, ConfigError, StackError
+from bootstrap.ssh.remote import Result
 from bootstrap.transfer import ends, transfer
 from bootstrap.transfer.on_node import content
 from tests.bootstrap.local_node import HDFS, LocalNode
@@ -104,6 +106,38 @@ def test_a_folder_of_many_files_has_the_time_that_a_transfer_has(
         limits.unlink()
         transfer.get(cluster, "images", str(tmp_path / "back"), console)
     assert min(map(float, limits.read_text().split())) > 0.9 * ends.TIMEOUT
+
+
+def test_the_put_of_a_folder_ends_with_the_connection_and_leaves_nothing(
+    cluster: Cluster, node: LocalNode, console: Console, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, stored = tmp_path / "begun", node.folder / "state" / "dfs"
+    slow = f'mkdir "{stored}/${{4##*/}}"; echo $$ >{begun}; exec sleep 60'
+    node.fake("hdfs", f'if [ "$2" = -put ]; then {slow}; fi\n{HDFS}')
+    run = node.run
+
+    def hang_up(script: str, **words: object) -> Result:
+        if "-put" not in script:
+            return run(script, check=False)
+        shell = node.started(script)
+        eventually(begun.exists)
+        for pipe in (shell.stdout, shell.stderr):
+            assert pipe is not None
+            pipe.close()
+        return Result(shell.wait(30), "", "")
+
+    monkeypatch.setattr(node, "run", hang_up)
+    with pytest.raises(CommandFailed):
+        transfer.put(cluster, str(tree(tmp_path / "source")), "images", console)
+    assert not Path(f"/proc/{begun.read_text().strip()}").exists()
+    assert names(stored) == names(node.folder / "staging") == []
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_second_run_says_that_it_is_there(
