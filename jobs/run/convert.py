@@ -39,6 +39,7 @@ UNIT = "caffe-spark-convert-"
 PROGRAM_TEXT = "from jobs.converters.main import start\n\nstart()\n"
 _ENVIRONMENT = {"PYSPARK_PYTHON": paths.PYTHON, "OPENBLAS_NUM_THREADS": "1"}
 _FLAG = re.compile(r"(?<![\w-])-(" + "|".join(FLAGS) + r")\b")
+_RUN_NAME = re.compile(rf"({'|'.join(map(str.lower, cli.TOOLS))})-\d{{8}}-\d{{6}}-[0-9a-f]{{4}}")
 STALE_MIN = 24 * 60
 """Minutes after which the folder of a tool that has ended goes, with its log."""
 MEMORY_MB = 1024
@@ -67,6 +68,16 @@ def _typed(flag: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", flag).replace("_", "-").lower()
 
 
+def run_name(tool: str) -> str:
+    """Return a new name for a run of a tool, which Spark's application has too."""
+    return f"{tool.lower()}-{time.strftime('%Y%m%d-%H%M%S')}-{token()[:4]}"
+
+
+def is_run_name(text: str) -> bool:
+    """Return whether an application has the name of a tool's run."""
+    return _RUN_NAME.fullmatch(text) is not None
+
+
 def convert(cluster: Cluster, argv: Sequence[str], console: Console, *, executors: int | None = None) -> None:
     """Run a tool on the cluster, and print its progress.
 
@@ -81,7 +92,7 @@ def convert(cluster: Cluster, argv: Sequence[str], console: Console, *, executor
         SharedStorage(head, cluster.shared_storage).require_writable()
         # The tools read and write records with the packages that the framework brings.
         require_framework(cluster)
-        name = f"{argv[0].lower()}-{time.strftime('%Y%m%d-%H%M%S')}-{token()[:4]}"
+        name = run_name(argv[0])
         place = JobPlace(name, f"{FOLDERS}/{name}", "")
         _upload(head, place)
         unit = Unit(head, UNIT + name, place.folder, user=paths.JOB_USER)

@@ -11,6 +11,7 @@ from bootstrap.errors import CaffeSparkError
 from jobs.backends.base import Foreign
 from jobs.backends.registry import Backends
 from jobs.job import JobRecord
+from jobs.run.convert import is_run_name
 from jobs.trainer import contract
 
 SHOWN = 15
@@ -37,7 +38,7 @@ def status(backends: Backends) -> Table:
 
 
 def table(jobs: list[JobRecord], others: list[Foreign], now: float) -> Table:
-    """Return the table; `others` are applications that this project did not submit. Pure."""
+    """Return the table; `others` are applications that are no jobs. Pure."""
     shown = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("job", "state", "began", "took", "at", "executors", "application"):
         shown.add_column(name, no_wrap=name in ("job", "state"))
@@ -58,7 +59,8 @@ def table(jobs: list[JobRecord], others: list[Foreign], now: float) -> Table:
             record.history.application,
         )
     for id_, state, name in others:
-        shown.add_row(name, f"{state.lower()} (not ours)", "", "", "", "", id_)
+        whose = "fab convert" if is_run_name(name) else "not ours"
+        shown.add_row(name, f"{state.lower()} ({whose})", "", "", "", "", id_)
     if not shown.row_count:
         shown.add_row("none yet: `fab submit-mnist`")
     return shown

@@ -7,9 +7,11 @@ from rich.console import Console
 
 from bootstrap.errors import ServiceDown
 from jobs.backends.base import Foreign
+from jobs.converters.cli import TOOLS
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.report.history import History
 from jobs.run import status
+from jobs.run.convert import run_name
 from jobs.run.status import SHOWN, table
 from jobs.trainer.contract import Event, Executors, Failed, Phase, Progress, stamped
 from tests.jobs.specs import mnist_spec
@@ -71,6 +73,13 @@ def test_applications_of_others_are_listed_as_theirs() -> None:
     assert "Thrift server" in said
     assert "running (not ours)" in said
     assert "application_9" in said
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_converter_tool_is_told_from_applications_of_others(tool: str) -> None:
+    said = text(kept(), others=[Foreign("application_9", "RUNNING", run_name(tool))])
+    assert "running (fab convert)" in said
+    assert "not ours" not in said
 
 
 def test_old_jobs_are_left_out_and_running_ones_never() -> None:
