@@ -43,6 +43,8 @@ def _run(conversion: cli.Conversion) -> int:
     from jobs.trainer.files.hadoop import Files
     from jobs.trainer.session import session, stop
 
+    # Spark waits for executors without a word and without a limit.
+    tell("starting Spark, which waits while others hold the cluster (`fab status`)")
     spark = session()
     with tempfile.TemporaryDirectory(prefix="caffe-spark-convert-") as folder:
         try:

@@ -7,11 +7,23 @@ import time
 import pytest
 
 from jobs.converters import main, progress
+from jobs.trainer.errors import TrainerError
 
 
 def test_a_wrong_command_line_ends_with_2_before_spark_starts(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["Binary2Sequence"]) == 2
     assert capsys.readouterr().err.startswith(f"{main.FAILED}Binary2Sequence: it needs -imageRoot")
+
+
+def test_a_tool_that_waits_for_the_cluster_has_said_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waiting() -> None:
+        raise TrainerError("conversion-failed", tool="t", output="o", reason="still waiting")
+
+    monkeypatch.setattr("jobs.trainer.main.session", waiting)
+    assert main.main(["LMDB2Sequence", "-imageRoot", "/a", "-output", "/b"]) == 1
+    assert capsys.readouterr().out.startswith(f"{progress.PREFIX}starting Spark, which waits while others")
 
 
 def test_a_tasks_own_words_are_found_in_sparks_exception() -> None:
