@@ -129,6 +129,7 @@ def _look(head: Remote, storage: SharedStorage, name: str, manifest: own.Manifes
         answer = Path(scratch) / "answer.json"
         result = head.receive(script, answer, timeout=TIMEOUT)
         if not result.ok:
+            own.require_whole(storage, name)
             why = (result.stderr.strip().splitlines() or [f"status {result.exit_code}"])[-1]
             raise JobError(f"data {name!r}", f"{head.node.name} cannot read it: {why}", "Run `fab doctor`.")
         text = storage.read(f"{path}/{CLASSES}") if has_classes else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -309,14 +310,33 @@ def test_raw_pixels_are_shown_with_their_shapes(
     assert (tmp_path / "results/data/digits.png").is_file()
 
 
-def test_a_damaged_database_is_told_in_one_line(world: World, database: Callable[..., Path]) -> None:
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_database_that_is_not_as_it_was_put_is_told_in_one_line(
+    world: World, database: Callable[..., Path], damaged: bool
+) -> None:
     world.put(database(25), "digits")
-    (world.dfs / "data/digits/lmdb/data.mdb").write_bytes(b"x" * 5000)
+    file = world.dfs / "data/digits/lmdb/data.mdb"
+    if damaged:
+        file.write_bytes(b"x" * 5000)
+    else:
+        file.unlink()
 
     with pytest.raises(JobError) as refused:
         world.show("digits")
-    assert "head cannot read it: " in str(refused.value)
+    assert re.search(r"/data/digits: .*lmdb/data\.mdb", str(refused.value))
+    assert "`fab data put PATH digits --force`" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_database_that_was_put_damaged_is_told_with_the_heads_words(
+    world: World, database: Callable[..., Path]
+) -> None:
+    folder = database(25)
+    (folder / "data.mdb").write_bytes(b"x" * 5000)
+    world.put(folder, "digits")
+
+    with pytest.raises(JobError, match="head cannot read it: "):
+        world.show("digits")
 
 
 def test_data_that_is_not_there_is_told_with_what_to_type(world: World) -> None:
