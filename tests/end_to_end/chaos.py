@@ -1,6 +1,6 @@
 """Processes of a running job killed by SIGKILL: the job stops, names the node, and its last snapshot resumes.
 
-    python -m tests.end_to_end.chaos --stack dev --rounds 10 [--seed N]
+    python -m tests.end_to_end.chaos --stack dev --rounds 10 [--seed N] [--limit SECONDS]
 
 A round kills one of each of `VICTIMS` at a random moment after the first snapshot. The stack has to be up,
 with the framework on it and workers for two executors; nothing else may run there.
@@ -26,7 +26,7 @@ ITERATIONS, SNAPSHOT = 4000, 100
 LATEST = 6.0
 """Seconds after the first snapshot within which a process is killed."""
 LIMIT = 300.0
-"""Seconds within which the job has to end."""
+"""Seconds within which a job has to write its first snapshot, to end, and to end once resumed."""
 MORE = 40
 """Iterations that are run from the snapshot."""
 WORKERS = ("w1", "w2")
@@ -67,8 +67,8 @@ VICTIMS = (
 class Chaos:
     """Kills on one stack; one seed gives the same moments and nodes."""
 
-    def __init__(self, stack: Stack, folder: Path, seed: int) -> None:
-        self._stack, self._folder = stack, folder
+    def __init__(self, stack: Stack, folder: Path, seed: int, *, limit: float = LIMIT) -> None:
+        self._stack, self._folder, self._limit = stack, folder, limit
         self._random = random.Random(seed)
         self._jobs = 0
 
@@ -76,15 +76,22 @@ class Chaos:
         """Kill a victim during a job, and resume the job; return a line, which begins with FAIL or ok."""
         node = self._random.choice(WORKERS) if victim.on_worker else "head"
         moment = self._random.uniform(0.0, LATEST)
-        stopped = self._killed(victim, node, moment)
         place = f"{victim.name:<15} on {node:<4} {moment:4.1f} s after a snapshot"
+        try:
+            return self._taken(victim, node, moment, place)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            self._end_jobs()
+            return f"FAIL {place}: {error}"
+
+    def _taken(self, victim: Victim, node: str, moment: float, place: str) -> str:
+        stopped = self._killed(victim, node, moment)
         fault = _fault(stopped, victim.named.format(node=node))
         found = _RESUME.search(stopped.output)
         if fault or found is None:
             return f"FAIL {place}: {fault or 'no snapshot is named'}: {stopped.last}"
         iteration = int(found[1])
         resumed = self._stack.run(
-            *self._submit(max_iter=iteration + MORE, snapshot=found[2], weights=found[3]), timeout=LIMIT
+            *self._submit(max_iter=iteration + MORE, snapshot=found[2], weights=found[3]), timeout=self._limit
         )
         if resumed.code != 0 or f"│ {MORE}" not in resumed.output:
             return f"FAIL {place}: it does not resume from {iteration}: {resumed.last}"
@@ -104,16 +111,24 @@ class Chaos:
             )
         try:
             eventually(
-                lambda: " snapshot " in out.read_text() or process.poll() is not None, "a snapshot", LIMIT
+                lambda: " snapshot " in out.read_text() or process.poll() is not None,
+                "a snapshot",
+                self._limit,
             )
             time.sleep(moment)
             self._stack.on(node, victim.kill)
             began = time.monotonic()
-            process.wait(LIMIT)
+            process.wait(self._limit)
         finally:
             process.kill()
             process.wait()
         return Said(process.returncode, out.read_text(), time.monotonic() - began)
+
+    def _end_jobs(self) -> None:
+        """Kill the jobs that run, which would hold the executors of the next one."""
+        units = self._stack.on("head", "systemctl list-units --plain --no-legend 'caffe-spark-job-chaos-*'")
+        for job in re.findall(r"^caffe-spark-job-(\S+)\.service", units, re.MULTILINE):
+            self._stack.fab("kill", job)
 
     def _submit(self, **keys: object) -> tuple[str, ...]:
         """Write a specification of LeNet with snapshots; return the command that runs it."""
@@ -144,10 +159,11 @@ def main() -> int:
     parser.add_argument("--stack", required=True)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--limit", type=float, default=LIMIT)
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"seed {options.seed}; every job's output: {folder}", flush=True)
-    chaos = Chaos(Stack(folder, dict(os.environ), options.stack), folder, options.seed)
+    chaos = Chaos(Stack(folder, dict(os.environ), options.stack), folder, options.seed, limit=options.limit)
     lines = []
     for number in range(1, options.rounds + 1):
         for victim in VICTIMS:
