@@ -16,14 +16,17 @@ _WORD = re.compile(r"\w+|\W+", re.ASCII)
 
 
 class Sentence(NamedTuple):
-    """Arrays of one length, padded with PADDING."""
+    """Arrays of one length."""
 
     input: List[int]
-    """START_END_ID, then the ids of the words."""
+    """START_END_ID, then the ids of the words; padded with START_END_ID.
+
+    CaffeOnSpark pads with -1, for which Caffe's Embed layer reads memory before its weights.
+    """
     cont: List[int]
-    """0 at the start of the sentence, 1 for each word."""
+    """0 at the start of the sentence, 1 for each word; padded with PADDING."""
     target: List[int]
-    """Ids of the words, then START_END_ID."""
+    """Ids of the words, then START_END_ID; padded with PADDING, which the loss ignores."""
 
 
 class Caption(NamedTuple):
@@ -64,7 +67,9 @@ def embedded(caption: str, ids: Mapping[str, int], length: int) -> Sentence:
     known = [ids.get(word, UNKNOWN_ID) for word in words(caption)[:length]]
     rest = [PADDING] * (length - len(known))
     return Sentence(
-        [START_END_ID, *known, *rest], [0, *(1 for _ in known), *rest], [*known, START_END_ID, *rest]
+        [START_END_ID, *known, *(START_END_ID for _ in rest)],
+        [0, *(1 for _ in known), *rest],
+        [*known, START_END_ID, *rest],
     )
 
 

@@ -49,9 +49,15 @@ def test_a_caption_is_shifted_between_input_and_target() -> None:
 
     made = embedded("A cat sits.", ids, 4)
 
-    assert made.input == [0, 1, 2, 3, -1]
+    assert made.input == [0, 1, 2, 3, 0]
     assert made.cont == [0, 1, 1, 1, -1]
     assert made.target == [1, 2, 3, 0, -1]
+
+
+def test_every_input_is_a_word_that_an_embed_layer_has() -> None:
+    ids = ids_of(["UNK", "a", "cat"])
+
+    assert set(embedded("a zebra", ids, 20).input) <= set(range(len(ids) + 1))
 
 
 def test_a_caption_that_is_too_long_is_cut_and_unknown_words_are_told_apart_from_padding() -> None:
