@@ -24,6 +24,7 @@ from bootstrap.ssh.unit import LOST, Unit
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.backends.nodes import require_framework
 from jobs.converters import cli
+from jobs.converters.flags import TOOLS
 from jobs.converters.main import FAILED
 from jobs.converters.progress import PREFIX
 from jobs.job import JobPlace
@@ -39,7 +40,7 @@ UNIT = "caffe-spark-convert-"
 PROGRAM_TEXT = "from jobs.converters.main import start\n\nstart()\n"
 _ENVIRONMENT = {"PYSPARK_PYTHON": paths.PYTHON, "OPENBLAS_NUM_THREADS": "1"}
 _FLAG = re.compile(r"(?<![\w-])-(" + "|".join(FLAGS) + r")\b")
-_RUN_NAME = re.compile(rf"({'|'.join(map(str.lower, cli.TOOLS))})-\d{{8}}-\d{{6}}-[0-9a-f]{{4}}")
+_RUN_NAME = re.compile(rf"({'|'.join(map(str.lower, TOOLS))})-\d{{8}}-\d{{6}}-[0-9a-f]{{4}}")
 STALE_MIN = 24 * 60
 """Minutes after which the folder of a tool that has ended goes, with its log."""
 MEMORY_MB = 1024
