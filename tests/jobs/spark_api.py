@@ -17,6 +17,9 @@ from typing import Final, NamedTuple
 NEWEST: Final = (3, 3)
 
 CLASSES: Final = {
+    "py4j.java_gateway.GatewayParameters": "1.4",
+    "py4j.java_gateway.JavaGateway": "0.7",
+    "py4j.protocol.Py4JError": "0.7",
     "pyspark.BarrierTaskContext": "2.4",
     "pyspark.TaskContext": "2.2",
     "pyspark.SparkConf": "0.9",
@@ -67,6 +70,8 @@ MEMBERS: Final = {
     "DataFrameWriter.format": ("1.4", "DataFrameWriter"),
     "DataFrameWriter.mode": ("1.4", "DataFrameWriter"),
     "DataFrameWriter.save": ("1.4", ""),
+    "JavaGateway.jvm": ("0.7", ""),
+    "JavaGateway.new_array": ("0.7", ""),
     "LogisticRegression.fit": ("1.3", ""),
     "RDD.barrier": ("2.4", "RDDBarrier"),
     "RDD.collect": ("0.7", ""),
@@ -89,6 +94,7 @@ MEMBERS: Final = {
     "SparkContext.applicationId": ("1.5", ""),
     "SparkContext.cancelAllJobs": ("1.1", ""),
     "SparkContext.getConf": ("2.1", "SparkConf"),
+    "SparkContext.getOrCreate": ("1.4", "SparkContext"),
     "SparkContext.parallelize": ("0.7", "RDD"),
     "SparkContext.sequenceFile": ("1.3", "RDD"),
     "SparkContext.statusTracker": ("1.4", "StatusTracker"),

@@ -21,6 +21,7 @@ PYTHON = {
     "DataFrame": "pyspark.sql",
     "DataFrameReader": "pyspark.sql",
     "DataFrameWriter": "pyspark.sql",
+    "JavaGateway": "py4j.java_gateway",
     "LogisticRegression": "pyspark.ml.classification",
     "RDD": "pyspark",
     "RDDBarrier": "pyspark.rdd",

@@ -21,7 +21,7 @@ def test_a_tool_that_waits_for_the_cluster_has_said_so(
     def waiting() -> None:
         raise TrainerError("conversion-failed", tool="t", output="o", reason="still waiting")
 
-    monkeypatch.setattr("jobs.trainer.main.session", waiting)
+    monkeypatch.setattr("jobs.trainer.session.session", waiting)
     assert main.main(["LMDB2Sequence", "-imageRoot", "/a", "-output", "/b"]) == 1
     assert capsys.readouterr().out.startswith(f"{progress.PREFIX}starting Spark, which waits while others")
 
