@@ -81,6 +81,7 @@ class _Door:
         self._rank, self._prover = rank, prover
         self._awaited = set(range(rank + 1, size))
         self._taken: Dict[int, socket.socket] = {}
+        self._complete = False
         self._changed = threading.Condition()
         self._stop = threading.Event()
         guests = Guests(
@@ -103,6 +104,7 @@ class _Door:
             ):
                 missing = ", ".join(map(str, sorted(self._awaited - set(self._taken))))
                 raise Unproven("no connection of rank {} was proven".format(missing))
+            self._complete = True
             return dict(self._taken)
 
     def close(self, *, keep: bool = False) -> None:
@@ -118,13 +120,15 @@ class _Door:
             claim = self._prover.check(guest.said, guest.greeting)
             if not self._expects(claim, guest.connection):
                 return False
-            guest.connection.send(self._prover.receipt(guest.said, guest.greeting))
+            with self._changed:
+                if self._complete:
+                    return False  # the connection that it would replace is in use
+                guest.connection.send(self._prover.receipt(guest.said, guest.greeting))
+                # A peer that has missed its confirmation dials again.
+                missed, self._taken[claim.by] = self._taken.get(claim.by), guest.connection
+                self._changed.notify_all()
         except (ValueError, OSError):
             return False
-        with self._changed:
-            # A peer that has missed its confirmation dials again.
-            missed, self._taken[claim.by] = self._taken.get(claim.by), guest.connection
-            self._changed.notify_all()
         if missed is not None:
             missed.close()
         return True
@@ -169,21 +173,25 @@ class _Dialler(NamedTuple):
 def prove(connection: socket.socket, rank: int, peer: int, prover: Prover) -> socket.socket:
     """Prove this rank to the peer that a connection leads to, and that peer to this rank.
 
+    The connection's timeout limits all of it.
+
     Raises:
         OSError: the peer does not answer, or does not know the token.
     """
-    challenge = _read(connection, NONCE)
+    deadline = time.monotonic() + (connection.gettimeout() or PATIENCE)
+    challenge = _read(connection, NONCE, deadline)
     claim = Claim(rank, peer, connection.getsockname()[:2], connection.getpeername()[:2])
     answer = prover.claim(claim, challenge, new_nonce())
     connection.sendall(answer)
-    if not hmac.compare_digest(_read(connection, RECEIPT), prover.receipt(answer, challenge)):
+    if not hmac.compare_digest(_read(connection, RECEIPT, deadline), prover.receipt(answer, challenge)):
         raise OSError("it does not prove itself")
     return connection
 
 
-def _read(connection: socket.socket, size: int) -> bytes:
+def _read(connection: socket.socket, size: int, deadline: float) -> bytes:
     found = b""
     while len(found) < size:
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
         part = connection.recv(size - len(found))
         if not part:
             raise OSError("the connection was closed")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from jobs.trainer.guests import bound
 from jobs.trainer.ranks import connect as connecting
 from jobs.trainer.ranks.connect import Unproven, connect, prove
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers
@@ -177,6 +178,21 @@ def test_a_rank_that_has_missed_its_confirmation_comes_again(monkeypatch: pytest
     assert tried == [1, 1]
 
 
+def test_a_rank_that_comes_again_too_late_takes_no_connection_that_is_in_use() -> None:
+    listener, prover = bound(HOST), Prover(TOKEN, GENERATION)
+    listener.listen()
+    door = connecting._Door(0, 2, listener, prover)
+    with dial(listener.getsockname()) as first, dial(listener.getsockname()) as again:
+        prove(first, 1, 0, prover)
+        (taken,) = door.wait(time.monotonic() + TIMEOUT_S).values()
+        with pytest.raises(OSError, match=r"closed|reset"):
+            prove(again, 1, 0, prover)
+        door.close(keep=True)
+        taken.send(b"used")
+        assert first.recv(4) == b"used"
+        taken.close()
+
+
 def test_ranks_listen_on_the_address_of_the_peers_and_no_longer_than_they_connect() -> None:
     doors: list[Endpoint] = []
     close(meet(3, meanwhile=doors.extend))
@@ -319,6 +335,27 @@ def test_a_door_that_does_not_know_the_token_is_not_believed() -> None:
         threading.Thread(target=serve, daemon=True).start()
         with dial(other.getsockname()) as client, pytest.raises(OSError, match="does not prove itself"):
             prove(client, 1, 0, Prover(TOKEN, GENERATION))
+
+
+def test_a_door_that_speaks_byte_by_byte_is_left_at_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "PATIENCE", 0.2)
+    stop = threading.Event()
+    with socket.create_server((HOST, 0)) as other:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    client = other.accept()[0]
+                    while not stop.wait(0.1):
+                        client.send(b"x")
+
+        threading.Thread(target=serve, daemon=True).start()
+        began = time.monotonic()
+        card = json.dumps({"door": other.getsockname(), "nonce": ""}).encode()
+        with pytest.raises(Unproven, match="rank 0 at"):
+            connect(1, HOST, TOKEN, lambda mine: [card, mine], 0.3)
+        assert time.monotonic() - began < 2
+        stop.set()
 
 
 def test_a_thousand_idle_clients_do_not_keep_a_peer_out(door: Door, strangers: Strangers) -> None:
