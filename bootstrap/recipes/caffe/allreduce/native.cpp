@@ -10,6 +10,8 @@
 #include <boost/python/stl_iterator.hpp>
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -180,6 +182,16 @@ class Group {
     return half ? Average<float, Half>::outbox(elements) : Average<float, float>::outbox(elements);
   }
 
+  // Creates a file in memory, without a name; returns -1 where the machine refuses one. A Python that was built
+  // for an older C library, as conda's are, has no os.memfd_create.
+  static int memory_file(size_t bytes) {
+    constexpr unsigned kCloseOnExec = 1;
+    const int file = static_cast<int>(syscall(SYS_memfd_create, "gradients", kCloseOnExec));
+    if (file < 0 || ftruncate(file, static_cast<off_t>(bytes)) == 0) return file;
+    ::close(file);
+    return -1;
+  }
+
   // Averages the solver's gradients in every step. On a CPU they are moved into one buffer, to be sent during
   // the backward pass. A GPU's own copies are not to be moved: they are copied there and back at its end.
   // `outboxes` has a file descriptor by rank, or -1.
@@ -189,11 +201,15 @@ class Group {
     caffe::Solver<float>& solver = solver_of(solver_object);
     if (group.hooks_) throw std::invalid_argument("this group has a solver already");
     const bool half = way == "float16", barrier = way == "barrier";
+    // Caffe keeps raw pointers to the buffer and the hooks, so the group must outlive the solver.
+    PyObject* kept = bp::objects::make_nurse_and_patient(solver_object.ptr(), self.ptr());
+    if (!kept) bp::throw_error_already_set();
     group.hooks_.reset(new Hooks(&group, &solver));
     group.overlap_ = !barrier && caffe::Caffe::mode() == caffe::Caffe::CPU;
     group.lay_out(solver);
     const Outboxes mapped = group.map(ints(outboxes), outbox_bytes(group.buffer_.size(), half));
     if (barrier) {
+      group.copied_.clear();
       group.reduction_.reset(new Barrier(&group.mesh_));
     } else if (half) {
       group.reduction_.reset(
@@ -204,9 +220,6 @@ class Group {
     }
     solver.add_callback(group.hooks_.get());
     solver.net()->add_after_backward(group.hooks_.get());
-    // Caffe keeps raw pointers to the hooks and the buffer, so the group must outlive the solver.
-    PyObject* kept = bp::objects::make_nurse_and_patient(solver_object.ptr(), self.ptr());
-    if (!kept) bp::throw_error_already_set();
   }
 
   // Seconds of the machine's monotonic clock at which each step of this rank had its gradients, and had the
@@ -234,7 +247,7 @@ class Group {
 
    protected:
     void on_start() override {
-      group_->guarded(kStep, [&] { group_->reduction_->begin(); });
+      group_->start();
       pass_ = 0;
     }
     void run(int layer) override {
@@ -298,8 +311,14 @@ class Group {
     }
   }
 
+  // Requires that no exception has ended a step before its update, which other ranks may have made.
+  void require_whole_steps() const {
+    if (stepping_) throw Lost("a step was left in the middle", {});
+  }
+
   template <typename T>
   void once(T* data, size_t count, int root = -1) {
+    require_whole_steps();
     Average<T, T> average(&mesh_, data, split(0, count, 0));
     average.begin(root);
     average.finish();
@@ -366,8 +385,17 @@ class Group {
     return outboxes;
   }
 
+  void start() {
+    guarded(kStep, [&] {
+      require_whole_steps();
+      reduction_->begin();
+    });
+    stepping_ = true;
+  }
+
   void passed(int layer) {
-    if (!overlap_) return;
+    // A backward pass outside of a step is this rank's own.
+    if (!overlap_ || !stepping_) return;
     size_t ready = ready_;
     while (ready < buckets_.size() && buckets_[ready].layer >= layer) ++ready;
     ready_ = ready;
@@ -388,6 +416,7 @@ class Group {
         std::copy_n(at, blob->count(), blob->mutable_cpu_diff());
         at += blob->count();
       }
+      stepping_ = false;
     });
     const auto end = Clock::now();
     waited_ += std::chrono::duration<double>(end - start).count();
@@ -408,6 +437,7 @@ class Group {
   std::unique_ptr<Reduction> reduction_;
   std::unique_ptr<Lost> failed_;
   bool overlap_ = false, recording_ = false;
+  bool stepping_ = false;  // from a step's start to its average
   // Buckets whose gradients are complete in this step.
   size_t ready_ = 0;
   double waited_ = 0;
@@ -429,6 +459,8 @@ BOOST_PYTHON_MODULE(_native) {
       .staticmethod("elements_of")
       .def("outbox_bytes", &Group::outbox_bytes)
       .staticmethod("outbox_bytes")
+      .def("memory_file", &Group::memory_file)
+      .staticmethod("memory_file")
       .def("record", &Group::record)
       .def("steps", &Group::steps)
       .add_property("waited", &Group::waited)

@@ -3,6 +3,7 @@
 Run with the Python that has `caffe` and `caffe_allreduce`; ends with status 0 and one line per case.
 """
 
+import contextlib
 import hashlib
 import itertools
 import multiprocessing
@@ -12,6 +13,7 @@ import socket
 import sys
 import tempfile
 import time
+import weakref
 from pathlib import Path
 
 import caffe
@@ -42,14 +44,55 @@ layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
   inner_product_param { num_output: 10 weight_filler { type: "xavier" } } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }
 """
+RAISES = """
+layer { name: "raises" type: "Python" bottom: "label" top: "raised"
+  python_param { module: "__main__" layer: "Raises" } }
+"""
+TINY = """
+layer { name: "data" type: "MemoryData" top: "data" top: "label"
+  memory_data_param { batch_size: 16 channels: 1 height: 28 width: 28 } }
+layer { name: "one" type: "InnerProduct" bottom: "data" top: "one"
+  param { name: "w" LR } param { name: "b" LR }
+  inner_product_param { num_output: 1 weight_filler { type: "xavier" } } }
+layer { name: "two" type: "InnerProduct" bottom: "data" top: "two"
+  param { name: "w" LR } param { name: "b" LR }
+  inner_product_param { num_output: 1 weight_filler { type: "xavier" } } }
+layer { name: "all" type: "Concat" bottom: "one" bottom: "two" top: "all" }
+layer { name: "scale" type: "Scale" bottom: "all" top: "scaled" param { LR }
+  scale_param { axis: 0 num_axes: 0 filler { value: 2 } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "scaled" bottom: "all" top: "loss" }
+"""
+"""Layers that share their parameters, and one with a single number."""
 TIMEOUT_S = 2.0
 
 
-def make_solver(rank, iter_size=1, clip=0):
-    """LeNet with weights and data of the rank's own; its first layer is not learnt."""
+class Raises(caffe.Layer):
+    """Raises in the third forward pass."""
+
+    passes = 0
+
+    def setup(self, bottom, top):
+        """Do nothing."""
+
+    def reshape(self, bottom, top):
+        """Give one number."""
+        top[0].reshape(1)
+
+    def forward(self, bottom, top):
+        """Raise at the third call."""
+        Raises.passes += 1
+        if Raises.passes == 3:
+            raise KeyError("a record")
+
+    def backward(self, *_):
+        """Do nothing."""
+
+
+def make_solver(rank, iter_size=1, clip=0, text=None):
+    """LeNet, or another net, with weights and data of the rank's own; its first layer is not learnt."""
     with tempfile.TemporaryDirectory() as folder:
         net, solver = Path(folder, "net"), Path(folder, "solver")
-        net.write_text(NET)
+        net.write_text(text or NET)
         solver.write_text(SOLVER.format(net=net, seed=rank + 1, iter_size=iter_size, clip=clip))
         made = caffe.SGDSolver(str(solver))
     random = np.random.RandomState(rank)
@@ -158,6 +201,112 @@ def refuse(rank, connections):
     raise AssertionError("different networks were attached")
 
 
+def small(rank, connections, learnt, way):
+    """Shared parameters, a single number and no parameter at all are averaged alike."""
+    text = TINY.replace("LR", "" if learnt else "lr_mult: 0")
+    solver, _kept = make_solver(rank, text=text)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
+    group.broadcast_weights(solver)
+    group.attach(solver, way)
+    assert group._native.elements == (28 * 28 + 2 if learnt else 0)
+    before = digest(solver)
+    solver.step(5)
+    after = {each.decode() for each in group.all_gather(digest(solver).encode())}
+    assert len(after) == 1, "training left different weights"
+    assert (before not in after) == learnt
+    group.close()
+
+
+def look(rank, connections):
+    """A backward pass before the first step is a rank's own."""
+    solver, _kept = make_solver(rank)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
+    group.broadcast_weights(solver)
+    group.attach(solver)
+    if rank == 0:
+        solver.net.forward()
+        solver.net.backward()
+    solver.step(3)
+    assert len(set(group.all_gather(digest(solver).encode()))) == 1
+    group.close()
+
+
+def interrupt(rank, connections):
+    """After a step that an exception has ended on all ranks, the group fails at once: no rank has updated."""
+    solver, _kept = make_solver(rank, text=NET + RAISES)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
+    group.broadcast_weights(solver)
+    group.attach(solver)
+    with contextlib.suppress(KeyError):
+        solver.step(5)
+    start = time.time()
+    for action in (lambda: solver.step(1), group.barrier):
+        try:
+            action()
+        except caffe_allreduce.PeerLost as error:
+            assert "in the middle" in str(error) or "was closed" in str(error), error
+        else:
+            raise AssertionError("training went on after half a step")
+    assert time.time() - start < 10
+
+
+def forgo_memory(rank, connections):
+    """Where a rank gets no memory to share, it uses its connections; Python need not have memfd_create."""
+    if hasattr(os, "memfd_create"):
+        del os.memfd_create
+    if rank == 0:
+        caffe_allreduce._Native.memory_file = staticmethod(lambda size: -1)
+    solver, _kept = make_solver(rank)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    group.broadcast_weights(solver)
+    group.attach(solver)
+    solver.step(3)
+    assert len(set(group.all_gather(digest(solver).encode()))) == 1
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
+    group.close()
+
+
+def keep(rank, connections):
+    """A group lives as long as its solver, whose gradients it has, also where attaching fails at its end."""
+    solver, _kept = make_solver(rank)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
+    with Path("/dev/null").open() as unmappable:
+        try:
+            group._native.attach(solver, "float32", [unmappable.fileno()] * SIZE)
+        except RuntimeError as error:
+            assert "mmap" in str(error), error
+    kept = weakref.ref(group._native)
+    del group
+    assert kept() is not None
+    solver.net.forward()
+    solver.net.backward()
+
+
+def refuse_closed(rank, connections):
+    """A closed connection is refused: a group would take its peer for one that has sent all."""
+    connections[rank - 1].close()
+    try:
+        caffe_allreduce.Group(rank, connections, timeout_s=1e7)
+    except ValueError as error:
+        assert "are closed" in str(error), error
+        return
+    raise AssertionError("a closed connection was taken")
+
+
+def pass_by(rank, connections):
+    """A terminal that a process has is not opened for its memory: it would control this one."""
+    master, terminal = os.openpty()
+    os.setsid()
+    assert caffe_allreduce._open(os.getpid(), terminal, bytes(16)) == -1
+    os.close(master)
+    try:
+        Path("/dev/tty").open().close()
+    except OSError:
+        return
+    raise AssertionError("the terminal controls this process")
+
+
 def connections():
     """Return a connected socket by rank and peer."""
     table = [[None] * SIZE for _ in range(SIZE)]
@@ -214,10 +363,18 @@ if __name__ == "__main__":
         print(f"{SIZE} ranks")
         run("arrays", good, average)
         run("different networks", good, refuse)
+        run("a backward pass outside of steps", good, look)
+        run("half a step", good, interrupt)
+        run("no memory to share", good, forgo_memory)
+        run("a group that is not attached", good, keep)
+        run("closed connections", good, refuse_closed)
+        run("a process with a terminal", good, pass_by)
         for apart in (False, True):
             where = "over connections" if apart else "over memory"
             run(f"float32 {where}", good, train, "float32", 1, apart=apart)
             run(f"float16 {where}", good, train, "float16", 1, apart=apart)
+            run(f"shared parameters {where}", good, small, True, "float16", apart=apart)
+            run(f"nothing learnt {where}", good, small, False, "float32", apart=apart)
             run(f"two passes a step, clipped, {where}", good, train, "float32", 2, 35, apart=apart)
             run(f"killed peer {where}", killed, lose, signal.SIGKILL, apart=apart)
             run(f"silent peer {where}", [*good[:-1], None], lose, signal.SIGSTOP, apart=apart)

@@ -33,6 +33,10 @@ FLOAT32, FLOAT16 = "float32", "float16"
 BARRIER = "barrier"
 """Each step waits for all ranks and averages nothing: for measurements."""
 _NONCE = 16
+_LONGEST = 2**31 - 1
+"""Milliseconds that poll can wait."""
+_MEMORY = "/memfd:gradients (deleted)"
+"""The target of a link in /proc to what `memory_file` creates."""
 
 
 class PeerLost(RuntimeError):
@@ -61,13 +65,16 @@ class Group:
         size = len(connections)
         if not 0 <= rank < size or [each for each in range(size) if connections[each] is None] != [rank]:
             raise ValueError(f"rank {rank} of {size}: give a connection to each other rank, and None for it")
+        closed = [peer for peer, each in enumerate(connections) if each is not None and each.fileno() < 0]
+        if closed:
+            raise ValueError(f"the connections to ranks {closed} are closed: give open ones")
         if timeout_s <= 0:
             raise ValueError(f"timeout_s {timeout_s}: give seconds above 0")
         self.rank, self.size = rank, size
         self._names = []  # type: List[str]
         explain = functools.partial(_lost, f"rank {rank} of {size}", self._names)
         sockets = [-1 if each is None else each.detach() for each in connections]
-        self._native = _Native(rank, sockets, max(1, int(timeout_s * 1000)), explain)
+        self._native = _Native(rank, sockets, max(1, min(int(timeout_s * 1000), _LONGEST)), explain)
         name = f"{rank} ({socket.gethostname()}, pid {os.getpid()})"
         self._names.extend(each.decode() for each in self.all_gather(name.encode()))
 
@@ -100,8 +107,10 @@ class Group:
         if way not in (FLOAT32, FLOAT16, BARRIER):
             raise ValueError(f"{way!r}: give {FLOAT32!r} or {FLOAT16!r}")
         self._require_same_parameters(solver, way)
-        files = [-1] * self.size if way == BARRIER else self._share_memory(solver, way)
+        files = [-1] * self.size
         try:
+            if way != BARRIER:
+                self._share_memory(solver, way, files)
             self._native.attach(solver, way, files)
         finally:
             for file in files:
@@ -186,46 +195,48 @@ class Group:
                     f"{theirs.decode()[:300]} and {mine.decode()[:300]}"
                 )
 
-    def _share_memory(self, solver: Any, way: str) -> List[int]:
-        """Return file descriptors of the memory of the ranks that this one shares memory with, -1 for others.
+    def _share_memory(self, solver: Any, way: str, files: List[int]) -> None:
+        """Fill in file descriptors of the memory of the ranks that this one shares memory with.
 
         A rank's memory has no name: peers open it through /proc, which lets those do that may read this
         process's memory. Both of a pair have to see each other; a nonce tells that it is the right process.
+        A rank without memory to share uses its connections.
         """
         elements = self._native.elements_of(solver)
         size = self._native.outbox_bytes(elements, way == FLOAT16)
-        nonce, files = os.urandom(_NONCE), [-1] * self.size
-        own = os.memfd_create("gradients", os.MFD_CLOEXEC)
-        os.ftruncate(own, max(size, _NONCE))
-        os.pwrite(own, nonce, 0)
+        nonce, own = os.urandom(_NONCE), self._native.memory_file(max(size, _NONCE))
+        files[self.rank] = own
+        if own >= 0:
+            os.pwrite(own, nonce, 0)
         card = {"pid": os.getpid(), "fd": own, "nonce": nonce.hex(), "bytes": size}
-        cards = self._gather(card)
-        for rank, peer in enumerate(cards):
-            if rank != self.rank and peer["bytes"] == size:
+        for rank, peer in enumerate(self._gather(card)):
+            if rank != self.rank and own >= 0 and peer["fd"] >= 0 and peer["bytes"] == size:
                 files[rank] = _open(peer["pid"], peer["fd"], bytes.fromhex(peer["nonce"]))
         seen = self._gather([file >= 0 for file in files])
         for rank, file in enumerate(files):
             if file >= 0 and not seen[rank][self.rank]:
                 os.close(file)
                 files[rank] = -1
-        if max(files) < 0:
+        if sum(file >= 0 for file in files) == 1:
             os.close(own)
-        else:
-            files[self.rank] = own
-        return files
+            files[self.rank] = -1
 
 
 def _open(pid: int, file: int, nonce: bytes) -> int:
     """Open the memory of a process of this machine; return -1 where it is not there, or not to be opened."""
+    path = f"/proc/{pid}/fd/{file}"
     try:
-        found = os.open(f"/proc/{pid}/fd/{file}", os.O_RDWR | os.O_CLOEXEC)
+        # On another machine that process is anybody's, and to open its terminal or device may have effects.
+        if os.readlink(path) != _MEMORY:
+            return -1
+        found = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return -1
     try:
         if os.pread(found, _NONCE, 0) == nonce:
             return found
     except OSError:
-        pass  # another process's pipe or device
+        pass
     os.close(found)
     return -1
 
