@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -206,6 +207,7 @@ class Average : private Sink {
   // Writes the average of shares, in their order, into a range of `data`.
   void reduce(Range range, const std::vector<const W*>& shares) {
     const T scale = T(1) / static_cast<T>(size_);
+    const T nan = std::numeric_limits<T>::quiet_NaN();
     T sum[kBlock], next[kBlock];
     for (size_t done = 0; done < range.count; done += kBlock) {
       const size_t count = std::min(kBlock, range.count - done);
@@ -215,7 +217,11 @@ class Average : private Sink {
         for (size_t k = 0; k < count; ++k) sum[k] += term[k];
       }
       T* result = data_ + range.offset + done;
-      for (size_t k = 0; k < count; ++k) result[k] = sum[k] * scale;
+      for (size_t k = 0; k < count; ++k) {
+        const T mean = sum[k] * scale;
+        // Of two NaNs, a sum has the bits of either, as the compiler has ordered them.
+        result[k] = mean == mean ? mean : nan;
+      }
     }
   }
 

@@ -158,6 +158,20 @@ def average(rank, connections):
     group.close()
 
 
+def average_nan(rank, connections):
+    """NaNs of other bits, received in pieces of other lengths, average to the same bits on all ranks."""
+    for each in connections:
+        if each is not None:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 5003 + 1777 * rank)
+    group = caffe_allreduce.Group(rank, connections, timeout_s=30)
+    for count in (13, 100_003, 300_007):
+        array = np.full(count, 0x7FC00001 + (rank << 31) % 2**32, np.uint32).view(np.float32)
+        mean = group.allreduce_mean(array)
+        assert np.isnan(mean).all()
+        assert len(set(group.all_gather(hashlib.sha256(mean.tobytes()).digest()))) == 1, count
+    group.close()
+
+
 def lose(rank, connections, how):
     """The last rank dies or stops in the middle; the others must be told in bounded time."""
     solver, _kept = make_solver(rank)
@@ -362,6 +376,7 @@ if __name__ == "__main__":
         killed = [*good[:-1], -signal.SIGKILL]
         print(f"{SIZE} ranks")
         run("arrays", good, average)
+        run("arrays of NaN", good, average_nan)
         run("different networks", good, refuse)
         run("a backward pass outside of steps", good, look)
         run("half a step", good, interrupt)
