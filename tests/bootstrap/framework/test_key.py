@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "a102f3a80c327f8ce117"),
-        ("ubuntu-22.04", "96e35f889b5cd8e75e12"),
-        ("ubuntu-24.04", "b64829b28e0fecfdd405"),
+        ("debian-12", "8c71fc13f2d3958000b7"),
+        ("ubuntu-22.04", "a10928b419a308164cd7"),
+        ("ubuntu-24.04", "edb36941646f79d764a5"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "87dee17bf3424baf92bf", "417c78bf44d18ed70b6c"),
-        ("ubuntu-22.04", "3d4d741515359b8e9342", "9871640092d3704270c4"),
-        ("ubuntu-24.04", "d75c6fad14cef5f182c1", "5013d53894cf25a730dc"),
+        ("debian-12", "adf1fa9b4d3c63d513d0", "290afcfaaa421757ae1d"),
+        ("ubuntu-22.04", "f8fb203d140e114e7764", "75fa5ad8bf374f3f74db"),
+        ("ubuntu-24.04", "66399f48118944a26e3a", "76f4c3c66701f5fe68ed"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

@@ -32,6 +32,9 @@ FLOAT32, FLOAT16 = "float32", "float16"
 """Gradients on their way between ranks: as they are, or rounded to half precision."""
 BARRIER = "barrier"
 """Each step waits for all ranks and averages nothing: for measurements."""
+MOST_SHARED = 64 << 20
+"""Bytes of memory that a rank shares at most: a rank's pages count for those who read them too, and executors
+of larger nets have their memory planned without them."""
 _NONCE = 16
 _LONGEST = 2**31 - 1
 """Milliseconds that poll can wait."""
@@ -204,7 +207,8 @@ class Group:
         """
         elements = self._native.elements_of(solver)
         size = self._native.outbox_bytes(elements, way == FLOAT16)
-        nonce, own = os.urandom(_NONCE), self._native.memory_file(max(size, _NONCE))
+        nonce, fits = os.urandom(_NONCE), size <= MOST_SHARED
+        own = self._native.memory_file(max(size, _NONCE)) if fits else -1
         files[self.rank] = own
         if own >= 0:
             os.pwrite(own, nonce, 0)
