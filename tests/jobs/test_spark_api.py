@@ -54,7 +54,7 @@ def test_no_row_is_newer_than_spark_3_3() -> None:
     [
         ("from pyspark.sql import VariantVal", "pyspark.sql.VariantVal"),
         ("import pyspark.sql.connect", "pyspark.sql.connect"),
-        ("from py4j.protocol import Py4JError", "py4j.protocol.Py4JError"),
+        ("from py4j.protocol import Py4JNetworkError", "py4j.protocol.Py4JNetworkError"),
         ("def f(spark):\n    spark.addTag('x')", "SparkSession.addTag"),
         ("def f(spark_context):\n    c = spark_context\n    c.addJobTag('x')", "SparkContext.addJobTag"),
         ("def f(spark):\n    spark.sparkContext.parallelize([1]).barrier().newer()", "RDDBarrier.newer"),
