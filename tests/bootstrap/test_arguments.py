@@ -24,7 +24,7 @@ def opened(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Opened:
         return 5 if command == "false" else 0
 
     monkeypatch.setattr(tasks, "cluster_of", lambda *_, **__: cluster)
-    monkeypatch.setattr(tasks, "shell", shell)
+    monkeypatch.setattr("bootstrap.ssh.shell.shell", shell)
     monkeypatch.chdir(ROOT)
     return found
 
