@@ -2,29 +2,38 @@
 
     python -m tests.mutation jobs/trainer/caffe/native.py --faults 20 [--seed N]
 
-A fault is a comparison flipped, a number off by one, a branch inverted, `and` for `or`. The tree is copied,
-the module's own test file is run first, then all of --tests, until one fails. Survivors are listed.
+A fault is a comparison flipped, a number off by one, a branch inverted, `and` for `or`. In a copy of the tree
+tests run in this order until one fails: the module's own file, files that name the module, all of --tests.
+Survivors are listed, with --killers also the test that found each other fault.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import copy
+import importlib
 import os
 import random
+import re
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tools.environment import ROOT
 
 LIMIT = 600.0
-"""Seconds for a run of the tests: a fault that never ends is found too."""
+"""Seconds for all tests. A fault that never ends is found too."""
+SLOWER = 5.0
+"""Times that tests may take what they take without a fault."""
 _FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
@@ -38,6 +47,8 @@ _FLIPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.NotIn: ast.In,
 }
 _COPIED = ("infra", "bootstrap", "jobs", "tests", "tools", "docs", "benchmarks")
+_LOADED_ONCE = ("numpy", "lmdb", "pydantic", "rich.console", "google.protobuf", "xdist.scheduler")
+"""Packages of the tests that take a second to import: processes that run tests are forked after it."""
 
 
 class Fault(NamedTuple):
@@ -51,12 +62,12 @@ class Fault(NamedTuple):
 def faults(source: str) -> list[Fault]:
     """Return every fault that a module can be given."""
     tree = ast.parse(source)
-    places = [
-        (number, node)
+    annotations = _annotations(tree)
+    return [
+        _fault(tree, number)
         for number, node in enumerate(ast.walk(tree))
-        if _kind(node) and not _annotates(tree, node)
+        if _kind(node) and id(node) not in annotations
     ]
-    return [_fault(tree, number) for number, _ in places]
 
 
 def _kind(node: ast.AST) -> str:
@@ -69,14 +80,15 @@ def _kind(node: ast.AST) -> str:
     return "operator" if isinstance(node, ast.BoolOp) else ""
 
 
-def _annotates(tree: ast.Module, node: ast.AST) -> bool:
-    """Return whether a node is part of an annotation, which nothing evaluates."""
-    return any(
-        node in ast.walk(annotation)
+def _annotations(tree: ast.Module) -> set[int]:
+    """Return the identities of nodes in annotations, which nothing evaluates."""
+    return {
+        id(node)
         for parent in ast.walk(tree)
         for annotation in (getattr(parent, "annotation", None), getattr(parent, "returns", None))
         if isinstance(annotation, ast.AST)
-    )
+        for node in ast.walk(annotation)
+    }
 
 
 def _fault(tree: ast.Module, number: int) -> Fault:
@@ -103,43 +115,104 @@ def _shown(node: ast.AST) -> str:
     return ast.unparse(part).partition("\n")[0]
 
 
-def survivors(module: Path, wanted: int, seed: int, tests: str) -> Iterator[tuple[Fault, bool]]:
-    """Yield up to `wanted` faults of a module, each with whether it passes the tests."""
+def tested(module: Path, tests: list[str]) -> list[list[str]]:
+    """Return what is run for a module, in order: its own file, files that name it, all tests."""
+    own = Path("tests") / module.parent / f"test_{module.name}"
+    package, name = ".".join(module.parent.parts), module.stem
+    named = re.compile(rf"{re.escape(package)}(\.{name}\b| import \(?[\w\s,]*\b{name}\b)")
+    near = [
+        file.relative_to(ROOT)
+        for file in sorted((ROOT / "tests").rglob("test_*.py"))
+        if file != ROOT / own and named.search(file.read_text())
+    ]
+    return [places for places in ([str(own)] * (ROOT / own).exists(), [*map(str, near)], tests) if places]
+
+
+def killers(module: Path, wanted: int, seed: int, tests: list[str]) -> Iterator[tuple[Fault, str]]:
+    """Yield up to `wanted` faults of a module, each with the test that found it, or "".
+
+    Raises ValueError where tests of the module fail without a fault.
+    """
     source = (ROOT / module).read_text()
     known = faults(source)
     chosen = random.Random(f"{module} {seed}").sample(known, min(wanted, len(known)))
-    own = Path("tests") / module.parent / f"test_{module.name}"
+    stages = tested(module, tests)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         for name in _COPIED:
             shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
         for file in ROOT.glob("*.*"):
             if file.is_file():
                 shutil.copy(file, folder)
+        # Without comments, as the sources with faults are.
+        (Path(folder) / module).write_text(ast.unparse(ast.parse(source)))
+        limits = []
+        for places in stages[:-1]:
+            started = time.monotonic()
+            if failed := _failed(Path(folder), places, LIMIT):
+                raise ValueError(f"{module}: {failed} fails without a fault")
+            limits.append(min(LIMIT, 10 + SLOWER * (time.monotonic() - started)))
+        timed = list(zip(stages, [*limits, LIMIT], strict=True))
         for fault in sorted(chosen):
             (Path(folder) / module).write_text(fault.source)
-            passes = all(
-                _passes(Path(folder), place) for place in (str(own), tests) if (ROOT / place).exists()
-            )
-            yield fault, passes
+            yield fault, next(filter(None, (_failed(Path(folder), *stage) for stage in timed)), "")
 
 
-def _passes(folder: Path, place: str) -> bool:
-    """Return whether the tests at a place pass in a copy of the tree."""
-    words = [sys.executable, "-m", "pytest", "-q", "-x", "-n0", "-p", "no:cacheprovider", "-m", "not cluster"]
-    try:
-        done = subprocess.run(
-            [*words, place],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=LIMIT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+class _First:
+    """The first test that fails, written to a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.file.write_text(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.file.write_text(f"{report.nodeid}, when imported")
+
+
+def _failed(folder: Path, places: list[str], limit: float) -> str:
+    """Return the first test at these places that fails in a copy of the tree, or ""; `limit` in seconds."""
+    written = folder / "failed"
+    written.unlink(missing_ok=True)
+    process = os.fork()
+    if not process:
+        with contextlib.suppress(BaseException):
+            _run(folder, places, written)
+        os._exit(70)
+    deadline = time.monotonic() + limit
+    while True:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        # Processes that tests left, too.
+        os.killpg(process, signal.SIGKILL)
+    if not ended:
+        os.waitpid(process, 0)
+        return "the time limit"
+    if os.waitstatus_to_exitcode(status) == 0:
+        return ""
+    return written.read_text() if written.exists() else "the end of pytest"
+
+
+def _run(folder: Path, places: list[str], written: Path) -> None:
+    """Run pytest in this forked process, which imports nothing of the tree that it was forked in."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.chdir(folder)
+    os.environ.update(PYTHONPATH=str(folder), PYTHONDONTWRITEBYTECODE="1")
+    sys.dont_write_bytecode = True
+    sys.path[:] = [str(folder), *(place for place in sys.path if place and Path(place) != ROOT)]
+    for name in list(sys.modules):
+        if name.partition(".")[0] in _COPIED:
+            del sys.modules[name]
+    words = ["-q", "-x", "-n0", "-p", "no:cacheprovider", "-m", "not cluster", *places]
+    os._exit(pytest.main(words, plugins=[_First(written)]))
 
 
 def main() -> int:
@@ -148,15 +221,21 @@ def main() -> int:
     parser.add_argument("modules", nargs="+", type=Path)
     parser.add_argument("--faults", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tests", default="tests/jobs/trainer")
+    parser.add_argument("--tests", nargs="*", default=["tests/jobs/trainer"])
+    parser.add_argument("--killers", action="store_true")
     options = parser.parse_args()
+    for name in _LOADED_ONCE:
+        importlib.import_module(name)
     for module in options.modules:
         taken = passed = 0
-        for fault, passes in survivors(module, options.faults, options.seed, options.tests):
+        for fault, killer in killers(module, options.faults, options.seed, options.tests):
             taken += 1
-            passed += passes
-            if passes:
-                print(f"{module}:{fault.line}: {fault.what}", flush=True)
+            passed += not killer
+            if not killer or options.killers:
+                print(
+                    f"{module}:{fault.line}: {fault.what}" + f"    found by {killer}" * bool(killer),
+                    flush=True,
+                )
         print(f"{module}: {passed} of {taken} pass the tests, seed {options.seed}", flush=True)
     return 0
 
