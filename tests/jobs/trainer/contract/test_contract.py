@@ -6,8 +6,10 @@ import ast
 import dataclasses
 import json
 import math
+import signal
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,45 @@ def test_fields_of_a_newer_writer_are_dropped_and_those_of_an_older_one_have_def
     assert load('{"event": "trained", "time": 1.0}') == contract.Trained()
 
 
+ONE_WHERE_LEFT_OUT = {"average_loss", "iter_size", "exit_code"}
+"""Means are of one iteration and of one batch; a failure that does not say so is no refusal."""
+
+
+@pytest.mark.parametrize("kind", EVENTS, ids=lambda kind: kind.kind)
+def test_a_field_that_an_older_writer_leaves_out_is_empty(kind: type[Event]) -> None:
+    for field in dataclasses.fields(kind):
+        made = field.default_factory
+        default = field.default if made is dataclasses.MISSING else made()
+        if default is not dataclasses.MISSING:
+            assert default == 1 if field.name in ONE_WHERE_LEFT_OUT else not default
+
+
+def test_times_are_in_milliseconds_up_to_a_year_that_calendars_hold() -> None:
+    last = contract.LAST_SECOND
+    assert datetime.fromtimestamp(last, timezone.utc).year == 4147
+    assert stamped(contract.Done(), 1.23456).time == 1.235
+    assert [load(f'{{"event": "done", "time": {at}}}') for at in (last - 1, last)] == [contract.Done(), None]
+    unstamped = load('{"event": "done"}')
+    assert unstamped is not None
+    assert unstamped.time == 0
+
+
+def test_whole_numbers_are_of_64_bits() -> None:
+    line = '{{"event": "progress", "iteration": {}, "max_iter": 9, "loss": {}}}'
+
+    for held in (2**63, -(2**63)):
+        assert load(line.format(held, held)) == contract.Progress(held, 9, float(held))
+    for larger in (2**63 + 1, -(2**63) - 1):
+        assert load(line.format(larger, 0)) is None
+        assert load(line.format(0, larger)) is None
+
+
+def test_a_job_ends_with_the_status_of_a_process() -> None:
+    # Wrappers, workflows and records of earlier versions know these numbers.
+    assert (contract.DONE, contract.FAILED, contract.REFUSED) == (0, 1, 2)
+    assert contract.KILLED == contract.SIGNALLED + signal.SIGTERM == 143
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -93,6 +134,8 @@ def test_fields_of_a_newer_writer_are_dropped_and_those_of_an_older_one_have_def
         '{"event": "validation", "iteration": 1, "values": {"a": ["x"]}}',
         '{"event": "trained", "ranks": [1]}',
         '{"event": "trained", "hosts": [1]}',
+        '{"event": "done", "seconds": true}',
+        '{"event": "done", "seconds": []}',
     ],
     ids=lambda line: line[:60],
 )

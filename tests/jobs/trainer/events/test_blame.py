@@ -225,3 +225,5 @@ def test_an_executor_that_yarn_killed_is_named_with_yarns_reason(journal: Journa
 def test_javas_words_go_before_py4js() -> None:
     text = "An error occurred while calling o1.save.\n: java.io.IOException: no\n\tat x"
     assert innermost(text) == "java.io.IOException: no"
+    assert innermost(text.partition("\n")[0]) == "An error occurred while calling o1.save."
+    assert innermost("\n \n") == "it failed without a message"

@@ -63,12 +63,18 @@ def test_raw_pixels_by_row_column_and_channel_are_stored_by_channel(pb: Any) -> 
         ("ENCODED_IMAGE", bytearray(b"\x89PNG")),
         ("ENCODED_IMAGE_WITH_DIM", {"image": b"\x89PNG", "height": 2, "width": 3}),
         ("ENCODED_IMAGE_WITH_DIM", {"height": 2, "width": 3, "image": [-119, 80, 78, 71]}),
+        ("ENCODED_IMAGE", [137, 80, 78, 71]),
     ],
 )
 def test_image_files_are_stored_as_they_are(pb: Any, kind: str, value: Any) -> None:
     made = datum(pb, value, kind, (3, 8, 8))
 
     assert (made.encoded, made.data) == (True, b"\x89PNG")
+
+
+@pytest.mark.parametrize(("number", "byte"), [(-128, b"\x80"), (-1, b"\xff"), (0, b"\0"), (255, b"\xff")])
+def test_bytes_of_java_are_signed_and_those_of_python_are_not(pb: Any, number: int, byte: bytes) -> None:
+    assert datum(pb, [1, number], "ENCODED_IMAGE").data == b"\x01" + byte
 
 
 @pytest.mark.parametrize(
@@ -96,6 +102,8 @@ def test_image_files_are_stored_as_they_are(pb: Any, kind: str, value: Any) -> N
         ("RAW_IMAGE", None, "is null, and its top takes bytes of pixels"),
         ("ENCODED_IMAGE", "text", "is 'text', and its top takes bytes of an image file"),
         ("ENCODED_IMAGE", b"", "is b''"),
+        ("ENCODED_IMAGE", [1, -129], r"is \[1, -129\], and its top takes bytes"),
+        ("ENCODED_IMAGE", [1, 256], r"is \[1, 256\], and its top takes bytes"),
         ("ENCODED_IMAGE_WITH_DIM", b"\x89PNG", "takes a struct of image, height and width"),
         ("ENCODED_IMAGE_WITH_DIM", {"height": 1}, "takes a struct"),
         ("ENCODED_IMAGE_WITH_DIM", None, "is null"),

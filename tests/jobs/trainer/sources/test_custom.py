@@ -152,6 +152,11 @@ FIRST = 'yield "a", 1, b"image file"'
         (FIRST, "numpy.zeros(-1)", "it raises ValueError at own.py:9: negative dimensions"),
         ("def records(self):", "def records(self): return 3\n    def more(self):", "it raises TypeError at"),
         (FIRST, 'yield "a", 1', "record 0 of db://numbers: the source yields a tuple, not"),
+        (
+            FIRST,
+            FIRST + "\n        " + FIRST + '\n        yield "a", 1',
+            "record 2 of db://numbers: the source",
+        ),
         ('b"image file"', "numpy.zeros(3)", "its array is 3 of float64, not uint8 or float by row"),
         ('b"image file"', "numpy.zeros((2, 3), int)", "its array is 2x3 of int64"),
         (

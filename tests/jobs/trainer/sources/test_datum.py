@@ -23,7 +23,14 @@ def test_pixels_and_floats_are_read(pb: Any, label: int) -> None:
     floats = pb.Datum(channels=1, height=1, width=2, float_data=[1.0, 2.0]).SerializeToString()
 
     assert parse(raw) == (3, 2, 200, label, False, bytes(1200), False)
-    assert parse(floats).floats
+    assert parse(floats) == (1, 1, 2, 0, False, b"", True)
+
+
+def test_what_is_left_out_is_zero_and_fields_of_a_newer_datum_are_passed_over(pb: Any) -> None:
+    newer = b"\x79" + bytes(8) + b"\x7d" + bytes(4) + b"\x82\x01\x02xy" + b"\x88\x01\x05"
+
+    assert parse(b"") == (0, 0, 0, 0, False, b"", False)
+    assert parse(newer + image(3, b"x")) == (0, 0, 0, 3, True, b"x", False)
 
 
 @pytest.mark.parametrize("message", [b"\x22\x05abc", b"\x08", b"\x0b", b"\x08" + b"\xff" * 12, b"\x35\x00"])

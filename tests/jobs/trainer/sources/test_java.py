@@ -29,6 +29,32 @@ def test_null_and_references_are_values() -> None:
     assert read(none).fields == {"a": None}
 
 
+def test_an_object_refers_to_the_class_of_the_one_around_it() -> None:
+    first = b"\x71" + struct.pack(">I", 0x7E0000)
+
+    read_back = read(stream(obj(klass("P", "a"), obj(first, b"\x70"))))
+
+    assert read_back == Object("P", {"a": Object("P", {"a": None})})
+
+
+@pytest.mark.parametrize("name", ["java.lang.Thread", "org.thing.Integer"])
+def test_only_javas_own_numbers_are_boxes(name: str) -> None:
+    assert read(stream(obj(klass(name, "value"), string("x")))) == Object(name, {"value": "x"})
+
+
+def test_fifteen_objects_or_classes_may_be_in_each_other() -> None:
+    objects = obj(klass("P"))
+    for _ in range(14):
+        objects = obj(klass("P", "a"), objects)
+    classes = obj(klass("P")[:-1] * 15 + b"\x70")
+
+    assert str(read(stream(objects))).count("Object(") == 15
+    assert read(stream(classes)) == Object("P", {})
+    for deeper in (obj(klass("P", "a"), objects), obj(klass("P")[:-1] * 16 + b"\x70")):
+        with pytest.raises(Malformed, match="too deep in each other"):
+            read(stream(deeper))
+
+
 @pytest.mark.parametrize("text", ["größe", "日本", "\U0001f408", "a\0b", ""])
 def test_texts_are_those_that_java_means(text: str) -> None:
     sixteen = text.encode("utf-16-be")
