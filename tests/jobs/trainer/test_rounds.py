@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import replace
 from types import MethodType, SimpleNamespace
 from typing import Any
@@ -89,3 +90,21 @@ def test_a_training_without_rounds_asks_nothing_of_spark() -> None:
     rounds.write(None, [], "hdfs://h/m.validation", "json")
 
     assert list(rounds.told(job(interval=0), 0, [], "hdfs://h/m.validation")) == []
+
+
+def test_the_tables_columns_are_floats_in_lists_and_nothing_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    types = SimpleNamespace(
+        ArrayType=lambda element, containsNull: ("array", element, containsNull),
+        FloatType=lambda: "float",
+        IntegerType=lambda: "int",
+        StructField=lambda name, kind, nullable: (name, kind, nullable),
+        StructType=list,
+    )
+    monkeypatch.setitem(sys.modules, "pyspark", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "pyspark.sql", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "pyspark.sql.types", types)
+
+    assert rounds.schema(["accuracy"]) == [
+        ("iteration", "int", False),
+        ("accuracy", ("array", "float", False), False),
+    ]
