@@ -30,7 +30,7 @@ class Lmdb:
         self._datum, self.path = datum, path
         self.paths: Tuple[Path, ...] = (path,)
         try:
-            self._env = lmdb.open(str(path), readonly=True, lock=False, readahead=True, max_readers=1)
+            self._env = lmdb.open(str(path), readonly=True, lock=False)
         except lmdb.Error as error:
             raise Refused("lmdb-unreadable", path=str(path), reason=str(error)) from error
         # Reading a page beyond the end of the file would be a SIGBUS.

@@ -22,6 +22,18 @@ def test_it_knows_its_length_its_ends_and_its_shape(database: Make, pb: Any) -> 
     assert source.shape() == (3, 4, 5)
 
 
+def test_every_so_many_keys_begin_parts_that_together_are_all_records(database: Make, pb: Any) -> None:
+    source = Lmdb(database(12), pb.Datum)
+
+    keys = source.keys(5)
+
+    assert keys == [b"00000000", b"00000005", b"00000010"]
+    parts = [list(source.records(key, 5)) for key in keys]
+    assert [len(part) for part in parts] == [5, 5, 2]
+    assert [record for part in parts for record in part] == list(source.records())
+    assert list(source.records(b"00000007x")) == []
+
+
 def test_an_empty_database_is_refused(database: Make, pb: Any) -> None:
     source = Lmdb(database(0), pb.Datum)
 
