@@ -27,6 +27,14 @@ def test_databases_are_one_source_in_the_order_of_their_numbers(
         assert source.shape() is None
 
 
+def test_one_column_is_a_source_too(tmp_path: Path, pb: Any, database: Callable[..., Path]) -> None:
+    (tmp_path / "columns").mkdir()
+    database(3, "columns/0")
+
+    with closing(ParallelLmdbs(tmp_path / "columns", pb.Datum)) as source:
+        assert (len(source), source.ends()) == (3, ("00000000", "00000002"))
+
+
 def test_databases_of_different_length_are_refused_and_closed(
     tmp_path: Path, pb: Any, database: Callable[..., Path]
 ) -> None:
