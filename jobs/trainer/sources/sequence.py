@@ -34,7 +34,7 @@ def samples(pairs: Iterable[Tuple[Any, Any]], uri: str) -> Iterator[Sample]:
         except java.Malformed as error:
             reason = "its key is not one of SeqImageDataSource: {}".format(error)
             raise Refused("record-unreadable", key=position, path=uri, reason=reason) from error
-        full = found if len(found) > _PAIR else [*found, 0, 0, 0, True]
+        full = [*found, 0, 0, 0, True] if len(found) == _PAIR else found
         id_, label, channels, height, width, encoded = full
         yield Sample(id_, label, channels, height, width, encoded, value)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -60,3 +62,39 @@ def test_a_storage_that_hangs_does_not_keep_the_job_from_ending(
     over.set()
     assert ended
     assert "events are not copied to wasbs://x: the last copy takes longer" in capsys.readouterr().out
+
+
+def test_what_has_not_grown_is_not_copied_again_and_a_byte_is_growth(tmp_path: Path) -> None:
+    source, files = tmp_path / "events.jsonl", Files()
+    source.write_text("")
+    mirror = Mirror(files, source, "wasbs://x", interval=60)
+    assert mirror._copy()
+    assert files.written == []
+
+    source.write_text("1")
+    assert mirror._copy()
+    assert mirror._copy()
+    mirror.close()
+
+    assert files.written == ["1"]
+
+
+HANGING = """
+import sys, threading
+from pathlib import Path
+from types import SimpleNamespace
+from jobs.trainer.events import mirror
+mirror.CLOSING = 0.1
+hangs = SimpleNamespace(write=lambda *_: threading.Event().wait())
+mirror.Mirror(hangs, Path(sys.argv[1]), "wasbs://x", interval=60).close()
+"""
+
+
+def test_a_process_ends_while_storage_hangs(tmp_path: Path) -> None:
+    (tmp_path / "events.jsonl").write_text("one\n")
+
+    ended = subprocess.run(
+        [sys.executable, "-c", HANGING, str(tmp_path / "events.jsonl")], timeout=60, check=False
+    )
+
+    assert ended.returncode == 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from jobs.trainer.errors import Refused
-from jobs.trainer.sources.samples import MOST_ID, Context, Sample, id_of, key_of, record
+from jobs.trainer.sources.samples import MOST_ID, Context, Sample, id_of, key_of, planar, record
 
 GREY = Sample("a", "7", 1, 2, 3, False, bytes(range(6)))
 
@@ -58,6 +59,28 @@ def test_pixels_of_several_channels_change_from_opencvs_order_to_caffes(context:
     made = datum(GREY._replace(channels=3, data=bytearray(pixels)), context)
 
     assert made.data == bytes(range(6)) + bytes(range(100, 106)) + bytes(range(200, 206))
+
+
+@pytest.mark.parametrize(("channels", "planes"), [(1, b"abcdef"), (2, b"acebdf"), (3, b"adbecf")])
+def test_pixels_of_one_row_are_split_by_channel(channels: int, planes: bytes) -> None:
+    assert planar(b"abcdef", (channels, 1, 6 // channels)) == planes
+
+
+def test_floats_by_row_column_and_channel_are_stored_by_channel(context: Context) -> None:
+    array = np.arange(12, dtype=np.float64).reshape(1, 3, 4)
+
+    made = datum(GREY._replace(data=array), context)
+
+    assert (made.channels, made.height, made.width, made.label) == (4, 1, 3, 7)
+    assert list(made.float_data) == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
+
+
+def test_the_first_float_that_caffe_does_not_hold_is_named(context: Context) -> None:
+    array = np.zeros((2, 2, 2))
+    array[1, 0, 0], array[0, 1, 1] = 1e300, np.inf  # the first channel's comes first
+
+    with pytest.raises(Refused, match=r"its image has the value 1e\+300, which is"):
+        record(GREY._replace(data=array), 0, context)
 
 
 def test_an_image_is_kept_as_its_file(context: Context) -> None:
