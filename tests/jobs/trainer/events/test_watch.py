@@ -97,6 +97,16 @@ def test_a_crash_is_told_with_its_signal_and_the_line_before_it(
     assert event.reason == "the worker process died (Segmentation fault): reading lmdb"
 
 
+def test_the_stacks_of_other_threads_are_left_out(channel: Channel, inbox: Inbox) -> None:
+    body = "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start(); "
+    worker(channel, body + "os.kill(os.getpid(), 11)")
+
+    tail = inbox.wait(1)[0].tail
+
+    assert any("most recent call first" in line for line in tail)
+    assert not [line for line in tail if line.startswith("Thread ")]
+
+
 def test_a_long_stack_does_not_push_out_the_fatal_line(channel: Channel, inbox: Inbox) -> None:
     worker(channel, f'os.write(2, b"{FATAL}" + b"    @ frame\\n" * 500); os.abort()')
 

@@ -41,13 +41,13 @@ def test_scored_parts_are_whole_batches_but_for_the_very_last(total: int, size: 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 20])
 def test_a_validations_batches_are_shared_and_none_is_run_twice(size: int) -> None:
-    starts = sorted(
-        batch.first
+    batches = sorted(
+        batch
         for rank in range(size)
         for batch in validation_batches(3, 10_000, 100, test_iter=10, share=(rank, size))
     )
 
-    assert starts == list(range(3_000, 4_000, 100))
+    assert batches == [Request(first, 100, 1) for first in range(3_000, 4_000, 100)]
 
 
 def test_validations_go_around_whole_chunks_of_the_source() -> None:
