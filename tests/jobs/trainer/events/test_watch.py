@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs.trainer.contract import NATIVE, SILENT
+from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT, RankFailed
+from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Channel
-from jobs.trainer.events.watch import last_words
+from jobs.trainer.events.watch import failure, is_fatal, last_words
 from tests.jobs.trainer.events.conftest import Inbox
 
 ROOT = Path(__file__).parents[4]
@@ -114,4 +115,30 @@ def test_a_long_stack_does_not_push_out_the_fatal_line(channel: Channel, inbox: 
 
     assert event.reason == "Cannot copy param 0 weights"
     assert "Cannot copy param 0 weights" in event.tail[0]
-    assert len(event.tail) < 100
+    assert len(event.tail) == 80
+
+
+def test_the_last_forty_lines_before_a_death_are_kept(channel: Channel, inbox: Inbox) -> None:
+    worker(channel, 'os.write(2, b"".join(b"%d\\n" % n for n in range(100))); os.kill(os.getpid(), 9)')
+
+    event = inbox.wait(1)[0]
+
+    assert event.tail == [str(n) for n in range(60, 100)]
+    assert event.reason == "the worker process died: 99"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "F", "E0131 1 a.cpp:9] x", "F-131 1 a.cpp:9] x", "Fail1 1 a.cpp:9] x", "F0131 no place"]
+)
+def test_what_is_not_glogs_fatal_line_is_a_line_like_others(line: str) -> None:
+    assert not is_fatal(line)
+    assert is_fatal("F0131 1 a.cpp:9] x")
+
+
+def test_a_ranks_failure_has_its_code_where_it_has_one() -> None:
+    coded = TrainerError("peer-lost", reason="closed")
+
+    assert failure(1, "w2", PEER, coded) == RankFailed(
+        1, "w2", PEER, str(coded), "peer-lost", {"reason": "closed"}
+    )
+    assert failure(1, "w2", OWN, ValueError("odd")) == RankFailed(1, "w2", OWN, "ValueError: odd")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import lmdb
@@ -26,6 +28,25 @@ def test_records_are_there_in_their_order(tmp_path: Path, monkeypatch: pytest.Mo
     writing.write(iter(records), tmp_path / "db")
 
     assert content(tmp_path / "db") == records
+
+
+def test_eight_mebibytes_wait_in_memory_before_they_are_written(tmp_path: Path) -> None:
+    with closing(writing._Writer(tmp_path / "db")) as writer:
+
+        def stored(*sizes: int) -> int:
+            for size in sizes:
+                writer.put(b"%04d" % next(number), bytes(size))
+            return int(writer._env.stat()["entries"])
+
+        number = count()
+        assert stored(*[1 << 20] * 7, (1 << 20) - 1) == 0
+        assert stored(1) == 9
+        assert stored((8 << 20) - 1) == 9
+        assert stored(1) == 11
+        writer.put(b"9", b"left")
+        writer.finish()
+        assert stored() == 12
+    assert [file.name for file in (tmp_path / "db").iterdir()] == ["data.mdb"]
 
 
 def test_a_database_grows_beyond_its_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
