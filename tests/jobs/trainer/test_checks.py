@@ -52,7 +52,10 @@ def test_the_cluster_size_is_decided_as_in_caffeonspark(conf: dict[str, str], si
 def test_training_does_not_start_on_an_allocation_that_may_change() -> None:
     conf = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.minExecutors": "2"}
 
-    with pytest.raises(Refused, match="must be identical"):
+    with pytest.raises(Refused, match=r"of 2 to any number of executors: .*must be identical"):
+        checks.cluster_size(TRAIN, conf)
+    conf["spark.dynamicAllocation.maxExecutors"] = "5"
+    with pytest.raises(Refused, match="of 2 to 5 executors"):
         checks.cluster_size(TRAIN, conf)
 
 

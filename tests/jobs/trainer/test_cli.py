@@ -34,6 +34,12 @@ def test_the_mnist_command_line_is_read_as_written() -> None:
     assert options.output == "hdfs:///mnist_features_result"
 
 
+def test_a_record_without_more_is_that_of_a_command_line_without_more() -> None:
+    assert parse(["-test", "-conf", "s", "-model", "m"]) == Options(conf="s", model="m", test=True)
+    assert not Options(conf="s").train
+    assert not Options(conf="s").scores
+
+
 def test_options_and_defaults_are_caffeonsparks() -> None:
     texts = {"label": "", "output": "output", "output_format": "json", "connection": "RDMA", "snapshot": ""}
     counts = {"devices": 1, "cluster_size": 1}
