@@ -86,8 +86,8 @@ class Conversions:
     def _convert(self, phase: str, source: DataLayer) -> _Converted:
         context = Context(source.uri, source.shape, self._datum)
         tally = _Tally(phase, self._journal)
-        name = "converting-{}-{}".format
-        folders = [self._folder / name(len(self._done), number) for number, _ in enumerate(source.blobs)]
+        folder = "converting-{}-{}".format
+        folders = [self._folder / folder(len(self._done), number) for number, _ in enumerate(source.blobs)]
         if source.columns:
             write_several(self._rows(source, context, tally), folders)
         else:
@@ -96,9 +96,9 @@ class Conversions:
             raise Refused("source-empty", uri=source.uri)
         tally.tell()
         files = [folder / "data.mdb" for folder in folders]
-        if source.columns:
-            return _Converted(self._nodes.add_databases(files), images=False)
-        return _Converted(self._nodes.add_database(files[0]), tally.images > 0)
+        several = bool(source.columns)
+        name = self._nodes.add_databases(files) if several else self._nodes.add_database(files[0])
+        return _Converted(name, tally.images > 0)
 
     def _rows(
         self, source: DataLayer, context: Context, tally: "_Tally"

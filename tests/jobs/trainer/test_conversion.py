@@ -52,7 +52,7 @@ class World:
         names = SimpleNamespace(getRootDirectory=lambda: str(nodes), get=lambda name: str(nodes / name))
         monkeypatch.setitem(sys.modules, "pyspark", SimpleNamespace(SparkFiles=names))
         files: Any = SimpleNamespace(absolute=lambda uri: uri, listed=lambda uri: [(f"{uri}/part-0", 5)])
-        spark = SimpleNamespace(addFile=lambda given, _=False: self._copy(Path(given), nodes))
+        spark = SimpleNamespace(addFile=lambda given, folder=False: self._copy(given, nodes, folder))
         distribution = Distribution(spark, files, tmp_path / "job", {})
         self.made = Conversions(
             SimpleNamespace(sparkContext=spark),
@@ -64,10 +64,15 @@ class World:
         )
 
     @staticmethod
-    def _copy(given: Path, nodes: Path) -> None:
-        target = nodes / given.name
+    def _copy(given: str, nodes: Path, folder: bool) -> None:
+        target = nodes / Path(given).name
         assert not target.exists()
-        target.write_bytes(given.read_bytes())
+        if given.startswith("hdfs://"):
+            if not folder:
+                raise ValueError("Added file is a directory and recursive is not turned on")
+            target.mkdir()
+        else:
+            target.write_bytes(Path(given).read_bytes())
 
     def _pairs(self, _: Any, files: list[reading.File], uri: str) -> Iterator[tuple[bytes, bytes]]:
         assert files == [reading.File(f"{uri}/part-0", 5)]
@@ -126,6 +131,12 @@ def test_an_lmdb_is_not_converted(world: World, database: Callable[..., Path]) -
 
     assert world.made.add("TRAIN", layer) == world.made.name(layer) == layer.uri
     assert world.made.decoded(layer) is layer
+
+
+def test_an_lmdb_in_storage_is_a_folder_that_spark_distributes(world: World) -> None:
+    name = world.made.add("TRAIN", replace(LAYER, source_class=LMDB))
+
+    assert locate(name).is_dir()
 
 
 @pytest.mark.parametrize(
@@ -193,9 +204,10 @@ def test_a_frame_without_the_columns_is_refused(world: World) -> None:
         world.made.add("TRAIN", layer)
 
 
-def test_spark_is_heard_with_the_first_record(world: World) -> None:
+@pytest.mark.parametrize("layer", [LAYER, FRAMES], ids=["pairs", "columns"])
+def test_spark_is_heard_with_the_first_record(world: World, layer: DataLayer) -> None:
     assert not world.made.heard()
-    world.made.add("TRAIN", LAYER)
+    world.made.add("TRAIN", layer)
     assert world.made.heard()
     assert not world.made.heard(), "since the last look"
 

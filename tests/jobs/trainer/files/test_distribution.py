@@ -169,10 +169,12 @@ def test_a_file_with_the_name_of_one_that_was_submitted_arrives_beside_it(
 
 def test_a_model_that_this_job_has_written_arrives_anew(root: Path, nodes: Distribution) -> None:
     uri = file(root, "m", "old")
-    before = nodes.add(uri)
+    before = nodes.add_model(uri)
     file(root, "m", "new")
 
-    assert [locate(name).read_text() for name in (before, nodes.add(uri, written=True))] == ["old", "new"]
+    assert nodes.add_model(uri) == before
+    again = nodes.add_model(uri, written=True)
+    assert [locate(name).read_text() for name in (before, again)] == ["old", "new"]
 
 
 def test_a_local_path_is_every_nodes_own(tmp_path: Path, nodes: Distribution) -> None:
