@@ -132,7 +132,7 @@ def test_a_stage_whose_tasks_run_is_left_alone() -> None:
     ("wait", "lost", "words"),
     [
         ("0s", 0, "2 executors requested, 1 registered"),
-        ("600s", module.MOST_LOST, "No space left on device"),
+        ("600s", 10, "No space left on device"),
     ],
     ids=["never", "again and again"],
 )
@@ -148,6 +148,14 @@ def test_a_stage_that_spark_does_not_launch_is_given_up(
         assert spark.cancelled.wait(10)
     assert executors.given_up
     assert words in str(executors.missing(2))
+
+
+def test_nine_lost_executors_are_waited_for() -> None:
+    spark = Spark("600s")
+    spark.stages = [0]
+    with Executors(spark).launching():
+        spark.lost = [FULL] * 9
+        assert not spark.cancelled.wait(0.3)
 
 
 def test_a_task_that_has_reported_was_launched_whatever_sparks_list_says() -> None:
