@@ -18,8 +18,8 @@ FULL = "Unable to create executor due to ./trainer.zip:\nNo space left on device
 class Spark:
     """A driver's context: executors with their reasons if lost, and stages with their running tasks."""
 
-    def __init__(self, wait: str = "0s") -> None:
-        self.wait, self.alive, self.lost = wait, 0, list[str]()
+    def __init__(self, wait: str = "0s", master: str = "spark://head:7077") -> None:
+        self.wait, self.master, self.alive, self.lost = wait, master, 0, list[str]()
         self.stages: list[int | None] = []
         self.cancelled = threading.Event()
         utils = SimpleNamespace(timeStringAsSec=lambda text: int(text.removesuffix("s")))
@@ -30,7 +30,7 @@ class Spark:
         self.applicationId = "app-1"
 
     def getConf(self) -> Any:
-        values = {"spark.master": "spark://head:7077", module.WAIT_CONF: self.wait}
+        values = {"spark.master": self.master, module.WAIT_CONF: self.wait}
         return SimpleNamespace(getAll=values.items)
 
     def getExecutorMemoryStatus(self) -> Any:
@@ -78,6 +78,21 @@ def test_an_executor_missing_is_told_with_both_numbers() -> None:
 
     assert "3 executors requested, 2 registered" in str(refused.value)
     assert "actual number of executors is not as expected" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("master", "executors"), [("local", 1), ("local[2]", 1), ("local-cluster[2,1,1024]", 0), ("yarn", 0)]
+)
+def test_the_driver_is_an_executor_on_a_machine_of_its_own_alone(master: str, executors: int) -> None:
+    assert Executors(Spark(master=master))._registered(0) == executors
+    Executors(Spark(master=master)).require(executors)
+
+
+def test_executors_that_are_missing_at_the_end_are_not_waited_for() -> None:
+    executors = Executors(Spark("600s"))
+
+    assert not executors.given_up
+    assert "2 executors requested, 0 registered" in str(executors.missing(2))
 
 
 def test_executors_that_spark_has_lost_are_told_with_the_last_reason() -> None:
