@@ -62,13 +62,7 @@ def judge(path: Path, solver: Any, pb: Any) -> Judged:  # noqa: ANN401
             )
         elif field.name not in HONOURED and field.name not in REFUSED:
             faults.refuse("solver-field-unknown", file=path.name, field=field.name)
-    for name, least in (
-        ("max_iter", 1),
-        ("iter_size", 1),
-        ("average_loss", 1),
-        ("snapshot", 0),
-        ("display", 0),
-    ):
+    for name, least in _LEAST.items():
         if getattr(solver, name) < least:
             faults.refuse(
                 "solver-field-too-small",
