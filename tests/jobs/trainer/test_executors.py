@@ -21,6 +21,7 @@ class Spark:
     def __init__(self, wait: str = "0s", master: str = "spark://head:7077") -> None:
         self.wait, self.master, self.alive, self.lost = wait, master, 0, list[str]()
         self.stages: list[int | None] = []
+        self.listed = True
         self.cancelled = threading.Event()
         utils = SimpleNamespace(timeStringAsSec=lambda text: int(text.removesuffix("s")))
         network = SimpleNamespace(util=SimpleNamespace(JavaUtils=utils))
@@ -54,7 +55,7 @@ class Spark:
             found = [executor("driver", None)]
             found += [executor(1000 + number, None) for number in range(self.alive)]
             found += [] if active else [executor(number, reason) for number, reason in enumerate(self.lost)]
-            return SimpleNamespace(apply=found.__getitem__, size=lambda: len(found))
+            return SimpleNamespace(apply=found.__getitem__, size=lambda: len(found) if self.listed else 0)
 
         return SimpleNamespace(executorList=listed)
 
@@ -125,6 +126,21 @@ def test_slots_are_those_of_the_largest_executor() -> None:
     assert Executors(spark).slots() == 0
     spark.alive = 2
     assert Executors(spark).slots() == 2
+
+
+def test_an_executor_that_spark_does_not_list_yet_has_a_slot() -> None:
+    spark = Spark()
+    spark.listed = False
+    assert Executors(spark).slots() == 1
+
+
+def test_executors_that_are_all_there_are_not_waited_for() -> None:
+    spark = Spark("600s")
+    spark.alive = 2
+
+    Executors(spark).require(2)
+    with pytest.raises(TrainerError, match="1 executors requested, 2 registered"):
+        Executors(spark).require(1)
 
 
 def test_executors_are_described_by_their_hosts() -> None:
