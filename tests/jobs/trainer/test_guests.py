@@ -92,7 +92,9 @@ def test_who_has_said_enough_is_judged_and_no_byte_more_is_read(desk: Callable[.
         guest = at.judged.get(timeout=SOON)
 
         assert (guest.said, guest.greeting) == (b"abcd", GREETING)
+        # The thread that serves all waits for none, nor for a client that is gone before it is accepted.
         assert not guest.connection.getblocking()
+        assert not at.listener.getblocking()
         guest.connection.settimeout(SOON)
         assert guest.connection.recv(9) == b"EF"
         guest.connection.sendall(b"!")

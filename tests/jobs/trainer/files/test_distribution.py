@@ -197,11 +197,12 @@ def test_databases_that_the_driver_has_made_arrive_each_in_a_folder_of_its_own(
         assert [(locate(name) / "data.mdb").read_text() for name in names] == ["train", "test"]
 
 
+@pytest.mark.parametrize("count", [1, 12])
 def test_the_databases_of_one_source_arrive_in_one_folder_by_their_numbers(
-    root: Path, nodes: Distribution
+    root: Path, nodes: Distribution, count: int
 ) -> None:
     files = []
-    for number in range(12):
+    for number in range(count):
         made = root.parent / "driver" / f"column-{number}"
         made.mkdir()
         files.append(made / "data.mdb")
@@ -211,8 +212,8 @@ def test_the_databases_of_one_source_arrive_in_one_folder_by_their_numbers(
 
     for _ in range(2):
         folder = locate(name)
-        assert len(list(folder.iterdir())) == 12
-        for number in range(12):
+        assert len(list(folder.iterdir())) == count
+        for number in range(count):
             assert (folder / str(number) / "data.mdb").read_text() == str(number)
 
 
