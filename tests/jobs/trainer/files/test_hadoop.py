@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.files.hadoop import Files
+from jobs.trainer.files.hadoop import Files, java_message, on_this_node
 
 
 def status(uri: str, size: int, *, file: bool = True, time: int = 0) -> Any:
@@ -92,3 +92,96 @@ def test_a_stamp_is_another_once_a_file_has_been_written() -> None:
     assert files(both[::-1]).stamp("hdfs://h/d") == stamp
     both[0] = status("hdfs://h/d/data.mdb", 5, time=2)
     assert files(both).stamp("hdfs://h/d") != stamp
+
+
+class Storage:
+    """A file system of files by path, with Hadoop's arguments."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {}
+
+    def create(self, path: Any, overwrite: bool) -> Any:
+        if path.text in self.content and not overwrite:
+            raise OSError("already exists")
+        self.content[path.text] = b""
+
+        def write(given: bytearray) -> None:
+            self.content[path.text] += bytes(given)
+
+        return SimpleNamespace(write=write, close=lambda: None)
+
+    def open(self, path: Any) -> Any:
+        read = iter(self.content[path.text])
+        return SimpleNamespace(read=lambda: next(read, -1), close=lambda: None)
+
+    def copyToLocalFile(self, remove: bool, path: Any, target: Any, raw: bool) -> None:
+        # A local file system that is not raw writes a checksum beside each file.
+        Path(target.text).write_bytes(self.content.pop(path.text) if remove else self.content[path.text])
+        if not raw:
+            Path(target.text).with_name(f".{Path(target.text).name}.crc").touch()
+
+
+@pytest.fixture
+def storage() -> Storage:
+    return Storage()
+
+
+@pytest.fixture
+def held(storage: Storage) -> Files:
+    def path(text: str) -> Any:
+        return SimpleNamespace(text=text, getFileSystem=lambda _: storage)
+
+    jvm = SimpleNamespace(
+        org=SimpleNamespace(apache=SimpleNamespace(hadoop=SimpleNamespace(fs=SimpleNamespace(Path=path))))
+    )
+    return Files(SimpleNamespace(_jvm=jvm, _jsc=SimpleNamespace(hadoopConfiguration=lambda: None)))
+
+
+def test_a_file_that_is_written_replaces_an_older_one(storage: Storage, held: Files) -> None:
+    for text in ("a longer one", "größe"):
+        held.write("hdfs://h/f", text)
+
+    assert storage.content == {"hdfs://h/f": "größe".encode()}
+
+
+def test_the_head_of_a_file_has_its_bytes_or_fewer_where_it_ends(storage: Storage, held: Files) -> None:
+    storage.content["hdfs://h/f"] = b"\0\x01\xff"
+
+    assert [held.head("hdfs://h/f", size) for size in (0, 2, 3, 8)] == [
+        b"",
+        b"\0\x01",
+        b"\0\x01\xff",
+        b"\0\x01\xff",
+    ]
+
+
+def test_a_file_is_fetched_alone_and_stays_in_storage(storage: Storage, held: Files, tmp_path: Path) -> None:
+    storage.content["hdfs://h/f"] = b"mean"
+
+    held.fetch("hdfs://h/f", tmp_path / "f")
+
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("f", b"mean")]
+    assert storage.content == {"hdfs://h/f": b"mean"}
+
+
+@pytest.mark.parametrize("words", ["SafeModeException: not now", "Name node is in safe mode"])
+def test_a_name_node_in_safe_mode_is_told_so(words: str) -> None:
+    with pytest.raises(Refused) as refused:
+        files(OSError(words)).stamp("hdfs://h/s")
+    assert refused.value.code == "hdfs-safe-mode"
+
+
+def test_javas_words_are_the_first_line_or_the_kind_of_an_error_without_words() -> None:
+    error = RuntimeError("of py4j")
+    assert java_message(error) == "of py4j"
+    error.java_exception = SimpleNamespace(  # type: ignore[attr-defined]
+        toString=lambda: "\njava.io.IOException: no\n\tat x"
+    )
+    assert java_message(error) == "java.io.IOException: no"
+    assert java_message(KeyError()) == "KeyError"
+
+
+def test_a_local_file_has_to_be_on_this_node(tmp_path: Path) -> None:
+    assert on_this_node(f"file:{tmp_path}") == tmp_path
+    with pytest.raises(Refused, match=f"file:{tmp_path}/none"):
+        on_this_node(f"file:{tmp_path}/none")

@@ -14,6 +14,7 @@ echo "$*" >>{log}
 verb=$2; shift 2
 case $verb in
 -mkdir) mkdir -p "{root}/${{2#hdfs://head}}";;
+-get) cp -R "{root}/${{1#hdfs://head}}" "$2" || {{ echo "WARN later"; exit 1; }};;
 -put) cp "$2" "{root}/${{3#hdfs://head}}" || {{ echo "put: no such folder"; exit 1; }};;
 esac
 """
@@ -53,8 +54,29 @@ def test_one_slash_or_three_make_a_local_path(uri: str, path: str) -> None:
     assert storage.local_path(uri) == path
 
 
+@pytest.mark.parametrize(
+    ("uri", "whole"),
+    [
+        ("file:a/b", "file:{}/a/b"),
+        ("file:/a/b", "file:/a/b"),
+        ("file:///a/b", "file:///a/b"),
+        ("hdfs://head/a", "hdfs://head/a"),
+        ("a/b", "a/b"),
+        ("file://other/a", "file://other/a"),
+    ],
+)
+def test_a_relative_local_path_begins_at_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, whole: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert storage.whole(uri) == whole.format(tmp_path)
+
+
 def test_a_local_file_is_written_with_its_folder(tmp_path: Path, model: Path) -> None:
-    storage.put(model, f"file://{tmp_path}/new/folder/m")
+    for text in (b"longer weights", b"weights"):
+        model.write_bytes(text)
+        storage.put(model, f"file://{tmp_path}/new/folder/m")
 
     assert (tmp_path / "new/folder/m").read_bytes() == b"weights"
     assert [path.name for path in (tmp_path / "new/folder").iterdir()] == ["m"]
@@ -88,6 +110,17 @@ def test_the_explanation_of_options_is_no_reason(model: Path) -> None:
 
     with pytest.raises(TrainerError, match=r"it cannot be written: -mkdir: java.net.UnknownHostException"):
         storage.put(model, "hdfs://nowhere/m", run=lambda _: (1, lines))
+
+
+def test_a_folder_is_fetched_and_what_cannot_be_read_is_told(hdfs: Path, tmp_path: Path) -> None:
+    (hdfs / "root/db").mkdir()
+    (hdfs / "root/db/data.mdb").write_bytes(b"records")
+
+    storage.get("hdfs://head/db", tmp_path / "here")
+
+    assert (tmp_path / "here/data.mdb").read_bytes() == b"records"
+    with pytest.raises(TrainerError, match="hdfs://head/none: it cannot be read: cp: "):
+        storage.get("hdfs://head/none", tmp_path / "there")
 
 
 def test_a_node_without_hdfs_is_told(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
