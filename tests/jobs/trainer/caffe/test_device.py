@@ -72,6 +72,39 @@ def test_this_machine_without_a_driver_says_which_library_is_missing() -> None:
         pytest.skip("this machine has CUDA's driver")
 
 
+class Driver:
+    """CUDA's driver, with what its calls return and the devices that it shows."""
+
+    def __init__(self, init: int = 0, counted: int = 0, devices: int = 0) -> None:
+        self._init, self._counted, self._devices = init, counted, devices
+
+    def cuInit(self, flags: int) -> int:
+        return self._init if flags == 0 else 1  # CUDA_ERROR_INVALID_VALUE
+
+    def cuDeviceGetCount(self, count: Any) -> int:
+        assert self._init == 0, "the driver is not initialised"
+        count._obj.value = self._devices
+        return self._counted
+
+
+@pytest.mark.parametrize(
+    ("driver", "said"),
+    [
+        (Driver(devices=1), ""),
+        (Driver(devices=8), ""),
+        (Driver(devices=0), "CUDA's driver shows no device"),
+        (Driver(init=100), "CUDA's driver says 100"),
+        (Driver(counted=3, devices=1), "CUDA's driver says 3"),
+    ],
+)
+def test_cudas_driver_is_asked_for_a_device(
+    monkeypatch: pytest.MonkeyPatch, driver: Driver, said: str
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: driver)
+
+    assert device._fault() == said
+
+
 def granted(**resources: list[str]) -> Any:
     found = {name: SimpleNamespace(addresses=addresses) for name, addresses in resources.items()}
     return SimpleNamespace(TaskContext=SimpleNamespace(get=lambda: SimpleNamespace(resources=lambda: found)))

@@ -57,6 +57,30 @@ SHAPES = {"ip": (64, 10), "maps": (8, 21, 5, 5), "top": (64, 5)}
             for kind in ("Split", "Reshape", "Flatten")
         ),
         ('layer { type: "Embed" bottom: "label" top: "word" embed_param { input_dim: 7 } }', Labels(7)),
+        # Classes are on the second axis where nothing says so.
+        *(
+            (f'layer {{ type: "{kind}" bottom: "maps" bottom: "label" }}', Labels(21))
+            for kind in ("HingeLoss", "MultinomialLogisticLoss", "SoftmaxWithLoss", "Accuracy")
+        ),
+        ('layer { type: "InfogainLoss" bottom: "ip" bottom: "label" bottom: "H" }', Labels(10)),
+        ('layer { type: "SoftmaxWithLoss" bottom: "ip" }', Labels()),
+        (
+            'layer { type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" loss_param { ignore_label: 1 } }'
+            'layer { type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" loss_param { ignore_label: 2 } }',
+            Labels(10),
+        ),
+        # An embedding looks up every word, also those that the loss ignores.
+        (
+            'layer { type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" loss_param { ignore_label: 255 } }'
+            'layer { type: "Embed" bottom: "label" top: "word" embed_param { input_dim: 7 } }',
+            Labels(7),
+        ),
+        ('layer { type: "Embed" bottom: "other" top: "word" embed_param { input_dim: 7 } }', Labels()),
+        (
+            'layer { type: "Split" bottom: "other" top: "more" }'
+            'layer { type: "SoftmaxWithLoss" bottom: "ip" bottom: "more" }',
+            Labels(),
+        ),
     ],
 )
 def test_they_are_the_classes_of_the_layers_that_read_them(pb: Any, layers: str, labels: Labels) -> None:

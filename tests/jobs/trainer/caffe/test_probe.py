@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobs.trainer.caffe.blobs import Blob, Top
+from jobs.trainer.caffe.datalayer import TOLD
+from jobs.trainer.caffe.labels import Labels
 from jobs.trainer.caffe.probe import Nets, Probe
-from jobs.trainer.caffe.prototxt import load
+from jobs.trainer.caffe.prototxt import TrainingJob, load
 from jobs.trainer.errors import Refused
+from jobs.trainer.sources.columns import Column
+from jobs.trainer.sources.transform import Transform
 
 PYCAFFE = '''
 """Stand-in for pycaffe: nets of Input and Reshape layers; dims of a Reshape are in the layer's name."""
@@ -148,3 +156,116 @@ def test_a_probe_that_nobody_waits_for_ends_with_its_job(
     assert time.monotonic() - began < 60
     with pytest.raises(ProcessLookupError):
         os.kill(number, 0)
+
+
+@pytest.fixture
+def job(prototxts: Path, pb: Any) -> TrainingJob:
+    return load(prototxts, pb)
+
+
+Result = Callable[..., Nets]
+
+
+@pytest.fixture
+def result(job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """Return what a probe makes of a process's words and status."""
+
+    def made(out: str, err: str = "", status: int = 0) -> Nets:
+        python = tmp_path / "python"
+        words = f"printf %s {shlex.quote(out)}; printf %s {shlex.quote(err)} >&2; exit {status}"
+        python.write_text(f"#!/bin/sh\n{words}\n")
+        python.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(python))
+        probe = Probe(job, tmp_path)
+        try:
+            return probe.result()
+        finally:
+            probe.close()
+
+    return made
+
+
+FOUND = {
+    "blobs": {"data": [100, 1, 28, 28]},
+    "outputs": ["accuracy"],
+    "twice": [],
+    "labels": [[[0, []], [10, [255]]], []],
+    "axes": [{"data": 0}],
+    "merged": [{"accuracy": [5]}],
+}
+
+
+def test_the_last_line_describes_the_nets(result: Result) -> None:
+    found = result("I am a library\n" + json.dumps({"found": FOUND}) + "\n")
+
+    assert found == Nets(
+        {"data": (100, 1, 28, 28)},
+        ("accuracy",),
+        ((Labels(), Labels(10, (255,))), ()),
+        ({"data": 0},),
+        ({"accuracy": (5,)},),
+    )
+
+
+def test_layers_of_one_name_are_named(result: Result) -> None:
+    with pytest.raises(Refused, match="ip1, ip2"):
+        result(json.dumps({"found": {**FOUND, "twice": ["ip1", "ip2"]}}))
+
+
+FATAL = "F0131 12:00:00.000001 77 a.cpp:7] "
+
+
+@pytest.mark.parametrize(("length", "end"), [(239, "x"), (240, "x"), (241, "…")])
+def test_caffes_words_are_told_up_to_a_length(result: Result, length: int, end: str) -> None:
+    with pytest.raises(Refused) as refused:
+        result("", FATAL + "x" * length, 134)
+
+    assert refused.value.code == "net-refused"
+    assert refused.value.fields["reason"] == "x" * min(length, 240) + end.strip("x")
+
+
+@pytest.mark.parametrize(
+    ("out", "code"),
+    [
+        ('{"reshaped": 0}\n', "net-of-fixed-batch"),
+        ('a line\n{"reshaped": 0}', "net-of-fixed-batch"),
+        ('{"reshaped": 0}\na line', "net-of-fixed-batch"),
+        ("a line", "net-refused"),
+        ("", "net-refused"),
+    ],
+)
+def test_a_net_that_was_built_and_takes_no_other_batch_is_told_so(
+    result: Result, out: str, code: str
+) -> None:
+    with pytest.raises(Refused, match="Check failed") as refused:
+        result(out, FATAL + "Check failed: a == b", 134)
+
+    assert refused.value.code == code
+    assert refused.value.fields.get("batch") in {100, None}
+
+
+def test_a_net_is_built_where_its_shape_is_known_and_reshaped_where_it_is_evaluated(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    blob = Blob("w", (5, 1, 1), Transform(), axes=1, transposed=True)
+    words = Top(Column("w", "INT_ARRAY", (5, 1, 1)), blob)
+    test = job.tests[0]
+    tests = (
+        replace(test, data=replace(test.data, shape=TOLD)),
+        replace(test, data=replace(test.data, batch=7, columns=(words,))),
+        replace(test, data=replace(test.data, batch=8, columns=(words,))),
+    )
+
+    def written(evaluated: Any) -> list[str]:
+        folder = tmp_path / str(evaluated)
+        folder.mkdir()
+        Probe(replace(job, tests=tests), folder, evaluated).close()
+        return sorted(file.name for file in folder.iterdir())
+
+    nets = ["test1.prototxt", "test2.prototxt", "train.prototxt"]
+    assert written({0, 2}) == sorted([*nets, "test2.json"])
+    assert written(None) == sorted([*nets, "test1.json", "test2.json"])
+    assert written(()) == nets
+    larger = json.loads((tmp_path / "None" / "test1.json").read_text())
+    assert larger == {"batch": 7, "dims": {"w": [5, 8]}}

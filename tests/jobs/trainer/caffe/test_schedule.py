@@ -27,6 +27,11 @@ def test_the_rate_is_caffes(rate: Rate, iteration: int, expected: float) -> None
     assert rate.at(iteration) == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_rate_without_a_policy_is_fixed() -> None:
+    assert Rate(0.1) == Rate(0.1, "fixed", 0.0, 0.0, 1, (), 1)
+    assert Rate(0.1).at(7) == pytest.approx(0.1)
+
+
 def test_every_policy_is_worked_out() -> None:
     assert {rate.policy for rate, _, _ in CASES} == set(POLICIES)
 
