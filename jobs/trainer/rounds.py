@@ -65,6 +65,6 @@ def write(spark: Any, rounds: Sequence[Validation], uri: str, written_as: str) -
     """
     if not rounds:
         return
-    frame = spark.createDataFrame(rows(rounds), schema(columns(rounds)), verifySchema=False)
+    frame = spark.createDataFrame(rows(rounds), schema(columns(rounds)))
     # One part keeps the order of the rounds for readers of its lines.
     frame.coalesce(1).write.mode("overwrite").format(written_as).save(uri)

@@ -12,7 +12,7 @@ import pytest
 
 from jobs.trainer import rounds
 from jobs.trainer.caffe.prototxt import TrainingJob
-from jobs.trainer.contract import Validation
+from jobs.trainer.contract import Note, Rounds, Validation
 
 ROUNDS = [
     Validation(100, 300, {"accuracy": [0.5], "ip2": [1.0, 2.0]}),
@@ -70,6 +70,7 @@ def test_the_column_of_iterations_takes_no_outputs_name_in_any_case(
     [
         (job(), 0, 2),  # 100, 200; CaffeOnSpark's floor((max_iter - 1) / test_interval)
         (job(max_iter=301), 0, 3),
+        (job(max_iter=199), 0, 1),
         (job(first=True), 0, 3),
         (job(first=True), 100, 2),
         (job(last=True), 0, 3),
@@ -108,3 +109,47 @@ def test_the_tables_columns_are_floats_in_lists_and_nothing_is_null(monkeypatch:
         ("iteration", "int", False),
         ("accuracy", ("array", "float", False), False),
     ]
+
+
+def test_a_table_that_lacks_rounds_is_told_so() -> None:
+    uri = "hdfs://h/m.validation"
+    full = [Note(f"{uri} lacks rounds that did not reach the driver"), Rounds(1, uri)]
+
+    assert list(rounds.told(job(), 0, ROUNDS, uri)) == [Rounds(2, uri)]
+    assert list(rounds.told(job(), 0, ROUNDS[:1], uri)) == full
+    assert list(rounds.told(job(), 0, [], uri)) == full[:1]
+
+
+class Frame:
+    """A frame in two parts, and what is written of it."""
+
+    def __init__(self, rows: list[Any], parts: int = 2) -> None:
+        self.rows, self.parts, self.how = rows, parts, list[str]()
+        self.write = self
+
+    def coalesce(self, parts: int) -> Frame:
+        return Frame(self.rows, parts)
+
+    def mode(self, name: str) -> Frame:
+        self.how.append(name)
+        return self
+
+    def format(self, name: str) -> Frame:
+        self.how.append(name)
+        return self
+
+    def save(self, uri: str) -> None:
+        stored[uri] = (self.rows, self.parts, self.how)
+
+
+stored: dict[str, Any] = {}
+
+
+def test_the_table_is_written_in_one_part_over_an_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "schema", list)
+    spark = SimpleNamespace(createDataFrame=lambda rows, names: Frame([names, *rows]))
+
+    rounds.write(spark, ROUNDS[:1], "hdfs://h/m.validation", "parquet")
+
+    expected = [["accuracy", "ip2"], (100, [0.5], [1.0, 2.0])]
+    assert stored == {"hdfs://h/m.validation": (expected, 1, ["overwrite", "parquet"])}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -13,13 +15,13 @@ import numpy as np
 import pytest
 
 from jobs.trainer import contract, rounds
-from jobs.trainer.caffe import native
+from jobs.trainer.caffe import device, native
 from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.events.channel import Address
+from jobs.trainer.events.channel import Address, Channel
 from jobs.trainer.files import storage
 from jobs.trainer.ranks import train, uploads
-from jobs.trainer.ranks.group import Exchange
+from jobs.trainer.ranks.group import Exchange, PeerLost
 from tests.jobs.trainer import native_feed
 from tests.jobs.trainer.events.conftest import Inbox
 
@@ -110,12 +112,12 @@ class World:
             token=b"",
         )
 
-    def run(self) -> dict[str, Any]:
+    def run(self, rank: int = 0) -> dict[str, Any]:
         folder = self.tmp / "scratch"
         folder.mkdir()
         sender = SimpleNamespace(send=self.inbox.add)
-        place = train.RankHost(0, "w1", "10.9.8.11")
-        exchange = Exchange(0, 1, lambda text: [text])
+        place = train.RankHost(rank, "w1", "10.9.8.11")
+        exchange = Exchange(rank, self.plan.size, lambda text: [text] * self.plan.size)
         return train._Rank(self.plan, place, exchange, sender, folder).run()  # type: ignore[arg-type]
 
     @property
@@ -340,3 +342,195 @@ def test_two_runs_without_a_seed_differ(world: World) -> None:
 
     assert Solver.made[0].seeds != Solver.made[1].seeds
     assert Solver.made[0].read == Solver.made[1].read
+
+
+def test_a_seed_of_zero_is_one(world: World) -> None:
+    world.plan = replace(world.plan, job=replace(world.job, seed=0))
+    world.run()
+    (world.tmp / "scratch").rename(world.tmp / "before")
+    world.run()
+
+    assert Solver.made[0].seeds == Solver.made[1].seeds
+
+
+@pytest.mark.parametrize(("seed", "told"), [(7, []), (-1, []), (8, ["seed 7, not from random_seed: 8"])])
+def test_a_resumed_run_keeps_its_seed_and_tells_of_another_one(
+    world: World, seed: int, told: list[str]
+) -> None:
+    world.plan = replace(world.plan, job=replace(world.job, seed=7))
+    world.run()
+    through = Solver.made[0]
+    state, feed = (world.tmp / f"out/mnist_lenet_iter_4.{kind}" for kind in ("solverstate", "feed.json"))
+    job = replace(world.job, seed=seed)
+    world.plan = replace(world.plan, job=job, snapshot=f"file:{state}", feed=f"file:{feed}")
+    (world.tmp / "scratch").rename(world.tmp / "before")
+
+    figures = world.run()
+
+    assert (figures["first"], figures["images"]) == (4, 4)
+    assert Solver.made[1].seeds == through.seeds[4:]
+    notes = [event.message for event in world.inbox.events if isinstance(event, contract.Note)]
+    assert [note.partition("snapshot's ")[2] for note in notes] == told
+
+
+@pytest.mark.parametrize(("max_iter", "refused"), [(3, True), (4, True), (5, False)])
+def test_a_snapshot_at_the_last_iteration_leaves_nothing_to_train(
+    world: World, max_iter: int, refused: bool
+) -> None:
+    world.run()
+    state = world.tmp / "out/mnist_lenet_iter_4.solverstate"
+    world.plan = replace(
+        world.plan, job=replace(world.job, max_iter=max_iter, snapshot=0), snapshot=f"file:{state}"
+    )
+    (world.tmp / "scratch").rename(world.tmp / "before")
+
+    if refused:
+        with pytest.raises(TrainerError, match="4"):
+            world.run()
+    else:
+        assert world.run()["images"] == 2
+
+
+def displayed(world: World) -> list[tuple[int, float]]:
+    return [(event.iteration, event.loss) for event in world.inbox.events if type(event) is contract.Display]
+
+
+@pytest.mark.parametrize(("average", "losses"), [(1, [1, 2, 3, 4, 5, 6]), (2, [1, 1.5, 2.5, 3.5, 4.5, 5.5])])
+def test_the_loss_is_the_mean_of_the_iterations_that_the_solver_averages(
+    world: World, average: int, losses: list[float]
+) -> None:
+    LOSSES.update({iteration: float(iteration) for iteration in range(1, 7)})
+    world.plan = replace(world.plan, job=replace(world.job, display=1, average_loss=average, snapshot=0))
+
+    world.run()
+
+    assert displayed(world) == list(enumerate(losses))
+    last = world.inbox.events[-1]
+    assert (type(last), last.iteration, last.max_iter, last.loss) == (contract.Progress, 6, 6, losses[-1])
+    assert last.left_s == 0
+
+
+def test_each_displayed_iteration_has_its_rate_and_the_rest_is_progress(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.trainer.ranks.pace.PROGRESS_EVERY", 0)
+    world.plan = replace(world.plan, job=replace(world.job, display=4, snapshot=0))
+
+    world.run()
+
+    told = [event for event in world.inbox.events if isinstance(event, contract.Progress)]
+    assert [(type(event).kind, event.iteration) for event in told] == [
+        ("display", 0),
+        ("progress", 1),
+        ("progress", 2),
+        ("progress", 3),
+        ("display", 4),
+        ("progress", 5),
+        ("progress", 6),
+    ]
+    assert [event.lr for event in told if isinstance(event, contract.Display)] == [
+        world.job.rate.at(0),
+        world.job.rate.at(4),
+    ]
+    assert world.plan.communicate
+    assert not world.plan.by_nccl
+
+
+def test_a_rank_that_is_not_the_first_tells_and_stores_nothing(world: World) -> None:
+    world.plan = replace(world.plan, size=2, communicate=False, job=replace(world.job, display=1))
+
+    figures = world.run(rank=1)
+
+    assert (figures["rank"], figures["images"]) == (1, 12)
+    assert world.inbox.events == []
+    assert world.stored == []
+    assert Solver.made[0].read[:3] == ["00000001", "00000003", "00000005"]
+
+
+def test_the_token_of_a_job_is_in_no_log(world: World) -> None:
+    assert "SECRET" not in repr(replace(world.plan, token=b"SECRET"))
+
+
+# ---- the task around a rank
+
+
+class Task:
+    """A barrier task, and the rank that it runs."""
+
+    def __init__(self, ends: Any) -> None:
+        self.ends, self.places, self.gpus = ends, list[Any](), list[str]()
+        infos = [SimpleNamespace(address=address) for address in ("10.9.8.11:41", "10.9.8.12:42", ":43")]
+        self.rank = 1
+        self.context = SimpleNamespace(
+            partitionId=lambda: self.rank, getTaskInfos=lambda: infos, allGather=lambda text: [text]
+        )
+
+    def __call__(self, _plan: Any, place: Any, exchange: Exchange, *_: Any) -> Any:
+        self.places.append((place.rank, place.address, exchange.rank, exchange.size))
+        return self
+
+    def run(self) -> dict[str, Any]:
+        if isinstance(self.ends, BaseException):
+            raise self.ends
+        return {"rank": self.rank}
+
+
+@pytest.fixture
+def task(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Task]]:
+    def make(ends: Any = None) -> Task:
+        made = Task(ends)
+        context = SimpleNamespace(get=lambda: made.context)
+        monkeypatch.setitem(sys.modules, "pyspark", SimpleNamespace(BarrierTaskContext=context))
+        monkeypatch.setattr(train, "_Rank", made)
+        monkeypatch.setattr(device, "of_task", lambda: "2")
+        monkeypatch.setattr(device, "use_gpu", made.gpus.append)
+        monkeypatch.setattr("jobs.trainer.events.watch.watched", lambda *_: nullcontext())
+        channel = Channel("127.0.0.1", world.inbox.add)
+        channels.append(channel)
+        world.plan = replace(world.plan, size=2, channel=channel.address)
+        return made
+
+    channels: list[Channel] = []
+    yield make
+    for channel in channels:
+        channel.close()
+
+
+@pytest.mark.parametrize(("rank", "address"), [(1, "10.9.8.12"), (2, gethostname())])
+def test_a_task_runs_its_rank_and_tells_where_it_is(
+    world: World, task: Callable[..., Task], rank: int, address: str
+) -> None:
+    made = task()
+    made.rank = rank
+
+    assert train.run_rank(world.plan) == [{"rank": rank}]
+
+    assert world.inbox.wait(1) == [contract.RankStarted(rank, gethostname(), address)]
+    assert made.places == [(rank, address, rank, 2)]
+    assert made.gpus == []
+
+
+def test_a_task_of_gpu_mode_uses_the_gpu_that_spark_has_given_it(
+    world: World, task: Callable[..., Task]
+) -> None:
+    made = task()
+
+    train.run_rank(replace(world.plan, job=replace(world.job, gpu=True)))
+
+    assert made.gpus == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "origin"),
+    [(PeerLost("peer-lost", reason="closed"), contract.PEER), (ValueError("odd"), contract.OWN)],
+)
+def test_a_task_tells_whether_its_rank_failed_or_lost_another_one(
+    world: World, task: Callable[..., Task], error: Exception, origin: str
+) -> None:
+    task(error)
+
+    with pytest.raises(type(error)):
+        train.run_rank(world.plan)
+
+    failed = world.inbox.wait(2)[1]
+    assert (failed.rank, failed.host, failed.origin) == (1, gethostname(), origin)
