@@ -25,23 +25,23 @@ class Caffe:
 
 
 @pytest.fixture
-def caffe(monkeypatch: pytest.MonkeyPatch) -> Caffe:
+def pycaffe(monkeypatch: pytest.MonkeyPatch) -> Caffe:
     monkeypatch.setattr(device, "_used", "")
     monkeypatch.setattr(device, "_fault", str)
     monkeypatch.setenv(device.VISIBLE, "")
     return Caffe()
 
 
-def test_a_process_computes_on_the_cpu_until_it_uses_a_gpu(caffe: Caffe) -> None:
-    device.apply(caffe)
+def test_a_process_computes_on_the_cpu_until_it_uses_a_gpu(pycaffe: Caffe) -> None:
+    device.apply(pycaffe)
     device.use_gpu("3")
-    device.apply(caffe)
+    device.apply(pycaffe)
 
-    assert caffe.calls == [("set_mode_cpu",), ("set_device", 0), ("set_mode_gpu",)]
+    assert pycaffe.calls == [("set_mode_cpu",), ("set_device", 0), ("set_mode_gpu",)]
     assert os.environ[device.VISIBLE] == "3"
 
 
-def test_a_worker_that_spark_uses_again_keeps_its_gpu_and_refuses_another_ranks(caffe: Caffe) -> None:
+def test_a_worker_that_spark_uses_again_keeps_its_gpu_and_refuses_another_ranks(pycaffe: Caffe) -> None:
     device.use_gpu("3")
     device.use_gpu("3")
 
@@ -51,7 +51,7 @@ def test_a_worker_that_spark_uses_again_keeps_its_gpu_and_refuses_another_ranks(
 
 
 def test_a_gpu_that_cuda_does_not_show_is_refused_with_the_node_and_stays_unused(
-    caffe: Caffe, monkeypatch: pytest.MonkeyPatch
+    pycaffe: Caffe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "_fault", lambda: "CUDA's driver shows no device")
 
@@ -59,8 +59,8 @@ def test_a_gpu_that_cuda_does_not_show_is_refused_with_the_node_and_stays_unused
         TrainerError, match=r"GPU 0 of .*: it cannot be used \(CUDA's driver shows no device\)"
     ):
         device.use_gpu("0")
-    device.apply(caffe)
-    assert caffe.calls == [("set_mode_cpu",)]
+    device.apply(pycaffe)
+    assert pycaffe.calls == [("set_mode_cpu",)]
 
 
 def test_this_machine_without_a_driver_says_which_library_is_missing() -> None:
