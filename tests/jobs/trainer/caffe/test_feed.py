@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jobs.trainer.caffe.feed import step_seed
 from tests.jobs.trainer.artefact import Caffe
 
 TAKE = """
@@ -227,3 +228,10 @@ def test_channels_are_not_resized(take: Any) -> None:
     (refused,) = take([{"png": GREY_PNG}], (0, 1, 1), shape=[3, 4, 4], resize=True)
 
     assert "it is 1x4x4, and the layer takes 3x4x4" in refused
+
+
+def test_the_seed_of_a_step_is_of_32_bits_and_differs_by_rank_and_iteration() -> None:
+    seeds = {step_seed(seed, rank, number) for seed in (0, 2**40) for rank in (0, 1) for number in range(50)}
+
+    assert len(seeds) == 200
+    assert 2**31 < max(seeds) < 2**32
