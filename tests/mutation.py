@@ -121,7 +121,7 @@ def _shown(node: ast.AST) -> str:
     return ast.unparse(part).partition("\n")[0]
 
 
-def tested(module: Path, tests: list[str]) -> list[list[str]]:
+def stages_of(module: Path, tests: list[str]) -> list[list[str]]:
     """Return what is run for a module, in order: its own file, files that name it, all tests."""
     own = Path("tests") / module.parent / f"test_{module.name}"
     package, name = ".".join(module.parent.parts), module.stem
@@ -144,7 +144,7 @@ def killers(
     source = (ROOT / module).read_text()
     known = faults(source)
     chosen = random.Random(f"{module} {seed}").sample(known, min(wanted, len(known)))
-    stages = tested(module, tests)
+    stages = stages_of(module, tests)
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         for name in _COPIED:
             shutil.copytree(ROOT / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -78,7 +78,7 @@ class TrainingJob:
     test_initialization: bool
     """Asked for: CaffeOnSpark does not validate before the first iteration."""
     test_compute_loss: bool
-    final_validation: bool = False
+    final_validation: bool
     """Asked for outside of the solver: Caffe validates after the last step by test_interval alone."""
 
     def validates(self, iteration: int) -> bool:

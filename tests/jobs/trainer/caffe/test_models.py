@@ -92,6 +92,19 @@ def test_old_shapes_have_ones_before(pb: Any) -> None:
     models.require_fit(old, SHAPES, "m")
 
 
+@pytest.mark.parametrize(("name", "fits"), [("ip1", True), ("conv1", False)])
+def test_layers_of_the_old_format_give_weights_by_their_names(pb: Any, name: str, fits: bool) -> None:
+    old = pb.NetParameter()
+    old.layers.add(name="data")
+    old.layers.add(name=name)
+
+    if fits:
+        models.require_fit(old, SHAPES, "m")
+        return
+    with pytest.raises(Refused, match="it has weights for no layer of the net"):
+        models.require_fit(old, SHAPES, "m")
+
+
 @pytest.mark.parametrize("shapes", [[[10, 5], [10]], [[10, 4]], [[40], [10]]])
 def test_weights_of_another_shape_are_refused_by_layer(pb: Any, shapes: list[list[int]]) -> None:
     with pytest.raises(Refused, match=r"its layer 'ip1' has the shapes .*, and the net's has 10x4, 10"):

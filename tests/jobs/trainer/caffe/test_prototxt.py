@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from google.protobuf import text_format
 
 from jobs.trainer.caffe import solver
+from jobs.trainer.caffe.nets import declared_net
 from jobs.trainer.caffe.prototxt import load, native_solver, seed_of
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.frame import Reading
+from tests.jobs.trainer import messages
 
 NET = "lenet_memory_train_test.prototxt"
 
@@ -58,7 +61,9 @@ def test_data_layers_become_inputs_that_can_be_reshaped(prototxts: Path, pb: Any
         assert not layers[0].HasField("transform_param")
         assert not layers[0].HasField("memory_data_param")
         assert not layers[0].source_class
+        assert list(layers[0].top) == ["data", "label"]
         assert [layer.name for layer in layers[1:3]] == ["conv1", "pool1"]
+        assert "Silence" not in {layer.type for layer in layers}
         assert not any(layer.include or layer.exclude for layer in layers)
     assert [layer.name for layer in test if layer.type == "Accuracy"] == ["accuracy"]
     assert not [layer for layer in train if layer.type == "Accuracy"]
@@ -78,6 +83,21 @@ def test_the_native_solver_neither_tests_nor_snapshots_nor_displays(prototxts: P
 
     assert (list(solver.test_iter), solver.test_interval, solver.snapshot, solver.display) == ([], 0, 0, 0)
     assert solver.momentum == pytest.approx(0.9)
+
+
+def test_no_rank_has_a_seed_when_the_solver_has_none(prototxts: Path, pb: Any) -> None:
+    job = load(prototxts, pb)
+
+    assert job.seed == -1
+    assert "random_seed" not in native_solver(job, pb, net=Path("/n"), prefix=Path("/p"), rank=1)
+
+
+def test_a_seed_of_zero_is_one(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, prototxts.name, "max_iter", "random_seed: 0 max_iter")
+    job = load(prototxts, pb)
+
+    assert job.seed == 0
+    assert "random_seed: 1" in native_solver(job, pb, net=Path("/n"), prefix=Path("/p"), rank=1)
 
 
 def test_each_rank_has_a_seed_of_its_own_when_the_solver_has_one(prototxts: Path, pb: Any) -> None:
@@ -468,3 +488,80 @@ def test_a_solver_names_weights_to_start_from(prototxts: Path, pb: Any) -> None:
 
     assert job.weights == ("a.caffemodel", "hdfs:///b.h5", "c")
     assert not text_format.Parse(job.solver, pb.SolverParameter()).weights
+
+
+@pytest.mark.parametrize(
+    ("given", "at"),
+    [
+        ({}, [100, 200]),
+        ({"test_initialization": True}, [0, 100, 200]),
+        ({"final_validation": True}, [100, 200, 300]),
+        ({"max_iter": 250, "final_validation": True}, [100, 200, 250]),
+        ({"test_interval": 0, "final_validation": True}, []),
+        ({"test_interval": 1, "max_iter": 3}, [1, 2]),
+    ],
+)
+def test_validations_are_between_the_first_iteration_and_the_last_unless_asked_for(
+    prototxts: Path, pb: Any, given: dict[str, Any], at: list[int]
+) -> None:
+    job = replace(load(prototxts, pb), **{"max_iter": 300, **given})
+
+    assert [iteration for iteration in range(job.max_iter + 1) if job.validates(iteration)] == at
+
+
+@pytest.mark.parametrize("name", ["snapshot_after_train", "test_initialization"])
+@pytest.mark.parametrize(("value", "asked"), [("", False), ("{}: false", False), ("{}: true", True)])
+def test_what_caffe_does_by_default_is_done_where_it_is_asked_for(
+    prototxts: Path, pb: Any, name: str, value: str, asked: bool
+) -> None:
+    edit(prototxts, SOLVER, "max_iter", f"{value.format(name)} max_iter")
+
+    assert getattr(load(prototxts, pb), name) is asked
+
+
+def test_a_net_without_test_iter_is_scored_and_not_validated(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, SOLVER, "test_iter: 10", "")
+    edit(prototxts, SOLVER, "test_interval: 100", "")
+
+    job = load(prototxts, pb)
+
+    assert [test.test_iter for test in job.tests] == [0]
+    assert not any(job.validates(iteration) for iteration in range(job.max_iter + 1))
+
+
+def test_the_only_test_net_keeps_its_source_where_that_of_training_is_overridden(
+    prototxts: Path, pb: Any
+) -> None:
+    edit(prototxts, NET, "hdfs:///data/mnist/test_lmdb", TRAIN_SOURCE)
+
+    job = load(prototxts, pb, {"train_source": "s3a://b/train"})
+
+    assert (job.train.uri, job.tests[0].data.uri) == ("s3a://b/train", TRAIN_SOURCE)
+
+
+def test_nets_of_one_phase_each_need_no_net_of_both(prototxts: Path, pb: Any) -> None:
+    edit(prototxts, SOLVER, f'net: "{NET}"', f'train_net: "{NET}" test_net: "{NET}"')
+
+    job = load(prototxts, pb)
+
+    assert (job.train.batch, [test.test_iter for test in job.tests]) == (64, [10])
+
+
+def test_the_net_that_a_solver_declares_has_the_layers_of_all_phases(prototxts: Path, pb: Any) -> None:
+    solver = text_format.Parse(prototxts.read_text(), pb.SolverParameter())
+
+    net = declared_net(solver, prototxts, pb)
+
+    assert net.name == "LeNet"
+    assert [layer.name for layer in net.layer if layer.type == "MemoryData"] == ["data", "data"]
+
+
+def test_a_field_of_a_newer_solver_is_refused_by_name(
+    prototxts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [*messages.MESSAGES["SolverParameter"], ("newest", 5000, "bool")]
+    monkeypatch.setitem(messages.MESSAGES, "SolverParameter", more)
+    edit(prototxts, SOLVER, "max_iter", "newest: true max_iter")
+
+    with pytest.raises(Refused, match="newest"):
+        load(prototxts, messages.build())

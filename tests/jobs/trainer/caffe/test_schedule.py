@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -30,6 +31,8 @@ def test_the_rate_is_caffes(rate: Rate, iteration: int, expected: float) -> None
 def test_a_rate_without_a_policy_is_fixed() -> None:
     assert Rate(0.1) == Rate(0.1, "fixed", 0.0, 0.0, 1, (), 1)
     assert Rate(0.1).at(7) == pytest.approx(0.1)
+    with pytest.raises(FrozenInstanceError):
+        Rate(0.1).base = 1  # type: ignore[misc]
 
 
 def test_every_policy_is_worked_out() -> None:

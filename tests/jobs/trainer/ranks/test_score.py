@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.contract import NATIVE, OWN
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Channel
-from jobs.trainer.ranks.score import ScorePlan, Sums, SumsByPart, means_text, quoted
+from jobs.trainer.ranks.score import ScorePlan, Sums, SumsByPart, means_text, quoted, schema
 from tests.jobs.trainer.events.conftest import Inbox
 
 ROOT = Path(__file__).parents[4]
@@ -86,6 +87,7 @@ def test_parts_may_be_summed_apart_and_one_may_be_empty() -> None:
     right.add({"a": values([2.0])}).add({"a": values([6.0])})
 
     assert left.merge(right).merge(Sums(["a"])).means() == {"a": [3.0]}
+    assert Sums(["a"]).merge(right).means() == {"a": [4.0]}
 
 
 def test_a_small_last_batch_weighs_by_its_samples() -> None:
@@ -103,6 +105,23 @@ def test_no_rows_have_no_mean() -> None:
 
 def test_the_means_file_is_caffeonsparks() -> None:
     assert means_text({"accuracy": [0.99], "loss": [0.25, 1.0]}) == "accuracy: 0.99\nloss: 0.25,1.0\n"
+
+
+def test_rows_have_an_id_and_floats_and_nothing_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
+    types = SimpleNamespace(
+        ArrayType=lambda element, containsNull: ("array", element, containsNull),
+        FloatType=lambda: "float",
+        StringType=lambda: "string",
+        StructField=lambda name, kind, nullable: (name, kind, nullable),
+        StructType=list,
+    )
+    for name, module in (("pyspark", None), ("pyspark.sql", None), ("pyspark.sql.types", types)):
+        monkeypatch.setitem(sys.modules, name, module or SimpleNamespace())
+
+    assert schema(["accuracy"]) == [
+        ("SampleID", "string", False),
+        ("accuracy", ("array", "float", False), False),
+    ]
 
 
 def test_a_dot_in_a_columns_name_is_no_field_of_a_struct() -> None:

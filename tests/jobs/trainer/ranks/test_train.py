@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from socket import gethostname
 from types import SimpleNamespace
@@ -240,7 +242,9 @@ def test_statistics_are_averaged_before_each_snapshot_and_at_the_end(world: Worl
     assert Solver.made[0].averaged == [2, 4, 6, 6]
 
 
-@pytest.mark.parametrize(("snapshot", "stored"), [(0, [6]), (4, [4, 6]), (3, [3, 6])])
+@pytest.mark.parametrize(
+    ("snapshot", "stored"), [(0, [6]), (1, [1, 2, 3, 4, 5, 6]), (4, [4, 6]), (3, [3, 6])]
+)
 def test_a_snapshot_after_the_last_iteration_is_written_once_where_asked(
     world: World, snapshot: int, stored: list[int]
 ) -> None:
@@ -447,7 +451,97 @@ def test_a_rank_that_is_not_the_first_tells_and_stores_nothing(world: World) -> 
     assert Solver.made[0].read[:3] == ["00000001", "00000003", "00000005"]
 
 
-def test_the_token_of_a_job_is_in_no_log(world: World) -> None:
+class Meeting:
+    """Two ranks that meet in threads: Spark's barrier, and the group's mean."""
+
+    def __init__(self) -> None:
+        self._full, self._read = threading.Barrier(2), threading.Barrier(2)
+        self._given: dict[int, Any] = {}
+
+    def all(self, rank: int, mine: Any) -> list[Any]:
+        self._given[rank] = mine
+        self._full.wait(30)
+        found = [self._given[each] for each in (0, 1)]
+        self._read.wait(30)
+        return found
+
+    def peers(self, _address: str, exchange: Exchange, *_: Any) -> Any:
+        return SimpleNamespace(
+            rank=exchange.rank,
+            size=2,
+            waited_s=0.25,
+            allreduce_mean=lambda values: np.mean(self.all(exchange.rank, values), axis=0),
+            broadcast_weights=lambda solver: self.all(exchange.rank, solver),
+            attach=lambda _: None,
+            close=lambda: None,
+        )
+
+
+def two(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Return the figures of two ranks, or their errors."""
+    meeting = Meeting()
+    monkeypatch.setattr(train, "Peers", meeting.peers)
+    monkeypatch.setattr(Solver, "solver", property(lambda self: self.folder), raising=False)
+    world.plan = replace(world.plan, size=2)
+
+    def run(rank: int) -> Any:
+        folder = world.tmp / f"scratch-{rank}"
+        folder.mkdir()
+        exchange = Exchange(rank, 2, lambda text: meeting.all(rank, text))
+        place = train.RankHost(rank, f"w{rank + 1}", "10.9.8.11")
+        sender = SimpleNamespace(send=world.inbox.add)
+        try:
+            return train._Rank(world.plan, place, exchange, sender, folder).run()  # type: ignore[arg-type]
+        except TrainerError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(run, (0, 1)))
+
+
+def test_two_ranks_show_the_mean_of_their_losses_and_the_first_one_stores(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.plan = replace(world.plan, job=replace(world.job, display=6, snapshot=3))
+    monkeypatch.setattr(Solver, "step", losing)
+
+    figures = two(world, monkeypatch)
+
+    assert [one["rank"] for one in figures] == [0, 1]
+    assert {one["waited_seconds"] for one in figures} == {0.25}
+    assert displayed(world) == [(0, 1.5)]
+    assert world.stored == [
+        "m.caffemodel",
+        *(
+            f"mnist_lenet_iter_{i}.{kind}"
+            for i in (3, 6)
+            for kind in ("caffemodel", "feed.json", "solverstate")
+        ),
+    ]
+
+
+def losing(solver: Solver, _seed: int) -> float:
+    """A step whose loss is 1 on the first rank and 2 on the other."""
+    solver.iteration += 1
+    return float(solver.folder.name[-1]) + 1
+
+
+def test_ranks_that_end_with_other_weights_fail_after_the_model_is_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Solver, "step", losing)
+    monkeypatch.setattr(Solver, "weights", lambda self: [self.folder.name.encode()])
+
+    errors = two(world, monkeypatch)
+
+    assert [error.code for error in errors] == ["weights-differ"] * 2
+    assert "w1 has " in str(errors[0])
+    assert "m.caffemodel" in world.stored
+
+
+def test_the_token_of_a_job_is_in_no_log_and_a_plan_is_not_changed(world: World) -> None:
+    with pytest.raises(FrozenInstanceError):
+        world.plan.size = 2  # type: ignore[misc]
     assert "SECRET" not in repr(replace(world.plan, token=b"SECRET"))
 
 
