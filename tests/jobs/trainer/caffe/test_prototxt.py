@@ -134,6 +134,27 @@ def test_validation_is_off_when_either_number_is_zero(prototxts: Path, pb: Any) 
     assert (job.tests[0].test_iter, job.test_interval) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("iters", "interval", "judged"),
+    [
+        ((10,), 1, ((10,), 1)),
+        ((1,), 5, ((1,), 5)),
+        ((0, 5), 1, ((0, 5), 1)),
+        ((0, 0), 1, ((0, 0), 0)),
+        ((3,), 0, ((0,), 0)),
+        ((), 0, ((), 0)),
+    ],
+)
+def test_rounds_need_an_interval_and_batches(
+    pb: Any, iters: tuple[int, ...], interval: int, judged: tuple[Any, ...]
+) -> None:
+    given = pb.SolverParameter(base_lr=0.1, lr_policy="fixed", max_iter=1)
+    given.test_iter.extend(iters)
+    given.test_interval = interval
+
+    assert solver.judge(Path("s"), given, pb) == judged
+
+
 def test_hdf5_snapshots_have_their_suffix(prototxts: Path, pb: Any) -> None:
     edit(prototxts, prototxts.name, "snapshot: 5000", "snapshot: 5000 snapshot_format: HDF5")
 

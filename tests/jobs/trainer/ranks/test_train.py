@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -490,8 +491,11 @@ def two(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         exchange = Exchange(rank, 2, lambda text: meeting.all(rank, text))
         place = train.RankHost(rank, f"w{rank + 1}", "10.9.8.11")
         sender = SimpleNamespace(send=world.inbox.add)
+        # A process opens no LMDB twice: each rank has its copy, as on nodes.
+        shutil.copytree(storage.local_path(world.job.train.uri), folder / "lmdb")
+        plan = replace(world.plan, train=f"file:{folder}/lmdb")
         try:
-            return train._Rank(world.plan, place, exchange, sender, folder).run()  # type: ignore[arg-type]
+            return train._Rank(plan, place, exchange, sender, folder).run()  # type: ignore[arg-type]
         except TrainerError as error:
             return error
 
