@@ -175,6 +175,14 @@ def test_inputs_become_a_layer_at_the_start_and_without_shapes_nothing(pb: Any) 
     assert len(parsed('input: "data" layer { name: "a" }', pb).layer) == 1
 
 
+def test_inputs_of_the_oldest_format_have_four_numbers_each(pb: Any) -> None:
+    dims = " ".join(f"input_dim: {number}" for number in range(1, 9))
+
+    [layer] = parsed(f'input: "a" input: "b" {dims}', pb).layer
+
+    assert [list(shape.dim) for shape in layer.input_param.shape] == [[1, 2, 3, 4], [5, 6, 7, 8]]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

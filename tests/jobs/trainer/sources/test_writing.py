@@ -43,6 +43,7 @@ def test_eight_mebibytes_wait_in_memory_before_they_are_written(tmp_path: Path) 
         assert stored(1) == 9
         assert stored((8 << 20) - 1) == 9
         assert stored(1) == 11
+        assert not writer._env.flags()["sync"], "the disk is waited for once, at the end"
         writer.put(b"9", b"left")
         writer.finish()
         assert stored() == 12
