@@ -129,6 +129,36 @@ def test_layers_of_v1_are_todays(pb: Any) -> None:
     assert layers["gone"].include[0].phase == 0
 
 
+def test_layers_of_v0_are_todays(pb: Any) -> None:
+    layers = {layer.name: layer for layer in parsed(V0, pb).layer}
+    conv = layers["conv"]
+
+    assert "padding" not in layers
+    assert (conv.type, list(conv.bottom), list(conv.top)) == ("Convolution", ["data"], ["conv"])
+    convolution = conv.convolution_param
+    assert [list(convolution.pad), list(convolution.kernel_size), list(convolution.stride)] == [[1], [3], [1]]
+    assert (convolution.num_output, convolution.bias_term) == (4, False)
+    assert convolution.weight_filler.type == "xavier"
+    assert [(one.lr_mult, one.decay_mult) for one in conv.param] == [(1, 1)]
+    assert (layers["pool"].pooling_param.kernel_size, layers["pool"].pooling_param.stride) == (2, 2)
+    assert layers["norm"].lrn_param.k == 2
+    assert layers["drop"].dropout_param.dropout_ratio == pytest.approx(0.3)
+    written = 'layers { layer { name: "o" type: "hdf5_output" hdf5_output_param { file_name: "f" } } }'
+    assert parsed(written, pb).layer[0].hdf5_output_param.file_name == "f"
+
+
+def test_a_bottom_that_was_padded_and_written_again_is_padded_no_more(pb: Any) -> None:
+    text = """
+    layers { layer { name: "p" type: "padding" pad: 2 } bottom: "data" top: "x" }
+    layers { layer { name: "a" type: "conv" kernelsize: 3 } bottom: "y" bottom: "x" top: "x" }
+    layers { layer { name: "b" type: "conv" kernelsize: 3 } bottom: "x" top: "z" }
+    """
+    first, second = parsed(text, pb).layer
+
+    assert (list(first.bottom), list(first.convolution_param.pad)) == (["y", "data"], [2])
+    assert (list(second.bottom), list(second.convolution_param.pad)) == (["x"], [])
+
+
 def test_every_type_of_v1_is_one_of_today(pb: Any) -> None:
     names = {name: parsed(f"layers {{ type: {name} }}", pb).layer[0].type for name in ENUMS["LayerType"]}
 
