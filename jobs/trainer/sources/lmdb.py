@@ -80,7 +80,7 @@ class Lmdb:
     def keys(self, every: int) -> List[bytes]:
         """Return the first key, and each `every`th one after it."""
         with self._env.begin() as transaction, transaction.cursor() as cursor:
-            return list(islice(cursor.iternext(keys=True, values=False), 0, None, every))
+            return list(islice(cursor.iternext(values=False), 0, None, every))
 
     def records(
         self, first: Optional[bytes] = None, most: Optional[int] = None
@@ -89,7 +89,7 @@ class Lmdb:
         with self._env.begin() as transaction, transaction.cursor() as cursor:
             if first is not None and not cursor.set_key(first):
                 return
-            for key, value in islice(cursor.iternext() if first is None else cursor, most):
+            for key, value in islice(cursor, most):
                 yield _text(key), value
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -170,7 +170,14 @@ class ScoredNet:
     """A TEST net of four layers, whose outputs follow from the first value of each sample."""
 
     outputs = ("accuracy",)
-    layers = range(4)
+    layers = tuple(SimpleNamespace(type=kind) for kind in ("Input", "InnerProduct", "Accuracy", "Silence"))
+    _layer_names = ("data", "ip", "accuracy", "rest")
+    top_names: ClassVar[dict[str, list[str]]] = {
+        "data": ["data", "label"],
+        "ip": ["ip"],
+        "accuracy": ["accuracy", "classes"],
+        "rest": [],
+    }
 
     def __init__(self) -> None:
         self.blobs = {"data": Blob(3, 1, 1, 1), "label": Blob(3)}
@@ -182,6 +189,7 @@ class ScoredNet:
         shapes = {
             "ip": (batch, 2),
             "accuracy": (),
+            "classes": (6,),
             "maps": (batch, 2, 2),
             "words": (4, batch),
             "odd": (2 * batch,),
@@ -196,6 +204,7 @@ class ScoredNet:
         self.blobs["maps"].data[...] = values[:, None, None]
         self.blobs["words"].data[...] = values + 10 * np.arange(4)[:, None]
         self.blobs["accuracy"].data[...] = values.mean()
+        self.blobs["classes"].data[...] = range(6)
         return 7.5
 
 
@@ -231,11 +240,12 @@ def scorer(prototxts: Path, pb: Any, monkeypatch: pytest.MonkeyPatch) -> Callabl
 def test_each_sample_has_its_values_and_those_of_its_batch(scorer: Callable[..., native.Scorer]) -> None:
     made, feed = scorer(), Batches(3, 3, 1)
 
-    assert [made.length(name) for name in ("ip", "accuracy", "maps")] == [2, 1, 4]
-    ids, values = made.run(feed, ["ip", "accuracy"])  # type: ignore[arg-type]
+    assert [made.length(name) for name in ("ip", "accuracy", "maps", "classes")] == [2, 1, 4, 6]
+    ids, values = made.run(feed, ["ip", "accuracy", "classes"])  # type: ignore[arg-type]
     assert ids == ["0", "1", "2"]
     assert values["ip"].tolist() == [[0.5, 0.25], [1.5, 1.25], [2.5, 2.25]]
     assert values["accuracy"].tolist() == [[1], [1], [1]]
+    assert values["classes"].tolist() == [[0, 1, 2, 3, 4, 5]] * 3
     assert made.loss() == 7.5
 
 

@@ -48,8 +48,11 @@ def test_a_database_may_be_read_only_and_without_its_lock(database: Make, pb: An
     (path / "data.mdb").chmod(0o400)
     path.chmod(0o500)
 
-    assert Lmdb(path, pb.Datum).shape() == (1, 2, 3)
+    source = Lmdb(path, pb.Datum)
+
+    assert source.shape() == (1, 2, 3)
     assert not (path / "lock.mdb").exists()
+    assert source._env.flags()["readonly"], "root may write in spite of modes"
 
 
 def test_records_of_floats_have_a_shape(database: Make, pb: Any) -> None:
