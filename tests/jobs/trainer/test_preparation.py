@@ -51,6 +51,49 @@ def test_a_source_is_looked_for_in_storage_before_anything_runs(
         assert refused.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("given", "model"), [("-train", "hdfs:///m.caffemodel.h5"), ("-test", "hdfs:///m.caffemodel")]
+)
+def test_the_model_has_the_suffix_of_the_solvers_format_where_it_is_written(
+    prototxts: Path, pb: Any, given: str, model: str
+) -> None:
+    prototxts.write_text(prototxts.read_text() + " snapshot_format: HDF5")
+    made: Any = object.__new__(RunningJob)
+    made.options = parse([given, "-conf", "s", "-model", "/m.caffemodel", "-output", ""])
+    made.job = load(prototxts, pb)
+    made.files = SimpleNamespace(absolute="hdfs://{}".format, exists=lambda uri: "output" not in uri)
+
+    preparation._check_paths(made)
+
+    assert made.model == model
+    assert made.job.train.uri == "hdfs://hdfs:///data/mnist/train_lmdb"
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        (["-test", "-model", "hdfs:///m"], "hdfs:///m"),
+        (["-train", "-model", "hdfs:///m", "-weights", "hdfs:///w"], "hdfs:///w"),
+    ],
+)
+def test_files_that_a_job_starts_from_have_to_be_there(
+    prototxts: Path, pb: Any, given: list[str], missing: str
+) -> None:
+    made: Any = object.__new__(RunningJob)
+    made.options = parse([*given, "-conf", "s"])
+    head = SimpleNamespace(absolute=str, head=lambda *_: b"\x0a\x05LeNet")
+    for there in (True, False):
+        made.job = load(prototxts, pb)
+        made.files = head
+        made.files.exists = lambda uri, there=there: "output" not in uri and (there or uri != missing)
+        if there:
+            preparation._check_paths(made)
+            continue
+        with pytest.raises(Refused, match=missing) as refused:
+            preparation._check_paths(made)
+        assert refused.value.code == "input-missing"
+
+
 def test_executors_that_never_come_are_told_instead_of_a_source_that_spark_could_not_read() -> None:
     made: Any = object.__new__(RunningJob)
     made.size = 2
