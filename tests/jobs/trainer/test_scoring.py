@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jobs.trainer import contract, scoring
+from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Address
 from jobs.trainer.ranks.score import ScorePlan, Sums
 from tests.jobs.trainer.stage import MODEL, net
@@ -142,3 +143,25 @@ def test_a_frame_for_a_program_has_the_features(scoring_job: Any) -> None:
 
     assert frame.columns == ("ip1",)
     assert len(frame.rows.collect()) == 4
+    assert scoring_job.context.plans[0].outputs == (), "nobody asks for the means"
+
+
+@pytest.mark.parametrize(("given_up", "code"), [(True, "executors-missing"), (False, "stage-failed")])
+@pytest.mark.parametrize("train", [True, False])
+def test_a_scoring_that_fails_tells_its_cause_and_the_model_that_was_trained(
+    scoring_job: Any, monkeypatch: pytest.MonkeyPatch, given_up: bool, code: str, train: bool
+) -> None:
+    scoring_job.options, scoring_job.size = options(True), 2
+    scoring_job.options.train = train
+    scoring_job.executors.given_up = given_up
+    scoring_job.executors.missing = lambda size: TrainerError(
+        "executors-missing", requested=size, registered=0
+    )
+    scoring_job.failure = lambda _, resume: TrainerError("stage-failed", reason="x", **resume)
+    monkeypatch.setattr(scoring_job.context, "collect", lambda: 1 / 0)
+
+    with pytest.raises(TrainerError) as failed:
+        scoring.sums(scoring_job, NETS, HERE)
+
+    assert failed.value.code == code
+    assert given_up or failed.value.fields.get("model") == (MODEL if train else None)

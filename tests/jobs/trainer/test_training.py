@@ -140,3 +140,18 @@ def test_a_rank_alone_trains_too(running: Any, tmp_path: Path) -> None:
     trained = next(event for event in events if isinstance(event, contract.Trained))
     assert (trained.iterations, trained.hosts, trained.sha256, trained.model) == (150, ["w1"], "x", MODEL)
     assert trained.images_per_s == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize(("given_up", "code"), [(True, "executors-missing"), (False, "stage-failed")])
+def test_a_stage_that_fails_tells_its_cause_or_the_executors_that_never_came(
+    running: Any, monkeypatch: pytest.MonkeyPatch, given_up: bool, code: str
+) -> None:
+    running.executors.given_up, running.size = given_up, 2
+    running.executors.missing = lambda size: TrainerError("executors-missing", requested=size, registered=0)
+    running.failure = lambda _: TrainerError("stage-failed", reason="x")
+    monkeypatch.setattr(type(running.context), "collect", lambda _: 1 / 0)
+
+    with pytest.raises(TrainerError) as failed:
+        training._train(running, Address("h", 1, "t"))
+
+    assert failed.value.code == code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -11,14 +12,16 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from jobs.trainer.caffe import native
 from jobs.trainer.caffe.blobs import Blob, Top
 from jobs.trainer.caffe.datalayer import TOLD
 from jobs.trainer.caffe.labels import Labels
-from jobs.trainer.caffe.probe import Nets, Probe
+from jobs.trainer.caffe.probe import Nets, Probe, main
 from jobs.trainer.caffe.prototxt import TrainingJob, load
 from jobs.trainer.errors import Refused
 from jobs.trainer.sources.columns import Column
@@ -269,3 +272,105 @@ def test_a_net_is_built_where_its_shape_is_known_and_reshaped_where_it_is_evalua
     assert written(()) == nets
     larger = json.loads((tmp_path / "None" / "test1.json").read_text())
     assert larger == {"batch": 7, "dims": {"w": [5, 8]}}
+
+
+@pytest.mark.parametrize(
+    ("smaller", "batch"), [((), None), ((0,), None), ((1,), 1), ((99,), 99), ((100,), None)]
+)
+def test_a_smaller_batch_is_tried_where_it_is_asked_for(
+    job: TrainingJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, smaller: tuple[int, ...], batch: Any
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/words\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    probe = Probe(job, tmp_path, (0,), *smaller)
+    probe._process.wait(60)
+    probe.close()
+
+    asked = json.loads((tmp_path / "words").read_text().splitlines()[-1])
+    dims = {"data": [batch, 1, 28, 28], "label": [batch]}
+    assert asked == (batch and {"batch": 100, "dims": dims})
+
+
+# ---- the subprocess's program
+
+
+class Net:
+    """A net of pycaffe with sequences; `said` has what was printed before it is reshaped."""
+
+    outputs = ("merged", "words")
+
+    def __init__(self, phase: str, log: io.BytesIO) -> None:
+        self.phase, self.log, self.said = phase, log, b""
+        self._layer_names = ["data", "ip", "ip", "act", "act", "loss"]
+        self.layers = [SimpleNamespace(blobs=[1] * count) for count in (0, 2, 1, 0, 0, 0)]
+        self.blobs = {"data": Shaped(3, 4), "label": Shaped(3), "fixed": Shaped(7)}
+        self._shape()
+
+    def _shape(self) -> None:
+        batch = self.blobs["data"].shape[0]
+        self.blobs.update(ip=Shaped(batch, 10), words=Shaped(5, batch), merged=Shaped(5 * batch))
+        self.blobs.update(inside=Shaped(2 * batch))
+
+    def reshape(self) -> None:
+        self.said = self.log.getvalue()
+        self._shape()
+
+
+class Shaped:
+    def __init__(self, *shape: int) -> None:
+        self.shape = shape
+
+    def reshape(self, *shape: int) -> None:
+        self.shape = shape
+
+
+TEXT = """
+layer { name: "data" type: "Input" top: "data" top: "label" }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
+
+def test_the_program_describes_the_nets_that_there_are(
+    tmp_path: Path, pb: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, nets = io.BytesIO(), dict[str, Net]()
+
+    def net(file: str, phase: str) -> Net:
+        nets[Path(file).name] = Net(phase, log)
+        return nets[Path(file).name]
+
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(log))
+    monkeypatch.setattr(native, "load", lambda: SimpleNamespace(Net=net, TRAIN="train", TEST="test"))
+    monkeypatch.setattr(native, "protos", lambda: pb)
+    for name in ("train", "test0", "test2"):
+        (tmp_path / f"{name}.prototxt").write_text(TEXT)
+    larger = {"batch": 3, "dims": {"data": [4, 4], "label": [4]}}
+    (tmp_path / "test2.json").write_text(json.dumps(larger))
+
+    main(tmp_path, 3, None)
+
+    sys.stdout.flush()
+    said: dict[str, Any] = {}
+    for line in log.getvalue().decode().splitlines():
+        said.update(json.loads(line))
+    found = said["found"]
+    assert {name: net.phase for name, net in nets.items()} == {
+        "train.prototxt": "train",
+        "test0.prototxt": "test",
+        "test2.prototxt": "test",
+    }
+    assert (found["blobs"]["words"], found["outputs"], found["twice"]) == (
+        [5, 3],
+        ["merged", "words"],
+        ["ip"],
+    )
+    known = [[0, []], [10, []]]
+    assert found["labels"] == [known, known, [], known]
+    axes = {"data": 0, "label": 0, "ip": 0, "words": 1, "merged": -1, "inside": -1}
+    assert found["axes"] == [{}, {}, axes]
+    assert found["merged"] == [{}, {}, {"merged": [15]}]
+    assert said["reshaped"] == 2
+    assert b"reshaped" in nets["test2.prototxt"].said, "Caffe may abort then"
+    assert "kept" not in said

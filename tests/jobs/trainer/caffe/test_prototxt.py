@@ -586,3 +586,17 @@ def test_a_field_of_a_newer_solver_is_refused_by_name(
 
     with pytest.raises(Refused, match="newest"):
         load(prototxts, messages.build())
+
+
+def test_the_only_test_net_has_no_number(prototxts: Path, pb: Any) -> None:
+    assert load(prototxts, pb).numbered("loss", 0) == "loss"
+
+
+@pytest.mark.parametrize(("mode", "gpu"), [("CPU", False), ("GPU", True)])
+def test_the_solver_or_the_environment_says_what_computes(
+    prototxts: Path, pb: Any, mode: str, gpu: bool
+) -> None:
+    assert load(prototxts, pb, {"solver_mode": mode}).gpu is gpu
+    text = re.sub("solver_mode: [CG]PU", "", prototxts.read_text())
+    prototxts.write_text(f"{text} solver_mode: {mode}")
+    assert load(prototxts, pb).gpu is gpu

@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -122,6 +122,16 @@ def test_rows_have_an_id_and_floats_and_nothing_is_null(monkeypatch: pytest.Monk
         ("SampleID", "string", False),
         ("accuracy", ("array", "float", False), False),
     ]
+
+
+def test_nothing_is_summed_where_no_means_are_asked_for() -> None:
+    assert Sums([]).add({}).rows == 0
+
+
+def test_a_plan_is_not_changed() -> None:
+    plan = ScorePlan(None, 2, None, "t", "m", (), ())  # type: ignore[arg-type]
+    with pytest.raises(FrozenInstanceError):
+        plan.size = 3  # type: ignore[misc]
 
 
 def test_a_dot_in_a_columns_name_is_no_field_of_a_struct() -> None:
