@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.trainer.caffe.axes import NO_AXIS, axes_of
+from jobs.trainer.caffe.axes import NO_AXIS, axes_of, kept
 
 
 class Blob:
@@ -44,3 +44,18 @@ def test_the_net_keeps_the_larger_batch() -> None:
     axes_of(net, 5, {"data": [6, 3]})
 
     assert net.blobs["words"].shape == (5, 6)
+
+
+class Literal(Net):
+    """A net with a batch of six as a literal."""
+
+    def reshape(self) -> None:
+        super().reshape()
+        batch = self.blobs["data"].shape[0]
+        made = {"literal": (6, batch // 2), "later": (2, 6, batch), "table": (6, 7), "sum": ()}
+        self.blobs.update({name: Blob(*shape) for name, shape in made.items()})
+
+
+def test_a_blob_that_keeps_its_rows_in_a_smaller_batch_is_told_with_its_shape() -> None:
+    assert kept(Literal(6), 6, {"data": [4, 3]}) == {"literal": [6, 2]}
+    assert kept(Net(6), 6, {"data": [4, 3]}) == {}
