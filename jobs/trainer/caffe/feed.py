@@ -136,7 +136,7 @@ def record_shape(layer: DataLayer, source: RecordSource) -> Tuple[int, int, int]
         Refused: the record cannot be decoded.
     """
     forced = Transform(force_color=layer.transform.force_color, force_gray=layer.transform.force_gray)
-    one = replace(layer, batch=1, shape=(1, 1, 1), transform=forced, labels=ANY)
+    one = replace(layer, shape=(1, 1, 1), transform=forced, labels=ANY)
     with closing(Feed(one, source)) as feed:
         feed.ask([Request(0, 1, 1)])
         try:

@@ -361,6 +361,13 @@ def test_a_thousand_idle_clients_do_not_keep_a_peer_out(door: Door, strangers: S
             assert time.monotonic() < deadline
 
 
+def test_a_rank_that_fails_does_not_wait_for_its_door(door: Door) -> None:
+    serving = [thread for thread in threading.enumerate() if thread.name == "connections of ranks"]
+
+    assert serving
+    assert all(thread.daemon for thread in serving)
+
+
 def test_garbage_is_cut_off_at_the_length_of_a_claim(door: Door) -> None:
     with dial(door(TOKEN, GENERATION)) as client, pytest.raises(OSError, match=r"reset|Broken"):
         for _ in range(1000):
