@@ -362,6 +362,7 @@ def test_a_thousand_idle_clients_do_not_keep_a_peer_out(door: Door, strangers: S
 
 
 def test_a_rank_that_fails_does_not_wait_for_its_door(door: Door) -> None:
+    door(TOKEN, GENERATION)
     serving = [thread for thread in threading.enumerate() if thread.name == "connections of ranks"]
 
     assert serving
