@@ -332,18 +332,44 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 """
 
 
-def test_the_program_describes_the_nets_that_there_are(
-    tmp_path: Path, pb: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log, nets = io.BytesIO(), dict[str, Net]()
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+    """What reaches the driver of what is printed."""
+    made = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(made))
+    return made
+
+
+@pytest.fixture
+def nets(log: io.BytesIO, pb: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Net]:
+    """Nets by their files, as they are built."""
+    made: dict[str, Net] = {}
 
     def net(file: str, phase: str) -> Net:
-        nets[Path(file).name] = Net(phase, log)
-        return nets[Path(file).name]
+        made[Path(file).name] = Net(phase, log)
+        return made[Path(file).name]
 
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(log))
     monkeypatch.setattr(native, "load", lambda: SimpleNamespace(Net=net, TRAIN="train", TEST="test"))
     monkeypatch.setattr(native, "protos", lambda: pb)
+    return made
+
+
+def test_what_is_known_is_printed_before_a_smaller_batch_is_tried(
+    tmp_path: Path, log: io.BytesIO, nets: dict[str, Net]
+) -> None:
+    for name in ("train", "test0"):
+        (tmp_path / f"{name}.prototxt").write_text(TEXT)
+
+    main(tmp_path, 1, {"batch": 3, "dims": {"data": [2, 4], "label": [2]}})
+
+    sys.stdout.flush()
+    assert b"found" in nets["test0.prototxt"].said, "Caffe may abort then"
+    assert json.loads(log.getvalue().splitlines()[-1]) == {"kept": {}}
+
+
+def test_the_program_describes_the_nets_that_there_are(
+    tmp_path: Path, log: io.BytesIO, nets: dict[str, Net]
+) -> None:
     for name in ("train", "test0", "test2"):
         (tmp_path / f"{name}.prototxt").write_text(TEXT)
     larger = {"batch": 3, "dims": {"data": [4, 4], "label": [4]}}
