@@ -333,11 +333,9 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "
 
 
 @pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
+def log() -> io.BytesIO:
     """What reaches the driver of what is printed."""
-    made = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(made))
-    return made
+    return io.BytesIO()
 
 
 @pytest.fixture
@@ -355,8 +353,9 @@ def nets(log: io.BytesIO, pb: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 
 
 def test_what_is_known_is_printed_before_a_smaller_batch_is_tried(
-    tmp_path: Path, log: io.BytesIO, nets: dict[str, Net]
+    tmp_path: Path, log: io.BytesIO, nets: dict[str, Net], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(log))
     for name in ("train", "test0"):
         (tmp_path / f"{name}.prototxt").write_text(TEXT)
 
@@ -368,8 +367,9 @@ def test_what_is_known_is_printed_before_a_smaller_batch_is_tried(
 
 
 def test_the_program_describes_the_nets_that_there_are(
-    tmp_path: Path, log: io.BytesIO, nets: dict[str, Net]
+    tmp_path: Path, log: io.BytesIO, nets: dict[str, Net], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(log))
     for name in ("train", "test0", "test2"):
         (tmp_path / f"{name}.prototxt").write_text(TEXT)
     larger = {"batch": 3, "dims": {"data": [4, 4], "label": [4]}}
