@@ -297,3 +297,27 @@ def test_each_test_net_needs_records_of_its_own(job: TrainingJob) -> None:
     checks.enough(two, 1, 60_000, [1000, 2000])
     with pytest.raises(Refused, match="1999 validation records"):
         checks.enough(two, 1, 60_000, [1000, 1999])
+
+
+@pytest.mark.parametrize(("least", "size"), [("0", 1), ("1", 1), ("2", 2)])
+def test_scoring_runs_on_an_allocation_that_may_change_on_one_executor_at_least(
+    least: str, size: int
+) -> None:
+    conf = {"spark.dynamicAllocation.enabled": "true", "spark.dynamicAllocation.minExecutors": least}
+
+    assert checks.cluster_size(parse(shlex.split("-test -conf s -model m")), conf) == size
+
+
+def test_the_last_batch_is_of_the_first_of_several_nets(job: TrainingJob) -> None:
+    options = parse(shlex.split("-test -conf s -model m"))
+    several = replace(job, tests=(job.tests[0], replace(job.tests[0], data=replace(job.train, batch=7))))
+
+    assert checks.last_batch(options, several, {"TEST#0": 250, "TEST#1": 201}) == 50
+
+
+def test_images_that_are_resized_have_any_size_and_their_layers_channels(job: TrainingJob) -> None:
+    layer = job.train.resized()
+
+    checks.records(layer, (1, 5, 7))
+    with pytest.raises(Refused, match="its records are 3x28x28"):
+        checks.records(layer, (3, 5, 7))
