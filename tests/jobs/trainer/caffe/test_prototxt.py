@@ -597,3 +597,10 @@ def test_the_solver_says_what_computes(prototxts: Path, pb: Any, mode: str, gpu:
     text = re.sub("solver_mode: [CG]PU", "", prototxts.read_text())
     prototxts.write_text(f"{text} solver_mode: {mode}")
     assert load(prototxts, pb).gpu is gpu
+
+
+@pytest.mark.parametrize("decay", [0, 0.98])
+def test_rms_decay_is_below_one(pb: Any, decay: float) -> None:
+    given = pb.SolverParameter(base_lr=0.1, lr_policy="fixed", max_iter=1, type="RMSProp", rms_decay=decay)
+
+    assert solver.judge(Path("s"), given, pb).test_interval == 0

@@ -175,3 +175,10 @@ def test_a_driver_that_is_gone_does_not_stop_a_rank() -> None:
 
     sender.send(contract.Progress(1, 2))
     sender.close()
+
+
+@pytest.mark.parametrize("host", ["10.9.8.10", "fd00::10"])
+def test_an_address_is_read_from_its_text(host: str) -> None:
+    address = Address(host, 4000, "token")
+
+    assert Address.parse(address.text) == address
