@@ -144,8 +144,11 @@ columns = tuple(sys.argv[3].split(","))
 net = native.load().Net(job_net(job), native.load().TEST)
 model = path / "scored.caffemodel"
 net.save(str(model))
-plan = score.ScorePlan(job, 1, None, job.tests[0].data.uri, "file:{}".format(model), columns)
-print(json.dumps([[one[0], *one[1:]] for one in score._rows(plan, 0)]))
+plan = score.ScorePlan(job, 1, None, job.tests[0].data.uri, "file:{}".format(model), columns, ())
+rows = []
+for ids, values in score._batches(plan, 0):
+    rows += zip(ids, *(values[name].tolist() for name in columns))
+print(json.dumps(rows))
 """
 PROBED = """
 import sys, tempfile
