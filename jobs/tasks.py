@@ -26,6 +26,8 @@ from jobs.converters.flags import TOOLS
 from tools.environment import ROOT
 
 if TYPE_CHECKING:
+    from bootstrap.cluster import Cluster
+    from bootstrap.framework import Framework
     from jobs.backends.registry import Backends
     from jobs.spec import JobSpec
 
@@ -104,6 +106,18 @@ def _specified(spec: str, executors: int | None, iterations: int | None) -> JobS
     return job.with_overrides(executors=executors, iterations=iterations)
 
 
+def _ready(context: Context, cluster: Cluster, job: JobSpec, recipe: str | None) -> Framework:
+    """Provision a cluster and its framework, and get the job's data ready, in storage and here."""
+    from bootstrap.ssh.kept import Kept
+    from jobs.datasets.prepare import ensure_data, ensure_shipped
+
+    with Kept() as kept:
+        framework = provision(cluster, chosen_recipe(context, cluster, recipe), kept)
+        ensure_data(cluster, job, console, kept.connect)
+    ensure_shipped(job)
+    return framework
+
+
 def _submit_through_livy(job: JobSpec, stack: str | None) -> None:
     from bootstrap.framework import require_persisted
     from jobs.backends.registry import LIVY
@@ -133,18 +147,13 @@ def _submit(
         _submit_through_livy(job, stack)
         return
     reading = reading_of(stack)
-    from bootstrap.ssh.kept import Kept
     from jobs import capacity
     from jobs.backends.registry import Backends
-    from jobs.datasets.prepare import ensure_data, ensure_shipped
     from jobs.run.run import run_job
 
     cluster = cluster_of(reading)
     capacity.check(job, cluster)
-    with Kept() as kept:
-        framework = provision(cluster, chosen_recipe(context, cluster, recipe), kept)
-        ensure_data(cluster, job, console, kept.connect)
-    ensure_shipped(job)
+    framework = _ready(context, cluster, job, recipe)
     with Backends.of(cluster) as backends:
         run_job(backends.default, job, framework.key, console, RESULTS)
     console.print(
@@ -172,18 +181,13 @@ def notebook(
     """Serve notebooks with Spark and the Python API from the head."""
     job = _specified(spec, executors, None)
     reading = reading_of(stack)
-    from bootstrap.ssh.kept import Kept
     from jobs import capacity
-    from jobs.datasets.prepare import ensure_data, ensure_shipped
     from jobs.run.notebook import require_servable, serve
 
     cluster = cluster_of(reading)
     capacity.check(job, cluster)
     require_servable(cluster, job)
-    with Kept() as kept:
-        provision(cluster, chosen_recipe(context, cluster, recipe), kept)
-        ensure_data(cluster, job, console, kept.connect)
-    ensure_shipped(job)
+    _ready(context, cluster, job, recipe)
     serve(cluster, job, console)
 
 

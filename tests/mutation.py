@@ -54,7 +54,8 @@ _LOADED_ONCE = (
     "bootstrap.framework.ensure",
     "bootstrap.inventory.resolve",
 )
-"""What conftests import, for a second: processes that run tests are forked after it. Nothing of `jobs`."""
+"""Modules that conftests import, which takes a second: processes that run tests are forked after it. None is
+of `jobs`."""
 
 
 class Fault(NamedTuple):

@@ -231,7 +231,7 @@ mv -fT "$aside" {target}
             shlex.quote(f"{base}/{quote(file.lstrip('/'))}?op=OPEN&user.name={self._user}") for file in files
         ]
         limits = "--connect-timeout 5 --speed-limit 1 --speed-time 30"
-        return f"curl -fsSL --noproxy '*' --fail-early {limits} --max-time {TIMEOUT:g} {' '.join(urls)}"
+        return f"curl -fsSL --noproxy '*' --fail-early {limits} --max-time {self._limit:g} {' '.join(urls)}"
 
     def piped(self, words: str, reader: str) -> str:
         """Return shell that pipes `hdfs WORDS` to a reader, and ends with the status of the first to fail."""

@@ -21,10 +21,10 @@ class Session:
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
-        from pyspark.sql import SparkSession
-
         with self._lock:
             if self._started is None:
+                from pyspark.sql import SparkSession
+
                 try:
                     self._started = SparkSession.builder.getOrCreate()
                 except Exception as error:

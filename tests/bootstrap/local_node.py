@@ -100,7 +100,7 @@ esac
 
 
 _ALL = "/proc/[0-9]*/environ"
-"""What a node's scripts read to find the processes of a job."""
+"""Files that a node's scripts read to find the processes of a job."""
 
 
 class LocalNode:

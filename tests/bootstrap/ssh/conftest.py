@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster import Cluster
-from bootstrap.ssh import limits
+from bootstrap.cluster import Cluster, Node
+from bootstrap.ssh import limits, reconnect
 from bootstrap.ssh import remote as remote_module
 from infra.keys import SshKeyProvider
 from tests.bootstrap.local_node import LocalNode
@@ -20,6 +21,28 @@ from tests.bootstrap.ssh_server import Door, Server
 def node(tmp_path: Path) -> LocalNode:
     """A node on which commands run."""
     return LocalNode(tmp_path)
+
+
+class _Opened(LocalNode):
+    alive = True
+
+
+@pytest.fixture
+def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Connections opened and closed, by the node's name; each is a stand-in with a folder of its own."""
+    seen: list[str] = []
+
+    @contextmanager
+    def connect(_: Cluster, node: Node) -> Iterator[LocalNode]:
+        seen.append(f"open {node.name}")
+        folder = tmp_path / str(len(seen))
+        folder.mkdir()
+        yield _Opened(folder)
+        seen.append(f"close {node.name}")
+
+    for module in (remote_module, reconnect):
+        monkeypatch.setattr(module, "connect", connect)
+    return seen
 
 
 @pytest.fixture

@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import pytest
 
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, Unreachable
-from bootstrap.ssh import kept
 from bootstrap.ssh.kept import Kept
 from tests.at_once import at_once
-from tests.bootstrap.local_node import LocalNode
-
-
-class Opened(LocalNode):
-    alive = True
-
-
-@pytest.fixture
-def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Connections opened and closed, by the node's name."""
-    seen: list[str] = []
-
-    @contextmanager
-    def connect(_: Cluster, node: Node) -> Iterator[Opened]:
-        seen.append(f"open {node.name}")
-        folder = tmp_path / str(len(seen))
-        folder.mkdir()
-        yield Opened(folder)
-        seen.append(f"close {node.name}")
-
-    monkeypatch.setattr(kept.ssh, "connect", connect)
-    return seen
 
 
 def test_every_use_of_a_node_has_the_same_connection_until_the_end(

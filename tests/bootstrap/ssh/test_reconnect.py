@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from bootstrap.cluster import Cluster, Node
+from bootstrap.cluster import Cluster
 from bootstrap.errors import Unreachable
-from bootstrap.ssh import reconnect
 from bootstrap.ssh.reconnect import Link, reconnect_within
 from bootstrap.ssh.remote import Remote
 from tests.bootstrap.local_node import LocalNode
-
-
-@pytest.fixture
-def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Connections opened and closed, by the node's name."""
-    seen: list[str] = []
-
-    @contextmanager
-    def connect(_: Cluster, node: Node) -> Iterator[Remote]:
-        seen.append(f"open {node.name}")
-        folder = tmp_path / str(len(seen))
-        folder.mkdir()
-        yield LocalNode(folder)
-        seen.append(f"close {node.name}")
-
-    monkeypatch.setattr(reconnect, "connect", connect)
-    return seen
 
 
 def test_a_link_opens_at_first_use_and_is_shared_until_it_is_closed(

@@ -57,10 +57,6 @@ class Stage:
         (self.plan,) = body.args
         return self
 
-    def mapPartitionsWithIndex(self, body: Any) -> Any:
-        (self.plan,) = body.args
-        return self
-
     def collect(self) -> list[dict[str, Any]]:
         figures = {"first": 150, "seconds": 1.0, "images": 10, "sha256": "x", "waited_seconds": 0.0}
         return [{"rank": rank, "host": f"w{rank + 1}", **figures} for rank in self.ranks]

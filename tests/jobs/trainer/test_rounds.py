@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
 from types import MethodType, SimpleNamespace
 from typing import Any
@@ -93,18 +92,8 @@ def test_a_training_without_rounds_asks_nothing_of_spark() -> None:
     assert list(rounds.told(job(interval=0), 0, [], "hdfs://h/m.validation")) == []
 
 
-def test_the_tables_columns_are_floats_in_lists_and_nothing_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
-    types = SimpleNamespace(
-        ArrayType=lambda element, containsNull: ("array", element, containsNull),
-        FloatType=lambda: "float",
-        IntegerType=lambda: "int",
-        StructField=lambda name, kind, nullable: (name, kind, nullable),
-        StructType=list,
-    )
-    monkeypatch.setitem(sys.modules, "pyspark", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "pyspark.sql", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "pyspark.sql.types", types)
-
+@pytest.mark.usefixtures("spark_types")
+def test_the_tables_columns_are_floats_in_lists_and_nothing_is_null() -> None:
     assert rounds.schema(["accuracy"]) == [
         ("iteration", "int", False),
         ("accuracy", ("array", "float", False), False),

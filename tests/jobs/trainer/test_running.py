@@ -1,4 +1,4 @@
-"""What the steps of a job share, and the cause of a stage that has failed."""
+"""Job on a running context: its shared state, and the cause of a stage that has failed."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -226,8 +227,6 @@ def test_peers_that_do_not_connect_are_lost(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def _card() -> str:
-    import base64
-
     return base64.b64encode(json.dumps({"door": (HOST, 1), "nonce": ""}).encode()).decode()
 
 

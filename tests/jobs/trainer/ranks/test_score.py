@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -107,17 +106,8 @@ def test_the_means_file_is_caffeonsparks() -> None:
     assert means_text({"accuracy": [0.99], "loss": [0.25, 1.0]}) == "accuracy: 0.99\nloss: 0.25,1.0\n"
 
 
-def test_rows_have_an_id_and_floats_and_nothing_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
-    types = SimpleNamespace(
-        ArrayType=lambda element, containsNull: ("array", element, containsNull),
-        FloatType=lambda: "float",
-        StringType=lambda: "string",
-        StructField=lambda name, kind, nullable: (name, kind, nullable),
-        StructType=list,
-    )
-    for name, module in (("pyspark", None), ("pyspark.sql", None), ("pyspark.sql.types", types)):
-        monkeypatch.setitem(sys.modules, name, module or SimpleNamespace())
-
+@pytest.mark.usefixtures("spark_types")
+def test_rows_have_an_id_and_floats_and_nothing_is_null() -> None:
     assert schema(["accuracy"]) == [
         ("SampleID", "string", False),
         ("accuracy", ("array", "float", False), False),
