@@ -29,8 +29,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nets import LENET, LOSS, QUICK
 from rich.console import Console
-from training_rounds import ALONE, BATCHES, BY_CAFFE_ALONE, BY_TORCH, MARK
+from training_rounds import ALONE, BY_CAFFE_ALONE, BY_TORCH, MARK
 
 from bootstrap.cluster import Cluster
 from bootstrap.inventory.resolve import resolve
@@ -43,6 +44,10 @@ from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 MODES = (ALONE, "barrier", "float32", "float16", BY_CAFFE_ALONE)
+NETS: dict[str, dict[str, Any]] = {
+    "LeNet": {"layers": [*LENET, LOSS], "batch": 64, "shape": (1, 28, 28)},
+    "CIFAR-10 quick": {"layers": [*QUICK, LOSS], "batch": 100, "shape": (3, 32, 32)},
+}
 DISTURBED = 0.1
 RESULTS = ROOT / "results"
 Row = dict[str, Any]
@@ -56,7 +61,7 @@ def main() -> None:
     arguments.add_argument("--ranks", type=int, default=2)
     arguments.add_argument("--seconds", type=float, default=2)
     arguments.add_argument("--modes", default=",".join(MODES))
-    arguments.add_argument("--nets", default=",".join(BATCHES))
+    arguments.add_argument("--nets", default=",".join(NETS))
     arguments.add_argument("--torch", default="")
     arguments.add_argument("--memory", default="1 GiB")
     arguments.add_argument("--rate", default="")
@@ -90,14 +95,17 @@ def measure(
     cluster: Cluster, options: argparse.Namespace, modes: Sequence[str]
 ) -> dict[str, dict[str, list[Row]]]:
     """Run the job; return rows, one a rank and round, by net and mode."""
-    words = (options.ranks, options.rounds, options.seconds, ",".join(modes), options.nets)
-    spec = read_spec(ROOT / "jobs/specs/logistic_regression.yaml").model_copy(
-        update={
+    nets = json.dumps({name: NETS[name] for name in options.nets.split(",")})
+    words = (options.ranks, options.rounds, options.seconds, ",".join(modes), nets)
+    shipped = read_spec(ROOT / "jobs/specs/logistic_regression.yaml")
+    spec = JobSpec.model_validate(
+        {
+            **shipped.model_dump(),
             "name": "training-rounds",
             "script": ROOT / "benchmarks/training_rounds.py",
             "arguments": (*map(str, words), options.torch or "-"),
             "executors": options.ranks,
-            "memory": JobSpec.model_validate({**_least(), "memory": options.memory}).memory,
+            "memory": options.memory,
             "data": None,
             "features": (),
             "label": "",
@@ -112,10 +120,6 @@ def measure(
             row = json.loads(line.partition(MARK)[2])
             found[row["net"]][row["mode"]].append(row)
     return found
-
-
-def _least() -> Row:
-    return {"name": "x", "solver": "x", "net": "x", "executors": 1}
 
 
 def table(net: str, ranks: int, by_mode: dict[str, list[Row]]) -> str:
@@ -141,7 +145,7 @@ def table(net: str, ranks: int, by_mode: dict[str, list[Row]]) -> str:
 
 def speed(net: str, ranks: int, rows: Sequence[Row]) -> dict[int, float]:
     """Return images/s of all ranks by round."""
-    batch = BATCHES[net][0]
+    batch = NETS[net]["batch"]
     return {row["round"]: ranks * batch * row["steps"] / row["together"] for row in rows}
 
 

@@ -1,4 +1,4 @@
-"""Program of `training.py`, a script job: RANKS ROUNDS SECONDS MODES NETS TORCH, of which two are lists.
+"""Program of `training.py`, a script job: RANKS ROUNDS SECONDS MODES NETS TORCH; NETS are JSON.
 
 A barrier stage a round has all modes of Caffe in turn, on batches that stay; PyTorch's are stages of their
 own. Prints a line of JSON for each measurement of each rank.
@@ -20,46 +20,14 @@ from pathlib import Path
 from typing import Any
 
 MARK = "measured "
-BATCHES = {"LeNet": (64, (1, 28, 28)), "CIFAR-10 quick": (100, (3, 32, 32))}
-"""Records of a rank in a step, and their shape."""
 BY_TORCH, BY_CAFFE_ALONE, ALONE = "ddp", "caffe", "none"
 CAFFE = "/opt/caffe"
 WARM_UP, LEAST = 5, 10
 """Steps before those that are measured, and fewest of these."""
+Net = dict[str, Any]
+"""`layers` as texts, and of a step of a rank the `batch` of records and their `shape`."""
 
 
-def layer(kind: str, bottom: str, top: str, more: str = "") -> str:
-    return f'layer {{ name: "{top}{kind}" type: "{kind}" bottom: "{bottom}" top: "{top}" {more} }}'
-
-
-def conv(bottom: str, top: str, outputs: int, pad: int = 0) -> str:
-    given = f"num_output: {outputs} kernel_size: 5 pad: {pad} weight_filler {{ type: 'xavier' }}"
-    return layer("Convolution", bottom, top, "convolution_param { " + given + " }")
-
-
-def pool(bottom: str, top: str, kernel: int, how: str = "MAX") -> str:
-    given = f"pool: {how} kernel_size: {kernel} stride: 2"
-    return layer("Pooling", bottom, top, "pooling_param { " + given + " }")
-
-
-def inner(bottom: str, top: str, outputs: int) -> str:
-    given = f"num_output: {outputs} weight_filler {{ type: 'xavier' }}"
-    return layer("InnerProduct", bottom, top, "inner_product_param { " + given + " }")
-
-
-LAYERS = {
-    "LeNet": [
-        *(conv("data", "c1", 20), pool("c1", "p1", 2), conv("p1", "c2", 50), pool("c2", "p2", 2)),
-        *(inner("p2", "i1", 500), layer("ReLU", "i1", "i1"), inner("i1", "out", 10)),
-    ],
-    "CIFAR-10 quick": [
-        *(conv("data", "c1", 32, 2), pool("c1", "p1", 3), layer("ReLU", "p1", "p1")),
-        *(conv("p1", "c2", 32, 2), layer("ReLU", "c2", "c2"), pool("c2", "p2", 3, "AVE")),
-        *(conv("p2", "c3", 64, 2), layer("ReLU", "c3", "c3"), pool("c3", "p3", 3, "AVE")),
-        *(inner("p3", "i1", 64), inner("i1", "out", 10)),
-    ],
-}
-LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "out" bottom: "label" top: "loss" }'
 # Weights hardly change: numbers that become denormal would slow the steps down.
 SOLVER = """
 net: "{}" base_lr: 1e-6 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" max_iter: {} display: {}
@@ -81,15 +49,15 @@ class Usage:
         return {"seconds": seconds, "cpu_ms": 1000 * cpu / steps, "switches": switches / steps}
 
 
-def solver_of(net: str, folder: Path) -> Any:  # noqa: ANN401 - pycaffe has no types
+def solver_of(net: Net, folder: Path) -> Any:  # noqa: ANN401 - pycaffe has no types
     """Make a solver with a random batch of its own, which stays."""
     import caffe
     import numpy as np
 
-    batch, shape = BATCHES[net]
+    batch, shape = net["batch"], net["shape"]
     given = "batch_size: {} channels: {} height: {} width: {}".format(batch, *shape)
     data = 'layer {{ name: "data" type: "MemoryData" top: "data" top: "label" memory_data_param {{ {} }} }}'
-    (folder / "net").write_text("\n".join([data.format(given), *LAYERS[net], LOSS]))
+    (folder / "net").write_text("\n".join([data.format(given), *net["layers"]]))
     (folder / "solver").write_text(SOLVER.format(folder / "net", 10**6, 0))
     solver = caffe.SGDSolver(str(folder / "solver"))
     random = np.random.RandomState(os.getpid())
@@ -101,7 +69,7 @@ def solver_of(net: str, folder: Path) -> Any:  # noqa: ANN401 - pycaffe has no t
 class Rounds:
     """Modes of Caffe on one rank of a barrier stage."""
 
-    def __init__(self, folder: Path, token: bytes, seconds: float) -> None:
+    def __init__(self, folder: Path, token: bytes, seconds: float, nets: dict[str, Net]) -> None:
         from pyspark import BarrierTaskContext
 
         from jobs.trainer.ranks.group import Exchange
@@ -111,7 +79,7 @@ class Rounds:
         self.rank, self.size = self.context.partitionId(), len(tasks)
         self.address = tasks[self.rank].address.rpartition(":")[0]
         self.exchange = Exchange(self.rank, self.size, self.context.allGather)
-        self.folder, self.token, self.seconds = folder, token, seconds
+        self.folder, self.token, self.seconds, self.nets = folder, token, seconds, nets
         self.steps: dict[str, int] = {}
         self.meeting = self.peers()
         self.exchange.through(self.meeting.all_gather)
@@ -126,7 +94,7 @@ class Rounds:
         """Measure a mode: as many steps as an earlier measurement of the net has found for the seconds."""
         if mode == BY_CAFFE_ALONE:
             return self.by_caffe_alone(net)
-        solver, _kept = solver_of(net, self.folder)
+        solver, _kept = solver_of(self.nets[net], self.folder)
         group = None if mode == ALONE else self.peers()._group
         if group:
             group.attach(solver, mode)
@@ -161,13 +129,12 @@ class Rounds:
 
     def by_caffe_alone(self, net: str) -> dict[str, Any]:
         """Run a process of `caffe train` for each rank; its log has the seconds."""
-        batch, shape = BATCHES[net]
-        steps = self.steps[net]
+        batch, shape, steps = self.nets[net]["batch"], self.nets[net]["shape"], self.steps[net]
         dims = " ".join(f"dim: {side}" for side in (batch, *shape))
         given = "shape {{ {} }} shape {{ dim: {} }} data_filler {{ value: 0.5 }} data_filler {{ value: 1 }}"
         data = 'layer {{ name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {{ {} }} }}'
         (self.folder / "net").write_text(
-            "\n".join([data.format(given.format(dims, batch)), *LAYERS[net], LOSS])
+            "\n".join([data.format(given.format(dims, batch)), *self.nets[net]["layers"]])
         )
         (self.folder / "solver").write_text(SOLVER.format(self.folder / "net", 2 * steps + 1, steps))
         self.meeting._group.barrier()
@@ -192,13 +159,13 @@ class Rounds:
 
 
 def caffe_round(
-    token: bytes, modes: list[str], nets: list[str], seconds: float, steps: dict[str, int]
+    token: bytes, modes: list[str], nets: dict[str, Net], seconds: float, steps: dict[str, int]
 ) -> Callable[[Iterator[Any]], Iterator[dict[str, Any]]]:
     """Return the body of a barrier task that measures the modes."""
 
     def body(_: Iterator[Any]) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
-            rounds = Rounds(Path(folder), token, seconds)
+            rounds = Rounds(Path(folder), token, seconds, nets)
             rounds.steps.update(steps)
             for net in nets:
                 for mode in modes:
@@ -210,7 +177,7 @@ def caffe_round(
     return body
 
 
-def by_torch(net: str, steps: int) -> list[dict[str, Any]] | None:
+def by_torch(name: str, net: Net, steps: int) -> list[dict[str, Any]] | None:
     """Train the same net by DistributedDataParallel over gloo; rank 0 returns the figures of all."""
     import torch
     import torch.distributed as dist
@@ -220,7 +187,7 @@ def by_torch(net: str, steps: int) -> list[dict[str, Any]] | None:
     dist.init_process_group("gloo")
     rank, size = dist.get_rank(), dist.get_world_size()
     torch.manual_seed(rank)
-    if net == "LeNet":
+    if name == "LeNet":
         layers = [nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten()]
         layers += [nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10)]
     else:
@@ -230,7 +197,7 @@ def by_torch(net: str, steps: int) -> list[dict[str, Any]] | None:
         layers += [nn.Flatten(), nn.Linear(1024, 64), nn.Linear(64, 10)]
     model = nn.parallel.DistributedDataParallel(nn.Sequential(*layers))
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9, weight_decay=0.0005)
-    batch, shape = BATCHES[net]
+    batch, shape = net["batch"], net["shape"]
     images, labels = torch.rand(batch, *shape), torch.randint(0, 10, (batch,))
     loss = nn.CrossEntropyLoss()
 
@@ -262,7 +229,7 @@ def main() -> None:
     from jobs.trainer.ranks.proof import new_token
 
     size, rounds, seconds = int(sys.argv[-6]), int(sys.argv[-5]), float(sys.argv[-4])
-    modes, nets, torch = sys.argv[-3].split(","), sys.argv[-2].split(","), sys.argv[-1]
+    modes, nets, torch = sys.argv[-3].split(","), json.loads(sys.argv[-2]), sys.argv[-1]
     path = (torch + ":" if torch != "-" else "") + f"{CAFFE}/python"
     spark = SparkSession.builder.config("spark.executorEnv.PYTHONPATH", path).getOrCreate()
     context: Any = spark.sparkContext
@@ -285,7 +252,7 @@ def main() -> None:
 
             for net in nets:
                 distributor = TorchDistributor(num_processes=size, local_mode=False, use_gpu=False)
-                for each in distributor.run(by_torch, net, steps[net]) or []:
+                for each in distributor.run(by_torch, net, nets[net], steps[net]) or []:
                     found.append({"net": net, "mode": BY_TORCH, **each})
         for each in found:
             print(MARK + json.dumps({"round": number, **each}), flush=True)
