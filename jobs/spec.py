@@ -22,6 +22,7 @@ from jobs.datasets import registry
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
+_SECONDS = {"s": 1, "min": 60, "h": 3600}
 INT32_MAX = 2**31 - 1
 """Largest int32, which prototxts hold."""
 LEAST_MEMORY_MB = 1024
@@ -34,6 +35,19 @@ def _megabytes(value: Any) -> int:  # noqa: ANN401 - any YAML value
     if match is None or unit is None:
         raise ValueError(f"{value!r} is not a valid size; write it like 1 GiB or 1536 MiB")
     return round(float(match[1]) * unit)
+
+
+def _duration(value: Any) -> float | None:  # noqa: ANN401 - any YAML value
+    """Return seconds; 0 for `none` (and for YAML's `off`, which is False)."""
+    if value is None or (isinstance(value, float) and value >= 0):  # as a record has it
+        return value
+    if value is False or value == "none":
+        return 0.0
+    match = _SIZE.fullmatch(str(value).strip())
+    unit = _SECONDS.get(match[2]) if match else None
+    if match is None or unit is None:
+        raise ValueError(f"{value!r} is not a valid duration; write it like 30 s, 15 min or 2 h")
+    return float(match[1]) * unit
 
 
 def _blob(name: str) -> str:
@@ -58,6 +72,8 @@ Megabytes = Annotated[
     PlainSerializer(lambda megabytes: f"{megabytes} MiB"),
     Field(ge=LEAST_MEMORY_MB),
 ]
+Duration = Annotated[float, BeforeValidator(_duration), Field(ge=0, le=INT32_MAX, allow_inf_nan=False)]
+"""Seconds, written with their unit."""
 Blob = Annotated[str, BeforeValidator(_blob)]
 
 
@@ -126,6 +142,17 @@ class JobSpec(BaseModel):
     timeout: float = Field(gt=0, allow_inf_nan=False, default=120)
     """Seconds without a message after which an executor counts as lost."""
 
+    onWorkerLost: Literal["fail", "wait", "shrink"] = "shrink"
+    """When training loses an executor: `fail` ends the job; `wait` waits until there are as many as before;
+    `shrink` goes on with those that are left, and grows again. Both go on from the newest snapshot."""
+    replacementLimit: Duration = 1200.0
+    """Seconds to wait for executors, after which the job fails."""
+    minExecutors: int = Field(ge=1, le=INT32_MAX, default=1)
+    """Executors with which training goes on, at least."""
+    snapshotEvery: Duration | None = None
+    """Seconds between snapshots, beside the solver's own; 0: none. None: 30 where workers are spot instances,
+    else 0."""
+
     @model_validator(mode="after")
     def _possible(self) -> JobSpec:
         if self.devices > 1 and self.solver_mode == "CPU":
@@ -141,6 +168,8 @@ class JobSpec(BaseModel):
             raise ValueError("nothing to do: set train, test or features")
         if self.label and not self.features:
             raise ValueError("label: it adds a column to features; set features too, or neither")
+        if self.minExecutors > self.executors:
+            raise ValueError(f"minExecutors: {self.minExecutors}, and executors are {self.executors}")
         several = self.train and self.executors * self.devices > 1
         if self.connection != "ethernet" and several and self.solver_mode == "CPU":
             raise ValueError(f"connection: {self.connection}, and several executors need ethernet")

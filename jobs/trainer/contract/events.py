@@ -161,6 +161,52 @@ class RankFailed(Event):
     """The last lines of its stderr, if its process died."""
 
 
+@dataclass(frozen=True)
+class Interruption(Event):
+    """A node is about to be taken, as its cloud has announced: training takes a snapshot and leaves it."""
+
+    kind = "interruption"
+    host: str
+    why: str = ""
+    at: float = 0.0
+    """When the node ends, in seconds since the epoch; 0 where the cloud has not said."""
+
+
+@dataclass(frozen=True)
+class WorkersLost(Event):
+    """Training has stopped without some of its executors, and will go on: see `Recovery`."""
+
+    kind = "workers-lost"
+    iteration: int
+    """The last one that was reported."""
+    hosts: List[str] = field(default_factory=list)
+    code: str = ""
+    """Of `contract.failures`, with its `fields`; empty where a notice came before."""
+    fields: Dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Recovery(Event):
+    """Training goes on, after a loss or with executors that have come back."""
+
+    kind = "recovery"
+    generation: int
+    """Attempts at training up to this one; the first is 1, and is no recovery."""
+    iteration: int
+    """Iteration that it goes on from."""
+    executors: int = 0
+    wanted: int = 0
+    """Executors of the job's specification."""
+    lost_iterations: int = 0
+    """Iterations that are done again."""
+    seconds: float = 0.0
+    """Since the loss, or since the ranks had stopped to grow."""
+    rule: str = ""
+    """How batch and learning rate follow the number of executors; empty where that is the same."""
+    hosts: List[str] = field(default_factory=list)
+
+
 OWN, NATIVE, SILENT, PEER = "own", "native", "silent", "peer"
 ORIGINS = (OWN, NATIVE, SILENT, PEER)
 """An exception of its own; a fatal CHECK of Caffe; a death without a message; a lost peer."""
@@ -259,6 +305,9 @@ EVENTS: Tuple[Type[Event], ...] = (
     Snapshot,
     UploadFailed,
     RankFailed,
+    Interruption,
+    WorkersLost,
+    Recovery,
     Trained,
     Rounds,
     Means,

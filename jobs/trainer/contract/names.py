@@ -24,6 +24,32 @@ GRADIENTS_CONF = "spark.caffespark.gradients"
 """Spark setting: gradients on their way between ranks, one of `GRADIENTS`."""
 GRADIENTS = FLOAT32, FLOAT16 = ("float32", "float16")
 
+ON_WORKER_LOST_CONF = "spark.caffespark.onWorkerLost"
+"""Spark setting: what training does when it loses an executor, one of `ON_WORKER_LOST`.
+
+`fail` ends the job. `wait` waits until there are as many executors as before. `shrink` goes on with those
+that are left, and grows when others register. Both go on from the newest snapshot.
+"""
+ON_WORKER_LOST = FAIL, WAIT, SHRINK = ("fail", "wait", "shrink")
+REPLACEMENT_LIMIT_CONF = "spark.caffespark.replacementLimit"
+"""Spark setting: seconds that training waits for executors, after which the job fails."""
+MIN_EXECUTORS_CONF = "spark.caffespark.minExecutors"
+"""Spark setting: executors with which training goes on, at least."""
+SNAPSHOT_EVERY_CONF = "spark.caffespark.snapshotEvery"
+"""Spark setting: seconds between snapshots, beside the solver's own; 0 for none."""
+CONTROL_CONF = "spark.caffespark.control"
+"""Spark setting: URI of a folder with the files `GENERATION_FILE` and `STOP_FILE` of this job."""
+GENERATION_FILE = "generation"
+"""Number of the attempt at training that may write: an executor of an earlier one, which a partition hid,
+may not."""
+STOP_FILE = "stop"
+"""Its presence asks training to take a snapshot and to end; its text is the reason."""
+NOTICE_FILE = "/run/caffe-spark-notice.json"
+"""File of a node that its cloud is about to take: `{"why": TEXT, "at": SECONDS SINCE THE EPOCH}`.
+
+Executors read it, the node's own service writes it: root's, readable for everybody.
+"""
+
 EXECUTOR_GPUS_CONF = "spark.executor.resource.gpu.amount"
 TASK_GPUS_CONF = "spark.task.resource.gpu.amount"
 """Spark's own settings: GPUs that each executor takes, and each of its tasks."""
