@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional
+from typing import Any, Callable, Collection, Dict, FrozenSet, Iterator, List, Optional
 
 from jobs.trainer import contract
 from jobs.trainer.errors import TrainerError
@@ -74,6 +74,29 @@ class Executors:
             if count >= wanted or time.monotonic() > deadline:
                 return count
             time.sleep(_TICK)
+
+    def ready(self, without: Collection[str] = ()) -> List[str]:
+        """Return the ids of the executors that have registered and run no task, but for those in `without`."""
+        return [
+            str(executor.id())
+            for executor in _listed(self._context, True)
+            if str(executor.id()) not in {"driver", *without} and not executor.activeTasks()
+        ]
+
+    def active(self) -> Dict[str, str]:
+        """Return the host of each registered executor, by id."""
+        return {
+            str(executor.id()): str(executor.hostPort()).rpartition(":")[0]
+            for executor in _listed(self._context, True)
+            if str(executor.id()) != "driver"
+        }
+
+    def replace(self, number: str) -> bool:
+        """Kill an executor and have Spark start another one; return whether Spark takes the request.
+
+        Spark's own name for this is private to it, and takes it from its own monitors alone.
+        """
+        return bool(self._context._jsc.sc().killAndReplaceExecutor(number))
 
     def described(self) -> contract.Executors:
         """Return the application's id with the host and container of each executor, which locate its log."""

@@ -8,11 +8,16 @@ from typing import Any, Dict, List
 from jobs.trainer import checks, contract, rounds
 from jobs.trainer.caffe import native
 from jobs.trainer.contract import TIMEOUT_CONF, TRANSPORT_CONF
+from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Address, Channel
 from jobs.trainer.files import storage
+from jobs.trainer.files.fence import SUFFIX, Fence
+from jobs.trainer.overseer import Overseer
+from jobs.trainer.policy import Policy, policy
 from jobs.trainer.ranks.proof import new_token
 from jobs.trainer.ranks.resume import beside
 from jobs.trainer.ranks.train import Plan, run_rank
+from jobs.trainer.recovery import Attempt, Recovery
 from jobs.trainer.running import LATE_REPORTS_S, RunningJob
 
 
@@ -20,29 +25,62 @@ def train(running: RunningJob, channel: Channel) -> None:
     """Train, and write the model and the rounds of validation.
 
     Raises:
-        TrainerError: training failed.
+        TrainerError: training failed, or it was stopped.
     """
     running.files.make_folder(storage.parent(running.model))
-    first = _train(running, channel.address)
+    first = _train(running, channel)
     channel.drain(LATE_REPORTS_S)
     _write_rounds(running, first)
 
 
-def _train(running: RunningJob, channel: Address) -> int:
-    """Train; return the iteration that training began at."""
-    options, conf = running.options, running.conf
+def _train(running: RunningJob, channel: Channel) -> int:
+    """Train in as many attempts as the policy allows; return the iteration that training began at."""
+    rules = policy(running.conf, running.size)
+    recovery = Recovery(running, rules, checks.weights(running.options, running.job))
+    overseer = Overseer(running, rules, channel)
     running.journal.phase("train")
-    by_nccl = running.job.gpu and native.has_nccl()
+    while True:
+        attempt = recovery.attempt
+        plan = _plan(running, channel.address, attempt, rules)
+        try:
+            with overseer.watching(attempt, lambda: recovery.unusable):
+                ranks = _stage(running, plan)
+        except TrainerError as failure:
+            recovery.after_loss(failure)
+            continue
+        left = ranks[0].get("left")
+        if left is None:
+            break
+        # Their snapshot is complete by its event, which may come after the figures.
+        channel.drain(LATE_REPORTS_S)
+        if overseer.stop:
+            resume = running.journal.snapshot.resume() if running.journal.snapshot else {}
+            raise TrainerError("stopped", iteration=left, reason=overseer.stop, **resume)
+        recovery.after_leaving(left)
+    running.files.remove(running.model + SUFFIX)
+    origin = int(recovery.origin if recovery.origin >= 0 else ranks[0]["first"])
+    _tell(running, recovery, plan, ranks, origin)
+    return origin
+
+
+def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy) -> Plan:
+    """Return the input of the ranks of an attempt, whose generation alone may write from now on."""
+    options, conf, job = running.options, running.conf, attempt.resized.job
+    fence = Fence(running.model + SUFFIX, attempt.generation)
+    running.files.write(fence.uri, fence.text)
+    by_nccl = job.gpu and native.has_nccl()
+    # A snapshot of this job may have been written since another one of its name was distributed.
+    again = attempt.generation > 1
     plan = Plan(
-        job=running.job,
-        size=running.ranks,
+        job=job,
+        size=attempt.executors * options.devices,
         channel=channel,
-        train=running.data.name(running.job.train),
-        tests=tuple(running.data.name(test.data) if test.test_iter else "" for test in running.job.tests),
-        weights=tuple(running.nodes.add(uri) for uri in checks.weights(options, running.job)),
-        snapshot=running.nodes.add(options.snapshot) if options.snapshot else "",
-        feed=_feed_state(running),
-        snapshot_name=options.snapshot.rpartition("/")[2],
+        train=running.data.name(job.train),
+        tests=tuple(running.data.name(test.data) if test.test_iter else "" for test in job.tests),
+        weights=tuple(running.nodes.add(uri, written=again) for uri in attempt.weights),
+        snapshot=running.nodes.add(attempt.snapshot, written=again) if attempt.snapshot else "",
+        feed=_feed_state(running, attempt.snapshot, written=again),
+        snapshot_name=attempt.snapshot.rpartition("/")[2],
         model=running.model,
         timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
         token=new_token(),
@@ -50,39 +88,56 @@ def _train(running: RunningJob, channel: Address) -> int:
         gradients=checks.gradients(conf, nccl=by_nccl),
         by_nccl=by_nccl,
         connection=options.connection,
+        fence=fence,
+        snapshot_every=rules.snapshot_every,
+        timed=attempt.timed,
     )
-    ranks_averaged, job = running.ranks if plan.communicate else 1, running.job
+    ranks_averaged = plan.size if plan.communicate else 1
     if job.gpu:
         how = "are averaged by " + ("NCCL" if plan.by_nccl else "the CPU: Caffe was built without NCCL")
         how = how if plan.communicate else "are not averaged: with transport none, ranks train alone"
         words = "solver_mode GPU: {} ranks, each on a GPU of its own; gradients {}"
-        running.journal.add(contract.Note(words.format(running.ranks, how)))
-    running.journal.add(contract.Training(ranks_averaged, job.average_loss, job.iter_size, options.snapshot))
-    stage = running.context.parallelize(range(running.ranks), running.ranks).barrier()
+        running.journal.add(contract.Note(words.format(plan.size, how)))
+    running.journal.add(contract.Training(ranks_averaged, job.average_loss, job.iter_size, attempt.snapshot))
+    return plan
+
+
+def _stage(running: RunningJob, plan: Plan) -> List[Dict[str, Any]]:
+    """Run a rank in each task of a barrier stage; return their figures.
+
+    Raises:
+        TrainerError: a rank or an executor failed, or Spark launches none.
+    """
+    stage = running.context.parallelize(range(plan.size), plan.size).barrier()
     try:
         # Ranks return figures only: a later stage may run on other nodes.
         with running.executors.launching(lambda: bool(running.journal.ranks)):
-            ranks: List[Dict[str, Any]] = stage.mapPartitions(partial(_run_rank, plan)).collect()
+            return list(stage.mapPartitions(partial(_run_rank, plan)).collect())
     except Exception as error:
         if running.executors.given_up:
             raise running.executors.missing(running.size) from error
         raise running.failure(error) from error
-    slowest = max(rank["seconds"] for rank in ranks)
-    images = sum(rank["images"] for rank in ranks)
+
+
+def _tell(
+    running: RunningJob, recovery: Recovery, plan: Plan, ranks: List[Dict[str, Any]], origin: int
+) -> None:
+    """Tell the figures of training, of all attempts together."""
+    seconds = max(rank["seconds"] for rank in ranks) + recovery.seconds
+    images = sum(rank["images"] for rank in ranks) + recovery.images
     kept = ("rank", "host", "seconds", "waited_seconds")
     running.journal.add(
         contract.Trained(
-            iterations=running.job.max_iter - ranks[0]["first"],
+            iterations=plan.job.max_iter - origin,
             images=images,
-            seconds=slowest,
-            images_per_s=images / slowest,
+            seconds=seconds,
+            images_per_s=images / seconds,
             sha256=ranks[0]["sha256"],
             hosts=[rank["host"] for rank in ranks],
             model=running.model,
             ranks=[{name: rank[name] for name in kept} for rank in ranks],
         )
     )
-    return int(ranks[0]["first"])
 
 
 def _write_rounds(running: RunningJob, first: int) -> None:
@@ -96,13 +151,13 @@ def _write_rounds(running: RunningJob, first: int) -> None:
         running.journal.add(event)
 
 
-def _feed_state(running: RunningJob) -> str:
-    """Distribute the feed's state that belongs to the snapshot; return its name, empty without one."""
-    if not running.options.snapshot:
+def _feed_state(running: RunningJob, snapshot: str, *, written: bool) -> str:
+    """Distribute the feed's state that belongs to a snapshot; return its name, empty without one."""
+    if not snapshot:
         return ""
-    uri = beside(running.options.snapshot)
+    uri = beside(snapshot)
     if running.files.exists(uri):
-        return running.nodes.add(uri)
+        return running.nodes.add(uri, written=written)
     words = "there is no {}: reading begins where the iteration says, with new random numbers"
     running.journal.add(contract.Note(words.format(uri)))
     return ""

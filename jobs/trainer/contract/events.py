@@ -125,6 +125,8 @@ class Snapshot(Event):
     max_iter: int = 0
     weights: str = ""
     state: str = ""
+    timed: bool = False
+    """Beside those that the solver asks for: newer ones replace it."""
 
     def resume(self) -> Dict[str, Any]:
         """Return the fields of a failure that say how to resume from it."""

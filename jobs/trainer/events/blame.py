@@ -26,6 +26,10 @@ DIVERGED = "training-diverged"
 UNKNOWN = "killed, or its node went down"
 
 
+LOSSES = ("executor-lost", "rank-lost", "ranks-disconnected")
+"""Failures of executors and of the network: another attempt may go through."""
+
+
 class LostExecutor(NamedTuple):
     """An executor that Spark has lost; `host` is Spark's name of it, empty where the text has none."""
 
@@ -77,6 +81,25 @@ def explain(
             **resume,
         )
     return _without_executor(str(error), journal, resume)
+
+
+def is_loss(failure: TrainerError, journal: Journal) -> bool:
+    """Return whether a failure is one of executors, and none of the job.
+
+    A process that died without a word was killed; a rank that has said why would say so again.
+    """
+    if failure.code != "rank-failed":
+        return failure.code in LOSSES
+    return any(one.origin == SILENT and one.rank == failure.fields["rank"] for one in journal.failures)
+
+
+def hosts(failure: TrainerError, journal: Journal) -> List[str]:
+    """Return the hosts that a failure names, as far as they are known."""
+    named = failure.fields.get("host")
+    if named:
+        return [str(named)]
+    peers = {one.rank for one in journal.failures}
+    return sorted({rank.host for number, rank in journal.ranks.items() if number not in peers})
 
 
 def _without_executor(text: str, journal: Journal, resume: Dict[str, Any]) -> TrainerError:

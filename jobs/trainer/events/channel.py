@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import select
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import Callable, List, NamedTuple, Optional
 
 from jobs.trainer.contract import Event, dump, load
@@ -24,6 +26,8 @@ PAUSE = 0.05
 """Seconds before its second try; before each further one twice as many."""
 LONGEST = 1 << 20
 """Maximum bytes of a line, so that a stray client cannot fill the driver's memory."""
+LONGEST_WORDS = 4096
+"""Bytes of the driver's words that a rank takes at once."""
 UNPROVEN = 256
 """Connections without the token at once; the oldest makes room for a new one. A rank needs milliseconds."""
 PATIENCE = 5.0
@@ -57,6 +61,7 @@ class Sender:
     def __init__(self, address: Address) -> None:
         self._lock = threading.Lock()
         self._socket = _accepted(address)
+        self._partial = b""
 
     def send(self, event: Event) -> None:
         """Send one event."""
@@ -67,6 +72,25 @@ class Sender:
                 self._socket.sendall(dump(event).encode() + b"\n")
             except OSError:
                 self._socket = None
+
+    def heard(self) -> List[str]:
+        """Return the driver's words since the last call, without waiting."""
+        with self._lock:
+            connection = self._socket
+        if connection is None:
+            return []
+        ready = select.poll()
+        ready.register(connection, select.POLLIN)
+        while ready.poll(0):
+            try:
+                part = connection.recv(LONGEST_WORDS)
+            except OSError:
+                break
+            self._partial += part
+            if not part or len(self._partial) > LONGEST_WORDS:
+                break
+        *whole, self._partial = self._partial.split(b"\n")
+        return [line.decode(errors="replace") for line in whole]
 
     def close(self) -> None:
         """Close the connection; sent events still arrive."""
@@ -108,6 +132,7 @@ class Channel:
         self._sink, self._sinking = sink, threading.Lock()
         self._accepting = threading.Lock()
         self._receivers: List[threading.Thread] = []
+        self._connections: List[socket.socket] = []
         listener = bound(host)
         listener.listen(UNPROVEN)
         self.address = Address(host, listener.getsockname()[1], secrets.token_hex(16))
@@ -124,6 +149,15 @@ class Channel:
         """Stop listening; events of accepted connections still arrive."""
         self._stop.set()
         self._thread.join()
+
+    def tell(self, word: str) -> None:
+        """Send a word to all who are connected; see `Sender.heard`."""
+        with self._accepting:
+            connections = list(self._connections)
+        for connection in connections:
+            with suppress(OSError):
+                # A few bytes, for which a buffer has room even where nobody reads.
+                connection.sendall(word.encode() + b"\n")
 
     def _accepts(self, guest: Guest) -> bool:
         if not hmac.compare_digest(guest.said, self._proof):
@@ -153,6 +187,8 @@ class Channel:
         try:
             with connection, connection.makefile("rb") as lines:
                 connection.sendall(ACCEPTED)
+                with self._accepting:
+                    self._connections.append(connection)
                 while True:
                     line = lines.readline(LONGEST)
                     if not line.endswith(b"\n"):
@@ -163,3 +199,6 @@ class Channel:
                             self._sink(event)
         except OSError:
             pass  # the rank is gone
+        finally:
+            with self._accepting:
+                self._connections = [one for one in self._connections if one is not connection]

@@ -24,6 +24,13 @@ class Journal:
         """Host by executor id."""
         self.failures: List[contract.RankFailed] = []
         self.snapshot: Optional[contract.Snapshot] = None
+        self.timed: List[contract.Snapshot] = []
+        """The newest snapshots that the clock has asked for."""
+        self.interruptions: List[contract.Interruption] = []
+        self._begun, self.first = False, 0
+        """Iteration that the current attempt at training began at."""
+        self.seconds = 0.0
+        """Seconds of the current attempt at training."""
         self.validations: List[contract.Validation] = []
         self.iteration = 0
 
@@ -41,6 +48,14 @@ class Journal:
             if text:
                 print(text, file=self._show, flush=True)
 
+    def anew(self, iteration: int) -> None:
+        """Forget what concerns an attempt at training; the next one begins at `iteration`."""
+        with self._lock:
+            self.ranks, self.failures, self.interruptions = {}, [], []
+            self.validations = [one for one in self.validations if one.iteration < iteration]
+            self.iteration = self.first = iteration
+            self._begun, self.seconds = False, 0.0
+
     def _remember(self, event: Event) -> None:
         if isinstance(event, contract.RankStarted):
             self.ranks[event.rank] = event
@@ -50,6 +65,14 @@ class Journal:
             self.failures.append(event)
         elif isinstance(event, contract.Snapshot):
             self.snapshot = event
+            if event.timed:
+                self.timed = [*self.timed[-1:], event]
+        elif isinstance(event, contract.Interruption):
+            self.interruptions.append(event)
+        elif isinstance(event, contract.Progress):
+            # The first one tells of the iteration that training begins at.
+            self.first = self.first if self._begun else event.iteration
+            self._begun, self.seconds = True, event.seconds
         elif isinstance(event, contract.Validation):
             self.validations.append(event)
         self.iteration = max(self.iteration, getattr(event, "iteration", 0))
@@ -94,6 +117,9 @@ _SHOWN: Mapping[Type[Event], Callable[..., str]] = {
     contract.Snapshot: lambda event: "Iteration {}, snapshot: {}".format(event.iteration, event.state),
     contract.UploadFailed: lambda event: "Iteration {}, {}".format(event.iteration, upload_text(event)),
     contract.Note: lambda event: "note: " + event.message,
+    contract.Interruption: lambda event: "notice on {}: {}".format(event.host, event.why),
+    contract.WorkersLost: lambda event: "Iteration {}, lost: {}".format(event.iteration, lost_text(event)),
+    contract.Recovery: lambda event: "Iteration {}, {}".format(event.iteration, recovery_text(event)),
     contract.RankFailed: lambda event: "rank {} on {} failed: {}".format(
         event.rank, event.host, event.reason
     ),
@@ -103,6 +129,19 @@ _SHOWN: Mapping[Type[Event], Callable[..., str]] = {
 def converted_text(event: contract.Converting) -> str:
     """Return `TRAIN records converted: 60,000`."""
     return "{} records converted: {:,}".format(event.phase, event.records)
+
+
+def lost_text(event: contract.WorkersLost) -> str:
+    """Return `w1 (killed)`."""
+    return "{} ({})".format(", ".join(event.hosts) or "a worker", event.reason or "no reason is known")
+
+
+def recovery_text(event: contract.Recovery) -> str:
+    """Return `attempt 2 with 1 of 2 executors, 12 iterations again; iter_size 2: …`."""
+    text = "attempt {} with {} of {} executors, {} iterations again".format(
+        event.generation, event.executors, event.wanted, event.lost_iterations
+    )
+    return "{}; {}".format(text, event.rule) if event.rule else text
 
 
 def upload_text(event: contract.UploadFailed) -> str:

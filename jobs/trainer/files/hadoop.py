@@ -103,6 +103,18 @@ class Files:
         except Exception as error:
             raise self._failed(uri, "written", error) from error
 
+    def remove(self, uri: str) -> None:
+        """Remove a file, if it exists.
+
+        Raises:
+            TrainerError: the file system refuses it.
+        """
+        system, path = self._at(uri)
+        try:
+            system.delete(path, False)
+        except Exception as error:
+            raise self._failed(uri, "removed", error) from error
+
     def head(self, uri: str, size: int) -> bytes:
         """Return the first bytes of a file.
 

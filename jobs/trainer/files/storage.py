@@ -10,14 +10,17 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 from urllib.parse import quote
 
 from jobs.trainer.errors import TrainerError
 
 HDFS = "/opt/hadoop/bin/hdfs"
 TIMEOUT = 600
+PART = ".part"
+"""Suffix of a file that is on its way."""
 SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """JVM options for a short run: optimisation would double the CPU time taken from training."""
 
@@ -53,29 +56,86 @@ def parent(uri: str) -> str:
     return uri.rstrip("/").rpartition("/")[0]
 
 
-def put(source: Path, uri: str, *, run: Optional[Run] = None) -> None:
+def put(
+    source: Path, uri: str, *, run: Optional[Run] = None, allowed: Optional[Callable[[], None]] = None
+) -> None:
     """Copy a local file to `uri`, replacing an existing one; create its folder. `run` runs the commands.
+
+    `allowed` is called between the transfer and the renaming; what it raises leaves `uri` as it is.
 
     Raises:
         TrainerError: storage refused it; the command's message is included.
     """
     path = local_path(uri)
     if path:
-        target = Path(path)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(target.name + ".part")
-            shutil.copyfile(str(source), str(partial))
-            partial.replace(target)
-        except OSError as error:
-            raise TrainerError("local-write-failed", uri=uri, reason=str(error)) from error
+        _put_here(source, Path(path), uri, allowed)
         return
     # `-put` writes aside and renames, so readers see the old file or the new one. The folder nearly
     # always exists, so it is created only after a first failure. It reads its source as a URI.
-    put_it = ["-put", "-f", quote(str(source)), _literal(uri)]
+    target = uri if allowed is None else uri + PART
+    put_it = ["-put", "-f", quote(str(source)), _literal(target)]
     if _hdfs(put_it, uri, run, check=False) != 0:
         _hdfs(["-mkdir", "-p", _literal(parent(uri))], uri, run)
         _hdfs(put_it, uri, run)
+    if allowed is None:
+        return
+    try:
+        allowed()
+    except BaseException:
+        _hdfs(["-rm", "-f", "-skipTrash", _literal(target)], uri, run, check=False)
+        raise
+    # A file is not renamed over another one.
+    if _hdfs(["-mv", _literal(target), _literal(uri)], uri, run, check=False) != 0:
+        remove([uri], run=run)
+        _hdfs(["-mv", _literal(target), _literal(uri)], uri, run)
+
+
+def _put_here(source: Path, target: Path, uri: str, allowed: Optional[Callable[[], None]]) -> None:
+    partial = target.with_name(target.name + PART)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(source), str(partial))
+        if allowed is not None:
+            allowed()
+        partial.replace(target)
+    except OSError as error:
+        raise TrainerError("local-write-failed", uri=uri, reason=str(error)) from error
+    except TrainerError:
+        partial.unlink()
+        raise
+
+
+def remove(uris: Sequence[str], *, run: Optional[Run] = None) -> None:
+    """Remove files; one that does not exist is none to remove.
+
+    Raises:
+        TrainerError: storage refused it.
+    """
+    for uri in uris:
+        path = local_path(uri)
+        if path:
+            with suppress(FileNotFoundError):
+                Path(path).unlink()
+        else:
+            _hdfs(["-rm", "-f", "-skipTrash", _literal(uri)], uri, run)
+
+
+def read(uri: str, *, run: Optional[Run] = None) -> str:
+    """Return the text of a small file.
+
+    Raises:
+        TrainerError: it cannot be read.
+    """
+    path = local_path(uri)
+    try:
+        if path:
+            return Path(path).read_text()
+        code, lines = (run or command)(["-cat", _literal(uri)])
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TrainerError("hdfs-read-failed", uri=uri, reason=str(error)) from error
+    if code != 0:
+        raise TrainerError("hdfs-read-failed", uri=uri, reason=(lines or ["status {}".format(code)])[-1])
+    return "\n".join(line for line in lines if "WARN " not in line)
 
 
 def get(uri: str, target: Path) -> None:

@@ -18,7 +18,7 @@ from collections import deque
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Deque, Dict, List, NamedTuple, Tuple
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -29,14 +29,18 @@ from jobs.trainer.caffe.feed import Feed, step_seed
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
-from jobs.trainer.files import storage
 from jobs.trainer.files.distribution import locate
-from jobs.trainer.ranks import nccl
+from jobs.trainer.files.fence import Fence
+from jobs.trainer.files.store import Store
+from jobs.trainer.ranks import nccl, notice
+from jobs.trainer.ranks.agreement import Agreement
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
-from jobs.trainer.ranks.resume import FeedState, beside, sum_of
+from jobs.trainer.ranks.resume import FeedState, sum_of
+from jobs.trainer.ranks.snapshots import Snapshots, Whole
 from jobs.trainer.ranks.uploads import Uploads
 from jobs.trainer.ranks.validate import Validation, Validations
+from jobs.trainer.ranks.wishes import Wishes
 from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.registry import open_source
 from jobs.trainer.sources.shards import training_batches
@@ -71,6 +75,12 @@ class Plan:
     """Gradients are averaged by NCCL."""
     connection: str = nccl.ETHERNET
     """-connection, for NCCL."""
+    fence: Optional[Fence] = None
+    """Of this attempt at training; None where there is no other."""
+    snapshot_every: float = 0.0
+    """Seconds between snapshots, beside the solver's; 0 for none."""
+    timed: Tuple[Whole, ...] = ()
+    """Snapshots that the clock has asked for in earlier attempts."""
 
 
 class RankHost(NamedTuple):
@@ -121,7 +131,12 @@ class _Rank:
         self.address = place.address
         self.sources: Dict[str, RecordSource] = {}
         """By names of the plan: a process cannot open an LMDB twice."""
-        self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot))
+        self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot), store=Store(plan.fence))
+        self.snapshots = Snapshots(
+            self.job, self.trainer, self.uploads, folder, plan.model, plan.snapshot_every, plan.timed
+        )
+        self.left: Optional[int] = None
+        """Iteration after which all ranks have left the stage."""
 
     def run(self) -> Dict[str, Any]:
         """Train to max_iter; return this rank's figures."""
@@ -130,7 +145,7 @@ class _Rank:
         finally:
             self.uploads.close()
             # They refer to each other: memory of nets would stay until Python looks for such cycles.
-            del self.uploads
+            del self.uploads, self.snapshots
             for source in self.sources.values():
                 source.close()
 
@@ -155,9 +170,13 @@ class _Rank:
             began = time.monotonic()
             validating = self._loop(ranks, first, validations)
             seconds = time.monotonic() - began - validating
+            if self.left is not None:
+                # Whether it is stored or not, the driver knows by its event.
+                self.uploads.settle()
+                return {"rank": self.rank, "host": self.host, "left": self.left, "seconds": seconds}
             if self.rank == 0:
                 # Before anything judges it: hours of training are not lost to a comparison that fails.
-                self.uploads.model(job.max_iter, trainer.save(), self.plan.model)
+                self.snapshots.finish(job.max_iter, trainer.save())
             try:
                 same = digest(trainer.weights())
                 if self.plan.communicate:
@@ -228,6 +247,7 @@ class _Rank:
         job, trainer = self.job, self.trainer
         recent: Deque[float] = deque(maxlen=job.average_loss)
         pace = Pace(first, job.max_iter, self._per_iteration)
+        agreement = Agreement(first, ranks.allreduce_mean, self._wishes())
         for iteration in range(first, job.max_iter):
             if job.validates(iteration):
                 trainer.average_statistics(ranks.allreduce_mean)
@@ -242,12 +262,20 @@ class _Rank:
                 _require_number(loss, iteration)
             elif pace.due():
                 self.tell(contract.Progress(iteration, job.max_iter, loss, *pace.at(iteration)))
-            if self._snapshot_due(iteration + 1):
+            done = iteration + 1
+            wish = agreement.after(done)
+            # After the last iteration, the model is all that there is to store.
+            leave = wish.leave and done < job.max_iter
+            if self.snapshots.regular(done) or leave or (wish.snapshot and done < job.max_iter):
                 _require_number(loss, iteration)
                 trainer.average_statistics(ranks.allreduce_mean)
                 if self.rank == 0:
-                    self._snapshot(iteration + 1, first)
+                    position = self.began.position + (done - first) * self._per_iteration
+                    self.snapshots.take(done, position, self.began.seed)
             self.uploads.check()
+            if leave:
+                self.left = done
+                return validations.seconds
         _require_number(loss, job.max_iter)
         trainer.average_statistics(ranks.allreduce_mean)
         if job.validates(job.max_iter):
@@ -255,35 +283,25 @@ class _Rank:
         self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
         return validations.seconds
 
+    def _wishes(self) -> Wishes:
+        plan, alone = self.plan, not self.plan.communicate
+        return Wishes(
+            self.rank,
+            self.host,
+            self.sender.send,
+            (lambda: []) if alone else self.sender.heard,
+            self.snapshots.timely,
+            clocked=plan.snapshot_every > 0,
+            # Ranks that train alone cannot agree to leave.
+            noticed=(lambda: None) if alone else notice.read,
+        )
+
     def _validate(self, iteration: int, validations: Validations) -> None:
         self.tell(contract.Validation(iteration, self.job.max_iter, validations.run(iteration)))
 
     def tell(self, event: contract.Event) -> None:
         if self.rank == 0:
             self.sender.send(event)
-
-    def _snapshot_due(self, done: int) -> bool:
-        """Return whether there is a snapshot after that many iterations."""
-        regular = self.job.snapshot > 0 and done % self.job.snapshot == 0
-        return regular or (self.job.snapshot_after_train and done == self.job.max_iter)
-
-    def _snapshot(self, iteration: int, first: int) -> None:
-        folder = storage.parent(self.plan.model)
-        kinds = (".caffemodel", ".solverstate")
-        names = [
-            "{}/{}_iter_{}{}{}".format(folder, self.job.snapshot_prefix, iteration, kind, self.job.suffix)
-            for kind in kinds
-        ]
-        weights, state = names
-        position = self.began.position + (iteration - first) * self._per_iteration
-        feed = self.folder / beside(state).rpartition("/")[2]
-        written, solver = self.trainer.snapshot()
-        feed.write_text(FeedState(position, self.began.seed, sum_of(solver)).dump())
-        # The state last: a snapshot without the feed's would be resumed at another record.
-        files = [(written, weights), (feed, beside(state)), (solver, state)]
-        self.uploads.snapshot(
-            iteration, files, contract.Snapshot(iteration, self.job.max_iter, weights, state)
-        )
 
 
 def _require_number(loss: float, iteration: int) -> None:

@@ -9,17 +9,21 @@ from __future__ import annotations
 import threading
 from collections import deque
 from pathlib import Path
-from typing import Callable, Deque, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Deque, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.files import storage
-from jobs.trainer.files.shell import Shell
+from jobs.trainer.files.store import Store
 
 PAUSES = (2.0, 5.0, 15.0, 30.0, 60.0)
 """Seconds before each further attempt: together longer than a NameNode takes to restart."""
 CLOSING_S = 15.0
 """Seconds for an attempt to end when the rank fails: its snapshot is what to resume from."""
+
+
+def _nothing() -> None:
+    """Finish files that are finished."""
+
 
 Files = Sequence[Tuple[Path, str]]
 """Local files with their URIs."""
@@ -30,6 +34,23 @@ class _Upload(NamedTuple):
     files: Files
     complete: Optional[contract.Event]
     """Event of a complete snapshot; None for the model."""
+    prepare: Callable[[], None]
+    """Finishes the files, in the thread of uploads."""
+    obsolete: Sequence[str]
+    """URIs of files to remove when it is complete."""
+
+
+class Storage(Protocol):
+    """Shared storage, as `files.store.Store`."""
+
+    def put(self, source: Path, uri: str) -> None:
+        """Copy a local file to a URI, replacing an existing one."""
+
+    def remove(self, uris: Sequence[str]) -> None:
+        """Remove files."""
+
+    def close(self) -> None:
+        """Free what it holds."""
 
 
 class Uploads:
@@ -44,10 +65,9 @@ class Uploads:
         *,
         resumable: bool = False,
         pauses: Optional[Sequence[float]] = None,
-        put: Optional[Callable[[Path, str], None]] = None,
+        store: Optional[Storage] = None,
     ) -> None:
-        self._tell, self._put = tell, put or self._to_storage
-        self._shell = Shell()
+        self._tell, self._storage = tell, store or Store()
         self._pauses = PAUSES if pauses is None else tuple(pauses)
         self._resumable = resumable
         self._waiting: Deque[_Upload] = deque()
@@ -58,9 +78,19 @@ class Uploads:
         self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
         self._thread.start()
 
-    def snapshot(self, iteration: int, files: Files, complete: contract.Event) -> None:
-        """Upload a snapshot's files; tell `complete` when all of them are in storage."""
-        self._add(_Upload(iteration, files, complete))
+    def snapshot(
+        self,
+        iteration: int,
+        files: Files,
+        complete: contract.Event,
+        prepare: Callable[[], None] = _nothing,
+        obsolete: Sequence[str] = (),
+    ) -> None:
+        """Upload a snapshot's files after `prepare`; tell `complete` when all of them are in storage.
+
+        Then remove the files `obsolete`.
+        """
+        self._add(_Upload(iteration, files, complete, prepare, obsolete))
 
     def check(self) -> None:
         """Raise the failure that ends the job, if there is one.
@@ -71,9 +101,15 @@ class Uploads:
         if self._failure is not None:
             raise self._failure
 
-    def model(self, iteration: int, model: Path, uri: str) -> None:
-        """Upload the model after the snapshots."""
-        self._add(_Upload(iteration, [(model, uri)], None))
+    def model(self, iteration: int, model: Path, uri: str, obsolete: Sequence[str] = ()) -> None:
+        """Upload the model after the snapshots, and remove the files `obsolete` then."""
+        self._add(_Upload(iteration, [(model, uri)], None, _nothing, obsolete))
+
+    @property
+    def busy(self) -> bool:
+        """True while an upload waits or runs."""
+        with self._change:
+            return bool(self._waiting) or self._busy
 
     def finish(self) -> None:
         """Return when everything is uploaded.
@@ -81,9 +117,13 @@ class Uploads:
         Raises:
             TrainerError: the model could not be stored.
         """
+        self.settle()
+        self.check()
+
+    def settle(self) -> None:
+        """Return when everything is uploaded or given up."""
         with self._change:
             self._change.wait_for(lambda: not (self._waiting or self._busy))
-        self.check()
 
     def close(self) -> None:
         """End the retries; one attempt for what is newest gets CLOSING_S seconds."""
@@ -112,25 +152,22 @@ class Uploads:
                 with self._change:
                     self._busy = False
                     self._change.notify_all()
-        self._shell.close()
-
-    def _to_storage(self, source: Path, uri: str) -> None:
-        try:
-            storage.put(source, uri, run=self._shell.run)
-        except TrainerError:
-            self._shell.close()  # another attempt reads the node's settings and keys again
-            raise
+        self._storage.close()
 
     def _store(self, upload: _Upload) -> None:
         left = list(upload.files)
         for attempt, pause in enumerate([*self._pauses, None], start=1):
-            failed = self._attempt(left)
+            failed = self._attempt(upload, left)
             if failed is None:
                 self._failure = None
                 if upload.complete is not None:
                     self._resumable = True
                     self._tell(upload.complete)
+                self._tidy(upload)
                 return
+            if isinstance(failed, TrainerError) and failed.code == "fenced":
+                self._failure = failed
+                break
             uri, reason = left[0][1], _reason(failed)
             retry_s = None if self._closing or self._newer(upload) else pause
             if retry_s is None:
@@ -144,6 +181,13 @@ class Uploads:
             if file.exists():
                 file.unlink()
 
+    def _tidy(self, upload: _Upload) -> None:
+        try:
+            self._storage.remove(upload.obsolete)
+        except TrainerError as error:
+            # Into the executor's log: they are in nobody's way.
+            print("not removed: {}".format(error), flush=True)
+
     def _give_up(self, upload: _Upload, uri: str, reason: str) -> None:
         if upload.complete is None:
             self._failure = TrainerError("model-not-stored", uri=uri, reason=reason)
@@ -152,11 +196,13 @@ class Uploads:
                 "snapshot-not-stored", uri=uri, iteration=upload.iteration, reason=reason
             )
 
-    def _attempt(self, left: List[Tuple[Path, str]]) -> Optional[Exception]:
+    def _attempt(self, upload: _Upload, left: List[Tuple[Path, str]]) -> Optional[Exception]:
         """Upload the files that are left; return what went wrong."""
         try:
+            if len(left) == len(upload.files):
+                upload.prepare()
             while left:
-                self._put(*left[0])
+                self._storage.put(*left[0])
                 left.pop(0)[0].unlink()
         except Exception as error:
             return error

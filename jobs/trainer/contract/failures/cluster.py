@@ -39,6 +39,7 @@ FAILURES: Dict[str, Words] = {
         "it cannot be used ({reason})",
         "Run nvidia-smi on that node: its driver has to be one of CUDA 13, 580 or later.",
     ),
+    "setting-invalid": Words("{name}={given}", "{reason}", "Give another value."),
     "spark-start-failed": Words("Spark", "it does not start: {reason}", "Run `fab doctor`."),
     "caffe-import-failed": Words(
         "Caffe on {host}", "it cannot be imported ({error}: {reason})", "Run `fab build-headnode`."

@@ -45,5 +45,16 @@ FAILURES: Dict[str, Words] = {
     "executor-lost": Words(
         "executor {executor} on {host}", "it was lost at about iteration {iteration}: {reason}", RESUME
     ),
+    "executors-not-replaced": Words(
+        "{there} of {needed} executors",
+        "others did not register within {seconds} s after a loss: {reason}",
+        RESUME,
+    ),
+    "stopped": Words("training", "it was stopped at iteration {iteration}: {reason}", RESUME),
+    "fenced": Words(
+        "attempt {generation} at this training",
+        "attempt {newest} has taken its place, and only that one writes ({uri})",
+        "There is nothing to do: the job goes on.",
+    ),
     "stage-failed": Words("the stage", "{reason}", RESUME),
 }

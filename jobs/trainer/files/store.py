@@ -1,0 +1,52 @@
+"""Shared storage of the rank that writes: one JVM that stays, behind the job's fence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, Optional, Sequence
+
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.files import storage
+from jobs.trainer.files.fence import Fence
+from jobs.trainer.files.shell import Shell
+
+
+class Store:
+    """Files by URI, for one thread at a time; without a fence where there is no other attempt."""
+
+    def __init__(self, fence: Optional[Fence] = None) -> None:
+        self._shell, self._fence = Shell(), fence
+
+    def put(self, source: Path, uri: str) -> None:
+        """Copy a local file to `uri`, replacing an existing one.
+
+        Raises:
+            TrainerError: storage refused it, or a newer attempt at training has begun.
+        """
+        self._with_new_settings(lambda: storage.put(source, uri, run=self._shell.run, allowed=self._allowed))
+
+    def remove(self, uris: Sequence[str]) -> None:
+        """Remove files. Raises as `put`."""
+
+        def work() -> None:
+            if self._allowed is not None:
+                self._allowed()
+            storage.remove(uris, run=self._shell.run)
+
+        self._with_new_settings(work)
+
+    def close(self) -> None:
+        """End the JVM."""
+        self._shell.close()
+
+    @property
+    def _allowed(self) -> Optional[Callable[[], None]]:
+        fence = self._fence
+        return None if fence is None else lambda: fence.check(self._shell.run)
+
+    def _with_new_settings(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except TrainerError:
+            self._shell.close()  # another attempt reads the node's settings and keys again
+            raise

@@ -1,0 +1,73 @@
+"""Overseer of an attempt at training: tells its ranks to leave it for more executors, or for an end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import Callable, Collection, Iterator
+
+from jobs.trainer.contract import CONTROL_CONF, STOP_FILE
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.events.channel import Channel
+from jobs.trainer.policy import Policy, grows
+from jobs.trainer.ranks.wishes import LEAVE, REGROUP
+from jobs.trainer.recovery import Attempt
+from jobs.trainer.running import RunningJob
+
+PERIOD_S = 1.0
+STOP_PERIOD_S = 3.0
+"""Seconds between two looks for the file that asks training to end."""
+MOST_REASON = 300
+"""Bytes of that file that are read."""
+
+
+class Overseer:
+    """Looks after attempts, one at a time; `stop` is the reason why training was asked to end."""
+
+    def __init__(self, running: RunningJob, rules: Policy, channel: Channel) -> None:
+        self._running, self._rules, self._channel = running, rules, channel
+        folder = running.conf.get(CONTROL_CONF, "")
+        self._stop_uri = "{}/{}".format(folder, STOP_FILE) if folder else ""
+        self.stop = ""
+
+    @contextmanager
+    def watching(self, attempt: Attempt, unusable: Callable[[], Collection[str]]) -> Iterator[None]:
+        """Watch an attempt in this block."""
+        over = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(over, attempt, unusable), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watch.join()
+
+    def _watch(
+        self, over: threading.Event, attempt: Attempt, unusable: Callable[[], Collection[str]]
+    ) -> None:
+        looked, smaller = 0.0, attempt.executors < self._running.size
+        journal = self._running.journal
+        while not over.wait(PERIOD_S):
+            # Until all ranks run, executors without a task are no others.
+            if journal.iteration <= journal.first:
+                continue
+            now = time.monotonic()
+            if self._stop_uri and not self.stop and now - looked > STOP_PERIOD_S:
+                looked, self.stop = now, self._asked()
+            if self.stop:
+                self._channel.tell(LEAVE)
+            elif smaller and grows(self._rules) and self._running.executors.ready(unusable()):
+                self._channel.tell(REGROUP)
+
+    def _asked(self) -> str:
+        """Return why training is to end; empty if it is not."""
+        files = self._running.files
+        try:
+            if not files.exists(self._stop_uri):
+                return ""
+            text = files.head(self._stop_uri, MOST_REASON).decode(errors="replace")
+        except TrainerError as error:
+            print("not looked for: {}".format(error), flush=True)
+            return ""
+        return " ".join(text.split()) or "{} is there".format(self._stop_uri)

@@ -1,0 +1,185 @@
+"""Recovery of training: the executors to go on with, and the snapshot to go on from.
+
+Each attempt at training is a barrier stage of its own, in the same application. One ends with the model, with
+a failure, or because its ranks have left it after a snapshot: for a notice, for executors that have come, or
+as the driver asked.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Collection, Dict, List, NamedTuple, Optional, Set, Tuple
+
+from jobs.trainer import contract
+from jobs.trainer.caffe import native
+from jobs.trainer.caffe.elastic import Resized, resized
+from jobs.trainer.contract import FAIL, SHRINK
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.events import blame
+from jobs.trainer.policy import Policy
+from jobs.trainer.ranks.snapshots import Whole, whole
+from jobs.trainer.running import RunningJob
+
+GRACE_S = 5.0
+"""Seconds for an executor to register where a process alone has died: Spark starts another at once."""
+BUSY_S = 8.0
+"""Seconds for the tasks of a stage that is over: a killed Python worker takes two, a hung one for ever."""
+MOST_FRUITLESS = 3
+"""Losses in a row without a further iteration, after which the job fails: its own work kills it."""
+_TICK = 0.1
+
+
+class Attempt(NamedTuple):
+    """An attempt at training: how many executors, with which job, from where."""
+
+    generation: int
+    executors: int
+    resized: Resized
+    snapshot: str
+    """URI of the solver's state; empty for a start without one."""
+    weights: Tuple[str, ...]
+    timed: Tuple[Whole, ...] = ()
+    """Snapshots that the clock has asked for, which newer ones replace."""
+
+
+class Recovery:
+    """Attempts at one training, by a policy; `attempt` is the current one."""
+
+    def __init__(self, running: RunningJob, rules: Policy, weights: Tuple[str, ...]) -> None:
+        self._running, self._rules = running, rules
+        self._given = running.job, running.options.snapshot, weights
+        first = Resized(running.job, "")
+        self.attempt = Attempt(1, running.size, first, running.options.snapshot, weights)
+        self._unusable: Set[str] = set()
+        """Executors that hang, or whose nodes are about to be taken."""
+        self._reached, self._fruitless = -1, 0
+        self.origin = -1
+        """Iteration that the first attempt began at; -1 while it is the only one."""
+        self.images, self.seconds = 0, 0.0
+        """What earlier attempts have trained, without iterations that were done again."""
+
+    @property
+    def unusable(self) -> Collection[str]:
+        """Ids of executors that no attempt takes any more."""
+        return self._unusable
+
+    def after_loss(self, failure: TrainerError) -> None:
+        """Prepare the next attempt after a failure of this one.
+
+        Raises:
+            TrainerError: `failure`, if another attempt would not help or the policy does not want one; or
+                there are not enough executors in time.
+        """
+        journal = self._running.journal
+        if self._rules.action == FAIL or not blame.is_loss(failure, journal):
+            raise failure
+        self._fruitless = 0 if journal.iteration > self._reached else self._fruitless + 1
+        self._reached = max(self._reached, journal.iteration)
+        if self._fruitless >= MOST_FRUITLESS:
+            raise failure
+        hosts = blame.hosts(failure, journal)
+        event = contract.WorkersLost(journal.iteration, hosts, failure.code, failure.fields, failure.why)
+        journal.add(event)
+        self._regroup(failure)
+
+    def after_leaving(self, iteration: int) -> None:
+        """Prepare the next attempt after ranks have left this one at an iteration.
+
+        Raises:
+            TrainerError: there are not enough executors in time.
+        """
+        journal = self._running.journal
+        leaving = {event.host for event in journal.interruptions}
+        if leaving:
+            why = "; ".join(sorted({event.why for event in journal.interruptions}))
+            journal.add(contract.WorkersLost(iteration, sorted(leaving), reason=why))
+            addresses = {rank.address for rank in journal.ranks.values() if rank.host in leaving}
+            for number, host in self._running.executors.active().items():
+                if host in addresses:
+                    self._drop(number)
+        self._regroup(None)
+
+    def _regroup(self, failure: Optional[TrainerError]) -> None:
+        """Wait for executors, and set the attempt with those that are there."""
+        running, began = self._running, time.monotonic()
+        usable, journal = self._wait(failure), running.journal
+        # After the wait: an upload of the attempt that has ended may have become complete meanwhile.
+        start, reached = journal.snapshot, journal.iteration
+        job, snapshot, weights = self._given
+        self.origin = self.origin if self.origin >= 0 else journal.first
+        at = start.iteration if start else self.origin
+        self._account(at)
+        size = min(len(usable), running.size)
+        full = running.ranks
+        self.attempt = Attempt(
+            self.attempt.generation + 1,
+            size,
+            resized(job, full, size * running.options.devices, native.protos()),
+            start.state if start else snapshot,
+            (start.weights,) if start else weights,
+            tuple(whole(event) for event in journal.timed),
+        )
+        hosts = running.executors.active()
+        journal.anew(at)
+        journal.add(running.executors.described())
+        journal.add(
+            contract.Recovery(
+                self.attempt.generation,
+                at,
+                size,
+                running.size,
+                max(0, reached - at),
+                time.monotonic() - began,
+                self.attempt.resized.rule,
+                sorted({hosts[number] for number in usable[:size] if number in hosts}),
+            )
+        )
+
+    def _account(self, at: int) -> None:
+        """Add what the attempt that has ended leaves: its iterations up to the one to go on from."""
+        running, job = self._running, self.attempt.resized.job
+        ranks = self.attempt.executors * running.options.devices
+        kept = max(0, at - running.journal.first)
+        self.images += kept * ranks * job.train.batch * job.iter_size
+        self.seconds += running.journal.seconds
+
+    def _wait(self, failure: Optional[TrainerError]) -> List[str]:
+        """Return the ids of executors to go on with.
+
+        Raises:
+            TrainerError: there are not enough in time.
+        """
+        rules, executors, size = self._rules, self._running.executors, self._running.size
+        began = time.monotonic()
+        while True:
+            ready = executors.ready(self._unusable)
+            waited = time.monotonic() - began
+            if len(ready) >= size:
+                return ready
+            busy = [one for one in executors.active() if one not in ready and one not in self._unusable]
+            if busy and waited > BUSY_S:
+                for number in busy:
+                    self._drop(number)
+            settled = not busy and waited >= GRACE_S
+            if rules.action == SHRINK and settled and len(ready) >= rules.least:
+                return ready
+            if waited > rules.limit_s:
+                raise self._too_few(len(ready), waited, failure)
+            time.sleep(_TICK)
+
+    def _drop(self, number: str) -> None:
+        """Use an executor no more, and have Spark replace it."""
+        self._unusable.add(number)
+        try:
+            self._running.executors.replace(number)
+        except Exception as error:
+            # It may be gone by now; Spark replaces it then by itself.
+            print("executor {} is not replaced: {}".format(number, error), flush=True)
+
+    def _too_few(self, there: int, waited: float, failure: Optional[TrainerError]) -> TrainerError:
+        journal, rules = self._running.journal, self._rules
+        needed = rules.least if rules.action == SHRINK else self._running.size
+        resume: Dict[str, Any] = journal.snapshot.resume() if journal.snapshot else {}
+        reason = failure.why if failure else "their nodes were taken"
+        fields = {"there": there, "needed": needed, "seconds": round(waited), "reason": reason}
+        return TrainerError("executors-not-replaced", **fields, **resume)
