@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -13,7 +14,7 @@ from jobs.report.curve import Curve
 from jobs.report.history import History
 from jobs.trainer import contract
 from jobs.trainer.contract import Event, failures
-from jobs.trainer.events.journal import converted_text, upload_text
+from jobs.trainer.events.journal import converted_text, lost_text, recovery_text, upload_text
 
 _KEPT_LOG = 30
 
@@ -111,26 +112,37 @@ def _words(failed: contract.Failed) -> failures.Words:
 
 def displayed(event: Event) -> str:
     """Return the line to print for an event; empty for most."""
-    if isinstance(event, contract.Display):
-        return (
-            f"iteration {event.iteration:>6} of {event.max_iter}  loss {event.loss:.4f}  "
-            f"lr {event.lr:.6f}  {event.images_per_s:,.0f} images/s{_left(event)}"
-        )
-    if isinstance(event, contract.Validation):
-        values = "  ".join(f"{name} {some[0]:.4f}" for name, some in event.values.items() if len(some) == 1)
-        return f"iteration {event.iteration:>6} validation  {values}"
-    if isinstance(event, contract.Snapshot):
-        return f"iteration {event.iteration:>6} snapshot  {event.state}"
-    if isinstance(event, contract.UploadFailed):
-        return f"iteration {event.iteration:>6} warning   {upload_text(event)}"
-    note = _note(event)
-    return f"note: {note}" if note else ""
+    show = _DISPLAYED.get(type(event))
+    return show(event) if show else ""
 
 
-def _note(event: Event) -> str:
-    if isinstance(event, contract.Waiting):
-        return f"accepted by YARN, waiting: {event.why or 'YARN gives no reason'}"
-    return event.message if isinstance(event, contract.Note) else ""
+def _at(event: Event, word: str, text: str) -> str:
+    return f"iteration {getattr(event, 'iteration', 0):>6} {word:<9} {text}"
+
+
+def _display(event: contract.Display) -> str:
+    return (
+        f"iteration {event.iteration:>6} of {event.max_iter}  loss {event.loss:.4f}  "
+        f"lr {event.lr:.6f}  {event.images_per_s:,.0f} images/s{_left(event)}"
+    )
+
+
+def _validation(event: contract.Validation) -> str:
+    values = "  ".join(f"{name} {some[0]:.4f}" for name, some in event.values.items() if len(some) == 1)
+    return _at(event, "validation", f" {values}")
+
+
+_DISPLAYED: Mapping[type[Event], Callable[..., str]] = {
+    contract.Display: _display,
+    contract.Validation: _validation,
+    contract.Snapshot: lambda event: _at(event, "snapshot", event.state),
+    contract.UploadFailed: lambda event: _at(event, "warning", upload_text(event)),
+    contract.Interruption: lambda event: f"notice on {event.host}: {event.why}",
+    contract.WorkersLost: lambda event: _at(event, "lost", lost_text(event)),
+    contract.Recovery: lambda event: _at(event, "goes on", recovery_text(event)),
+    contract.Note: lambda event: f"note: {event.message}",
+    contract.Waiting: lambda event: f"note: accepted by YARN, waiting: {event.why or 'YARN gives no reason'}",
+}
 
 
 def _left(event: contract.Progress) -> str:

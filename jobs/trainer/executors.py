@@ -76,7 +76,7 @@ class Executors:
             time.sleep(_TICK)
 
     def ready(self, without: Collection[str] = ()) -> List[str]:
-        """Return the ids of the executors that have registered and run no task, but for those in `without`."""
+        """Return the ids of registered executors that run no task, but for those in `without`."""
         return [
             str(executor.id())
             for executor in _listed(self._context, True)

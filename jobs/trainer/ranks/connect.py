@@ -23,6 +23,15 @@ PATIENCE = 5.0
 """Seconds in which a connection has to prove itself."""
 BACKLOG = 1024
 _RETRY_S = 0.1
+ALIVE = {
+    socket.TCP_KEEPIDLE: 3,
+    socket.TCP_KEEPINTVL: 2,
+    socket.TCP_KEEPCNT: 4,
+    socket.TCP_USER_TIMEOUT: 11000,
+}
+"""Options by which the kernel gives up a host that has gone without a word after 11 s: probes after 3 s of
+silence, every 2 s, 4 of them; and milliseconds for what was sent to be acknowledged. A rank that only
+computes is not given up: its kernel answers."""
 
 AllGather = Callable[[bytes], List[bytes]]
 
@@ -71,7 +80,17 @@ def connect(
         door.close()
         raise
     door.close(keep=True)
+    for each in connections:
+        if each is not None:
+            watch(each)
     return connections
+
+
+def watch(connection: socket.socket) -> None:
+    """Have the kernel give the connection up when the other host no longer answers."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ALIVE.items():
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class _Door:

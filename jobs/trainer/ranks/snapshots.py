@@ -39,6 +39,7 @@ class Snapshots:
         uploads: Uploads,
         folder: Path,
         model: str,
+        *,
         every: float = 0.0,
         timed: Sequence[Whole] = (),
         clock: Callable[[], float] = time.monotonic,
@@ -76,10 +77,10 @@ class Snapshots:
         files = [(written, weights), (feed, beside(state)), (solver, state)]
         event = contract.Snapshot(iteration, self._job.max_iter, weights, state, timed=not regular)
         older = [one for one in self._timed if one != whole(event)]
-        # The one before stays, until this one is known to be whole.
-        obsolete = [uri for one in older[: -1 if not regular else None] for uri in one]
+        # Beside one of the clock's, the one before it stays.
+        obsolete = [uri for one in older[: None if regular else -1] for uri in one]
         self._uploads.snapshot(iteration, files, event, prepare, obsolete)
-        self._timed = (older[-1:] + [whole(event)]) if not regular else []
+        self._timed = [] if regular else [*older[-1:], whole(event)]
         self._last = self._clock()
 
     def finish(self, iteration: int, model: Path) -> None:

@@ -133,7 +133,13 @@ class _Rank:
         """By names of the plan: a process cannot open an LMDB twice."""
         self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot), store=Store(plan.fence))
         self.snapshots = Snapshots(
-            self.job, self.trainer, self.uploads, folder, plan.model, plan.snapshot_every, plan.timed
+            self.job,
+            self.trainer,
+            self.uploads,
+            folder,
+            plan.model,
+            every=plan.snapshot_every,
+            timed=plan.timed,
         )
         self.left: Optional[int] = None
         """Iteration after which all ranks have left the stage."""
