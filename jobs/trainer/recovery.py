@@ -8,25 +8,21 @@ as the driver asked.
 from __future__ import annotations
 
 import time
-from typing import Any, Collection, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.caffe import native
 from jobs.trainer.caffe.elastic import Resized, resized
-from jobs.trainer.contract import FAIL, SHRINK
+from jobs.trainer.contract import FAIL
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events import blame
 from jobs.trainer.policy import Policy
 from jobs.trainer.ranks.snapshots import Whole, whole
 from jobs.trainer.running import RunningJob
+from jobs.trainer.survivors import Survivors
 
-GRACE_S = 5.0
-"""Seconds for an executor to register where a process alone has died: Spark starts another at once."""
-BUSY_S = 8.0
-"""Seconds for the tasks of a stage that is over: a killed Python worker takes two, a hung one for ever."""
 MOST_FRUITLESS = 3
 """Losses in a row without a further iteration, after which the job fails: its own work kills it."""
-_TICK = 0.1
 
 
 class Attempt(NamedTuple):
@@ -50,18 +46,12 @@ class Recovery:
         self._given = running.job, running.options.snapshot, weights
         first = Resized(running.job, "")
         self.attempt = Attempt(1, running.size, first, running.options.snapshot, weights)
-        self._unusable: Set[str] = set()
-        """Executors that hang, or whose nodes are about to be taken."""
+        self.survivors = Survivors(running, rules)
         self._reached, self._fruitless = -1, 0
         self.origin = -1
         """Iteration that the first attempt began at; -1 while it is the only one."""
         self.images, self.seconds = 0, 0.0
         """What earlier attempts have trained, without iterations that were done again."""
-
-    @property
-    def unusable(self) -> Collection[str]:
-        """Ids of executors that no attempt takes any more."""
-        return self._unusable
 
     def after_loss(self, failure: TrainerError) -> None:
         """Prepare the next attempt after a failure of this one.
@@ -96,13 +86,13 @@ class Recovery:
             addresses = {rank.address for rank in journal.ranks.values() if rank.host in leaving}
             for number, host in self._running.executors.active().items():
                 if host in addresses:
-                    self._drop(number)
+                    self.survivors.drop(number)
         self._regroup(None)
 
     def _regroup(self, failure: Optional[TrainerError]) -> None:
         """Wait for executors, and set the attempt with those that are there."""
         running, began = self._running, time.monotonic()
-        usable, journal = self._wait(failure), running.journal
+        usable, journal = self.survivors.wait(failure), running.journal
         # After the wait: an upload of the attempt that has ended may have become complete meanwhile.
         start, reached = journal.snapshot, journal.iteration
         job, snapshot, weights = self._given
@@ -142,44 +132,3 @@ class Recovery:
         kept = max(0, at - running.journal.first)
         self.images += kept * ranks * job.train.batch * job.iter_size
         self.seconds += running.journal.seconds
-
-    def _wait(self, failure: Optional[TrainerError]) -> List[str]:
-        """Return the ids of executors to go on with.
-
-        Raises:
-            TrainerError: there are not enough in time.
-        """
-        rules, executors, size = self._rules, self._running.executors, self._running.size
-        began = time.monotonic()
-        while True:
-            ready = executors.ready(self._unusable)
-            waited = time.monotonic() - began
-            if len(ready) >= size:
-                return ready
-            busy = [one for one in executors.active() if one not in ready and one not in self._unusable]
-            if busy and waited > BUSY_S:
-                for number in busy:
-                    self._drop(number)
-            settled = not busy and waited >= GRACE_S
-            if rules.action == SHRINK and settled and len(ready) >= rules.least:
-                return ready
-            if waited > rules.limit_s:
-                raise self._too_few(len(ready), waited, failure)
-            time.sleep(_TICK)
-
-    def _drop(self, number: str) -> None:
-        """Use an executor no more, and have Spark replace it."""
-        self._unusable.add(number)
-        try:
-            self._running.executors.replace(number)
-        except Exception as error:
-            # It may be gone by now; Spark replaces it then by itself.
-            print("executor {} is not replaced: {}".format(number, error), flush=True)
-
-    def _too_few(self, there: int, waited: float, failure: Optional[TrainerError]) -> TrainerError:
-        journal, rules = self._running.journal, self._rules
-        needed = rules.least if rules.action == SHRINK else self._running.size
-        resume: Dict[str, Any] = journal.snapshot.resume() if journal.snapshot else {}
-        reason = failure.why if failure else "their nodes were taken"
-        fields = {"there": there, "needed": needed, "seconds": round(waited), "reason": reason}
-        return TrainerError("executors-not-replaced", **fields, **resume)

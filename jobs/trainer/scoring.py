@@ -8,11 +8,18 @@ from typing import Any, Callable, Iterator, List, Mapping, Sequence, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.caffe.probe import Nets
-from jobs.trainer.contract import SAMPLE_ID
+from jobs.trainer.contract import FAIL, SAMPLE_ID
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.events.blame import hosts, is_loss
 from jobs.trainer.events.channel import Address
 from jobs.trainer.files import storage
+from jobs.trainer.policy import policy
 from jobs.trainer.ranks.score import ScorePlan, Sums, SumsByPart, means_text, quoted, schema, score_part
 from jobs.trainer.running import RunningJob
+from jobs.trainer.survivors import Survivors
+
+MOST_AGAIN = 3
+"""Times that scoring begins again after a loss."""
 
 
 def scored(running: RunningJob, nets: Nets, channel: Address) -> Any:  # noqa: ANN401
@@ -33,12 +40,36 @@ def sums(running: RunningJob, nets: Nets, channel: Address) -> Sums:
 
 
 def score(running: RunningJob, nets: Nets, channel: Address) -> None:
-    """Score, and write the features and the means.
+    """Score, and write the features and the means; again where an executor is lost meanwhile.
 
     Raises:
         TrainerError: scoring failed.
     """
     running.journal.phase("score")
+    rules = policy(running.conf, running.size)
+    survivors = Survivors(running, rules)
+    for left in reversed(range(1 + MOST_AGAIN)):
+        try:
+            _score(running, nets, channel)
+        except TrainerError as failure:
+            if not left or rules.action == FAIL or not is_loss(failure, running.journal):
+                raise
+            lost = contract.WorkersLost(
+                running.job.max_iter,
+                hosts(failure, running.journal),
+                failure.code,
+                failure.fields,
+                failure.why,
+            )
+            running.journal.add(lost)
+            survivors.wait(failure)
+            running.journal.failures.clear()
+            _tidy(running)
+        else:
+            return
+
+
+def _score(running: RunningJob, nets: Nets, channel: Address) -> None:
     options = running.options
     if not options.features:
         _write_means(running, sums(running, nets, channel), storage.whole(options.output))
@@ -52,6 +83,13 @@ def score(running: RunningJob, nets: Nets, channel: Address) -> None:
     if options.test:
         # -output has the features.
         _write_means(running, _merged(plan, parts.value), storage.whole(options.output) + ".means")
+
+
+def _tidy(running: RunningJob) -> None:
+    """Remove what a scoring that failed has written; nothing was there before it, as preparation requires."""
+    output = storage.whole(running.options.output)
+    if running.options.features and not running.files.exists(output + "/_SUCCESS"):
+        running.files.remove(output)
 
 
 def _plan(

@@ -43,7 +43,7 @@ def _train(running: RunningJob, channel: Channel) -> int:
         attempt = recovery.attempt
         plan = _plan(running, channel.address, attempt, rules)
         try:
-            with overseer.watching(attempt, lambda: recovery.unusable):
+            with overseer.watching(attempt, lambda: recovery.survivors.unusable):
                 ranks = _stage(running, plan)
         except TrainerError as failure:
             recovery.after_loss(failure)

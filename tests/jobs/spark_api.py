@@ -116,6 +116,7 @@ MEMBERS: Final = {
     "TaskContext.get": ("2.2", "TaskContext"),
     "TaskContext.resources": ("3.0", "ResourceInformation"),
     # Through the JVM: Spark's Java and Scala.
+    "ExecutorSummary.activeTasks": ("1.4", ""),
     "ExecutorSummary.attributes": ("3.0", ""),
     "ExecutorSummary.hostPort": ("1.4", ""),
     "ExecutorSummary.id": ("1.4", ""),
@@ -127,6 +128,8 @@ MEMBERS: Final = {
     "JavaSparkContext.hadoopConfiguration": ("0.9", ""),
     "JavaSparkContext.sc": ("0.7", "ScalaSparkContext"),
     "ScalaSparkContext.getExecutorMemoryStatus": ("0.7", ""),
+    # Private to Spark by its Scala modifier, which no byte code has.
+    "ScalaSparkContext.killAndReplaceExecutor": ("1.3", ""),
     "ScalaSparkContext.statusStore": ("2.3", "AppStatusStore"),
     "AppStatusStore.executorList": ("2.3", "ExecutorSummaries"),
     "Vectors.dense": ("2.0", ""),

@@ -104,14 +104,14 @@ class Files:
             raise self._failed(uri, "written", error) from error
 
     def remove(self, uri: str) -> None:
-        """Remove a file, if it exists.
+        """Remove a file, or a folder with all that is in it, if it exists.
 
         Raises:
             TrainerError: the file system refuses it.
         """
         system, path = self._at(uri)
         try:
-            system.delete(path, False)
+            system.delete(path, True)
         except Exception as error:
             raise self._failed(uri, "removed", error) from error
 

@@ -22,6 +22,7 @@ class Spark:
         self.wait, self.master, self.alive, self.lost = wait, master, 0, list[str]()
         self.stages: list[int | None] = []
         self.listed = True
+        self.busy, self.killed = set[int | str](), list[str]()
         self.cancelled = threading.Event()
         utils = SimpleNamespace(timeStringAsSec=lambda text: int(text.removesuffix("s")))
         network = SimpleNamespace(util=SimpleNamespace(JavaUtils=utils))
@@ -46,6 +47,7 @@ class Spark:
                 id=lambda: number,
                 isActive=lambda: reason is None,
                 maxTasks=lambda: 0 if number == "driver" else 2,
+                activeTasks=lambda: int(number in self.busy),
                 removeReason=lambda: some(reason),
                 hostPort=lambda: f"w{number}:40000",
                 attributes=lambda: SimpleNamespace(get=lambda _: some(None)),
@@ -65,6 +67,10 @@ class Spark:
             return None if tasks is None else SimpleNamespace(numActiveTasks=tasks)
 
         return SimpleNamespace(getActiveStageIds=lambda: list(range(len(self.stages))), getStageInfo=info)
+
+    def killAndReplaceExecutor(self, number: str) -> bool:
+        self.killed.append(number)
+        return True
 
     def cancelAllJobs(self) -> None:
         self.cancelled.set()
@@ -246,3 +252,19 @@ def test_a_block_that_was_given_up_says_nothing_about_the_next_one(monkeypatch: 
     with executors.launching():
         pass
     assert not executors.given_up
+
+
+def test_executors_are_ready_that_have_registered_and_run_no_task() -> None:
+    spark = Spark()
+    spark.alive, spark.lost, spark.busy = 4, [FULL], {1001, "driver"}
+
+    assert Executors(spark).ready() == ["1000", "1002", "1003"]
+    assert Executors(spark).ready({"1000", "7"}) == ["1002", "1003"]
+    assert Executors(spark).active() == {str(number): f"w{number}" for number in range(1000, 1004)}
+
+
+def test_an_executor_that_is_replaced_is_killed_by_its_id() -> None:
+    spark = Spark()
+
+    assert Executors(spark).replace("3")
+    assert spark.killed == ["3"]

@@ -10,11 +10,10 @@ import pytest
 
 from jobs.trainer import contract, training
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.events.channel import Address
 from jobs.trainer.events.journal import Journal
-from tests.jobs.trainer.stage import MODEL, World, net, on_stage
+from tests.jobs.trainer.stage import MODEL, Driver, World, net, on_stage
 
-HERE = Address("h", 1, "t")
+HERE: Any = Driver()
 
 
 @pytest.mark.parametrize(("transport", "ranks"), [("ethernet", 2), ("none", 1)])
@@ -25,7 +24,7 @@ def test_training_begins_with_what_its_losses_are_means_of(
     on_stage(running, transport)
     running.journal = Journal(tmp_path / "events.jsonl", io.StringIO())
 
-    first = training._train(running, Address("h", 1, "t"))
+    first = training._train(running, HERE)
 
     events = [contract.load(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert first == 150
@@ -51,7 +50,7 @@ def test_a_job_on_gpus_tells_how_its_gradients_are_averaged(
     on_stage(world.running, transport)
     world.running.job.gpu = True
 
-    training._train(world.running, Address("h", 1, "t"))
+    training._train(world.running, HERE)
 
     assert f"solver_mode GPU: 2 ranks, each on a GPU of its own; {words}" in world.shown.getvalue()
 
@@ -123,7 +122,7 @@ def test_ranks_without_a_snapshot_begin_at_the_first_iteration(running: Any) -> 
 
 
 def test_a_snapshot_without_its_feed_is_told(running: Any, tmp_path: Path) -> None:
-    running.files.exists = lambda _: False
+    running.files.missing.add("hdfs://h/a.feed.json")
 
     training._train(running, HERE)
 
@@ -132,7 +131,7 @@ def test_a_snapshot_without_its_feed_is_told(running: Any, tmp_path: Path) -> No
 
 
 def test_a_rank_alone_trains_too(running: Any, tmp_path: Path) -> None:
-    running.ranks = 1
+    running.ranks = running.size = 1
 
     assert training._train(running, HERE) == 150
 
@@ -152,6 +151,6 @@ def test_a_stage_that_fails_tells_its_cause_or_the_executors_that_never_came(
     monkeypatch.setattr(type(running.context), "collect", lambda _: 1 / 0)
 
     with pytest.raises(TrainerError) as failed:
-        training._train(running, Address("h", 1, "t"))
+        training._train(running, HERE)
 
     assert failed.value.code == code

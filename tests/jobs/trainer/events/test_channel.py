@@ -34,6 +34,55 @@ def test_events_arrive_from_several_ranks(channel: Channel, inbox: Inbox) -> Non
         assert [event.iteration for event in events if event.max_iter == rank] == list(range(50))
 
 
+def heard(sender: Sender, count: int) -> list[str]:
+    """Return the driver's words to a rank as soon as there are some."""
+    found = list[str]()
+    deadline = time.monotonic() + 20
+    while len(found) < count and time.monotonic() < deadline:
+        found += sender.heard()
+    return found
+
+
+def test_the_drivers_words_reach_every_rank_once(channel: Channel, inbox: Inbox) -> None:
+    senders = [Sender(channel.address) for _ in range(2)]
+    for rank, sender in enumerate(senders):
+        sender.send(contract.RankStarted(rank, "w1"))
+    inbox.wait(2)
+
+    channel.tell("leave")
+    channel.tell("regroup")
+
+    for sender in senders:
+        assert heard(sender, 2) == ["leave", "regroup"]
+        assert sender.heard() == []
+        sender.close()
+
+
+def test_a_rank_that_hears_nothing_does_not_wait(channel: Channel) -> None:
+    with closing(Sender(channel.address)) as sender:
+        assert sender.heard() == []
+
+
+def test_a_rank_whose_driver_is_gone_hears_nothing() -> None:
+    with closing(Channel("127.0.0.1", Inbox().add)) as channel:
+        sender = Sender(channel.address)
+        sender.close()
+
+    assert sender.heard() == []
+
+
+def test_words_to_a_rank_that_is_gone_are_lost(channel: Channel, inbox: Inbox) -> None:
+    gone, there = Sender(channel.address), Sender(channel.address)
+    there.send(contract.RankStarted(1, "w2"))
+    inbox.wait(1)
+    gone.close()
+
+    channel.tell("leave")
+
+    assert heard(there, 1) == ["leave"]
+    there.close()
+
+
 def test_a_stranger_without_the_token_is_not_heard(channel: Channel, inbox: Inbox) -> None:
     with connected(channel) as stranger:
         stranger.sendall(b"guess" * 10 + b'\n{"event": "failed"}\n')

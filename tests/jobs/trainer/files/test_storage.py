@@ -14,6 +14,10 @@ echo "$*" >>{log}
 verb=$2; shift 2
 case $verb in
 -mkdir) mkdir -p "{root}/${{2#hdfs://head}}";;
+-cat) cat "{root}/${{1#hdfs://head}}";;
+-rm) rm -f "{root}/${{3#hdfs://head}}";;
+-mv) [ ! -e "{root}/${{2#hdfs://head}}" ] || {{ echo "mv: File exists"; exit 1; }}
+  mv "{root}/${{1#hdfs://head}}" "{root}/${{2#hdfs://head}}";;
 -get) cp -R "{root}/${{1#hdfs://head}}" "$2" || {{ echo "WARN later"; exit 1; }};;
 -put) cp "$2" "{root}/${{3#hdfs://head}}" || {{ echo "put: no such folder"; exit 1; }};;
 esac
@@ -141,3 +145,67 @@ def test_characters_that_are_patterns_or_of_uris_reach_hdfs_as_they_are(hdfs: Pa
     # `-put` reads its source as a URI and its target as a pattern.
     call = f"dfs -put -f {tmp_path}/my%20net%231 hdfs://head/there/a b\\*\\[1\\]\\{{x,y\\}}\\?"
     assert (hdfs / "calls").read_text().splitlines()[0] == call
+
+
+def refuse() -> None:
+    raise TrainerError("fenced", generation=1, newest="2", uri="u")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_takes_its_name_when_that_is_allowed(hdfs: Path, model: Path, *, there: bool) -> None:
+    if there:
+        (hdfs / "root/there/m").write_bytes(b"old")
+    asked = list[list[str]]()
+
+    storage.put(model, "hdfs://head/there/m", allowed=lambda: asked.append(names(hdfs / "root/there")))
+
+    assert asked == [["m", "m.part"] if there else ["m.part"]]
+    assert (hdfs / "root/there/m").read_bytes() == b"weights"
+    assert names(hdfs / "root/there") == ["m"]
+
+
+def test_a_file_that_is_not_allowed_leaves_the_old_one_and_no_other(hdfs: Path, model: Path) -> None:
+    (hdfs / "root/there/m").write_bytes(b"old")
+
+    with pytest.raises(TrainerError, match="fenced"):
+        storage.put(model, "hdfs://head/there/m", allowed=refuse)
+
+    assert (hdfs / "root/there/m").read_bytes() == b"old"
+    assert names(hdfs / "root/there") == ["m"]
+
+
+def test_a_local_file_that_is_not_allowed_leaves_the_old_one_and_no_other(
+    tmp_path: Path, model: Path
+) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/m").write_bytes(b"old")
+
+    with pytest.raises(TrainerError, match="fenced"):
+        storage.put(model, f"file:{tmp_path}/there/m", allowed=refuse)
+
+    assert (tmp_path / "there/m").read_bytes() == b"old"
+    assert names(tmp_path / "there") == ["m"]
+
+
+@pytest.mark.parametrize("scheme", ["file:{}/root", "hdfs://head"])
+def test_files_are_removed_once(hdfs: Path, scheme: str) -> None:
+    (hdfs / "root/there/m").write_bytes(b"old")
+    uri = scheme.format(hdfs) + "/there/m"
+
+    storage.remove([uri, uri])
+
+    assert names(hdfs / "root/there") == []
+
+
+@pytest.mark.parametrize("scheme", ["file:{}/root", "hdfs://head"])
+def test_a_small_file_is_read_and_a_missing_one_told(hdfs: Path, scheme: str) -> None:
+    (hdfs / "root/there/m").write_text("12\n")
+    folder = scheme.format(hdfs) + "/there"
+
+    assert storage.read(f"{folder}/m").strip() == "12"
+    with pytest.raises(TrainerError, match="none: it cannot be read"):
+        storage.read(f"{folder}/none")

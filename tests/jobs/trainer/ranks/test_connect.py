@@ -379,3 +379,16 @@ def test_silence_is_cut_off(door: Door, monkeypatch: pytest.MonkeyPatch) -> None
     with dial(door(TOKEN, GENERATION)) as client:
         assert len(client.recv(NONCE)) == NONCE
         assert client.recv(1) == b""
+
+
+def test_the_kernel_gives_up_a_host_that_is_gone_within_seconds() -> None:
+    first, second = meet(2)
+    for connection in (first[1], second[0]):
+        assert connection is not None
+        assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        probes = connecting.ALIVE
+        for option, value in probes.items():
+            assert connection.getsockopt(socket.IPPROTO_TCP, option) == value
+        silence = probes[socket.TCP_KEEPIDLE] + probes[socket.TCP_KEEPINTVL] * probes[socket.TCP_KEEPCNT]
+        assert silence * 1000 == probes[socket.TCP_USER_TIMEOUT]
+        connection.close()

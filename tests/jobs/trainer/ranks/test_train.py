@@ -23,6 +23,7 @@ from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Address, Channel
 from jobs.trainer.files import storage
+from jobs.trainer.files.fence import Fence
 from jobs.trainer.ranks import train, uploads
 from jobs.trainer.ranks.group import Exchange, PeerLost
 from tests.jobs.trainer import native_feed
@@ -100,6 +101,8 @@ class Scorer:
 class World:
     def __init__(self, tmp_path: Path, job: Any) -> None:
         self.tmp, self.job, self.inbox = tmp_path, job, Inbox()
+        self.words: list[list[str]] = []
+        """Of the driver, by question."""
         self.plan = train.Plan(
             job=job,
             size=1,
@@ -118,7 +121,7 @@ class World:
     def run(self, rank: int = 0) -> dict[str, Any]:
         folder = self.tmp / "scratch"
         folder.mkdir()
-        sender = SimpleNamespace(send=self.inbox.add)
+        sender = SimpleNamespace(send=self.inbox.add, heard=lambda: self.words.pop(0) if self.words else [])
         place = train.RankHost(rank, "w1", "10.9.8.11")
         exchange = Exchange(rank, self.plan.size, lambda text: [text] * self.plan.size)
         return train._Rank(self.plan, place, exchange, sender, folder).run()  # type: ignore[arg-type]
@@ -633,3 +636,112 @@ def test_a_task_tells_whether_its_rank_failed_or_lost_another_one(
 
     failed = world.inbox.wait(2)[1]
     assert (failed.rank, failed.host, failed.origin) == (1, gethostname(), origin)
+
+
+def asks_after_each_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.trainer.ranks.agreement.PERIOD_S", 0.0)
+
+
+def snapshots(world: World) -> list[tuple[int, bool]]:
+    return [(one.iteration, one.timed) for one in world.inbox.events if isinstance(one, contract.Snapshot)]
+
+
+def test_the_clock_adds_snapshots_which_are_gone_when_the_model_is_stored(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks_after_each_iteration(monkeypatch)
+    monkeypatch.setattr("jobs.trainer.ranks.uploads.Uploads.busy", False)
+    world.plan = replace(world.plan, job=replace(world.job, snapshot=4), snapshot_every=1e-9)
+
+    world.run()
+
+    assert snapshots(world) == [(1, True), (2, True), (3, True), (4, False), (5, True)]
+    kinds = ("caffemodel", "feed.json", "solverstate")
+    assert world.stored == ["m.caffemodel", *(f"mnist_lenet_iter_4.{kind}" for kind in kinds)]
+
+
+def test_ranks_that_leave_take_a_snapshot_and_write_no_model(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks_after_each_iteration(monkeypatch)
+    world.plan = replace(world.plan, job=replace(world.job, snapshot=0))
+    world.words = [[], [], ["leave"]]
+
+    figures = world.run()
+
+    assert (figures["left"], snapshots(world)) == (3, [(3, True)])
+    assert world.stored == [
+        f"mnist_lenet_iter_3.{kind}" for kind in ("caffemodel", "feed.json", "solverstate")
+    ]
+
+
+def test_a_run_that_left_and_goes_on_ends_as_one_that_ran_through(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks_after_each_iteration(monkeypatch)
+    world.plan = replace(world.plan, job=replace(world.job, snapshot=0))
+    world.run()
+    (world.tmp / "scratch").rename(world.tmp / "first")
+    world.words = [[], ["leave"]]
+    world.run()
+    (world.tmp / "scratch").rename(world.tmp / "second")
+    state, feed = (world.tmp / f"out/mnist_lenet_iter_2.{kind}" for kind in ("solverstate", "feed.json"))
+    timed = ((f"file:{state}", f"file:{feed}"),)
+    world.plan = replace(world.plan, snapshot=f"file:{state}", feed=f"file:{feed}", timed=timed)
+
+    world.run()
+
+    through, before, after = Solver.made
+    assert before.read + after.read == through.read
+    assert before.seeds + after.seeds == through.seeds
+    assert world.stored == ["m.caffemodel", "mnist_lenet_iter_2.caffemodel"]
+
+
+def test_ranks_that_are_told_to_leave_at_the_end_finish(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks_after_each_iteration(monkeypatch)
+    world.plan = replace(world.plan, job=replace(world.job, snapshot=0))
+    world.words = [[]] * 5 + [["leave"]]
+
+    figures = world.run()
+
+    assert "left" not in figures
+    assert world.stored == ["m.caffemodel"]
+
+
+def test_a_notice_on_the_node_is_told_and_ends_the_stage(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asks_after_each_iteration(monkeypatch)
+    file = tmp_path / "notice.json"
+    file.write_text('{"why": "reclaimed", "at": 12}')
+    monkeypatch.setattr("jobs.trainer.ranks.notice.NOTICE_FILE", str(file))
+
+    figures = world.run()
+
+    assert figures["left"] == 1
+    assert contract.Interruption("w1", "reclaimed", 12.0) in world.inbox.events
+
+
+def test_ranks_that_train_alone_do_not_leave(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asks_after_each_iteration(monkeypatch)
+    file = tmp_path / "notice.json"
+    file.write_text('{"why": "reclaimed", "at": 12}')
+    monkeypatch.setattr("jobs.trainer.ranks.notice.NOTICE_FILE", str(file))
+    world.words = [["leave"]]
+    world.plan = replace(world.plan, communicate=False)
+
+    assert "left" not in world.run()
+
+
+def test_an_attempt_that_has_been_replaced_ends_without_a_file(world: World, tmp_path: Path) -> None:
+    (tmp_path / "generation").write_text("2\n")
+    world.plan = replace(world.plan, fence=Fence(f"file:{tmp_path}/generation", 1))
+
+    with pytest.raises(TrainerError, match="fenced"):
+        world.run()
+
+    assert world.stored == []

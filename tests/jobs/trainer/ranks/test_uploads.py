@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,8 @@ class Storage:
     def __init__(self, folder: Path) -> None:
         self.folder, self.failing = folder, 0
         self.there: list[str] = []
+        self.removed: list[str] = []
+        self.refusing: TrainerError | None = None
         self.open, self.begun = threading.Event(), threading.Event()
         self.open.set()
         self.inbox = Inbox()
@@ -30,14 +32,22 @@ class Storage:
     def put(self, file: Path, uri: str) -> None:
         self.begun.set()
         assert self.open.wait(WAIT_S)
+        if self.refusing:
+            raise self.refusing
         if self.failing:
             self.failing -= 1
             raise TrainerError("hdfs-write-failed", uri=uri, reason="put: no DataNode")
         file.read_bytes()
         self.there.append(uri)
 
+    def remove(self, uris: Sequence[str]) -> None:
+        self.removed += uris
+
+    def close(self) -> None:
+        """Hold nothing."""
+
     def uploads(self, *, resumable: bool = False, pauses: tuple[float, ...] = (0.0, 0.0)) -> Uploads:
-        made = Uploads(self.inbox.add, resumable=resumable, pauses=pauses, put=self.put)
+        made = Uploads(self.inbox.add, resumable=resumable, pauses=pauses, store=self)
         self.made.append(made)
         return made
 
@@ -96,7 +106,9 @@ def test_an_upload_that_fails_is_told_at_once_and_tried_again(storage: Storage) 
     uploads.check()
 
 
-def test_what_is_in_storage_already_is_not_uploaded_again(storage: Storage) -> None:
+def test_what_is_in_storage_already_is_not_uploaded_again(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uploads = storage.uploads()
     first = storage.put
 
@@ -105,7 +117,7 @@ def test_what_is_in_storage_already_is_not_uploaded_again(storage: Storage) -> N
             raise TrainerError("hdfs-write-failed", uri=uri, reason="no")
         first(file, uri)
 
-    uploads._put = second_fails
+    monkeypatch.setattr(storage, "put", second_fails)
     storage.snapshot(uploads, 50)
     storage.inbox.wait(2)
 
@@ -224,3 +236,73 @@ def test_a_rank_that_fails_in_a_pause_does_not_wait(storage: Storage) -> None:
     uploads.close()
 
     assert not uploads._thread.is_alive()
+
+
+def test_older_files_are_removed_when_the_newer_snapshot_is_whole(storage: Storage) -> None:
+    storage.failing = 3
+    uploads = storage.uploads(resumable=True)
+    files = [(storage.folder / "a", "s:a")]
+    files[0][0].write_text("x")
+    uploads.snapshot(50, files, contract.Snapshot(50), obsolete=["s:old"])
+    storage.inbox.wait(3)
+
+    assert storage.removed == []
+
+    files[0][0].write_text("x")
+    uploads.snapshot(60, files, contract.Snapshot(60), obsolete=["s:old", "s:older"])
+    uploads.finish()
+
+    assert storage.removed == ["s:old", "s:older"]
+
+
+def test_files_are_finished_beside_training_before_they_are_uploaded(storage: Storage) -> None:
+    uploads = storage.uploads()
+    file = storage.folder / "feed"
+    threads = list[str]()
+
+    def prepare() -> None:
+        threads.append(threading.current_thread().name)
+        file.write_text("x")
+
+    uploads.snapshot(50, [(file, "s:feed")], contract.Snapshot(50), prepare)
+    uploads.finish()
+
+    assert storage.there == ["s:feed"]
+    assert threads == ["uploads"]
+
+
+def test_files_that_cannot_be_finished_fail_as_their_upload_does(storage: Storage) -> None:
+    uploads = storage.uploads(resumable=True)
+
+    def full() -> None:
+        raise OSError("no space left")
+
+    uploads.snapshot(50, [(storage.folder / "feed", "s:feed")], contract.Snapshot(50), full)
+    uploads.finish()
+
+    assert [event.reason for event in storage.failed()] == ["OSError: no space left"] * 3
+
+
+def test_an_attempt_that_another_one_has_replaced_writes_nothing_more_and_ends(storage: Storage) -> None:
+    storage.refusing = TrainerError("fenced", generation=1, newest="2", uri="s:generation")
+    uploads = storage.uploads(pauses=(600.0,), resumable=True)
+    storage.snapshot(uploads, 50)
+
+    with pytest.raises(TrainerError, match="attempt 2 has taken its place"):
+        uploads.finish()
+
+    assert storage.there == []
+    assert storage.failed() == []
+
+
+def test_uploads_are_busy_until_the_last_one_is_stored(storage: Storage) -> None:
+    storage.open.clear()
+    uploads = storage.uploads()
+
+    assert not uploads.busy
+    storage.snapshot(uploads, 50)
+    assert uploads.busy
+    storage.open.set()
+    uploads.settle()
+
+    assert not uploads.busy

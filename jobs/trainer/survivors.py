@@ -1,0 +1,68 @@
+"""Executors to go on with after a loss: those that are left, and those that Spark starts in their places."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Optional, Set
+
+from jobs.trainer.contract import SHRINK
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.policy import Policy
+from jobs.trainer.running import RunningJob
+
+GRACE_S = 5.0
+"""Seconds for an executor to register where a process alone has died: Spark starts another at once."""
+BUSY_S = 8.0
+"""Seconds for the tasks of a stage that is over: a killed Python worker takes two, a hung one for ever."""
+_TICK = 0.1
+
+
+class Survivors:
+    """Executors of a job, by its policy; those in `unusable` hang, or their nodes are about to be taken."""
+
+    def __init__(self, running: RunningJob, rules: Policy) -> None:
+        self._running, self._rules = running, rules
+        self.unusable: Set[str] = set()
+
+    def wait(self, failure: Optional[TrainerError]) -> List[str]:
+        """Return the ids of executors to go on with, which run no task; replace those that hang.
+
+        `failure` is the loss, if there was one.
+
+        Raises:
+            TrainerError: there are not enough in time.
+        """
+        rules, executors, size = self._rules, self._running.executors, self._running.size
+        began = time.monotonic()
+        while True:
+            ready = executors.ready(self.unusable)
+            waited = time.monotonic() - began
+            if len(ready) >= size:
+                return ready
+            busy = [one for one in executors.active() if one not in ready and one not in self.unusable]
+            if busy and waited > BUSY_S:
+                for number in busy:
+                    self.drop(number)
+            settled = not busy and waited >= GRACE_S
+            if rules.action == SHRINK and settled and len(ready) >= rules.least:
+                return ready
+            if waited > rules.limit_s:
+                raise self._too_few(len(ready), waited, failure)
+            time.sleep(_TICK)
+
+    def drop(self, number: str) -> None:
+        """Use an executor no more, and have Spark replace it."""
+        self.unusable.add(number)
+        try:
+            self._running.executors.replace(number)
+        except Exception as error:
+            # It may be gone by now; Spark replaces it then by itself.
+            print("executor {} is not replaced: {}".format(number, error), flush=True)
+
+    def _too_few(self, there: int, waited: float, failure: Optional[TrainerError]) -> TrainerError:
+        journal, rules = self._running.journal, self._rules
+        needed = rules.least if rules.action == SHRINK else self._running.size
+        resume: Dict[str, Any] = journal.snapshot.resume() if journal.snapshot else {}
+        reason = failure.why if failure else "their nodes were taken"
+        fields = {"there": there, "needed": needed, "seconds": round(waited), "reason": reason}
+        return TrainerError("executors-not-replaced", **fields, **resume)

@@ -1,0 +1,64 @@
+"""Fence of a job's files: the newest attempt at training alone writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jobs.trainer.errors import TrainerError
+from jobs.trainer.files.fence import Fence
+from jobs.trainer.files.store import Store
+
+
+@pytest.fixture
+def fence(tmp_path: Path) -> Fence:
+    made = Fence(f"file:{tmp_path}/m.generation", 3)
+    (tmp_path / "m.generation").write_text(made.text)
+    return made
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "written"
+    path.write_bytes(b"weights")
+    return path
+
+
+def test_the_newest_attempt_writes_and_removes(fence: Fence, tmp_path: Path, model: Path) -> None:
+    store = Store(fence)
+    store.put(model, f"file:{tmp_path}/m")
+
+    assert (tmp_path / "m").read_bytes() == b"weights"
+
+    store.remove([f"file:{tmp_path}/m"])
+    store.close()
+
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("found", ["4\n", "2\n", "", "3x"])
+def test_any_other_attempt_changes_nothing(fence: Fence, tmp_path: Path, model: Path, found: str) -> None:
+    (tmp_path / "m").write_bytes(b"of the newest")
+    (tmp_path / "m.generation").write_text(found)
+    store = Store(fence)
+
+    with pytest.raises(TrainerError, match="attempt 3 at this training"):
+        store.put(model, f"file:{tmp_path}/m")
+    with pytest.raises(TrainerError, match="attempt 3 at this training"):
+        store.remove([f"file:{tmp_path}/m"])
+
+    assert (tmp_path / "m").read_bytes() == b"of the newest"
+
+
+def test_without_its_file_nobody_writes(fence: Fence, tmp_path: Path, model: Path) -> None:
+    (tmp_path / "m.generation").unlink()
+
+    with pytest.raises(TrainerError, match="it cannot be read"):
+        Store(fence).put(model, f"file:{tmp_path}/m")
+
+
+def test_where_there_is_no_other_attempt_there_is_no_fence(tmp_path: Path, model: Path) -> None:
+    Store().put(model, f"file:{tmp_path}/m")
+
+    assert (tmp_path / "m").exists()

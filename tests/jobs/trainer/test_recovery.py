@@ -1,0 +1,348 @@
+"""Training that loses executors: attempts, what each begins from, and when the job gives up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.trainer import contract, recovery, survivors, training
+from jobs.trainer.caffe import elastic, native
+from jobs.trainer.caffe.elastic import Resized
+from jobs.trainer.errors import TrainerError
+from tests.jobs.trainer.stage import MODEL, Driver
+
+LOST = TrainerError("executor-lost", executor="1", host="w2", iteration=0, reason="killed")
+
+
+class Executors:
+    """Executors by id, each on the host w of its number; some of them hang in a task that never ends."""
+
+    def __init__(self) -> None:
+        self.there, self.hung, self.replaced = ["0", "1"], set[str](), list[str]()
+        self.given_up = False
+        self.after_replacing: Callable[[], None] = lambda: None
+
+    def ready(self, without: Any = ()) -> list[str]:
+        return [one for one in self.there if one not in without and one not in self.hung]
+
+    def active(self) -> dict[str, str]:
+        return {one: f"10.9.8.{11 + int(one)}" for one in self.there}
+
+    def replace(self, number: str) -> bool:
+        self.replaced.append(number)
+        self.there.remove(number)
+        self.after_replacing()
+        return True
+
+    def described(self) -> contract.Executors:
+        return contract.Executors("app-1", {one: {"host": host} for one, host in self.active().items()})
+
+    def launching(self, _: object) -> Any:
+        from contextlib import nullcontext
+
+        return nullcontext()
+
+
+class Job:
+    """A job of two executors that goes on without one, and the events that it writes."""
+
+    def __init__(self, running: Any, tmp_path: Path) -> None:
+        self.running, self.file = running, tmp_path / "events.jsonl"
+        self.executors = running.executors = Executors()
+        self.stage, self.driver = running.context, Driver()
+        self.set(contract.ON_WORKER_LOST_CONF, "shrink")
+        self.running.failure = lambda error: error.args[0]
+
+    def set(self, name: str, value: str) -> None:
+        self.running.conf[name] = value
+
+    def train(self) -> int:
+        return training._train(self.running, self.driver)  # type: ignore[arg-type]
+
+    def loses(self, *gone: str, at: int = 200, failure: TrainerError = LOST) -> None:
+        """Have the next stage fail at an iteration, and lose executors."""
+
+        def end(_: list[int]) -> dict[str, Any]:
+            self.reports(at)
+            self.executors.there = [one for one in self.executors.there if one not in gone]
+            raise RuntimeError(failure)
+
+        self.stage.ends.append(end)
+
+    def leaves(self, at: int, *noticed: str) -> None:
+        """Have the ranks of the next stage leave it at an iteration, some of them for a notice."""
+
+        def end(_: list[int]) -> dict[str, Any]:
+            self.reports(at)
+            for host in noticed:
+                self.running.journal.add(contract.Interruption(host, "reclaimed", 12.0))
+            self.snapshot(at)
+            return {"left": at, "first": 150, "seconds": 1.0}
+
+        self.stage.ends.append(end)
+
+    def reports(self, at: int) -> None:
+        for rank in range(2):
+            event = contract.RankStarted(rank, f"w{rank + 1}", f"10.9.8.{11 + rank}")
+            self.running.journal.add(event)
+        self.running.journal.add(contract.Progress(150, 300, seconds=0.0))
+        self.running.journal.add(contract.Progress(at, 300, seconds=5.0))
+
+    def snapshot(self, at: int, *, timed: bool = True) -> None:
+        names = f"hdfs://h/m_iter_{at}"
+        event = contract.Snapshot(at, 300, f"{names}.caffemodel", f"{names}.solverstate", timed)
+        self.running.journal.add(event)
+
+    def events(self, kind: type) -> list[Any]:
+        found = [contract.load(line) for line in self.file.read_text().splitlines()]
+        return [event for event in found if type(event) is kind]
+
+
+@pytest.fixture
+def job(running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    monkeypatch.setattr(survivors, "GRACE_S", 0.0)
+    monkeypatch.setattr(survivors, "BUSY_S", 0.0)
+    monkeypatch.setattr(native, "protos", lambda: None)
+
+    def resized(job: Any, full: int, ranks: int, _: Any) -> Resized:
+        return Resized(job, "" if ranks == full else f"{ranks} of {full}")
+
+    monkeypatch.setattr(recovery, "resized", resized)
+    running.job.train.batch = 10
+    return Job(running, tmp_path)
+
+
+def test_training_goes_on_with_the_executors_that_are_left_from_the_newest_snapshot(job: Job) -> None:
+    job.snapshot(180)
+    job.loses("1")
+
+    assert job.train() == 150
+
+    first, second = job.stage.plans
+    assert (first.size, second.size) == (2, 1)
+    assert second.snapshot == "hdfs://h/m_iter_180.solverstate"
+    assert second.snapshot_name == "m_iter_180.solverstate"
+    assert second.weights == ("hdfs://h/m_iter_180.caffemodel",)
+    assert second.feed == "hdfs://h/m_iter_180.feed.json"
+    assert second.token != first.token
+    (lost,) = job.events(contract.WorkersLost)
+    assert (lost.iteration, lost.hosts, lost.code, lost.reason) == (
+        200,
+        ["w2"],
+        "executor-lost",
+        "it was lost at about iteration 0: killed",
+    )
+    (again,) = job.events(contract.Recovery)
+    assert (again.generation, again.iteration, again.lost_iterations) == (2, 180, 20)
+    assert (again.executors, again.wanted, again.rule, again.hosts) == (1, 2, "1 of 2", ["10.9.8.11"])
+
+
+def test_without_a_snapshot_training_begins_again_where_it_began(job: Job) -> None:
+    job.loses("1")
+
+    assert job.train() == 150
+
+    assert job.stage.plans[1].snapshot == "hdfs://h/a.solverstate"
+    (again,) = job.events(contract.Recovery)
+    assert (again.iteration, again.lost_iterations) == (150, 50)
+
+
+def test_only_the_newest_attempt_may_write_and_nothing_is_left_of_its_number(job: Job) -> None:
+    job.loses("1")
+
+    job.train()
+
+    assert [plan.fence.generation for plan in job.stage.plans] == [1, 2]
+    assert job.running.files.written == ["1\n", "2\n"]
+    assert job.stage.plans[0].fence.uri == f"{MODEL}.generation"
+    assert job.running.files.texts == {}
+
+
+def test_figures_are_of_all_attempts_without_iterations_that_were_done_again(job: Job) -> None:
+    job.snapshot(180)
+    job.loses("1")
+
+    job.train()
+
+    (trained,) = job.events(contract.Trained)
+    # 30 iterations of 2 ranks, 10 records and iter_size 4 are kept; the stand-in's rank says 10 more.
+    assert (trained.iterations, trained.images, trained.seconds) == (150, 30 * 2 * 10 * 4 + 10, 6.0)
+
+
+def test_an_executor_that_hangs_is_replaced(job: Job) -> None:
+    job.executors.hung.add("1")
+    job.executors.after_replacing = lambda: job.executors.there.append("2")
+    job.loses(failure=TrainerError("rank-lost", ranks="rank 1 on w2", iteration=3))
+
+    job.train()
+
+    assert job.executors.replaced == ["1"]
+    assert job.stage.plans[1].size == 2
+
+
+def test_a_noticed_executor_is_left_and_not_taken_again(job: Job) -> None:
+    job.leaves(220, "w2")
+    job.leaves(230)
+
+    job.train()
+
+    assert job.executors.replaced == ["1"]
+    assert [plan.size for plan in job.stage.plans] == [2, 1, 1]
+    (lost,) = job.events(contract.WorkersLost)
+    assert (lost.iteration, lost.hosts, lost.code, lost.reason) == (220, ["w2"], "", "reclaimed")
+    assert [event.lost_iterations for event in job.events(contract.Recovery)] == [0, 0]
+    assert job.stage.plans[1].timed == (
+        tuple(f"hdfs://h/m_iter_220.{kind}" for kind in ("caffemodel", "feed.json", "solverstate")),
+    )
+
+
+def test_a_job_that_waits_takes_as_many_executors_as_before(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.set(contract.ON_WORKER_LOST_CONF, "wait")
+    job.loses("1")
+    pauses: list[float] = []
+
+    def later(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            job.executors.there.append("2")
+
+    monkeypatch.setattr(survivors.time, "sleep", later)
+    job.train()
+
+    assert job.stage.plans[1].size == 2
+    assert job.events(contract.Recovery)[0].rule == ""
+
+
+@pytest.mark.parametrize(("policy", "least", "words"), [("wait", 1, "1 of 2 "), ("shrink", 2, "1 of 2 ")])
+def test_executors_that_do_not_come_in_time_end_the_job_with_its_snapshot(
+    job: Job, policy: str, least: int, words: str
+) -> None:
+    job.set(contract.ON_WORKER_LOST_CONF, policy)
+    job.set(contract.MIN_EXECUTORS_CONF, str(least))
+    job.set(contract.REPLACEMENT_LIMIT_CONF, "0")
+    job.snapshot(180)
+    job.loses("1")
+
+    with pytest.raises(TrainerError, match="executors-not-replaced") as failed:
+        job.train()
+
+    assert words + "executors: others did not register within 0 s" in str(failed.value)
+    assert "hdfs://h/m_iter_180.solverstate" in str(failed.value)
+
+
+def test_a_job_that_is_to_fail_fails_at_once(job: Job) -> None:
+    job.set(contract.ON_WORKER_LOST_CONF, "fail")
+    job.loses("1")
+
+    with pytest.raises(TrainerError) as failed:
+        job.train()
+
+    assert failed.value is LOST
+    assert job.events(contract.WorkersLost) == []
+
+
+@pytest.mark.parametrize("origin", [contract.OWN, contract.NATIVE])
+def test_a_failure_of_a_ranks_own_is_not_tried_again(job: Job, origin: str) -> None:
+    own = TrainerError("rank-failed", rank=1, host="w2", reason="Check failed")
+    job.running.journal.add(contract.RankFailed(1, "w2", origin, "Check failed"))
+    job.loses(failure=own)
+
+    with pytest.raises(TrainerError) as failed:
+        job.train()
+
+    assert failed.value is own
+
+
+def test_a_process_that_dies_again_and_again_without_an_iteration_between_ends_the_job(job: Job) -> None:
+    died = TrainerError("rank-failed", rank=1, host="w2", reason="the worker process died")
+    for _ in range(9):
+        job.loses(failure=died)
+
+        def silent(end: Any) -> Any:
+            def told(ranks: list[int]) -> Any:
+                job.running.journal.add(contract.RankFailed(1, "w2", contract.SILENT, "died"))
+                return end(ranks)
+
+            return told
+
+        job.stage.ends[-1] = silent(job.stage.ends[-1])
+
+    with pytest.raises(TrainerError) as failed:
+        job.train()
+
+    assert failed.value is died
+    assert len(job.stage.plans) == 1 + recovery.MOST_FRUITLESS
+
+
+def test_validations_that_are_done_again_count_once(job: Job) -> None:
+    job.snapshot(180)
+    for iteration in (170, 180, 190):
+        job.running.journal.add(contract.Validation(iteration, 300, {"accuracy": [0.5]}))
+    job.loses("1")
+
+    job.train()
+
+    assert [one.iteration for one in job.running.journal.validations] == [170]
+
+
+def test_a_job_that_was_asked_to_end_ends_with_its_snapshot(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.trainer import overseer
+
+    monkeypatch.setattr(overseer, "PERIOD_S", 0.001)
+    monkeypatch.setattr(overseer, "STOP_PERIOD_S", 0.0)
+    job.set(contract.CONTROL_CONF, "hdfs://h/jobs/j")
+    job.running.files.texts["hdfs://h/jobs/j/stop"] = "the budget is spent\n"
+
+    def end(_: list[int]) -> dict[str, Any]:
+        job.reports(210)
+        while "leave" not in job.driver.told:
+            pass
+        job.snapshot(211)
+        return {"left": 211, "first": 150, "seconds": 1.0}
+
+    job.stage.ends.append(end)
+
+    with pytest.raises(TrainerError) as stopped:
+        job.train()
+
+    assert stopped.value.code == "stopped"
+    assert "it was stopped at iteration 211: the budget is spent" in str(stopped.value)
+    assert "hdfs://h/m_iter_211.solverstate" in str(stopped.value)
+
+
+def test_executors_that_register_are_taken_when_the_ranks_have_stopped_for_them(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.trainer import overseer
+
+    monkeypatch.setattr(overseer, "PERIOD_S", 0.001)
+    job.loses("1")
+
+    def end(_: list[int]) -> dict[str, Any]:
+        job.reports(230)
+        job.executors.hung = {"0"}
+        job.executors.there.append("2")
+        while "regroup" not in job.driver.told:
+            pass
+        job.executors.hung = set()
+        job.snapshot(231)
+        return {"left": 231, "first": 150, "seconds": 1.0}
+
+    job.stage.ends.append(end)
+
+    job.train()
+
+    assert [plan.size for plan in job.stage.plans] == [2, 1, 2]
+    assert len(job.events(contract.WorkersLost)) == 1
+    assert [event.executors for event in job.events(contract.Recovery)] == [1, 2]
+
+
+def test_the_rule_of_another_number_of_ranks_is_elastics() -> None:
+    assert recovery.resized is elastic.resized
