@@ -31,6 +31,11 @@ class _Members(Model):
         """Workers that the stack's document names."""
         return ()
 
+    @property
+    def spot(self) -> bool:
+        """True if the cloud may take workers back at any time."""
+        return False
+
     def repair(self, stack: str) -> str:
         """Return the command that repairs an unreachable node; completes `Run …`."""
         raise NotImplementedError
@@ -88,6 +93,14 @@ class AutoScalingGroup(_Members):
     name: str
     region: str
     desired_capacity: int = Field(ge=0)
+    market: Literal["spot", "on_demand"] = "spot"
+    """`spot` if any worker may be a spot instance. Stacks of earlier versions do not say; theirs are, unless
+    they were told otherwise, and a snapshot too many costs less than one too few."""
+
+    @property
+    def spot(self) -> bool:
+        """See `_Members.spot`."""
+        return self.market == "spot"
 
     @property
     def worker_count(self) -> int:

@@ -79,6 +79,7 @@ def document(
             "name": group_name(stack),
             "region": config.region,
             "desired_capacity": config.workers,
+            "market": "spot" if config.spot else "on_demand",
         },
         "ssh": {
             "user": config.ssh_user,

@@ -13,15 +13,20 @@ from jobs.datasets.base import PHASES
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
 from jobs.trainer.contract import (
+    CONTROL_CONF,
     EVENTS_ENV,
     EVENTS_FILE,
     EXECUTOR_GPUS_CONF,
     GRADIENTS_CONF,
     JOB_ENV,
+    MIN_EXECUTORS_CONF,
+    ON_WORKER_LOST_CONF,
     OVERRIDE_ENV,
     PROGRAM_FILE,
     PYTHON_ARGS_CONF,
+    REPLACEMENT_LIMIT_CONF,
     REUSE_CONF,
+    SNAPSHOT_EVERY_CONF,
     TASK_GPUS_CONF,
     TIMEOUT_CONF,
     TRAINER_FILE,
@@ -30,6 +35,9 @@ from jobs.trainer.contract import (
 
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """Start-up options: a job's JVMs only coordinate, so one compiler tier and the serial collector suffice."""
+
+SPOT_SNAPSHOT_S = 30.0
+"""Seconds between snapshots where workers are spot instances: what a worker lost without notice costs."""
 
 
 def trainer_arguments(spec: JobSpec, place: JobPlace) -> list[str]:
@@ -101,11 +109,26 @@ def settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[
         TIMEOUT_CONF: f"{spec.timeout:g}",
         TRANSPORT_CONF: spec.transport,
         GRADIENTS_CONF: spec.gradients,
+        **_recovery(spec, document, place),
         f"spark.executorEnv.{JOB_ENV}": place.id,
         "spark.executorEnv.PYSPARK_PYTHON": paths.PYTHON,
         "spark.executorEnv.OPENBLAS_NUM_THREADS": threads,
         "spark.executorEnv.OMP_NUM_THREADS": threads,
         "spark.executorEnv.PYTHONPATH": f"{paths.CAFFE_HOME}/python",
+    }
+
+
+def _recovery(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str, str]:
+    """Return the settings of a job that goes on after a lost worker."""
+    every = spec.snapshotEvery
+    if every is None:
+        every = SPOT_SNAPSHOT_S if document.members.spot else 0.0
+    return {
+        ON_WORKER_LOST_CONF: spec.onWorkerLost,
+        REPLACEMENT_LIMIT_CONF: f"{spec.replacementLimit:.15g}",
+        MIN_EXECUTORS_CONF: str(spec.minExecutors),
+        SNAPSHOT_EVERY_CONF: f"{every:.15g}",
+        CONTROL_CONF: place.storage,
     }
 
 

@@ -19,7 +19,6 @@ ZONES: Final = "zones"
 TYPES: Final = "instance types"
 PRICES: Final = "spot prices"
 PRODUCT: Final = "Linux/UNIX"
-ALL: Final = 100
 
 
 def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
@@ -28,7 +27,7 @@ def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
         CloudCheck(ZONES, lambda cloud: [_zones(cloud, config, stack)], lambda: _by_table(ZONES, config)),
         CloudCheck(TYPES, lambda cloud: [_types(cloud, config, stack)], lambda: _by_table(TYPES, config)),
     ]
-    if config.on_demand_percentage < ALL and config.on_demand_base < config.max_workers:
+    if config.spot:
         asked.append(CloudCheck(PRICES, lambda cloud: [_prices(cloud, config, stack)]))
     return asked
 

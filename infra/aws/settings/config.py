@@ -35,6 +35,8 @@ MIN_VOLUME_GB: Final = 20
 MAX_VOLUME_GB: Final = 16384
 """Limits of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
 MAX_KEY_PAIR: Final = 255
+ALL: Final = 100
+"""Percent."""
 VOLUME_GB: Final = f"{MIN_VOLUME_GB} to {MAX_VOLUME_GB} (GB)"
 AMI: Final = "ami- and 8 or 17 hexadecimal digits"
 
@@ -143,6 +145,11 @@ class AwsConfig(StackSettings):
     def types(self) -> tuple[regions.InstanceType, ...]:
         """Instance types of the workers, in order of preference."""
         return tuple(regions.table().types[name] for name in self.instance_types)
+
+    @property
+    def spot(self) -> bool:
+        """True if a worker may be a spot instance, now or after the group has grown."""
+        return self.on_demand_percentage < ALL and self.on_demand_base < self.max_workers
 
     @property
     def gpus(self) -> int:

@@ -43,3 +43,9 @@ def test_services_are_started_by_our_roles_except_on_hdinsight() -> None:
 def test_the_declared_number_of_workers_is_the_stacks() -> None:
     assert [members.worker_count for members in (FIXED, GROUP, HDINSIGHTS)] == [1, 2, 3]
     assert [members.fixed for members in (FIXED, GROUP, HDINSIGHTS)] == [True, False, False]
+
+
+def test_only_a_cloud_that_sells_spot_instances_takes_workers_back() -> None:
+    on_demand = GROUP.model_copy(update={"market": "on_demand"})
+    assert [members.spot for members in (FIXED, HDINSIGHTS, on_demand)] == [False, False, False]
+    assert GROUP.spot, "documents of earlier versions do not name a market"

@@ -91,6 +91,22 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads() -> None:
     assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
 
 
+@pytest.mark.parametrize(
+    ("changes", "spot"),
+    [
+        ({}, True),
+        ({"onDemandPercentage": "50"}, True),
+        ({"onDemandBase": "2"}, True),
+        ({"onDemandPercentage": "100"}, False),
+        ({"onDemandBase": "4", "maxWorkers": "4"}, False),
+    ],
+)
+def test_the_document_says_whether_a_worker_may_be_a_spot_instance(
+    changes: dict[str, str], spot: bool
+) -> None:
+    assert ClusterDocument.from_outputs("test", recorded(**changes).outputs).members.spot is spot
+
+
 def test_workers_offer_what_the_smallest_type_has() -> None:
     worker = ClusterDocument.from_outputs("test", recorded().outputs).worker
     assert (worker.cores, worker.gpus, worker.compute_capabilities) == (4, 1, ("7.5", "8.6"))

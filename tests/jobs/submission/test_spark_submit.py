@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import AutoScalingGroup, Cluster
 from jobs.api import Config
 from jobs.backends.standalone import job_script
 from jobs.job import JobPlace
@@ -18,6 +18,7 @@ from jobs.trainer.cli import parse
 from tests.jobs.specs import SPECS, mnist_spec
 
 PLACE = JobPlace("mnist-1", "/var/lib/caffe-spark/jobs/mnist-1", "hdfs://head:9000/jobs/mnist-1")
+RECOVERY = ("onWorkerLost", "replacementLimit", "minExecutors", "snapshotEvery")
 
 
 def argv(given: JobSpec, cluster: Cluster) -> list[str]:
@@ -112,6 +113,57 @@ def test_a_failed_rank_ends_the_job_at_once(cluster: Cluster) -> None:
     assert found["spark.task.maxFailures"] == found["spark.stage.maxConsecutiveAttempts"] == "1"
     assert found["spark.speculation"] == "false"
     assert found["spark.python.worker.faulthandler.enabled"] == "true"
+
+
+def test_a_job_goes_on_after_a_lost_worker_as_its_specification_says(cluster: Cluster) -> None:
+    found = conf(
+        mnist_spec(onWorkerLost="wait", replacementLimit="15 min", minExecutors=2, snapshotEvery="90 s"),
+        cluster,
+    )
+
+    assert {name: found[f"spark.caffespark.{name}"] for name in (*RECOVERY, "control")} == {
+        "onWorkerLost": "wait",
+        "replacementLimit": "900",
+        "minExecutors": "2",
+        "snapshotEvery": "90",
+        "control": PLACE.storage,
+    }
+
+
+def test_a_long_limit_is_passed_in_full(cluster: Cluster) -> None:
+    found = conf(mnist_spec(replacementLimit="600 h", snapshotEvery="0.5 s"), cluster)
+
+    assert found["spark.caffespark.replacementLimit"] == "2160000"
+    assert found["spark.caffespark.snapshotEvery"] == "0.5"
+
+
+def with_group(cluster: Cluster, **fields: str) -> Cluster:
+    group = AutoScalingGroup.model_validate(
+        {"name": "workers", "region": "eu-west-1", "desired_capacity": 2, **fields}
+    )
+    return cluster.model_copy(update={"members": group})
+
+
+@pytest.mark.parametrize(
+    ("fields", "told", "seconds"),
+    [
+        ({"market": "spot"}, None, "30"),
+        ({}, None, "30"),
+        ({"market": "on_demand"}, None, "0"),
+        ({"market": "spot"}, "none", "0"),
+        ({"market": "on_demand"}, "5 min", "300"),
+    ],
+)
+def test_snapshots_are_taken_every_half_minute_where_workers_are_spot_instances(
+    cluster: Cluster, fields: dict[str, str], told: str | None, seconds: str
+) -> None:
+    found = conf(mnist_spec(snapshotEvery=told), with_group(cluster, **fields))
+
+    assert found["spark.caffespark.snapshotEvery"] == seconds
+
+
+def test_without_a_market_only_the_solver_takes_snapshots(cluster: Cluster) -> None:
+    assert conf(mnist_spec(), cluster)["spark.caffespark.snapshotEvery"] == "0"
 
 
 def test_half_the_memory_is_the_jvms_and_blas_keeps_to_its_threads(cluster: Cluster) -> None:
