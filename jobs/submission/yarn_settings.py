@@ -25,6 +25,8 @@ def yarn_settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> 
         "spark.driver.memory": f"{DRIVER_HEAP_MB}m",
         "spark.driver.memoryOverhead": f"{DRIVER_MB - DRIVER_HEAP_MB}m",
         "spark.yarn.maxAppAttempts": "1",
+        # Training counts its losses itself; by default the third lost executor would end the application.
+        "spark.yarn.max.executor.failures": "1000",
         "spark.yarn.report.interval": "200ms",
         # Interval of container requests while some are pending.
         "spark.yarn.scheduler.initial-allocation.interval": "100ms",

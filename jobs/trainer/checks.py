@@ -18,6 +18,7 @@ from jobs.trainer.contract import (
     TASK_GPUS_CONF,
 )
 from jobs.trainer.errors import Refused
+from jobs.trainer.policy import policy
 from jobs.trainer.shapes import in_words
 
 
@@ -44,12 +45,13 @@ def started(
     """Require what the settings of a Spark context decide; return the number of its executors.
 
     Raises:
-        Refused: as `cluster_size`, `devices`, `connection` and `gradients`.
+        Refused: as `cluster_size`, `devices`, `connection`, `gradients` and `policy`.
     """
     devices(options, job, conf, cpu_build=cpu_build)
     size = cluster_size(options, conf)
     connection(options, size * options.devices, nccl=nccl)
     gradients(conf, nccl=nccl and job.gpu)
+    policy(conf, size)
     return size
 
 

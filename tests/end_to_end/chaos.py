@@ -1,8 +1,9 @@
-"""Processes of a running job killed by SIGKILL: the job stops, names the node, and its last snapshot resumes.
+"""Processes of a running job killed by SIGKILL: the job goes on; or stops, names the node, and resumes.
 
     python -m tests.end_to_end.chaos --stack dev --rounds 10 [--seed N] [--limit SECONDS]
 
-A round kills one of each of `VICTIMS` at a random moment after the first snapshot. The stack has to be up,
+A round kills one of each of `VICTIMS` at a random moment after the first snapshot, of jobs that are to fail
+when they lose a worker, and of those on workers also of jobs that are to go on. The stack has to be up,
 with the framework on it and workers for two executors; nothing else may run there.
 """
 
@@ -23,6 +24,8 @@ from pathlib import Path
 from tests.end_to_end.conftest import ROOT, Said, Stack, eventually
 
 ITERATIONS, SNAPSHOT = 4000, 100
+LASTING = 1500
+"""Iterations of a job that goes on."""
 LATEST = 6.0
 """Seconds after the first snapshot within which a process is killed."""
 LIMIT = 300.0
@@ -31,6 +34,7 @@ MORE = 40
 """Iterations that are run from the snapshot."""
 WORKERS = ("w1", "w2")
 _RESUME = re.compile(r"from iteration (\d+) with -snapshot (\S+\.solverstate) -weights (\S+\.caffemodel)")
+_GOES_ON = re.compile(r"iteration +(\d+) goes on ")
 
 _RANK = (
     "ps -eo pid=,ppid=,args= | awk '/pyspark.daemon/ {parent[$1] = $2} "
@@ -83,8 +87,22 @@ class Chaos:
             self._end_jobs()
             return f"FAIL {place}: {error}"
 
+    def goes_on(self, victim: Victim) -> str:
+        """Kill a victim on a worker during a job that is to go on; return a line, which begins with FAIL or ok."""
+        node, moment = self._random.choice(WORKERS), self._random.uniform(0.0, LATEST)
+        place = f"{victim.name:<15} on {node:<4} {moment:4.1f} s after a snapshot"
+        try:
+            said = self._killed(victim, node, moment, onWorkerLost="shrink", max_iter=LASTING)
+        except (AssertionError, subprocess.TimeoutExpired) as error:
+            self._end_jobs()
+            return f"FAIL {place}: {error}"
+        on = _GOES_ON.findall(said.output)
+        if said.code != 0 or f"│ {LASTING:,}" not in said.output or not on:
+            return f"FAIL {place}: it does not go on: {said.last}"
+        return f"ok   {place}: went on from iteration {', '.join(on)}, ended {said.seconds:4.1f} s later"
+
     def _taken(self, victim: Victim, node: str, moment: float, place: str) -> str:
-        stopped = self._killed(victim, node, moment)
+        stopped = self._killed(victim, node, moment, onWorkerLost="fail", max_iter=ITERATIONS)
         fault = _fault(stopped, victim.named.format(node=node))
         found = _RESUME.search(stopped.output)
         if fault or found is None:
@@ -97,12 +115,12 @@ class Chaos:
             return f"FAIL {place}: it does not resume from {iteration}: {resumed.last}"
         return f"ok   {place}: ended after {stopped.seconds:4.1f} s, resumed from {iteration}"
 
-    def _killed(self, victim: Victim, node: str, moment: float) -> Said:
+    def _killed(self, victim: Victim, node: str, moment: float, **keys: object) -> Said:
         """Run a job and kill the victim; return what the job said, and the seconds until its end."""
         out = self._folder / f"job-{self._jobs}"
         with out.open("w") as file:
             process = subprocess.Popen(
-                self._submit(max_iter=ITERATIONS),
+                self._submit(**keys),
                 cwd=ROOT,
                 env=self._stack.env,
                 stdin=subprocess.DEVNULL,
@@ -167,11 +185,12 @@ def main() -> int:
     lines = []
     for number in range(1, options.rounds + 1):
         for victim in VICTIMS:
-            lines.append(chaos.take(victim))
-            print(f"round {number:>2}  {lines[-1]}", file=sys.stderr, flush=True)
+            for kill in (chaos.take, *([chaos.goes_on] if victim.on_worker else [])):
+                lines.append(kill(victim))
+                print(f"round {number:>2}  {lines[-1]}", file=sys.stderr, flush=True)
     failed = sum(line.startswith("FAIL") for line in lines)
     print(f"{len(lines)} processes killed, seed {options.seed}")
-    print(f"{failed} without a clear stop, or without a snapshot that resumes")
+    print(f"{failed} without a clear stop and a snapshot that resumes, or without an end")
     return 1 if failed else 0
 
 

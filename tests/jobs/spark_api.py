@@ -178,6 +178,8 @@ KEYS: Final = {
     "spark.task.resource.gpu.amount": "3.0",
     "spark.yarn.dist.files": "1.0",
     "spark.yarn.dist.pyFiles": "2.2",
+    # Since 3.5 another name of spark.executor.maxNumFailures.
+    "spark.yarn.max.executor.failures": "1.0",
     "spark.yarn.maxAppAttempts": "1.3",
     "spark.yarn.report.interval": "0.9",
     "spark.yarn.scheduler.heartbeat.interval-ms": "0.8",
