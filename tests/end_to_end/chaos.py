@@ -88,7 +88,7 @@ class Chaos:
             return f"FAIL {place}: {error}"
 
     def goes_on(self, victim: Victim) -> str:
-        """Kill a victim on a worker during a job that is to go on; return a line, which begins with FAIL or ok."""
+        """Kill a victim on a worker during a job that is to go on; return a line as `take` does."""
         node, moment = self._random.choice(WORKERS), self._random.uniform(0.0, LATEST)
         place = f"{victim.name:<15} on {node:<4} {moment:4.1f} s after a snapshot"
         try:
