@@ -34,6 +34,8 @@ class Attempt(NamedTuple):
     snapshot: str
     """URI of the solver's state; empty for a start without one."""
     weights: Tuple[str, ...]
+    own: bool = False
+    """The snapshot is one of this job, which ranks fetch themselves."""
     timed: Tuple[Whole, ...] = ()
     """Snapshots that the clock has asked for, which newer ones replace."""
 
@@ -107,6 +109,7 @@ class Recovery:
             resized(job, full, size * running.options.devices, native.protos()),
             start.state if start else snapshot,
             (start.weights,) if start else weights,
+            start is not None,
             tuple(whole(event) for event in journal.timed),
         )
         hosts = running.executors.active()

@@ -68,18 +68,21 @@ def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy
     options, conf, job = running.options, running.conf, attempt.resized.job
     fence = Fence(running.model + SUFFIX, attempt.generation)
     running.files.write(fence.uri, fence.text)
+    feed = _feed_state(running, attempt.snapshot)
     by_nccl = job.gpu and native.has_nccl()
-    # A snapshot of this job may have been written since another one of its name was distributed.
-    again = attempt.generation > 1
+
+    def given(uri: str) -> str:
+        return uri if attempt.own else running.nodes.add(uri)
+
     plan = Plan(
         job=job,
         size=attempt.executors * options.devices,
         channel=channel,
         train=running.data.name(job.train),
         tests=tuple(running.data.name(test.data) if test.test_iter else "" for test in job.tests),
-        weights=tuple(running.nodes.add(uri, written=again) for uri in attempt.weights),
-        snapshot=running.nodes.add(attempt.snapshot, written=again) if attempt.snapshot else "",
-        feed=_feed_state(running, attempt.snapshot, written=again),
+        weights=tuple(map(given, attempt.weights)),
+        snapshot=given(attempt.snapshot) if attempt.snapshot else "",
+        feed=given(feed) if feed else "",
         snapshot_name=attempt.snapshot.rpartition("/")[2],
         model=running.model,
         timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
@@ -151,13 +154,13 @@ def _write_rounds(running: RunningJob, first: int) -> None:
         running.journal.add(event)
 
 
-def _feed_state(running: RunningJob, snapshot: str, *, written: bool) -> str:
-    """Distribute the feed's state that belongs to a snapshot; return its name, empty without one."""
+def _feed_state(running: RunningJob, snapshot: str) -> str:
+    """Return the URI of the feed's state that belongs to a snapshot; empty without one."""
     if not snapshot:
         return ""
     uri = beside(snapshot)
     if running.files.exists(uri):
-        return running.nodes.add(uri, written=written)
+        return uri
     words = "there is no {}: reading begins where the iteration says, with new random numbers"
     running.journal.add(contract.Note(words.format(uri)))
     return ""

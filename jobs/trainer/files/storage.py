@@ -138,13 +138,13 @@ def read(uri: str, *, run: Optional[Run] = None) -> str:
     return "\n".join(line for line in lines if "WARN " not in line)
 
 
-def get(uri: str, target: Path) -> None:
-    """Copy a file or folder of shared storage to a local path that does not exist.
+def get(uri: str, target: Path, *, run: Optional[Run] = None) -> None:
+    """Copy a file or folder of shared storage to a local path that does not exist. `run` runs the command.
 
     Raises:
         TrainerError: it cannot be read; the command's message is included.
     """
-    _hdfs(["-get", _literal(uri), quote(str(target))], uri, None, reading=True)
+    _hdfs(["-get", _literal(uri), quote(str(target))], uri, run, reading=True)
 
 
 def _literal(uri: str) -> str:

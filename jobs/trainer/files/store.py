@@ -1,4 +1,4 @@
-"""Shared storage of the rank that writes: one JVM that stays, behind the job's fence."""
+"""Shared storage of a rank: one JVM that stays, and the job's fence before what it writes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ class Store:
 
     def __init__(self, fence: Optional[Fence] = None) -> None:
         self._shell, self._fence = Shell(), fence
+
+    def get(self, uri: str, target: Path) -> None:
+        """Copy a file to a local path that does not exist.
+
+        Raises:
+            TrainerError: it cannot be read.
+        """
+        self._with_new_settings(lambda: storage.get(uri, target, run=self._shell.run))
 
     def put(self, source: Path, uri: str) -> None:
         """Copy a local file to `uri`, replacing an existing one.

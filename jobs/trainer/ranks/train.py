@@ -29,6 +29,7 @@ from jobs.trainer.caffe.feed import Feed, step_seed
 from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused, TrainerError
 from jobs.trainer.events.channel import Address, Sender
+from jobs.trainer.files import storage
 from jobs.trainer.files.distribution import locate
 from jobs.trainer.files.fence import Fence
 from jobs.trainer.files.store import Store
@@ -48,7 +49,11 @@ from jobs.trainer.sources.shards import training_batches
 
 @dataclass(frozen=True)
 class Plan:
-    """Input of every rank. Files are names for `distribution.locate`."""
+    """Input of every rank. Files are names for `distribution.locate`.
+
+    Those of a snapshot are URIs where a rank fetches them itself: Spark's files are for ever, and executors
+    that come later would fetch those of each attempt.
+    """
 
     job: TrainingJob
     size: int
@@ -131,7 +136,8 @@ class _Rank:
         self.address = place.address
         self.sources: Dict[str, RecordSource] = {}
         """By names of the plan: a process cannot open an LMDB twice."""
-        self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot), store=Store(plan.fence))
+        self.store = Store(plan.fence)
+        self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot), store=self.store)
         self.snapshots = Snapshots(
             self.job,
             self.trainer,
@@ -159,8 +165,9 @@ class _Rank:
         job, trainer = self.job, self.trainer
         source = self._open(job.train, self.plan.train)
         if self.plan.snapshot:
-            weights = [locate(name) for name in self.plan.weights]
-            trainer.restore(locate(self.plan.snapshot), self.plan.snapshot_name, weights)
+            weights = [self._local(name) for name in self.plan.weights]
+            self.state = self._local(self.plan.snapshot)
+            trainer.restore(self.state, self.plan.snapshot_name, weights)
         elif self.plan.weights:
             trainer.load_weights([locate(name) for name in self.plan.weights])
         first = trainer.iteration
@@ -203,6 +210,17 @@ class _Rank:
             "waited_seconds": waited,
         }
 
+    def _local(self, name: str) -> Path:
+        """Return the local path of a file of the snapshot."""
+        if "://" not in name or storage.local_path(name):
+            return locate(name)
+        folder = self.folder / "snapshot"
+        folder.mkdir(exist_ok=True)
+        path = folder / name.rpartition("/")[2]
+        # No upload has begun, whose thread would use the same JVM.
+        self.store.get(name, path)
+        return path
+
     def _open(self, layer: DataLayer, name: str) -> RecordSource:
         if name not in self.sources:
             self.sources[name] = open_source(layer.source_class, locate(name), self.datum)
@@ -214,8 +232,8 @@ class _Rank:
         found = self.exchange.json([self.host, mine, int.from_bytes(os.urandom(4), "little")])
         require_same("source-differs", [(host, text) for host, text, _ in found], uri=self.job.train.uri)
         if self.plan.feed:
-            file = locate(self.plan.feed)
-            state = sum_of(locate(self.plan.snapshot))
+            file = self._local(self.plan.feed)
+            state = sum_of(self.state)
             read = FeedState.load(file.read_text(errors="replace"), file.name, state)
             if self.job.seed not in (-1, read.seed):
                 words = "the random numbers go on from the snapshot's seed {}, not from random_seed: {}"

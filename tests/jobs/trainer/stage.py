@@ -114,7 +114,7 @@ class Storage:
 def on_stage(running: Any, transport: str) -> None:
     """Give a job two ranks that train on a stage."""
     running.context, running.ranks, running.conf = Stage(), 2, {contract.TRANSPORT_CONF: transport}
-    running.nodes = SimpleNamespace(add=lambda uri, written=False: uri)
+    running.nodes = SimpleNamespace(add=lambda uri: uri)
     running.data = SimpleNamespace(name=lambda source: source.uri)
     running.executors.launching = nullcontext
     running.files = Storage()
