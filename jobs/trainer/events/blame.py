@@ -20,13 +20,15 @@ _REASON = re.compile(r"ExecutorLostFailure \(executor (\d+) [^)]*\)(?: Reason: (
 _BARRIER_TASK = re.compile(r"barrier task \w+Task\(\d+, (\d+)\) finished unsuccessfully")
 _CALLING = "An error occurred while calling"
 """First line of py4j's message; Java's message follows."""
+_SILENCE = re.compile(r" while (?P<doing>[^:]+): nothing for (?P<seconds>\S+) s$")
+"""End of a peer's report of a rank whose host answers, and which itself does not."""
 _PYTHON_ERROR = re.compile(r"[A-Za-z_][\w.]*: \S")
 DIVERGED = "training-diverged"
 """A failure of the job and of no rank in particular: all have the same weights."""
 UNKNOWN = "killed, or its node went down"
 
 
-LOSSES = ("executor-lost", "rank-lost", "ranks-disconnected")
+LOSSES = ("executor-lost", "rank-lost", "rank-hung", "ranks-disconnected")
 """Failures of executors and of the network: another attempt may go through."""
 
 
@@ -115,6 +117,11 @@ def _without_executor(text: str, journal: Journal, resume: Dict[str, Any]) -> Tr
         return TrainerError(
             "rank-failed", rank=died[0].rank, host=died[0].host, reason=died[0].reason, **resume
         )
+    silences = (_SILENCE.search(one.reason) for one in journal.failures if one.origin == PEER)
+    silent = next((one for one in silences if one), None)
+    if unheard and silent:
+        ranks, iteration = _listed(unheard, journal), journal.iteration
+        return TrainerError("rank-hung", ranks=ranks, iteration=iteration, **silent.groupdict(), **resume)
     if unheard and (journal.failures or named):
         return TrainerError(
             "rank-lost", ranks=_listed(unheard, journal), iteration=journal.iteration, **resume

@@ -41,6 +41,12 @@ FAILURES: Dict[str, Words] = {
         "its executor was lost at about iteration {iteration}: killed, or its node went down",
         RESUME,
     ),
+    "rank-hung": Words(
+        "{ranks}",
+        "it did not answer for {seconds} s while {doing}, at about iteration {iteration}, and its process lives: "
+        "it hangs, or its node has stopped it",
+        RESUME,
+    ),
     "ranks-disconnected": Words("the connections between {ranks}", "{reason}", RESUME),
     "executor-lost": Words(
         "executor {executor} on {host}", "it was lost at about iteration {iteration}: {reason}", RESUME

@@ -7,7 +7,15 @@ import pytest
 from jobs.trainer import contract
 from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.events.blame import LostExecutor, explain, innermost, lost_executor, settled
+from jobs.trainer.events.blame import (
+    LostExecutor,
+    explain,
+    hosts,
+    innermost,
+    is_loss,
+    lost_executor,
+    settled,
+)
 from jobs.trainer.events.journal import Journal
 
 
@@ -227,3 +235,49 @@ def test_javas_words_go_before_py4js() -> None:
     assert innermost(text) == "java.io.IOException: no"
     assert innermost(text.partition("\n")[0]) == "An error occurred while calling o1.save."
     assert innermost("\n \n") == "it failed without a message"
+
+
+def test_a_rank_that_hangs_is_told_with_the_seconds_and_the_step(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(contract.Progress(41, 50))
+    peer = "rank 0 (w1, pid 7) of 2 lost rank 1 (w2, pid 8) while averaging gradients: nothing for 120 s"
+    journal.add(failed(0, PEER, peer))
+
+    error = explain(ABORTED, journal)
+
+    assert error.code == "rank-hung"
+    assert str(error).startswith(
+        "rank 1 on w2: it did not answer for 120 s while averaging gradients, at about iteration 41"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "origin", "loss"),
+    [
+        ("executor-lost", "", True),
+        ("rank-lost", "", True),
+        ("rank-hung", "", True),
+        ("ranks-disconnected", "", True),
+        ("stage-failed", "", False),
+        ("rank-failed", SILENT, True),
+        ("rank-failed", OWN, False),
+        ("rank-failed", NATIVE, False),
+    ],
+)
+def test_a_loss_is_what_another_attempt_may_survive(
+    journal: Journal, code: str, origin: str, loss: bool
+) -> None:
+    fields = dict.fromkeys(("executor", "host", "iteration", "reason", "ranks", "seconds", "doing"), "x")
+    if origin:
+        journal.add(failed(1, origin, "died"))
+
+    assert is_loss(TrainerError(code, **fields, rank=1), journal) is loss
+
+
+def test_hosts_of_a_loss_are_those_named_or_those_whose_ranks_are_silent(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(failed(0, PEER, "lost rank 1"))
+    named = TrainerError("executor-lost", executor="1", host="w9", iteration=1, reason="killed")
+
+    assert hosts(named, journal) == ["w9"]
+    assert hosts(TrainerError("rank-lost", ranks="rank 1", iteration=1), journal) == ["w2"]
