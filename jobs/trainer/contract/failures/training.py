@@ -43,8 +43,8 @@ FAILURES: Dict[str, Words] = {
     ),
     "rank-hung": Words(
         "{ranks}",
-        "it did not answer for {seconds} s while {doing}, at about iteration {iteration}, and its process lives: "
-        "it hangs, or its node has stopped it",
+        "it did not answer for {seconds} s while {doing}, at about iteration {iteration}, and its connection "
+        "lives: its process hangs, or was stopped",
         RESUME,
     ),
     "ranks-disconnected": Words("the connections between {ranks}", "{reason}", RESUME),
