@@ -16,6 +16,7 @@ KINDS: Final = (
     contract.Display,
     contract.Validation,
     contract.Snapshot,
+    contract.Recovery,
     contract.Done,
     contract.Failed,
 )
@@ -127,6 +128,9 @@ class Curve:
             self.validations.append(event)
             for name, values in event.values.items():
                 self._output(event, name, values)
+        elif isinstance(event, contract.Recovery):
+            # Rounds that are done again count once; points of losses stay, at their times.
+            self.validations = [one for one in self.validations if one.iteration < event.iteration]
         elif isinstance(event, contract.Snapshot):
             self.snapshots.append(event.iteration)
             self.snapshots_seen += 1

@@ -100,13 +100,22 @@ def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], 
         model=trained.model,
         features=columns,
         means=means.values,
-        validations=[
-            {"iteration": event.iteration, **event.values} for event in history.all(contract.Validation)
-        ],
+        validations=_validations(history),
         seconds=history.phase_seconds(),
         hosts=trained.hosts,
         waited_seconds=dict(_waited(trained)),
     )
+
+
+def _validations(history: History) -> list[dict[str, Any]]:
+    """Return the rounds of validation; those that were done again, after a loss, count once."""
+    found: dict[int, dict[str, Any]] = {}
+    for event in history.events:
+        if isinstance(event, contract.Recovery):
+            found = {at: values for at, values in found.items() if at < event.iteration}
+        elif isinstance(event, contract.Validation):
+            found[event.iteration] = {"iteration": event.iteration, **event.values}
+    return list(found.values())
 
 
 def _require_all(samples: int, history: History) -> None:

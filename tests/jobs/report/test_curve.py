@@ -148,3 +148,14 @@ def test_it_knows_its_times_and_whether_the_job_has_ended(end: Event) -> None:
 )
 def test_the_label_says_what_a_loss_is_the_mean_of(training: Training | None, words: str) -> None:
     assert loss_text(training) == words
+
+
+def test_validations_that_are_done_again_after_a_loss_count_once() -> None:
+    found = curve(
+        *(contract.Validation(at, values={"accuracy": [0.5]}) for at in (1, 2, 3)),
+        contract.Recovery(2, 2),
+        contract.Validation(2, values={"accuracy": [0.6]}),
+    )
+
+    assert [one.iteration for one in found.validations] == [1, 2]
+    assert [one.iteration for one in found.outputs["accuracy"].points] == [1, 2, 3, 2]

@@ -184,3 +184,15 @@ def test_the_table_shows_accuracy_and_where_it_ran(tmp_path: Path) -> None:
     shown = console.export_text()
     assert "0.5000" in shown
     assert "2 (w1, w2)" in shown
+
+
+def test_validations_that_were_done_again_after_a_loss_count_once() -> None:
+    rounds = [
+        *(contract.Validation(at, values={"accuracy": [0.1 * at]}) for at in (1, 2, 3)),
+        contract.Recovery(2, 2),
+        *(contract.Validation(at, values={"accuracy": [0.2 * at]}) for at in (2, 4)),
+    ]
+
+    found = summarise("j", mnist_spec(), "key", (), History(rounds)).validations
+
+    assert [(one["iteration"], one["accuracy"]) for one in found] == [(1, [0.1]), (2, [0.4]), (4, [0.8])]
