@@ -12,7 +12,19 @@ from bootstrap.tasks import (
     workers,
 )
 from infra.tasks import cost, preflight, sweep
-from jobs.tasks import attach, convert, curve, data, kill, logs, notebook, status, submit, submit_mnist
+from jobs.tasks import (
+    attach,
+    convert,
+    curve,
+    data,
+    kill,
+    logs,
+    notebook,
+    resume,
+    status,
+    submit,
+    submit_mnist,
+)
 
 __all__ = [
     "attach",
@@ -30,6 +42,7 @@ __all__ = [
     "notebook",
     "preflight",
     "put",
+    "resume",
     "ssh",
     "status",
     "submit",

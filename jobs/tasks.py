@@ -5,7 +5,9 @@ Modules are imported by the tasks that use them, as in `bootstrap.tasks`.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from fabric import task
@@ -17,6 +19,7 @@ from bootstrap.console import (
     console,
     expected_errors_in_one_line,
     for_stack,
+    print_line,
     print_piped,
     print_whole,
 )
@@ -118,22 +121,36 @@ def _ready(context: Context, cluster: Cluster, job: JobSpec, recipe: str | None)
     return framework
 
 
-def _submit_through_livy(job: JobSpec, stack: str | None) -> None:
+def _run_through_livy(backends: Backends, job: JobSpec) -> None:
+    """Run a job through Livy, with the framework that is on the cluster."""
     from bootstrap.framework import require_persisted
     from jobs.backends.registry import LIVY
     from jobs.datasets.prepare import ensure_shipped
     from jobs.run.run import run_job
 
-    with backends_of(stack) as backends:
-        backend = backends.get(LIVY)
-        ensure_shipped(job)
-        run_job(backend, job, require_persisted(backends.document), console, RESULTS)
+    backend = backends.get(LIVY)
+    ensure_shipped(job)
+    run_job(backend, job, require_persisted(backends.document), console, RESULTS)
+
+
+def _run_on(context: Context, cluster: Cluster, job: JobSpec, recipe: str | None, *, again: str) -> None:
+    """Provision a cluster and run a job on it; `again` is the command that does so again."""
+    from jobs import capacity
+    from jobs.backends.registry import Backends
+    from jobs.run.run import run_job
+
+    capacity.check(job, cluster)
+    framework = _ready(context, cluster, job, recipe)
+    with Backends.of(cluster) as backends:
+        run_job(backends.default, job, framework.key, console, RESULTS)
+    next_ = f"Next: `fab doctor`, another `{again}`, or `pulumi destroy`"
+    console.print(for_stack(next_, cluster.stack), soft_wrap=True)
 
 
 def _submit(
     context: Context, job: JobSpec, *, stack: str | None, recipe: str | None, livy: bool, again: str
 ) -> None:
-    """Provision the stack's cluster and run a job on it; `again` is the command that does so again."""
+    """Run a job on the stack's cluster, through Livy or as `_run_on` does."""
     if livy and recipe:
         raise ConfigError(
             f"--livy --recipe {recipe}",
@@ -144,22 +161,14 @@ def _submit(
         why = "scripts run through the head, not through Livy"
         raise ConfigError(f"--livy with {job.script.name}", why, "Run the command without --livy.")
     if livy:
-        _submit_through_livy(job, stack)
+        with backends_of(stack) as backends:
+            _run_through_livy(backends, job)
         return
     reading = reading_of(stack)
-    from jobs import capacity
-    from jobs.backends.registry import Backends
-    from jobs.run.run import run_job
+    # While the CLI reads the stack.
+    from jobs.run import run  # noqa: F401
 
-    cluster = cluster_of(reading)
-    capacity.check(job, cluster)
-    framework = _ready(context, cluster, job, recipe)
-    with Backends.of(cluster) as backends:
-        run_job(backends.default, job, framework.key, console, RESULTS)
-    console.print(
-        for_stack(f"Next: `fab doctor`, another `{again}`, or `pulumi destroy`", stack),
-        soft_wrap=True,
-    )
+    _run_on(context, cluster_of(reading), job, recipe, again=again)
 
 
 @task(
@@ -200,6 +209,43 @@ def attach(_: Context, job: str, stack: str | None = None) -> None:
         from jobs.run.run import attach as attach_to
 
         attach_to(backends, job, console, RESULTS)
+
+
+@task(
+    positional=["job"],
+    help={
+        "job": JOB_HELP,
+        "stack": STACK_HELP,
+        "executors": "override the job's executors",
+        "iterations": "override the solver's max_iter",
+        "recipe": RECIPE_HELP,
+    },
+)
+@expected_errors_in_one_line
+def resume(  # noqa: PLR0917 - flags, which Fabric passes by name
+    context: Context,
+    job: str,
+    stack: str | None = None,
+    executors: int | None = None,
+    iterations: int | None = None,
+    recipe: str | None = None,
+) -> None:
+    """Go on with a failed, lost or killed job from its newest snapshot, as a new job."""
+    _check("resume", job)
+    reading = reading_of(stack)
+    from bootstrap.inventory.resolve import resolve
+    from jobs.backends.registry import LIVY, Backends
+    from jobs.run.resume import resumed
+
+    document = reading.document()
+    nodes = cache(lambda: resolve(document, console, wait=True))
+    with Backends(document, nodes) as backends, TemporaryDirectory(prefix="caffe-spark-resume-") as folder:
+        backend, spec, line = resumed(backends, job, Path(folder), executors=executors, iterations=iterations)
+        print_line(console, f"resume   {line}")
+        if backend.name == LIVY:
+            _run_through_livy(backends, spec)
+        else:
+            _run_on(context, nodes(), spec, recipe, again="fab submit --spec FILE")
 
 
 @task(help={"stack": STACK_HELP})

@@ -107,6 +107,23 @@ class Backend(Protocol):
         """Copy the log of an ended job to a file."""
         ...
 
+    def bring_files(self, job: SubmittedJob, names: Sequence[str], to: Path) -> None:
+        """Copy files that travelled with a job into the folder `to`, by their names.
+
+        Raises:
+            JobError: one is not there any more.
+            ServiceDown, Unreachable: they cannot be read.
+        """
+        ...
+
+    def stored(self, folder: str) -> list[str] | None:
+        """Return the names of the files in a folder of shared storage; None for a URI elsewhere.
+
+        Raises:
+            CommandFailed, ServiceDown, Unreachable: storage does not list it.
+        """
+        ...
+
     def bring_features(self, job: SubmittedJob, to: Path) -> None:
         """Copy the features of an ended job to a file of JSON lines."""
         ...
@@ -121,6 +138,14 @@ class Backend(Protocol):
 
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
         """Return the cluster manager's explanation of a failure; empty for most."""
+        ...
+
+    def why_lost(self, job: SubmittedJob) -> str:
+        """Return why a job ended with `LOST`, as the second part of an error.
+
+        Raises:
+            CommandFailed, ServiceDown, Unreachable: nothing can tell.
+        """
         ...
 
     def logs(self, record: JobRecord, on_line: OnLine, *, executor: int | None, follow: bool) -> None:

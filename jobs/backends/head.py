@@ -17,14 +17,14 @@ from bootstrap import paths
 from bootstrap.aside import token
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, JobError, Unreachable
-from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.reconnect import Link
 from bootstrap.ssh.remote import Remote, connect
 from bootstrap.ssh.unit import Unit
 from bootstrap.storage.hadoop import SharedStorage
+from bootstrap.storage.listing import listed
 from jobs import capacity
-from jobs.backends import head_events, head_records, node_logs, nodes, processes
-from jobs.backends.base import Foreign, Log, OnLine, end_of
+from jobs.backends import head_events, head_files, head_records, lost, node_logs, nodes, processes
+from jobs.backends.base import Foreign, Log, OnLine
 from jobs.backends.head_records import UNIT
 from jobs.backends.node_logs import LogPlace
 from jobs.job import JobRecord, SubmittedJob
@@ -34,14 +34,14 @@ from jobs.submission.package import new_name, taken_by_root, upload
 from jobs.trainer.contract import EVENTS_FILE, KILLED, Event, Failed
 
 FEATURES = "features"
-LONGEST_LOG = 256 << 20
-"""Bytes of a log to fetch, its last: it is the job's to write, and a sparse file costs it nothing."""
 
 
 class HeadBackend(ABC):
     """Backend whose jobs are units on the head; subclasses implement the cluster manager's part."""
 
     name: str
+    in_unit = "its driver"
+    """Program in the job's unit, as sentences name it."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
@@ -138,22 +138,18 @@ class HeadBackend(ABC):
 
     def bring_log(self, job: SubmittedJob, to: Path) -> Log:
         """See `Backend.bring_log`."""
-        log, on_head = f"{job.place.folder}/log", f"{paths.JOBS}/.log-{token()}"
-        quoted = shlex.quote(log)
-        end = f"[ -f {quoted} ] && tail -c {LONGEST_LOG} {quoted}"
-        self.head.run(taken_by_root())
-        try:
-            with suppress(CommandFailed):
-                self.head.run(
-                    f"{AS_USER}umask 077; set -C; as_user {paths.JOB_USER} sh -c {shlex.quote(end)} "
-                    f">{shlex.quote(on_head)}"
-                )
-                self.head.get(on_head, to)
-        finally:
-            with suppress(Unreachable):  # the first error matters
-                self.head.run(f"rm -f {shlex.quote(on_head)}", check=False)
-        cut = to.exists() and to.stat().st_size == LONGEST_LOG
-        return Log(end_of(to), f"{to} (its end; the whole is {log} on {self.driver})" if cut else str(to))
+        return head_files.bring_log(self.head, job.place, to)
+
+    def bring_files(self, job: SubmittedJob, names: Sequence[str], to: Path) -> None:
+        """See `Backend.bring_files`."""
+        head_files.bring_files(self.head, job.id, job.place, names, to)
+
+    def stored(self, folder: str) -> list[str] | None:
+        """See `Backend.stored`."""
+        uri = f"{self.cluster.shared_storage.rstrip('/')}/"
+        if not folder.startswith(uri):
+            return None
+        return [entry.name for entry in listed(self._storage(), folder.removeprefix(uri)) if not entry.folder]
 
     def bring_features(self, job: SubmittedJob, to: Path) -> None:
         """See `Backend.bring_features`."""
@@ -175,6 +171,10 @@ class HeadBackend(ABC):
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
         """See `Backend.explain`."""
         return ""
+
+    def why_lost(self, job: SubmittedJob) -> str:
+        """See `Backend.why_lost`."""
+        return lost.why(self.head, job.place, self.in_unit)
 
     def logs(self, record: JobRecord, on_line: OnLine, *, executor: int | None, follow: bool) -> None:
         """See `Backend.logs`."""

@@ -149,6 +149,14 @@ class LivyBackend:
         )
         return Log(text, where)
 
+    def bring_files(self, job: SubmittedJob, names: Sequence[str], to: Path) -> None:
+        """See `Backend.bring_files`."""
+        self._files.bring(job.id, names, to)
+
+    def stored(self, folder: str) -> list[str] | None:
+        """See `Backend.stored`."""
+        return self._files.stored(folder)
+
     def bring_features(self, job: SubmittedJob, to: Path) -> None:
         """See `Backend.bring_features`."""
         prefix = f"{folder(job.id)}/features/part-".lstrip("/")
@@ -162,6 +170,10 @@ class LivyBackend:
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
         """See `Backend.explain`."""
         return ""
+
+    def why_lost(self, job: SubmittedJob) -> str:
+        """See `Backend.why_lost`."""
+        return f"its events have no end, and Livy on {self._livy.name} has forgotten its batch: it was killed"
 
     def logs(self, record: JobRecord, on_line: OnLine, *, executor: int | None, follow: bool) -> None:
         """See `Backend.logs`; Livy has spark-submit's log only."""

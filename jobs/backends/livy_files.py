@@ -6,6 +6,7 @@ Jobs can write all of them, so each is read up to a size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bootstrap import paths
@@ -26,6 +27,8 @@ END: Final = 256 << 10
 MOST_EVENTS: Final = 256 << 20
 """Bytes of a job's events to read for its curve."""
 LONGEST_RECORD: Final = 256 << 10
+LONGEST_FILE: Final = 256 << 20
+"""Bytes of a file that travels with a job."""
 RESERVED: Final = "reserved"
 """File that reserves the name of a job for the command that has made it."""
 TRIES: Final = 100
@@ -63,6 +66,29 @@ class LivyFiles:
         for file in job.spec.shipped:
             self._blobs.write(f"{place}/{file.name}", file)
         self.write_record(job)
+
+    def bring(self, name: str, files: Sequence[str], to: Path) -> None:
+        """Copy files that travelled with a job into the folder `to`.
+
+        Raises:
+            JobError: one is not there any more.
+        """
+        for file in files:
+            content = self._blobs.read(f"{folder(name)}/{file}", max_size=LONGEST_FILE)
+            if content is None:
+                why = f"there is no {self._blobs.url(f'{folder(name)}/{file}')} any more"
+                fix = "Submit the job again with its specification: `fab submit --spec FILE --livy`."
+                raise JobError(f"job {name}", why, fix)
+            (to / file).write_bytes(content)
+
+    def stored(self, uri: str) -> list[str] | None:
+        """Return the names of the files in a folder; None for one that is not in this storage."""
+        root = self._blobs.url("")
+        if not uri.startswith(root):
+            return None
+        below = f"{uri.removeprefix(root).strip('/')}/"
+        names = [path.removeprefix(below) for path in self._blobs.list(below)]
+        return [name for name in names if "/" not in name]
 
     def write_record(self, job: SubmittedJob) -> None:
         """Write the job's record."""

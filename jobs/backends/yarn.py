@@ -43,6 +43,7 @@ class YarnBackend(HeadBackend):
     """See `jobs.backends.base.Backend`."""
 
     name = "yarn"
+    in_unit = "the program that follows it"
 
     def require_capacity(self, spec: JobSpec) -> None:
         """See `resource_manager.require_capacity`."""

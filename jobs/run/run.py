@@ -12,16 +12,17 @@ from pathlib import Path
 from rich.console import Console
 
 from bootstrap.console import print_line
-from bootstrap.errors import JobError
+from bootstrap.errors import CaffeSparkError, JobError
 from jobs.backends.base import LOST, Backend, OnLine
 from jobs.backends.registry import Backends
 from jobs.job import SubmittedJob
 from jobs.report import training
 from jobs.report.progress import View
 from jobs.report.summary import Summary, rows_of, summarise
+from jobs.run import snapshots
 from jobs.signals import Terminated, stopping_signals
 from jobs.spec import JobSpec
-from jobs.trainer.contract import DONE, KILLED, Failed, Snapshot, failures
+from jobs.trainer.contract import DONE, KILLED, Failed
 
 
 def run_job(
@@ -101,7 +102,8 @@ def _follow(backend: Backend, job: SubmittedJob, console: Console) -> tuple[View
             return view, None
         if answer == "kill":
             _kill(backend, job, console)
-            raise _killed(f"job {job.id}")
+            stack = backend.document.stack
+            raise snapshots.advised(_killed(f"job {job.id}"), job, view.history, code=KILLED, stack=stack)
 
 
 def _conclude(
@@ -115,7 +117,12 @@ def _conclude(
     if code != DONE:
         backend.clean_up(job, code)
         _say(console, written)
-        raise _failure(backend, job, view, code=code, text=log.text, where=log.where)
+        error = _failure(backend, job, view, code=code, text=log.text, where=log.where)
+        if code == LOST:
+            # Who was killed has written no reason.
+            with (folder / "job.log").open("a") as file:
+                file.write(f"caffe-spark: {error}\n")
+        raise error
     began = time.monotonic()
     features = folder / "features.jsonl"
     if job.spec.fetched:
@@ -143,16 +150,25 @@ def _failure(
     """Return the error of a failed job, with the cluster manager's explanation where it has one."""
     stack = backend.document.stack
     if code == KILLED:
-        return JobError(f"job {job.id}", "it was killed", "Submit it again to rerun it.")
-    if code == LOST:
-        why = f"its driver was killed, or {backend.driver} went down"
-        snapshot = view.history.last(Snapshot)
-        again = failures.resume(snapshot.resume() if snapshot else {}).rstrip(".")
-        fix = f"Run `fab doctor --stack {stack}`. {again}. The log until then: {where}"
-        return JobError(f"job {job.id}", why, fix)
-    error = view.failure(job.id, code, where, text, stack)
-    reason = backend.explain(job, view.history.last(Failed))
-    return JobError(error.given, f"{error.why}: {reason}", error.fix) if reason else error
+        error = JobError(f"job {job.id}", "it was killed", "Submit it again to rerun it.")
+    elif code == LOST:
+        error = JobError(
+            f"job {job.id}",
+            _why_lost(backend, job),
+            f"Run `fab doctor --stack {stack}`. {snapshots.LOG}{where}",
+        )
+    else:
+        error = view.failure(job.id, code, where, text, stack)
+        if reason := backend.explain(job, view.history.last(Failed)):
+            error = JobError(error.given, f"{error.why}: {reason}", error.fix)
+    return snapshots.advised(error, job, view.history, code=code, stack=stack)
+
+
+def _why_lost(backend: Backend, job: SubmittedJob) -> str:
+    try:
+        return backend.why_lost(job)
+    except CaffeSparkError as error:
+        return f"its driver was killed, or {backend.driver} went down, which does not say ({error.why})"
 
 
 def _kill(backend: Backend, job: SubmittedJob, console: Console) -> None:

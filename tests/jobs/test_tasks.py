@@ -10,7 +10,7 @@ from jobs.datasets import put as put_data
 from jobs.datasets import show as show_data
 
 
-@pytest.mark.parametrize("task", ["attach", "logs", "curve", "kill", "data"])
+@pytest.mark.parametrize("task", ["attach", "logs", "curve", "kill", "resume", "data"])
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_of_a_task_with_an_argument_is_its_help(
     task: str, flag: str, capsys: pytest.CaptureFixture[str]
@@ -22,7 +22,7 @@ def test_help_of_a_task_with_an_argument_is_its_help(
     assert f"Usage: fab [--core-opts] {task} " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("task", ["attach", "logs", "curve", "kill"])
+@pytest.mark.parametrize("task", ["attach", "logs", "curve", "kill", "resume"])
 @pytest.mark.parametrize("job", ["-x", "--stak", "../../x", "a b", "\x1b[2J"])
 def test_what_is_not_a_jobs_id_is_refused_by_name(
     task: str, job: str, capsys: pytest.CaptureFixture[str]

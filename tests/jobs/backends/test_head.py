@@ -11,7 +11,8 @@ import pytest
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster
-from jobs.backends import head
+from bootstrap.errors import JobError
+from jobs.backends import head_files
 from jobs.backends.head_records import place_of
 from jobs.backends.standalone import StandaloneBackend
 from jobs.job import SubmittedJob
@@ -51,7 +52,7 @@ def test_a_log_is_fetched_and_nothing_else_is_left_on_the_head(
 def test_of_a_log_of_terabytes_the_end_is_fetched(
     backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head, "LONGEST_LOG", 4096)
+    monkeypatch.setattr(head_files, "LONGEST_LOG", 4096)
     with Path(job.place.folder, "log").open("wb") as file:
         file.truncate(2 << 40)
         file.seek(0, 2)
@@ -81,3 +82,37 @@ def test_events_are_read_from_the_folder_that_the_job_writes(
 
     assert backend.events(job, [contract.Display], found.append)
     assert found == [line]
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_files_that_travelled_with_a_job_come_back_from_its_working_folder(
+    backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path, divided: bool
+) -> None:
+    job = replace(job, place=replace(job.place, divided=divided))
+    Path(job.place.work).mkdir(exist_ok=True)
+    Path(job.place.work, "net.prototxt").write_bytes(b"net \xff")
+
+    backend.bring_files(job, ["net.prototxt"], tmp_path)
+
+    assert (tmp_path / "net.prototxt").read_bytes() == b"net \xff"
+    assert [path.name for path in Path(paths.JOBS).iterdir()] == ["mnist-1"]
+
+
+def test_a_file_that_is_gone_is_named_with_what_to_do(
+    backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path
+) -> None:
+    with pytest.raises(JobError, match=r"work/net\.prototxt on head cannot be read any more.*fab submit"):
+        backend.bring_files(job, ["net.prototxt"], tmp_path)
+
+
+def test_of_a_file_without_end_no_more_is_fetched_than_can_travel(
+    backend: StandaloneBackend, job: SubmittedJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head_files, "LONGEST_FILE", 4096)
+    Path(job.place.work).mkdir()
+    with Path(job.place.work, "net.prototxt").open("wb") as file:
+        file.truncate(2 << 40)
+
+    with pytest.raises(JobError, match="is not what travelled with it"):
+        backend.bring_files(job, ["net.prototxt"], tmp_path)
+    assert (tmp_path / "net.prototxt").stat().st_size == 4096

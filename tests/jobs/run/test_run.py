@@ -409,7 +409,34 @@ def test_a_killed_driver_is_told_as_such(world: World, monkeypatch: pytest.Monke
 
     interrupting(monkeypatch, kill)
 
-    with pytest.raises(JobError, match="its driver was killed, or head went down"):
+    with pytest.raises(JobError) as raised:
+        world.run()
+
+    said = str(raised.value)
+    assert "its driver was killed with all of its unit, and head stayed up" in said
+    assert "There is no snapshot to resume from." in said
+    (log,) = world.results.glob("*/job.log")
+    assert log.read_text().endswith(f"caffe-spark: {said}\n"), "the log says the same"
+
+
+def test_a_driver_that_was_killed_alone_is_told_from_a_killed_unit(world: World) -> None:
+    world.spark_submit("kill -9 $$")
+
+    with pytest.raises(JobError, match=r"its driver was killed \(status 137\), and head stayed up"):
+        world.run()
+
+
+def test_a_head_that_says_nothing_of_a_lost_job_is_no_second_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spark_submit("kill -9 $$")
+
+    def silent(*_: object) -> str:
+        raise Unreachable("head", "SSH does not answer", "Run `pulumi up`.")
+
+    monkeypatch.setattr(StandaloneBackend, "why_lost", silent)
+
+    with pytest.raises(JobError, match="its driver was killed, or head went down, which does not say"):
         world.run()
 
 
@@ -425,7 +452,9 @@ def test_a_killed_driver_leaves_its_last_snapshot_to_resume_from(
     )
 
     with pytest.raises(
-        JobError, match=r"Resume from iteration 200 with -snapshot hdfs:///s -weights hdfs:///w\. "
+        JobError,
+        match=r"Resume from iteration 200 with -snapshot hdfs:///s -weights hdfs:///w: "
+        r"`fab resume mnist-\S+ --stack dev`\. The full log: ",
     ):
         world.run()
 
@@ -437,7 +466,7 @@ def test_a_job_that_somebody_else_killed_is_told_as_killed(
     quiet = Console(file=io.StringIO())
     interrupting(monkeypatch, lambda: run.kill(world.backends(), world.submitted()[0], quiet))
 
-    with pytest.raises(JobError, match=r"it was killed\. Submit it again"):
+    with pytest.raises(JobError, match=r"it was killed\. Submit it again to rerun it\. There is no snapshot"):
         world.run()
 
     job = world.submitted()[0]

@@ -1,0 +1,97 @@
+"""Why a job was lost, by what its head says."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs.backends import lost
+from jobs.backends.lost import Seen, parse, words
+from jobs.job import JobPlace
+from tests.bootstrap.local_node import LocalNode
+
+SINCE = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(2000))
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (Seen(2000, 1000), f"head went down while it ran, and is up again since {SINCE}"),
+        (Seen(2000, 3000), f"its driver was killed with all of its unit, and head stayed up (since {SINCE})"),
+        (Seen(2000, 3000, "137"), "its driver was killed (status 137), and head stayed up"),
+        (Seen(2000, 3000, "137", "memory"), "its driver was killed because head ran out of memory"),
+        (Seen(2000, 3000, "", "memory"), "its driver was killed because head ran out of memory"),
+    ],
+)
+def test_each_end_has_its_words(seen: Seen, said: str) -> None:
+    assert words(seen, "head", "its driver") == said
+
+
+def test_a_head_that_went_down_after_the_driver_was_killed_is_not_blamed() -> None:
+    said = words(Seen(2000, 1000, "137", "signal"), "head", "its driver")
+
+    assert said == "its driver was killed (status 137), and head stayed up"
+
+
+def test_without_a_record_no_restart_is_claimed() -> None:
+    assert "went down" not in words(Seen(2000, 0), "head", "its driver")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> JobPlace:
+    (tmp_path / "job").mkdir()
+    return JobPlace("mnist-1", str(tmp_path / "job"), "hdfs://head:9000/jobs/mnist-1")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> LocalNode:
+    (tmp_path / "node").mkdir()
+    return LocalNode(tmp_path / "node")
+
+
+def test_a_machine_that_came_up_after_the_record_was_written_went_down(
+    node: LocalNode, place: JobPlace
+) -> None:
+    record = Path(place.folder, "job.json")
+    record.write_text("{}")
+    assert "and head stayed up" in lost.why(node, place, "its driver")
+
+    # The test's machine is up for longer than a second.
+    old = time.time() - 10 * 365 * 86400
+    node.run(f"touch -d @{old:.0f} {record}")
+    assert re.fullmatch(r"head went down while it ran, and is up again since \S+ \S+", why(node, place))
+
+
+def why(node: LocalNode, place: JobPlace) -> str:
+    return lost.why(node, place, "its driver")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("A process of this unit has been killed by the OOM killer.", "head ran out of memory"),
+        ("u.service: Main process exited, code=killed, status=9/KILL", "with all of its unit"),
+        ("iteration 100", "with all of its unit"),
+    ],
+)
+def test_the_journal_tells_whether_memory_ran_out(
+    node: LocalNode, place: JobPlace, line: str, said: str
+) -> None:
+    Path(place.folder, "job.json").write_text("{}")
+    node.fake("journalctl", f'case "$*" in *caffe-spark-job-mnist-1.service*) echo "{line}" ;; esac')
+
+    assert said in why(node, place)
+
+
+def test_the_status_that_is_left_is_read(node: LocalNode, place: JobPlace) -> None:
+    Path(place.folder, "job.json").write_text("{}")
+    Path(place.folder, "status").write_text("137\n")
+
+    assert why(node, place) == "its driver was killed (status 137), and head stayed up"
+
+
+def test_what_a_job_wrote_into_its_status_is_no_second_line() -> None:
+    assert parse("up 5\nbegan 6\nstatus\nresult signal\n") == Seen(5.0, 6.0, "", "signal")
