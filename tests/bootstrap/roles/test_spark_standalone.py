@@ -63,3 +63,17 @@ def test_the_check_names_the_worker_that_is_missing(compile_for: Compile, stand_
 def test_the_check_is_content_with_all_workers(compile_for: Compile, stand_in: StandIn) -> None:
     check = compile_for("spark_standalone", get=stand_in(master_says(w1="ALIVE", w2="ALIVE"))).checks[ALIVE]
     assert sh(check.run).returncode == 0
+
+
+def test_a_master_that_is_started_again_knows_what_runs(on_each_line: Compile) -> None:
+    unit = on_each_line("spark_standalone").template("spark-master.service.j2")
+    line = on_each_line("spark_standalone").variables["recovery"].removeprefix("spark-master-")
+
+    assert f"RuntimeDirectory=spark-master-{line}\n" in unit
+    # Kept when the service ends, gone when the machine does, and Spark's alone: the secret is in it.
+    assert "RuntimeDirectoryPreserve=yes\n" in unit
+    assert "RuntimeDirectoryMode=0700\n" in unit
+    assert (
+        '"SPARK_MASTER_OPTS=-Dspark.deploy.recoveryMode=FILESYSTEM '
+        f'-Dspark.deploy.recoveryDirectory=%t/spark-master-{line}"\n'
+    ) in unit
