@@ -14,6 +14,7 @@ from bootstrap.tasks import (
 from infra.tasks import cost, preflight, sweep
 from jobs.tasks import (
     attach,
+    clean,
     convert,
     curve,
     data,
@@ -30,6 +31,7 @@ __all__ = [
     "attach",
     "bootstrap_nodes",
     "build_headnode",
+    "clean",
     "convert",
     "cost",
     "curve",

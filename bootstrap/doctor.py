@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from rich.console import Console
 
-from bootstrap import paths, versions
+from bootstrap import leftovers, paths, versions
 from bootstrap.cluster import OPTIONAL_ROLES, Blob, Cluster, Hdfs, Node, Standalone, Yarn
 from bootstrap.engine.command import Check
 from bootstrap.engine.operations.shell import bounded, quote
@@ -87,7 +87,7 @@ def checks_for(cluster: Cluster, node: Node, given: Mapping[str, Any], roles: Se
     Raises:
         ConfigError: a role's check cannot be compiled.
     """
-    checks = [*_resources(node), *versions.checks(), *_peers(cluster, node)]
+    checks = [*_resources(node), *versions.checks(), leftovers.check(), *_peers(cluster, node)]
     if node.name == cluster.head.name:
         checks.append(_storage(cluster))
     for role in roles:

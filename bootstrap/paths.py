@@ -51,6 +51,8 @@ JOB_USER = "spark"
 """User of Spark's daemons, drivers and executors."""
 STORAGE_GROUP = "caffe-spark"
 """Group of both users, which may read the keys of shared storage."""
+SPARK_TMP = "/var/lib/spark/tmp"
+"""Folder of that user for temporary files of executors; a service of each node removes what is left there."""
 IDENTITY = "/etc/caffe-spark/node"
 """NODE_NAME and NODE_ADDRESS, determined on the machine, so that a role is the same on every worker."""
 

@@ -16,6 +16,7 @@ from jobs.trainer.contract import DONE, KILLED, LAST_SECOND, REFUSED
 _ID: Final = re.compile(r"[a-z][a-z0-9-]{0,79}")
 """A specification's name, the time, and a number where two jobs have both in common."""
 WORK: Final = "work"
+TEMPORARY: Final = "tmp"
 
 
 def is_job_id(text: str) -> bool:
@@ -55,6 +56,11 @@ class JobPlace:
     def work(self) -> str:
         """Working folder of the driver, or of the program that submits it."""
         return f"{self.folder}/{WORK}" if self.divided else self.folder
+
+    @property
+    def temporary(self) -> str:
+        """Folder of the driver for temporary files, which goes when it has ended."""
+        return f"{self.work}/{TEMPORARY}"
 
     @property
     def output(self) -> str:

@@ -304,6 +304,16 @@ def kill(_: Context, job: str, stack: str | None = None) -> None:
         kill_job(backends, job, console)
 
 
+@task(help={"dry_run": "list them, remove nothing", "stack": STACK_HELP})
+@expected_errors_in_one_line
+def clean(_: Context, dry_run: bool = False, stack: str | None = None) -> None:
+    """Remove what ended jobs left on the nodes and in storage; print how many bytes."""
+    reading = reading_of(stack)
+    from jobs.run.clean import clean as remove
+
+    remove(cluster_of(reading, wait=False), console, dry_run=dry_run)
+
+
 _ACTIONS = {"put": ("PATH", "NAME"), "list": (), "show": ("NAME",)}
 """Actions of `fab data`, with the words that each takes."""
 

@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/dev.md",
     "docs/aws.md",
     "docs/azure.md",
+    "docs/resume.md",
     "docs/tools.md",
     "benchmarks/README.md",
 )

@@ -44,12 +44,15 @@ class UnitState:
 class Unit:
     """A script as the transient unit `name` on a node, run as `user`, with its files in `folder`.
 
-    The folder's parents must be writable for root only.
+    The folder's parents must be writable for root only. `scratch` is a folder that goes when the script has
+    ended, unless the whole unit is killed.
     """
 
-    def __init__(self, remote: Remote, name: str, folder: str, *, user: str = "root") -> None:
+    def __init__(
+        self, remote: Remote, name: str, folder: str, *, user: str = "root", scratch: str = ""
+    ) -> None:
         self._remote, self.name, self.folder = remote, name, folder.rstrip("/")
-        self._user = user
+        self._user, self._scratch = user, scratch
 
     @property
     def remote(self) -> Remote:
@@ -90,8 +93,11 @@ class Unit:
             wait=START_WAIT,
         )
         # Root's shell writes the status, so a killed unit leaves none, and the script cannot.
-        before = shlex.quote(f"cd {folder} && ")
-        after = " sh ./run.sh >log 2>&1 </dev/null; echo $? >status.new && mv status.new status"
+        # Without the folder it runs nothing: the words before the script make it the user's.
+        before = shlex.quote(f"cd {folder} || exit; as='")
+        clear = f"$as rm -rf {shlex.quote(self._scratch)}; " if self._scratch else ""
+        run = "'; $as sh ./run.sh >log 2>&1 </dev/null; code=$?; "
+        after = shlex.quote(f"{run}{clear}echo $code >status.new && mv status.new status")
         # In braces: of a script that arrives in part nothing is run.
         started = f"""{{
 set -e
@@ -116,7 +122,7 @@ rm -f status log
 systemctl reset-failed {name} 2>/dev/null || true
 systemd-run --quiet --collect --unit={name} --property=KillMode=control-group \\
     --property=TimeoutStopSec={STOP_GRACE} --property=OOMPolicy=continue \\
-    /bin/sh -c {before}"$prefix"'{after}' 9>&- </dev/null
+    /bin/sh -c {before}"$prefix"{after} 9>&- </dev/null
 }}
 """
         result = self._remote.run(started, check=False, timeout=60)

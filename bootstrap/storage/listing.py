@@ -48,6 +48,19 @@ def counted(storage: SharedStorage, folder: str) -> list[Count]:
     return [Count(_name(one[4]), int(one[1]), int(one[2]), int(one[3])) for one in found if one]
 
 
+def drop_empty(storage: SharedStorage, folder: str) -> None:
+    """Remove a folder with nothing in it; others stay, and one that does not exist is no failure.
+
+    Raises:
+        CommandFailed: storage refused it.
+        ServiceDown: the storage does not answer.
+    """
+    words = f"dfs -rmdir --ignore-fail-on-non-empty {storage.quoted(folder)}"
+    result = storage.run(f"{storage.command(words)} </dev/null")
+    if not result.ok and not storage.missing(folder, result):
+        storage.explain(folder, result)
+
+
 def _lines(storage: SharedStorage, verb: str, path: str) -> list[str]:
     result = storage.run(f"{storage.command(f'dfs {verb} {storage.quoted(path)}')} </dev/null")
     if not result.ok:

@@ -31,7 +31,7 @@ from jobs.job import JobRecord, SubmittedJob
 from jobs.signals import uninterrupted
 from jobs.spec import JobSpec
 from jobs.submission.package import new_name, taken_by_root, upload
-from jobs.trainer.contract import EVENTS_FILE, KILLED, Event, Failed
+from jobs.trainer.contract import DONE, EVENTS_FILE, KILLED, Event, Failed
 
 FEATURES = "features"
 
@@ -166,7 +166,9 @@ class HeadBackend(ABC):
 
     def clean_up(self, job: SubmittedJob, exit_code: int) -> None:
         """See `Backend.clean_up`."""
-        processes.reap(self.cluster, job.id, self._others(self.head, job))
+        self._reap(self.head, job)
+        if exit_code != DONE:
+            head_files.drop_empty(self.head, self.cluster, job.id)
 
     def explain(self, job: SubmittedJob, failed: Failed | None) -> str:
         """See `Backend.explain`."""
@@ -210,7 +212,8 @@ class HeadBackend(ABC):
             try:
                 self.end_application(head, job.id)
             finally:
-                reaped = processes.reap(self.cluster, job.id, self._others(head, job))
+                reaped = self._reap(head, job)
+            head_files.drop_empty(head, self.cluster, job.id)
         unknown = [node.name for node in self.cluster.nodes if node.name not in reaped]
         rest = f"; not reachable: {', '.join(unknown)}" if unknown else ""
         return f"is gone from {', '.join(reaped)}{rest}"
@@ -238,11 +241,16 @@ class HeadBackend(ABC):
         except (CommandFailed, Unreachable):
             return None
 
+    def _reap(self, head: Remote, job: SubmittedJob) -> list[str]:
+        return processes.reap(self.cluster, job.id, self._others(head, job), scratch=job.place.temporary)
+
     def _storage(self) -> SharedStorage:
         return SharedStorage(self.head, self.cluster.shared_storage)
 
     def _unit(self, job: SubmittedJob, head: Remote | None = None) -> Unit:
-        return Unit(head or self.head, UNIT + job.id, job.place.folder, user=paths.JOB_USER)
+        place = job.place
+        remote, user = head or self.head, paths.JOB_USER
+        return Unit(remote, UNIT + job.id, place.folder, user=user, scratch=place.temporary)
 
 
 def _events(job: SubmittedJob) -> str:

@@ -12,9 +12,12 @@ from pathlib import Path
 
 from bootstrap import paths
 from bootstrap.aside import token
-from bootstrap.errors import CommandFailed, JobError, Unreachable
+from bootstrap.cluster import Cluster
+from bootstrap.errors import CommandFailed, JobError, ServiceDown, Unreachable
 from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.remote import Remote
+from bootstrap.storage import listing
+from bootstrap.storage.hadoop import SharedStorage
 from jobs.backends.base import Log, end_of
 from jobs.job import JobPlace
 from jobs.submission.package import taken_by_root
@@ -23,6 +26,8 @@ LONGEST_LOG = 256 << 20
 """Bytes of a log to fetch, its last: it is the job's to write, and a sparse file costs it nothing."""
 LONGEST_FILE = 1 << 30
 """Bytes of a file that travels with a job."""
+DROP_S = 20.0
+"""Seconds for the removal of an empty folder in storage."""
 
 
 def bring_log(head: Remote, place: JobPlace, to: Path) -> Log:
@@ -51,6 +56,16 @@ def bring_files(head: Remote, job: str, place: JobPlace, names: Sequence[str], t
             raise JobError(f"job {job}", why, _AGAIN) from error
         if (to / name).stat().st_size >= LONGEST_FILE:
             raise JobError(f"job {job}", f"{path} on {head.node.name} is not what travelled with it", _AGAIN)
+
+
+def drop_empty(head: Remote, cluster: Cluster, job: str) -> None:
+    """Remove the folder in storage of a job that stored nothing, if storage answers soon.
+
+    How the job has ended matters more than a failure of this; `fab clean` removes such folders as well.
+    """
+    storage = SharedStorage(head, cluster.shared_storage, limit=DROP_S)
+    with suppress(CommandFailed, ServiceDown, Unreachable):
+        listing.drop_empty(storage, f"{paths.JOBS_DIR}/{job}")
 
 
 _AGAIN = "Submit the job again with its specification: `fab submit --spec FILE`."

@@ -24,11 +24,11 @@ DAEMONS = ("spark-worker", "yarn-nodemanager")
 """Units of our nodes whose processes start executors."""
 
 
-def reap(cluster: Cluster, job: str, others: Collection[str] | None) -> list[str]:
+def reap(cluster: Cluster, job: str, others: Collection[str] | None, *, scratch: str = "") -> list[str]:
     """Wait until the job has no process on any node; kill processes that outlast the grace period.
 
     Strays are killed likewise; `others` are the other jobs that run, whose processes are left alone. Where
-    these are not known (None), strays are too.
+    these are not known (None), strays are too. Then the folder `scratch` of the job goes.
 
     Returns:
         Names of the nodes that were checked; nodes that do not answer are skipped.
@@ -36,25 +36,27 @@ def reap(cluster: Cluster, job: str, others: Collection[str] | None) -> list[str
     Raises:
         JobError: a process survives SIGKILL.
     """
-    remains = on_all(cluster.nodes, lambda node: _reap(cluster, node, job, others))
+    script = reap_script(job, others, scratch=scratch)
+    remains = on_all(cluster.nodes, lambda node: _reap(cluster, node, script))
     left = [line for line in remains if line]
     if left:
         raise JobError(f"job {job}", f"processes of it are left: {'; '.join(left)}", "Reboot these nodes.")
     return [node.name for node, line in zip(cluster.nodes, remains, strict=True) if line is not None]
 
 
-def _reap(cluster: Cluster, node: Node, job: str, others: Collection[str] | None) -> str | None:
+def _reap(cluster: Cluster, node: Node, script: str) -> str | None:
     """Return the processes left on a node; None if it does not answer."""
     try:
         with connect(cluster, node) as remote:
-            result = remote.run(reap_script(job, others), check=False, timeout=GRACE + 30)
+            result = remote.run(script, check=False, timeout=GRACE + 30)
     except Unreachable:
         return None
     return "" if result.ok else f"{node.name}: {result.stdout.strip()}"
 
 
-def reap_script(job: str, others: Collection[str] | None) -> str:
+def reap_script(job: str, others: Collection[str] | None, *, scratch: str = "") -> str:
     """Return the shell script that waits, kills and waits again; it fails with the processes left."""
+    clear = f"as_user {paths.JOB_USER} rm -rf {shlex.quote(scratch)} 2>/dev/null || true" if scratch else ":"
     kill = f"kill -9 $({_look(job)} | tr -dc '0-9\\n' | sort -u) 2>/dev/null"
     return f"""
 {alive(job)}
@@ -78,6 +80,7 @@ while :; do
     [ $n -lt {GRACE * 10} ] || {{ echo "processes" $pids; exit 1; }}
     sleep 0.2
 done
+{clear}
 """
 
 

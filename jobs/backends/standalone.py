@@ -13,7 +13,7 @@ from jobs.backends.node_logs import LogPlace, executor_of, node_of, plain
 from jobs.capacity import Size, executor, fitting
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.spec import JobSpec
-from jobs.submission.spark_submit import environment, quick_jvm, script, settings, spark_submit_argv
+from jobs.submission.spark_submit import environment, jvm_settings, script, settings, spark_submit_argv
 
 MASTER_UI = 8080
 WORK = "/var/lib/spark/work"
@@ -58,7 +58,7 @@ class StandaloneBackend(HeadBackend):
 
 def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     """Return the shell script that runs a job on the head. Pure."""
-    conf = {**settings(spec, cluster, place), **quick_jvm()}
+    conf = {**settings(spec, cluster, place), **jvm_settings(cluster)}
     command = spark_submit_argv(spec, place, master=cluster.spark_master, deploy_mode="client", conf=conf)
     return script(place, environment(spec, cluster, place), command)
 

@@ -5,7 +5,6 @@ A program on the head (`on_head/yarn.py`) submits the application, receives its 
 
 from __future__ import annotations
 
-import shlex
 import time
 from contextlib import suppress
 
@@ -22,8 +21,9 @@ from jobs.backends.on_head.resource_manager import Contents
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.spec import JobSpec
 from jobs.submission.spark_submit import (
+    QUICK_JVM,
     environment,
-    quick_jvm,
+    jvm_settings,
     script,
     settings,
     spark_submit_argv,
@@ -145,7 +145,7 @@ class YarnBackend(HeadBackend):
 def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     """Return the shell script that runs a job on the head. Pure."""
     # HDInsight sets JVM options of its own, which these would replace.
-    quick = {} if cluster.members.managed else quick_jvm()
+    quick = {} if cluster.members.managed else jvm_settings(cluster)
     conf = {
         **settings(spec, cluster, place),
         **quick,
@@ -161,7 +161,7 @@ def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     # Modules are imported from the job's zip; the driver connects back to NODE_ADDRESS.
     before = f"export PYTHONPATH={TRAINER_FILE}\n"
     if quick:
-        before += f"export SPARK_SUBMIT_OPTS={shlex.quote(quick['spark.driver.extraJavaOptions'])}\n"
+        before += f'export SPARK_SUBMIT_OPTS="$SPARK_SUBMIT_OPTS {QUICK_JVM}"\n'
     before += f". {paths.IDENTITY}; export NODE_ADDRESS\n"
     return script(place, environment(spec, cluster, place), [*follow, *submit], before=before)
 

@@ -96,7 +96,7 @@ def convert(cluster: Cluster, argv: Sequence[str], console: Console, *, executor
         name = run_name(argv[0])
         place = JobPlace(name, f"{FOLDERS}/{name}", "")
         _upload(head, place)
-        unit = Unit(head, UNIT + name, place.folder, user=paths.JOB_USER)
+        unit = Unit(head, UNIT + name, place.folder, user=paths.JOB_USER, scratch=place.temporary)
         with stopping_signals():
             _run(unit, link, console, script(place, _ENVIRONMENT, command(cluster, argv, name, executors)))
     finally:

@@ -60,7 +60,11 @@ def require_servable(cluster: Cluster, spec: JobSpec) -> None:
     if why := spec.blank():
         raise ConfigError("fab notebook", why, "Fix the specification.")
     with connect(cluster, cluster.head) as head:
-        _require_free(cluster, Unit(head, UNIT, place_of(cluster).folder, user=paths.JOB_USER))
+        _require_free(cluster, _unit(head, place_of(cluster)))
+
+
+def _unit(head: Remote, place: JobPlace) -> Unit:
+    return Unit(head, UNIT, place.folder, user=paths.JOB_USER, scratch=place.temporary)
 
 
 def _require_free(cluster: Cluster, unit: Unit) -> None:
@@ -80,7 +84,7 @@ def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
     """
     place = place_of(cluster)
     with stopping_signals(), connect(cluster, cluster.head) as head:
-        unit = Unit(head, UNIT, place.folder, user=paths.JOB_USER)
+        unit = _unit(head, place)
         _require_free(cluster, unit)
         console.print(f"notebook server: installed on {head.node.name} unless it is", soft_wrap=True)
         head.run(INSTALL, timeout=INSTALL_S)
@@ -154,5 +158,5 @@ def _tunnel(cluster: Cluster, place: JobPlace, token: str, console: Console) -> 
 def _end(cluster: Cluster, place: JobPlace) -> None:
     """End the server, its kernels and their executors."""
     with uninterrupted(), suppress(Unreachable, CommandFailed), connect(cluster, cluster.head) as head:
-        Unit(head, UNIT, place.folder, user=paths.JOB_USER).stop()
-        processes.reap(cluster, place.id, None)
+        _unit(head, place).stop()
+        processes.reap(cluster, place.id, None, scratch=place.temporary)

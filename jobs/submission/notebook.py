@@ -9,7 +9,7 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
-from jobs.submission.spark_submit import environment, quick_jvm, script, settings
+from jobs.submission.spark_submit import environment, jvm_settings, script, settings
 from jobs.trainer.contract import EVENTS_ENV, OVERRIDE_ENV, PYTHON_ARGS_CONF, TRAINER_FILE
 
 PORT = 8888
@@ -43,7 +43,7 @@ def notebook_script(spec: JobSpec, cluster: Cluster, place: JobPlace, arguments:
     """Return the shell script that serves notebooks; a Spark session of the specification's size in each."""
     conf = {
         **settings(spec, cluster, place),
-        **quick_jvm(),
+        **jvm_settings(cluster),
         PYTHON_ARGS_CONF: " ".join(arguments),
     }
     submit = [

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
 from bootstrap import paths
-from bootstrap.cluster import ClusterDocument
+from bootstrap.cluster import ClusterDocument, Yarn
 from jobs.datasets import registry
 from jobs.datasets.base import PHASES
 from jobs.job import JobPlace
@@ -36,6 +36,26 @@ from jobs.trainer.contract import (
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """Start-up options: a job's JVMs only coordinate, so one compiler tier and the serial collector suffice."""
 
+CONTAINER_TMP = "{{PWD}}/tmp"
+"""Folder that YARN makes for a container's temporary files, and removes with it; YARN fills in PWD."""
+HEARTBEAT_S, SILENT_S = 3, 15
+LINK: Mapping[str, str] = {
+    "spark.executor.heartbeatInterval": f"{HEARTBEAT_S}s",
+    "spark.storage.blockManagerHeartbeatTimeoutMs": f"{SILENT_S}s",
+    "spark.network.timeoutInterval": f"{HEARTBEAT_S}s",
+    "spark.executor.heartbeat.maxFailures": str(SILENT_S // HEARTBEAT_S),
+}
+"""Bounds for a cut link, on both sides of it: no connection breaks there, so only silence tells.
+
+The driver drops an executor that was silent for SILENT_S, and looks every HEARTBEAT_S: after 15 to 18 s. An
+executor ends itself when SILENT_S / HEARTBEAT_S heartbeats in turn had no answer, each for HEARTBEAT_S: after
+15 to 18 s as well. Spark's own values are 120 to 180 s, and 10 minutes.
+
+Five heartbeats have to be lost in turn. They take microseconds of a JVM that only coordinates, in a thread of
+its own; on two cores with three nodes at work, a thread waits for the processor for tenths of a second. Spark
+requires the interval to be below `spark.network.timeout`, which stays as it is: it also limits transfers of
+blocks, and requests that a busy driver answers late.
+"""
 SPOT_SNAPSHOT_S = 30.0
 """Seconds between snapshots where workers are spot instances: what a worker lost without notice costs."""
 
@@ -76,9 +96,17 @@ def _options(spec: JobSpec, place: JobPlace) -> list[str]:
     ]
 
 
-def quick_jvm() -> dict[str, str]:
-    """Return Spark settings that shorten the start of a job's JVMs."""
-    return {"spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": QUICK_JVM}
+def temporary_files(folder: str) -> str:
+    """Return the option of a JVM for the folder of its temporary files."""
+    return f"-Djava.io.tmpdir={folder}"
+
+
+def jvm_settings(document: ClusterDocument) -> dict[str, str]:
+    """Return Spark settings that shorten the start of a job's JVMs, and place executors' temporary files."""
+    executor = QUICK_JVM
+    if not isinstance(document.scheduler, Yarn):  # which has a folder for each container
+        executor += f" {temporary_files(paths.SPARK_TMP)}"
+    return {"spark.driver.extraJavaOptions": QUICK_JVM, "spark.executor.extraJavaOptions": executor}
 
 
 def settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[str, str]:
@@ -105,6 +133,7 @@ def settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[
         "spark.task.maxFailures": "1",
         "spark.stage.maxConsecutiveAttempts": "1",
         "spark.barrier.sync.timeout": "600",
+        **LINK,
         "spark.python.worker.faulthandler.enabled": "true",
         TIMEOUT_CONF: f"{spec.timeout:g}",
         TRANSPORT_CONF: spec.transport,
@@ -112,6 +141,9 @@ def settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[
         **_recovery(spec, document, place),
         f"spark.executorEnv.{JOB_ENV}": place.id,
         "spark.executorEnv.PYSPARK_PYTHON": paths.PYTHON,
+        "spark.executorEnv.TMPDIR": CONTAINER_TMP
+        if isinstance(document.scheduler, Yarn)
+        else paths.SPARK_TMP,
         "spark.executorEnv.OPENBLAS_NUM_THREADS": threads,
         "spark.executorEnv.OMP_NUM_THREADS": threads,
         "spark.executorEnv.PYTHONPATH": f"{paths.CAFFE_HOME}/python",
@@ -181,6 +213,15 @@ def solver_mode(spec: JobSpec, document: ClusterDocument) -> str:
 
 def script(place: JobPlace, exports: Mapping[str, str], command: Sequence[str], *, before: str = "") -> str:
     """Return the script that runs a command in the job's working folder, after the shell code `before`."""
-    variables = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
-    folder = shlex.quote(place.work)
-    return f"{paths.LOAD_PROFILE}\ncd {folder}\n{variables}{before}exec {shlex.join(command)}\n"
+    # The JVM asks its own setting, Spark another variable than everybody.
+    temporary = {
+        "TMPDIR": place.temporary,
+        "SPARK_LOCAL_DIRS": place.temporary,
+        "SPARK_SUBMIT_OPTS": temporary_files(place.temporary),
+    }
+    variables = "".join(
+        f"export {name}={shlex.quote(value)}\n" for name, value in {**temporary, **exports}.items()
+    )
+    folder, made = shlex.quote(place.work), shlex.quote(place.temporary)
+    enter = f"{paths.LOAD_PROFILE}\ncd {folder}\nmkdir -p {made}\n"
+    return f"{enter}{variables}{before}exec {shlex.join(command)}\n"

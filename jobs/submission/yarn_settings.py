@@ -7,7 +7,7 @@ from bootstrap.cluster import ClusterDocument
 from jobs.capacity import DRIVER_HEAP_MB, DRIVER_MB
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
-from jobs.submission.spark_submit import environment
+from jobs.submission.spark_submit import CONTAINER_TMP, environment
 from jobs.trainer.contract import EVENTS_ENV, EVENTS_FILE
 
 DRIVER_ENV = "spark.yarn.appMasterEnv."
@@ -20,6 +20,7 @@ def yarn_settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> 
     # YARN expands <LOG_DIR> to the container's log folder, so events are aggregated with the logs.
     given[EVENTS_ENV] = f"<LOG_DIR>/{EVENTS_FILE}"
     given["PYSPARK_PYTHON"] = paths.PYTHON
+    given["TMPDIR"] = CONTAINER_TMP
     return {
         "spark.executor.memoryOverhead": f"{spec.memory - spec.memory // 2}m",
         "spark.driver.memory": f"{DRIVER_HEAP_MB}m",

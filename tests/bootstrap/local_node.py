@@ -90,6 +90,14 @@ case $verb in
             "$(date -r "$f" '+%Y-%m-%d %H:%M') hdfs://head:9000${f#"$FAKE_STATE/dfs"}"
     done; done; exit $bad;;
 -rm) for p; do rm -rf $(here "$p"); done;;
+-rmdir) lenient=; case $1 in --*) lenient=$1; shift;; esac
+    missing "$1"
+    rmdir $lenient "$(here "$1")" 2>/dev/null ||
+        { echo "rmdir: \`$1': Directory is not empty" >&2; exit 1; };;
+-count) for f in $(here "$1"); do
+    [ -e "$f" ] || { echo "count: \`$1': No such file or directory" >&2; exit 1; }
+    echo "$(find "$f" -type d | wc -l) $(find "$f" -type f | wc -l) $(du -sb "$f" | cut -f1)" \
+        "hdfs://head:9000${f#"$FAKE_STATE/dfs"}"; done;;
 -mv) mv "$(here "$1")" "$(here "$2")";;
 -get) missing "$1"; cp -r "$(here "$1")" "$2";;
 -put) if [ "$1" = - ]; then cat >"$(here "$2")"; else

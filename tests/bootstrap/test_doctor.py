@@ -70,7 +70,7 @@ def test_every_node_is_asked_about_its_peers_and_the_head_about_storage(
     make_role("r", [{"name": "a", "packages": ["x"]}], check=[check])
     found = roles_of(cluster, roles)
     names = {node.name: [c.name for c in checks_for(cluster, node, {}, found)] for node in cluster.nodes}
-    common = ["disk", "memory", "Spark", "Hadoop", "Java", "Python"]
+    common = ["disk", "memory", "Spark", "Hadoop", "Java", "Python", "leftovers of jobs"]
     assert names == {
         "head": [
             *common,

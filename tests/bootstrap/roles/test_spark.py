@@ -192,3 +192,35 @@ def test_yarn_makes_the_secret_of_each_application_itself(compile_for_yarn: Comp
     found = settings(compile_for_yarn("spark").template("spark-defaults.conf.j2"))
     assert found["spark.authenticate"] == "true"
     assert "spark.authenticate.secret" not in found
+
+
+def test_a_worker_behind_a_cut_link_is_given_up_within_half_a_minute(on_each_line: Compile) -> None:
+    found = settings(on_each_line("spark").template("spark-defaults.conf.j2"))
+    # The master looks as often as the limit is long.
+    assert 2 * int(found["spark.worker.timeout"]) <= 30
+
+
+def test_leftovers_are_removed_by_a_service_that_can_remove_nothing_else(on_each_line: Compile) -> None:
+    spark = on_each_line("spark", "w1")
+    unit = spark.template("caffe-spark-leftovers.service.j2")
+    assert f"User={paths.JOB_USER}\n" in unit
+    assert (
+        f"python3 {spark.variables['leftovers']} watch --state {paths.STATE} --spark /var/lib/spark\n" in unit
+    )
+    assert f"{spark.variables['spark_state']}/tmp" == paths.SPARK_TMP
+
+
+@pytest.mark.parametrize(("given", "used"), [("", "/var/lib/spark/local"), ("/a/job's", "/a/job's")])
+def test_a_jobs_driver_has_its_own_scratch_folder(
+    compile_for: Compile, tmp_path: Path, given: str, used: str
+) -> None:
+    text = compile_for("spark").template("spark-env.sh.j2").replace(paths.IDENTITY, "/dev/null")
+    (tmp_path / "env.sh").write_text(text)
+    said = subprocess.run(
+        ["sh", "-c", f'. {tmp_path}/env.sh; echo "$SPARK_LOCAL_DIRS"'],
+        env={"SPARK_LOCAL_DIRS": given, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == f"{used}\n"

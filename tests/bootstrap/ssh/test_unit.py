@@ -176,3 +176,28 @@ def test_a_node_that_stays_away_is_given_up_with_the_last_reason(
 
     with pytest.raises(Unreachable, match="SSH does not answer"):
         unit.follow(lambda _: None, reconnect=reconnect)
+
+
+@pytest.mark.parametrize("ends", ["exit 7", "kill -9 $$"], ids=["ends", "is killed"])
+def test_however_the_script_ends_its_scratch_folder_goes(node: LocalNode, ends: str) -> None:
+    scratch = node.folder / "scratch"
+    unit = Unit(node, "job-1", str(node.folder / "unit"), user="somebody", scratch=str(scratch))
+    unit.start(f"mkdir {scratch}; touch {scratch}/x; {ends}")
+
+    assert unit.follow(lambda _: None) in {7, 137}
+    assert not scratch.exists()
+
+
+def test_without_its_folder_nothing_is_run(node: LocalNode) -> None:
+    """The words that make the script the user's come after the change of folder."""
+    unit = Unit(node, "job-1", str(node.folder / "unit"), user="somebody")
+    ran = node.folder / "ran"
+    gone = f'rm -rf {node.folder}/unit; exec {node.bin}/systemd-run.real "$@"'
+    real = node.bin / "systemd-run"
+    real.rename(node.bin / "systemd-run.real")
+    node.fake("systemd-run", gone)
+
+    unit.start(f"touch {ran}")
+
+    assert unit.follow(lambda _: None) == LOST
+    assert not ran.exists()

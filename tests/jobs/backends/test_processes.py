@@ -95,3 +95,15 @@ def test_the_sweep_leaves_other_jobs_alone(node: LocalNode) -> None:
     assert job_processes(node, "mnist-11")
     for pid in job_processes(node, "mnist-11"):
         os.kill(int(pid), signal.SIGKILL)
+
+
+def test_when_its_processes_are_gone_the_jobs_scratch_folder_goes(node: LocalNode) -> None:
+    scratch = node.folder / "job" / "work" / "tmp"
+    scratch.mkdir(parents=True)
+    (scratch / "blockmgr").touch()
+
+    assert node.run(reap_script("gone-1", (), scratch=str(scratch))).ok
+
+    assert not scratch.exists()
+    assert scratch.parent.exists()
+    assert node.run(reap_script("gone-1", (), scratch=str(scratch))).ok, "nor is it missed"

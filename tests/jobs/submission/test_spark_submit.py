@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bootstrap import paths
 from bootstrap.cluster import AutoScalingGroup, Cluster
 from jobs.api import Config
 from jobs.backends.standalone import job_script
 from jobs.job import JobPlace
 from jobs.spec import JobSpec
 from jobs.spec_file import read_spec
-from jobs.submission.spark_submit import environment, trainer_arguments
+from jobs.submission.spark_submit import (
+    environment,
+    jvm_settings,
+    script,
+    settings,
+    trainer_arguments,
+)
+from jobs.submission.yarn_settings import yarn_settings
 from jobs.trainer.cli import parse
 from tests.jobs.specs import SPECS, mnist_spec
 
@@ -164,6 +174,48 @@ def test_snapshots_are_taken_every_half_minute_where_workers_are_spot_instances(
 
 def test_without_a_market_only_the_solver_takes_snapshots(cluster: Cluster) -> None:
     assert conf(mnist_spec(), cluster)["spark.caffespark.snapshotEvery"] == "0"
+
+
+def test_a_cut_link_is_noticed_on_both_sides_within_twenty_seconds(cluster: Cluster) -> None:
+    found = conf(mnist_spec(), cluster)
+
+    def seconds(name: str) -> int:
+        return int(found[name].removesuffix("s"))
+
+    beat, silent = seconds("spark.executor.heartbeatInterval"), "spark.storage.blockManagerHeartbeatTimeoutMs"
+    look = seconds("spark.network.timeoutInterval")
+    # Spark refuses a driver's settings otherwise.
+    assert beat <= seconds(silent) >= look
+    assert beat < 120, "spark.network.timeout, of which the interval has to be a part"
+    assert 15 <= seconds(silent) + look <= 20
+    assert 15 <= beat * (int(found["spark.executor.heartbeat.maxFailures"]) + 1) <= 20
+
+
+def test_temporary_files_of_executors_lie_where_the_nodes_service_removes_them(cluster: Cluster) -> None:
+    found = conf(mnist_spec(), cluster)
+
+    assert found["spark.executorEnv.TMPDIR"] == paths.SPARK_TMP
+    assert f"-Djava.io.tmpdir={paths.SPARK_TMP}" in found["spark.executor.extraJavaOptions"].split()
+
+
+def test_on_yarn_they_lie_in_the_container(yarn_cluster: Cluster) -> None:
+    found = settings(mnist_spec(), yarn_cluster, PLACE) | yarn_settings(mnist_spec(), yarn_cluster, PLACE)
+
+    ours = (found["spark.executorEnv.TMPDIR"], found["spark.yarn.appMasterEnv.TMPDIR"])
+    assert ours == ("{{PWD}}/tmp", "{{PWD}}/tmp")
+    assert "java.io.tmpdir" not in jvm_settings(yarn_cluster)["spark.executor.extraJavaOptions"]
+
+
+def test_a_driver_has_a_folder_of_its_own_for_temporary_files(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    place = JobPlace("mnist-1", str(tmp_path), "hdfs://head:9000/jobs/mnist-1")
+    asked = "ls -d $TMPDIR; echo $SPARK_LOCAL_DIRS; echo $SPARK_SUBMIT_OPTS"
+
+    text = script(place, {}, ["sh", "-c", asked]).replace(paths.PROFILE, "/nonexistent")
+    said = subprocess.run(["sh", "-c", text], capture_output=True, text=True, check=True).stdout
+
+    folder = f"{tmp_path}/work/tmp"
+    assert said.splitlines() == [folder, folder, f"-Djava.io.tmpdir={folder}"]
 
 
 def test_half_the_memory_is_the_jvms_and_blas_keeps_to_its_threads(cluster: Cluster) -> None:
