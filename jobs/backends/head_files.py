@@ -21,6 +21,8 @@ from bootstrap.storage.hadoop import SharedStorage
 from jobs.backends.base import Log, end_of
 from jobs.job import JobPlace
 from jobs.submission.package import taken_by_root
+from jobs.trainer.contract import GENERATION_FILE, STOP_FILE
+from jobs.trainer.files.fence import SUFFIX as FENCE
 
 LONGEST_LOG = 256 << 20
 """Bytes of a log to fetch, its last: it is the job's to write, and a sparse file costs it nothing."""
@@ -65,9 +67,30 @@ def drop_empty(head: Remote, cluster: Cluster, job: str) -> None:
     """
     storage = SharedStorage(head, cluster.shared_storage, limit=DROP_S)
     with suppress(CommandFailed, ServiceDown, Unreachable):
-        listing.drop_empty(storage, f"{paths.JOBS_DIR}/{job}")
+        drop_unused(storage, f"{paths.JOBS_DIR}/{job}")
 
 
+def drop_unused(storage: SharedStorage, folder: str) -> None:
+    """Remove what steered a job from its folder in storage, and the folder if nothing else is in it.
+
+    Whoever lives on behind a cut link writes nothing without the number of its attempt.
+
+    Raises:
+        CommandFailed: storage refused it.
+        ServiceDown: the storage does not answer.
+    """
+    names = (*_STEERING, f"*{FENCE}")
+    files = " ".join(storage.quoted(f"{folder}/{name}") for name in names)
+    storage.run(f"{storage.command(f'dfs -rm -f -skipTrash {files}')} </dev/null >/dev/null 2>&1")
+    listing.drop_empty(storage, folder)
+
+
+def steers(name: str) -> bool:
+    """Return whether a file in a job's folder steers it while it runs, and is no result."""
+    return name in _STEERING or name.endswith(FENCE)
+
+
+_STEERING = (GENERATION_FILE, STOP_FILE)
 _AGAIN = "Submit the job again with its specification: `fab submit --spec FILE`."
 
 

@@ -21,15 +21,14 @@ from bootstrap.ssh import remote as ssh
 from bootstrap.ssh.remote import Connect, Remote
 from bootstrap.storage.hadoop import SharedStorage
 from bootstrap.storage.listing import counted, listed
-from jobs.backends import head_records
+from jobs.backends import head_files, head_records
 from jobs.backends.registry import Backends
 from jobs.job import is_job_id
-from jobs.trainer.contract import GENERATION_FILE, STOP_FILE
 
 STORAGE: Final = "storage"
 EMPTY: Final = "folders of jobs that stored nothing"
-_CONTROL: Final = frozenset({GENERATION_FILE, STOP_FILE})
-"""Files by which a running job is steered; of an ended one they are no result."""
+MOST_CONTROL: Final = 4
+"""Files by which a job is steered, at most."""
 
 
 def clean(
@@ -68,9 +67,9 @@ def in_storage(storage: SharedStorage) -> list[Leftover]:
     found = []
     for count in counted(storage, paths.JOBS_DIR):
         path = f"{paths.JOBS_DIR}/{count.name}"
-        if not is_job_id(count.name) or count.folders != 1 or count.files > len(_CONTROL):
+        if not is_job_id(count.name) or count.folders != 1 or count.files > MOST_CONTROL:
             continue
-        if not count.files or {entry.name for entry in listed(storage, path)} <= _CONTROL:
+        if all(head_files.steers(entry.name) for entry in (listed(storage, path) if count.files else ())):
             found.append(Leftover(STORAGE, path, count.size, EMPTY))
     return found
 
@@ -88,17 +87,12 @@ def _running(backends: Backends, head: Remote) -> set[str]:
 
 def _removed(storage: SharedStorage, one: Leftover) -> Leftover:
     """Remove a folder, but for what a job may have stored in it since."""
-    files = " ".join(storage.quoted(f"{one.path}/{name}") for name in sorted(_CONTROL))
-    result = storage.run(
-        f"{storage.command(f'dfs -rm -f -skipTrash {files}')} </dev/null >/dev/null || exit\n"
-        f"{storage.command(f'dfs -rmdir {storage.quoted(one.path)}')} </dev/null\n"
-    )
-    if result.ok or storage.missing(one.path, result):
-        return one
     try:
-        storage.explain(one.path, result)
+        head_files.drop_unused(storage, one.path)
+        left = storage.exists(one.path)
     except CommandFailed as error:
         return one._replace(error=error.why)
+    return one._replace(error="a file has been stored in it meanwhile") if left else one
 
 
 def table(found: list[Leftover]) -> Table:

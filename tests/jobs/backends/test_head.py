@@ -18,7 +18,7 @@ from jobs.backends.standalone import StandaloneBackend
 from jobs.job import SubmittedJob
 from jobs.trainer import contract
 from jobs.trainer.contract import dump
-from tests.bootstrap.local_node import LocalNode
+from tests.bootstrap.local_node import HDFS, LocalNode
 from tests.jobs.specs import mnist_spec
 
 
@@ -116,3 +116,34 @@ def test_of_a_file_without_end_no_more_is_fetched_than_can_travel(
     with pytest.raises(JobError, match="is not what travelled with it"):
         backend.bring_files(job, ["net.prototxt"], tmp_path)
     assert (tmp_path / "net.prototxt").stat().st_size == 4096
+
+
+@pytest.mark.parametrize(
+    ("files", "left"),
+    [
+        ((), False),
+        (("mnist.model.generation", "stop"), False),
+        (("mnist_iter_5.solverstate", "mnist.model.generation"), True),
+    ],
+    ids=["empty", "steered", "with a snapshot"],
+)
+def test_a_job_that_stored_nothing_leaves_no_folder_in_storage(
+    backend: StandaloneBackend, tmp_path: Path, files: tuple[str, ...], left: bool
+) -> None:
+    backend.head.fake("hdfs", HDFS)  # type: ignore[attr-defined]
+    folder = tmp_path / "node" / "state" / "dfs" / "jobs" / "mnist-1"
+    folder.mkdir(parents=True)
+    for name in files:
+        (folder / name).touch()
+
+    head_files.drop_empty(backend.head, backend.cluster, "mnist-1")
+
+    assert folder.exists() is left
+    assert not left or [path.name for path in folder.iterdir()] == ["mnist_iter_5.solverstate"]
+
+
+def test_storage_that_is_down_does_not_hide_how_a_job_has_ended(backend: StandaloneBackend) -> None:
+    backend.head.fake("hdfs", "echo 'rmdir: Connection refused' >&2; exit 1")  # type: ignore[attr-defined]
+    backend.head.fake("curl", "exit 7")  # type: ignore[attr-defined]
+
+    head_files.drop_empty(backend.head, backend.cluster, "mnist-1")

@@ -85,16 +85,16 @@ def world(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_folders_of_jobs_that_stored_nothing_go_and_results_stay(world: World) -> None:
     world.job("mnist-1")
-    world.job("mnist-2", "generation")
-    world.job("mnist-3", "generation", "stop")
+    world.job("mnist-2", "mnist.model.generation")
+    world.job("mnist-3", "generation", "stop", "mnist.model.h5.generation")
     world.job("mnist-4", "mnist.model")
-    world.job("mnist-5", "generation", "mnist.model")
+    world.job("mnist-5", "mnist.model.generation", "mnist.model")
     world.job("mnist-6", "features/part-0")
     world.job("Somebody's", "stop")
 
     assert world.clean() == ["/jobs/mnist-1", "/jobs/mnist-2", "/jobs/mnist-3"]
     assert world.left() == ["Somebody's", "mnist-4", "mnist-5", "mnist-6"]
-    assert "Removed 3 leftovers of ended jobs, 2 bytes." in world.out.getvalue()
+    assert "Removed 3 leftovers of ended jobs, 4 bytes." in world.out.getvalue()
 
 
 def test_a_dry_run_removes_nothing(world: World) -> None:
@@ -147,7 +147,9 @@ def test_a_job_that_begins_meanwhile_loses_nothing(world: World, monkeypatch: py
 
     monkeypatch.setattr(cleaning, "_removed", removed)
 
-    with pytest.raises(JobError, match=r"storage: /jobs/mnist-1: it cannot be removed: .*not empty"):
+    with pytest.raises(
+        JobError, match=r"storage: /jobs/mnist-1: it cannot be removed: a file has been stored"
+    ):
         world.clean()
     assert (folder / "mnist.model").exists()
 
