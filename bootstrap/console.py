@@ -32,7 +32,7 @@ WIDTH: Final = 250
 _COMMAND: Final = re.compile(
     r"`("
     r"(?:fab (?:bootstrap|build-headnode|submit-mnist|submit|notebook|doctor|workers|script-actions|status"
-    r"|logs|attach|curve|kill|resume|clean|ssh|get|put|ui|data|convert)"
+    r"|logs|attach|curve|kill|resume|clean|ssh|get|put|ui|data|convert|drill-spot)"
     r"|pulumi (?:up|preview|refresh|destroy|cancel))"
     r"\b(?!-)(?:(?!--stack)[^`])*)`"
 )

@@ -6,9 +6,7 @@ and their replacements become nodes by themselves. The program on the machine: `
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from bootstrap.engine.operations.shell import quote
 from bootstrap.engine.plan import order, plan_node
 from bootstrap.engine.render import render
 from bootstrap.engine.role import load_role
+from bootstrap.join.program import LIBRARY, SETTINGS, WATCH, file, sources, unit
 
 Kind = Literal["head", "worker"]
 
@@ -32,11 +31,6 @@ METADATA: Final = "http://169.254.169.254"
 """The instance metadata service, IMDSv2:
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html"""
 
-_PROGRAM: Final = ("bootstrap/join/on_node/aws.py", "bootstrap/join/on_node/boot.py")
-"""Modules of the program, with the paths that they have here: a namespace package on the machine."""
-_LIBRARY: Final = "/usr/local/lib/caffe-spark"
-_ROOT: Final = Path(__file__).parents[2]
-_SETTINGS: Final = "/etc/caffe-spark/boot.json"
 _ANY_WORKER: Final = DeclaredNode(name="any-worker", address="192.0.2.1")
 """Placeholder for future machines; roles read the real name and address from `paths.IDENTITY`."""
 
@@ -64,6 +58,8 @@ class Boot:
     autoscaling_url: str = ""
     """URL of an Auto Scaling service other than AWS's."""
     metadata: str = METADATA
+    rebalance: bool = False
+    """Take a recommendation to rebalance for a notice: training leaves the machine at once."""
 
     def settings(self) -> dict[str, str]:
         """Return the content of boot.json, which `boot.py` reads."""
@@ -81,6 +77,7 @@ class Boot:
             "launch_hook": LAUNCH_HOOK,
             "terminate_hook": TERMINATE_HOOK,
             "metadata": self.metadata,
+            "rebalance": "yes" if self.rebalance else "",
         }
 
 
@@ -117,7 +114,7 @@ def _script(cluster: ClusterDocument, kind: Kind, roles: tuple[str, ...], given:
 def user_data(boot: Boot) -> str:
     """Return user data: a shell script that writes the program, its settings and units, and starts them."""
     watching = boot.role == "worker" and bool(boot.autoscaling_group)
-    units = "caffe-spark-boot.service" + (" caffe-spark-watch.service" if watching else "")
+    units = "caffe-spark-boot.service" + (f" {WATCH}" if watching else "")
     parts = [
         "#!/bin/sh",
         "# caffe-spark: this machine fetches its script from the bucket, checks its sha256 and joins.",
@@ -125,32 +122,17 @@ def user_data(boot: Boot) -> str:
         "set -eu",
         "umask 022",
         _authorize(boot.ssh_user, boot.authorized_key) if boot.authorized_key else "",
-        f"mkdir -p {_LIBRARY}/{Path(_PROGRAM[0]).parent} {Path(_SETTINGS).parent}",
-        _file(_SETTINGS, json.dumps(boot.settings(), indent=1), "JSON"),
-        *(_file(f"{_LIBRARY}/{path}", compact((_ROOT / path).read_text()), "BOOT") for path in _PROGRAM),
-        _file("/etc/systemd/system/caffe-spark-boot.service", _unit("join"), "UNIT"),
-        _file("/etc/systemd/system/caffe-spark-watch.service", _unit("watch"), "UNIT") if watching else "",
+        f"mkdir -p {Path(SETTINGS).parent}",
+        *sources(LIBRARY),
+        file(SETTINGS, json.dumps(boot.settings(), indent=1), "JSON"),
+        file("/etc/systemd/system/caffe-spark-boot.service", unit("join"), "UNIT"),
+        file(f"/etc/systemd/system/{WATCH}", unit("watch"), "UNIT") if watching else "",
         "systemctl daemon-reload",
         f"systemctl enable --quiet {units}",
         # Do not wait: cloud-init has other work, and a time limit of its own.
         f"systemctl start --no-block {units}",
     ]
     return "\n".join(filter(None, parts)) + "\n"
-
-
-def compact(source: str) -> str:
-    """Return a program without docstrings, blank lines and lines of comments: user data are short.
-
-    The same on every version of Python, unlike `ast.unparse` or a compressed file: changed user data replace
-    machines.
-    """
-    dropped: set[int] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            dropped |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    lines = enumerate(source.splitlines(), start=1)
-    kept = [line for number, line in lines if number not in dropped and not re.match(r"\s*(#|$)", line)]
-    return "\n".join(kept)
 
 
 def _authorize(user: str, key: str) -> str:
@@ -162,31 +144,5 @@ def _authorize(user: str, key: str) -> str:
             f"printf '%s\\n' {quote(key)} >\"$home/.ssh/authorized_keys\"",
             f'chown {name}:{name} "$home/.ssh/authorized_keys"',
             'chmod 0600 "$home/.ssh/authorized_keys"',
-        ]
-    )
-
-
-def _file(path: str, content: str, tag: str) -> str:
-    return f"cat >{path} <<'{tag}'\n{content}\n{tag}"
-
-
-def _unit(verb: Literal["join", "watch"]) -> str:
-    joins = verb == "join"
-    return "\n".join(
-        [
-            "[Unit]",
-            f"Description={'Join the cluster' if joins else 'Leave the cluster gracefully'}",
-            "After=network-online.target",
-            "Wants=network-online.target",
-            "StartLimitIntervalSec=3600",
-            "StartLimitBurst=5",
-            "[Service]",
-            f"Type={'oneshot' if joins else 'simple'}",
-            f"Environment=PYTHONPATH={_LIBRARY}",
-            f"ExecStart=/usr/bin/python3 -u -m bootstrap.join.on_node.boot {verb}",
-            "Restart=on-failure",
-            "RestartSec=60",
-            "[Install]",
-            "WantedBy=multi-user.target",
         ]
     )

@@ -105,6 +105,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             on_demand_base=config.on_demand_base,
             on_demand_percentage=config.on_demand_percentage,
             max_price=config.max_price,
+            capacity_rebalance=config.capacity_rebalance,
             subnet_ids=network.private_subnet_ids,
             security_group_id=firewall.worker_id,
             tags=labels,

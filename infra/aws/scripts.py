@@ -100,6 +100,7 @@ def user_data_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping
             signing_key=values["signing_key"],
             role_id=values["role_id"],
             autoscaling_group=group if role == "worker" else "",
+            rebalance=config.rebalance_notice,
         )
     )
     # The settings are JSON, and this is JSON's escape for a hyphen. A checker that finds references by their

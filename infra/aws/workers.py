@@ -28,7 +28,8 @@ JOINING_S: Final = 1800
 """Seconds until an instance that has not reported itself as up is replaced; it takes three to eight
 minutes."""
 LEAVING_S: Final = 110
-"""Seconds, within the two minutes' notice of a spot interruption, which the hook cannot extend."""
+"""Seconds, within the two minutes' notice of a spot interruption, which the hook cannot extend; instances
+count on them (`bootstrap.join.on_node.notice.HOOK`)."""
 WARM_UP_S: Final = 60
 """Seconds for metrics to settle; the launch hook has already waited for the instance to be a node."""
 ALL: Final = 100
@@ -59,6 +60,9 @@ class GpuSpotWorkersArgs:
     on_demand_percentage: int
     max_price: Decimal | None
     """USD for a spot instance's hour; without it the on-demand price is the limit."""
+    capacity_rebalance: bool
+    """Launch a replacement when AWS recommends it, and then terminate the instance that is at risk: a job
+    that trains there takes a snapshot within the terminating hook, and goes on."""
     # network
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_id: pulumi.Input[str]
@@ -126,7 +130,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             max_size=args.max_size,
             vpc_zone_identifiers=list(args.subnet_ids),
             mixed_instances_policy=_mixed(args, template),
-            capacity_rebalance=True,
+            capacity_rebalance=args.capacity_rebalance,
             default_instance_warmup=WARM_UP_S,
             health_check_type="EC2",
             health_check_grace_period=WARM_UP_S,

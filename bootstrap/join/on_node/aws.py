@@ -27,24 +27,27 @@ SILENCE, LIMIT = 60, 600
 """Seconds for a read of an answer, and for an answer altogether."""
 
 
-def metadata(path: str, method: str = "GET", headers: Optional[Dict[str, str]] = None) -> Optional[str]:
-    """Return a response of the instance metadata service; None for 404."""
+def metadata(
+    path: str, method: str = "GET", headers: Optional[Dict[str, str]] = None, limit: Optional[float] = None
+) -> Optional[str]:
+    """Return a response of the instance metadata service, within `limit` seconds; None for 404."""
     url = "{}/latest/{}".format(setting("metadata"), path)
     # Never through a proxy, which would return its own metadata.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, method=method, headers=headers or {})
     try:
         with opener.open(request, timeout=5) as answer:
-            return whole(answer, url).decode()
+            return whole(answer, url, limit).decode()
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
         raise
 
 
-def whole(answer: http.client.HTTPResponse, url: str) -> bytes:
-    """Return the bytes of an answer, which has to end within LIMIT seconds."""
-    deadline, parts = time.monotonic() + LIMIT, []
+def whole(answer: http.client.HTTPResponse, url: str, limit: Optional[float] = None) -> bytes:
+    """Return the bytes of an answer, which has to end within `limit` seconds; None: LIMIT."""
+    limit = LIMIT if limit is None else limit
+    deadline, parts = time.monotonic() + limit, []
     while True:
         # Not `read`, in which a server could keep us by a byte now and then.
         part = answer.read1(1 << 16)
@@ -52,7 +55,7 @@ def whole(answer: http.client.HTTPResponse, url: str) -> bytes:
             break
         parts.append(part)
         if time.monotonic() > deadline:
-            raise RuntimeError("{}: the answer did not end in {} s".format(url, LIMIT))
+            raise RuntimeError("{}: the answer did not end in {} s".format(url, limit))
     if answer.length:
         raise http.client.IncompleteRead(b"".join(parts), answer.length)
     return b"".join(parts)

@@ -9,7 +9,6 @@ machine's own work, reports above all, is attempted within a limit, and the work
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import urllib.parse
 from contextlib import suppress
 from typing import Callable, Optional
 
-from bootstrap.join.on_node import aws
+from bootstrap.join.on_node import aws, notice
 
 IDENTITY = "/etc/caffe-spark/node"
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key.pub"
@@ -32,7 +31,6 @@ SCRIPT_LIMIT = 2700
 """Seconds for a script, whose steps may wait half an hour for another node's."""
 KILL_GRACE = 10
 """Seconds between SIGTERM and SIGKILL."""
-POLL = 5
 
 LEAVING = 70
 """Seconds for executors to end, the first report included."""
@@ -40,6 +38,8 @@ STOPPING = 25
 """Seconds for systemd to stop the worker, which it kills after 20."""
 REPORTING = 5
 """Seconds for the last report, and for the lifecycle action. The sum stays within the 110 of the hook."""
+RESERVE = 10
+"""Seconds of a notice that executors do not get, for what comes after them."""
 
 
 def run(script: bytes, title: str) -> None:
@@ -194,39 +194,25 @@ def join() -> int:
     return 0
 
 
-def notice() -> str:
-    """Return the reason why this machine will be terminated, else an empty string."""
-    action = aws.instance("spot/instance-action")
-    if action:
-        return "the cloud reclaims this spot instance: " + re.sub(r"\s+", " ", action)
-    if aws.instance("autoscaling/target-lifecycle-state") == "Terminated":
-        return "the Auto Scaling group terminates this machine"
-    return ""
-
-
 def watch() -> int:
-    while True:
-        try:
-            why = notice()
-        except Exception as error:
-            say("metadata: {}".format(error))
-            why = ""
-        if why:
-            return leave(why)
-        time.sleep(POLL)
+    return leave(notice.await_certain(say))
 
 
-def leave(why: str) -> int:
-    say("leaving: " + why)
-    end = time.monotonic() + LEAVING
-    # First, whatever else fails. With spark.decommission.enabled, Spark's worker migrates its blocks and
-    # takes no new tasks.
+def leave(found: notice.Notice) -> int:
+    say("leaving: " + found.why)
+    left = found.at - time.time()
+    # A time that has passed is another clock's.
+    end = time.monotonic() + (min(LEAVING, left - RESERVE) if left > 0 else LEAVING)
+    # First, whatever else fails: training takes its snapshot, and goes on elsewhere.
+    attempt(REPORTING, "telling executors", lambda: notice.write(found))
+    # With spark.decommission.enabled, Spark's worker migrates its blocks and takes no new executors; tasks
+    # that run go on.
     command(REPORTING, "systemctl", "kill", "--kill-who=main", "-s", "PWR", "spark-worker")
-    attempt(REPORTING, "reporting", lambda: report("leaving", why))
+    attempt(REPORTING, "reporting", lambda: report("leaving", found.why))
     while time.monotonic() < end and command(REPORTING, "pgrep", "-f", "CoarseGrainedExecutorBackend") == 0:
         time.sleep(1)
     command(STOPPING, "systemctl", "stop", "spark-worker")
-    attempt(REPORTING, "reporting", lambda: report("left", why))
+    attempt(REPORTING, "reporting", lambda: report("left", found.why))
     attempt(REPORTING, "completing", lambda: complete(aws.setting("terminate_hook"), "CONTINUE"))
     return 0
 

@@ -124,6 +124,10 @@ class AwsConfig(StackSettings):
     max_price: Annotated[Price | None, Unset, Hint("0.80", "more than 0, e.g. 0.80; or leave it out")] = None
     """USD for a spot worker's hour; without it the limit is the on-demand price."""
     worker_volume_gb: Annotated[Volume, Hint("100", VOLUME_GB)] = 100
+    capacity_rebalance: Annotated[bool, Hint("true", YES_OR_NO)] = True
+    """Replace a spot worker that AWS expects to reclaim, before it does: jobs go on without it, and grow."""
+    rebalance_notice: Annotated[bool, Hint("false", YES_OR_NO)] = False
+    """Training leaves such a worker at once, minutes before its replacement is up."""
 
     # Storage and access
     force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False

@@ -43,6 +43,7 @@ def check(config: AwsConfig) -> None:
     _head_type(config)
     _distribution(config)
     _counts(config)
+    _rebalancing(config)
     _keys(config)
 
 
@@ -179,6 +180,15 @@ def _counts(config: AwsConfig) -> None:
             "(maxWorkers); valid: a larger range, up to /16"
         )
         raise Refusal("cidr", config.cidr, why, set_command("cidr", "10.40.0.0/16"))
+
+
+def _rebalancing(config: AwsConfig) -> None:
+    if config.rebalance_notice and not config.capacity_rebalance:
+        why = (
+            "training would leave a worker that the group does not replace (capacityRebalance: false); "
+            "valid: false, or capacityRebalance: true with it"
+        )
+        raise Refusal("rebalanceNotice", "true", why, set_command("rebalanceNotice", "false"))
 
 
 def _keys(config: AwsConfig) -> None:

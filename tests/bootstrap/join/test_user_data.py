@@ -94,7 +94,9 @@ def test_the_framework_script_unpacks_the_manifests_archive(group: ClusterDocume
 
 @pytest.mark.parametrize("role", ["head", "worker"])
 def test_user_data_is_valid_shell_within_ec2s_limit(role: boot.Kind) -> None:
-    text = boot.user_data(settings(role=role))
+    # As long as the names of a real stack are.
+    names = {"bucket": "b" * 63, "autoscaling_group": "g" * 60, "authorized_key": "ssh-ed25519 " + "A" * 68}
+    text = boot.user_data(settings(role=role, **names))
     assert len(text.encode()) < boot.LIMIT
     assert text.startswith("#!/bin/sh\n")
     parsed = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, check=False)
@@ -103,22 +105,25 @@ def test_user_data_is_valid_shell_within_ec2s_limit(role: boot.Kind) -> None:
         ast.parse(program.split("\nBOOT\n")[0], feature_version=(3, 8))
 
 
-def test_user_data_hold_the_program_without_what_only_its_readers_need() -> None:
-    source = '"""A."""\n\nX = "# no comment"\n"""B,\nC."""\n\n\ndef f():\n    # why\n    return X  # so\n'
-    assert boot.compact(source) == 'X = "# no comment"\ndef f():\n    return X  # so'
-
-
 def test_the_program_in_user_data_does_what_the_source_does() -> None:
-    class Undocumented(ast.NodeTransformer):
+    class Plain(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+            node.returns = None
+            return self.generic_visit(node)
+
+        def visit_arg(self, node: ast.arg) -> ast.arg:
+            node.annotation = None
+            return node
+
         def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
             return None if isinstance(node.value, ast.Constant) else node
 
     text = boot.user_data(settings())
     shipped = [program.split("\nBOOT\n")[0] for program in text.split("<<'BOOT'\n")[1:]]
     folder = Path(boot.__file__).parent / "on_node"
-    sources = [(folder / name).read_text() for name in ("aws.py", "boot.py")]
+    sources = [(folder / name).read_text() for name in ("aws.py", "notice.py", "boot.py")]
     assert [ast.dump(ast.parse(program)) for program in shipped] == [
-        ast.dump(Undocumented().visit(ast.parse(source))) for source in sources
+        ast.dump(Plain().visit(ast.parse(source))) for source in sources
     ]
 
 
@@ -134,7 +139,7 @@ def test_the_program_of_user_data_starts_as_its_unit_starts_it(tmp_path: Path) -
     # Without packages, as on a node: the project's own modules are not to be found in place of them.
     words = [sys.executable, "-S", *lines["ExecStart"].split()[1:-1], "nothing-to-do"]
     tried = subprocess.run(words, cwd="/", env={name: value}, capture_output=True, text=True, check=False)
-    # Both modules are found and imported; then there is no such verb.
+    # All modules are found and imported; then there is no such verb.
     assert tried.stderr.splitlines()[-1] == "KeyError: 'nothing-to-do'"
     assert str(tmp_path) in tried.stderr
 
@@ -144,6 +149,11 @@ def test_user_data_holds_no_secret(group: ClusterDocument) -> None:
     assert group.spark_secret.get_secret_value() in script
     text = boot.user_data(settings(sha256=hashlib.sha256(script.encode()).hexdigest()))
     assert group.spark_secret.get_secret_value() not in text
+
+
+def test_a_recommendation_is_a_notice_only_where_the_settings_say_so() -> None:
+    assert settings().settings()["rebalance"] == ""
+    assert settings(rebalance=True).settings()["rebalance"] == "yes"
 
 
 def test_only_members_of_a_group_watch_for_a_notice() -> None:

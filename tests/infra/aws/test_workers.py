@@ -29,7 +29,11 @@ def _text(value: str) -> pulumi.Output[str]:
 
 @cache
 def made(
-    base: int = 0, percentage: int = 0, price: str | None = None, root_device: str = "/dev/sda1"
+    base: int = 0,
+    percentage: int = 0,
+    price: str | None = None,
+    root_device: str = "/dev/sda1",
+    rebalance: bool = True,
 ) -> Recording:
     def build() -> None:
         args = GpuSpotWorkersArgs(
@@ -51,6 +55,7 @@ def made(
             on_demand_base=base,
             on_demand_percentage=percentage,
             max_price=Decimal(price) if price else None,
+            capacity_rebalance=rebalance,
             subnet_ids=["subnet-a", "subnet-b"],
             security_group_id="sg-1",
             tags=TAGS,
@@ -80,7 +85,11 @@ def test_workers_are_spot_instances_from_pools_that_last() -> None:
     assert distribution()["spotAllocationStrategy"] == "price-capacity-optimized"
     assert distribution()["onDemandBaseCapacity"] == 0
     assert distribution()["onDemandPercentageAboveBaseCapacity"] == 0
-    assert made().the(GROUP).inputs["capacityRebalance"] is True
+
+
+@pytest.mark.parametrize("rebalance", [True, False])
+def test_workers_at_risk_are_replaced_unless_the_stack_says_otherwise(rebalance: bool) -> None:
+    assert made(rebalance=rebalance).the(GROUP).inputs["capacityRebalance"] is rebalance
 
 
 def test_some_are_on_demand_where_the_stack_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from bootstrap.engine.render import NEEDS_TIMEOUT
-from bootstrap.join.on_node import aws, boot
+from bootstrap.join.on_node import aws, boot, notice
 from bootstrap.join.user_data import Boot
 from bootstrap.signing import SigningKey
 from infra.aws.workers import LEAVING_S
@@ -83,6 +84,9 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     cloud.objects["script.sh"] = script
     monkeypatch.setattr(aws, "call", cloud.call)
     monkeypatch.setattr(aws, "instance", lambda path: cloud.metadata.get(path, ""))
+    monkeypatch.setattr(notice.Metadata, "get", lambda _, path: cloud.metadata.get(path, ""))
+    monkeypatch.setattr(notice, "FILE", str(tmp_path / "notice.json"))
+    monkeypatch.setattr(notice, "POLL", 0)
     return cloud
 
 
@@ -242,6 +246,38 @@ def test_a_machine_leaves_when_the_cloud_says_so_and_decommissions_before_it_rep
     assert "LifecycleHookName=leaving" in cloud.hooks()[0]
 
 
+def test_executors_are_told_before_anything_else(node: Path, cloud: Cloud) -> None:
+    fake(node, "systemctl", f'cat {node}/notice.json >>{node}/calls; echo " $*" >>{node}/calls')
+    assert boot.watch() == 0
+    told, _, command = calls(node)[0].partition("} ")
+    found = json.loads(told + "}")
+    assert command == DECOMMISSION
+    assert "reclaims this spot instance" in found["why"]
+    assert found["at"] == calendar.timegm((2026, 11, 24, 12, 0, 0))
+
+
+def test_executors_that_cannot_be_told_do_not_keep_a_machine_from_leaving(
+    node: Path, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice, "FILE", str(node / "no-such-folder" / "notice.json"))
+    assert boot.watch() == 0
+    assert calls(node) == [DECOMMISSION, "report leaving", STOP, "report left"]
+    assert "telling executors: " in (node / "log").read_text()
+
+
+def test_executors_get_no_more_time_than_the_notice_has(node: Path, cloud: Cloud) -> None:
+    fake(node, "pgrep", f"echo executor runs >>{node}/calls")
+    at = time.gmtime(time.time() + boot.RESERVE + 2)
+    cloud.metadata["spot/instance-action"] = json.dumps(
+        {"action": "terminate", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", at)}
+    )
+    began = time.monotonic()
+    assert boot.watch() == 0
+    assert "executor runs" in calls(node)
+    assert calls(node)[-2:] == [STOP, "report left"]
+    assert time.monotonic() - began < boot.LEAVING / 2
+
+
 def test_a_machine_waits_for_its_executors_before_it_stops(node: Path, cloud: Cloud) -> None:
     fake(node, "pgrep", f"echo executor runs >>{node}/calls; [ $(grep -c executor {node}/calls) -lt 2 ]")
     assert boot.watch() == 0
@@ -301,23 +337,14 @@ def test_a_metadata_service_that_fails_is_asked_again(
 ) -> None:
     failures = [HTTPException("half an answer"), ValueError("no JSON"), OSError("no route")]
 
-    def instance(path: str) -> str:
+    def get(_: notice.Metadata, path: str) -> str:
         if failures:
             raise failures.pop()
         return cloud.metadata.get(path, "")
 
-    monkeypatch.setattr(aws, "instance", instance)
-    monkeypatch.setattr(boot, "POLL", 0)
+    monkeypatch.setattr(notice.Metadata, "get", get)
     assert boot.watch() == 0
     assert cloud.report()["state"] == "left"
-
-
-def test_a_group_that_shrinks_is_a_notice_too(cloud: Cloud) -> None:
-    assert boot.notice() == ""
-    cloud.metadata["autoscaling/target-lifecycle-state"] = "InService"
-    assert boot.notice() == ""
-    cloud.metadata["autoscaling/target-lifecycle-state"] = "Terminated"
-    assert "Auto Scaling group" in boot.notice()
 
 
 def test_requests_are_signed_as_botocore_signs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

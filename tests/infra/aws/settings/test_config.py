@@ -37,6 +37,7 @@ def test_a_region_is_enough() -> None:
     assert (config.egress, config.distribution, config.head_type) == ("nat", "ubuntu-24.04", "m6i.xlarge")
     assert (config.on_demand_base, config.on_demand_percentage, config.max_price) == (0, 0, None)
     assert (config.admin_cidrs, config.key_pair, config.head_ami) == ((), None, None)
+    assert (config.capacity_rebalance, config.rebalance_notice) == (True, False)
 
 
 def test_everything_else_may_be_said_too() -> None:
@@ -283,6 +284,11 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("minWorkers = 3", "more than workers (2)", "valid: 0 to 2", "config set minWorkers 0"),
     ),
     ("max below workers", {"maxWorkers": 1}, ("maxWorkers = 1", "less than workers (2)", "set maxWorkers 4")),
+    (
+        "training that leaves workers which nobody replaces",
+        {"capacityRebalance": False, "rebalanceNotice": True},
+        ("rebalanceNotice = true", "capacityRebalance: false", "config set rebalanceNotice false"),
+    ),
     ("negative min", {"minWorkers": -1}, ("minWorkers = '-1'", "valid: 0 to workers")),
     (
         "type that the region lacks",
