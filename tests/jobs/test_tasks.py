@@ -87,3 +87,26 @@ def test_words_after_data_are_where_they_are_typed(
     program.run(["fab", "data", *words], exit=False)
 
     assert seen == [done]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--no-notice", "--partition"], "--no-notice --partition: a partition has no notice"),
+        (["--count", "3"], "--count 3: the job has 2 executors. Give 1 up to that many."),
+        (["--notice-seconds", "0"], "--notice-seconds 0: it is not a valid duration. Give at least 1."),
+        (["--iterations", "0"], "--iterations 0: it is not a valid number"),
+        (["--on-worker-lost", "fail"], "onWorkerLost: fail: training does not go on with it."),
+        (["--baseline", "nosuch-1"], "--baseline nosuch-1: "),
+    ],
+)
+def test_a_drill_that_cannot_take_place_is_refused_in_one_line_before_the_stack_is_asked(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        program.run(["fab", "drill-spot", *words, "--stack", "nosuch"])
+
+    err = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert err.startswith(said)
+    assert len(err.strip().splitlines()) == 1
