@@ -139,7 +139,7 @@ def write(folder: Path, facts: Facts, record: Record, judged: Verdict) -> Path:
     """Write timeline.json; return its path."""
     document: dict[str, Any] = {
         "version": VERSION,
-        "simulated": "instance metadata, lifecycle actions, and the group: see docs/dev.md",
+        "simulated": "instance metadata, lifecycle actions, and the group: see docs/recovery.md",
         "drill": asdict(facts),
         "verdict": {**asdict(judged), "passed": judged.passed, "cost": 0},
         "timeline": [moment._asdict() for moment in moments(record)],
