@@ -228,7 +228,7 @@ def test_executors_that_do_not_come_in_time_end_the_job_with_its_snapshot(
     job.snapshot(180)
     job.loses("1")
 
-    with pytest.raises(TrainerError, match="executors-not-replaced") as failed:
+    with pytest.raises(TrainerError, match="others did not register") as failed:
         job.train()
 
     assert words + "executors: others did not register within 0 s" in str(failed.value)

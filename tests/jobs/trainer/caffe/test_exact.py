@@ -124,7 +124,7 @@ plan = train.Plan(
 )
 work = out / "work"
 work.mkdir(parents=True)
-sender = SimpleNamespace(send=lambda event: None)
+sender = SimpleNamespace(send=lambda event: None, heard=list)
 place, exchange = train.RankHost(0, "h", "127.0.0.1"), Exchange(0, 1, lambda text: [text])
 train._Rank(plan, place, exchange, sender, work).run()
 files = sorted(out.glob("*.caffemodel")) + sorted(out.glob("*.solverstate"))

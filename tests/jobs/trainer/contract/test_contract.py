@@ -31,7 +31,7 @@ SAMPLES: list[Event] = [
     contract.Progress(7, 100, 0.5, 2000.0, 1.0, None),
     contract.Display(7, 100, 0.5, 2000.0, 1.0, 12.5, lr=0.01),
     contract.Validation(100, 200, {"accuracy": [0.9]}),
-    contract.Snapshot(100, 200, "hdfs://h/m.caffemodel", "hdfs://h/m.solverstate"),
+    contract.Snapshot(100, 200, "hdfs://h/m.caffemodel", "hdfs://h/m.solverstate", timed=True),
     contract.UploadFailed(100, "hdfs://h/m.caffemodel", "no space", 1, 5.0),
     contract.RankFailed(1, "w2", contract.NATIVE, "Check failed", tail=["a", "b"]),
     contract.Interruption("w2", "the cloud reclaims it", 1700000120.0),
@@ -188,7 +188,7 @@ def test_every_class_of_events_is_declared() -> None:
 
 
 def test_every_field_has_a_type_that_readers_check() -> None:
-    checked = {"int", "float", "str", "Optional[float]"}
+    checked = {"bool", "int", "float", "str", "Optional[float]"}
     for event in EVENTS:
         for field in dataclasses.fields(event):
             assert str(field.type) in checked or str(field.type).startswith(("Dict[", "List[")), (

@@ -171,7 +171,7 @@ def test_a_file_takes_its_name_when_that_is_allowed(hdfs: Path, model: Path, *, 
 def test_a_file_that_is_not_allowed_leaves_the_old_one_and_no_other(hdfs: Path, model: Path) -> None:
     (hdfs / "root/there/m").write_bytes(b"old")
 
-    with pytest.raises(TrainerError, match="fenced"):
+    with pytest.raises(TrainerError, match="has taken its place"):
         storage.put(model, "hdfs://head/there/m", allowed=refuse)
 
     assert (hdfs / "root/there/m").read_bytes() == b"old"
@@ -184,7 +184,7 @@ def test_a_local_file_that_is_not_allowed_leaves_the_old_one_and_no_other(
     (tmp_path / "there").mkdir()
     (tmp_path / "there/m").write_bytes(b"old")
 
-    with pytest.raises(TrainerError, match="fenced"):
+    with pytest.raises(TrainerError, match="has taken its place"):
         storage.put(model, f"file:{tmp_path}/there/m", allowed=refuse)
 
     assert (tmp_path / "there/m").read_bytes() == b"old"

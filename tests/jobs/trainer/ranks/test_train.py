@@ -494,7 +494,7 @@ def two(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         folder.mkdir()
         exchange = Exchange(rank, 2, lambda text: meeting.all(rank, text))
         place = train.RankHost(rank, f"w{rank + 1}", "10.9.8.11")
-        sender = SimpleNamespace(send=world.inbox.add)
+        sender = SimpleNamespace(send=world.inbox.add, heard=list)
         # A process opens no LMDB twice: each rank has its copy, as on nodes.
         shutil.copytree(storage.local_path(world.job.train.uri), folder / "lmdb")
         plan = replace(world.plan, train=f"file:{folder}/lmdb")
@@ -679,7 +679,7 @@ def test_a_run_that_left_and_goes_on_ends_as_one_that_ran_through(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asks_after_each_iteration(monkeypatch)
-    world.plan = replace(world.plan, job=replace(world.job, snapshot=0))
+    world.plan = replace(world.plan, job=replace(world.job, snapshot=0, seed=7))
     world.run()
     (world.tmp / "scratch").rename(world.tmp / "first")
     world.words = [[], ["leave"]]
@@ -741,7 +741,7 @@ def test_an_attempt_that_has_been_replaced_ends_without_a_file(world: World, tmp
     (tmp_path / "generation").write_text("2\n")
     world.plan = replace(world.plan, fence=Fence(f"file:{tmp_path}/generation", 1))
 
-    with pytest.raises(TrainerError, match="fenced"):
+    with pytest.raises(TrainerError, match="has taken its place"):
         world.run()
 
     assert world.stored == []
