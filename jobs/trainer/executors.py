@@ -80,7 +80,10 @@ class Executors:
         return [
             str(executor.id())
             for executor in _listed(self._context, True)
-            if str(executor.id()) not in {"driver", *without} and not executor.activeTasks()
+            if str(executor.id()) not in {"driver", *without}
+            # It has an address when its block manager has registered, a moment after itself.
+            and executor.hostPort()
+            and not executor.activeTasks()
         ]
 
     def active(self) -> Dict[str, str]:
