@@ -176,7 +176,7 @@ class HeadBackend(ABC):
 
     def why_lost(self, job: SubmittedJob) -> str:
         """See `Backend.why_lost`."""
-        return lost.why(self.head, job.place, self.in_unit)
+        return lost.why(self._unit(job), self.in_unit)
 
     def logs(self, record: JobRecord, on_line: OnLine, *, executor: int | None, follow: bool) -> None:
         """See `Backend.logs`."""

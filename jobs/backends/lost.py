@@ -1,4 +1,4 @@
-"""Reason why a job was lost: its driver or all of its unit was killed, or the head went down.
+"""Reason why a unit on the head was lost: its program or all of it was killed, or the head went down.
 
 Told by the head itself: when it came up, what systemd wrote about the unit, and the status that is left.
 """
@@ -11,10 +11,7 @@ from typing import Final, NamedTuple
 
 from bootstrap import paths
 from bootstrap.ssh.as_user import AS_USER
-from bootstrap.ssh.remote import Remote
-from jobs.backends.head_records import UNIT
-from jobs.job import JobPlace
-from jobs.submission.names import RECORD_FILE
+from bootstrap.ssh.unit import Unit
 
 TIMEOUT: Final = 60.0
 _LINES: Final = 200
@@ -25,7 +22,7 @@ _ASK: Final = """
 hz=$(getconf CLK_TCK)
 after=$(sed 's/.*) //' /proc/1/stat | awk -v hz="$hz" '{ print int($20 / hz) }')
 echo "up $(($(awk '$1 == "btime" { print $2 }' /proc/stat) + after))"
-echo "began $(stat -c %Y RECORD 2>/dev/null || echo 0)"
+echo "began $(stat -c %Y SCRIPT 2>/dev/null || echo 0)"
 echo "status $(as_user USER sh -c 'head -c 8 STATUS 2>/dev/null' | tr -dc 0-9)"
 said=$(journalctl -o cat --no-pager -n LINES -u UNIT.service 2>/dev/null)
 case $said in
@@ -41,23 +38,24 @@ class Seen(NamedTuple):
     up: float
     """When the head came up."""
     began: float
-    """When the job's record was written; 0 without one."""
+    """When the unit's script was written, as it was started; 0 without one."""
     status: str = ""
     """Exit status of the unit's script; empty where the unit was killed with it."""
     result: str = ""
     """`memory` or `signal`, by systemd's journal; empty where it does not tell."""
 
 
-def why(head: Remote, place: JobPlace, driver: str) -> str:
-    """Return why a job was lost, as the second part of an error; `driver` is the process in its unit.
+def why(unit: Unit, driver: str) -> str:
+    """Return why a unit was lost, as the second part of an error; `driver` is the program in it.
 
     Raises:
         CommandFailed: the head cannot tell.
         Unreachable: the head does not answer.
     """
-    script = _ASK.replace("RECORD", shlex.quote(f"{place.folder}/{RECORD_FILE}"))
-    script = script.replace("STATUS", f"{place.folder}/status").replace("USER", paths.JOB_USER)
-    script = script.replace("LINES", str(_LINES)).replace("UNIT", UNIT + place.id)
+    script = _ASK.replace("SCRIPT", shlex.quote(f"{unit.folder}/run.sh"))
+    script = script.replace("STATUS", f"{unit.folder}/status").replace("USER", paths.JOB_USER)
+    script = script.replace("LINES", str(_LINES)).replace("UNIT", unit.name)
+    head = unit.remote
     return words(parse(head.run(AS_USER + script, timeout=TIMEOUT).stdout), head.node.name, driver)
 
 

@@ -22,6 +22,7 @@ from bootstrap.ssh.reconnect import Link
 from bootstrap.ssh.remote import Remote
 from bootstrap.ssh.unit import LOST, Unit
 from bootstrap.storage.hadoop import SharedStorage
+from jobs.backends import lost
 from jobs.backends.nodes import require_framework
 from jobs.converters import cli
 from jobs.converters.flags import TOOLS
@@ -122,7 +123,7 @@ def _run(unit: Unit, link: Link, console: Console, text: str) -> None:
         fix = "Remove what it has written of its output, then rerun the command."
         raise JobError(unit.name, "it was killed, as you asked", fix) from None
     if code == LOST:
-        raise JobError(unit.name, "it was killed, or the head went down", f"See {unit.log} there.")
+        raise JobError(unit.name, lost.why(unit, "its driver"), f"See {unit.log} there.")
     if code != 0:
         why = last.removeprefix(FAILED) or f"its program ended with status {code}"
         raise JobError(unit.name, why, f"The full log is {unit.log} on {unit.remote.node.name}.")

@@ -6,6 +6,7 @@ this machine, or have changed here since.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -112,7 +113,7 @@ def _with_files(backend: Backend, record: JobRecord, spec: JobSpec, folder: Path
     )
 
 
-def _changed(spec: JobSpec, changes: dict[str, object]) -> JobSpec:
+def _changed(spec: JobSpec, changes: Mapping[str, object]) -> JobSpec:
     try:
         return JobSpec.model_validate({**spec.model_dump(), **changes})
     except ValidationError as error:

@@ -21,7 +21,7 @@ import shutil
 import stat
 import sys
 import time
-from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 GRACE = 60.0
 """Seconds for which a file may lie there before the process that uses it is seen."""
@@ -114,7 +114,8 @@ def _names(folder: str) -> List[str]:
 
 def processes(proc: str) -> List[Process]:
     """Return this user's processes but this one."""
-    up, hz, found = _boot(proc), os.sysconf("SC_CLK_TCK"), []
+    found: List[Process] = []
+    up, hz = _boot(proc), os.sysconf("SC_CLK_TCK")
     for folder in glob.glob(proc + "/[0-9]*"):
         if folder.endswith("/{}".format(os.getpid())):
             continue
@@ -214,10 +215,10 @@ def remove(path: str) -> None:
         pass
 
 
-def sweep(found: List[Found], removing: bool) -> Iterator[dict]:
+def sweep(found: List[Found], removing: bool) -> Iterator[Dict[str, Any]]:
     """Yield a description of each leftover, after its removal where that is asked for."""
     for one in found:
-        told = {"path": one.path, "bytes": size(one.path), "what": one.what}
+        told: Dict[str, Any] = {"path": one.path, "bytes": size(one.path), "what": one.what}
         if removing:
             try:
                 remove(one.path)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
 
 import pytest
 
+from bootstrap.ssh.unit import Unit
 from jobs.backends import lost
 from jobs.backends.lost import Seen, parse, words
-from jobs.job import JobPlace
 from tests.bootstrap.local_node import LocalNode
 
 SINCE = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(2000))
@@ -36,37 +37,29 @@ def test_a_head_that_went_down_after_the_driver_was_killed_is_not_blamed() -> No
     assert said == "its driver was killed (status 137), and head stayed up"
 
 
-def test_without_a_record_no_restart_is_claimed() -> None:
+def test_without_its_script_no_restart_is_claimed() -> None:
     assert "went down" not in words(Seen(2000, 0), "head", "its driver")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> JobPlace:
-    (tmp_path / "job").mkdir()
-    return JobPlace("mnist-1", str(tmp_path / "job"), "hdfs://head:9000/jobs/mnist-1")
+def unit(tmp_path: Path) -> Unit:
+    for name in ("job", "node"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "job" / "run.sh").write_text("true")
+    return Unit(LocalNode(tmp_path / "node"), "caffe-spark-job-mnist-1", str(tmp_path / "job"))
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> LocalNode:
-    (tmp_path / "node").mkdir()
-    return LocalNode(tmp_path / "node")
+def why(unit: Unit) -> str:
+    return lost.why(unit, "its driver")
 
 
-def test_a_machine_that_came_up_after_the_record_was_written_went_down(
-    node: LocalNode, place: JobPlace
-) -> None:
-    record = Path(place.folder, "job.json")
-    record.write_text("{}")
-    assert "and head stayed up" in lost.why(node, place, "its driver")
+def test_a_machine_that_came_up_after_the_unit_was_started_went_down(unit: Unit) -> None:
+    assert "and head stayed up" in why(unit)
 
-    # The test's machine is up for longer than a second.
+    # The test's machine has not been up for ten years.
     old = time.time() - 10 * 365 * 86400
-    node.run(f"touch -d @{old:.0f} {record}")
-    assert re.fullmatch(r"head went down while it ran, and is up again since \S+ \S+", why(node, place))
-
-
-def why(node: LocalNode, place: JobPlace) -> str:
-    return lost.why(node, place, "its driver")
+    os.utime(Path(unit.folder, "run.sh"), (old, old))
+    assert re.fullmatch(r"head went down while it ran, and is up again since \S+ \S+", why(unit))
 
 
 @pytest.mark.parametrize(
@@ -77,20 +70,17 @@ def why(node: LocalNode, place: JobPlace) -> str:
         ("iteration 100", "with all of its unit"),
     ],
 )
-def test_the_journal_tells_whether_memory_ran_out(
-    node: LocalNode, place: JobPlace, line: str, said: str
-) -> None:
-    Path(place.folder, "job.json").write_text("{}")
-    node.fake("journalctl", f'case "$*" in *caffe-spark-job-mnist-1.service*) echo "{line}" ;; esac')
+def test_the_journal_tells_whether_memory_ran_out(unit: Unit, line: str, said: str) -> None:
+    journal = f'case "$*" in *caffe-spark-job-mnist-1.service*) echo "{line}" ;; esac'
+    unit.remote.fake("journalctl", journal)  # type: ignore[attr-defined]
 
-    assert said in why(node, place)
+    assert said in why(unit)
 
 
-def test_the_status_that_is_left_is_read(node: LocalNode, place: JobPlace) -> None:
-    Path(place.folder, "job.json").write_text("{}")
-    Path(place.folder, "status").write_text("137\n")
+def test_the_status_that_is_left_is_read(unit: Unit) -> None:
+    Path(unit.folder, "status").write_text("137\n")
 
-    assert why(node, place) == "its driver was killed (status 137), and head stayed up"
+    assert why(unit) == "its driver was killed (status 137), and head stayed up"
 
 
 def test_what_a_job_wrote_into_its_status_is_no_second_line() -> None:
