@@ -9,7 +9,7 @@ from bootstrap.errors import JobError
 from jobs.backends.base import Backend
 from jobs.job import SubmittedJob
 from jobs.report.history import History
-from jobs.trainer.contract import REFUSED, Snapshot, Trained, failures
+from jobs.trainer.contract import REFUSED, Failed, Snapshot, Trained, failures
 from jobs.trainer.files.storage import parent
 from jobs.trainer.ranks.resume import beside
 
@@ -70,7 +70,9 @@ def advised(error: JobError, job: SubmittedJob, history: History, *, code: int, 
 
     In the words of the trainer's log; what the error says already is not said again. Pure.
     """
-    if code == REFUSED or not job.spec.train:
+    failed = history.last(Failed)
+    # Of Livy's jobs the event alone has the status.
+    if REFUSED in {code, failed.exit_code if failed else code} or not job.spec.train:
         return error
     before, at, log = error.fix.partition(LOG)
     told = f"{error.why} {before}"

@@ -79,7 +79,14 @@ def test_rows_keep_the_characters_that_only_look_like_a_line_end(world: World) -
 def test_what_the_driver_refused_is_told_in_its_own_words(world: World) -> None:
     world.livy.states = ["dead"]
     world.livy.events = [
-        {"event": "failed", "time": 1.0, "message": "x", "code": "output-exists", "fields": {"uri": "o"}}
+        {
+            "event": "failed",
+            "time": 1.0,
+            "message": "x",
+            "code": "output-exists",
+            "fields": {"uri": "o"},
+            "exit_code": 2,
+        }
     ]
     with pytest.raises(JobError, match=r"-output o: it exists.*another path\. The full log: .*job\.log"):
         world.run()

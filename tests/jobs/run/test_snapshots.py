@@ -164,6 +164,10 @@ def test_a_killed_job_can_be_resumed_too() -> None:
     assert text.endswith("`fab resume mnist-1 --stack dev`.")
 
 
+def test_a_refusal_that_only_the_event_tells_is_one() -> None:
+    assert "snapshot" not in said(Failed(code="output-exists", exit_code=REFUSED), code=FAILED)
+
+
 @pytest.mark.parametrize(
     ("code", "changes"),
     [(REFUSED, {}), (FAILED, {"train": False, "model": "hdfs:///m"})],
