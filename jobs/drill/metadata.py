@@ -55,7 +55,7 @@ class InstanceMetadata:
     `on_read` is called once when the node has read that it will be taken.
     """
 
-    def __init__(self, instance: str, address: str, on_read: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, instance: str, address: str, on_read: Callable[[], object] = lambda: None) -> None:
         self.instance, self.tokens = instance, Tokens()
         self._on_read, self._lock, self._told = on_read, threading.Lock(), False
         self._entries = {

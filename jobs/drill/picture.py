@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bootstrap.aside import replacing
 from jobs.drill import record as marks
@@ -39,7 +39,7 @@ def draw(path: Path, title: str, moments: Sequence[Moment], rates: Sequence[Rate
     from matplotlib.figure import Figure
 
     # The defaults, whatever the user's own settings are; text as text, and names that are the same each time.
-    own = {"svg.fonttype": "none", "svg.hashsalt": "caffe-spark"}
+    own: Any = {"svg.fonttype": "none", "svg.hashsalt": "caffe-spark"}
     with style.context("default"), matplotlib.rc_context(own), replacing(path) as new:
         figure = Figure(figsize=(10.0, 4.5), layout="constrained")
         FigureCanvasSVG(figure)
@@ -75,4 +75,5 @@ def zero(moments: Sequence[Moment], rates: Sequence[Rate]) -> float:
     interruption = min((moment.time for moment in moments if moment.kind in begins), default=math.inf)
     if math.isfinite(interruption):
         return interruption
-    return min((one.time for one in (*moments, *rates)), default=0.0)
+    known = [moment.time for moment in moments] + [rate.time for rate in rates]
+    return min(known, default=0.0)

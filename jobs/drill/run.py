@@ -76,9 +76,9 @@ def disturbed(
         print_whole(report.moments_table(record))
         print_whole(report.verdict_table(facts, judged))
         report.write(here.results / job, facts, record, judged, say)
-    error = failed or drill.error
-    if error is not None:
-        raise error
+    failed = failed or drill.error
+    if failed is not None:
+        raise failed
     return judged
 
 
