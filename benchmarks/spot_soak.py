@@ -51,6 +51,8 @@ TIMEOUT_S = 15
 SNAPSHOT_S = 5
 CUT_S = 30.0
 """Seconds of a partition: longer than both sides need to notice it."""
+NOTICE_S = 30.0
+"""Seconds from a notice until the node would go; it stays."""
 LIMIT_S = 300.0
 """Seconds in which training has to go on."""
 PAUSE_S = (1.0, 8.0)
@@ -117,6 +119,10 @@ class Soak:
             if kind == "partition":
                 time.sleep(CUT_S)
                 undo()
+            if kind == "notice" and not self._wait(lambda: len(self._recoveries) > before, kind):
+                return
+            if kind == "notice":
+                undo()
             if not self._wait(lambda: len(self._recoveries) > before and self._trains, f"{kind} on {node}"):
                 return
         finally:
@@ -137,7 +143,7 @@ class Soak:
             self._containers.run("restart", "--time", "0", self._containers.name(node))
             return lambda: None
         if kind == "notice":
-            text = json.dumps({"why": "soak", "at": time.time() + 120})
+            text = json.dumps({"why": "soak", "at": time.time() + NOTICE_S})
             self._on(node, f"printf %s '{text}' > {NOTICE_FILE}")
             return lambda: self._on(node, f"rm -f {NOTICE_FILE}")
         self._on(node, SHELL[kind])

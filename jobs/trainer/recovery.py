@@ -85,10 +85,9 @@ class Recovery:
         if leaving:
             why = "; ".join(sorted({event.why for event in journal.interruptions}))
             journal.add(contract.WorkersLost(iteration, sorted(leaving), reason=why))
-            addresses = {rank.address for rank in journal.ranks.values() if rank.host in leaving}
-            for number, host in self._running.executors.active().items():
-                if host in addresses:
-                    self.survivors.drop(number)
+            for event in journal.interruptions:
+                places = {rank.address for rank in journal.ranks.values() if rank.host == event.host}
+                self.survivors.leave(places, event.at)
         self._regroup(None)
 
     def _regroup(self, failure: Optional[TrainerError]) -> None:

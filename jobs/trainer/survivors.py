@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, Iterable, List, Optional, Set
 
 from jobs.trainer.contract import SHRINK
 from jobs.trainer.errors import TrainerError
@@ -14,15 +14,39 @@ GRACE_S = 5.0
 """Seconds for an executor to register where a process alone has died: Spark starts another at once."""
 BUSY_S = 8.0
 """Seconds for the tasks of a stage that is over: a killed Python worker takes two, a hung one for ever."""
+NOTICE_S = 150.0
+"""Seconds for a node to go whose cloud has not said when: AWS gives two minutes."""
 _TICK = 0.1
 
 
 class Survivors:
-    """Executors of a job, by its policy; those in `unusable` hang, or their nodes are about to be taken."""
+    """Executors of a job, by its policy, without those that hang and those on nodes about to be taken."""
 
     def __init__(self, running: RunningJob, rules: Policy) -> None:
         self._running, self._rules = running, rules
-        self.unusable: Set[str] = set()
+        self._dropped: Set[str] = set()
+        self._leaving: Dict[str, float] = {}
+        """Time at which a node ends, in seconds since the epoch, by its executors' address."""
+
+    @property
+    def unusable(self) -> Set[str]:
+        """Ids of executors that training does not take.
+
+        Spark may start new ones on a node until it goes. One that registers later, by the same address, is a
+        new node's.
+        """
+        now = time.time()
+        going = {address for address, at in self._leaving.items() if at > now}
+        active = self._running.executors.active() if going else {}
+        return self._dropped | {number for number, address in active.items() if address in going}
+
+    def leave(self, addresses: Iterable[str], at: float) -> None:
+        """Take no executors at these addresses any more, until their nodes have gone."""
+        for address in addresses:
+            self._leaving[address] = at or time.time() + NOTICE_S
+        for number, address in self._running.executors.active().items():
+            if address in self._leaving:
+                self.drop(number)
 
     def wait(self, failure: Optional[TrainerError]) -> List[str]:
         """Return the ids of executors to go on with, which run no task; replace those that hang.
@@ -39,7 +63,8 @@ class Survivors:
             waited = time.monotonic() - began
             if len(ready) >= size:
                 return ready
-            busy = [one for one in executors.active() if one not in ready and one not in self.unusable]
+            unusable = self.unusable
+            busy = [one for one in executors.active() if one not in ready and one not in unusable]
             if busy and waited > BUSY_S:
                 for number in busy:
                     self.drop(number)
@@ -52,7 +77,7 @@ class Survivors:
 
     def drop(self, number: str) -> None:
         """Use an executor no more, and have Spark replace it."""
-        self.unusable.add(number)
+        self._dropped.add(number)
         try:
             self._running.executors.replace(number)
         except Exception as error:

@@ -95,9 +95,8 @@ def _read(declared: Any, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         return [_read(arguments[0], one) for one in value]
     if declared is float:
         return _float(value)
-    if declared is bool and isinstance(value, bool):
-        return value
-    if isinstance(value, bool) or origin is not None or not isinstance(value, declared):
+    odd = isinstance(value, bool) != (declared is bool)
+    if odd or origin is not None or not isinstance(value, declared):
         raise ValueError("not a valid {}".format(declared))
     if declared is int and abs(value) > _LARGEST:
         raise ValueError("too large")

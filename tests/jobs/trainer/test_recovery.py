@@ -22,14 +22,14 @@ class Executors:
 
     def __init__(self) -> None:
         self.there, self.hung, self.replaced = ["0", "1"], set[str](), list[str]()
-        self.given_up = False
+        self.given_up, self.now = False, 1e9
         self.after_replacing: Callable[[], None] = lambda: None
 
     def ready(self, without: Any = ()) -> list[str]:
         return [one for one in self.there if one not in without and one not in self.hung]
 
     def active(self) -> dict[str, str]:
-        return {one: f"10.9.8.{11 + int(one)}" for one in self.there}
+        return {one: f"10.9.8.{11 + int(one) % 2}" for one in self.there}
 
     def replace(self, number: str) -> bool:
         self.replaced.append(number)
@@ -78,7 +78,8 @@ class Job:
         def end(_: list[int]) -> dict[str, Any]:
             self.reports(at)
             for host in noticed:
-                self.running.journal.add(contract.Interruption(host, "reclaimed", 12.0))
+                event = contract.Interruption(host, "reclaimed", self.executors.now + 120)
+                self.running.journal.add(event)
             self.snapshot(at)
             return {"left": at, "first": 150, "seconds": 1.0}
 
@@ -197,6 +198,24 @@ def test_a_noticed_executor_is_left_and_not_taken_again(job: Job) -> None:
     assert job.stage.plans[1].timed == (
         tuple(f"hdfs://h/m_iter_220.{kind}" for kind in ("caffemodel", "feed.json", "solverstate")),
     )
+
+
+def test_no_executor_of_a_noticed_node_is_taken_until_the_node_has_gone(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survivors.time, "time", lambda: job.executors.now)
+    job.executors.after_replacing = lambda: job.executors.there.append("3")  # on the same node
+    job.leaves(220, "w2")
+
+    def later(_: list[int]) -> dict[str, Any]:
+        job.executors.now += 121
+        return {"left": 230, "first": 220, "seconds": 1.0}
+
+    job.stage.ends.append(later)
+
+    job.train()
+
+    assert [plan.size for plan in job.stage.plans] == [2, 1, 2]
 
 
 def test_a_job_that_waits_takes_as_many_executors_as_before(
