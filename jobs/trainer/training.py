@@ -14,9 +14,10 @@ from jobs.trainer.files import storage
 from jobs.trainer.files.fence import SUFFIX, Fence
 from jobs.trainer.overseer import Overseer
 from jobs.trainer.policy import Policy, policy
+from jobs.trainer.ranks.plan import Plan
 from jobs.trainer.ranks.proof import new_token
 from jobs.trainer.ranks.resume import beside
-from jobs.trainer.ranks.train import Plan, run_rank
+from jobs.trainer.ranks.train import run_rank
 from jobs.trainer.recovery import Attempt, Recovery
 from jobs.trainer.running import LATE_REPORTS_S, RunningJob
 

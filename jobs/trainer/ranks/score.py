@@ -28,7 +28,7 @@ from jobs.trainer.sources.shards import scored_batches
 
 @dataclass(frozen=True)
 class ScorePlan:
-    """Input of a scoring task; files as in `train.Plan`."""
+    """Input of a scoring task; files as in `plan.Plan`."""
 
     job: TrainingJob
     size: int

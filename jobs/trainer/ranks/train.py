@@ -11,14 +11,12 @@ the same records and random numbers.
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 import time
 from collections import deque
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Deque, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Deque, Dict, List, Optional
 
 import numpy as np
 
@@ -26,74 +24,23 @@ from jobs.trainer import contract
 from jobs.trainer.caffe import device
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.feed import Feed, step_seed
-from jobs.trainer.caffe.prototxt import TrainingJob
 from jobs.trainer.errors import Refused, TrainerError
-from jobs.trainer.events.channel import Address, Sender
-from jobs.trainer.files import storage
+from jobs.trainer.events.channel import Sender
 from jobs.trainer.files.distribution import locate
-from jobs.trainer.files.fence import Fence
 from jobs.trainer.files.store import Store
 from jobs.trainer.ranks import nccl, notice
 from jobs.trainer.ranks.agreement import Agreement
+from jobs.trainer.ranks.beginning import Beginning
 from jobs.trainer.ranks.group import Exchange, PeerLost, Peers, Ranks, Solo, digest, require_same, together
 from jobs.trainer.ranks.pace import Pace
-from jobs.trainer.ranks.resume import FeedState, sum_of
-from jobs.trainer.ranks.snapshots import Snapshots, Whole
+from jobs.trainer.ranks.plan import Plan, RankHost
+from jobs.trainer.ranks.snapshots import Snapshots
 from jobs.trainer.ranks.uploads import Uploads
 from jobs.trainer.ranks.validate import Validation, Validations
 from jobs.trainer.ranks.wishes import Wishes
 from jobs.trainer.sources.base import RecordSource
 from jobs.trainer.sources.registry import open_source
 from jobs.trainer.sources.shards import training_batches
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Input of every rank. Files are names for `distribution.locate`.
-
-    Those of a snapshot are URIs where a rank fetches them itself: Spark's files are for ever, and executors
-    that come later would fetch those of each attempt.
-    """
-
-    job: TrainingJob
-    size: int
-    channel: Address
-    train: str
-    tests: Tuple[str, ...]
-    """Sources of the TEST nets, empty where a net is not validated."""
-    weights: Tuple[str, ...]
-    snapshot: str
-    snapshot_name: str
-    """As it was written: an HDF5 snapshot refers to its weights by it."""
-    feed: str
-    """State of the feed beside the snapshot; empty without one."""
-    model: str
-    """Absolute URI of the final weights."""
-    timeout_s: float
-    token: bytes = field(repr=False)
-    """Proves a rank to its peers; see `proof`."""
-    communicate: bool = True
-    """False: every rank trains alone, to measure the cost of communication."""
-    gradients: str = contract.FLOAT32
-    """Precision of gradients on their way, one of `contract.GRADIENTS`."""
-    by_nccl: bool = False
-    """Gradients are averaged by NCCL."""
-    connection: str = nccl.ETHERNET
-    """-connection, for NCCL."""
-    fence: Optional[Fence] = None
-    """Of this attempt at training; None where there is no other."""
-    snapshot_every: float = 0.0
-    """Seconds between snapshots, beside the solver's; 0 for none."""
-    timed: Tuple[Whole, ...] = ()
-    """Snapshots that the clock has asked for in earlier attempts."""
-
-
-class RankHost(NamedTuple):
-    """A rank, its host, and its address for peers."""
-
-    rank: int
-    host: str
-    address: str
 
 
 def run_rank(plan: Plan) -> List[Dict[str, Any]]:
@@ -136,8 +83,9 @@ class _Rank:
         self.address = place.address
         self.sources: Dict[str, RecordSource] = {}
         """By names of the plan: a process cannot open an LMDB twice."""
-        self.store = Store(plan.fence)
-        self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot), store=self.store)
+        store = Store(plan.fence)
+        self.uploads = Uploads(self.tell, resumable=bool(plan.snapshot), store=store)
+        self.beginning = Beginning(plan, place.host, store, folder, self.tell)
         self.snapshots = Snapshots(
             self.job,
             self.trainer,
@@ -164,18 +112,12 @@ class _Rank:
     def _run(self) -> Dict[str, Any]:
         job, trainer = self.job, self.trainer
         source = self._open(job.train, self.plan.train)
-        if self.plan.snapshot:
-            weights = [self._local(name) for name in self.plan.weights]
-            self.state = self._local(self.plan.snapshot)
-            trainer.restore(self.state, self.plan.snapshot_name, weights)
-        elif self.plan.weights:
-            trainer.load_weights([locate(name) for name in self.plan.weights])
-        first = trainer.iteration
+        first = self.beginning.load(trainer)
         if first >= job.max_iter:
             raise Refused("snapshot-past-max-iter", iteration=first, max_iter=job.max_iter)
         with ExitStack() as ending:
             ranks = ending.enter_context(closing(self._join()))
-            self.began = self._begin(source, first)
+            self.began = self.beginning.place(source, first, self.exchange)
             feed = ending.enter_context(closing(Feed(job.train, source, self.began.seed)))
             feed.ask(training_batches(self.began.position, job.train.batch, self.plan.size, self.rank))
             trainer.start(feed)
@@ -210,42 +152,10 @@ class _Rank:
             "waited_seconds": waited,
         }
 
-    def _local(self, name: str) -> Path:
-        """Return the local path of a file of the snapshot."""
-        if "://" not in name or storage.local_path(name):
-            return locate(name)
-        folder = self.folder / "snapshot"
-        folder.mkdir(exist_ok=True)
-        path = folder / name.rpartition("/")[2]
-        # No upload has begun, whose thread would use the same JVM.
-        self.store.get(name, path)
-        return path
-
     def _open(self, layer: DataLayer, name: str) -> RecordSource:
         if name not in self.sources:
             self.sources[name] = open_source(layer.source_class, locate(name), self.datum)
         return self.sources[name]
-
-    def _begin(self, source: RecordSource, first: int) -> FeedState:
-        """Require that all ranks have the same copy of the source; return where they begin to read."""
-        mine = "{} records, {}..{}".format(len(source), *source.ends())
-        found = self.exchange.json([self.host, mine, int.from_bytes(os.urandom(4), "little")])
-        require_same("source-differs", [(host, text) for host, text, _ in found], uri=self.job.train.uri)
-        if self.plan.feed:
-            file = self._local(self.plan.feed)
-            state = sum_of(self.state)
-            read = FeedState.load(file.read_text(errors="replace"), file.name, state)
-            if self.job.seed not in (-1, read.seed):
-                words = "the random numbers go on from the snapshot's seed {}, not from random_seed: {}"
-                self.tell(contract.Note(words.format(read.seed, self.job.seed)))
-            return read
-        seed = self.job.seed if self.job.seed >= 0 else found[0][2]
-        return FeedState(first * self._per_iteration, seed, "")
-
-    @property
-    def _per_iteration(self) -> int:
-        """Records of all ranks in an iteration."""
-        return self.job.train.batch * self.job.iter_size * self.plan.size
 
     def _validations(self, ranks: Ranks) -> Validations:
         return Validations(
@@ -270,7 +180,7 @@ class _Rank:
         """Run all iterations; return the seconds of validation."""
         job, trainer = self.job, self.trainer
         recent: Deque[float] = deque(maxlen=job.average_loss)
-        pace = Pace(first, job.max_iter, self._per_iteration)
+        pace = Pace(first, job.max_iter, self.plan.per_iteration)
         agreement = Agreement(first, ranks.allreduce_mean, self._wishes())
         for iteration in range(first, job.max_iter):
             if job.validates(iteration):
@@ -294,7 +204,7 @@ class _Rank:
                 _require_number(loss, iteration)
                 trainer.average_statistics(ranks.allreduce_mean)
                 if self.rank == 0:
-                    position = self.began.position + (done - first) * self._per_iteration
+                    position = self.began.position + (done - first) * self.plan.per_iteration
                     self.snapshots.take(done, position, self.began.seed)
             self.uploads.check()
             if leave:

@@ -111,10 +111,11 @@ from jobs.trainer.caffe.prototxt import load
 from jobs.trainer.events.channel import Address
 from jobs.trainer.ranks import train
 from jobs.trainer.ranks.group import Exchange
+from jobs.trainer.ranks.plan import Plan, RankHost
 
 folder, out, snapshot = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 job = load(folder / "solver-1.prototxt", native.protos())
-plan = train.Plan(
+plan = Plan(
     job=job, size=1, channel=Address("127.0.0.1", 1, ""), train=job.train.uri, tests=("",),
     timeout_s=10, token=b"",
     weights=("file:" + snapshot + ".caffemodel",) if snapshot else (),
@@ -125,7 +126,7 @@ plan = train.Plan(
 work = out / "work"
 work.mkdir(parents=True)
 sender = SimpleNamespace(send=lambda event: None, heard=list)
-place, exchange = train.RankHost(0, "h", "127.0.0.1"), Exchange(0, 1, lambda text: [text])
+place, exchange = RankHost(0, "h", "127.0.0.1"), Exchange(0, 1, lambda text: [text])
 train._Rank(plan, place, exchange, sender, work).run()
 files = sorted(out.glob("*.caffemodel")) + sorted(out.glob("*.solverstate"))
 print(json.dumps({file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}))

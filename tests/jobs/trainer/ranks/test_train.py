@@ -26,6 +26,7 @@ from jobs.trainer.files import storage
 from jobs.trainer.files.fence import Fence
 from jobs.trainer.ranks import train, uploads
 from jobs.trainer.ranks.group import Exchange, PeerLost
+from jobs.trainer.ranks.plan import Plan, RankHost
 from tests.jobs.trainer import native_feed
 from tests.jobs.trainer.events.conftest import Inbox
 
@@ -103,7 +104,7 @@ class World:
         self.tmp, self.job, self.inbox = tmp_path, job, Inbox()
         self.words: list[list[str]] = []
         """Of the driver, by question."""
-        self.plan = train.Plan(
+        self.plan = Plan(
             job=job,
             size=1,
             channel=Address("127.0.0.1", 1, ""),
@@ -122,7 +123,7 @@ class World:
         folder = self.tmp / "scratch"
         folder.mkdir()
         sender = SimpleNamespace(send=self.inbox.add, heard=lambda: self.words.pop(0) if self.words else [])
-        place = train.RankHost(rank, "w1", "10.9.8.11")
+        place = RankHost(rank, "w1", "10.9.8.11")
         exchange = Exchange(rank, self.plan.size, lambda text: [text] * self.plan.size)
         return train._Rank(self.plan, place, exchange, sender, folder).run()  # type: ignore[arg-type]
 
@@ -493,7 +494,7 @@ def two(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         folder = world.tmp / f"scratch-{rank}"
         folder.mkdir()
         exchange = Exchange(rank, 2, lambda text: meeting.all(rank, text))
-        place = train.RankHost(rank, f"w{rank + 1}", "10.9.8.11")
+        place = RankHost(rank, f"w{rank + 1}", "10.9.8.11")
         sender = SimpleNamespace(send=world.inbox.add, heard=list)
         # A process opens no LMDB twice: each rank has its copy, as on nodes.
         shutil.copytree(storage.local_path(world.job.train.uri), folder / "lmdb")
