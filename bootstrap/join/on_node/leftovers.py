@@ -48,6 +48,8 @@ DAEMONS = (
 )
 """Classes of processes of that user that belong to no job."""
 EXECUTOR = "--executor-id", "--app-id"
+SERVICE = "/usr/local/lib/caffe-spark-leftovers.py"
+"""Path of this program on a node that has the service, by role `spark`."""
 
 Found = NamedTuple("Found", [("path", str), ("what", str), ("changed", float)])
 Process = NamedTuple(
@@ -162,7 +164,7 @@ def leftovers(places: Places, proc: str, grace: float) -> List[Found]:
     if not (executors or folders or temporary or local):
         return []
     running = processes(proc)
-    jobs = [one for one in running if not any(name in one.words for name in DAEMONS) and not _is_this(one)]
+    jobs = [one for one in running if not any(name in one.words for name in DAEMONS) and not _is_service(one)]
     worker = [one for one in running if WORKER in one.words]
     begun = time.time() - grace
     alive = {_executor(one.words) for one in jobs}
@@ -175,9 +177,9 @@ def leftovers(places: Places, proc: str, grace: float) -> List[Found]:
     return sorted(found)
 
 
-def _is_this(process: Process) -> bool:
-    """Return whether it is this program, as the service or as another command runs it."""
-    return any("leftovers" in word for word in process.words)
+def _is_service(process: Process) -> bool:
+    """Return whether it is this program as the service runs it: other words may be a job's name."""
+    return process.words[1:3] == [SERVICE, "watch"]
 
 
 def _executor(words: List[str]) -> Tuple[str, str]:

@@ -12,6 +12,7 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster
 from bootstrap.engine.pins import Sums
 from bootstrap.errors import ConfigError
+from bootstrap.join.on_node import leftovers
 from tests.bootstrap.roles.conftest import Compile, Compiled, sh
 
 
@@ -207,6 +208,7 @@ def test_leftovers_are_removed_by_a_service_that_can_remove_nothing_else(on_each
     assert (
         f"python3 {spark.variables['leftovers']} watch --state {paths.STATE} --spark /var/lib/spark\n" in unit
     )
+    assert spark.variables["leftovers"] == leftovers.SERVICE
     assert f"{spark.variables['spark_state']}/tmp" == paths.SPARK_TMP
 
 

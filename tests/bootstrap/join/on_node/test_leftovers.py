@@ -138,6 +138,20 @@ def test_the_temporary_folder_of_a_driver_that_runs_is_left_alone(machine: Machi
     assert machine.listed() == ["state/jobs/mnist-2/work/tmp"]
 
 
+def test_the_folder_of_a_job_with_any_name_is_its_own(machine: Machine) -> None:
+    folder = machine.file("state/jobs/leftovers-1/work/tmp/x").parent
+    machine.process(f"java SparkSubmit --name leftovers-1 {leftovers.SERVICE}", TMPDIR=str(folder))
+
+    assert machine.listed() == []
+
+
+def test_the_service_itself_is_no_job(machine: Machine) -> None:
+    machine.file("spark/tmp/x", hours=1)
+    machine.process(f"/usr/bin/python3 {leftovers.SERVICE} watch --state s", hours=5)
+
+    assert machine.listed() == ["spark/tmp/x"]
+
+
 def test_while_a_process_does_not_show_its_environment_no_drivers_folder_goes(machine: Machine) -> None:
     machine.file("state/jobs/mnist-1/work/tmp/x")
     (machine.process("java SparkSubmit") / "environ").unlink()
