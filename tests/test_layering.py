@@ -20,6 +20,7 @@ INFRA_TAKES: Final = {
     "bootstrap.console": "terminal output and exit codes of tasks",
     "bootstrap.errors": "the tree of expected errors",
     "bootstrap.locks": "locks between processes, with a limit: one builds an image, others wait",
+    "bootstrap.money": "amounts with ranges and without prices, as receipts have them: bills and budgets",
     "bootstrap.operator_cache": "the operator's cache folder, where base images are made",
     "bootstrap.paths": "folders of shared storage, for policies, and the depot's port, for firewalls",
     "bootstrap.signing": "the key pair that signs what nodes run as root",

@@ -54,7 +54,7 @@ _PREFLIGHT_CALLS: Final = frozenset(
         "GetServiceQuota",
     }
 )
-"""Operations that only `fab preflight` calls."""
+"""Operations that `pulumi up` can do without."""
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _INVALID_KEY: Final = {
     **dict.fromkeys(

@@ -6,7 +6,9 @@ A `ClusterDocument` is the cluster as its stack declares it; a `Cluster` is one 
 from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
 from bootstrap.cluster.cluster import Cluster
 from bootstrap.cluster.document import OPTIONAL_ROLES, ClusterDocument
+from bootstrap.cluster.limits import Limits
 from bootstrap.cluster.members import AutoScalingGroup, Fixed, HdInsight
+from bootstrap.cluster.prices import NodePrice, Part, Prices
 from bootstrap.cluster.release import HDINSIGHT, NEWEST, SparkLine
 from bootstrap.cluster.scheduler import Standalone, WebPage, Yarn
 from bootstrap.cluster.storage import S3, Blob, Hdfs, key_fault
@@ -26,7 +28,11 @@ __all__ = [
     "Fixed",
     "HdInsight",
     "Hdfs",
+    "Limits",
     "Node",
+    "NodePrice",
+    "Part",
+    "Prices",
     "SparkLine",
     "SshAccess",
     "Standalone",

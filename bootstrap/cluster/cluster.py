@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import model_validator
 
 from bootstrap.cluster.access import Node
 from bootstrap.cluster.document import ClusterDocument
+from bootstrap.cluster.members import AutoScalingGroup
 from bootstrap.errors import StackError
 
 
@@ -13,8 +14,15 @@ class Cluster(ClusterDocument):
     """A declared cluster with its current head and workers."""
 
     head: Node
-    workers: tuple[Node, ...] = Field(min_length=1)
-    """In the stack's order; for an Auto Scaling group by instance id, for HDInsight by host number."""
+    workers: tuple[Node, ...]
+    """In the stack's order; for an Auto Scaling group by instance id, for HDInsight by host number. Empty
+    where a group's workers are stopped."""
+
+    @model_validator(mode="after")
+    def _has_workers(self) -> Cluster:
+        if not self.workers and not isinstance(self.members, AutoScalingGroup):
+            raise ValueError("workers: at least one is required")
+        return self
 
     @classmethod
     def of(cls, document: ClusterDocument, *, workers: tuple[Node, ...], head: Node | None = None) -> Cluster:

@@ -13,7 +13,9 @@ from typing import Any, Final, Literal
 from pydantic import SecretStr, ValidationError, model_validator
 
 from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
-from bootstrap.cluster.members import Members
+from bootstrap.cluster.limits import Limits
+from bootstrap.cluster.members import AutoScalingGroup, Members
+from bootstrap.cluster.prices import Prices
 from bootstrap.cluster.release import HDINSIGHT, SparkLine
 from bootstrap.cluster.scheduler import Scheduler, Yarn
 from bootstrap.cluster.storage import Blob, Hdfs, Storage
@@ -31,6 +33,7 @@ OPTIONAL_ROLES: Final = frozenset(
         "blob_server",
         "job_credentials",
         "storage",
+        "spending",
         "spark",
         "spark_standalone",
         "spark_history",
@@ -59,6 +62,10 @@ class ClusterDocument(Model):
     worker: WorkerShape
     spark: SparkLine = HDINSIGHT
     """Release of Spark on nodes that our roles provision; stacks of earlier versions, without it, run 3.5."""
+    prices: Prices | None = None
+    """Prices when the stack was last updated; None in stacks of earlier versions."""
+    limits: Limits | None = None
+    """What the stack may cost, and when its workers stop; None without such settings."""
     package_proxy: bool = False
     """Workers cannot reach the distribution's mirrors; the head runs a package proxy for them."""
 
@@ -121,7 +128,11 @@ class ClusterDocument(Model):
             return ("hdinsight",)
         proxy = ("packages_proxy",) if self.package_proxy else ()
         hdfs = ("hdfs",) if self.hdfs else ()
-        return (*proxy, "common", "hadoop", *hdfs, *self.storage.roles, "storage", *self.scheduler.roles)
+        # Only workers of a group can be stopped without losing the cluster.
+        group = self.members
+        spending = ("spending",) if isinstance(group, AutoScalingGroup) and group.watched else ()
+        storage = (*hdfs, *self.storage.roles, "storage")
+        return (*proxy, "common", "hadoop", *storage, *spending, *self.scheduler.roles)
 
     @property
     def worker_count(self) -> int:

@@ -96,6 +96,11 @@ class AutoScalingGroup(_Members):
     market: Literal["spot", "on_demand"] = "spot"
     """`spot` if any worker may be a spot instance. Stacks of earlier versions do not say; theirs are, unless
     they were told otherwise, and a snapshot too many costs less than one too few."""
+    min_size: int = Field(ge=0, default=0)
+    """Least size, which the group has again when its workers come back."""
+    watched: bool = False
+    """The head keeps account of the stack's spending and stops workers (role `spending`); False in stacks of
+    earlier versions."""
 
     @property
     def spot(self) -> bool:

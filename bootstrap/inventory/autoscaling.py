@@ -145,7 +145,7 @@ def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
     bucket = cluster.shared_storage.removeprefix("s3a://")
     with aws.translate_errors(f"reading s3://{bucket}/{paths.NODES}/"):
         client = session.client("s3", region_name=region, config=aws.RETRY)
-        reports = _reports(client, bucket, {cluster.head.instance, *ids})
+        reports = reports_of(client, bucket, {cluster.head.instance, *ids})
     return Fleet(
         head=reports.get(cluster.head.instance),
         members=_members(groups[0], instances, reports, {cluster.head.name}),
@@ -170,7 +170,7 @@ def _instances(client: EC2Client, ids: list[str]) -> dict[str, InstanceTypeDef]:
     }
 
 
-def _reports(client: S3Client, bucket: str, wanted: set[str]) -> dict[str, Report]:
+def reports_of(client: S3Client, bucket: str, wanted: set[str]) -> dict[str, Report]:
     """Return reports by instance id; reports of terminated machines are not read."""
     reports = {}
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{paths.NODES}/")

@@ -12,6 +12,7 @@ from infra.azure import names
 from infra.azure.settings.config import AzureConfig, StorageMode
 from infra.azure.settings.name_rules import ARTIFACTS
 from infra.azure.settings.sizes import Size
+from infra.settings.budget import limits
 
 Outputs = dict[str, Any]
 Text = str | pulumi.Output[str]
@@ -72,11 +73,13 @@ def document(
     private_key: Text | None,
     gateway_password: Text,
     signing: Mapping[str, Text] | None = None,
+    prices: Outputs | None = None,
 ) -> Outputs:
     """The document, with outputs at its leaves where they are given: only secrets are secret.
 
     `key` is the account's where the cluster comes with it, `private_key` the stack's own; None where the
-    operator's key pair is used.
+    operator's key pair is used. `prices` is a `bootstrap.cluster.Prices`, None in the document that nodes'
+    scripts are rendered from.
     """
     size, mode = config.worker, config.storage_mode
     ssh_key = (
@@ -113,6 +116,8 @@ def document(
         "signing": signing,
         "spark": config.spark,
         "worker": {"cores": container_cores(size), "memory_mb": container_memory_mb(size), "gpus": 0},
+        "prices": prices,
+        "limits": limits(config),
     }
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pulumi
 
+from bootstrap.cluster import Prices
 from infra.azure import document, names, network_plan, operator_key, scripts, security, subscription
 from infra.azure.context import StackContext, make_context
 from infra.azure.cost import hourly, prices
+from infra.azure.cost.document import cluster_prices
 from infra.azure.document import Outputs
 from infra.azure.hdinsight import HdInsightArgs, HdInsightCluster
 from infra.azure.identity import Identity, IdentityArgs
@@ -28,7 +30,7 @@ from infra.azure.storage.account import account_key
 from infra.azure.storage.modes import ClusterStorage
 from infra.azure.storage.reference import FoundStorage
 from infra.keys import Secret, SigningKeyPair, SshKey
-from infra.settings import stack_file
+from infra.settings import budget, stack_file
 
 
 def program(config: AzureConfig, stack: str, home: str) -> Outputs:
@@ -38,13 +40,16 @@ def program(config: AzureConfig, stack: str, home: str) -> Outputs:
 
     Raises:
         ConfigError: the operator's public key is not valid, the password is plain text, an address is from
-            documentation, the operator's price file is not valid, or no subscription is selected.
+            documentation, the operator's price file is not valid, the stack costs more an hour than its
+            budget allows, or no subscription is selected.
         StackError: by its file, the storage's stack cannot be used by this one.
         ServiceDown: Azure does not answer when asked for the subscription.
     """
     require_encrypted(config, stack)
     _refuse_examples(config, stack)
-    bill = hourly.hourly(config, prices.load()).total_text
+    known = prices.load()
+    bill = hourly.hourly(config, known)
+    budget.require_within(config, bill, stack, hourly.lower(config))
     theirs = operator_key.public_key(config.public_key_file, stack) if config.public_key_file else None
     chosen = subscription.id_of(config.subscription, stack, os.environ)
     if config.storage_stack:
@@ -54,7 +59,7 @@ def program(config: AzureConfig, stack: str, home: str) -> Outputs:
     context = make_context(config, stack, chosen)
     if config.part == "storage":
         return _storage(config, context)
-    return _cluster(config, context, theirs, bill)
+    return _cluster(config, context, theirs, bill.total_text, cluster_prices(config, known))
 
 
 def _storage(config: AzureConfig, context: StackContext) -> Outputs:
@@ -68,7 +73,9 @@ def _storage(config: AzureConfig, context: StackContext) -> Outputs:
     }
 
 
-def _cluster(config: AzureConfig, context: StackContext, theirs: str | None, bill: str) -> Outputs:
+def _cluster(
+    config: AzureConfig, context: StackContext, theirs: str | None, bill: str, known: Prices
+) -> Outputs:
     stack, here = context.stack, context.here
     operator = None if theirs else SshKey("operator-key", kind="rsa")
     password, spark_secret = gateway_password(config), Secret("spark-secret")
@@ -163,6 +170,7 @@ def _cluster(config: AzureConfig, context: StackContext, theirs: str | None, bil
             private_key=operator.private_key if operator else None,
             gateway_password=password,
             signing=SigningKeyPair("signing-key").document,
+            prices=known.model_dump(mode="json"),
         ),
         "region": config.region,
         "resource_group": context.group,

@@ -8,11 +8,11 @@ from typing import Final
 
 from rich.table import Table
 
+from bootstrap.money import EXACT, span, usd
+
 HOURS: Final = Decimal(730)
 """Hours of a month, as the clouds' own calculators count them."""
 WHOLE: Final = Decimal(1)
-CENT: Final = Decimal("0.01")
-EXACT: Final = Decimal("0.0001")
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,3 @@ class Parts:
             self.lines.append(
                 Line(what, count, unit, unit, max_count=None if max_count == count else max_count)
             )
-
-
-def usd(amount: Decimal, to: Decimal = CENT) -> str:
-    """Format an amount, rounded to a cent or to `to`."""
-    return f"{amount.quantize(to):,f}"
-
-
-def span(low: Decimal, high: Decimal, to: Decimal = CENT) -> str:
-    """Format a range as `LOW to HIGH`, or as one amount if both round to the same."""
-    first, last = usd(low, to), usd(high, to)
-    return first if first == last else f"{first} to {last}"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
 from bootstrap.console import print_line
-from infra.cost.bill import Bill, span, usd
+from bootstrap.money import Amount, span, usd
+from infra.cost.bill import Bill
 
 MILLION: Final = 1_000_000
 
@@ -26,6 +27,8 @@ class FinishedJob:
     executors: int
     iterations: int
     seconds: float
+    paid: Amount | None = None
+    """Cost by its receipt, where it has one."""
 
 
 def newest_job(results: Path) -> FinishedJob | None:
@@ -42,8 +45,9 @@ def newest_job(results: Path) -> FinishedJob | None:
                     executors=int(summary["executors"]),
                     iterations=int(summary["iterations"]),
                     seconds=sum(map(float, summary["seconds"].values())),
+                    paid=_paid(summary.get("receipt")),
                 )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ArithmeticError, ValueError, KeyError, TypeError, AttributeError):
             continue  # incomplete, or written by another version
     return None
 
@@ -87,11 +91,20 @@ def show(
     else:
         lines += [
             f"a job    {rerun_cost(bill, before)}",
+            *([f"         its receipt then: {before.paid.text}"] if before.paid else []),
             f"         {training_cost(bill, before.images_per_s, images)}",
         ]
     for line in lines:
         print_line(console, line)
     return bill
+
+
+def _paid(receipt: Mapping[str, Any] | None) -> Amount | None:
+    """Return the cost in a receipt; None without one, as in summaries of earlier versions."""
+    if not receipt:
+        return None
+    paid = receipt["usd"]
+    return Amount(Decimal(str(paid["low"])), Decimal(str(paid["high"])), tuple(map(str, paid["missing"])))
 
 
 def _for(bill: Bill, seconds: Decimal) -> str:

@@ -42,17 +42,21 @@ class PriceTable(Part):
     regions: Mapping[str, RegionTable]
     overridden: dict[str, str] = Field(default_factory=dict)
     """Region → the operator's file that overrides it."""
+    spot_of: dict[str, datetime.date] = Field(default_factory=dict)
+    """Region → day on which its cloud was asked for spot prices, which no file has."""
 
     def origin(self, region: str) -> str:
         """Describe the source and date of a region's prices."""
         day = self.regions[region].date if region in self.regions else None
         of = f" of {day.isoformat()}" if day else ""
         file = self.overridden.get(region)
-        return (
+        table = (
             f"the project's price table{of}"
             if file is None
             else f"{file}{of}, over the project's price table"
         )
+        asked = self.spot_of.get(region)
+        return f"{table}; on spot as AWS said on {asked.isoformat()}" if asked else table
 
 
 Table = TypeVar("Table", bound=PriceTable)
@@ -118,8 +122,9 @@ class PriceBook(Generic[Table]):
             raise ConfigError(str(path), f"it is not valid YAML: {why}", FIX) from None
         if not isinstance(document, dict):
             raise ConfigError(str(path), "it is not a mapping with the key `regions`", FIX)
-        if "overridden" in document:
-            raise ConfigError(f"{path}: overridden", f"unknown key; valid keys: {self.keys[1]}", FIX)
+        for ours in ("overridden", "spot_of"):
+            if ours in document:
+                raise ConfigError(f"{path}: {ours}", f"unknown key; valid keys: {self.keys[1]}", FIX)
         return document
 
     def current(self) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from bootstrap.cluster import VERSION
 from infra import tags
 from infra.keys import Secret, SigningKeyPair, SshKey
 from infra.local import image, nft, nodes
+from infra.local.cost.prices import PRICES
 from infra.local.firewall import Firewall
 from infra.local.network import EmbeddedNetwork, Leftovers
 from infra.local.preflight import machine
 from infra.local.settings.config import LocalConfig
+from infra.settings.budget import limits
 
 Outputs = dict[str, Any]
 
@@ -146,6 +148,8 @@ def _cluster(
         "signing": signing.document,
         "spark": config.spark,
         "worker": {"cores": config.vcpu, "memory_mb": worker_memory_mb(config), "gpus": 0},
+        "prices": PRICES.model_dump(mode="json"),
+        "limits": limits(config),
     }
 
 

@@ -14,6 +14,9 @@ from pydantic.fields import FieldInfo
 from bootstrap.cluster import SparkLine
 from infra.settings.commands import path, secret_command, set_command
 
+if TYPE_CHECKING:
+    from infra.settings.budget import Budget
+
 MAX_WORKERS: Final = 200
 ENCRYPTED: Final = "[secret]"
 """Placeholder for a secret in the output of `pulumi config`, and for one that only the engine can decrypt."""
@@ -37,6 +40,10 @@ class StackSettings(Section):
         # A field of each subclass, after those that its default depends on: a base class's fields come first.
         spark: SparkLine
         """Release of Spark on the nodes."""
+        budget: Budget | None
+        """What the stack may cost."""
+        idle_stop: int | None
+        """Seconds after the last job's end, after which workers stop."""
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from infra.aws.cost.prices import Prices, RegionPrices
+from bootstrap.money import usd
+from infra.aws.cost.prices import Prices, RegionPrices, TypePrice
 from infra.aws.network_plan import ENDPOINTS
 from infra.aws.settings.config import AwsConfig
-from infra.cost.bill import HOURS, Bill, Line, Parts, usd
+from infra.cost.bill import HOURS, Bill, Line, Parts
 
 HUNDRED: Final = Decimal(100)
 
@@ -31,15 +32,12 @@ def hourly(config: AwsConfig, prices: Prices) -> Bill:
         parts.machine("workers on demand", config.instance_types[0], on_demand, here, worker=True)
     if spot:
         parts.spot(config, spot, here)
-    for what, count, size in (
-        ("disk of the head", 1, config.head_volume_gb),
-        ("disks of the workers", config.workers, config.worker_volume_gb),
-    ):
-        unit = here.services.gp3_gb_month
-        parts.add(f"{what}, gp3 {size} GB", count, None if unit is None else size * unit / HOURS)
-    for what, count, unit in _egress(config, here):
+    what, unit = disk("disk of the head", config.head_volume_gb, here)
+    parts.add(what, 1, unit)
+    what, unit = disk("disks of the workers", config.worker_volume_gb, here)
+    parts.add(what, config.workers, unit)
+    for what, count, unit in network(config, here):
         parts.add(what, count, unit)
-    parts.add("public IPv4 addresses", 2 if config.egress == "nat" else 1, here.services.ipv4_hour)
     return Bill(
         lines=tuple(parts.lines),
         missing=tuple(parts.missing),
@@ -47,6 +45,16 @@ def hourly(config: AwsConfig, prices: Prices) -> Bill:
         on_demand=_all_on_demand(config, here, parts),
         origin=prices.origin(config.region),
     )
+
+
+def lower(config: AwsConfig) -> dict[str, object]:
+    """Return the settings by which a stack may cost less, with their values."""
+    return {
+        "workers": config.workers,
+        "maxPrice": config.max_price or "the on-demand price",
+        "instanceTypes": ", ".join(config.instance_types),
+        "headType": config.head_type,
+    }
 
 
 def split(config: AwsConfig) -> tuple[int, int]:
@@ -57,6 +65,30 @@ def split(config: AwsConfig) -> tuple[int, int]:
     base = min(config.on_demand_base, config.workers)
     above = math.ceil((config.workers - base) * config.on_demand_percentage / HUNDRED)
     return base + above, config.workers - base - above
+
+
+def disk(what: str, size_gb: int, here: RegionPrices) -> tuple[str, Decimal | None]:
+    """Return a volume's line and USD an hour, None if its price is not known."""
+    unit = here.services.gp3_gb_month
+    return f"{what}, gp3 {size_gb} GB", None if unit is None else size_gb * unit / HOURS
+
+
+def network(config: AwsConfig, here: RegionPrices) -> list[tuple[str, int, Decimal | None]]:
+    """Return (item, count, USD an hour each) of the network."""
+    addresses = 2 if config.egress == "nat" else 1
+    return [*_egress(config, here), ("public IPv4 addresses", addresses, here.services.ipv4_hour)]
+
+
+def spot_range(config: AwsConfig, price: TypePrice) -> tuple[Decimal, Decimal] | None:
+    """Return the range of a type's spot price within `maxPrice`; None if `maxPrice` excludes the type.
+
+    Without a known spot price, it is the on-demand price, which limits it.
+    """
+    low, high = price.spot or (price.on_demand, price.on_demand)
+    if config.max_price is not None and price.spot and low > config.max_price:
+        return None
+    cap = price.on_demand if config.max_price is None else config.max_price
+    return min(low, cap), min(high, cap)
 
 
 def egress_text(config: AwsConfig, prices: Prices) -> str:
@@ -100,14 +132,13 @@ class _Parts(Parts):
             if price is None:
                 self.missing.append(f"{kind} on spot")
                 continue
-            low, high = price.spot or (price.on_demand, price.on_demand)
             if price.spot is None:
                 unknown.append(kind)
-            if config.max_price is not None and price.spot and low > config.max_price:
+            within = spot_range(config, price)
+            if within is None:
                 dear.append(kind)
-                continue
-            cap = price.on_demand if config.max_price is None else config.max_price
-            ranges.append((min(low, cap), min(high, cap)))
+            else:
+                ranges.append(within)
         notes = []
         if unknown:
             notes.append(f"no spot price of {', '.join(unknown)}: on-demand price used")

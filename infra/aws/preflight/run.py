@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from bootstrap.clouds import aws
 from bootstrap.errors import CaffeSparkError, ConfigError
+from infra.aws.cost import hourly, now, prices
 from infra.aws.preflight import account, capacity, group, images, keys, quotas, tools
 from infra.aws.preflight.cloud import Cloud, Home
+from infra.preflight import budget
 from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
 from infra.preflight.run import Authentication, run
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from infra.aws.settings.config import AwsConfig
+    from infra.cost.bill import Bill
 
 
 def check(
@@ -45,7 +48,16 @@ def plan(
         *group.checks(config, stack),
         *keys.cloud_checks(config, stack),
     ]
-    return cloud_checks, [*keys.local_checks(config, stack), *tools.checks(config, stack, env)]
+    return cloud_checks, [
+        *keys.local_checks(config, stack),
+        *tools.checks(config, stack, env),
+        *budget.checks(config, stack, lambda: _bill(config), hourly.lower(config)),
+    ]
+
+
+def _bill(config: AwsConfig) -> Bill:
+    """Return the estimate that `pulumi up` would make now."""
+    return hourly.hourly(config, now.current(config, prices.load()))
 
 
 def _authenticate(region: str) -> Authentication[Cloud]:

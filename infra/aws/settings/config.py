@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from bootstrap.cluster import HDINSIGHT, NEWEST, SparkLine
 from infra.aws import network_plan
 from infra.aws.settings import regions, rules
+from infra.settings.budget import BudgetSetting, IdleStop, IdleStopHead
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
 from infra.settings.network import SOURCES, private_range, range_hint
 from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, StackSettings
@@ -139,6 +140,14 @@ class AwsConfig(StackSettings):
         Unset,
         Hint("~/.ssh/KEY.pem", "the path of that pair's private key on this machine"),
     ] = None
+
+    # Cost
+    budget: BudgetSetting = None
+    """What the stack may cost an hour, and in total."""
+    idle_stop: IdleStop = None
+    """Time after the last job's end, after which workers stop."""
+    idle_stop_head: IdleStopHead = False
+    """The head stops too, after the workers."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> AwsConfig:

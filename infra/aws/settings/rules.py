@@ -45,6 +45,7 @@ def check(config: AwsConfig) -> None:
     _counts(config)
     _rebalancing(config)
     _keys(config)
+    _idle(config)
 
 
 def _zones(config: AwsConfig) -> None:
@@ -199,6 +200,12 @@ def _keys(config: AwsConfig) -> None:
     if file and not name:
         why = f"keyPair of {config.region} is missing; valid: both keyPair and privateKeyFile, or neither"
         raise Refusal("privateKeyFile", file, why, set_command("keyPair", "NAME"))
+
+
+def _idle(config: AwsConfig) -> None:
+    if config.idle_stop_head and config.idle_stop is None:
+        why = "idleStop is missing; valid: both, or idleStop alone, which stops workers"
+        raise Refusal("idleStopHead", "true", why, set_command("idleStop", '"30 min"'))
 
 
 def _offered(region: regions.Region, zones: Sequence[str]) -> list[str]:

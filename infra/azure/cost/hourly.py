@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
+from bootstrap.money import span
 from infra.azure.cost.prices import Prices, RegionPrices
 from infra.azure.settings.config import AzureConfig
-from infra.cost.bill import Bill, Parts, span
+from infra.cost.bill import Bill, Parts
 
 DAY: Final = Decimal(24)
 ENDPOINTS: Final = 2
@@ -27,11 +28,8 @@ def hourly(config: AzureConfig, prices: Prices) -> Bill:
     here, parts = prices.of(config.region), Parts()
     if config.part == "cluster":
         _machines(parts, config, here)
-        services = here.services
-        parts.add("NAT gateway", 1, services.nat_hour)
-        parts.add("public IPv4 address", 1, services.ipv4_hour)
-        if config.private_link:
-            parts.add("private endpoints", ENDPOINTS, services.endpoint_hour)
+        for what, count, unit in services(config, here):
+            parts.add(what, count, unit)
     return Bill(
         lines=tuple(parts.lines),
         missing=tuple(parts.missing),
@@ -39,6 +37,20 @@ def hourly(config: AzureConfig, prices: Prices) -> Bill:
         on_demand=None,
         origin=prices.origin(config.region),
     )
+
+
+def services(config: AzureConfig, here: RegionPrices) -> list[tuple[str, int, Decimal | None]]:
+    """Return (item, count, USD an hour each) of what a cluster has besides its machines."""
+    known = here.services
+    found = [("NAT gateway", 1, known.nat_hour), ("public IPv4 address", 1, known.ipv4_hour)]
+    return [*found, ("private endpoints", ENDPOINTS, known.endpoint_hour)] if config.private_link else found
+
+
+def lower(config: AzureConfig) -> dict[str, object]:
+    """Return the settings by which a stack may cost less, with their values."""
+    low, high = config.bounds
+    workers = {"autoscale.max": high} if config.autoscale else {"workers": low}
+    return {**workers, "workerSize": config.worker_size, "headSize": config.head_size}
 
 
 def daily(bill: Bill) -> str:
@@ -52,14 +64,14 @@ def _machines(parts: Parts, config: AzureConfig, here: RegionPrices) -> None:
 
 
 def _notes(config: AzureConfig, here: RegionPrices) -> Iterator[str]:
-    services = here.services
-    if services.blob_gb_month is not None and not config.storage_stack:
-        yield f"the storage account: {services.blob_gb_month} USD per GB and month"
+    known = here.services
+    if known.blob_gb_month is not None and not config.storage_stack:
+        yield f"the storage account: {known.blob_gb_month} USD per GB and month"
     if config.part == "storage":
         return
-    if services.nat_gb is not None:
-        yield f"through the NAT gateway: {services.nat_gb} USD per GB"
-    if config.private_link and services.endpoint_gb is not None:
-        yield f"through the private endpoints: {services.endpoint_gb} USD per GB"
-    if config.log_analytics and services.logs_gb is not None:
-        yield f"Log Analytics: {services.logs_gb} USD per GB ingested"
+    if known.nat_gb is not None:
+        yield f"through the NAT gateway: {known.nat_gb} USD per GB"
+    if config.private_link and known.endpoint_gb is not None:
+        yield f"through the private endpoints: {known.endpoint_gb} USD per GB"
+    if config.log_analytics and known.logs_gb is not None:
+        yield f"Log Analytics: {known.logs_gb} USD per GB ingested"

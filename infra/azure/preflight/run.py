@@ -10,8 +10,10 @@ from bootstrap.clouds import azure
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.azure import subscription
 from infra.azure.arm import Arm
+from infra.azure.cost import hourly, prices
 from infra.azure.preflight import account, free, keys, offer, operators, providers, quotas, tools, validation
 from infra.azure.preflight.cloud import Cloud
+from infra.preflight import budget
 from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
 from infra.preflight.run import Authentication, run
 
@@ -51,6 +53,7 @@ def plan(
         *operators.checks(config, stack),
         *tools.checks(config, env),
         *keys.checks(config, stack),
+        *budget.checks(config, stack, lambda: hourly.hourly(config, prices.load()), hourly.lower(config)),
     ]
 
 

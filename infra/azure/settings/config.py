@@ -14,6 +14,7 @@ from bootstrap.cluster import HDINSIGHT, SparkLine
 from infra.azure import network_plan
 from infra.azure.settings import name_rules, rules, sizes
 from infra.azure.settings.autoscale import Autoscale
+from infra.settings.budget import BudgetSetting, IdleStop
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
 from infra.settings.network import SOURCES, private_range, range_hint
 from infra.settings.section import ENCRYPTED, MAX_WORKERS, YES_OR_NO, Hint, StackSettings
@@ -178,6 +179,12 @@ class AzureConfig(StackSettings):
         AfterValidator(name_rules.tags),
         Hint("42", "names and texts (with `--type string` for true or false)", at=("CostCentre",)),
     ] = Field(default_factory=dict)
+
+    # Cost
+    budget: BudgetSetting = None
+    """What the stack may cost an hour, and in total."""
+    idle_stop: IdleStop = None
+    """Time after the last job's end, after which `fab status` says what staying costs."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> AzureConfig:

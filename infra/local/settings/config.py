@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from bootstrap.cluster import HDINSIGHT, SparkLine, key_fault
 from infra.local.engine import OWN
+from infra.settings.budget import BudgetSetting, IdleStop
 from infra.settings.commands import set_command
 from infra.settings.refusal import Refusal
 from infra.settings.section import MAX_WORKERS, Hint, Section, StackSettings, setting
@@ -146,6 +147,12 @@ class LocalConfig(StackSettings):
     ] = None
     """S3 as shared storage instead of the nodes' own HDFS."""
     s3_secret_key: Annotated[SecretStr | None, Hint("")] = None
+
+    # Cost
+    budget: BudgetSetting = None
+    """What the stack may cost an hour, and in total."""
+    idle_stop: IdleStop = None
+    """Time after the last job's end, after which `fab status` says so; nothing here is stopped."""
 
     @model_validator(mode="after")
     def _keys_belong_together(self) -> LocalConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from decimal import Decimal
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from infra.cost import estimate
 from infra.cost.bill import Bill, Line
@@ -95,3 +97,15 @@ def test_the_same_job_again_costs_its_own_time(tmp_path: Path) -> None:
         "mnist-1 again (2,000 iterations by 2 executors): 30 min, 1.00 to 1.50 USD, "
         "3.00 USD with every worker on demand"
     )
+
+
+def test_a_job_with_a_receipt_shows_what_it_has_cost_then(tmp_path: Path) -> None:
+    paid = {"usd": {"low": 0.4, "high": 0.5, "missing": ["NAT gateway"]}}
+    ran(tmp_path, "mnist-1", receipt=paid)
+    out = io.StringIO()
+    estimate.show(Console(file=out, width=200), BILL, results=tmp_path)
+    assert "         its receipt then: at least 0.40 to 0.50 USD\n" in out.getvalue()
+    ran(tmp_path / "older", "mnist-1", receipt={})
+    out = io.StringIO()
+    estimate.show(Console(file=out, width=200), BILL, results=tmp_path / "older")
+    assert "receipt" not in out.getvalue()
