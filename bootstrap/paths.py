@@ -65,3 +65,12 @@ BOOT_SCRIPTS = "cluster/bootstrap"
 FRAMEWORK_SCRIPTS = "cluster/framework"
 NODES = "cluster/nodes"
 """Keys in shared storage: boot scripts of machines, framework scripts, and the machines' reports."""
+LIMITS = "cluster/limits.json"
+SPENDING = "cluster/spending.json"
+"""Keys in shared storage: a stack's prices and limits, which `pulumi up` writes, and the account that its
+head keeps by them."""
+JOB_UNIT = "caffe-spark-job-"
+"""Beginning of the names of jobs' units on the head."""
+STOP_FILE = "stop"
+"""File in a job's folder of shared storage that asks it to take a snapshot and to end; the trainer's
+`contract.STOP_FILE`."""

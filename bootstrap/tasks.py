@@ -130,11 +130,14 @@ def list_script_actions(_: Context, stack: str | None = None) -> None:
 def workers(_: Context, stack: str | None = None) -> None:
     """List nodes with their state, and why any are missing."""
     from bootstrap.cluster import AutoScalingGroup
+    from bootstrap.inventory import spending
 
     cluster = document_of(stack)
     if not isinstance(cluster.members, AutoScalingGroup):
         for node in cluster.nodes:
             console.print(f"{node.name:<8} {node.address}")
+        for line in spending.lines(cluster):
+            print_line(console, line)
         return
     # importing boto3 takes a third of a second
     from bootstrap.inventory.autoscaling import look
@@ -142,7 +145,7 @@ def workers(_: Context, stack: str | None = None) -> None:
 
     fleet = look(cluster, cluster.members)
     print_whole(table(fleet))
-    for line in fleet.news:
+    for line in (*fleet.news, *spending.lines(cluster)):
         print_line(console, line)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument, Fixed, HdInsight, Node
+from bootstrap.console import print_line
 from bootstrap.errors import StackError
 
 if TYPE_CHECKING:
@@ -21,12 +23,18 @@ POLL: Final = 10.0
 
 
 def resolve(
-    cluster: ClusterDocument, console: Console, *, wait: bool = True, patience: float = PATIENCE
+    cluster: ClusterDocument,
+    console: Console,
+    *,
+    wait: bool = True,
+    patience: float = PATIENCE,
+    stopped: bool = False,
 ) -> Cluster:
     """Return the declared cluster with its current workers and their host keys.
 
-    With `wait`, wait for machines that are starting and print a line for each change. Missing capacity is
-    reported with the cloud's own reason, and not waited for.
+    With `wait`, bring back workers that were stopped, wait for machines that are starting, and print a line
+    for each change. Missing capacity is reported with the cloud's own reason, and not waited for. With
+    `stopped`, a cluster whose workers are stopped is returned without workers.
 
     Raises:
         StackError: the group or cluster does not exist, the head is not up, or no worker is.
@@ -36,7 +44,8 @@ def resolve(
         case Fixed(workers=workers):
             return Cluster.of(cluster, workers=workers)
         case AutoScalingGroup() as group:
-            return _resolve_group(cluster, group, console, wait=wait, patience=patience)
+            fleet = _settled(cluster, group, console, wait=wait, patience=patience)
+            return completed(cluster, fleet, stopped=stopped)
         case HdInsight():
             # importing Azure's clients takes a second, which other clusters do not need
             from bootstrap.inventory.hdinsight import resolve_hosts
@@ -46,15 +55,24 @@ def resolve(
             )
 
 
-def _resolve_group(
+def _settled(
     cluster: ClusterDocument, group: AutoScalingGroup, console: Console, *, wait: bool, patience: float
-) -> Cluster:
+) -> Fleet:
+    """Return the group and its machines, with `wait` once they have settled."""
     from bootstrap.inventory.autoscaling import look
+    from bootstrap.inventory.spending import bring_back
 
-    printed = ""
+    printed, brought = "", None
     deadline = time.monotonic() + patience
     while True:
         fleet = look(cluster, group)
+        if wait and brought is None and fleet.desired_capacity == 0 and group.desired_capacity:
+            brought = bring_back(cluster, group)
+            print_line(console, f"workers  {brought.line}")
+            fleet = look(cluster, group)
+        if brought and brought.head_since and fleet.head and fleet.head.at < brought.head_since:
+            # What it reported before it was stopped.
+            fleet = replace(fleet, head=None)
         line = _line(fleet)
         if line != printed:
             console.print(f"workers  {line}", soft_wrap=True, highlight=False)
@@ -64,11 +82,11 @@ def _resolve_group(
         time.sleep(POLL)
     for refusal in fleet.refusals[:1] if len(fleet.members) < fleet.desired_capacity else ():
         console.print(f"capacity {refusal}", style="yellow", soft_wrap=True, highlight=False, markup=False)
-    return completed(cluster, fleet)
+    return fleet
 
 
-def completed(cluster: ClusterDocument, fleet: Fleet) -> Cluster:
-    """Return the cluster with the nodes of this fleet. Pure.
+def completed(cluster: ClusterDocument, fleet: Fleet, *, stopped: bool = False) -> Cluster:
+    """Return the cluster with the nodes of this fleet; without workers if they are `stopped`. Pure.
 
     Raises:
         StackError: the head is not up, or no worker is; with the machines' or the cloud's own reason.
@@ -93,12 +111,13 @@ def completed(cluster: ClusterDocument, fleet: Fleet) -> Cluster:
         for member in sorted(fleet.ready, key=lambda member: member.instance)
         if (report := member.report)
     )
-    if not workers:
+    at_zero = fleet.desired_capacity == 0 and not fleet.members
+    if not workers and not (stopped and at_zero):
         reasons = [m.report.said for m in fleet.members if m.report and m.report.state == "failed"]
         raise StackError(
             f"the workers of stack {cluster.stack!r}",
             next(iter([*reasons, *fleet.refusals]), f"none is ready: {_line(fleet)}"),
-            look_again,
+            f"Run `fab workers --stack {cluster.stack}`, which has the reason." if at_zero else look_again,
         )
     head_node = Node.model_validate({**dict(cluster.head), "host_key": head.host_key})
     return Cluster.of(cluster, head=head_node, workers=workers)

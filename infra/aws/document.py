@@ -11,6 +11,7 @@ from bootstrap.cluster import VERSION
 from infra import tags
 from infra.aws import access, network_plan
 from infra.aws.settings.config import AwsConfig
+from infra.settings.budget import limits
 
 Outputs = dict[str, Any]
 
@@ -51,12 +52,14 @@ def document(
     signing: Mapping[str, pulumi.Input[str]] | None = None,
     instance: pulumi.Input[str] = "",
     ssh_target: pulumi.Input[str] = "",
+    prices: Outputs | None = None,
 ) -> Outputs:
     """The document, with outputs at its leaves where they are given: only secrets are secret.
 
     `private_key` is the stack's own; None where the operator's key pair is used. `job_role` is the ARN of the
     jobs' role. `signing` is a `bootstrap.signing.SigningKey`, None in the document that machines' scripts are
-    rendered from. `instance` and `ssh_target` are the head's.
+    rendered from. `instance` and `ssh_target` are the head's. `prices` is a `bootstrap.cluster.Prices`, None
+    in that document too: scripts are the same whatever nodes cost.
     """
     key = (
         {"private_key_file": config.private_key_file} if private_key is None else {"private_key": private_key}
@@ -80,6 +83,8 @@ def document(
             "region": config.region,
             "desired_capacity": config.workers,
             "market": "spot" if config.spot else "on_demand",
+            "min_size": config.min_workers,
+            "watched": True,
         },
         "ssh": {
             "user": config.ssh_user,
@@ -98,4 +103,6 @@ def document(
             "compute_capabilities": list(config.compute_capabilities),
         },
         "package_proxy": config.egress == "endpoints",
+        "prices": prices,
+        "limits": limits(config),
     }

@@ -145,7 +145,8 @@ class Identity(pulumi.ComponentResource):
 def head_policy(bucket_arn: str) -> dict[str, Any]:
     """Return the head's policy: it fills shared storage and submits jobs.
 
-    It cannot write below `cluster/`, which tells machines what to run as root: only the operator does.
+    Below `cluster/`, which tells machines what to run as root, only the operator writes; the head, its own
+    report and the stack's account.
     """
     return _document(
         _list(bucket_arn),
@@ -153,6 +154,8 @@ def head_policy(bucket_arn: str) -> dict[str, Any]:
         _objects("Work", bucket_arn, CHANGE, *(f"{folder}/*" for folder in WORK)),
         _objects("BootScript", bucket_arn, READ, f"{paths.BOOT_SCRIPTS}/head-*"),
         _objects("OwnReport", bucket_arn, WRITE, OWN_REPORT),
+        _objects("Limits", bucket_arn, READ, paths.LIMITS),
+        _objects("Account", bucket_arn, (*READ, *WRITE), paths.SPENDING),
         session_manager(),
     )
 
@@ -201,6 +204,32 @@ def lifecycle_policy(group_arn: str) -> dict[str, Any]:
             "Action": ["autoscaling:CompleteLifecycleAction", "autoscaling:RecordLifecycleActionHeartbeat"],
             "Resource": group_arn,
         }
+    )
+
+
+def stop_policy(group_arn: str) -> dict[str, Any]:
+    """Return the head's policy for the workers' group: it sets its least size to 0, and nothing above it.
+
+    What it looks at cannot be limited to one group:
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html
+    """
+    return _document(
+        {
+            "Sid": "StopWorkers",
+            "Effect": "Allow",
+            "Action": "autoscaling:UpdateAutoScalingGroup",
+            "Resource": group_arn,
+            "Condition": {
+                "NumericEquals": {"autoscaling:MinSize": "0"},
+                "Null": {"autoscaling:MaxSize": "true"},
+            },
+        },
+        {
+            "Sid": "LookAtSpending",
+            "Effect": "Allow",
+            "Action": ["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeSpotPriceHistory"],
+            "Resource": "*",
+        },
     )
 
 

@@ -7,10 +7,12 @@ import pulumi_aws as aws
 
 from infra import tags
 from infra.aws import access, document, images, network_plan
-from infra.aws.cost import hourly, prices
+from infra.aws.cost import hourly, now, prices
+from infra.aws.cost.document import cluster_prices
 from infra.aws.document import Outputs
 from infra.aws.head import HeadNode, HeadNodeArgs
 from infra.aws.identity import Identity, IdentityArgs
+from infra.aws.limits import LimitsFile, limits_text
 from infra.aws.machine import ROOT_DEVICES
 from infra.aws.network import Network, NetworkArgs
 from infra.aws.scripts import BootScripts
@@ -19,15 +21,19 @@ from infra.aws.settings.config import AwsConfig
 from infra.aws.storage import SharedStorage, SharedStorageArgs
 from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
 from infra.keys import Secret, SigningKeyPair, SshKey
+from infra.settings import budget
 
 
 def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     """Register the stack's resources and return its outputs; the configuration has been validated.
 
     Raises:
-        ConfigError: the operator's price file cannot be read; nothing has been registered then.
+        ConfigError: the operator's price file cannot be read, or the stack costs more an hour than its budget
+            allows; nothing has been registered then.
     """
-    bill = hourly.hourly(config, prices.load()).total_text
+    known = now.current(config, prices.load())
+    bill = hourly.hourly(config, known)
+    budget.require_within(config, bill, stack, hourly.lower(config))
     labels = tags.cloud_tags(stack)
     provider = aws.Provider(
         "aws", region=config.region, default_tags=aws.ProviderDefaultTagsArgs(tags=labels)
@@ -86,6 +92,13 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         ),
         here,
     )
+    LimitsFile(
+        "limits",
+        region=config.region,
+        bucket=storage.bucket,
+        content=limits_text(config, stack, known),
+        opts=pulumi.ResourceOptions(depends_on=[storage.contents]),
+    )
     workers = GpuSpotWorkers(
         "workers",
         GpuSpotWorkersArgs(
@@ -100,6 +113,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             root_device=ROOT_DEVICES[config.distribution],
             volume_gb=config.worker_volume_gb,
             identity=identity.worker,
+            head_role=identity.head.role_name,
             user_data=scripts.user_data("worker", identity.worker),
             key_pair=config.key_pair,
             on_demand_base=config.on_demand_base,
@@ -124,6 +138,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             signing=signing.document,
             instance=head.instance_id,
             ssh_target=head.public_ip if config.admin_cidrs else head.instance_id,
+            prices=cluster_prices(config, known).model_dump(mode="json"),
         ),
         "region": config.region,
         "zones": list(config.zones),
@@ -131,8 +146,8 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         "head": head.instance_id,
         "worker_group": workers.group,
         "images": found.pins.images,
-        "cost": bill,
-        "egress": hourly.egress_text(config, prices.load()),
+        "cost": bill.total_text,
+        "egress": hourly.egress_text(config, known),
         **_closing(config, stack, head),
     }
 

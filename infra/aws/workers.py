@@ -18,7 +18,7 @@ import pulumi_aws as aws
 
 from bootstrap.join import user_data as boot
 from infra.aws.capacity import Capacity
-from infra.aws.identity import Machine, lifecycle_policy
+from infra.aws.identity import Machine, lifecycle_policy, stop_policy
 from infra.aws.machine import METADATA, VOLUME
 from infra.aws.names import prefix
 from infra.tags import full_name
@@ -53,6 +53,8 @@ class GpuSpotWorkersArgs:
     root_device: str
     volume_gb: int
     identity: Machine
+    head_role: pulumi.Input[str]
+    """Name of the head's role, which stops workers at the stack's limits."""
     user_data: pulumi.Input[str]
     key_pair: str | None
     # price
@@ -79,7 +81,8 @@ class GpuSpotWorkers(pulumi.ComponentResource):
     refresh, because that would interrupt running jobs. `fab bootstrap` applies new roles to running
     instances.
 
-    `pulumi up` sets the number of workers to the stack's; nothing else scales this group.
+    `pulumi up` sets the number of workers to the stack's. The head sets it to zero at the stack's limits, and
+    `fab` sets it back (see `bootstrap.inventory.spending`); nothing else scales this group.
     """
 
     group: pulumi.Output[str]
@@ -160,6 +163,13 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             name="lifecycle",
             role=args.identity.role_name,
             policy=group.arn.apply(lifecycle_policy).apply(json.dumps),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        aws.iam.RolePolicy(
+            f"{name}-stop",
+            name="stop-workers",
+            role=args.head_role,
+            policy=group.arn.apply(stop_policy).apply(json.dumps),
             opts=pulumi.ResourceOptions(parent=self),
         )
         Capacity(

@@ -60,6 +60,7 @@ class Arm:
             *("wn0-caffew", "wn1-caffew", "wn3-caffew", "zk1-caffew", "zk2-caffew", "zk3-caffew"),
         ]
     )
+    created: str = "2026-11-30T09:00:00.267"
     state: str = "Running"
     states: list[str] = field(default_factory=list)
     """States returned by the next requests, before `state`."""
@@ -120,6 +121,7 @@ class Arm:
             "properties": {
                 "clusterVersion": "5.1.3000.0",
                 "osType": "Linux",
+                "createdDate": self.created,
                 "clusterState": state,
                 "provisioningState": "Succeeded" if state == "Running" else "InProgress",
                 "clusterDefinition": {"kind": "spark", "componentVersion": {"spark": "3.3"}},

@@ -132,7 +132,11 @@ def stack(folder: Path, moto: str) -> engine.Stack:
     )
 
 
-LATER = {"infra.keys.SigningKeyPairProvider", "infra.local.firewall.FirewallProvider"}
+LATER = {
+    "infra.keys.SigningKeyPairProvider",
+    "infra.local.firewall.FirewallProvider",
+    "infra.aws.limits.LimitsProvider",
+}
 """Providers that are younger than the record."""
 
 

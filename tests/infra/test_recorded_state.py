@@ -34,6 +34,7 @@ FIXED = [
     "infra.azure.contents.StorageContentsProvider",
     "infra.aws.capacity.CapacityProvider",
     "infra.aws.contents.BucketContentsProvider",
+    "infra.aws.limits.LimitsProvider",
     "infra.aws.upload.UploadProvider",
     "infra.local.image.BaseImageProvider",
     "infra.local.network.LeftoversProvider",
@@ -180,6 +181,7 @@ def test_a_container_goes_where_the_stack_file_says_so(project: Path) -> None:
         "infra.azure.secrets.GatewayPasswordProvider",
         "infra.aws.capacity.CapacityProvider",
         "infra.aws.images.ImagePinsProvider",
+        "infra.aws.limits.LimitsProvider",
         "infra.aws.upload.UploadProvider",
     ],
 )

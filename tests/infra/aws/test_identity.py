@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
+from bootstrap import paths
 from infra.aws import identity
 from tests.infra.aws.conftest import STACK, Recording, record
 
@@ -28,6 +29,7 @@ DOCUMENTS = {
     "worker": _both(identity.worker_policy(BUCKET), identity.lifecycle_policy(GROUP_ARN)),
     "job": identity.job_policy(BUCKET),
 }
+STOP = identity.stop_policy(GROUP_ARN)
 JOB_ARN = "arn:aws:iam::123456789012:role/caffe-spark-x-job-1"
 
 
@@ -229,4 +231,36 @@ def test_only_ec2_takes_these_roles() -> None:
         "Effect": "Allow",
         "Principal": {"Service": "ec2.amazonaws.com"},
         "Action": "sts:AssumeRole",
+    }
+
+
+def test_the_head_keeps_the_stacks_account_and_reads_its_limits_and_no_job_does() -> None:
+    account, limits = f"{BUCKET}/{paths.SPENDING}", f"{BUCKET}/{paths.LIMITS}"
+    assert [may("head", f"s3:{verb}Object", account) for verb in ("Get", "Put", "Delete")] == [
+        True,
+        True,
+        False,
+    ]
+    assert [may("head", f"s3:{verb}Object", limits) for verb in ("Get", "Put", "Delete")] == [
+        True,
+        False,
+        False,
+    ]
+    for role in ("worker", "job"):
+        assert not any(
+            may(role, f"s3:{verb}Object", key) for verb in ("Get", "Put") for key in (account, limits)
+        )
+
+
+def test_the_head_sets_the_size_of_its_own_group_to_zero_and_no_more() -> None:
+    policy = IAMPolicy(json.dumps(STOP))
+    update = "autoscaling:UpdateAutoScalingGroup"
+    assert policy.is_action_permitted(update, GROUP_ARN) is PermissionResult.PERMITTED
+    assert policy.is_action_permitted(update, OTHERS_ARN) is not PermissionResult.PERMITTED
+    for action in ("autoscaling:DeleteAutoScalingGroup", "ec2:RunInstances", "ec2:TerminateInstances"):
+        assert policy.is_action_permitted(action, GROUP_ARN) is not PermissionResult.PERMITTED
+    # moto's engine knows no conditions.
+    assert STOP["Statement"][0]["Condition"] == {
+        "NumericEquals": {"autoscaling:MinSize": "0"},
+        "Null": {"autoscaling:MaxSize": "true"},
     }

@@ -429,3 +429,28 @@ def test_each_reason_for_what_checkov_finds_names_something_that_is_there() -> N
         assert re.fullmatch(r"CKV2?_AWS_\d+", check)
         assert set(entry["where"]) <= names, check
         assert len(entry["reason"]) > 40
+
+
+def test_prices_and_limits_are_in_the_document_and_in_the_file_that_the_head_reads() -> None:
+    recording = recorded(budget='{"total": 20}', idleStop="30 min")
+    document = ClusterDocument.from_outputs("test", recording.outputs)
+    assert document.prices is not None
+    assert document.limits is not None
+    assert (document.limits.total, document.limits.idle_seconds) == (20, 1800)
+    file = recording.the("pulumi-python:dynamic/aws:LimitsFile")
+    sent = json.loads(file.inputs["content"])
+    assert sent["prices"] == document.prices.model_dump(mode="json")
+    assert sent["limits"]["total"] == "20"
+    assert isinstance(document.members, AutoScalingGroup)
+    assert document.members.watched
+
+
+def test_scripts_of_machines_are_the_same_whatever_nodes_may_cost() -> None:
+    plain, limited = recorded(), recorded(budget='{"total": 20}', idleStop="30 min")
+    assert user_data(plain, "head") == user_data(limited, "head")
+
+
+def test_a_stack_above_its_budget_is_refused_before_anything_is_registered(aws_program: AwsProgram) -> None:
+    line = aws_program.refused(budget='{"perHour": 0.5}')
+    assert "caffe-spark:budget.perHour = 0.5: an hour of the stack is estimated to cost" in line
+    assert "Lower workers (2), maxPrice (the on-demand price), instanceTypes (" in line

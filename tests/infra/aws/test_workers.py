@@ -50,6 +50,7 @@ def made(
             identity=Machine(
                 *(_text(text) for text in ("profile", "arn:profile", "role", "arn:role", "AROA1")), ready=()
             ),
+            head_role="head-role",
             user_data="#!/bin/sh\necho größer\n",
             key_pair=None,
             on_demand_base=base,
@@ -205,3 +206,11 @@ def test_the_group_itself_bears_the_tags_and_hands_them_on() -> None:
     tags = made().the(GROUP).inputs["tags"]
     assert all(tag["propagateAtLaunch"] is True for tag in tags)
     assert TAGS.items() <= {tag["key"]: tag["value"] for tag in tags}.items()
+
+
+def test_the_head_may_stop_the_workers_of_this_group() -> None:
+    recording = made()
+    allowed = recording.named("workers-stop")
+    assert allowed.inputs["role"] == "head-role"
+    statement, _ = json.loads(allowed.inputs["policy"])["Statement"]
+    assert statement["Resource"] == recording.the(GROUP).outputs["arn"]

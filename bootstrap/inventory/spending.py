@@ -1,0 +1,248 @@
+"""Spending of a stack: the account that its head keeps, or what its cloud tells; and stopped workers.
+
+On AWS the head keeps the account, and stops workers at the stack's limits (role `spending`). HDInsight cannot
+pause: there is the price of the whole cluster since its creation. On this machine nothing is billed.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bootstrap import paths
+from bootstrap.cluster import AutoScalingGroup, ClusterDocument, HdInsight, Limits
+from bootstrap.errors import StackError
+from bootstrap.money import Amount, hours_of, usd
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_s3 import S3Client
+
+LONGEST: Final = 64 << 10
+"""Bytes of an account."""
+LATE_S: Final = 900.0
+"""Seconds after which an account is told to be old: the head writes it every five minutes."""
+Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+
+
+class Account(BaseModel):
+    """Account of a stack, as `bootstrap.join.on_node.spending` writes it; times are since the epoch."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal[1]
+    since: float
+    at: float
+    usd: Usd
+    hourly: Usd
+    missing: tuple[str, ...] = ()
+    worker_seconds: float = 0.0
+    state: Literal["running", "stopping", "stopped"]
+    why: str = ""
+    said: str = ""
+    changed: float = 0.0
+    idle_since: float = 0.0
+    head_stopped: bool = False
+    gap_seconds: float = 0.0
+
+    @property
+    def spent(self) -> Amount:
+        """What was spent; of a range of prices, the higher one."""
+        return Amount(self.usd, self.usd, self.missing)
+
+
+def account(cluster: ClusterDocument, group: AutoScalingGroup) -> Account | None:
+    """Return the account of a stack on AWS; None before the first one, and in stacks of earlier versions.
+
+    Raises:
+        ConfigError, ServiceDown: AWS refuses the request, or cannot be reached.
+    """
+    # importing boto3 takes a third of a second
+    from bootstrap.clouds import aws
+
+    bucket = cluster.shared_storage.removeprefix("s3a://")
+    with aws.translate_errors(f"reading s3://{bucket}/{paths.SPENDING}"):
+        client: S3Client = aws.session().client("s3", region_name=group.region, config=aws.RETRY)
+        found = client.list_objects_v2(Bucket=bucket, Prefix=paths.SPENDING, MaxKeys=1)
+        if not found["KeyCount"]:
+            return None
+        with client.get_object(Bucket=bucket, Key=paths.SPENDING)["Body"] as stream:
+            body = stream.read(LONGEST)
+    try:
+        return Account.model_validate_json(body)
+    except ValidationError:
+        return None  # of another version
+
+
+def lines(cluster: ClusterDocument, now: float | None = None) -> list[str]:
+    """Return the lines of `fab workers` about spending and limits.
+
+    Raises:
+        ConfigError, ServiceDown: the cloud refuses the request, or cannot be reached.
+    """
+    now = time.time() if now is None else now
+    match cluster.members:
+        case AutoScalingGroup(watched=True) as group:
+            found = account(cluster, group)
+            if found is None:
+                return ["spent    not known yet: the head has written no account"]
+            return account_lines(cluster, found, now)
+        case HdInsight() as hdinsight if cluster.prices is not None:
+            return whole_lines(cluster, _created(cluster, hdinsight), now)
+        case _:
+            return free_lines(cluster)
+
+
+def account_lines(cluster: ClusterDocument, found: Account, now: float) -> list[str]:
+    """Return the lines about an account. Pure."""
+    limits, spent = cluster.limits or Limits(), found.spent
+    of = f" of {limits.total} USD" if limits.total is not None else ""
+    why = f": {spent.why}" if spent.why else ""
+    hours = f"{found.worker_seconds / 3600:.1f} worker hours"
+    shown = [
+        f"spent    {spent.text}{of} since {_when(found.since)}, {hours}; {usd(found.hourly)} USD/h now{why}"
+    ]
+    if found.gap_seconds:
+        minutes = found.gap_seconds / 60
+        shown.append(f"         {minutes:.0f} min of it without a look, counted as if nothing had changed")
+    if now - found.at > LATE_S and not found.head_stopped:
+        shown.append(
+            f"         as of {_when(found.at)}: the head has written nothing since; run `fab doctor`"
+        )
+    if found.state != "running":
+        shown.append(f"{found.state:<8} {found.said}, {_when(found.changed)}; {_next(cluster, found)}")
+    elif limits.idle_seconds:
+        minutes = max(0.0, now - found.idle_since) / 60
+        shown.append(f"idle     {minutes:.0f} min; workers stop after {limits.idle_seconds // 60} min")
+    return shown
+
+
+def whole_lines(cluster: ClusterDocument, created: float | None, now: float) -> list[str]:
+    """Return the lines about a cluster that is billed whole and cannot pause. Pure."""
+    if cluster.prices is None:
+        return []
+    limits, hourly = cluster.limits or Limits(), cluster.prices.hourly(cluster.worker_count)
+    staying = f"HDInsight cannot pause, and staying costs {hourly.text} an hour ({(hourly * 24).text} a day)"
+    if created is None:
+        return [f"spent    not known: Azure has not told when the cluster was created; {staying}"]
+    spent = hourly * hours_of(max(0.0, now - created))
+    of = f" of {limits.total} USD" if limits.total is not None else ""
+    shown = [f"spent    {spent.text}{of} since {_when(created)}; {hourly.text} an hour"]
+    if limits.total is not None and spent.high >= limits.total:
+        end = f"`pulumi destroy --stack {cluster.stack}` ends it; to go on, {_raise(cluster)}"
+        shown.append(f"budget   it is spent, and nothing was stopped: {staying}; {end}")
+    return shown
+
+
+def free_lines(cluster: ClusterDocument) -> list[str]:
+    """Return the line about limits where nothing is billed; none without limits. Pure."""
+    if cluster.limits is None or cluster.prices is None or not cluster.prices.free:
+        return []
+    return ["spent    nothing: this machine is not billed, and its workers are not stopped"]
+
+
+class Brought(NamedTuple):
+    """Workers that were brought back: a line about it, and when the head was started, if it was."""
+
+    line: str
+    head_since: datetime | None
+
+
+def bring_back(cluster: ClusterDocument, group: AutoScalingGroup) -> Brought:
+    """Bring back the workers that the head has stopped, and the head.
+
+    Raises:
+        StackError: the budget is spent; or it was not the head that has stopped them.
+        ConfigError, ServiceDown: AWS refuses the request, or cannot be reached.
+    """
+    from bootstrap.clouds import aws
+
+    found = account(cluster, group) if group.watched else None
+    if found is None or found.state != "stopped":
+        by_hand = (
+            f"aws autoscaling update-auto-scaling-group --auto-scaling-group-name {group.name} "
+            f"--min-size {group.min_size} --desired-capacity {group.desired_capacity} --region {group.region}"
+        )
+        raise StackError(
+            f"the workers of stack {cluster.stack!r}",
+            f"the group {group.name} has a size of 0, which the stack's own limits did not set",
+            f"Run `{by_hand}` to bring them back.",
+        )
+    total = cluster.limits.total if cluster.limits else None
+    if total is not None and found.usd >= total:
+        raise StackError(
+            f"the workers of stack {cluster.stack!r}",
+            f"they are stopped: {found.spent.text} are spent since {_when(found.since)}, of {total} USD",
+            f"To go on, {_raise(cluster)}, then rerun this command.",
+        )
+    session = aws.session()
+    with aws.translate_errors(f"bringing back the workers of {group.name}"):
+        ec2 = session.client("ec2", region_name=group.region, config=aws.RETRY)
+        since = _start(ec2, cluster.head.instance) if found.head_stopped else None
+        scaling = session.client("autoscaling", region_name=group.region, config=aws.RETRY)
+        scaling.update_auto_scaling_group(
+            AutoScalingGroupName=group.name,
+            MinSize=group.min_size,
+            DesiredCapacity=group.desired_capacity,
+        )
+    line = f"they were stopped: {found.said}; bringing back {group.desired_capacity}"
+    if since is not None:
+        line += ", and the head"
+        if cluster.head.ssh_target != cluster.head.instance:
+            line += f", whose public address changes: `pulumi up --refresh --stack {cluster.stack}` reads it"
+    return Brought(line, since)
+
+
+def _start(ec2: EC2Client, instance: str) -> datetime | None:
+    """Start a stopped machine; return when, or None if it was not stopped."""
+    answer = ec2.describe_instances(InstanceIds=[instance])
+    states = [one["State"].get("Name") for some in answer["Reservations"] for one in some["Instances"]]
+    if not states or states[0] not in ("stopping", "stopped"):
+        return None
+    ec2.get_waiter("instance_stopped").wait(InstanceIds=[instance])
+    since = datetime.now(timezone.utc)
+    ec2.start_instances(InstanceIds=[instance])
+    ec2.get_waiter("instance_running").wait(InstanceIds=[instance])
+    return since
+
+
+def _next(cluster: ClusterDocument, found: Account) -> str:
+    if found.state == "stopping":
+        return "jobs take their snapshots, then workers stop"
+    limits = cluster.limits or Limits()
+    if limits.total is not None and found.usd >= limits.total:
+        return f"to go on, {_raise(cluster)}, then `fab resume JOB --stack {cluster.stack}`"
+    head = "; the head is stopped too" if found.head_stopped else ""
+    return f"the next `fab submit` or `fab resume` brings them back{head}"
+
+
+def _raise(cluster: ClusterDocument) -> str:
+    """Return the commands that raise the budget."""
+    total = cluster.limits.total if cluster.limits else None
+    more = math.ceil((total or Decimal(1)) * 2)
+    raises = f"`pulumi config set --path budget.total {more} --stack {cluster.stack}`"
+    return f"raise it ({raises}), apply that (`pulumi up --stack {cluster.stack}`)"
+
+
+def _created(cluster: ClusterDocument, hdinsight: HdInsight) -> float | None:
+    """Return when the cluster was created, in seconds since the epoch; None if Azure does not say."""
+    # importing Azure's clients takes a second
+    from bootstrap.clouds import azure
+
+    with azure.translate_errors(f"looking at HDInsight cluster {hdinsight.name}", cluster.stack):
+        client = azure.management(hdinsight, azure.FAIL_FAST)
+        found = client.clusters.get(hdinsight.resource_group, hdinsight.name)
+    text = (found.properties.created_date or "") if found.properties else ""
+    try:
+        return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        return None
+
+
+def _when(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M} UTC"

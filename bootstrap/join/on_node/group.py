@@ -1,0 +1,68 @@
+"""Requests about the workers' Auto Scaling group and the prices of its instances. Standard library only."""
+
+import time
+import urllib.parse
+from decimal import Decimal
+from typing import Dict, NamedTuple, Sequence, Tuple
+from xml.etree import ElementTree
+
+from bootstrap.join.on_node import aws
+from bootstrap.join.on_node.account import Instance
+
+
+class Group(NamedTuple):
+    """The workers' Auto Scaling group."""
+
+    desired: int
+    instances: Sequence[Instance]
+
+
+def query(service: str, url: str, **fields: str) -> ElementTree.Element:
+    answer = aws.call(
+        service, "{}/?{}".format(url, urllib.parse.urlencode(fields, quote_via=urllib.parse.quote))
+    )
+    return ElementTree.fromstring(answer or b"<nothing/>")  # noqa: S314 - AWS's, over TLS
+
+
+def describe() -> Group:
+    """Return the group.
+
+    Raises:
+        RuntimeError, OSError: AWS does not answer, or has no such group.
+    """
+    name = aws.setting("group")
+    fields = {"AutoScalingGroupNames.member.1": name, "Action": "DescribeAutoScalingGroups"}
+    answer = query("autoscaling", aws.setting("autoscaling_url"), Version="2011-01-01", **fields)
+    group = answer.find(".//{*}AutoScalingGroups/{*}member")
+    if group is None:
+        raise RuntimeError("there is no group {}".format(name))
+    names = ("InstanceId", "InstanceType", "AvailabilityZone", "LifecycleState")
+    return Group(
+        int(group.findtext("{*}DesiredCapacity") or 0),
+        [
+            Instance(*(one.findtext("{*}" + field) or "" for field in names))
+            for one in group.iterfind("{*}Instances/{*}member")
+        ],
+    )
+
+
+def stop_workers() -> None:
+    """Set the group's size to zero."""
+    sizes = {"MinSize": "0", "DesiredCapacity": "0", "AutoScalingGroupName": aws.setting("group")}
+    url = aws.setting("autoscaling_url")
+    query("autoscaling", url, Action="UpdateAutoScalingGroup", Version="2011-01-01", **sizes)
+
+
+def spot_prices(kinds: Sequence[str], now: float) -> Dict[Tuple[str, str], Decimal]:
+    """Return the current price of spot instances of these types in each zone."""
+    fields = {"InstanceType.{}".format(number): kind for number, kind in enumerate(kinds, start=1)}
+    fields["StartTime"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+    fields["ProductDescription.1"] = "Linux/UNIX"
+    url = aws.setting("ec2_url")
+    answer = query("ec2", url, Action="DescribeSpotPriceHistory", Version="2016-11-15", **fields)
+    newest: Dict[Tuple[str, str], Tuple[str, Decimal]] = {}
+    for item in answer.iterfind(".//{*}spotPriceHistorySet/{*}item"):
+        pool = item.findtext("{*}instanceType") or "", item.findtext("{*}availabilityZone") or ""
+        entry = item.findtext("{*}timestamp") or "", Decimal(item.findtext("{*}spotPrice") or "")
+        newest[pool] = max(newest.get(pool, entry), entry)
+    return {pool: price for pool, (_, price) in newest.items()}

@@ -1,0 +1,225 @@
+"""Account of a stack's spending, and the end of its workers at its limits. Runs as root on the head; standard
+library only.
+
+Once a minute: the group's instances, their prices, and whether anything runs. What the stack has cost since
+the account began is kept here and in the bucket, where `fab workers` reads it. When the budget is spent,
+running jobs are asked to take a snapshot and to end, and the group goes to zero; likewise when nothing has
+run for the time of `idleStop`. The limits are a file that `pulumi up` writes: another budget needs no other
+role. Settings of the machine are in the file that CAFFE_SPARK_SETTINGS names.
+"""
+
+import fcntl
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+from xml.etree import ElementTree
+
+from bootstrap.join.on_node import aws
+from bootstrap.join.on_node.account import (
+    BUDGET,
+    IDLE,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    Instance,
+    Prices,
+    add,
+    base_per_hour,
+    checked,
+    new,
+    on_demand_of,
+    reached,
+    usd_per_hour,
+)
+from bootstrap.join.on_node.group import Group, describe, spot_prices, stop_workers
+
+POLL = 60
+UPLOAD = 300
+"""Seconds between two uploads of an account in which only figures have changed, and between two looks at
+prices that AWS has not told."""
+ENDING = 900
+"""Seconds for jobs to take their snapshots and to end, after which workers stop anyway."""
+SPOT = 3600
+"""Seconds between two looks at spot prices."""
+JOB = re.compile(r"[a-z][a-z0-9-]{0,79}")
+
+
+class Keeper:
+    """The account, and what follows from it."""
+
+    def __init__(self, now: float) -> None:
+        self.limits: Dict[str, Any] = {}
+        self.account = self._read() or new(now)
+        # Whoever has started this machine, or provisioned it, wants to use it.
+        self.account["idle_since"] = now
+        self._uploaded = self._asked = float("-inf")
+        self._spot: Dict[Tuple[str, str], Decimal] = {}
+
+    def tick(self, now: float) -> None:
+        """Look once; act if a limit is reached."""
+        self._load_limits()
+        prices = self.limits.get("prices")
+        if not prices:
+            return
+        group = describe()
+        instances = [one for one in group.instances if one.state != "Terminated"]
+        self._look_at_spot(instances, now)
+        base, percentage = self.limits.get("on_demand_base", 0), self.limits.get("on_demand_percentage", 0)
+        on_demand = on_demand_of(len(instances), base, percentage)
+        hourly, missing = usd_per_hour(prices, instances, on_demand, self._spot)
+        account = self.account
+        self._charge(prices, now, hourly, missing)
+        jobs = running_jobs()
+        # Whoever has brought workers back wants to use them.
+        if jobs or busy() or (group.desired > 0 and account["desired"] == 0):
+            account["idle_since"] = now
+        account["workers"], account["desired"] = len(instances), group.desired
+        self._act(group, jobs, now)
+        self._write(now)
+        if self._head_is_idle(group, now):
+            self._power_off(now)
+
+    def _charge(self, prices: Prices, now: float, hourly: Decimal, missing: Sequence[str]) -> None:
+        account = self.account
+        if account["head_stopped"]:
+            # Its disk and the network were billed meanwhile, and no more.
+            account["hourly"], account["workers"] = str(base_per_hour(prices, head=False)[0]), 0
+        gap = account["gap_seconds"]
+        add(account, now, hourly, missing)
+        if account["head_stopped"]:
+            account["gap_seconds"], account["head_stopped"] = gap, False
+
+    def _act(self, group: Group, jobs: Sequence[str], now: float) -> None:
+        """Stop workers if a limit is reached; jobs first, which end with a snapshot."""
+        account = self.account
+        why, said = reached(account, self.limits.get("limits") or {}, now)
+        brought_back = account["state"] == STOPPED and group.desired > 0
+        if account["state"] != RUNNING and not why and (brought_back or account["state"] == STOPPING):
+            self._become(RUNNING, "", "", now)
+        if not why or (group.desired == 0 and not jobs and account["state"] != STOPPING):
+            return
+        if account["state"] != STOPPING:
+            self._become(STOPPING, why, said, now)
+        for job in jobs:
+            with suppress(RuntimeError, OSError):
+                key = "jobs/{}/{}".format(job, aws.setting("stop_file"))
+                aws.call("s3", aws.stored(key), "PUT", self._reason(why, said).encode())
+        if jobs and now - account["changed"] < ENDING:
+            return
+        stop_workers()
+        account["desired"] = 0
+        self._become(STOPPED, why, said, now)
+
+    def _reason(self, why: str, said: str) -> str:
+        """Return the reason for jobs, with how to go on."""
+        if why != BUDGET:
+            return said
+        more, stack = math.ceil(2 * Decimal(self.limits["limits"]["total"])), self.limits.get("stack", "")
+        raises = "`pulumi config set --path budget.total {} --stack {}`".format(more, stack)
+        return "{}; to raise it: {}, then `pulumi up --stack {}`".format(said, raises, stack)
+
+    def _become(self, state: str, why: str, said: str, now: float) -> None:
+        self.account.update(state=state, why=why, said=said, changed=now)
+        self._uploaded = float("-inf")
+        print("{}{}".format(state, ": " + said if said else ""), file=sys.stderr)
+
+    def _head_is_idle(self, group: Group, now: float) -> bool:
+        """Return whether the head has to stop: after its last worker, and not while anything runs on it."""
+        limits = self.limits.get("limits") or {}
+        gone = self.account["state"] == STOPPED and not group.instances and group.desired == 0
+        return bool(limits.get("idle_head")) and gone and reached(self.account, limits, now)[0] == IDLE
+
+    def _power_off(self, now: float) -> None:
+        self.account["head_stopped"] = True
+        self._uploaded = float("-inf")
+        self._write(now)
+        subprocess.check_call(["systemctl", "poweroff"])
+
+    def _load_limits(self) -> None:
+        try:
+            found = aws.call("s3", aws.stored(aws.setting("limits")))
+            if found is not None:
+                self.limits = dict(json.loads(found.decode()))
+        except (RuntimeError, OSError, ValueError) as error:
+            print("limits: {}".format(error), file=sys.stderr)
+
+    def _look_at_spot(self, instances: Sequence[Instance], now: float) -> None:
+        pools = {(one.type, one.zone) for one in instances}
+        if not pools or now - self._asked < (SPOT if pools <= set(self._spot) else UPLOAD):
+            return
+        self._asked = now
+        try:
+            self._spot = spot_prices(sorted({kind for kind, _ in pools}), now)
+        except (RuntimeError, OSError, ValueError, ArithmeticError, ElementTree.ParseError) as error:
+            # The prices of `pulumi up` serve.
+            print("spot prices: {}".format(error), file=sys.stderr)
+
+    def _read(self) -> Optional[Dict[str, Any]]:
+        """Return the account as this machine has it, else as an earlier head has left it."""
+        broken = ValueError, TypeError, KeyError, ArithmeticError
+        with suppress(OSError, *broken), open(aws.setting("account")) as file:
+            return checked(json.load(file))
+        with suppress(*broken):
+            found = aws.call("s3", aws.stored(aws.setting("spending")))
+            return checked(json.loads(found.decode())) if found is not None else None
+        return None
+
+    def _write(self, now: float) -> None:
+        text = json.dumps(self.account)
+        path = aws.setting("account")
+        with open(path + ".new", "w") as file:
+            file.write(text)
+        os.replace(path + ".new", path)
+        if now - self._uploaded >= UPLOAD:
+            aws.call("s3", aws.stored(aws.setting("spending")), "PUT", text.encode())
+            self._uploaded = now
+
+
+def running_jobs() -> List[str]:
+    """Return the ids of the jobs whose units run."""
+    prefix = aws.setting("unit")
+    states = "--state=active,activating,deactivating,reloading"
+    command = ["systemctl", "list-units", "--plain", "--no-legend", "--full", "--all", states]
+    shown = subprocess.check_output([*command, prefix + "*.service"], timeout=60).decode(errors="replace")
+    units = [line.split()[0] for line in shown.splitlines() if line.split()]
+    names = [unit[len(prefix) : -len(".service")] for unit in units]
+    return sorted(name for name in names if JOB.fullmatch(name))
+
+
+def busy() -> bool:
+    """Return whether the machine is being provisioned, or anybody has an application on Spark."""
+    with suppress(OSError), open(aws.setting("lock")) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    try:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(aws.setting("master"), timeout=5) as answer:
+            return bool(json.loads(aws.whole(answer, aws.setting("master")).decode())["activeapps"])
+    except (OSError, ValueError, KeyError, RuntimeError):
+        return False  # Spark is not up: then none has
+
+
+def main() -> int:
+    keeper: Optional[Keeper] = None
+    while True:
+        try:
+            # An account that cannot be read is not one to begin anew.
+            keeper = keeper or Keeper(time.time())
+            keeper.tick(time.time())
+        except Exception as error:  # whatever it is: the next look may succeed
+            print("not counted: {}".format(error or type(error).__name__), file=sys.stderr)
+        time.sleep(POLL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

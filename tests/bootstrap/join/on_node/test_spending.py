@@ -1,0 +1,412 @@
+"""The head's account against a cloud in memory, with AWS's recorded shapes of answers."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from bootstrap import paths
+from bootstrap.cluster import NodePrice, Part, Prices
+from bootstrap.inventory.spending import Account
+from bootstrap.join.on_node import aws, group, spending
+from bootstrap.join.on_node.spending import ENDING, Keeper
+from jobs.trainer import contract
+
+NAME = "caffe-spark-x-workers"
+PRICES = Prices(
+    nodes=(
+        NodePrice(role="head", type="m6i.xlarge", low=Decimal("0.20"), high=Decimal("0.20")),
+        NodePrice(role="worker", type="g4dn.xlarge", market="spot", low=Decimal("0.2"), high=Decimal("0.3")),
+    ),
+    fixed=(Part(what="NAT gateway", low=Decimal("0.05"), high=Decimal("0.05")),),
+    source="a table",
+)
+GROUPS = """<DescribeAutoScalingGroupsResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">
+<DescribeAutoScalingGroupsResult><AutoScalingGroups><member><Instances>{}</Instances>
+<DesiredCapacity>{}</DesiredCapacity></member></AutoScalingGroups></DescribeAutoScalingGroupsResult>
+</DescribeAutoScalingGroupsResponse>"""
+MEMBER = (
+    "<member><InstanceId>i-{0}</InstanceId><InstanceType>g4dn.xlarge</InstanceType>"
+    "<AvailabilityZone>eu-west-1a</AvailabilityZone><LifecycleState>InService</LifecycleState></member>"
+)
+SPOT = """<DescribeSpotPriceHistoryResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+<spotPriceHistorySet>{}</spotPriceHistorySet></DescribeSpotPriceHistoryResponse>"""
+ITEM = (
+    "<item><instanceType>g4dn.xlarge</instanceType><availabilityZone>eu-west-1a</availabilityZone>"
+    "<spotPrice>{0}</spotPrice><timestamp>{1}</timestamp></item>"
+)
+
+
+class Cloud:
+    """Objects of the bucket, the group, spot prices; and the head's own jobs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.desired = 2
+        self.spot = [ITEM.format("0.100000", "2026-11-30T09:00:00.000Z")]
+        self.jobs: list[str] = []
+        self.busy = False
+        self.powered_off = 0
+        self.refuses: set[str] = set()
+        self.asked: list[dict[str, str]] = []
+        self.account = folder / "spending.json"
+
+    def call(self, service: str, url: str, method: str = "GET", body: bytes = b"") -> bytes | None:
+        if service in self.refuses:
+            raise RuntimeError(f"{service}: 403 AccessDenied")
+        if service == "s3":
+            key = url.partition("/bucket/")[2]
+            if method == "PUT":
+                self.objects[key] = body
+                return b""
+            return self.objects.get(key)
+        query = dict(parse_qsl(urlsplit(url).query))
+        self.asked.append(query)
+        if query["Action"] == "DescribeAutoScalingGroups":
+            assert query["AutoScalingGroupNames.member.1"] == NAME
+            members = "".join(MEMBER.format(number) for number in range(self.desired))
+            return GROUPS.format(members, self.desired).encode()
+        if query["Action"] == "UpdateAutoScalingGroup":
+            assert query["AutoScalingGroupName"] == NAME
+            assert query["MinSize"] == "0"
+            self.desired = int(query["DesiredCapacity"])
+            return b"<UpdateAutoScalingGroupResponse/>"
+        assert query["Action"] == "DescribeSpotPriceHistory"
+        return SPOT.format("".join(self.spot)).encode()
+
+    def limits(self, **limits: Any) -> None:
+        self.objects[paths.LIMITS] = json.dumps(
+            {
+                "version": 1,
+                "stack": "x",
+                "prices": PRICES.model_dump(mode="json"),
+                "limits": limits or None,
+                "on_demand_base": 0,
+                "on_demand_percentage": 0,
+            }
+        ).encode()
+
+    @property
+    def written(self) -> Account:
+        """The account as `fab` reads it."""
+        return Account.model_validate_json(self.objects[paths.SPENDING])
+
+
+@pytest.fixture
+def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    here = Cloud(tmp_path)
+    settings = {
+        "bucket_url": "https://s3/bucket",
+        "autoscaling_url": "https://autoscaling",
+        "ec2_url": "https://ec2",
+        "group": NAME,
+        "limits": paths.LIMITS,
+        "spending": paths.SPENDING,
+        "account": str(here.account),
+        "stop_file": contract.STOP_FILE,
+    }
+    monkeypatch.setattr(aws, "setting", lambda name: settings[name])
+    monkeypatch.setattr(aws, "call", here.call)
+    monkeypatch.setattr(spending, "running_jobs", lambda: here.jobs)
+    monkeypatch.setattr(spending, "busy", lambda: here.busy)
+
+    def off(words: list[str]) -> None:
+        assert words == ["systemctl", "poweroff"]
+        here.powered_off += 1
+
+    monkeypatch.setattr(spending.subprocess, "check_call", off)
+    here.limits()
+    return here
+
+
+def minutes(keeper: Keeper, first: int, last: int) -> None:
+    for minute in range(first, last + 1):
+        keeper.tick(minute * 60.0)
+
+
+def spent(keeper: Keeper) -> Decimal:
+    return round(Decimal(keeper.account["usd"]), 6)
+
+
+def test_the_account_grows_by_the_price_of_the_group_at_each_look(cloud: Cloud) -> None:
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 60)
+    # head and NAT 0.25, two workers at AWS's price of now
+    assert round(cloud.written.usd, 6) == Decimal("0.45")
+    assert (cloud.written.since, cloud.written.worker_seconds, cloud.written.state) == (
+        0.0,
+        7200.0,
+        "running",
+    )
+    cloud.desired = 0
+    minutes(keeper, 61, 120)
+    # The minute before the change was still charged with workers.
+    assert spent(keeper) == round(Decimal("0.45") + Decimal("0.25") + Decimal("0.2") / 60, 6)
+
+
+def test_where_aws_does_not_tell_spot_prices_those_of_the_update_count(cloud: Cloud) -> None:
+    cloud.refuses.add("ec2")
+    minutes(keeper := Keeper(0.0), 0, 60)
+    assert spent(keeper) == Decimal("0.85")
+
+
+def test_the_newest_price_of_a_pool_counts(cloud: Cloud) -> None:
+    cloud.spot = [
+        ITEM.format("0.200000", "2026-11-30T09:30:00.000Z"),
+        ITEM.format("0.100000", "2026-11-30T09:00:00.000Z"),
+    ]
+    assert group.spot_prices(["g4dn.xlarge"], 0.0) == {("g4dn.xlarge", "eu-west-1a"): Decimal("0.2")}
+    assert cloud.asked[0]["ProductDescription.1"] == "Linux/UNIX"
+    assert cloud.asked[0]["StartTime"] == "1970-01-01T00:00:00Z"
+
+
+def test_prices_are_asked_for_once_an_hour(cloud: Cloud) -> None:
+    minutes(Keeper(0.0), 0, 119)
+    asked = [query for query in cloud.asked if query["Action"] == "DescribeSpotPriceHistory"]
+    assert len(asked) == 2
+
+
+def test_a_spent_budget_asks_jobs_to_end_and_then_stops_workers(cloud: Cloud) -> None:
+    cloud.limits(total="0.10")
+    cloud.jobs = ["mnist-1"]
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 13)
+    assert keeper.account["state"] == "running"
+    keeper.tick(14 * 60.0)
+    assert cloud.objects[f"jobs/mnist-1/{contract.STOP_FILE}"].decode() == (
+        "the budget of 0.10 USD is spent; to raise it: `pulumi config set --path budget.total 1 --stack x`, "
+        "then `pulumi up --stack x`"
+    )
+    assert (cloud.written.state, cloud.desired) == ("stopping", 2)
+    cloud.jobs = []
+    keeper.tick(15 * 60.0)
+    assert (cloud.written.state, cloud.written.why, cloud.desired) == ("stopped", "budget", 0)
+
+
+def test_a_job_that_does_not_end_is_waited_for_no_longer_than_the_limit(cloud: Cloud) -> None:
+    cloud.limits(total="0.10")
+    cloud.jobs = ["mnist-1"]
+    keeper = Keeper(0.0)
+    last = 14 + ENDING // 60
+    minutes(keeper, 0, last - 1)
+    assert cloud.desired == 2
+    keeper.tick(last * 60.0)
+    assert cloud.desired == 0
+
+
+def test_a_budget_that_is_raised_while_jobs_end_lets_workers_stay(cloud: Cloud) -> None:
+    cloud.limits(total="0.10")
+    cloud.jobs = ["mnist-1"]
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 14)
+    assert cloud.written.state == "stopping"
+    cloud.limits(total="20")
+    keeper.tick(15 * 60.0)
+    assert (cloud.written.state, cloud.desired) == ("running", 2)
+
+
+def test_workers_that_come_back_without_a_higher_budget_are_stopped_again(cloud: Cloud) -> None:
+    cloud.limits(total="0.10")
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 14)
+    assert cloud.desired == 0
+    cloud.desired = 2
+    keeper.tick(15 * 60.0)
+    assert (cloud.desired, cloud.written.state) == (0, "stopped")
+    cloud.limits(total="20")
+    cloud.desired = 2
+    keeper.tick(16 * 60.0)
+    assert (cloud.desired, cloud.written.state) == (2, "running")
+
+
+def test_a_group_that_cannot_be_stopped_is_tried_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.limits(total="0.10")
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 13)
+    stop = spending.stop_workers
+
+    def refused() -> None:
+        raise RuntimeError("GET https://autoscaling: 403 AccessDenied")
+
+    monkeypatch.setattr(spending, "stop_workers", refused)
+    with pytest.raises(RuntimeError, match="403"):
+        keeper.tick(14 * 60.0)
+    monkeypatch.setattr(spending, "stop_workers", stop)
+    keeper.tick(15 * 60.0)
+    assert (cloud.desired, cloud.written.state) == (0, "stopped")
+
+
+def test_workers_stop_when_nothing_has_run_for_the_time_of_idle_stop(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800)
+    cloud.jobs = ["mnist-1"]
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 60)
+    cloud.jobs = []
+    minutes(keeper, 61, 89)
+    assert cloud.desired == 2
+    keeper.tick(90 * 60.0)
+    assert (cloud.desired, cloud.written.why) == (0, "idle")
+    assert cloud.written.said == "nothing has run for 30 min"
+
+
+def test_provisioning_and_applications_that_are_no_jobs_count_as_use(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800)
+    cloud.busy = True
+    minutes(Keeper(0.0), 0, 120)
+    assert cloud.desired == 2
+
+
+def test_workers_that_were_brought_back_have_the_whole_time_again(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800)
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 30)
+    assert cloud.desired == 0
+    cloud.desired = 2
+    minutes(keeper, 31, 60)
+    assert (cloud.desired, keeper.account["state"]) == (2, "running")
+    keeper.tick(61 * 60.0)
+    assert cloud.desired == 0
+
+
+def test_an_idle_head_stops_after_its_last_worker_and_only_if_it_may(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800)
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 40)
+    assert (cloud.desired, cloud.powered_off) == (0, 0)
+    cloud.limits(idle_seconds=1800, idle_head=True)
+    cloud.busy = True
+    minutes(keeper, 41, 45)
+    assert cloud.powered_off == 0
+    cloud.busy = False
+    minutes(keeper, 46, 75)
+    assert cloud.powered_off == 1
+    assert cloud.written.head_stopped
+
+
+def test_a_head_that_was_stopped_is_charged_for_what_remained(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800, idle_head=True)
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 31)
+    assert cloud.powered_off == 1
+    before = spent(keeper)
+    again = Keeper(31 * 60.0 + 36000)
+    again.tick(31 * 60.0 + 36000)
+    # ten hours of the NAT gateway
+    assert spent(again) - before == Decimal("0.5")
+    assert (again.account["head_stopped"], again.account["gap_seconds"]) == (False, 0.0)
+    assert cloud.powered_off == 1
+
+
+def test_the_account_survives_a_reboot_and_another_head(cloud: Cloud) -> None:
+    minutes(Keeper(0.0), 0, 60)
+    rebooted = Keeper(3660.0)
+    assert (spent(rebooted), rebooted.account["since"]) == (Decimal("0.45"), 0.0)
+    cloud.account.unlink()
+    replaced = Keeper(3720.0)
+    replaced.tick(3720.0)
+    # Two minutes without a look are not worth telling.
+    assert spent(replaced) == Decimal("0.465")
+    assert replaced.account["gap_seconds"] == 0.0
+
+
+def test_an_account_that_cannot_be_read_is_not_begun_anew(cloud: Cloud) -> None:
+    minutes(Keeper(0.0), 0, 60)
+    cloud.account.unlink()
+    cloud.refuses.add("s3")
+    with pytest.raises(RuntimeError, match="AccessDenied"):
+        Keeper(3660.0)
+
+
+def test_a_stack_that_has_no_limits_file_yet_is_left_alone(cloud: Cloud) -> None:
+    del cloud.objects[paths.LIMITS]
+    Keeper(0.0).tick(0.0)
+    assert (cloud.asked, paths.SPENDING in cloud.objects) == ([], False)
+
+
+def test_limits_that_cannot_be_read_for_a_while_stay_as_they_were(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.limits(total="20")
+    keeper = Keeper(0.0)
+    keeper.tick(0.0)
+    cloud.objects[paths.LIMITS] = b"half a fi"
+    keeper.tick(60.0)
+    assert keeper.limits["limits"] == {"total": "20"}
+
+
+# ---- what runs on the head
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    given = {"unit": paths.JOB_UNIT, "lock": str(tmp_path / "lock"), "master": "http://127.0.0.1:1/json/"}
+    monkeypatch.setattr(aws, "setting", lambda name: given[name])
+    return given
+
+
+def test_jobs_are_the_units_that_run(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(
+        "#!/bin/sh\n"
+        f"echo '{paths.JOB_UNIT}mnist-1.service loaded active running Job'\n"
+        f"echo '{paths.JOB_UNIT}Not_A_Job.service loaded active running x'\n"
+        "echo\n"
+    )
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert spending.running_jobs() == ["mnist-1"]
+
+
+def test_a_machine_that_is_being_provisioned_is_busy(settings: dict[str, str]) -> None:
+    assert not spending.busy()
+    with Path(settings["lock"]).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        assert spending.busy()
+    assert not spending.busy()
+
+
+@pytest.mark.parametrize(("apps", "busy"), [([], False), ([{"name": "somebody's"}], True)])
+def test_an_application_on_spark_is_use(
+    apps: list[Any], busy: bool, settings: dict[str, str], serve: Callable[[str], str]
+) -> None:
+    settings["master"] = serve(json.dumps({"activeapps": apps}))
+    assert spending.busy() is busy
+
+
+@pytest.fixture
+def serve() -> Any:
+    """Serve a text on loopback; its URL."""
+    import threading
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(text: str) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                """In silence."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}/json/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
