@@ -47,7 +47,7 @@ def backends_of(stack: str | None) -> Backends:
     from jobs.backends.registry import Backends
 
     document = reading.document()
-    return Backends(document, lambda: resolve(document, console, wait=False))
+    return Backends(document, lambda: resolve(document, console, wait=False, stopped=True))
 
 
 def _check(task_name: str, job: str) -> None:
@@ -303,7 +303,7 @@ def kill(_: Context, job: str, stack: str | None = None) -> None:
     with backends_of(stack) as backends:
         from jobs.run.run import kill as kill_job
 
-        kill_job(backends, job, console)
+        kill_job(backends, job, console, RESULTS)
 
 
 @task(help={"dry_run": "list them, remove nothing", "stack": STACK_HELP})

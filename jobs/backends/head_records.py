@@ -19,7 +19,7 @@ from jobs.submission.names import RECORD_FILE
 from jobs.trainer import contract
 from jobs.trainer.contract import EVENTS_FILE
 
-UNIT = "caffe-spark-job-"
+UNIT = paths.JOB_UNIT
 _KEPT = (
     contract.Phase,
     contract.Application,

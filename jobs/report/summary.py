@@ -42,6 +42,8 @@ class Summary:
     hosts: list[str] = field(default_factory=list)
     waited_seconds: dict[str, float] = field(default_factory=dict)
     """By rank: seconds of training spent waiting for other ranks."""
+    receipt: dict[str, Any] = field(default_factory=dict)
+    """See `jobs.report.receipt.Receipt.document`."""
 
     def write(self, folder: Path) -> None:
         """Write summary.json, and means.txt if there are means."""

@@ -16,10 +16,10 @@ from bootstrap.errors import CaffeSparkError, JobError
 from jobs.backends.base import LOST, Backend, OnLine
 from jobs.backends.registry import Backends
 from jobs.job import SubmittedJob
-from jobs.report import training
+from jobs.report import receipt_text, training
 from jobs.report.progress import View
 from jobs.report.summary import Summary, rows_of, summarise
-from jobs.run import snapshots
+from jobs.run import billing, snapshots
 from jobs.signals import Terminated, stopping_signals
 from jobs.spec import JobSpec
 from jobs.trainer.contract import DONE, KILLED, Failed
@@ -40,6 +40,9 @@ def run_job(
         Unreachable: the head or a worker does not answer.
     """
     backend.capacity(spec)
+    expected = billing.estimate(backend.document.prices, spec, results)
+    if expected is not None:
+        print_line(console, receipt_text.estimate_line(expected))
     with stopping_signals():
         try:
             job = backend.launch(spec, framework, _printer(console))
@@ -60,8 +63,8 @@ def attach(backends: Backends, job: str, console: Console, results: Path) -> Sum
         return _finish(backend, record.job, console, results)
 
 
-def kill(backends: Backends, job: str, console: Console) -> None:
-    """Kill a running job with all its processes; print its state if it has ended already.
+def kill(backends: Backends, job: str, console: Console, results: Path) -> None:
+    """Kill a running job with all its processes, and print its receipt; or its state if it has ended already.
 
     Raises:
         JobError: there is no such job, or a process of it survives.
@@ -71,6 +74,7 @@ def kill(backends: Backends, job: str, console: Console) -> None:
     # The record may come from a follower that gave up while the cluster manager still runs the job.
     if record.active or record.state == "lost" or backend.unfinished(record.job):
         _kill(backend, record.job, console)
+        _say(console, billing.killed(backend, record.job, results, ran=record.active))
     else:
         console.print(f"job      {job} has ended already: {record.state}")
 
@@ -78,18 +82,18 @@ def kill(backends: Backends, job: str, console: Console) -> None:
 def _finish(backend: Backend, job: SubmittedJob, console: Console, results: Path) -> Summary | None:
     """Follow a job to its end and fetch its results."""
     attach_again = f"fab attach {job.id} --stack {backend.document.stack}"
-    view, code = _follow(backend, job, console)
+    view, code = _follow(backend, job, console, results)
     if code is None:
         console.print(f"job      {job.id} runs on; follow it with: {attach_again}", soft_wrap=True)
         return None
     try:
-        return _conclude(backend, job, view, code=code, console=console, folder=results / job.id)
+        return _conclude(backend, job, view, code=code, console=console, results=results)
     except KeyboardInterrupt:
         why = "it has ended, and its results were not fetched completely"
         raise JobError(f"job {job.id}", why, f"Run `{attach_again}` to fetch them.") from None
 
 
-def _follow(backend: Backend, job: SubmittedJob, console: Console) -> tuple[View, int | None]:
+def _follow(backend: Backend, job: SubmittedJob, console: Console, results: Path) -> tuple[View, int | None]:
     """Return the view and the exit status; the status is None when the user detached."""
     while True:
         view = View(console)
@@ -102,21 +106,25 @@ def _follow(backend: Backend, job: SubmittedJob, console: Console) -> tuple[View
             return view, None
         if answer == "kill":
             _kill(backend, job, console)
+            _say(console, billing.killed(backend, job, results))
             stack = backend.document.stack
             raise snapshots.advised(_killed(f"job {job.id}"), job, view.history, code=KILLED, stack=stack)
 
 
 def _conclude(
-    backend: Backend, job: SubmittedJob, view: View, *, code: int, console: Console, folder: Path
+    backend: Backend, job: SubmittedJob, view: View, *, code: int, console: Console, results: Path
 ) -> Summary:
     """Fetch the log and results of an ended job, or raise the reason of its failure."""
+    folder = results / job.id
     folder.mkdir(parents=True, exist_ok=True)
     log = backend.bring_log(job, folder / "job.log")
     # Also of a failed job: a loss that diverged is seen there.
     written = training.write(view.curve, job.id, folder)
     if code != DONE:
         backend.clean_up(job, code)
-        _say(console, written)
+        outcome = {KILLED: "killed", LOST: "lost"}.get(code, "failed")
+        about = (backend.document, job, view.history)
+        _say(console, written + billing.unsuccessful(*about, outcome=outcome, results=results))
         error = _failure(backend, job, view, code=code, text=log.text, where=log.where)
         if code == LOST:
             # Who was killed has written no reason.
@@ -130,10 +138,13 @@ def _conclude(
     rows = rows_of(features) if job.spec.fetched else ()
     summary = summarise(job.id, job.spec, job.framework, rows, view.history)
     summary.seconds["bring back"] = round(time.monotonic() - began, 3)
+    paid = billing.of_job(backend.document, job, view.history, outcome="done", results=results)
+    summary.receipt.update(paid.document())
     summary.write(folder)
     # Executors exit a moment after their driver.
     backend.clean_up(job, code)
     console.print(summary.table())
+    billing.show(console, paid)
     _say(console, written)
     if job.spec.script:
         console.print(f"output   of {job.spec.script.name}: {log.where}", soft_wrap=True)

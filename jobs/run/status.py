@@ -7,6 +7,7 @@ import time
 
 from rich.table import Table
 
+from bootstrap.cluster import AutoScalingGroup, ClusterDocument
 from bootstrap.errors import CaffeSparkError
 from jobs.backends.base import Foreign
 from jobs.backends.registry import Backends
@@ -33,7 +34,9 @@ def status(backends: Backends) -> Table:
     except CaffeSparkError as error:
         silent.append(str(error))
     shown = table(jobs, others, time.time())
-    shown.caption, shown.caption_justify = "\n".join(dict.fromkeys(silent)) or None, "left"
+    idle = idle_line(backends.document, jobs, time.time())
+    told = [*dict.fromkeys(silent), *([idle] if idle else [])]
+    shown.caption, shown.caption_justify = "\n".join(told) or None, "left"
     return shown
 
 
@@ -64,6 +67,26 @@ def table(jobs: list[JobRecord], others: list[Foreign], now: float) -> Table:
     if not shown.row_count:
         shown.add_row("none yet: `fab submit-mnist`")
     return shown
+
+
+def idle_line(document: ClusterDocument, jobs: list[JobRecord], now: float) -> str:
+    """Return the line about a cluster on which nothing has run for the time of `idleStop`. Pure.
+
+    Where workers can be stopped, the head does that, and `fab workers` tells.
+    """
+    limit = document.limits.idle_seconds if document.limits else None
+    if limit is None or isinstance(document.members, AutoScalingGroup) or not jobs:
+        return ""
+    ends = [now if record.active else record.history.end or record.began for record in jobs]
+    idle = now - max(ends)
+    if idle < limit:
+        return ""
+    since = f"idle     nothing has run for {idle / 60:.0f} min (idleStop is {limit // 60} min)"
+    if document.prices is None or document.prices.free:
+        return f"{since}; workers on this machine are not stopped, and cost nothing"
+    staying = document.prices.hourly(document.worker_count).text
+    end = f"`pulumi destroy --stack {document.stack}` ends it"
+    return f"{since}; HDInsight cannot pause: staying costs {staying} an hour, {end}"
 
 
 def _progress(record: JobRecord) -> str:

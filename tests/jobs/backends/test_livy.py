@@ -280,7 +280,7 @@ def test_a_batch_is_killed_from_another_process(world: World) -> None:
     job = world.left_running()
     out = io.StringIO()
 
-    kill(world.backends(), job, Console(file=out, width=250))
+    kill(world.backends(), job, Console(file=out, width=250), world.results)
 
     assert world.livy.deleted
     assert f"{job} is ended: Livy's batch 7 on mycluster" in out.getvalue()
@@ -290,7 +290,7 @@ def test_a_batch_that_has_ended_is_not_killed(world: World) -> None:
     job = world.run().job
     out = io.StringIO()
 
-    kill(world.backends(), job, Console(file=out, width=250))
+    kill(world.backends(), job, Console(file=out, width=250), world.results)
 
     assert not world.livy.deleted
     assert f"{job} has ended already: done" in out.getvalue()

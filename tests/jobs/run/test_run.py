@@ -136,6 +136,34 @@ def test_a_finished_job_brings_its_results_back(world: World) -> None:
     assert f"results  {folder}/\n" in world.out.getvalue()
 
 
+def test_a_finished_job_has_its_receipt_in_its_summary_and_on_the_terminal(world: World) -> None:
+    world.spark_submit(FINISHES)
+
+    summary = world.run()
+
+    written = json.loads((world.results / summary.job / "summary.json").read_text())
+    assert written["receipt"] == summary.receipt
+    assert written["receipt"]["outcome"] == "done"
+    assert not (world.results / summary.job / "receipt.json").exists()
+    assert "time     wall " in world.out.getvalue()
+
+
+def test_a_refused_job_and_a_killed_one_leave_a_receipt_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spark_submit(REFUSES)
+    with pytest.raises(JobError):
+        world.run()
+    world.spark_submit(RUNS_ON)
+    interrupting(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(JobError):
+        world.run()
+
+    receipts = [json.loads(file.read_text()) for file in world.results.glob("*/receipt.json")]
+    assert sorted(receipt["outcome"] for receipt in receipts) == ["failed", "killed"]
+    assert world.out.getvalue().count("receipt  ") == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -464,14 +492,14 @@ def test_a_job_that_somebody_else_killed_is_told_as_killed(
 ) -> None:
     world.spark_submit(RUNS_ON)
     quiet = Console(file=io.StringIO())
-    interrupting(monkeypatch, lambda: run.kill(world.backends(), world.submitted()[0], quiet))
+    interrupting(monkeypatch, lambda: run.kill(world.backends(), world.submitted()[0], quiet, world.results))
 
     with pytest.raises(JobError, match=r"it was killed\. Submit it again to rerun it\. There is no snapshot"):
         world.run()
 
     job = world.submitted()[0]
     assert job_processes(world.node, job) == []
-    run.kill(world.backends(), job, Console(file=world.out))
+    run.kill(world.backends(), job, Console(file=world.out), world.results)
     assert f"{job} has ended already: killed" in world.out.getvalue()
 
 
@@ -517,7 +545,9 @@ def test_a_job_is_swept_though_yarn_cannot_be_told(
     world.spark_submit(RUNS_ON)
     interrupting(
         monkeypatch,
-        lambda: run.kill(world.backends(yarn_cluster), world.submitted()[0], Console(file=world.out)),
+        lambda: run.kill(
+            world.backends(yarn_cluster), world.submitted()[0], Console(file=world.out), world.results
+        ),
     )
 
     def down(*_: object) -> None:
@@ -542,14 +572,14 @@ def test_what_yarn_still_runs_is_killed_whatever_the_heads_record_says(
     monkeypatch.setattr(resource_manager, "unfinished", lambda *_: ["application_7"])
     monkeypatch.setattr(resource_manager, "kill", lambda _head, _cluster, name: told.append(name))
 
-    run.kill(world.backends(yarn_cluster), job, Console(file=world.out))
+    run.kill(world.backends(yarn_cluster), job, Console(file=world.out), world.results)
 
     assert told == [job]
 
 
 def test_killing_what_is_not_there_names_what_is(world: World) -> None:
     with pytest.raises(JobError, match="'mnist-9': head has no such job; there is none yet"):
-        run.kill(world.backends(), "mnist-9", Console(file=world.out))
+        run.kill(world.backends(), "mnist-9", Console(file=world.out), world.results)
 
 
 def test_too_few_executors_are_explained_by_yarn(

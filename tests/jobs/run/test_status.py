@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import io
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument, Limits, NodePrice, Prices
 from bootstrap.errors import ServiceDown
 from jobs.backends.base import Foreign
 from jobs.converters.cli import TOOLS
@@ -12,7 +15,7 @@ from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.report.history import History
 from jobs.run import status
 from jobs.run.convert import run_name
-from jobs.run.status import SHOWN, table
+from jobs.run.status import SHOWN, idle_line, table
 from jobs.trainer.contract import Event, Executors, Failed, Phase, Progress, stamped
 from tests.jobs.specs import mnist_spec
 
@@ -97,8 +100,8 @@ def test_without_jobs_it_says_what_to_type() -> None:
 class Known:
     """Backends that know one job, and whose cluster manager, or one of them, does not answer."""
 
-    def __init__(self, silent: tuple[str, ...] = ()) -> None:
-        self.silent = silent
+    def __init__(self, document: ClusterDocument, silent: tuple[str, ...] = ()) -> None:
+        self.document, self.silent = document, silent
 
     def records(self) -> tuple[list[JobRecord], list[str]]:
         return [kept()], list(self.silent)
@@ -112,9 +115,50 @@ class Known:
 
 
 @pytest.mark.parametrize("silent", [(), ("head: SSH does not answer. Run `fab doctor`.",)])
-def test_what_is_down_leaves_the_jobs_to_be_seen(silent: tuple[str, ...]) -> None:
+def test_what_is_down_leaves_the_jobs_to_be_seen(silent: tuple[str, ...], cluster: Cluster) -> None:
     out = io.StringIO()
-    Console(file=out, width=200).print(status.status(Known(silent)))  # type: ignore[arg-type]
+    Console(file=out, width=200).print(status.status(Known(cluster, silent)))  # type: ignore[arg-type]
     assert "mnist-1" in out.getvalue()
     for line in ("http://head:8088: it does not answer. Run `fab bootstrap`.", *silent):
         assert line in out.getvalue()
+
+
+IDLE = Limits(idle_seconds=1800)
+WHOLE = Prices(
+    nodes=(
+        NodePrice(role="head", type="E8", low=Decimal(1), high=Decimal(1), count=2),
+        NodePrice(role="worker", type="E8", low=Decimal(1), high=Decimal(1), count=3),
+    ),
+    whole=True,
+    source="a table",
+)
+
+
+def idle(cluster: Cluster, *jobs: JobRecord, minutes: float, **changes: Any) -> str:
+    """The line so long after the end of `kept`."""
+    document = cluster.model_copy(update={"limits": IDLE, **changes})
+    return idle_line(document, list(jobs), NOW - 10 + minutes * 60)
+
+
+def test_an_idle_cluster_that_cannot_pause_tells_what_staying_costs(cluster: Cluster) -> None:
+    assert idle(cluster, kept(Phase("stop")), minutes=42, prices=WHOLE) == (
+        "idle     nothing has run for 42 min (idleStop is 30 min); HDInsight cannot pause: staying costs "
+        "5.00 USD an hour, `pulumi destroy --stack dev` ends it"
+    )
+
+
+def test_an_idle_cluster_on_this_machine_tells_that_nothing_is_stopped(cluster: Cluster) -> None:
+    said = idle(cluster, kept(Phase("stop")), minutes=42)
+    assert said.endswith("workers on this machine are not stopped, and cost nothing")
+
+
+def test_a_cluster_in_use_or_without_the_setting_is_not_told_idle(cluster: Cluster) -> None:
+    assert idle(cluster, kept(Phase("stop")), minutes=29) == ""
+    assert idle(cluster, kept(Phase("train"), active=True), minutes=42) == ""
+    assert idle(cluster, kept(Phase("stop")), minutes=42, limits=None) == ""
+    assert idle(cluster, minutes=42) == ""
+
+
+def test_where_the_head_stops_workers_their_command_tells_it(cluster: Cluster) -> None:
+    group = AutoScalingGroup(name="x", region="eu-west-1", desired_capacity=2, watched=True)
+    assert idle(cluster, kept(Phase("stop")), minutes=42, members=group) == ""

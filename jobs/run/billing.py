@@ -1,0 +1,191 @@
+"""Receipts of jobs: what the cluster's prices and its cloud tell of a job that has ended, and its files."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from bootstrap.cluster import AutoScalingGroup, ClusterDocument
+from bootstrap.cluster.prices import NodePrice, Prices
+from bootstrap.console import print_line
+from bootstrap.errors import CaffeSparkError
+from bootstrap.inventory.machines import Machine, SpotPrices, machines, one_of, spot_prices
+from jobs.backends.base import Backend
+from jobs.job import SubmittedJob
+from jobs.report.charges import Bill, expected, receipt
+from jobs.report.history import History
+from jobs.report.receipt import Estimate, Receipt
+from jobs.report.receipt_text import lines, table
+from jobs.spec import JobSpec
+from jobs.trainer import contract
+
+FILE: Final = "receipt.json"
+"""File of the receipt among the results of a job that did not succeed, which has no summary."""
+SUMMARY: Final = "summary.json"
+STOPPED: Final = "stopped"
+"""Failure code, and outcome, of a job that was asked to end with a snapshot."""
+_BILLED: Final = (
+    contract.Executors,
+    contract.RankStarted,
+    contract.Training,
+    contract.Progress,
+    contract.Display,
+    contract.Interruption,
+    contract.WorkersLost,
+    contract.Recovery,
+    contract.Failed,
+    contract.Done,
+)
+"""Events that a receipt is made of."""
+
+
+def bill(document: ClusterDocument, begin: float, end: float) -> Bill:
+    """Return what the cluster's document and its cloud tell of a job's cost.
+
+    A cloud that cannot be asked changes only how exact the figures are: a note says so.
+    """
+    prices, notes = document.prices, list[str]()
+    known: dict[str, list[Machine]] = {}
+    spot: SpotPrices = {}
+    group = document.members
+    if prices is None:
+        prices = _none()
+        notes.append(f"the stack has no prices: `pulumi up --stack {document.stack}` adds them")
+    elif isinstance(group, AutoScalingGroup):
+        try:
+            known = machines(document, group)
+            pools = [
+                (one.type, one.zone)
+                for some in known.values()
+                for one in some
+                if one.market == "spot" and one.zone and one_of([one], begin, end)
+            ]
+            spot = spot_prices(group, pools, begin, end)
+        except CaffeSparkError as error:
+            notes.append(f"prices are the stack's, of its last `pulumi up`: AWS was not asked ({error.why})")
+    return Bill(
+        prices=prices,
+        workers=document.worker_count,
+        machines=known,
+        spot=spot,
+        names={node.address: node.name for node in document.nodes},
+        notes=tuple(notes),
+    )
+
+
+def of_job(
+    document: ClusterDocument,
+    job: SubmittedJob,
+    history: History,
+    *,
+    outcome: str,
+    results: Path,
+    end: float | None = None,
+) -> Receipt:
+    """Return the receipt of a job that has ended; at `end`, if that is not its last event's time."""
+    times = [event.time for event in history.events if event.time]
+    begin = job.submitted or min(times, default=time.time())
+    end = max(begin, end or history.end)
+    found = bill(document, begin, end)
+    return receipt(
+        history,
+        found,
+        begin=begin,
+        end=end,
+        outcome=outcome,
+        estimate=estimate(found.prices, job.spec, results, before=begin),
+        max_iter=job.spec.max_iter,
+    )
+
+
+def estimate(prices: Prices | None, spec: JobSpec, results: Path, before: float = 0.0) -> Estimate | None:
+    """Return the cost of a job at current prices by the newest job like it, if one has ended here.
+
+    That is a job of the same specification, iterations and executors, which has succeeded; with `before`,
+    one that began earlier than that.
+    """
+    if prices is None or prices.free:
+        return None
+    name = re.compile(rf"{re.escape(spec.name)}-\d{{8}}-\d{{6}}(-\d+)?")
+    alike = [
+        (began, wall, hours, job)
+        for job, began, wall, hours in _earlier(results, spec)
+        if name.fullmatch(job) and (not before or began < before)
+    ]
+    if not alike:
+        return None
+    _, wall, hours, job = max(alike)
+    return expected(prices, wall, hours, job)
+
+
+def show(console: Console, done: Receipt) -> None:
+    """Print the receipt of a job that has succeeded."""
+    if not done.free:
+        console.print(table(done))
+    for line in lines(done):
+        print_line(console, line)
+
+
+def unsuccessful(
+    document: ClusterDocument,
+    job: SubmittedJob,
+    history: History,
+    *,
+    outcome: str,
+    results: Path,
+    end: float | None = None,
+) -> list[str]:
+    """Write the receipt of a job that did not succeed; return its lines for the terminal."""
+    failed = history.last(contract.Failed)
+    if failed is not None and failed.code == STOPPED:
+        outcome = STOPPED
+    paid = of_job(document, job, history, outcome=outcome, results=results, end=end)
+    file = results / job.id / FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(paid.document(), indent=2) + "\n")
+    return [*lines(paid), f"receipt  {file}"]
+
+
+def killed(backend: Backend, job: SubmittedJob, results: Path, *, ran: bool = True) -> list[str]:
+    """Write the receipt of a job that was killed, from its events; return its lines.
+
+    It ends now if it `ran` until then, else with its last event.
+    """
+    history = History()
+    try:
+        backend.events(job, _BILLED, history.add_line)
+    except CaffeSparkError as error:
+        return [f"cost     unknown: the job's events cannot be read ({error.why})"]
+    end = time.time() if ran else None
+    return unsuccessful(backend.document, job, history, outcome="killed", results=results, end=end)
+
+
+def _none() -> Prices:
+    """Return the prices of a stack whose document has none."""
+    return Prices(
+        nodes=(NodePrice(role="head", type="the head"), NodePrice(role="worker", type="the workers")),
+        source="none",
+    )
+
+
+def _earlier(results: Path, spec: JobSpec) -> Iterator[tuple[str, float, float, float]]:
+    """Yield id, beginning, seconds and worker hours of jobs here that had so many iterations and executors.
+
+    Files may be of another version, or of others: those that do not fit are skipped.
+    """
+    for file in results.glob(f"*/{SUMMARY}"):
+        try:
+            summary = json.loads(file.read_text())
+            paid = summary["receipt"]
+            if (paid["max_iter"], summary["executors"]) != (spec.max_iter, spec.executors):
+                continue
+            workers = [float(node["hours"]) for node in paid["nodes"] if node["role"] == "worker"]
+            yield str(summary["job"]), float(paid["begin"]), float(paid["wall_seconds"]), sum(workers)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+            continue
