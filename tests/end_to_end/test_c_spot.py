@@ -1,4 +1,4 @@
-"""A job that is interrupted again and again: a notice, a lost executor, a partition. It ends as if nothing was.
+"""A job that is interrupted by a notice, a lost executor and a partition: it ends as if nothing was.
 
 `python benchmarks/spot_soak.py` takes more of them, and more kinds.
 """
