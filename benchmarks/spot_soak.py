@@ -57,7 +57,7 @@ LIMIT_S = 300.0
 """Seconds in which training has to go on."""
 PAUSE_S = (1.0, 8.0)
 """Seconds between training that goes on and the next interruption."""
-REMOVING_S = 5.0
+REMOVING_S = 80.0
 """Seconds in which nodes remove by themselves what a job has left."""
 RANK = (
     "ps -eo pid=,ppid=,args= | awk '/pyspark.daemon/ {parent[$1] = $2} "
