@@ -48,8 +48,9 @@ LINK: Mapping[str, str] = {
 """Bounds for a cut link, on both sides of it: no connection breaks there, so only silence tells.
 
 The driver drops an executor that was silent for SILENT_S, and looks every HEARTBEAT_S: after 15 to 18 s. An
-executor ends itself when SILENT_S / HEARTBEAT_S heartbeats in turn had no answer, each for HEARTBEAT_S: after
-15 to 18 s as well. Spark's own values are 120 to 180 s, and 10 minutes.
+executor ends itself when SILENT_S / HEARTBEAT_S heartbeats in turn had no answer, each for HEARTBEAT_S: it
+begins to after 15 to 18 s as well, and is gone 10 s later, for which Spark waits for the thread of heartbeats
+that has called the end. Spark's own values are 120 to 180 s, and 10 minutes.
 
 Five heartbeats have to be lost in turn. They take microseconds of a JVM that only coordinates, in a thread of
 its own; on two cores with three nodes at work, a thread waits for the processor for tenths of a second. Spark
