@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from bootstrap.cluster import Cluster, ClusterDocument
+from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument
 from bootstrap.engine.plan import compile_checks, compile_role
 from bootstrap.engine.role import ROLES_DIR, load_role
 from bootstrap.framework import steps
@@ -127,6 +127,9 @@ def clusters(
         return [yarn_cluster]
     if role == "job_credentials":
         return [aws_cluster]
+    if role == "spending":
+        group = AutoScalingGroup(name="workers", region="eu-west-1", desired_capacity=2, watched=True)
+        return [aws_cluster.model_copy(update={"members": group})]
     return [cluster] if role == "spark_standalone" else [cluster, yarn_cluster]
 
 
