@@ -38,7 +38,7 @@ def receipt(
     end: float,
     outcome: str,
     estimate: Estimate | None = None,
-    max_iter: int | None = None,
+    like: str = "",
 ) -> Receipt:
     """Return the receipt of a job that ran from `begin` to `end`, in seconds since the epoch."""
     end = max(begin, end)
@@ -66,7 +66,7 @@ def receipt(
         free=prices.free,
         estimate=estimate,
         notes=tuple(notes),
-        max_iter=max_iter,
+        like=like,
     )
 
 

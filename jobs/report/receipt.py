@@ -69,8 +69,8 @@ class Receipt:
     estimate: Estimate | None = None
     notes: tuple[str, ...] = ()
     """What limits these figures."""
-    max_iter: int | None = None
-    """Iterations that the specification named; None: the solver's."""
+    like: str = ""
+    """The same for jobs that do the same work, by their specifications."""
 
     @property
     def wall_seconds(self) -> float:
@@ -101,7 +101,7 @@ class Receipt:
             "estimate": before
             and {"usd": money(before.cost), "seconds": round(before.seconds, 3), "basis": before.basis},
             "notes": list(self.notes),
-            "max_iter": self.max_iter,
+            "like": self.like,
         }
 
 

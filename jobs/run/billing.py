@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,23 +100,22 @@ def of_job(
         end=end,
         outcome=outcome,
         estimate=estimate(found.prices, job.spec, results, before=begin),
-        max_iter=job.spec.max_iter,
+        like=likeness(job.spec),
     )
 
 
 def estimate(prices: Prices | None, spec: JobSpec, results: Path, before: float = 0.0) -> Estimate | None:
     """Return the cost of a job at current prices by the newest job like it, if one has ended here.
 
-    That is a job of the same specification, iterations and executors, which has succeeded; with `before`,
-    one that began earlier than that.
+    That is a job of the same specification, which has succeeded; with `before`, one that began earlier than
+    that. A job that resumes does a part of the work, which no other tells.
     """
-    if prices is None or prices.free:
+    if prices is None or prices.free or spec.snapshot:
         return None
-    name = re.compile(rf"{re.escape(spec.name)}-\d{{8}}-\d{{6}}(-\d+)?")
     alike = [
         (began, wall, hours, job)
-        for job, began, wall, hours in _earlier(results, spec)
-        if name.fullmatch(job) and (not before or began < before)
+        for job, began, wall, hours in _earlier(results, likeness(spec))
+        if not before or began < before
     ]
     if not alike:
         return None
@@ -174,8 +173,21 @@ def _none() -> Prices:
     )
 
 
-def _earlier(results: Path, spec: JobSpec) -> Iterator[tuple[str, float, float, float]]:
-    """Yield id, beginning, seconds and worker hours of jobs here that had so many iterations and executors.
+def likeness(spec: JobSpec) -> str:
+    """Return a digest that jobs share whose specifications, and the files that these name, are the same."""
+    files = [_content(file) for file in (spec.solver, spec.net, *((spec.script,) if spec.script else ()))]
+    asked = spec.model_dump(mode="json", exclude={"solver", "net", "files", "script", "output", "model"})
+    text = json.dumps([files, asked], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _content(file: Path) -> str:
+    """Return a file's digest; of one that is not here (any more), its path."""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(file)
+
+
+def _earlier(results: Path, like: str) -> Iterator[tuple[str, float, float, float]]:
+    """Yield id, beginning, seconds and worker hours of jobs here that did this work.
 
     Files may be of another version, or of others: those that do not fit are skipped.
     """
@@ -183,7 +195,7 @@ def _earlier(results: Path, spec: JobSpec) -> Iterator[tuple[str, float, float, 
         try:
             summary = json.loads(file.read_text())
             paid = summary["receipt"]
-            if (paid["max_iter"], summary["executors"]) != (spec.max_iter, spec.executors):
+            if paid["like"] != like:
                 continue
             workers = [float(node["hours"]) for node in paid["nodes"] if node["role"] == "worker"]
             yield str(summary["job"]), float(paid["begin"]), float(paid["wall_seconds"]), sum(workers)

@@ -201,7 +201,7 @@ def test_the_document_has_all_that_the_receipt_has(outcome: str) -> None:
         end=100.0 + HOUR,
         outcome=outcome,
         estimate=expected(AWS, HOUR, 1.0, "mnist-1"),
-        max_iter=50,
+        like="abc",
     ).document()
     assert (found["outcome"], found["begin"], found["wall_seconds"]) == (outcome, 100.0, 3600.0)
     assert found["nodes"][1] == {
@@ -218,7 +218,7 @@ def test_the_document_has_all_that_the_receipt_has(outcome: str) -> None:
         "seconds": 3600.0,
         "basis": "mnist-1",
     }
-    assert (found["max_iter"], found["lost_seconds"], found["interruptions"]) == (50, 0.0, 0)
+    assert (found["like"], found["lost_seconds"], found["interruptions"]) == ("abc", 0.0, 0)
 
 
 def test_a_worker_lost_without_notice_that_runs_on_by_its_cloud_is_paid_to_the_end() -> None:

@@ -159,15 +159,14 @@ def test_a_job_that_did_not_succeed_leaves_its_receipt_among_its_results(
 
 def ended(results: Path, name: str, **changes: Any) -> None:
     receipt = {
-        "max_iter": mnist_spec().max_iter,
+        "like": billing.likeness(mnist_spec()),
         "begin": BEGIN - HOUR,
         "wall_seconds": 7200.0,
         "nodes": [{"role": "head", "hours": 2.0}, {"role": "worker", "hours": 3.0}],
         **changes,
     }
     (results / name).mkdir(parents=True)
-    summary = {"job": name, "executors": changes.get("executors", mnist_spec().executors), "receipt": receipt}
-    (results / name / "summary.json").write_text(json.dumps(summary))
+    (results / name / "summary.json").write_text(json.dumps({"job": name, "receipt": receipt}))
 
 
 def test_the_estimate_is_by_the_newest_job_like_it(tmp_path: Path) -> None:
@@ -181,21 +180,50 @@ def test_the_estimate_is_by_the_newest_job_like_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "changes"),
+    "changes",
     [
-        ("mnist-20261130-080000", {"max_iter": 50}),
-        ("mnist-20261130-080000", {"executors": 9}),
-        ("mnist-large-20261130-080000", {}),
-        ("mnist-20261130-080000", {"begin": BEGIN + 1}),
-        ("mnist-20261130-080000", {"wall_seconds": "soon"}),
-        ("mnist-20261130-080000", {"nodes": None}),
+        {"like": "another"},
+        {"begin": BEGIN + 1},
+        {"wall_seconds": "soon"},
+        {"nodes": None},
     ],
 )
-def test_other_jobs_are_no_estimate(name: str, changes: dict[str, Any], tmp_path: Path) -> None:
-    ended(tmp_path, name, **changes)
+def test_other_jobs_are_no_estimate(changes: dict[str, Any], tmp_path: Path) -> None:
+    ended(tmp_path, "mnist-20261130-080000", **changes)
     assert billing.estimate(PRICES, mnist_spec(), tmp_path, before=BEGIN) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_iter": 50},
+        {"executors": 1},
+        {"name": "mnist-large"},
+        {"test": False},
+        {"snapshot": "hdfs:///s.solverstate", "weights": "hdfs:///w.caffemodel"},
+    ],
+)
+def test_a_job_with_other_work_has_no_estimate(changes: dict[str, Any], tmp_path: Path) -> None:
+    ended(tmp_path, "mnist-20261130-080000")
+    assert billing.estimate(PRICES, mnist_spec(**changes), tmp_path) is None
+
+
+def test_a_job_that_resumed_tells_nothing_about_another_that_does(tmp_path: Path) -> None:
+    spec = mnist_spec(snapshot="hdfs:///s.solverstate", weights="hdfs:///w.caffemodel")
+    ended(tmp_path, "mnist-20261130-080000", like=billing.likeness(spec))
+    assert billing.estimate(PRICES, spec, tmp_path) is None
 
 
 def test_without_prices_there_is_no_estimate(tmp_path: Path) -> None:
     ended(tmp_path, "mnist-20261130-080000")
     assert billing.estimate(None, mnist_spec(), tmp_path) is None
+
+
+def test_another_solver_is_other_work_and_a_copy_of_it_the_same(tmp_path: Path) -> None:
+    solver, copy = tmp_path / "solver.prototxt", tmp_path / "copy.prototxt"
+    solver.write_text("max_iter: 2000")
+    copy.write_text("max_iter: 2000")
+    before = billing.likeness(mnist_spec(solver=solver))
+    assert billing.likeness(mnist_spec(solver=copy)) == before
+    solver.write_text("max_iter: 50")
+    assert billing.likeness(mnist_spec(solver=solver)) != before
