@@ -70,7 +70,8 @@ SPENDING = "cluster/spending.json"
 """Keys in shared storage: a stack's prices and limits, which `pulumi up` writes, and the account that its
 head keeps by them."""
 JOB_UNIT = "caffe-spark-job-"
-"""Beginning of the names of jobs' units on the head."""
+BUILD_UNIT = "caffe-spark-build-"
+"""Beginnings of the names of the head's units: of jobs, and of builds of the framework."""
 STOP_FILE = "stop"
 """File in a job's folder of shared storage that asks it to take a snapshot and to end; the trainer's
 `contract.STOP_FILE`."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from bootstrap import paths
 from bootstrap.diagnosis import diagnose
 from bootstrap.engine import runlog
 from bootstrap.engine.operations.shell import BAD_SUM, quote
@@ -125,7 +126,7 @@ def announcement(recipe: Recipe, facts: HeadFacts, key: str, head: str) -> str:
 
 def unit_name(key: str) -> str:
     """Return the name of the systemd unit of a build on the head."""
-    return f"caffe-spark-build-{key}"
+    return f"{paths.BUILD_UNIT}{key}"
 
 
 def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:

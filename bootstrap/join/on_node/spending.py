@@ -185,17 +185,22 @@ class Keeper:
 
 def running_jobs() -> List[str]:
     """Return the ids of the jobs whose units run."""
-    prefix = aws.setting("unit")
+    return [name for name in running(aws.setting("unit")) if JOB.fullmatch(name)]
+
+
+def running(prefix: str) -> List[str]:
+    """Return the names of the units that run, without this beginning."""
     states = "--state=active,activating,deactivating,reloading"
     command = ["systemctl", "list-units", "--plain", "--no-legend", "--full", "--all", states]
     shown = subprocess.check_output([*command, prefix + "*.service"], timeout=60).decode(errors="replace")
     units = [line.split()[0] for line in shown.splitlines() if line.split()]
-    names = [unit[len(prefix) : -len(".service")] for unit in units]
-    return sorted(name for name in names if JOB.fullmatch(name))
+    return sorted(unit[len(prefix) : -len(".service")] for unit in units)
 
 
 def busy() -> bool:
-    """Return whether the machine is being provisioned, or anybody has an application on Spark."""
+    """Return whether the machine is provisioned, compiles, or has anybody's application on Spark."""
+    if running(aws.setting("build_unit")):
+        return True
     with suppress(OSError), open(aws.setting("lock")) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

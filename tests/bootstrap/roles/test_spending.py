@@ -52,6 +52,7 @@ def test_the_settings_name_all_that_the_program_asks_for(compiled: Compiled) -> 
         "spending": paths.SPENDING,
         "account": f"{paths.STATE}/spending.json",
         "unit": paths.JOB_UNIT,
+        "build_unit": paths.BUILD_UNIT,
         "stop_file": contract.STOP_FILE,
         "lock": f"{paths.RUN}/lock",
         "master": "http://head:8080/json/",

@@ -346,24 +346,42 @@ def test_limits_that_cannot_be_read_for_a_while_stay_as_they_were(
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    given = {"unit": paths.JOB_UNIT, "lock": str(tmp_path / "lock"), "master": "http://127.0.0.1:1/json/"}
+    given = {
+        "unit": paths.JOB_UNIT,
+        "build_unit": paths.BUILD_UNIT,
+        "lock": str(tmp_path / "lock"),
+        "master": "http://127.0.0.1:1/json/",
+    }
     monkeypatch.setattr(aws, "setting", lambda name: given[name])
+    units(tmp_path, monkeypatch)
     return given
+
+
+def units(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """A systemctl that lists these units, of those that it is asked for."""
+    systemctl = folder / "systemctl"
+    lines = "".join(
+        f"echo '{name}.service loaded active running x' | grep \"^${{last%\\*.service}}\"\n" for name in names
+    )
+    systemctl.write_text(f"#!/bin/sh\nfor last; do :; done\n{lines}echo\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
 
 
 def test_jobs_are_the_units_that_run(
     settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    systemctl = tmp_path / "systemctl"
-    systemctl.write_text(
-        "#!/bin/sh\n"
-        f"echo '{paths.JOB_UNIT}mnist-1.service loaded active running Job'\n"
-        f"echo '{paths.JOB_UNIT}Not_A_Job.service loaded active running x'\n"
-        "echo\n"
-    )
-    systemctl.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    names = ("mnist-1", "Not_A_Job")
+    units(tmp_path, monkeypatch, *(paths.JOB_UNIT + name for name in names), paths.BUILD_UNIT + "abc")
     assert spending.running_jobs() == ["mnist-1"]
+
+
+def test_a_machine_that_compiles_is_busy(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not spending.busy()
+    units(tmp_path, monkeypatch, paths.BUILD_UNIT + "abc")
+    assert spending.busy()
 
 
 def test_a_machine_that_is_being_provisioned_is_busy(settings: dict[str, str]) -> None:
