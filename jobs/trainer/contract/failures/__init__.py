@@ -63,7 +63,7 @@ def resume(fields: Mapping[str, Any]) -> str:
     if "model" in fields:
         return "The model is stored: score {model} without -train.".format(**fields)
     if "resume_from" not in fields:
-        return "Run the job again."
+        return "There is no snapshot to resume from. Run the job again."
     return "Resume from iteration {resume_from} with -snapshot {snapshot} -weights {weights}".format(**fields)
 
 

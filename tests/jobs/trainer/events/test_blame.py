@@ -180,7 +180,7 @@ def test_a_failed_scoring_leaves_a_model_and_nothing_to_resume(journal: Journal)
     journal.add(contract.Snapshot(50, 100, "hdfs://h/a.caffemodel", "hdfs://h/a.st"))
     journal.add(failed(1, NATIVE, "Check failed: x"))
 
-    assert explain(ABORTED, journal, {}, {}).fix == "Run the job again."
+    assert explain(ABORTED, journal, {}, {}).fix == "There is no snapshot to resume from. Run the job again."
     said = str(explain(ABORTED, journal, {}, {"model": "hdfs://h/m"}))
 
     assert said == "rank 1 on w2: Check failed: x. The model is stored: score hdfs://h/m without -train."
