@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 _PRICE: Final = re.compile(r"\d+(\.\d+)?")
 _TIME: Final = re.compile(r"(\d+)\s*(min|h)")
 _SECONDS: Final = {"min": 60, "h": 3600}
-LEAST_IDLE_S: Final = 300
-"""Workers take minutes to come back: a shorter time would stop them between two jobs."""
+LEAST_IDLE_S: Final = 600
+"""Workers take minutes to come back, and a job takes some to be submitted: in a shorter time they would stop
+before it."""
 MOST_IDLE_S: Final = 7 * 24 * 3600
 
 

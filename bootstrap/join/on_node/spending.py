@@ -78,8 +78,11 @@ class Keeper:
         account = self.account
         self._charge(prices, now, hourly, missing)
         jobs = running_jobs()
-        # Whoever has brought workers back wants to use them.
-        if jobs or busy() or (group.desired > 0 and account["desired"] == 0):
+        # Whoever has brought workers back wants to use them, once they are up.
+        coming = group.desired > account["desired"] or any(
+            one.state.startswith("Pending") for one in instances
+        )
+        if jobs or coming or busy():
             account["idle_since"] = now
         account["workers"], account["desired"] = len(instances), group.desired
         self._act(group, jobs, now)

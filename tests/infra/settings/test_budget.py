@@ -33,7 +33,7 @@ def test_limits_are_in_the_document_of_every_kind_of_stack(provider: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [("5 min", 300), ("90min", 5400), ("2 h", 7200), ("168 h", 604800)]
+    ("given", "seconds"), [("10 min", 600), ("90min", 5400), ("2 h", 7200), ("168 h", 604800)]
 )
 def test_a_time_has_its_unit(given: str, seconds: int) -> None:
     assert config(idleStop=given).idle_stop == seconds
@@ -51,8 +51,8 @@ def test_a_time_has_its_unit(given: str, seconds: int) -> None:
         ({"budget": '{"perHour": true}'}, "budget.perHour = True: it must be a plain number"),
         ({"budget": '{"hour": 1}'}, "budget.hour: unknown key; valid: {perHour: USD, total: USD}"),
         ({"budget": "20"}, "it must be a mapping"),
-        ({"idleStop": "30"}, "idleStop = '30': it must be a time with its unit; valid: 5 min to 168 h"),
-        ({"idleStop": "4 min"}, "it is too short; valid: 5 min to 168 h, e.g. 30 min or 2 h"),
+        ({"idleStop": "30"}, "idleStop = '30': it must be a time with its unit; valid: 10 min to 168 h"),
+        ({"idleStop": "9 min"}, "it is too short; valid: 10 min to 168 h, e.g. 30 min or 2 h"),
         ({"idleStop": "8 d"}, "it must be a time with its unit"),
         ({"idleStop": "200 h"}, "it is too long"),
         ({"idleStopHead": "true"}, "idleStop is missing; valid: both, or idleStop alone"),

@@ -34,7 +34,7 @@ GROUPS = """<DescribeAutoScalingGroupsResponse xmlns="http://autoscaling.amazona
 </DescribeAutoScalingGroupsResponse>"""
 MEMBER = (
     "<member><InstanceId>i-{0}</InstanceId><InstanceType>g4dn.xlarge</InstanceType>"
-    "<AvailabilityZone>eu-west-1a</AvailabilityZone><LifecycleState>InService</LifecycleState></member>"
+    "<AvailabilityZone>eu-west-1a</AvailabilityZone><LifecycleState>{1}</LifecycleState></member>"
 )
 SPOT = """<DescribeSpotPriceHistoryResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
 <spotPriceHistorySet>{}</spotPriceHistorySet></DescribeSpotPriceHistoryResponse>"""
@@ -50,6 +50,7 @@ class Cloud:
     def __init__(self, folder: Path) -> None:
         self.objects: dict[str, bytes] = {}
         self.desired = 2
+        self.lifecycle = "InService"
         self.spot = [ITEM.format("0.100000", "2026-11-30T09:00:00.000Z")]
         self.jobs: list[str] = []
         self.busy = False
@@ -71,7 +72,7 @@ class Cloud:
         self.asked.append(query)
         if query["Action"] == "DescribeAutoScalingGroups":
             assert query["AutoScalingGroupNames.member.1"] == NAME
-            members = "".join(MEMBER.format(number) for number in range(self.desired))
+            members = "".join(MEMBER.format(number, self.lifecycle) for number in range(self.desired))
             return GROUPS.format(members, self.desired).encode()
         if query["Action"] == "UpdateAutoScalingGroup":
             assert query["AutoScalingGroupName"] == NAME
@@ -272,6 +273,18 @@ def test_workers_that_were_brought_back_have_the_whole_time_again(cloud: Cloud) 
     minutes(keeper, 31, 60)
     assert (cloud.desired, keeper.account["state"]) == (2, "running")
     keeper.tick(61 * 60.0)
+    assert cloud.desired == 0
+
+
+def test_workers_that_still_boot_are_waited_for(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=600)
+    cloud.lifecycle = "Pending:Wait"
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 20)
+    cloud.lifecycle = "InService"
+    minutes(keeper, 21, 29)
+    assert cloud.desired == 2
+    keeper.tick(30 * 60.0)
     assert cloud.desired == 0
 
 
