@@ -38,7 +38,7 @@ def test_a_round_that_takes_too_long_fails_and_its_job_is_killed(
 ) -> None:
     stack = SlowStack(tmp_path)
     chaos = Chaos(stack, tmp_path, 7, limit=5.0)
-    monkeypatch.setattr(chaos, "_killed", lambda *_: Said(1, STOPPED, 1.0))
+    monkeypatch.setattr(chaos, "_killed", lambda *_, **__: Said(1, STOPPED, 1.0))
 
     line = chaos.take(VICTIMS[0])
 
