@@ -24,7 +24,7 @@ from pathlib import Path
 from tests.end_to_end.conftest import ROOT, Said, Stack, eventually
 
 ITERATIONS, SNAPSHOT = 4000, 100
-LASTING = 1500
+LASTING = 800
 """Iterations of a job that goes on."""
 LATEST = 6.0
 """Seconds after the first snapshot within which a process is killed."""
