@@ -86,8 +86,9 @@ class Recovery:
             why = "; ".join(sorted({event.why for event in journal.interruptions}))
             journal.add(contract.WorkersLost(iteration, sorted(leaving), reason=why))
             for event in journal.interruptions:
+                # Spark names a node by its address or by a name, and one executor otherwise than its tasks.
                 places = {rank.address for rank in journal.ranks.values() if rank.host == event.host}
-                self.survivors.leave(places, event.at)
+                self.survivors.leave({event.host, *places}, event.at)
         self._regroup(None)
 
     def _regroup(self, failure: Optional[TrainerError]) -> None:

@@ -26,27 +26,29 @@ class Survivors:
         self._running, self._rules = running, rules
         self._dropped: Set[str] = set()
         self._leaving: Dict[str, float] = {}
-        """Time at which a node ends, in seconds since the epoch, by its executors' address."""
+        """Time at which a node ends, in seconds since the epoch, by each of its names and addresses."""
 
     @property
     def unusable(self) -> Set[str]:
         """Ids of executors that training does not take.
 
-        Spark may start new ones on a node until it goes. One that registers later, by the same address, is a
+        Spark may start new ones on a node until it goes. One that registers later, by the same name, is a
         new node's.
         """
         now = time.time()
-        going = {address for address, at in self._leaving.items() if at > now}
-        active = self._running.executors.active() if going else {}
-        return self._dropped | {number for number, address in active.items() if address in going}
+        going = {name for name, at in self._leaving.items() if at > now}
+        return self._dropped | set(self._on(going))
 
-    def leave(self, addresses: Iterable[str], at: float) -> None:
-        """Take no executors at these addresses any more, until their nodes have gone."""
-        for address in addresses:
-            self._leaving[address] = at or time.time() + NOTICE_S
-        for number, address in self._running.executors.active().items():
-            if address in self._leaving:
-                self.drop(number)
+    def leave(self, names: Iterable[str], at: float) -> None:
+        """Take no executors on a node of these names and addresses any more, until it has gone."""
+        self._leaving.update(dict.fromkeys(names, at or time.time() + NOTICE_S))
+        for number in self._on(set(names)):
+            self.drop(number)
+
+    def _on(self, names: Set[str]) -> List[str]:
+        """Return the ids of executors on nodes of these names and addresses."""
+        active = self._running.executors.active() if names else {}
+        return [one for one, host in active.items() if host in names or host.partition(".")[0] in names]
 
     def wait(self, failure: Optional[TrainerError]) -> List[str]:
         """Return the ids of executors to go on with, which run no task; replace those that hang.

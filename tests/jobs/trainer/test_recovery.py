@@ -23,13 +23,14 @@ class Executors:
     def __init__(self) -> None:
         self.there, self.hung, self.replaced = ["0", "1"], set[str](), list[str]()
         self.given_up, self.now = False, 1e9
+        self.names: dict[str, str] = {}
         self.after_replacing: Callable[[], None] = lambda: None
 
     def ready(self, without: Any = ()) -> list[str]:
         return [one for one in self.there if one not in without and one not in self.hung]
 
     def active(self) -> dict[str, str]:
-        return {one: f"10.9.8.{11 + int(one) % 2}" for one in self.there}
+        return {one: self.names.get(one, f"10.9.8.{11 + int(one) % 2}") for one in self.there}
 
     def replace(self, number: str) -> bool:
         self.replaced.append(number)
@@ -198,6 +199,16 @@ def test_a_noticed_executor_is_left_and_not_taken_again(job: Job) -> None:
     assert job.stage.plans[1].timed == (
         tuple(f"hdfs://h/m_iter_220.{kind}" for kind in ("caffemodel", "feed.json", "solverstate")),
     )
+
+
+@pytest.mark.parametrize("name", ["10.9.8.12", "w2", "w2.internal"])
+def test_a_noticed_node_is_known_by_each_of_its_names(job: Job, name: str) -> None:
+    job.executors.names["1"] = name
+    job.leaves(220, "w2")
+
+    job.train()
+
+    assert job.executors.replaced == ["1"]
 
 
 def test_no_executor_of_a_noticed_node_is_taken_until_the_node_has_gone(

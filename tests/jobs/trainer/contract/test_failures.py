@@ -125,7 +125,9 @@ def test_a_failure_survives_the_way_between_processes() -> None:
 def test_the_last_snapshot_is_what_to_resume_from() -> None:
     given = {"rank": 1, "host": "w2", "reason": "boom"}
 
-    assert failures.words("rank-failed", given).fix == "There is no snapshot to resume from. Run the job again."
+    assert (
+        failures.words("rank-failed", given).fix == "There is no snapshot to resume from. Run the job again."
+    )
     snapshot = {"resume_from": 50, "snapshot": "hdfs://h/a.st", "weights": "hdfs://h/a.cm"}
     assert failures.words("rank-failed", {**given, **snapshot}).fix == (
         "Resume from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.cm"
