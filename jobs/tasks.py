@@ -337,7 +337,7 @@ def drill_spot(  # noqa: PLR0917 - flags, which Fabric passes by name
     count: int = 1,
     no_notice: bool = False,
     partition: bool = False,
-    iterations: int = 10_000,
+    iterations: int = 6_000,
     notice_seconds: int = 120,
     partition_seconds: int = 60,
     on_worker_lost: str | None = None,

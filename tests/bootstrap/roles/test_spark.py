@@ -201,6 +201,12 @@ def test_a_worker_behind_a_cut_link_is_given_up_within_half_a_minute(on_each_lin
     assert 2 * int(found["spark.worker.timeout"]) <= 30
 
 
+def test_a_worker_that_is_told_to_go_survives_the_signal_and_takes_nothing_new(on_each_line: Compile) -> None:
+    found = settings(on_each_line("spark").template("spark-defaults.conf.j2"))
+    assert found["spark.decommission.enabled"] == "true"
+    assert found["spark.storage.decommission.enabled"] == "true"
+
+
 def test_leftovers_are_removed_by_a_service_that_can_remove_nothing_else(on_each_line: Compile) -> None:
     spark = on_each_line("spark", "w1")
     unit = spark.template("caffe-spark-leftovers.service.j2")
