@@ -1,4 +1,4 @@
-"""Commands of caffe-spark: `fab --list`. Each package has its own in `tasks.py`."""
+"""Commands of caffe-spark: `fab --list`. Each package has its own in `tasks`."""
 
 from bootstrap.tasks import (
     bootstrap_nodes,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from fabric.main import program
 
-from jobs import tasks
 from jobs.datasets import put as put_data
 from jobs.datasets import show as show_data
+from jobs.tasks import datasets as tasks
 
 
 @pytest.mark.parametrize("task", ["attach", "logs", "curve", "kill", "resume", "data"])
