@@ -37,7 +37,7 @@ from jobs.trainer.contract import PROGRAM_FILE, TRAINER_FILE
 from jobs.trainer.errors import Refused
 
 FOLDERS = f"{paths.STATE}/convert"
-UNIT = "caffe-spark-convert-"
+UNIT = paths.CONVERT_UNIT
 PROGRAM_TEXT = "from jobs.converters.main import start\n\nstart()\n"
 _ENVIRONMENT = {"PYSPARK_PYTHON": paths.PYTHON, "OPENBLAS_NUM_THREADS": "1"}
 _FLAG = re.compile(r"(?<![\w-])-(" + "|".join(FLAGS) + r")\b")

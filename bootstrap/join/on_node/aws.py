@@ -44,16 +44,21 @@ def metadata(
         raise
 
 
-def whole(answer: http.client.HTTPResponse, url: str, limit: Optional[float] = None) -> bytes:
-    """Return the bytes of an answer, which has to end within `limit` seconds; None: LIMIT."""
+def whole(
+    answer: http.client.HTTPResponse, url: str, limit: Optional[float] = None, most: Optional[int] = None
+) -> bytes:
+    """Return an answer, which has to end within `limit` seconds (None: LIMIT), and `most` bytes if given."""
     limit = LIMIT if limit is None else limit
-    deadline, parts = time.monotonic() + limit, []
+    deadline, parts, size = time.monotonic() + limit, [], 0
     while True:
         # Not `read`, in which a server could keep us by a byte now and then.
         part = answer.read1(1 << 16)
         if not part:
             break
         parts.append(part)
+        size += len(part)
+        if most is not None and size > most:
+            raise RuntimeError("{}: the answer has more than {} bytes".format(url, most))
         if time.monotonic() > deadline:
             raise RuntimeError("{}: the answer did not end in {} s".format(url, limit))
     if answer.length:

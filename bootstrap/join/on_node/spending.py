@@ -8,18 +8,15 @@ run for the time of `idleStop`. The limits are a file that `pulumi up` writes: a
 role. Settings of the machine are in the file that CAFFE_SPARK_SETTINGS names.
 """
 
-import fcntl
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 import time
-import urllib.request
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 from xml.etree import ElementTree
 
 from bootstrap.join.on_node import aws
@@ -40,6 +37,7 @@ from bootstrap.join.on_node.account import (
     usd_per_hour,
 )
 from bootstrap.join.on_node.group import Group, describe, spot_prices, stop_workers
+from bootstrap.join.on_node.use import attended, busy, running_jobs
 
 POLL = 60
 UPLOAD = 300
@@ -49,7 +47,10 @@ ENDING = 900
 """Seconds for jobs to take their snapshots and to end, after which workers stop anyway."""
 SPOT = 3600
 """Seconds between two looks at spot prices."""
-JOB = re.compile(r"[a-z][a-z0-9-]{0,79}")
+BOOT = 3600
+"""Seconds after the last use for which booting workers count: the group replaces for ever those that fail."""
+STEP = 30
+"""Seconds by which a clock that was set differs from one that runs on, at least."""
 
 
 class Keeper:
@@ -59,7 +60,7 @@ class Keeper:
         self.limits: Dict[str, Any] = {}
         self.account = self._read() or new(now)
         # Whoever has started this machine, or provisioned it, wants to use it.
-        self.account["idle_since"] = now
+        self.account["idle_since"] = self._wanted = now
         self._uploaded = self._asked = float("-inf")
         self._spot: Dict[Tuple[str, str], Decimal] = {}
 
@@ -79,16 +80,24 @@ class Keeper:
         self._charge(prices, now, hourly, missing)
         jobs = running_jobs()
         # Whoever has brought workers back wants to use them, once they are up.
-        coming = group.desired > account["desired"] or any(
-            one.state.startswith("Pending") for one in instances
-        )
-        if jobs or coming or busy():
+        if jobs or group.desired > account["desired"] or busy():
+            account["idle_since"] = self._wanted = now
+        elif now - self._wanted < BOOT and any(one.state.startswith("Pending") for one in instances):
             account["idle_since"] = now
         account["workers"], account["desired"] = len(instances), group.desired
         self._act(group, jobs, now)
         self._write(now)
         if self._head_is_idle(group, now):
             self._power_off(now)
+
+    def shift(self, seconds: float) -> None:
+        """Follow a clock that was set: by so much, none of which has passed."""
+        for name in ("at", "changed", "idle_since"):
+            self.account[name] += seconds
+        self._wanted += seconds
+        self._uploaded += seconds
+        self._asked += seconds
+        print("the clock was set by {:.0f} s, which are not charged".format(seconds), file=sys.stderr)
 
     def _charge(self, prices: Prices, now: float, hourly: Decimal, missing: Sequence[str]) -> None:
         account = self.account
@@ -138,7 +147,8 @@ class Keeper:
         """Return whether the head has to stop: after its last worker, and not while anything runs on it."""
         limits = self.limits.get("limits") or {}
         gone = self.account["state"] == STOPPED and not group.instances and group.desired == 0
-        return bool(limits.get("idle_head")) and gone and reached(self.account, limits, now)[0] == IDLE
+        idle = gone and reached(self.account, limits, now)[0] == IDLE
+        return bool(limits.get("idle_head")) and idle and not attended()
 
     def _power_off(self, now: float) -> None:
         self.account["head_stopped"] = True
@@ -186,43 +196,21 @@ class Keeper:
             self._uploaded = now
 
 
-def running_jobs() -> List[str]:
-    """Return the ids of the jobs whose units run."""
-    return [name for name in running(aws.setting("unit")) if JOB.fullmatch(name)]
-
-
-def running(prefix: str) -> List[str]:
-    """Return the names of the units that run, without this beginning."""
-    states = "--state=active,activating,deactivating,reloading"
-    command = ["systemctl", "list-units", "--plain", "--no-legend", "--full", "--all", states]
-    shown = subprocess.check_output([*command, prefix + "*.service"], timeout=60).decode(errors="replace")
-    units = [line.split()[0] for line in shown.splitlines() if line.split()]
-    return sorted(unit[len(prefix) : -len(".service")] for unit in units)
-
-
-def busy() -> bool:
-    """Return whether the machine is provisioned, compiles, or has anybody's application on Spark."""
-    if running(aws.setting("build_unit")):
-        return True
-    with suppress(OSError), open(aws.setting("lock")) as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    try:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(aws.setting("master"), timeout=5) as answer:
-            return bool(json.loads(aws.whole(answer, aws.setting("master")).decode())["activeapps"])
-    except (OSError, ValueError, KeyError, RuntimeError):
-        return False  # Spark is not up: then none has
+def clock_offset() -> float:
+    """Return the clock's time of the machine's start, which changes only if the clock is set."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def main() -> int:
     keeper: Optional[Keeper] = None
+    offset = clock_offset()
     while True:
         try:
             # An account that cannot be read is not one to begin anew.
             keeper = keeper or Keeper(time.time())
+            before, offset = offset, clock_offset()
+            if abs(offset - before) >= STEP:
+                keeper.shift(offset - before)
             keeper.tick(time.time())
         except Exception as error:  # whatever it is: the next look may succeed
             print("not counted: {}".format(error or type(error).__name__), file=sys.stderr)

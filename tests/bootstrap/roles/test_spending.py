@@ -53,6 +53,7 @@ def test_the_settings_name_all_that_the_program_asks_for(compiled: Compiled) -> 
         "account": f"{paths.STATE}/spending.json",
         "unit": paths.JOB_UNIT,
         "build_unit": paths.BUILD_UNIT,
+        "convert_unit": paths.CONVERT_UNIT,
         "stop_file": contract.STOP_FILE,
         "lock": f"{paths.RUN}/lock",
         "master": "http://head:8080/json/",
@@ -72,6 +73,7 @@ def test_another_s3_server_is_reached_by_path(document: ClusterDocument) -> None
         ("Write the machine's requests", "aws"),
         ("Write the account's arithmetic", "account"),
         ("Write the requests about the group", "group"),
+        ("Write the look at what runs", "use"),
         ("Write the program", "spending"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 from bootstrap import paths
 from bootstrap.cluster import NodePrice, Part, Prices
 from bootstrap.inventory.spending import Account
-from bootstrap.join.on_node import aws, group, spending
+from bootstrap.join.on_node import aws, group, spending, use
 from bootstrap.join.on_node.spending import ENDING, Keeper
 from jobs.trainer import contract
 
@@ -53,7 +53,7 @@ class Cloud:
         self.lifecycle = "InService"
         self.spot = [ITEM.format("0.100000", "2026-11-30T09:00:00.000Z")]
         self.jobs: list[str] = []
-        self.busy = False
+        self.busy = self.attended = False
         self.powered_off = 0
         self.refuses: set[str] = set()
         self.asked: list[dict[str, str]] = []
@@ -117,6 +117,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setattr(aws, "call", here.call)
     monkeypatch.setattr(spending, "running_jobs", lambda: here.jobs)
     monkeypatch.setattr(spending, "busy", lambda: here.busy)
+    monkeypatch.setattr(spending, "attended", lambda: here.attended)
 
     def off(words: list[str]) -> None:
         assert words == ["systemctl", "poweroff"]
@@ -288,6 +289,65 @@ def test_workers_that_still_boot_are_waited_for(cloud: Cloud) -> None:
     assert cloud.desired == 0
 
 
+def test_workers_that_never_join_are_not_waited_for_for_ever(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=600)
+    cloud.lifecycle = "Pending:Wait"
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 68)
+    assert cloud.desired == 2
+    minutes(keeper, 69, 70)
+    assert cloud.desired == 0
+
+
+def test_an_idle_head_stays_on_while_somebody_is_connected(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800, idle_head=True)
+    cloud.attended = True
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 120)
+    assert (cloud.desired, cloud.powered_off) == (0, 0)
+    cloud.attended = False
+    keeper.tick(121 * 60.0)
+    assert cloud.powered_off == 1
+
+
+def test_a_clock_that_is_set_costs_nothing_and_stops_nobody(cloud: Cloud) -> None:
+    cloud.limits(total="20", idle_seconds=1800)
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 10)
+    before, year = spent(keeper), 365 * 86400.0
+    for jump in (year, -year):
+        keeper.shift(jump)
+        keeper.tick(keeper.account["at"])
+        assert (spent(keeper), keeper.account["state"], cloud.desired) == (before, "running", 2)
+    minutes(keeper, 11, 29)
+    assert cloud.desired == 2
+    keeper.tick(1800.0)
+    assert cloud.desired == 0
+
+
+def test_the_program_follows_a_clock_that_is_set(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Enough(BaseException):
+        """Ends the program's loop."""
+
+    clock = {"time": 1000.0, "up": 10.0}
+
+    def wait(seconds: float) -> None:
+        clock["up"] += seconds
+        clock["time"] += seconds
+        if clock["up"] > 100:
+            clock["time"] += 10 * 86400
+        if clock["up"] > 400:
+            raise Enough
+
+    monkeypatch.setattr(spending.time, "time", lambda: clock["time"])
+    monkeypatch.setattr(spending.time, "clock_gettime", lambda _: clock["up"])
+    monkeypatch.setattr(spending.time, "sleep", wait)
+    with pytest.raises(Enough):
+        spending.main()
+    # Six minutes at 0.45 USD an hour, and not fifty days.
+    assert Decimal(json.loads(cloud.account.read_text())["usd"]) == Decimal("0.045")
+
+
 def test_an_idle_head_stops_after_its_last_worker_and_only_if_it_may(cloud: Cloud) -> None:
     cloud.limits(idle_seconds=1800)
     keeper = Keeper(0.0)
@@ -362,6 +422,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     given = {
         "unit": paths.JOB_UNIT,
         "build_unit": paths.BUILD_UNIT,
+        "convert_unit": paths.CONVERT_UNIT,
         "lock": str(tmp_path / "lock"),
         "master": "http://127.0.0.1:1/json/",
     }
@@ -386,23 +447,23 @@ def test_jobs_are_the_units_that_run(
 ) -> None:
     names = ("mnist-1", "Not_A_Job")
     units(tmp_path, monkeypatch, *(paths.JOB_UNIT + name for name in names), paths.BUILD_UNIT + "abc")
-    assert spending.running_jobs() == ["mnist-1"]
+    assert use.running_jobs() == ["mnist-1"]
 
 
 def test_a_machine_that_compiles_is_busy(
     settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not spending.busy()
+    assert not use.busy()
     units(tmp_path, monkeypatch, paths.BUILD_UNIT + "abc")
-    assert spending.busy()
+    assert use.busy()
 
 
 def test_a_machine_that_is_being_provisioned_is_busy(settings: dict[str, str]) -> None:
-    assert not spending.busy()
+    assert not use.busy()
     with Path(settings["lock"]).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_SH)
-        assert spending.busy()
-    assert not spending.busy()
+        assert use.busy()
+    assert not use.busy()
 
 
 @pytest.mark.parametrize(("apps", "busy"), [([], False), ([{"name": "somebody's"}], True)])
@@ -410,7 +471,50 @@ def test_an_application_on_spark_is_use(
     apps: list[Any], busy: bool, settings: dict[str, str], serve: Callable[[str], str]
 ) -> None:
     settings["master"] = serve(json.dumps({"activeapps": apps}))
-    assert spending.busy() is busy
+    assert use.busy() is busy
+
+
+@pytest.mark.parametrize("text", ["[]", "1", "null", "{}", "[" * 9999, "not json", '{"activeapps": null}'])
+def test_what_stands_for_spark_cannot_keep_the_account_from_being_kept(
+    text: str, settings: dict[str, str], serve: Callable[[str], str]
+) -> None:
+    settings["master"] = serve(text)
+    assert not use.busy()
+
+
+def test_what_stands_for_spark_cannot_fill_the_memory(
+    settings: dict[str, str], serve: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(use, "LISTED", 1000)
+    settings["master"] = serve(json.dumps({"activeapps": ["x" * 2000]}))
+    assert not use.busy()
+
+
+def test_a_machine_that_converts_is_busy(
+    settings: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    units(tmp_path, monkeypatch, paths.CONVERT_UNIT + "lmdb-1")
+    assert use.busy()
+
+
+@pytest.mark.parametrize(
+    ("local", "state", "there"),
+    [
+        ("0100007F:0016", "01", True),
+        ("0100007F:0016", "0A", False),  # listens
+        ("0100007F:0016", "06", False),  # has ended
+        ("0100007F:1F90", "01", False),  # another port
+        ("0000000000000000FFFF00000100007F:0016", "01", True),
+    ],
+)
+def test_whoever_is_connected_by_ssh_is_seen(
+    local: str, state: str, there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "tcp"
+    head = "  sl  local_address rem_address   st tx_queue rx_queue\n"
+    table.write_text(f"{head}   0: {local} 0200007F:0016 {state} 00000000:00000000 00:00000000\n")
+    monkeypatch.setattr(use, "CONNECTIONS", (str(tmp_path / "none"), str(table)))
+    assert use.attended() is there
 
 
 @pytest.fixture
