@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from jobs.trainer import contract
 FILE: Final = "receipt.json"
 """File of the receipt among the results of a job that did not succeed, which has no summary."""
 SUMMARY: Final = "summary.json"
+AHEAD: Final = "the clock that told the submission is ahead of the cluster's: the first event's time counts"
 STOPPED: Final = "stopped"
 """Failure code, and outcome, of a job that was asked to end with a snapshot."""
 _BILLED: Final = (
@@ -88,11 +90,19 @@ def of_job(
     results: Path,
     end: float | None = None,
 ) -> Receipt:
-    """Return the receipt of a job that has ended; at `end`, if that is not its last event's time."""
+    """Return the receipt of a job that has ended; at `end`, if that is not its last event's time.
+
+    Submission, and `end`, are this machine's times, events the cluster's: what contradicts an event is not
+    believed.
+    """
     times = [event.time for event in history.events if event.time]
     begin = job.submitted or min(times, default=time.time())
-    end = max(begin, end or history.end)
+    ahead = bool(times) and begin > times[0]
+    begin = times[0] if ahead else begin
+    end = max(begin, end or 0.0, history.end)
     found = bill(document, begin, end)
+    if ahead:
+        found = replace(found, notes=(*found.notes, AHEAD))
     return receipt(
         history,
         found,

@@ -142,6 +142,24 @@ def test_a_record_without_its_time_begins_with_its_first_event(cluster: Cluster,
     assert (found.begin, found.wall_seconds) == (BEGIN + 1, HOUR - 1)
 
 
+def test_a_submission_by_a_clock_that_is_ahead_does_not_make_the_job_free(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    priced = cluster.model_copy(update={"prices": PRICES})
+    ahead = SubmittedJob(mnist_spec(), "key", job().place, submitted=BEGIN + 2 * HOUR)
+    found = billing.of_job(priced, ahead, HISTORY, outcome="done", results=tmp_path)
+    assert (found.begin, found.wall_seconds) == (BEGIN + 1, HOUR - 1)
+    assert found.cost.high > 1
+    assert any("clock" in note for note in found.notes)
+
+
+def test_an_end_by_a_clock_that_is_behind_is_not_before_the_last_event(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    found = billing.of_job(cluster, job(), HISTORY, outcome="killed", results=tmp_path, end=BEGIN + 60)
+    assert found.wall_seconds == HOUR
+
+
 def test_a_job_that_did_not_succeed_leaves_its_receipt_among_its_results(
     cluster: Cluster, tmp_path: Path
 ) -> None:
