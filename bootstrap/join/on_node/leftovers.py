@@ -114,10 +114,10 @@ def _names(folder: str) -> List[str]:
         return []
 
 
-def processes(proc: str) -> List[Process]:
-    """Return this user's processes but this one."""
+def processes(proc: str, booted: Optional[float] = None) -> List[Process]:
+    """Return this user's processes but this one; `booted` is when the kernel has started, if known better."""
     found: List[Process] = []
-    up, hz = _boot(proc), os.sysconf("SC_CLK_TCK")
+    up, hz = boot(proc) if booted is None else booted, os.sysconf("SC_CLK_TCK")
     for folder in glob.glob(proc + "/[0-9]*"):
         if folder.endswith("/{}".format(os.getpid())):
             continue
@@ -144,7 +144,8 @@ def _tmpdir(folder: str) -> Tuple[Optional[str], bool]:
     return (named[0] if named else None), True
 
 
-def _boot(proc: str) -> float:
+def boot(proc: str) -> float:
+    """Return when the kernel has started, by the clock of now."""
     match = re.search(r"^btime (\d+)", _read(proc + "/stat"), re.MULTILINE)
     if match is None:
         raise OSError("the kernel does not say when it has started")
@@ -156,14 +157,14 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def leftovers(places: Places, proc: str, grace: float) -> List[Found]:
-    """Return what belongs to no running process, by its path."""
+def leftovers(places: Places, proc: str, grace: float, booted: Optional[float] = None) -> List[Found]:
+    """Return what belongs to no running process, by its path; `booted` as of `processes`."""
     # Files first: who made them has begun by then.
     executors, folders = list(places.executors()), list(places.folders())
     temporary, local = list(places.temporary()), list(places.local())
     if not (executors or folders or temporary or local):
         return []
-    running = processes(proc)
+    running = processes(proc, booted)
     jobs = [one for one in running if not any(name in one.words for name in DAEMONS) and not _is_service(one)]
     worker = [one for one in running if WORKER in one.words]
     begun = time.time() - grace
@@ -248,8 +249,11 @@ def main(argv: List[str]) -> int:
     parser.add_argument("--grace", type=float, default=GRACE)
     options = parser.parse_args(argv)
     places = Places(options.state, options.spark, options.tmp)
+    booted = boot(options.proc)
     while True:
-        found = leftovers(places, options.proc, options.grace)
+        # A clock that is set forward moves the start of processes, and not the times of their files.
+        booted = min(booted, boot(options.proc))
+        found = leftovers(places, options.proc, options.grace, booted)
         if options.mode == "report":
             print(report(found) if found else "none")
             return int(bool(found))

@@ -29,8 +29,8 @@ class Machine:
         self.root, self.now = root, time.time()
         for name in ("state/jobs", "spark/work", "spark/tmp", "spark/local", "tmp", "proc"):
             (root / name).mkdir(parents=True)
-        self._booted = int(self.now - 100 * HOUR)
-        (root / "proc" / "stat").write_text(f"cpu 1 2\nbtime {self._booted}\nprocesses 7\n")
+        self.booted = int(self.now - 100 * HOUR)
+        (root / "proc" / "stat").write_text(f"cpu 1 2\nbtime {self.booted}\nprocesses 7\n")
         self._pids = iter(range(1_000_000_001, 1_000_001_000))
 
     def file(self, path: str, *, hours: float = 10, text: str = "x") -> Path:
@@ -49,15 +49,19 @@ class Machine:
         """List a process of this user that has begun that long ago."""
         folder = self.root / "proc" / str(next(self._pids))
         folder.mkdir()
-        ticks = int((self.now - hours * HOUR - self._booted) * os.sysconf("SC_CLK_TCK"))
+        ticks = int((self.now - hours * HOUR - self.booted) * os.sysconf("SC_CLK_TCK"))
         (folder / "stat").write_text(f"7 (a) b) S {' '.join(['0'] * 18)} {ticks} 0")
         (folder / "cmdline").write_text("".join(f"{word}\0" for word in command.split()))
         (folder / "environ").write_text("".join(f"{name}={value}\0" for name, value in variables.items()))
         return folder
 
-    def said(self, mode: str, *more: str) -> subprocess.CompletedProcess[str]:
+    def places(self) -> list[str]:
+        """Words of the command line for these folders."""
         places = {"--state": "state", "--spark": "spark", "--tmp": "tmp", "--proc": "proc"}
-        words = [word for flag, name in places.items() for word in (flag, str(self.root / name))]
+        return [word for flag, name in places.items() for word in (flag, str(self.root / name))]
+
+    def said(self, mode: str, *more: str) -> subprocess.CompletedProcess[str]:
+        words = self.places()
         return subprocess.run(
             [sys.executable, "-S", str(PROGRAM), mode, *words, *more],
             capture_output=True,
@@ -285,6 +289,28 @@ def test_the_service_removes_them_as_they_appear(machine: Machine) -> None:
     finally:
         service.send_signal(signal.SIGTERM)
         service.communicate()
+
+
+def test_a_clock_that_is_set_forward_takes_no_files_from_a_process_that_runs(machine: Machine) -> None:
+    mine = machine.file("spark/tmp/caffe-spark-abcdefgh/net.prototxt", hours=4)
+    machine.process(f"{EXECUTOR} --executor-id 3 --app-id app-9", hours=5)
+    stat = machine.root / "proc" / "stat"
+    rounds = iter([0, 2, 2, -3])
+
+    class Enough(Exception):
+        """Ends the service."""
+
+    def wait(_: float) -> None:
+        hours = next(rounds, None)
+        if hours is None:
+            raise Enough
+        stat.write_text(f"cpu 1 2\nbtime {machine.booted + int(hours * HOUR)}\n")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leftovers.time, "sleep", wait)
+        with pytest.raises(Enough):
+            leftovers.main(["watch", *machine.places()])
+    assert mine.exists()
 
 
 def test_on_this_machines_own_processes_it_runs() -> None:
