@@ -176,24 +176,35 @@ class Keeper:
             print("spot prices: {}".format(error), file=sys.stderr)
 
     def _read(self) -> Optional[Dict[str, Any]]:
-        """Return the account as this machine has it, else as an earlier head has left it."""
+        """Return the newer account: this machine's, or the bucket's, which an earlier head has left."""
         broken = ValueError, TypeError, KeyError, ArithmeticError
+        mine: Optional[Dict[str, Any]] = None
         with suppress(OSError, *broken), open(aws.setting("account")) as file:
-            return checked(json.load(file))
-        with suppress(*broken):
+            mine = checked(json.load(file))
+        try:
             found = aws.call("s3", aws.stored(aws.setting("spending")))
-            return checked(json.loads(found.decode())) if found is not None else None
-        return None
+            stored = checked(json.loads(found.decode())) if found is not None else None
+        except broken:
+            return mine
+        except (RuntimeError, OSError):
+            if mine is None:
+                raise
+            return mine
+        both = [account for account in (stored, mine) if account is not None]
+        return max(both, key=lambda account: float(account["at"]), default=None)
 
     def _write(self, now: float) -> None:
         text = json.dumps(self.account)
         path = aws.setting("account")
-        with open(path + ".new", "w") as file:
-            file.write(text)
-        os.replace(path + ".new", path)
-        if now - self._uploaded >= UPLOAD:
-            aws.call("s3", aws.stored(aws.setting("spending")), "PUT", text.encode())
-            self._uploaded = now
+        try:
+            with open(path + ".new", "w") as file:
+                file.write(text)
+            os.replace(path + ".new", path)
+        finally:
+            # Also where the disk is full.
+            if now - self._uploaded >= UPLOAD:
+                aws.call("s3", aws.stored(aws.setting("spending")), "PUT", text.encode())
+                self._uploaded = now
 
 
 def clock_offset() -> float:

@@ -389,6 +389,27 @@ def test_the_account_survives_a_reboot_and_another_head(cloud: Cloud) -> None:
     assert replaced.account["gap_seconds"] == 0.0
 
 
+def test_a_full_disk_does_not_turn_the_account_back(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 5)
+
+    def full(_from: str, _to: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spending.os, "replace", full)
+        for minute in range(6, 61):
+            with pytest.raises(OSError, match="No space"):
+                keeper.tick(minute * 60.0)
+    assert spent(Keeper(3660.0)) == spent(keeper) == Decimal("0.45")
+
+
+def test_without_the_bucket_the_account_of_the_machine_counts(cloud: Cloud) -> None:
+    minutes(Keeper(0.0), 0, 60)
+    cloud.refuses.add("s3")
+    assert spent(Keeper(3660.0)) == Decimal("0.45")
+
+
 def test_an_account_that_cannot_be_read_is_not_begun_anew(cloud: Cloud) -> None:
     minutes(Keeper(0.0), 0, 60)
     cloud.account.unlink()
