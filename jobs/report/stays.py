@@ -68,6 +68,7 @@ class _Desk:
 
     begin: float
     names: Mapping[str, str]
+    scoring: bool = False
     here: dict[str, float] = field(default_factory=dict)
     left: list[Stay] = field(default_factory=list)
     notices: dict[str, contract.Interruption] = field(default_factory=dict)
@@ -77,9 +78,12 @@ class _Desk:
     def see(self, event: Event) -> None:
         if isinstance(event, contract.Executors):
             # Later ones list also what training does without: `Recovery` names what it goes on with.
-            listed = () if self.here or self.left else History([event]).executors.values()
+            first = not (self.here or self.left)
+            listed = History([event]).executors.values() if first or self.scoring else ()
             for host in {where["host"] for where in listed}:
-                self._enter(host, self.begin)
+                self._enter(host, self.begin if first else event.time)
+        elif isinstance(event, contract.Phase):
+            self.scoring = event.phase == "score"
         elif isinstance(event, contract.Recovery):
             for host in event.hosts:
                 self._enter(host, event.time)

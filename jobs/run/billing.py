@@ -33,6 +33,7 @@ AHEAD: Final = "the clock that told the submission is ahead of the cluster's: th
 STOPPED: Final = "stopped"
 """Failure code, and outcome, of a job that was asked to end with a snapshot."""
 _BILLED: Final = (
+    contract.Phase,
     contract.Executors,
     contract.RankStarted,
     contract.Training,

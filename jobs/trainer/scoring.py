@@ -63,6 +63,8 @@ def score(running: RunningJob, nets: Nets, channel: Address) -> None:
             )
             running.journal.add(lost)
             survivors.wait(failure)
+            # Who scores from now on: no attempt at training tells it.
+            running.journal.add(running.executors.described())
             running.journal.failures.clear()
             _tidy(running)
         else:

@@ -66,6 +66,17 @@ def test_a_worker_lost_without_notice_counts_until_the_loss_and_its_replacement_
     assert found == [Stay("w1", 0.0, 300.0), Stay("w2", 0.0, 60.0, sure=False), Stay("w3", 240.0, 300.0)]
 
 
+def test_while_a_job_scores_a_replacement_counts_from_when_it_is_there() -> None:
+    lost = contract.WorkersLost(100, ["w2"], "executor-lost")
+    before = (1.0, executors("w1", "w2")), (50.0, contract.Phase("score")), (60.0, lost)
+    gone = Stay("w2", 0.0, 60.0, sure=False)
+    found = stays(history(*before, (70.0, executors("w1", "w3"))), 0.0, 100.0)
+    assert found == [Stay("w1", 0.0, 100.0), gone, Stay("w3", 70.0, 100.0)]
+    # An executor that has died, and its worker has not.
+    found = stays(history(*before, (70.0, executors("w1", "w2"))), 0.0, 100.0)
+    assert found == [Stay("w1", 0.0, 100.0), Stay("w2", 0.0, 100.0)]
+
+
 def test_a_worker_that_a_partition_had_hidden_was_there_all_the_time() -> None:
     found = stays(
         history(

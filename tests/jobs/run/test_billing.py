@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -170,6 +171,29 @@ def test_a_job_that_did_not_succeed_leaves_its_receipt_among_its_results(
     assert lines[-1] == f"receipt  {file}"
     written = json.loads(file.read_text())
     assert (written["outcome"], written["wall_seconds"]) == ("killed", 7200.0)
+
+
+def test_a_job_killed_while_it_scores_again_did_not_wait_since_the_loss(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    events = [
+        stamped(contract.Executors("app-1", PLACES), BEGIN + 60),
+        stamped(contract.Phase("score"), BEGIN + 100),
+        stamped(contract.WorkersLost(100, ["ip-10-40-1-2"]), BEGIN + 130),
+        stamped(contract.Executors("app-1", PLACES), BEGIN + 140),
+    ]
+
+    class Told:
+        document = cluster.model_copy(update={"prices": FREE})
+
+        def events(self, _job: SubmittedJob, kinds: tuple[type, ...], say: Callable[[str], None]) -> None:
+            for event in events:
+                if isinstance(event, kinds):
+                    say(contract.dump(event))
+
+    billing.killed(Told(), job(), tmp_path, ran=False)  # type: ignore[arg-type]  # all that is asked
+    written = json.loads((tmp_path / job().id / "receipt.json").read_text())
+    assert (written["waiting_seconds"], written["lost_seconds"]) == (0.0, 30.0)
 
 
 # ---- estimates

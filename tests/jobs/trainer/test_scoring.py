@@ -165,3 +165,31 @@ def test_a_scoring_that_fails_tells_its_cause_and_the_model_that_was_trained(
 
     assert failed.value.code == code
     assert given_up or failed.value.fields.get("model") == (MODEL if train else None)
+
+
+def test_after_a_loss_it_is_told_where_scoring_begins_again(
+    scoring_job: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = contract.Executors("app-1", {"2": {"host": "w3", "container": ""}})
+    outcomes = iter([TrainerError("stage-failed", reason="lost"), None])
+
+    def once(*_: object) -> None:
+        failure = next(outcomes)
+        if failure is not None:
+            raise failure
+
+    monkeypatch.setattr(scoring, "_score", once)
+    monkeypatch.setattr(scoring, "_tidy", lambda _: None)
+    monkeypatch.setattr(scoring, "policy", lambda *_: SimpleNamespace(action="shrink"))
+    monkeypatch.setattr(scoring, "is_loss", lambda *_: True)
+    monkeypatch.setattr(scoring, "hosts", lambda *_: ["w2"])
+    monkeypatch.setattr(scoring, "Survivors", lambda *_: SimpleNamespace(wait=lambda _: ["2"]))
+    scoring_job.executors = SimpleNamespace(described=lambda: again)
+    scoring_job.journal.failures = []
+    scoring_job.job = SimpleNamespace(max_iter=100)
+    scoring_job.conf, scoring_job.size = {}, 2
+
+    scoring.score(scoring_job, NETS, HERE)
+
+    lost, told = scoring_job.events
+    assert (type(lost), lost.hosts, told) == (contract.WorkersLost, ["w2"], again)
