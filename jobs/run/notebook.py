@@ -20,7 +20,8 @@ from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.remote import Remote, connect
 from bootstrap.ssh.tunnel import LOOPBACK, tunnels
 from bootstrap.ssh.unit import Unit
-from jobs.backends import head_records, processes
+from bootstrap.storage.hadoop import SharedStorage
+from jobs.backends import head_files, head_records, processes
 from jobs.job import JobPlace
 from jobs.signals import stopping_signals, uninterrupted
 from jobs.spec import JobSpec
@@ -80,6 +81,7 @@ def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
     Raises:
         ConfigError: the operator's key cannot be read.
         JobError: notebooks are served already, or the server does not start.
+        CommandFailed, ServiceDown: shared storage refuses the request, or does not answer.
         Unreachable: the head does not answer, or the connection broke.
     """
     place = place_of(cluster)
@@ -89,6 +91,8 @@ def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
         console.print(f"notebook server: installed on {head.node.name} unless it is", soft_wrap=True)
         head.run(INSTALL, timeout=INSTALL_S)
         _upload(head, cluster, spec, place)
+        # Sessions have the id in common: what asked an earlier one to end would end this one's training, too.
+        head_files.drop_unused(SharedStorage(head, cluster.shared_storage), f"{paths.JOBS_DIR}/{NAME}")
         try:
             # Of a server that was killed: its token opens no other.
             head.run(f"{AS_USER}as_user {paths.JOB_USER} rm -f {shlex.quote(f'{place.work}/{ACCESS_FILE}')}")

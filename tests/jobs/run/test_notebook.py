@@ -9,9 +9,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import JobError
+from bootstrap.ssh.remote import Result
 from bootstrap.ssh.unit import Unit
 from jobs.job import JobPlace
 from jobs.run import notebook
@@ -109,3 +111,38 @@ def test_a_token_file_of_the_job_users_own_is_no_options_of_curl(
     with listening(TOKEN) as port, pytest.raises(JobError):
         token_of(node, cluster, port, "exec sleep 60", monkeypatch)
     assert not target.exists()
+
+
+def test_a_session_is_not_asked_to_end_because_an_earlier_one_was(
+    node: LocalNode, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    class Head:
+        """The head, by the commands that reach storage."""
+
+        node = cluster.head
+
+        def run(self, script: str, **_: object) -> Result:
+            told.extend(line for line in script.splitlines() if "-rm" in line)
+            return Result(0, "", "")
+
+    @contextmanager
+    def connect(_: Cluster, node: Node) -> Iterator[Head]:
+        yield Head()
+
+    class Served(Unit):
+        def start(self, script: str) -> None:
+            told.append("started")
+
+    monkeypatch.setattr(notebook, "connect", connect)
+    for name in ("_require_free", "_upload", "_tunnel", "_end"):
+        monkeypatch.setattr(notebook, name, lambda *_: None)
+    monkeypatch.setattr(notebook, "_token", lambda *_: TOKEN)
+    monkeypatch.setattr(notebook, "Unit", Served)
+
+    notebook.serve(cluster, mnist_spec(), Console(quiet=True))
+
+    removed = next(line for line in told if "/jobs/notebook/stop" in line)
+    assert "dfs -rm -f" in removed
+    assert told.index(removed) < told.index("started")
