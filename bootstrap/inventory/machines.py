@@ -35,16 +35,18 @@ class Machine:
     zone: str = ""
     launched: float | None = None
     ended: float | None = None
+    gone: bool = False
+    """It does not run any more; AWS does not always tell since when."""
 
 
 def one_of(machines: Sequence[Machine], begin: float, end: float) -> Machine | None:
     """Return the machine that was there from `begin` to `end`, or for most of that; None without one."""
     infinite = float("inf")
     lengths = [
-        (min(end, one.ended or infinite) - max(begin, one.launched or 0.0), number)
+        (min(end, one.ended or infinite) - max(begin, one.launched or 0.0), not one.gone, number)
         for number, one in enumerate(machines)
     ]
-    length, number = max(lengths, default=(-1.0, 0))
+    length, _, number = max(lengths, default=(-1.0, False, 0))
     return machines[number] if length >= 0 else None
 
 
@@ -118,8 +120,8 @@ def spot_prices(
 
 
 def _machine(instance: InstanceTypeDef) -> Machine:
-    ended = None
-    if instance["State"].get("Name") in _GONE:
+    ended, gone = None, instance["State"].get("Name") in _GONE
+    if gone:
         said = _WHEN.search(instance.get("StateTransitionReason", ""))
         if said:
             when = datetime.strptime(said[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
@@ -130,4 +132,5 @@ def _machine(instance: InstanceTypeDef) -> Machine:
         zone=instance["Placement"].get("AvailabilityZone", ""),
         launched=instance["LaunchTime"].timestamp(),
         ended=ended,
+        gone=gone,
     )

@@ -82,13 +82,15 @@ def expected(prices: Prices, wall_seconds: float, worker_hours: float, basis: st
 def _known(stay: Stay, machines: Mapping[str, Sequence[Machine]], end: float) -> tuple[Stay, Machine | None]:
     """Return the machine of a stay, if its cloud knows it, and the stay as far as that was there.
 
-    A machine that was lost without notice, and that runs on by its cloud, stays until the job's end.
+    A machine that was lost without notice, and that runs on by its cloud, stays until the job's end; one that
+    is gone, until the loss, if its cloud does not tell since when.
     """
     machine = one_of(machines.get(stay.host, ()), stay.begin, stay.end)
     if machine is None:
         return stay, None
     begin = max(stay.begin, machine.launched or 0.0)
-    last = stay.end if stay.sure else end
+    told = machine.ended is not None or not machine.gone
+    last = end if told and not stay.sure else stay.end
     return Stay(stay.host, begin, max(begin, min(last, machine.ended or last))), machine
 
 

@@ -101,7 +101,11 @@ def test_a_worker_that_is_gone_is_known_by_its_own_report_and_ends_when_ec2_says
 
     answers(monkeypatch, answer)
     (machine,) = machines(document, GROUP)["ip-10-40-1-2"]
-    assert machine.ended == LAUNCHED.timestamp() + 1800
+    assert (machine.ended, machine.gone) == (LAUNCHED.timestamp() + 1800, True)
+    # AWS does not always tell the time.
+    gone["StateTransitionReason"] = "Server.SpotInstanceTermination: Spot instance termination"
+    (machine,) = machines(document, GROUP)["ip-10-40-1-2"]
+    assert (machine.ended, machine.gone) == (None, True)
 
 
 def test_without_credentials_the_error_is_one_that_a_receipt_can_tell(document: ClusterDocument) -> None:
@@ -143,4 +147,7 @@ def test_a_stay_is_of_the_machine_that_was_there_for_most_of_it() -> None:
     assert one_of([first, second], 10.0, 90.0) == first
     assert one_of([first, second], 90.0, 300.0) == second
     assert one_of([second], 10.0, 90.0) is None
+    # Of two that may have been there, the one that still is.
+    vague = Machine("c", "spot", "", 0.0, gone=True)
+    assert one_of([second, vague], 300.0, 400.0) == one_of([vague, second], 300.0, 400.0) == second
     assert one_of([], 10.0, 90.0) is None

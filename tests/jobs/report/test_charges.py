@@ -226,3 +226,9 @@ def test_a_worker_lost_without_notice_that_runs_on_by_its_cloud_is_paid_to_the_e
     assert charged(events, Bill(AWS, 1), 3.0).lines[1].hours == 1
     assert charged(events, Bill(AWS, 1, {"w1": spot(0.0)}), 3.0).lines[1].hours == 3
     assert charged(events, Bill(AWS, 1, {"w1": spot(0.0, 1.5 * HOUR)}), 3.0).lines[1].hours == Decimal("1.5")
+
+
+def test_a_worker_that_is_gone_and_nobody_says_since_when_is_paid_to_its_loss() -> None:
+    events = history((9.0, executors("w1")), (HOUR, contract.WorkersLost(100, ["w1"], "executor-lost")))
+    gone = Machine("g4dn.xlarge", "spot", ZONE, 0.0, gone=True)
+    assert charged(events, Bill(AWS, 1, {"w1": [gone]}), 3.0).lines[1].hours == 1
