@@ -2,8 +2,9 @@
 
 The rule: the records of an iteration stay the same where that is possible without another batch, by more
 batches of each rank in an iteration (iter_size), whose gradients are averaged as those of more ranks are. A
-batch's memory and what layers take of it (BatchNorm) stay as they are. Else an iteration has fewer records,
-and the learning rate falls with them: https://arxiv.org/abs/1706.02677, "linear scaling rule".
+batch's memory and what layers take of it (BatchNorm) stay as they are. Caffe clips gradients before it
+divides their sum by iter_size, so the limit grows with it. Else an iteration has fewer records, and the
+learning rate falls with them: https://arxiv.org/abs/1706.02677, "linear scaling rule".
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def resized(job: TrainingJob, full: int, ranks: int, pb: Any) -> Resized:  # noq
     batches = job.iter_size * full
     if batches % ranks == 0:
         solver.iter_size = batches // ranks
+        if solver.clip_gradients > 0:
+            solver.clip_gradients *= solver.iter_size / job.iter_size
         rule = "iter_size {}: an iteration has the same {:,} records"
         changed = replace(job, iter_size=solver.iter_size)
         rule = rule.format(solver.iter_size, records)

@@ -52,3 +52,21 @@ def test_else_the_rate_falls_with_the_records(job: TrainingJob, pb: Any) -> None
     assert solver(made, pb).base_lr == made.rate.base
     assert made.rate.at(100) / job.rate.at(100) == pytest.approx(2 / 3)
     assert rule == "an iteration has 128 of 192 records, and base_lr is 0.00666667 for 0.01"
+
+
+@pytest.mark.parametrize(("iter_size", "ranks", "then"), [(1, 2, 20.0), (2, 1, 40.0), (1, 3, 10.0)])
+def test_gradients_are_clipped_at_the_same_mean(
+    job: TrainingJob, pb: Any, iter_size: int, ranks: int, then: float
+) -> None:
+    text = job.solver + f" clip_gradients: 10 iter_size: {iter_size}"
+
+    made, _ = resized(replace(job, solver=text, iter_size=iter_size), 4, ranks, pb)
+
+    # Caffe clips the sum over iter_size batches, before it divides it by their number.
+    assert solver(made, pb).clip_gradients == then
+
+
+def test_gradients_that_are_not_clipped_stay_so(job: TrainingJob, pb: Any) -> None:
+    made, _ = resized(job, 4, 2, pb)
+
+    assert not solver(made, pb).HasField("clip_gradients")
