@@ -16,6 +16,7 @@ from jobs.trainer.caffe.elastic import Resized, resized
 from jobs.trainer.contract import FAIL
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events import blame
+from jobs.trainer.events.channel import Channel
 from jobs.trainer.policy import Policy
 from jobs.trainer.ranks.snapshots import Whole, whole
 from jobs.trainer.running import RunningJob
@@ -43,8 +44,10 @@ class Attempt(NamedTuple):
 class Recovery:
     """Attempts at one training, by a policy; `attempt` is the current one."""
 
-    def __init__(self, running: RunningJob, rules: Policy, weights: Tuple[str, ...]) -> None:
-        self._running, self._rules = running, rules
+    def __init__(
+        self, running: RunningJob, rules: Policy, weights: Tuple[str, ...], channel: Channel
+    ) -> None:
+        self._running, self._rules, self._channel = running, rules, channel
         self._given = running.job, running.options.snapshot, weights
         first = Resized(running.job, "")
         self.attempt = Attempt(1, running.size, first, running.options.snapshot, weights)
@@ -95,7 +98,9 @@ class Recovery:
         """Wait for executors, and set the attempt with those that are there."""
         running, began = self._running, time.monotonic()
         usable, journal = self.survivors.wait(failure), running.journal
-        # After the wait: an upload of the attempt that has ended may have become complete meanwhile.
+        # After the wait: an upload of the attempt that has ended may have become complete meanwhile. What a
+        # rank tells that is hidden from the driver concerns no later attempt.
+        self._channel.renew()
         start, reached = journal.snapshot, journal.iteration
         job, snapshot, weights = self._given
         self.origin = self.origin if self.origin >= 0 else journal.first

@@ -37,7 +37,7 @@ def train(running: RunningJob, channel: Channel) -> None:
 def _train(running: RunningJob, channel: Channel) -> int:
     """Train in as many attempts as the policy allows; return the iteration that training began at."""
     rules = policy(running.conf, running.size)
-    recovery = Recovery(running, rules, checks.weights(running.options, running.job))
+    recovery = Recovery(running, rules, checks.weights(running.options, running.job), channel)
     overseer = Overseer(running, rules, channel)
     running.journal.phase("train")
     while True:

@@ -159,13 +159,27 @@ class Channel:
                 # A few bytes, for which a buffer has room even where nobody reads.
                 connection.sendall(word.encode() + b"\n")
 
+    def renew(self) -> None:
+        """Take a new token, and pass on nothing more from those who know the old one.
+
+        A rank of an earlier attempt at training may live on behind a partition, and report when that heals.
+        """
+        with self._accepting, self._sinking:
+            self.address = self.address._replace(token=secrets.token_hex(16))
+            self._proof = self.address.token.encode() + b"\n"
+            before, self._connections, self._receivers = self._connections, [], []
+        for connection in before:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def _accepts(self, guest: Guest) -> bool:
-        if not hmac.compare_digest(guest.said, self._proof):
-            return False
-        receiver = threading.Thread(target=self._receive, args=(guest.connection,), daemon=True)
         try:
             # In one step for `drain`: once it has started, the rank may send and end.
             with self._accepting:
+                if not hmac.compare_digest(guest.said, self._proof):
+                    return False
+                work = (guest.connection, self._proof)
+                receiver = threading.Thread(target=self._receive, args=work, daemon=True)
                 receiver.start()
                 self._receivers.append(receiver)
         except RuntimeError:  # no thread can be started now; the rank tries again
@@ -181,13 +195,15 @@ class Channel:
             receiver.join(max(0.0, deadline - time.monotonic()))
         return not any(receiver.is_alive() for receiver in receivers)
 
-    def _receive(self, connection: socket.socket) -> None:
-        """Pass on the events of an accepted connection until it ends."""
+    def _receive(self, connection: socket.socket, proof: bytes) -> None:
+        """Pass on the events of a connection that was accepted for a proof, until one of the two ends."""
         connection.setblocking(True)
         try:
             with connection, connection.makefile("rb") as lines:
                 connection.sendall(ACCEPTED)
                 with self._accepting:
+                    if proof is not self._proof:
+                        return
                     self._connections.append(connection)
                 while True:
                     line = lines.readline(LONGEST)
@@ -196,6 +212,8 @@ class Channel:
                     event = load(line.decode(errors="replace"))
                     if event is not None:
                         with self._sinking:
+                            if proof is not self._proof:
+                                return
                             self._sink(event)
         except OSError:
             pass  # the rank is gone

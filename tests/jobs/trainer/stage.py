@@ -84,6 +84,10 @@ class Driver:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.tell = self.told.append
+        self.renewed: Callable[[], None] = lambda: None
+
+    def renew(self) -> None:
+        self.renewed()
 
     def drain(self, _: float) -> bool:
         return True

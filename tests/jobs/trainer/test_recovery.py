@@ -320,6 +320,16 @@ def test_validations_that_are_done_again_count_once(job: Job) -> None:
     assert [one.iteration for one in job.running.journal.validations] == [170]
 
 
+def test_ranks_of_an_attempt_that_is_over_are_heard_until_the_next_one_is_planned(job: Job) -> None:
+    job.loses("1")
+    # An upload became complete while the driver waited for executors.
+    job.driver.renewed = lambda: job.snapshot(190)
+
+    job.train()
+
+    assert job.stage.plans[1].snapshot == "hdfs://h/m_iter_190.solverstate"
+
+
 def test_a_job_that_was_asked_to_end_ends_with_its_snapshot(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:

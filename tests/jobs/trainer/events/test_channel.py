@@ -231,3 +231,47 @@ def test_an_address_is_read_from_its_text(host: str) -> None:
     address = Address(host, 4000, "token")
 
     assert Address.parse(address.text) == address
+
+
+def test_those_who_know_an_old_token_are_not_heard_any_more(channel: Channel, inbox: Inbox) -> None:
+    before, late = Sender(channel.address), channel.address
+    before.send(contract.Progress(1, 2))
+    inbox.wait(1)
+
+    channel.renew()
+    before.send(contract.Progress(7, 9))
+    Sender(late).send(contract.Progress(8, 9))
+    after = Sender(channel.address)
+    after.send(contract.Progress(2, 2))
+
+    assert [event.iteration for event in inbox.wait(2)] == [1, 2]
+    assert channel.address.token != late.token
+    after.close()
+    assert channel.drain(5)
+    assert [event.iteration for event in inbox.events] == [1, 2]
+
+
+def test_an_event_that_has_arrived_and_is_not_passed_on_is_none_after_a_new_token() -> None:
+    heard, gate, reached = list[contract.Event](), threading.Event(), threading.Event()
+
+    def slow(event: contract.Event) -> None:
+        reached.set()
+        gate.wait(10)
+        heard.append(event)
+
+    with closing(Channel("127.0.0.1", slow)) as channel:
+        sender = Sender(channel.address)
+        for number in range(50):
+            sender.send(contract.Validation(number))
+        assert reached.wait(10)
+        renewing = threading.Thread(target=channel.renew)
+        renewing.start()
+        gate.set()
+        renewing.join(10)
+        count = len(heard)
+        Sender(channel.address).send(contract.Validation(99))
+        while heard[-1] != contract.Validation(99):
+            pass
+
+    assert len(heard) == count + 1
+    sender.close()
