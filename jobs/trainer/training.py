@@ -95,6 +95,7 @@ def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy
         fence=fence,
         snapshot_every=rules.snapshot_every,
         timed=attempt.timed,
+        goes_on=attempt.own,
     )
     ranks_averaged = plan.size if plan.communicate else 1
     if job.gpu:

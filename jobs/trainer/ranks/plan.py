@@ -52,6 +52,8 @@ class Plan:
     """Seconds between snapshots, beside the solver's; 0 for none."""
     timed: Tuple[Whole, ...] = ()
     """Snapshots that the clock has asked for in earlier attempts."""
+    goes_on: bool = False
+    """The snapshot is an earlier attempt's, which may have done the last iteration."""
 
     @property
     def per_iteration(self) -> int:

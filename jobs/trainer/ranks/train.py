@@ -113,7 +113,7 @@ class _Rank:
         job, trainer = self.job, self.trainer
         source = self._open(job.train, self.plan.train)
         first = self.beginning.load(trainer)
-        if first >= job.max_iter:
+        if first > job.max_iter or (first == job.max_iter and not self.plan.goes_on):
             raise Refused("snapshot-past-max-iter", iteration=first, max_iter=job.max_iter)
         with ExitStack() as ending:
             ranks = ending.enter_context(closing(self._join()))
@@ -210,11 +210,14 @@ class _Rank:
             if leave:
                 self.left = done
                 return validations.seconds
-        _require_number(loss, job.max_iter)
+        if recent:
+            _require_number(loss, job.max_iter)
         trainer.average_statistics(ranks.allreduce_mean)
         if job.validates(job.max_iter):
             self._validate(job.max_iter, validations)
-        self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
+        if recent:
+            # An earlier attempt may have done the last iteration: then its loss is not known here.
+            self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
         return validations.seconds
 
     def _wishes(self) -> Wishes:

@@ -130,6 +130,7 @@ def test_training_goes_on_with_the_executors_that_are_left_from_the_newest_snaps
     assert second.weights == ("hdfs://h/m_iter_180.caffemodel",)
     assert second.feed == "hdfs://h/m_iter_180.feed.json"
     assert second.token != first.token
+    assert (first.goes_on, second.goes_on) == (False, True)
     (lost,) = job.events(contract.WorkersLost)
     assert (lost.iteration, lost.hosts, lost.code, lost.reason) == (
         200,

@@ -400,6 +400,23 @@ def test_a_snapshot_at_the_last_iteration_leaves_nothing_to_train(
         assert world.run()["images"] == 2
 
 
+def test_an_attempt_that_goes_on_after_the_last_iteration_stores_the_model(world: World) -> None:
+    world.plan = replace(world.plan, job=replace(world.job, snapshot=3))
+    world.run()
+    (world.tmp / "scratch").rename(world.tmp / "before")
+    (world.tmp / "out/m.caffemodel").unlink()
+    world.inbox.events.clear()
+    state, feed = (world.tmp / f"out/mnist_lenet_iter_6.{kind}" for kind in ("solverstate", "feed.json"))
+    world.plan = replace(world.plan, snapshot=f"file:{state}", feed=f"file:{feed}", goes_on=True)
+
+    figures = world.run()
+
+    assert (figures["first"], figures["images"]) == (6, 0)
+    assert Solver.made[1].read == []
+    assert (world.tmp / "out/m.caffemodel").exists()
+    assert world.inbox.events == [], "no figure of an iteration that it has not done"
+
+
 def displayed(world: World) -> list[tuple[int, float]]:
     return [(event.iteration, event.loss) for event in world.inbox.events if type(event) is contract.Display]
 
