@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 from jobs.trainer import checks, contract, rounds
 from jobs.trainer.caffe import native
@@ -58,10 +58,19 @@ def _train(running: RunningJob, channel: Channel) -> int:
             resume = running.journal.snapshot.resume() if running.journal.snapshot else {}
             raise TrainerError("stopped", iteration=left, reason=overseer.stop, **resume)
         recovery.after_leaving(left)
-    running.files.remove(running.model + SUFFIX)
+    _tidy(running, ranks[0].get("obsolete", ()))
     origin = int(recovery.origin if recovery.origin >= 0 else ranks[0]["first"])
     _tell(running, recovery, plan, ranks, origin)
     return origin
+
+
+def _tidy(running: RunningJob, obsolete: Sequence[str]) -> None:
+    """Remove what served training alone: the fence, and the clock's snapshots."""
+    for uri in (running.model + SUFFIX, *obsolete):
+        try:
+            running.files.remove(uri)
+        except TrainerError as error:
+            print("not removed: {}".format(error), flush=True)
 
 
 def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy) -> Plan:

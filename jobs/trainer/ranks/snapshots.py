@@ -1,6 +1,7 @@
 """Snapshots of rank 0: those that the solver asks for, which stay, and those that the clock asks for.
 
-Of the clock's, the two newest are kept until the model is stored.
+Of the clock's, the two newest are kept until training is over, which the driver knows: what follows the last
+iteration may fail too.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Snapshots:
         self._timed = [] if regular else [*older[-1:], whole(event)]
         self._last = self._clock()
 
-    def finish(self, iteration: int, model: Path) -> None:
-        """Have the model uploaded, and those of the clock removed then."""
-        obsolete = [uri for one in self._timed for uri in one]
-        self._uploads.model(iteration, model, self._model, obsolete)
+    @property
+    def obsolete(self) -> List[str]:
+        """URIs of the clock's, which nobody needs once training is over."""
+        return [uri for one in self._timed for uri in one]

@@ -131,7 +131,7 @@ class _Rank:
                 return {"rank": self.rank, "host": self.host, "left": self.left, "seconds": seconds}
             if self.rank == 0:
                 # Before anything judges it: hours of training are not lost to a comparison that fails.
-                self.snapshots.finish(job.max_iter, trainer.save())
+                self.uploads.model(job.max_iter, trainer.save(), self.plan.model)
             try:
                 same = digest(trainer.weights())
                 if self.plan.communicate:
@@ -140,16 +140,16 @@ class _Rank:
             finally:
                 self.uploads.finish()
             waited = ranks.waited_s
-        images = (job.max_iter - first) * job.train.batch * job.iter_size
         return {
             "rank": self.rank,
             "host": self.host,
             "sha256": same,
             "first": first,
             "seconds": seconds,
-            "images": images,
+            "images": (job.max_iter - first) * job.train.batch * job.iter_size,
             "validation_seconds": validating,
             "waited_seconds": waited,
+            "obsolete": self.snapshots.obsolete,
         }
 
     def _open(self, layer: DataLayer, name: str) -> RecordSource:
@@ -215,8 +215,7 @@ class _Rank:
         trainer.average_statistics(ranks.allreduce_mean)
         if job.validates(job.max_iter):
             self._validate(job.max_iter, validations)
-        if recent:
-            # An earlier attempt may have done the last iteration: then its loss is not known here.
+        if recent:  # else an earlier attempt has done the last iteration
             self.tell(contract.Progress(job.max_iter, job.max_iter, loss, *pace.at(job.max_iter)))
         return validations.seconds
 

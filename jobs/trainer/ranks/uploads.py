@@ -101,9 +101,9 @@ class Uploads:
         if self._failure is not None:
             raise self._failure
 
-    def model(self, iteration: int, model: Path, uri: str, obsolete: Sequence[str] = ()) -> None:
-        """Upload the model after the snapshots, and remove the files `obsolete` then."""
-        self._add(_Upload(iteration, [(model, uri)], None, _nothing, obsolete))
+    def model(self, iteration: int, model: Path, uri: str) -> None:
+        """Upload the model after the snapshots."""
+        self._add(_Upload(iteration, [(model, uri)], None, _nothing, ()))
 
     @property
     def busy(self) -> bool:

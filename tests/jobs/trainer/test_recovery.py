@@ -164,6 +164,28 @@ def test_only_the_newest_attempt_may_write_and_nothing_is_left_of_its_number(job
     assert job.running.files.texts == {}
 
 
+def test_the_clocks_snapshots_are_removed_when_all_ranks_have_ended(job: Job) -> None:
+    files = job.running.files
+    files.texts = {"hdfs://h/m_iter_200.solverstate": "", "hdfs://h/m_iter_100.solverstate": ""}
+    done = {"first": 150, "seconds": 1.0, "images": 1, "sha256": "x", "waited_seconds": 0.0}
+    job.stage.ends.append(lambda _: {**done, "obsolete": ["hdfs://h/m_iter_200.solverstate"]})
+
+    job.train()
+
+    assert list(files.texts) == ["hdfs://h/m_iter_100.solverstate"]
+
+
+def test_a_file_that_cannot_be_removed_does_not_end_a_job_that_is_trained(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(uri: str) -> None:
+        raise TrainerError("storage-failed", uri=uri, action="removed", reason="no NameNode")
+
+    monkeypatch.setattr(job.running.files, "remove", refuse)
+
+    assert job.train() == 150
+
+
 def test_figures_are_of_all_attempts_without_iterations_that_were_done_again(job: Job) -> None:
     job.snapshot(180)
     job.loses("1")

@@ -31,10 +31,6 @@ class Uploads:
         self.events.append(event)
         self.removed.append(list(obsolete))
 
-    def model(self, _: int, file: Path, uri: str, obsolete: Sequence[str]) -> None:
-        self.stored[uri] = file.read_bytes()
-        self.removed.append(list(obsolete))
-
 
 class Rank:
     def __init__(self, folder: Path, *, snapshot: int = 0, every: float = 10.0, **more: Any) -> None:
@@ -140,14 +136,9 @@ def test_those_of_an_earlier_attempt_are_replaced_too_but_not_by_themselves(tmp_
     assert rank.uploads.removed == [[], files_of(5)]
 
 
-def test_when_the_model_is_stored_none_of_the_clocks_is_left(tmp_path: Path) -> None:
-    rank = Rank(tmp_path)
-    for at in (5, 6):
+def test_those_of_the_clock_that_are_left_are_obsolete_when_training_is_over(tmp_path: Path) -> None:
+    rank = Rank(tmp_path, snapshot=4)
+    for at in (4, 5, 6, 7):
         rank.take(at)
-    model = tmp_path / "model"
-    model.write_text("x")
 
-    rank.made.finish(100, model)
-
-    assert rank.uploads.removed[-1] == files_of(5, 6)
-    assert rank.uploads.stored["hdfs://h/out/model"] == b"x"
+    assert rank.made.obsolete == files_of(6, 7)
