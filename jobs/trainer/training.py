@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import partial
 from typing import Any, Dict, List, Sequence
 
@@ -40,9 +41,11 @@ def _train(running: RunningJob, channel: Channel) -> int:
     recovery = Recovery(running, rules, checks.weights(running.options, running.job), channel)
     overseer = Overseer(running, rules, channel)
     running.journal.phase("train")
+    owner = secrets.token_hex(4)
     while True:
         attempt = recovery.attempt
-        plan = _plan(running, channel.address, attempt, rules)
+        fence = Fence(running.model + SUFFIX, attempt.generation, owner)
+        plan = _plan(running, channel.address, attempt, rules, fence)
         try:
             with overseer.watching(attempt, lambda: recovery.survivors.unusable):
                 ranks = _stage(running, plan)
@@ -58,25 +61,31 @@ def _train(running: RunningJob, channel: Channel) -> int:
             resume = running.journal.snapshot.resume() if running.journal.snapshot else {}
             raise TrainerError("stopped", iteration=left, reason=overseer.stop, **resume)
         recovery.after_leaving(left)
-    _tidy(running, ranks[0].get("obsolete", ()))
+    _tidy(running, owner, ranks[0].get("obsolete", ()))
     origin = int(recovery.origin if recovery.origin >= 0 else ranks[0]["first"])
     _tell(running, recovery, plan, ranks, origin)
     return origin
 
 
-def _tidy(running: RunningJob, obsolete: Sequence[str]) -> None:
-    """Remove what served training alone: the fence, and the clock's snapshots."""
-    for uri in (running.model + SUFFIX, *obsolete):
-        try:
-            running.files.remove(uri)
-        except TrainerError as error:
-            print("not removed: {}".format(error), flush=True)
+def _tidy(running: RunningJob, owner: str, obsolete: Sequence[str]) -> None:
+    """Remove what served training alone: the fence, the clock's snapshots, and files of lost ranks."""
+    files = running.files
+    try:
+        parts = [
+            name
+            for name, _, _ in files.stamp(storage.parent(running.model))
+            if name.endswith("-{}{}".format(owner, storage.PART))
+        ]
+        for uri in (running.model + SUFFIX, *obsolete, *parts):
+            files.remove(uri)
+    except TrainerError as error:
+        # They are in nobody's way.
+        print("not removed: {}".format(error), flush=True)
 
 
-def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy) -> Plan:
-    """Return the input of the ranks of an attempt, whose generation alone may write from now on."""
+def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy, fence: Fence) -> Plan:
+    """Return the input of the ranks of an attempt, which alone may write from now on."""
     options, conf, job = running.options, running.conf, attempt.resized.job
-    fence = Fence(running.model + SUFFIX, attempt.generation)
     running.files.write(fence.uri, fence.text)
     feed = _feed_state(running, attempt.snapshot)
     by_nccl = job.gpu and native.has_nccl()

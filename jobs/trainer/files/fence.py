@@ -1,7 +1,7 @@
 """Fence of a job's files in shared storage: only the newest attempt at training writes them.
 
 An executor that a partition hides from the driver lives on, and may reach storage again when others have
-taken its place. The driver writes the number of each attempt to a file before it begins; whoever writes a
+taken its place. The driver writes the mark of each attempt to a file before it begins; whoever writes a
 file of the job reads it between the transfer and the renaming.
 """
 
@@ -17,15 +17,27 @@ SUFFIX = ".generation"
 
 
 class Fence(NamedTuple):
-    """The attempt of this rank, and the URI of the file with the number of the one that may write."""
+    """The attempt of this rank, and the URI of the file with the mark of the one that may write."""
 
     uri: str
     generation: int
+    owner: str = ""
+    """Tells this training from an earlier one of the same model, whose ranks may live on too."""
+
+    @property
+    def mark(self) -> str:
+        """Name of this attempt, which no other one has."""
+        return "-".join(filter(None, [str(self.generation), self.owner]))
 
     @property
     def text(self) -> str:
         """Content of the file while this attempt is the newest."""
-        return "{}\n".format(self.generation)
+        return self.mark + "\n"
+
+    @property
+    def part(self) -> str:
+        """Suffix of a file that this attempt has on its way."""
+        return ".{}{}".format(self.mark, storage.PART)
 
     def check(self, run: Optional[storage.Run] = None) -> None:
         """Require that this attempt is the newest.
@@ -34,5 +46,6 @@ class Fence(NamedTuple):
             TrainerError: another one is, or the file cannot be read.
         """
         found = storage.read(self.uri, run=run).strip()
-        if found != str(self.generation):
-            raise TrainerError("fenced", generation=self.generation, newest=found[:40], uri=self.uri)
+        if found != self.mark:
+            newest = found.partition("-")[0][:40]
+            raise TrainerError("fenced", generation=self.generation, newest=newest, uri=self.uri)

@@ -57,22 +57,28 @@ def parent(uri: str) -> str:
 
 
 def put(
-    source: Path, uri: str, *, run: Optional[Run] = None, allowed: Optional[Callable[[], None]] = None
+    source: Path,
+    uri: str,
+    *,
+    run: Optional[Run] = None,
+    allowed: Optional[Callable[[], None]] = None,
+    part: str = PART,
 ) -> None:
     """Copy a local file to `uri`, replacing an existing one; create its folder. `run` runs the commands.
 
-    `allowed` is called between the transfer and the renaming; what it raises leaves `uri` as it is.
+    `allowed` is called between the transfer and the renaming; what it raises leaves `uri` as it is. `part` is
+    the suffix until then: that of another writer of the same URI differs, or one would rename the other's.
 
     Raises:
         TrainerError: storage refused it; the command's message is included.
     """
     path = local_path(uri)
     if path:
-        _put_here(source, Path(path), uri, allowed)
+        _put_here(source, Path(path), uri, allowed, part)
         return
     # `-put` writes aside and renames, so readers see the old file or the new one. The folder nearly
     # always exists, so it is created only after a first failure. It reads its source as a URI.
-    target = uri if allowed is None else uri + PART
+    target = uri if allowed is None else uri + part
     put_it = ["-put", "-f", quote(str(source)), _literal(target)]
     if _hdfs(put_it, uri, run, check=False) != 0:
         _hdfs(["-mkdir", "-p", _literal(parent(uri))], uri, run)
@@ -81,17 +87,19 @@ def put(
         return
     try:
         allowed()
+        # A file is not renamed over another one.
+        if _hdfs(["-mv", _literal(target), _literal(uri)], uri, run, check=False) != 0:
+            # A broken network may have held the renaming back, and the other file be a newer attempt's.
+            allowed()
+            remove([uri], run=run)
+            _hdfs(["-mv", _literal(target), _literal(uri)], uri, run)
     except BaseException:
         _hdfs(["-rm", "-f", "-skipTrash", _literal(target)], uri, run, check=False)
         raise
-    # A file is not renamed over another one.
-    if _hdfs(["-mv", _literal(target), _literal(uri)], uri, run, check=False) != 0:
-        remove([uri], run=run)
-        _hdfs(["-mv", _literal(target), _literal(uri)], uri, run)
 
 
-def _put_here(source: Path, target: Path, uri: str, allowed: Optional[Callable[[], None]]) -> None:
-    partial = target.with_name(target.name + PART)
+def _put_here(source: Path, target: Path, uri: str, allowed: Optional[Callable[[], None]], part: str) -> None:
+    partial = target.with_name(target.name + part)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(str(source), str(partial))

@@ -31,7 +31,9 @@ class Store:
         Raises:
             TrainerError: storage refused it, or a newer attempt at training has begun.
         """
-        self._with_new_settings(lambda: storage.put(source, uri, run=self._shell.run, allowed=self._allowed))
+        part = storage.PART if self._fence is None else self._fence.part
+        run, allowed = self._shell.run, self._allowed
+        self._with_new_settings(lambda: storage.put(source, uri, run=run, allowed=allowed, part=part))
 
     def remove(self, uris: Sequence[str]) -> None:
         """Remove files. Raises as `put`."""

@@ -154,14 +154,30 @@ def test_without_a_snapshot_training_begins_again_where_it_began(job: Job) -> No
 
 
 def test_only_the_newest_attempt_may_write_and_nothing_is_left_of_its_number(job: Job) -> None:
-    job.loses("1")
+    def end(_: list[int]) -> dict[str, Any]:
+        job.reports(200)
+        job.running.files.texts[f"{MODEL}{job.stage.plans[0].fence.part}"] = "of a rank that was lost"
+        job.executors.there = ["0"]
+        raise RuntimeError(LOST)
+
+    job.stage.ends.append(end)
 
     job.train()
 
-    assert [plan.fence.generation for plan in job.stage.plans] == [1, 2]
-    assert job.running.files.written == ["1\n", "2\n"]
-    assert job.stage.plans[0].fence.uri == f"{MODEL}.generation"
+    first, second = (plan.fence for plan in job.stage.plans)
+    assert (first.generation, second.generation) == (1, 2)
+    assert job.running.files.written == [first.text, second.text]
+    assert first.uri == f"{MODEL}.generation"
     assert job.running.files.texts == {}
+
+
+def test_an_earlier_training_of_the_same_model_may_not_write(job: Job) -> None:
+    job.train()
+    job.train()
+
+    first, second = (plan.fence for plan in job.stage.plans)
+    assert first.generation == second.generation
+    assert first.text != second.text
 
 
 def test_the_clocks_snapshots_are_removed_when_all_ranks_have_ended(job: Job) -> None:

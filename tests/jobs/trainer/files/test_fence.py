@@ -13,7 +13,7 @@ from jobs.trainer.files.store import Store
 
 @pytest.fixture
 def fence(tmp_path: Path) -> Fence:
-    made = Fence(f"file:{tmp_path}/m.generation", 3)
+    made = Fence(f"file:{tmp_path}/m.generation", 3, "a1b2")
     (tmp_path / "m.generation").write_text(made.text)
     return made
 
@@ -37,7 +37,7 @@ def test_the_newest_attempt_writes_and_removes(fence: Fence, tmp_path: Path, mod
     assert not (tmp_path / "m").exists()
 
 
-@pytest.mark.parametrize("found", ["4\n", "2\n", "", "3x"])
+@pytest.mark.parametrize("found", ["4-a1b2\n", "2-a1b2\n", "", "3", "3-a1b2x", "3-c3d4\n"])
 def test_any_other_attempt_changes_nothing(fence: Fence, tmp_path: Path, model: Path, found: str) -> None:
     (tmp_path / "m").write_bytes(b"of the newest")
     (tmp_path / "m.generation").write_text(found)
@@ -62,3 +62,15 @@ def test_where_there_is_no_other_attempt_there_is_no_fence(tmp_path: Path, model
     Store().put(model, f"file:{tmp_path}/m")
 
     assert (tmp_path / "m").exists()
+
+
+def test_attempts_have_the_same_file_on_its_way_under_other_names(
+    fence: Fence, tmp_path: Path, model: Path
+) -> None:
+    store, hidden = Store(fence), fence._replace(generation=2)
+    on_its_way = tmp_path / f"m{hidden.part}"
+    on_its_way.write_bytes(b"of a rank that was hidden")
+    store.put(model, f"file:{tmp_path}/m")
+
+    assert (tmp_path / "m").read_bytes() == b"weights"
+    assert on_its_way.read_bytes() == b"of a rank that was hidden"

@@ -163,7 +163,8 @@ def test_a_file_takes_its_name_when_that_is_allowed(hdfs: Path, model: Path, *, 
 
     storage.put(model, "hdfs://head/there/m", allowed=lambda: asked.append(names(hdfs / "root/there")))
 
-    assert asked == [["m", "m.part"] if there else ["m.part"]]
+    # Again before the old file is removed: the renaming may have waited for a network.
+    assert asked == ([["m", "m.part"]] * 2 if there else [["m.part"]])
     assert (hdfs / "root/there/m").read_bytes() == b"weights"
     assert names(hdfs / "root/there") == ["m"]
 
@@ -175,6 +176,22 @@ def test_a_file_that_is_not_allowed_leaves_the_old_one_and_no_other(hdfs: Path, 
         storage.put(model, "hdfs://head/there/m", allowed=refuse)
 
     assert (hdfs / "root/there/m").read_bytes() == b"old"
+    assert names(hdfs / "root/there") == ["m"]
+
+
+def test_a_file_of_a_newer_attempt_that_came_meanwhile_stays(hdfs: Path, model: Path) -> None:
+    asked: list[str] = []
+
+    def once() -> None:
+        if asked:
+            refuse()
+        asked.append("")
+        (hdfs / "root/there/m").write_bytes(b"newer")
+
+    with pytest.raises(TrainerError, match="has taken its place"):
+        storage.put(model, "hdfs://head/there/m", allowed=once, part=".1-a1b2.part")
+
+    assert (hdfs / "root/there/m").read_bytes() == b"newer"
     assert names(hdfs / "root/there") == ["m"]
 
 
