@@ -54,7 +54,7 @@ class Recovery:
         self.survivors = Survivors(running, rules)
         self._reached, self._fruitless = -1, 0
         self.origin = -1
-        """Iteration that the first attempt began at; -1 while it is the only one."""
+        """Iteration that training began at; -1 before the first attempt that has begun is over."""
         self.images, self.seconds = 0, 0.0
         """What earlier attempts have trained, without iterations that were done again."""
 
@@ -103,8 +103,10 @@ class Recovery:
         self._channel.renew()
         start, reached = journal.snapshot, journal.iteration
         job, snapshot, weights = self._given
-        self.origin = self.origin if self.origin >= 0 else journal.first
-        at = start.iteration if start else self.origin
+        if self.origin < 0 and journal.begun:
+            self.origin = journal.first
+        # That of a snapshot that was given is not known until a rank has read it.
+        at = start.iteration if start else max(0, self.origin)
         self._account(at)
         size = min(len(usable), running.size)
         full = running.ranks

@@ -27,8 +27,8 @@ class Journal:
         self.timed: List[contract.Snapshot] = []
         """The newest snapshots that the clock has asked for."""
         self.interruptions: List[contract.Interruption] = []
-        self._begun, self.first = False, 0
-        """Iteration that the current attempt at training began at."""
+        self.begun, self.first = False, 0
+        """True once the current attempt at training has told of an iteration; the one that it began at."""
         self.seconds = 0.0
         """Seconds of the current attempt at training."""
         self.validations: List[contract.Validation] = []
@@ -54,7 +54,7 @@ class Journal:
             self.ranks, self.failures, self.interruptions = {}, [], []
             self.validations = [one for one in self.validations if one.iteration < iteration]
             self.iteration = self.first = iteration
-            self._begun, self.seconds = False, 0.0
+            self.begun, self.seconds = False, 0.0
 
     def _remember(self, event: Event) -> None:
         if isinstance(event, contract.RankStarted):
@@ -71,8 +71,8 @@ class Journal:
             self.interruptions.append(event)
         elif isinstance(event, contract.Progress):
             # The first one tells of the iteration that training begins at.
-            self.first = self.first if self._begun else event.iteration
-            self._begun, self.seconds = True, event.seconds
+            self.first = self.first if self.begun else event.iteration
+            self.begun, self.seconds = True, event.seconds
         elif isinstance(event, contract.Validation):
             self.validations.append(event)
         self.iteration = max(self.iteration, getattr(event, "iteration", 0))

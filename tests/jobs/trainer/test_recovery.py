@@ -153,6 +153,19 @@ def test_without_a_snapshot_training_begins_again_where_it_began(job: Job) -> No
     assert (again.iteration, again.lost_iterations) == (150, 50)
 
 
+def test_an_attempt_that_ends_before_an_iteration_does_not_tell_where_training_began(job: Job) -> None:
+    def early(_: list[int]) -> dict[str, Any]:
+        raise RuntimeError(LOST)
+
+    job.stage.ends.append(early)
+    job.loses("1")
+
+    assert job.train() == 150, "the iteration of the snapshot that was given"
+
+    (trained,) = job.events(contract.Trained)
+    assert trained.iterations == 150
+
+
 def test_only_the_newest_attempt_may_write_and_nothing_is_left_of_its_number(job: Job) -> None:
     def end(_: list[int]) -> dict[str, Any]:
         job.reports(200)
