@@ -81,12 +81,16 @@ class Recovery:
         """Prepare the next attempt after ranks have left this one at an iteration.
 
         Raises:
-            TrainerError: there are not enough executors in time.
+            TrainerError: the policy does not want another attempt, or there are not enough executors in time.
         """
         journal = self._running.journal
         leaving = {event.host for event in journal.interruptions}
         if leaving:
             why = "; ".join(sorted({event.why for event in journal.interruptions}))
+            if self._rules.action == FAIL:
+                reason = "notice on {}: {}".format(", ".join(sorted(leaving)), why)
+                resume = journal.snapshot.resume() if journal.snapshot else {}
+                raise TrainerError("stopped", iteration=iteration, reason=reason, **resume)
             journal.add(contract.WorkersLost(iteration, sorted(leaving), reason=why))
             for event in journal.interruptions:
                 # Spark names a node by its address or by a name, and one executor otherwise than its tasks.

@@ -328,6 +328,18 @@ def test_a_job_that_is_to_fail_fails_at_once(job: Job) -> None:
     assert job.events(contract.WorkersLost) == []
 
 
+def test_a_job_that_is_to_fail_ends_at_a_notice_with_its_snapshot(job: Job) -> None:
+    job.set(contract.ON_WORKER_LOST_CONF, "fail")
+    job.leaves(220, "w2")
+
+    with pytest.raises(TrainerError) as failed:
+        job.train()
+
+    assert "it was stopped at iteration 220: notice on w2: reclaimed" in str(failed.value)
+    assert "hdfs://h/m_iter_220.solverstate" in str(failed.value)
+    assert len(job.stage.plans) == 1
+
+
 @pytest.mark.parametrize("origin", [contract.OWN, contract.NATIVE])
 def test_a_failure_of_a_ranks_own_is_not_tried_again(job: Job, origin: str) -> None:
     own = TrainerError("rank-failed", rank=1, host="w2", reason="Check failed")
