@@ -81,15 +81,23 @@ class Executors:
             str(executor.id())
             for executor in _listed(self._context, True)
             if str(executor.id()) not in {"driver", *without}
-            # It has an address when its block manager has registered, a moment after itself.
-            and executor.hostPort()
+            # It has a port when its block manager has registered, a moment after itself.
+            and ":" in str(executor.hostPort())
             and not executor.activeTasks()
+        ]
+
+    def busy(self) -> List[str]:
+        """Return the ids of registered executors that run a task."""
+        return [
+            str(executor.id())
+            for executor in _listed(self._context, True)
+            if str(executor.id()) != "driver" and executor.activeTasks()
         ]
 
     def active(self) -> Dict[str, str]:
         """Return the host of each registered executor, by id."""
         return {
-            str(executor.id()): str(executor.hostPort()).rpartition(":")[0]
+            str(executor.id()): _host(executor)
             for executor in _listed(self._context, True)
             if str(executor.id()) != "driver"
         }
@@ -109,7 +117,7 @@ class Executors:
             if str(executor.id()) == "driver":
                 continue
             found[str(executor.id())] = {
-                "host": str(executor.hostPort()).rpartition(":")[0],
+                "host": _host(executor),
                 "container": str(container.get()) if container.isDefined() else "",
             }
         return contract.Executors(str(self._context.applicationId), found)
@@ -131,9 +139,8 @@ class Executors:
         for executor in _listed(self._context, False):
             reason = executor.removeReason()
             if not executor.isActive() and str(executor.id()) not in {"driver", *self._earlier}:
-                host = str(executor.hostPort()).rpartition(":")[0]
                 words = " ".join(str(reason.get()).split()) if reason.isDefined() else ""
-                found.append(LostExecutor(str(executor.id()), host, words))
+                found.append(LostExecutor(str(executor.id()), _host(executor), words))
         return sorted(found, key=lambda lost: int(lost.number))
 
     @contextmanager
@@ -172,6 +179,12 @@ class Executors:
         tracker = self._context.statusTracker()
         stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
         return bool(stages) and not any(stage.numActiveTasks for stage in stages if stage is not None)
+
+
+def _host(executor: Any) -> str:  # noqa: ANN401
+    """Return an executor's host, which is Spark's `hostPort` until there is a port."""
+    host, _, port = str(executor.hostPort()).rpartition(":")
+    return host or port
 
 
 def _listed(spark_context: Any, active: bool) -> Iterator[Any]:  # noqa: ANN401

@@ -66,11 +66,12 @@ class Survivors:
             if len(ready) >= size:
                 return ready
             unusable = self.unusable
-            busy = [one for one in executors.active() if one not in ready and one not in unusable]
-            if busy and waited > BUSY_S:
-                for number in busy:
+            others = [one for one in executors.active() if one not in ready and one not in unusable]
+            if others and waited > BUSY_S:
+                # Others register: their block managers are not there yet.
+                for number in set(others) & set(executors.busy()):
                     self.drop(number)
-            settled = not busy and waited >= GRACE_S
+            settled = not others and waited >= GRACE_S
             if rules.action == SHRINK and settled and len(ready) >= rules.least:
                 return ready
             if waited > rules.limit_s:

@@ -24,7 +24,7 @@ class Spark:
         self.listed = True
         self.busy, self.killed = set[int | str](), list[str]()
         self.unknown: set[int | str] = set()
-        """Executors whose address Spark does not know yet."""
+        """Executors whose block managers have not registered: Spark then gives their hosts alone."""
         self.cancelled = threading.Event()
         utils = SimpleNamespace(timeStringAsSec=lambda text: int(text.removesuffix("s")))
         network = SimpleNamespace(util=SimpleNamespace(JavaUtils=utils))
@@ -51,7 +51,7 @@ class Spark:
                 maxTasks=lambda: 0 if number == "driver" else 2,
                 activeTasks=lambda: int(number in self.busy),
                 removeReason=lambda: some(reason),
-                hostPort=lambda: "" if number in self.unknown else f"w{number}:40000",
+                hostPort=lambda: f"w{number}" if number in self.unknown else f"w{number}:40000",
                 attributes=lambda: SimpleNamespace(get=lambda _: some(None)),
             )
 
@@ -264,7 +264,7 @@ def test_executors_are_ready_that_have_registered_and_run_no_task() -> None:
     assert Executors(spark).ready({"1000", "7"}) == ["1002", "1003"]
     spark.unknown = {1003}
     assert Executors(spark).ready() == ["1000", "1002"]
-    spark.unknown = set()
+    assert Executors(spark).busy() == ["1001"]
     assert Executors(spark).active() == {str(number): f"w{number}" for number in range(1000, 1004)}
 
 

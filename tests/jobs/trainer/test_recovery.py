@@ -22,12 +22,18 @@ class Executors:
 
     def __init__(self) -> None:
         self.there, self.hung, self.replaced = ["0", "1"], set[str](), list[str]()
+        self.coming = list[str]()
+        """Executors that have registered, and take no tasks yet."""
         self.given_up, self.now = False, 1e9
         self.names: dict[str, str] = {}
         self.after_replacing: Callable[[], None] = lambda: None
 
     def ready(self, without: Any = ()) -> list[str]:
-        return [one for one in self.there if one not in without and one not in self.hung]
+        out = {*without, *self.hung, *self.coming}
+        return [one for one in self.there if one not in out]
+
+    def busy(self) -> list[str]:
+        return [one for one in self.there if one in self.hung]
 
     def active(self) -> dict[str, str]:
         return {one: self.names.get(one, f"10.9.8.{11 + int(one) % 2}") for one in self.there}
@@ -234,6 +240,20 @@ def test_an_executor_that_hangs_is_replaced(job: Job) -> None:
     job.train()
 
     assert job.executors.replaced == ["1"]
+    assert job.stage.plans[1].size == 2
+
+
+def test_an_executor_that_registers_is_waited_for_and_not_replaced(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.executors.coming = ["1"]
+    monkeypatch.setattr(survivors, "BUSY_S", -1.0)
+    monkeypatch.setattr(survivors.time, "sleep", lambda _: job.executors.coming.clear())
+    job.loses(failure=TrainerError("rank-lost", ranks="rank 1 on w2", iteration=3))
+
+    job.train()
+
+    assert job.executors.replaced == []
     assert job.stage.plans[1].size == 2
 
 
