@@ -134,6 +134,8 @@ def settings(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict[
         "spark.task.maxFailures": "1",
         "spark.stage.maxConsecutiveAttempts": "1",
         "spark.barrier.sync.timeout": "600",
+        # Looks of 15 s for room for a rank each; after 10 minutes by default, while others could go on.
+        "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "3",
         **LINK,
         "spark.python.worker.faulthandler.enabled": "true",
         TIMEOUT_CONF: f"{spec.timeout:g}",

@@ -22,6 +22,9 @@ from jobs.trainer.ranks.train import run_rank
 from jobs.trainer.recovery import Attempt, Recovery
 from jobs.trainer.running import LATE_REPORTS_S, RunningJob
 
+TOO_FEW_SLOTS = "[SPARK-24819]"
+"""Beginning of Spark's refusal of a barrier stage with more ranks than its executors have room for."""
+
 
 def train(running: RunningJob, channel: Channel) -> None:
     """Train, and write the model and the rounds of validation.
@@ -137,8 +140,9 @@ def _stage(running: RunningJob, plan: Plan) -> List[Dict[str, Any]]:
         with running.executors.launching(lambda: bool(running.journal.ranks)):
             return list(stage.mapPartitions(partial(_run_rank, plan)).collect())
     except Exception as error:
-        if running.executors.given_up:
-            raise running.executors.missing(running.size) from error
+        # Executors that were there may be lost before Spark launches the stage.
+        if running.executors.given_up or TOO_FEW_SLOTS in str(error):
+            raise running.executors.missing(plan.size // running.options.devices) from error
         raise running.failure(error) from error
 
 

@@ -170,6 +170,7 @@ KEYS: Final = {
     "spark.python.worker.faulthandler.enabled": "3.2",
     "spark.python.worker.reuse": "1.2",
     "spark.network.timeoutInterval": "1.3",
+    "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "2.4",
     "spark.scheduler.maxRegisteredResourcesWaitingTime": "1.1",
     "spark.scheduler.minRegisteredResourcesRatio": "1.1",
     "spark.speculation": "0.6",

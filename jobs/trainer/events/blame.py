@@ -28,8 +28,14 @@ DIVERGED = "training-diverged"
 UNKNOWN = "killed, or its node went down"
 
 
-LOSSES = ("executor-lost", "rank-lost", "rank-hung", "ranks-disconnected")
-"""Failures of executors and of the network: another attempt may go through."""
+LOSSES = (
+    *("executor-lost", "rank-lost", "rank-hung", "ranks-disconnected"),
+    *("executors-missing", "executors-failing"),
+)
+"""Failures of executors and of the network: another attempt may go through.
+
+The last two are those of a stage for which executors were there until it began.
+"""
 
 
 class LostExecutor(NamedTuple):

@@ -14,6 +14,11 @@ from jobs.trainer.caffe.elastic import Resized
 from jobs.trainer.errors import TrainerError
 from tests.jobs.trainer.stage import MODEL, Driver
 
+SLOTS = (
+    "An error occurred while calling o1.collect.\n"
+    ": org.apache.spark.scheduler.BarrierJobSlotsNumberCheckFailed: [SPARK-24819]: Barrier execution mode "
+    "does not allow run a barrier stage that requires more slots than the total number of slots"
+)
 LOST = TrainerError("executor-lost", executor="1", host="w2", iteration=0, reason="killed")
 
 
@@ -46,6 +51,9 @@ class Executors:
 
     def described(self) -> contract.Executors:
         return contract.Executors("app-1", {one: {"host": host} for one, host in self.active().items()})
+
+    def missing(self, size: int) -> TrainerError:
+        return TrainerError("executors-missing", requested=size, registered=len(self.there))
 
     def launching(self, _: object) -> Any:
         from contextlib import nullcontext
@@ -241,6 +249,21 @@ def test_an_executor_that_hangs_is_replaced(job: Job) -> None:
 
     assert job.executors.replaced == ["1"]
     assert job.stage.plans[1].size == 2
+
+
+@pytest.mark.parametrize("given_up", [True, False])
+def test_executors_that_are_lost_before_the_stage_begins_are_a_loss(job: Job, *, given_up: bool) -> None:
+    def end(_: list[int]) -> dict[str, Any]:
+        job.executors.there, job.executors.given_up = ["0"], given_up
+        raise RuntimeError("cancelled" if given_up else SLOTS)
+
+    job.stage.ends.append(end)
+    job.stage.ends.append(end)
+
+    job.train()
+
+    assert [plan.size for plan in job.stage.plans] == [2, 1, 1]
+    assert [event.code for event in job.events(contract.WorkersLost)] == ["executors-missing"] * 2
 
 
 def test_an_executor_that_registers_is_waited_for_and_not_replaced(
