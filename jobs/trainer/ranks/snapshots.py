@@ -87,4 +87,4 @@ class Snapshots:
     @property
     def obsolete(self) -> List[str]:
         """URIs of the clock's, which nobody needs once training is over."""
-        return [uri for one in self._timed for uri in one]
+        return [*self._uploads.obsolete, *(uri for one in self._timed for uri in one)]

@@ -73,6 +73,8 @@ class Uploads:
         self._waiting: Deque[_Upload] = deque()
         self._busy = self._closing = False
         self._failure: Optional[TrainerError] = None
+        self.obsolete: List[str] = []
+        """Files that snapshots would have replaced which could not be stored; the next one replaces them."""
         self._change = threading.Condition()
         # A daemon: a rank that fails does not wait for storage.
         self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
@@ -163,7 +165,7 @@ class Uploads:
                 if upload.complete is not None:
                     self._resumable = True
                     self._tell(upload.complete)
-                self._tidy(upload)
+                    self._tidy(upload)
                 return
             if isinstance(failed, TrainerError) and failed.code == "fenced":
                 self._failure = failed
@@ -177,13 +179,15 @@ class Uploads:
                 break
             with self._change:
                 self._change.wait_for(lambda: self._closing or self._newer(upload), retry_s)
+        self.obsolete += upload.obsolete
         for file, _ in left:
             if file.exists():
                 file.unlink()
 
     def _tidy(self, upload: _Upload) -> None:
+        obsolete, self.obsolete = [*self.obsolete, *upload.obsolete], []
         try:
-            self._storage.remove(upload.obsolete)
+            self._storage.remove(obsolete)
         except TrainerError as error:
             # Into the executor's log: they are in nobody's way.
             print("not removed: {}".format(error), flush=True)

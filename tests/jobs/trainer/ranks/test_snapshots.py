@@ -18,7 +18,7 @@ class Uploads:
     """Uploads that are done at once, and their events."""
 
     def __init__(self) -> None:
-        self.busy = False
+        self.busy, self.obsolete = False, list[str]()
         self.stored: dict[str, bytes] = {}
         self.events: list[contract.Snapshot] = []
         self.removed: list[list[str]] = []
@@ -141,4 +141,6 @@ def test_those_of_the_clock_that_are_left_are_obsolete_when_training_is_over(tmp
     for at in (4, 5, 6, 7):
         rank.take(at)
 
-    assert rank.made.obsolete == files_of(6, 7)
+    rank.uploads.obsolete = files_of(5)
+
+    assert rank.made.obsolete == files_of(5, 6, 7)

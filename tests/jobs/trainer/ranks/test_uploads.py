@@ -244,15 +244,29 @@ def test_older_files_are_removed_when_the_newer_snapshot_is_whole(storage: Stora
     files = [(storage.folder / "a", "s:a")]
     files[0][0].write_text("x")
     uploads.snapshot(50, files, contract.Snapshot(50), obsolete=["s:old"])
-    storage.inbox.wait(3)
+    uploads.settle()
 
     assert storage.removed == []
 
     files[0][0].write_text("x")
-    uploads.snapshot(60, files, contract.Snapshot(60), obsolete=["s:old", "s:older"])
+    uploads.snapshot(60, files, contract.Snapshot(60), obsolete=["s:newer"])
     uploads.finish()
 
-    assert storage.removed == ["s:old", "s:older"]
+    assert storage.removed == ["s:old", "s:newer"], "the first one's too, which was not stored"
+    assert uploads.obsolete == []
+
+
+def test_older_files_stay_when_the_model_is_stored_and_are_named(storage: Storage) -> None:
+    storage.failing = 3
+    uploads = storage.uploads(resumable=True)
+    file = storage.folder / "a"
+    file.write_text("x")
+    uploads.snapshot(50, [(file, "s:a")], contract.Snapshot(50), obsolete=["s:old"])
+    uploads.settle()
+
+    storage.finish(uploads)
+
+    assert (storage.removed, uploads.obsolete) == ([], ["s:old"])
 
 
 def test_files_are_finished_beside_training_before_they_are_uploaded(storage: Storage) -> None:
