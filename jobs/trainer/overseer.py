@@ -43,6 +43,12 @@ class Overseer:
             over.set()
             watch.join()
 
+    def ask(self) -> str:
+        """Return why training is to end, also where no attempt runs; empty if it is not."""
+        if self._stop_uri and not self.stop:
+            self.stop = self._asked()
+        return self.stop
+
     def _watch(
         self, over: threading.Event, attempt: Attempt, unusable: Callable[[], Collection[str]]
     ) -> None:
@@ -53,8 +59,9 @@ class Overseer:
             if journal.iteration <= journal.first:
                 continue
             now = time.monotonic()
-            if self._stop_uri and not self.stop and now - looked > STOP_PERIOD_S:
-                looked, self.stop = now, self._asked()
+            if now - looked > STOP_PERIOD_S:
+                looked = now
+                self.ask()
             if self.stop:
                 self._channel.tell(LEAVE)
             elif smaller and grows(self._rules) and self._running.executors.ready(unusable()):

@@ -8,7 +8,7 @@ as the driver asked.
 from __future__ import annotations
 
 import time
-from typing import NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple, Optional, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.caffe import native
@@ -23,7 +23,7 @@ from jobs.trainer.running import RunningJob
 from jobs.trainer.survivors import Survivors
 
 MOST_FRUITLESS = 3
-"""Losses in a row without a further iteration, after which the job fails: its own work kills it."""
+"""Losses in a row without a further iteration or a newer snapshot, after which the job fails."""
 
 
 class Attempt(NamedTuple):
@@ -52,14 +52,21 @@ class Recovery:
         first = Resized(running.job, "")
         self.attempt = Attempt(1, running.size, first, running.options.snapshot, weights)
         self.survivors = Survivors(running, rules)
-        self._reached, self._fruitless = -1, 0
+        self._reached, self._stored, self._fruitless = -1, -1, 0
         self.origin = -1
         """Iteration that training began at; -1 before the first attempt that has begun is over."""
         self.images, self.seconds = 0, 0.0
         """What earlier attempts have trained, without iterations that were done again."""
 
-    def after_loss(self, failure: TrainerError) -> None:
-        """Prepare the next attempt after a failure of this one.
+    def stopped(self, iteration: int, reason: str) -> TrainerError:
+        """Return the end of training that was asked for, with the snapshot to go on from."""
+        newest = self._running.journal.snapshot
+        return TrainerError(
+            "stopped", iteration=iteration, reason=reason, **(newest.resume() if newest else {})
+        )
+
+    def after_loss(self, failure: TrainerError, asked: Callable[[], str] = str) -> None:
+        """Prepare the next attempt after a failure of this one; `asked` tells why there is to be none.
 
         Raises:
             TrainerError: `failure`, if another attempt would not help or the policy does not want one; or
@@ -68,13 +75,20 @@ class Recovery:
         journal = self._running.journal
         if self._rules.action == FAIL or not blame.is_loss(failure, journal):
             raise failure
-        self._fruitless = 0 if journal.iteration > self._reached else self._fruitless + 1
-        self._reached = max(self._reached, journal.iteration)
+        stored = journal.snapshot.iteration if journal.snapshot else -1
+        # A newer snapshot is progress too, though an earlier attempt had gone further.
+        further = journal.iteration > self._reached or stored > self._stored
+        self._fruitless = 0 if further else self._fruitless + 1
+        self._reached, self._stored = max(self._reached, journal.iteration), stored
         if self._fruitless >= MOST_FRUITLESS:
             raise failure
         hosts = blame.hosts(failure, journal)
         event = contract.WorkersLost(journal.iteration, hosts, failure.code, failure.fields, failure.why)
         journal.add(event)
+        stop = asked()
+        if stop:
+            # Whoever asks may have taken the workers, and others would be waited for.
+            raise self.stopped(journal.iteration, stop) from failure
         self._regroup(failure)
 
     def after_leaving(self, iteration: int) -> None:
@@ -89,8 +103,7 @@ class Recovery:
             why = "; ".join(sorted({event.why for event in journal.interruptions}))
             if self._rules.action == FAIL:
                 reason = "notice on {}: {}".format(", ".join(sorted(leaving)), why)
-                resume = journal.snapshot.resume() if journal.snapshot else {}
-                raise TrainerError("stopped", iteration=iteration, reason=reason, **resume)
+                raise self.stopped(iteration, reason)
             journal.add(contract.WorkersLost(iteration, sorted(leaving), reason=why))
             for event in journal.interruptions:
                 # Spark names a node by its address or by a name, and one executor otherwise than its tasks.

@@ -53,7 +53,7 @@ def _train(running: RunningJob, channel: Channel) -> int:
             with overseer.watching(attempt, lambda: recovery.survivors.unusable):
                 ranks = _stage(running, plan)
         except TrainerError as failure:
-            recovery.after_loss(failure)
+            recovery.after_loss(failure, overseer.ask)
             continue
         left = ranks[0].get("left")
         if left is None:
@@ -61,8 +61,7 @@ def _train(running: RunningJob, channel: Channel) -> int:
         # Their snapshot is complete by its event, which may come after the figures.
         channel.drain(LATE_REPORTS_S)
         if overseer.stop:
-            resume = running.journal.snapshot.resume() if running.journal.snapshot else {}
-            raise TrainerError("stopped", iteration=left, reason=overseer.stop, **resume)
+            raise recovery.stopped(left, overseer.stop)
         recovery.after_leaving(left)
     _tidy(running, owner, ranks[0].get("obsolete", ()))
     origin = int(recovery.origin if recovery.origin >= 0 else ranks[0]["first"])

@@ -416,6 +416,35 @@ def test_a_process_that_dies_again_and_again_without_an_iteration_between_ends_t
     assert len(job.stage.plans) == 1 + recovery.MOST_FRUITLESS
 
 
+def test_losses_between_newer_snapshots_are_not_fruitless(job: Job) -> None:
+    job.loses(at=290)
+    for at in (200, 210, 220, 230, 240):
+
+        def end(_: list[int], at: int = at) -> dict[str, Any]:
+            job.snapshot(at)
+            job.reports(at + 5)
+            raise RuntimeError(LOST)
+
+        job.stage.ends.append(end)
+
+    job.train()
+
+    assert len(job.stage.plans) == 7
+
+
+def test_a_job_that_was_asked_to_end_waits_for_no_executors(job: Job) -> None:
+    job.set(contract.CONTROL_CONF, "hdfs://h/jobs/j")
+    job.running.files.texts["hdfs://h/jobs/j/stop"] = "the budget is spent\n"
+    job.snapshot(180)
+    job.loses("0", "1")
+
+    with pytest.raises(TrainerError) as stopped:
+        job.train()
+
+    assert "it was stopped at iteration 200: the budget is spent" in str(stopped.value)
+    assert "hdfs://h/m_iter_180.solverstate" in str(stopped.value)
+
+
 def test_validations_that_are_done_again_count_once(job: Job) -> None:
     job.snapshot(180)
     for iteration in (170, 180, 190):
