@@ -35,6 +35,8 @@ def train(running: RunningJob, channel: Channel) -> None:
     running.files.make_folder(storage.parent(running.model))
     first = _train(running, channel)
     channel.drain(LATE_REPORTS_S)
+    # Scoring has failures of its own.
+    channel.renew()
     _write_rounds(running, first)
 
 

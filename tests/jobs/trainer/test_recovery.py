@@ -522,3 +522,17 @@ def test_executors_that_register_are_taken_when_the_ranks_have_stopped_for_them(
 
 def test_the_rule_of_another_number_of_ranks_is_elastics() -> None:
     assert recovery.resized is elastic.resized
+
+
+def test_ranks_that_have_trained_tell_nothing_once_the_job_scores(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    job.driver.renewed = lambda: order.append("renewed")
+    monkeypatch.setattr(job.driver, "drain", lambda _: order.append("drained"))
+    monkeypatch.setattr(job.running.files, "make_folder", lambda _: None, raising=False)
+    monkeypatch.setattr(training, "_write_rounds", lambda *_: order.append("rounds"))
+
+    training.train(job.running, job.driver)  # type: ignore[arg-type]
+
+    assert order == ["drained", "renewed", "rounds"]
