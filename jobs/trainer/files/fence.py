@@ -45,7 +45,8 @@ class Fence(NamedTuple):
         Raises:
             TrainerError: another one is, or the file cannot be read.
         """
-        found = storage.read(self.uri, run=run).strip()
-        if found != self.mark:
-            newest = found.partition("-")[0][:40]
+        # Among warnings with their stacks, as Hadoop's client has them for a node that is lost.
+        found = [line.strip() for line in storage.read(self.uri, run=run).splitlines()]
+        if self.mark not in found:
+            newest = "".join(found[-1:]).partition("-")[0][:40]
             raise TrainerError("fenced", generation=self.generation, newest=newest, uri=self.uri)

@@ -74,3 +74,20 @@ def test_attempts_have_the_same_file_on_its_way_under_other_names(
 
     assert (tmp_path / "m").read_bytes() == b"weights"
     assert on_its_way.read_bytes() == b"of a rank that was hidden"
+
+
+WARNED = [
+    "WARN DFSClient: Failed to connect to /10.9.8.12:9866 for block b, add to deadNodes and continue.",
+    "java.net.NoRouteToHostException: No route to host",
+    "\tat org.apache.hadoop.hdfs.client.impl.BlockReaderFactory.build(BlockReaderFactory.java:383)",
+]
+
+
+def test_a_lost_node_that_had_the_files_block_is_no_newer_attempt() -> None:
+    fence = Fence("hdfs://head/m.generation", 3, "a1b2")
+
+    fence.check(lambda _: (0, [*WARNED, "3-a1b2"]))
+    with pytest.raises(TrainerError, match="attempt 4 has taken its place"):
+        fence.check(lambda _: (0, [*WARNED, "4-a1b2"]))
+    with pytest.raises(TrainerError, match="has taken its place"):
+        fence.check(lambda _: (0, WARNED))
