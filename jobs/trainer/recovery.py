@@ -105,15 +105,15 @@ class Recovery:
                 reason = "notice on {}: {}".format(", ".join(sorted(leaving)), why)
                 raise self.stopped(iteration, reason)
             journal.add(contract.WorkersLost(iteration, sorted(leaving), reason=why))
-            for event in journal.interruptions:
-                # Spark names a node by its address or by a name, and one executor otherwise than its tasks.
-                places = {rank.address for rank in journal.ranks.values() if rank.host == event.host}
-                self.survivors.leave({event.host, *places}, event.at)
         self._regroup(None)
 
     def _regroup(self, failure: Optional[TrainerError]) -> None:
-        """Wait for executors, and set the attempt with those that are there."""
+        """Leave noticed nodes, wait for executors, and set the attempt with those that are there."""
         running, began = self._running, time.monotonic()
+        for event in running.journal.interruptions:
+            # Spark names a node by its address or by a name, and one executor otherwise than its tasks.
+            places = {rank.address for rank in running.journal.ranks.values() if rank.host == event.host}
+            self.survivors.leave({event.host, *places}, event.at)
         usable, journal = self.survivors.wait(failure), running.journal
         # After the wait: an upload of the attempt that has ended may have become complete meanwhile. What a
         # rank tells that is hidden from the driver concerns no later attempt.

@@ -296,6 +296,20 @@ def test_a_noticed_executor_is_left_and_not_taken_again(job: Job) -> None:
     )
 
 
+def test_a_noticed_executor_is_left_where_another_one_is_lost_first(job: Job) -> None:
+    def end(_: list[int]) -> dict[str, Any]:
+        job.reports(200)
+        job.running.journal.add(contract.Interruption("w2", "reclaimed", job.executors.now + 120))
+        raise RuntimeError(TrainerError("rank-lost", ranks="rank 0 on w1", iteration=200))
+
+    job.stage.ends.append(end)
+
+    job.train()
+
+    assert job.executors.replaced == ["1"]
+    assert [plan.size for plan in job.stage.plans] == [2, 1]
+
+
 @pytest.mark.parametrize("name", ["10.9.8.12", "w2", "w2.internal"])
 def test_a_noticed_node_is_known_by_each_of_its_names(job: Job, name: str) -> None:
     job.executors.names["1"] = name
