@@ -79,7 +79,7 @@ class Recovery:
         # A newer snapshot is progress too, though an earlier attempt had gone further.
         further = journal.iteration > self._reached or stored > self._stored
         self._fruitless = 0 if further else self._fruitless + 1
-        self._reached, self._stored = max(self._reached, journal.iteration), stored
+        self._reached, self._stored = max(self._reached, journal.iteration), max(stored, self._stored)
         if self._fruitless >= MOST_FRUITLESS:
             raise failure
         hosts = blame.hosts(failure, journal)
@@ -118,7 +118,7 @@ class Recovery:
         # After the wait: an upload of the attempt that has ended may have become complete meanwhile. What a
         # rank tells that is hidden from the driver concerns no later attempt.
         self._channel.renew()
-        start, reached = journal.snapshot, journal.iteration
+        start, reached = self._start(), journal.iteration
         job, snapshot, weights = self._given
         if self.origin < 0 and journal.begun:
             self.origin = journal.first
@@ -151,6 +151,19 @@ class Recovery:
                 sorted({hosts[number] for number in usable[:size] if number in hosts}),
             )
         )
+
+    def _start(self) -> Optional[contract.Snapshot]:
+        """Return the newest snapshot that is whole, from now on the journal's newest too.
+
+        A rank that was hidden from the driver may have replaced the clock's by newer ones.
+        """
+        journal, files = self._running.journal, self._running.files
+        try:
+            found = (one for one in reversed(journal.snapshots) if all(map(files.exists, whole(one))))
+            journal.snapshot = next(found, None)
+        except TrainerError as error:
+            print("not looked for: {}".format(error), flush=True)
+        return journal.snapshot
 
     def _account(self, at: int) -> None:
         """Add what the attempt that has ended leaves: its iterations up to the one to go on from."""

@@ -24,8 +24,8 @@ class Journal:
         """Host by executor id."""
         self.failures: List[contract.RankFailed] = []
         self.snapshot: Optional[contract.Snapshot] = None
-        self.timed: List[contract.Snapshot] = []
-        """The newest snapshots that the clock has asked for."""
+        self.snapshots: List[contract.Snapshot] = []
+        """All that stay, and the two newest that the clock has asked for."""
         self.interruptions: List[contract.Interruption] = []
         self.begun, self.first = False, 0
         """True once the current attempt at training has told of an iteration; the one that it began at."""
@@ -33,6 +33,11 @@ class Journal:
         """Seconds of the current attempt at training."""
         self.validations: List[contract.Validation] = []
         self.iteration = 0
+
+    @property
+    def timed(self) -> List[contract.Snapshot]:
+        """The newest snapshots that the clock has asked for."""
+        return [one for one in self.snapshots if one.timed]
 
     def add(self, event: Event) -> None:
         """Write an event, and log it if it has a log line."""
@@ -65,8 +70,8 @@ class Journal:
             self.failures.append(event)
         elif isinstance(event, contract.Snapshot):
             self.snapshot = event
-            if event.timed:
-                self.timed = [*self.timed[-1:], event]
+            older = self.timed[:-1] if event.timed else []
+            self.snapshots = [*(one for one in self.snapshots if one not in older), event]
         elif isinstance(event, contract.Interruption):
             self.interruptions.append(event)
         elif isinstance(event, contract.Progress):

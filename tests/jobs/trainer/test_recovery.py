@@ -157,6 +157,39 @@ def test_training_goes_on_with_the_executors_that_are_left_from_the_newest_snaps
     assert (again.executors, again.wanted, again.rule, again.hosts) == (1, 2, "1 of 2", ["10.9.8.11"])
 
 
+@pytest.mark.parametrize("kind", ["caffemodel", "feed.json", "solverstate"])
+def test_a_snapshot_that_is_not_whole_any_more_is_none(job: Job, kind: str) -> None:
+    job.snapshot(160, timed=False)
+    job.snapshot(180)
+    job.running.files.missing = {f"hdfs://h/m_iter_180.{kind}"}
+    job.loses("1")
+
+    job.train()
+
+    assert job.stage.plans[1].snapshot == "hdfs://h/m_iter_160.solverstate"
+    (again,) = job.events(contract.Recovery)
+    assert (again.iteration, again.lost_iterations) == (160, 40)
+
+
+def test_the_newest_snapshot_is_taken_where_storage_does_not_say_whether_it_is_there(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exists = job.running.files.exists
+
+    def sometimes(uri: str) -> bool:
+        if uri.endswith("caffemodel"):
+            raise TrainerError("storage-failed", uri=uri, action="looked up", reason="no NameNode")
+        return bool(exists(uri))
+
+    monkeypatch.setattr(job.running.files, "exists", sometimes)
+    job.snapshot(180)
+    job.loses("1")
+
+    job.train()
+
+    assert job.stage.plans[1].snapshot == "hdfs://h/m_iter_180.solverstate"
+
+
 def test_without_a_snapshot_training_begins_again_where_it_began(job: Job) -> None:
     job.loses("1")
 
