@@ -8,6 +8,7 @@ as the driver asked.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Callable, NamedTuple, Optional, Tuple
 
 from jobs.trainer import contract
@@ -85,14 +86,10 @@ class Recovery:
         hosts = blame.hosts(failure, journal)
         event = contract.WorkersLost(journal.iteration, hosts, failure.code, failure.fields, failure.why)
         journal.add(event)
-        stop = asked()
-        if stop:
-            # Whoever asks may have taken the workers, and others would be waited for.
-            raise self.stopped(journal.iteration, stop) from failure
-        self._regroup(failure)
+        self._regroup(failure, asked)
 
-    def after_leaving(self, iteration: int) -> None:
-        """Prepare the next attempt after ranks have left this one at an iteration.
+    def after_leaving(self, iteration: int, asked: Callable[[], str] = str) -> None:
+        """Prepare the next attempt after ranks have left this one at an iteration; see `after_loss`.
 
         Raises:
             TrainerError: the policy does not want another attempt, or there are not enough executors in time.
@@ -105,16 +102,16 @@ class Recovery:
                 reason = "notice on {}: {}".format(", ".join(sorted(leaving)), why)
                 raise self.stopped(iteration, reason)
             journal.add(contract.WorkersLost(iteration, sorted(leaving), reason=why))
-        self._regroup(None)
+        self._regroup(None, asked)
 
-    def _regroup(self, failure: Optional[TrainerError]) -> None:
+    def _regroup(self, failure: Optional[TrainerError], asked: Callable[[], str]) -> None:
         """Leave noticed nodes, wait for executors, and set the attempt with those that are there."""
         running, began = self._running, time.monotonic()
         for event in running.journal.interruptions:
             # Spark names a node by its address or by a name, and one executor otherwise than its tasks.
             places = {rank.address for rank in running.journal.ranks.values() if rank.host == event.host}
             self.survivors.leave({event.host, *places}, event.at)
-        usable, journal = self.survivors.wait(failure), running.journal
+        usable, journal = self.survivors.wait(failure, partial(self._go_on, asked)), running.journal
         # After the wait: an upload of the attempt that has ended may have become complete meanwhile. What a
         # rank tells that is hidden from the driver concerns no later attempt.
         self._channel.renew()
@@ -151,6 +148,16 @@ class Recovery:
                 sorted({hosts[number] for number in usable[:size] if number in hosts}),
             )
         )
+
+    def _go_on(self, asked: Callable[[], str]) -> None:
+        """Require that training is to go on: whoever asks it to end may have taken the workers.
+
+        Raises:
+            TrainerError: it was asked to end.
+        """
+        reason = asked()
+        if reason:
+            raise self.stopped(self._running.journal.iteration, reason)
 
     def _start(self) -> Optional[contract.Snapshot]:
         """Return the newest snapshot that is whole, from now on the journal's newest too.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from typing import Any, Dict, Iterable, List, Optional, Set
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set
 
 from jobs.trainer.contract import SHRINK
 from jobs.trainer.errors import TrainerError
@@ -16,6 +17,8 @@ BUSY_S = 8.0
 """Seconds for the tasks of a stage that is over: a killed Python worker takes two, a hung one for ever."""
 NOTICE_S = 150.0
 """Seconds for a node to go whose cloud has not said when: AWS gives two minutes."""
+CHECK_S = 3.0
+"""Seconds between two looks for what ends the wait."""
 _TICK = 0.1
 
 
@@ -50,17 +53,20 @@ class Survivors:
         active = self._running.executors.active() if names else {}
         return [one for one, host in active.items() if host in names or host.partition(".")[0] in names]
 
-    def wait(self, failure: Optional[TrainerError]) -> List[str]:
+    def wait(self, failure: Optional[TrainerError], check: Callable[[], object] = bool) -> List[str]:
         """Return the ids of executors to go on with, which run no task; replace those that hang.
 
-        `failure` is the loss, if there was one.
+        `failure` is the loss, if there was one; `check` raises what ends the wait.
 
         Raises:
             TrainerError: there are not enough in time.
         """
         rules, executors, size = self._rules, self._running.executors, self._running.size
-        began = time.monotonic()
+        began, checked = time.monotonic(), -math.inf
         while True:
+            if time.monotonic() - checked >= CHECK_S:
+                checked = time.monotonic()
+                check()
             ready = executors.ready(self.unusable)
             waited = time.monotonic() - began
             if len(ready) >= size:

@@ -64,7 +64,7 @@ def _train(running: RunningJob, channel: Channel) -> int:
         channel.drain(LATE_REPORTS_S)
         if overseer.stop:
             raise recovery.stopped(left, overseer.stop)
-        recovery.after_leaving(left)
+        recovery.after_leaving(left, overseer.ask)
     _tidy(running, owner, ranks[0].get("obsolete", ()))
     origin = int(recovery.origin if recovery.origin >= 0 else ranks[0]["first"])
     _tell(running, recovery, plan, ranks, origin)

@@ -492,6 +492,24 @@ def test_a_job_that_was_asked_to_end_waits_for_no_executors(job: Job) -> None:
     assert "hdfs://h/m_iter_180.solverstate" in str(stopped.value)
 
 
+def test_a_job_that_is_asked_to_end_while_it_waits_does_so(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    job.set(contract.CONTROL_CONF, "hdfs://h/jobs/j")
+    job.running.files.missing = {"hdfs://h/jobs/j/stop"}
+    monkeypatch.setattr(survivors, "CHECK_S", 0.0)
+
+    def later(_: float) -> None:
+        job.running.files.missing = set()
+        job.running.files.texts["hdfs://h/jobs/j/stop"] = "the budget is spent\n"
+
+    monkeypatch.setattr(survivors.time, "sleep", later)
+    job.loses("0", "1")
+
+    with pytest.raises(TrainerError) as stopped:
+        job.train()
+
+    assert "it was stopped at iteration 200: the budget is spent" in str(stopped.value)
+
+
 def test_validations_that_are_done_again_count_once(job: Job) -> None:
     job.snapshot(180)
     for iteration in (170, 180, 190):
