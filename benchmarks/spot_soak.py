@@ -39,7 +39,16 @@ from jobs.report.summary import Summary
 from jobs.run.run import run_job
 from jobs.spec import JobSpec
 from jobs.spec_file import read_spec
-from jobs.trainer.contract import NOTICE_FILE, Done, Event, Failed, Progress, Recovery, Snapshot
+from jobs.trainer.contract import (
+    NOTICE_FILE,
+    Done,
+    Event,
+    Failed,
+    Progress,
+    RankStarted,
+    Recovery,
+    Snapshot,
+)
 from tools.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,6 +90,8 @@ class Soak:
         self._containers = Containers.of(cluster.stack, cluster.head.name)
         self._change = threading.Condition()
         self._recoveries = list[Recovery]()
+        self._hosts = set[str]()
+        """Nodes with ranks of the current attempt."""
         self._trains = self._saved = self.over = False
         self.done = 0
 
@@ -92,6 +103,9 @@ class Soak:
             elif isinstance(event, Recovery):
                 self._recoveries.append(event)
                 self._trains = self._saved = False
+                self._hosts.clear()
+            elif isinstance(event, RankStarted):
+                self._hosts.add(event.host)
             elif isinstance(event, Snapshot):
                 self._saved = True
             elif isinstance(event, Progress):
@@ -112,7 +126,8 @@ class Soak:
             self._interrupt(kind)
 
     def _interrupt(self, kind: str) -> None:
-        node = self._random.choice([one.name for one in self._cluster.workers])
+        with self._change:
+            node = self._random.choice(sorted(self._hosts))
         before, began = len(self._recoveries), time.monotonic()
         undo = self._strike(kind, node)
         try:
