@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
+from bootstrap.join.on_node import boot, notice
+
 Verb = Literal["join", "watch"]
 
 LIBRARY: Final = "/usr/local/lib/caffe-spark"
@@ -94,8 +96,7 @@ def unit(verb: Verb, library: str = LIBRARY, settings: str = SETTINGS) -> str:
 RUNTIME: Final = "/run/caffe-spark-watch"
 """Folder of a program that is gone after a boot."""
 _RUNTIME_UNIT: Final = f"/run/systemd/system/{WATCH}"
-TOLD: Final = "/run/caffe-spark-notice.json"
-_LOG: Final = "/var/log/caffe-spark-boot.log"
+TOLD: Final = notice.FILE
 
 
 def watching(settings: Mapping[str, str]) -> str:
@@ -127,7 +128,7 @@ def unwatching() -> str:
         [
             f"systemctl stop {WATCH} 2>/dev/null || true",
             f"told=$([ ! -e {TOLD} ] || echo told)",
-            f"rm -rf {RUNTIME} {_RUNTIME_UNIT} {TOLD} {_LOG}",
+            f"rm -rf {RUNTIME} {_RUNTIME_UNIT} {TOLD} {boot.LOG}",
             "systemctl daemon-reload",
             # Decommissioned or stopped, it takes no executor before it has started again.
             '[ -z "$told" ] || ! systemctl is-enabled --quiet spark-worker || systemctl restart spark-worker',

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Callable, Collection, Dict, FrozenSet, Iterator, List, Optional
 
 from jobs.trainer import contract
+from jobs.trainer.beside import beside
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.blame import LostExecutor
 
@@ -153,16 +155,10 @@ class Executors:
         """
         self.given_up = False
         self._before = frozenset(executor.number for executor in self._removed())
-        over = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(over, heard), name="launching", daemon=True)
-        watch.start()
-        try:
+        with beside(partial(self._watch, heard), "launching"):
             yield
-        finally:
-            over.set()
-            watch.join()
 
-    def _watch(self, over: threading.Event, heard: Callable[[], bool]) -> None:
+    def _watch(self, heard: Callable[[], bool], over: threading.Event) -> None:
         limit, tick = max(self._seconds, LEAST_S), _TICK
         deadline, before = time.monotonic() + limit, len(self._removed())
         while not over.wait(tick):

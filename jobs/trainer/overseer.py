@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import Callable, Collection, Iterator
 
+from jobs.trainer.beside import beside
 from jobs.trainer.contract import CONTROL_CONF, STOP_FILE
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Channel
@@ -34,14 +36,8 @@ class Overseer:
     @contextmanager
     def watching(self, attempt: Attempt, unusable: Callable[[], Collection[str]]) -> Iterator[None]:
         """Watch an attempt in this block."""
-        over = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(over, attempt, unusable), daemon=True)
-        watch.start()
-        try:
+        with beside(partial(self._watch, attempt, unusable), "overseer"):
             yield
-        finally:
-            over.set()
-            watch.join()
 
     def ask(self) -> str:
         """Return why training is to end, also where no attempt runs; empty if it is not."""
@@ -50,7 +46,7 @@ class Overseer:
         return self.stop
 
     def _watch(
-        self, over: threading.Event, attempt: Attempt, unusable: Callable[[], Collection[str]]
+        self, attempt: Attempt, unusable: Callable[[], Collection[str]], over: threading.Event
     ) -> None:
         looked, smaller = 0.0, attempt.executors < self._running.size
         journal = self._running.journal

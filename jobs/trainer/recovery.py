@@ -83,9 +83,7 @@ class Recovery:
         self._reached, self._stored = max(self._reached, journal.iteration), max(stored, self._stored)
         if self._fruitless >= MOST_FRUITLESS:
             raise failure
-        hosts = blame.hosts(failure, journal)
-        event = contract.WorkersLost(journal.iteration, hosts, failure.code, failure.fields, failure.why)
-        journal.add(event)
+        journal.add(blame.workers_lost(failure, journal, journal.iteration))
         self._regroup(failure, asked)
 
     def after_leaving(self, iteration: int, asked: Callable[[], str] = str) -> None:

@@ -10,7 +10,7 @@ from jobs.trainer import contract
 from jobs.trainer.caffe.probe import Nets
 from jobs.trainer.contract import FAIL, SAMPLE_ID
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.events.blame import hosts, is_loss
+from jobs.trainer.events.blame import is_loss, workers_lost
 from jobs.trainer.events.channel import Address
 from jobs.trainer.files import storage
 from jobs.trainer.policy import policy
@@ -54,14 +54,7 @@ def score(running: RunningJob, nets: Nets, channel: Address) -> None:
         except TrainerError as failure:
             if not left or rules.action == FAIL or not is_loss(failure, running.journal):
                 raise
-            lost = contract.WorkersLost(
-                running.job.max_iter,
-                hosts(failure, running.journal),
-                failure.code,
-                failure.fields,
-                failure.why,
-            )
-            running.journal.add(lost)
+            running.journal.add(workers_lost(failure, running.journal, running.job.max_iter))
             survivors.wait(failure)
             # Who scores from now on: no attempt at training tells it.
             running.journal.add(running.executors.described())

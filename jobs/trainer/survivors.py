@@ -67,11 +67,11 @@ class Survivors:
             if time.monotonic() - checked >= CHECK_S:
                 checked = time.monotonic()
                 check()
-            ready = executors.ready(self.unusable)
+            unusable = self.unusable
+            ready = executors.ready(unusable)
             waited = time.monotonic() - began
             if len(ready) >= size:
                 return ready
-            unusable = self.unusable
             others = [one for one in executors.active() if one not in ready and one not in unusable]
             if others and waited > BUSY_S:
                 # Others register: their block managers are not there yet.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Set
 
-from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT, RankFailed
+from jobs.trainer.contract import NATIVE, OWN, PEER, SILENT, RankFailed, WorkersLost
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.journal import Journal
 
@@ -108,6 +108,11 @@ def hosts(failure: TrainerError, journal: Journal) -> List[str]:
         return [str(named)]
     peers = {one.rank for one in journal.failures}
     return sorted({rank.host for number, rank in journal.ranks.items() if number not in peers})
+
+
+def workers_lost(failure: TrainerError, journal: Journal, iteration: int) -> WorkersLost:
+    """Return the event of a loss, at an iteration, after which the job goes on."""
+    return WorkersLost(iteration, hosts(failure, journal), failure.code, failure.fields, failure.why)
 
 
 def _without_executor(text: str, journal: Journal, resume: Dict[str, Any]) -> TrainerError:

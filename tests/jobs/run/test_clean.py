@@ -86,7 +86,7 @@ def world(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> 
 def test_folders_of_jobs_that_stored_nothing_go_and_results_stay(world: World) -> None:
     world.job("mnist-1")
     world.job("mnist-2", "mnist.model.generation")
-    world.job("mnist-3", "generation", "stop", "mnist.model.h5.generation")
+    world.job("mnist-3", "mnist.model.generation", "stop", "mnist.model.h5.generation")
     world.job("mnist-4", "mnist.model")
     world.job("mnist-5", "mnist.model.generation", "mnist.model")
     world.job("mnist-6", "features/part-0")
@@ -116,7 +116,7 @@ def test_a_second_run_finds_nothing(world: World) -> None:
 
 def test_a_running_jobs_folder_stays(world: World) -> None:
     world.job("mnist-1")
-    world.job("mnist-2", "generation")
+    world.job("mnist-2", "mnist.model.generation")
     world.node.run("systemd-run --unit=caffe-spark-job-mnist-2 sleep 60")
     try:
         assert world.clean() == ["/jobs/mnist-1"]
@@ -129,7 +129,7 @@ def test_a_job_that_lost_its_unit_and_runs_in_the_cluster_manager_keeps_its_fold
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.recorded("mnist-1")
-    world.job("mnist-1", "generation")
+    world.job("mnist-1", "mnist.model.generation")
     monkeypatch.setattr(StandaloneBackend, "unfinished", lambda *_: True)
 
     assert world.clean() == []

@@ -55,7 +55,7 @@ echo "Traceback, and so on"; exit 2
 """
 RUNS_ON = """
 echo '{"event": "phase", "time": 1.0, "phase": "train"}' >>"$CAFFE_SPARK_EVENTS"
-while [ ! -e "$FAKE_STATE/go" ]; do sleep 0.05; done
+while [ -d "$FAKE_STATE" ] && [ ! -e "$FAKE_STATE/go" ]; do sleep 0.05; done
 """
 MASTER = {
     "workers": [

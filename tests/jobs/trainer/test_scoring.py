@@ -182,7 +182,7 @@ def test_after_a_loss_it_is_told_where_scoring_begins_again(
     monkeypatch.setattr(scoring, "_tidy", lambda _: None)
     monkeypatch.setattr(scoring, "policy", lambda *_: SimpleNamespace(action="shrink"))
     monkeypatch.setattr(scoring, "is_loss", lambda *_: True)
-    monkeypatch.setattr(scoring, "hosts", lambda *_: ["w2"])
+    monkeypatch.setattr("jobs.trainer.events.blame.hosts", lambda *_: ["w2"])
     monkeypatch.setattr(scoring, "Survivors", lambda *_: SimpleNamespace(wait=lambda _: ["2"]))
     scoring_job.executors = SimpleNamespace(described=lambda: again)
     scoring_job.journal.failures = []
