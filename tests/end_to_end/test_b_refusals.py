@@ -96,11 +96,13 @@ def full_disk(stack: Stack) -> Iterator[str]:
     subprocess.run([*inside, "umount", folder], check=True)
 
 
-def test_a_worker_whose_disk_is_full_ends_the_job_with_that_reason(
-    stack: Stack, trained: Said, full_disk: str
+def test_a_worker_whose_disk_is_full_ends_a_job_that_may_lose_none_with_that_reason(
+    stack: Stack, trained: Said, full_disk: str, spec_folder: Path
 ) -> None:
-    said = stack.fab("submit-mnist", "--iterations", "10")
-    assert said.code == 1
+    spec = spec_folder / "mnist.yaml"
+    spec.write_text(spec.read_text() + "\nonWorkerLost: fail\n")
+    said = stack.fab("submit-mnist", "--spec", str(spec), "--iterations", "10")
+    assert said.code == 1, said.output
     assert "No space left on device" in said.output
     assert "on w1" in said.output
     doctor = stack.fab("doctor")
