@@ -5,7 +5,9 @@
 Needs a stack on which `fab build-headnode` has run. The modes: `none` (every rank alone), `barrier` (each
 step waits for all ranks, and averages nothing), `float32` and `float16` (gradients as they are sent), `caffe`
 (a process of `caffe train` for each rank) and, with --torch, `ddp`: PyTorch's DistributedDataParallel over
-gloo, by Spark's TorchDistributor. Batches stay, so that reading costs nothing. Prints medians and quartiles
+gloo, by Spark's TorchDistributor. `--modes barrier,stepwise,ready --seconds 30` has the cost of being ready
+for the loss of a rank: float32 step by step, without and with the questions, notices and snapshots that
+training has. Batches stay, so that reading costs nothing. Prints medians and quartiles
 by mode, and their ratios to `barrier` and `none` of the same round. A round in which `barrier` is off its
 median by more than a tenth is marked; it counts.
 
@@ -31,7 +33,7 @@ from typing import Any
 
 from nets import LENET, LOSS, QUICK
 from rich.console import Console
-from training_rounds import ALONE, BY_CAFFE_ALONE, BY_TORCH, MARK
+from training_rounds import ALONE, BY_CAFFE_ALONE, BY_TORCH, MARK, STEPWISE
 
 from bootstrap.cluster import Cluster
 from bootstrap.inventory.resolve import resolve
@@ -125,14 +127,14 @@ def measure(
 def table(net: str, ranks: int, by_mode: dict[str, list[Row]]) -> str:
     """Return the figures of a net."""
     speeds = {mode: speed(net, ranks, rows) for mode, rows in by_mode.items()}
-    lines = [f"{net}, {ranks} ranks, {by_mode[ALONE][0]['steps']} steps a measurement"]
+    lines = [f"{net}, {ranks} ranks, {next(iter(by_mode.values()))[0]['steps']} steps a measurement"]
     for mode, rows in by_mode.items():
         words = [f"{mode:<8} {quartiles(list(speeds[mode].values()), ',.0f')} images/s"]
-        for other in ("barrier", ALONE):
+        for other in ("barrier", ALONE, STEPWISE):
             if mode != other and other in speeds:
                 ratios = [speeds[mode][number] / speeds[other][number] for number in speeds[mode]]
                 words.append(f"{quartiles(ratios, '.3f')} of {other}")
-        for figure in ("cpu_ms", "switches", "straggler_ms", "communication_ms"):
+        for figure in ("cpu_ms", "switches", "straggler_ms", "communication_ms", "snapshots"):
             if figure in rows[0]:
                 words.append(f"{figure} {statistics.median(row[figure] for row in rows):.2f}")
         lines.append("; ".join(words))

@@ -17,13 +17,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
 
 MARK = "measured "
 BY_TORCH, BY_CAFFE_ALONE, ALONE = "ddp", "caffe", "none"
+STEPWISE, READY = "stepwise", "ready"
+"""Steps of float32 one by one, as training runs them; and with what a rank does for the loss of another."""
 CAFFE = "/opt/caffe"
 WARM_UP, LEAST = 5, 10
 """Steps before those that are measured, and fewest of these."""
+SNAPSHOT_S = 30.0
+"""Seconds between two snapshots of READY; the first one comes after half of them."""
 Net = dict[str, Any]
 """`layers` as texts, and of a step of a rank the `batch` of records and their `shape`."""
 
@@ -33,6 +38,17 @@ SOLVER = """
 net: "{}" base_lr: 1e-6 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" max_iter: {} display: {}
 solver_mode: CPU random_seed: 1
 """
+
+
+class Order(NamedTuple):
+    """Modes in their order, and what they need."""
+
+    modes: list[str]
+    nets: dict[str, Net]
+    seconds: float
+    storage: str
+    """URI of a folder for snapshots."""
+    steps: dict[str, int]
 
 
 class Usage:
@@ -66,10 +82,66 @@ def solver_of(net: Net, folder: Path) -> Any:  # noqa: ANN401 - pycaffe has no t
     return solver, arrays
 
 
+class Ready:
+    """What training does between steps for the loss of a rank: questions, notices, snapshots.
+
+    By the classes of training; the JVM that uploads is started first, as a job starts it once.
+    """
+
+    def __init__(self, rank: int, solver: Any, folder: Path, storage: str, group: Any) -> None:  # noqa: ANN401
+        import numpy as np
+
+        from jobs.trainer.files.store import Store
+        from jobs.trainer.ranks.agreement import Agreement
+        from jobs.trainer.ranks.snapshots import Snapshots
+        from jobs.trainer.ranks.uploads import Uploads
+        from jobs.trainer.ranks.wishes import Wishes
+
+        self._rank, self._solver, self._folder = rank, solver, folder
+        self._stored: list[object] = []
+        job = SimpleNamespace(snapshot=0, snapshot_after_train=False, max_iter=10**6)
+        job.snapshot_prefix, job.suffix = "ready", ""
+        store = Store()
+        if rank == 0:
+            (folder / "first").write_text("")
+            store.put(folder / "first", storage + "/first")
+        self._uploads = Uploads(self._stored.append, store=store)
+        began, model = time.monotonic() - SNAPSHOT_S / 2, storage + "/model"
+        self._snapshots = Snapshots(
+            cast("Any", job), cast("Any", self), self._uploads, folder, model, every=SNAPSHOT_S
+        )
+        self._snapshots._last = began
+        wishes = Wishes(
+            rank, socket.gethostname(), lambda _: None, lambda: [], self._snapshots.timely, clocked=True
+        )
+        self._agreement = Agreement(0, lambda values: np.asarray(group.allreduce_mean(values)), wishes)
+
+    def snapshot(self) -> list[Path]:
+        """Write weights and state; return the files, as `native.Trainer.snapshot`."""
+        here = Path.cwd()
+        os.chdir(self._folder)
+        try:
+            self._solver.snapshot()
+        finally:
+            os.chdir(here)
+        return [next(self._folder.glob("*_iter_*" + kind)) for kind in (".caffemodel", ".solverstate")]
+
+    def after(self, done: int) -> None:
+        """Ask the other ranks, if it is time; take a snapshot, if one of them wants it."""
+        if self._agreement.after(done).snapshot and self._rank == 0:
+            self._snapshots.take(done, 0, 1)
+
+    def close(self) -> int:
+        """Return the number of snapshots that are stored."""
+        self._uploads.settle()
+        self._uploads.close()
+        return len(self._stored)
+
+
 class Rounds:
     """Modes of Caffe on one rank of a barrier stage."""
 
-    def __init__(self, folder: Path, token: bytes, seconds: float, nets: dict[str, Net]) -> None:
+    def __init__(self, folder: Path, token: bytes, order: Order) -> None:
         from pyspark import BarrierTaskContext
 
         from jobs.trainer.ranks.group import Exchange
@@ -79,8 +151,9 @@ class Rounds:
         self.rank, self.size = self.context.partitionId(), len(tasks)
         self.address = tasks[self.rank].address.rpartition(":")[0]
         self.exchange = Exchange(self.rank, self.size, self.context.allGather)
-        self.folder, self.token, self.seconds, self.nets = folder, token, seconds, nets
-        self.steps: dict[str, int] = {}
+        self.folder, self.token = folder, token
+        _, self.nets, self.seconds, self.storage, steps = order
+        self.steps = dict(steps)
         self.meeting = self.peers()
         self.exchange.through(self.meeting.all_gather)
 
@@ -97,7 +170,7 @@ class Rounds:
         solver, _kept = solver_of(self.nets[net], self.folder)
         group = None if mode == ALONE else self.peers()._group
         if group:
-            group.attach(solver, mode)
+            group.attach(solver, "float32" if mode in (STEPWISE, READY) else mode)
         solver.step(WARM_UP)
         if net not in self.steps:
             usage = Usage()
@@ -107,15 +180,32 @@ class Rounds:
         steps = self.steps[net]
         if group:
             group.record()
-        self.meeting._group.barrier()
-        usage = Usage()
-        solver.step(steps)
-        figures = usage.figures(steps)
+        if mode in (STEPWISE, READY):
+            figures = self.one_by_one(solver, steps, group if mode == READY else None)
+        else:
+            self.meeting._group.barrier()
+            usage = Usage()
+            solver.step(steps)
+            figures = usage.figures(steps)
         figures["together"] = max(self.exchange.json(figures["seconds"]))
         if group:
             figures.update(self.apart(group.steps()))
             group.close()
         return {"steps": steps, **figures}
+
+    def one_by_one(self, solver: Any, steps: int, group: Any) -> dict[str, float]:  # noqa: ANN401
+        """Run steps as training does; with a group, ask it once a second, and take snapshots."""
+        ready = Ready(self.rank, solver, self.folder, self.storage, group) if group else None
+        self.meeting._group.barrier()
+        usage = Usage()
+        for number in range(steps):
+            solver.step(1)
+            if ready:
+                ready.after(number + 1)
+        figures = usage.figures(steps)
+        if ready:
+            figures["snapshots"] = ready.close()
+        return figures
 
     def apart(self, mine: list[tuple[float, float]]) -> dict[str, float]:
         """Return milliseconds by step: until the last rank was ready, and from then until all were done."""
@@ -158,17 +248,14 @@ class Rounds:
         }
 
 
-def caffe_round(
-    token: bytes, modes: list[str], nets: dict[str, Net], seconds: float, steps: dict[str, int]
-) -> Callable[[Iterator[Any]], Iterator[dict[str, Any]]]:
+def caffe_round(token: bytes, order: Order) -> Callable[[Iterator[Any]], Iterator[dict[str, Any]]]:
     """Return the body of a barrier task that measures the modes."""
 
     def body(_: Iterator[Any]) -> Iterator[dict[str, Any]]:
         with tempfile.TemporaryDirectory() as folder:
-            rounds = Rounds(Path(folder), token, seconds, nets)
-            rounds.steps.update(steps)
-            for net in nets:
-                for mode in modes:
+            rounds = Rounds(Path(folder), token, order)
+            for net in order.nets:
+                for mode in order.modes:
                     figures = rounds.measure(net, mode)
                     host = socket.gethostname()
                     yield {"net": net, "mode": mode, "rank": rounds.rank, "host": host, **figures}
@@ -234,11 +321,12 @@ def main() -> None:
     spark = SparkSession.builder.config("spark.executorEnv.PYTHONPATH", path).getOrCreate()
     context: Any = spark.sparkContext
     steps: dict[str, int] = {}
+    storage = context._jsc.hadoopConfiguration().get("fs.defaultFS").rstrip("/") + "/jobs/training-rounds"
     if torch != "-":
         sys.path.append(torch)
 
-    def stage(order: list[str]) -> list[dict[str, Any]]:
-        body = caffe_round(new_token(), order, nets, seconds, steps)
+    def stage(modes_in_turn: list[str]) -> list[dict[str, Any]]:
+        body = caffe_round(new_token(), Order(modes_in_turn, nets, seconds, storage, steps))
         return list(context.parallelize(range(size), size).barrier().mapPartitions(body).collect())
 
     for each in stage(["barrier"]):
