@@ -22,6 +22,8 @@ the application lives: it then starts new ones for ever, on a node whose disk is
 """
 LEAST_S = 60.0
 """Seconds for a task to be launched, at least: Spark's list of tasks may lag by two heartbeats."""
+ASIDE = "caffe-spark-aside"
+"""Group of the Spark jobs beside the one that a `launching` block watches."""
 _TICK = 0.1
 SELDOM = 1.0
 """Seconds between two looks once something has run."""
@@ -95,6 +97,10 @@ class Executors:
             for executor in _listed(self._context, True)
             if str(executor.id()) != "driver" and executor.activeTasks()
         ]
+
+    def proven(self) -> List[str]:
+        """Return the ids of registered executors that have completed a task."""
+        return [str(executor.id()) for executor in _listed(self._context, True) if executor.completedTasks()]
 
     def active(self) -> Dict[str, str]:
         """Return the host of each registered executor, by id."""
@@ -173,7 +179,10 @@ class Executors:
     def _waiting(self) -> bool:
         """Return True while stages are active, and no task of them runs."""
         tracker = self._context.statusTracker()
-        stages = [tracker.getStageInfo(number) for number in tracker.getActiveStageIds()]
+        # Spark drops the descriptions of old ones.
+        jobs = [tracker.getJobInfo(number) for number in tracker.getJobIdsForGroup(ASIDE)]
+        aside = {stage for job in jobs if job is not None for stage in job.stageIds}
+        stages = [tracker.getStageInfo(one) for one in tracker.getActiveStageIds() if one not in aside]
         return bool(stages) and not any(stage.numActiveTasks for stage in stages if stage is not None)
 
 

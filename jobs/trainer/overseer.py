@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import Callable, Collection, Iterator
+from typing import Iterator
 
 from jobs.trainer.beside import beside
 from jobs.trainer.contract import CONTROL_CONF, STOP_FILE
@@ -16,6 +16,7 @@ from jobs.trainer.policy import Policy, grows
 from jobs.trainer.ranks.wishes import LEAVE, REGROUP
 from jobs.trainer.recovery import Attempt
 from jobs.trainer.running import RunningJob
+from jobs.trainer.survivors import Survivors
 
 PERIOD_S = 1.0
 STOP_PERIOD_S = 3.0
@@ -32,11 +33,12 @@ class Overseer:
         folder = running.conf.get(CONTROL_CONF, "")
         self._stop_uri = "{}/{}".format(folder, STOP_FILE) if folder else ""
         self.stop = ""
+        self._looked = 0.0
 
     @contextmanager
-    def watching(self, attempt: Attempt, unusable: Callable[[], Collection[str]]) -> Iterator[None]:
+    def watching(self, attempt: Attempt, survivors: Survivors) -> Iterator[None]:
         """Watch an attempt in this block."""
-        with beside(partial(self._watch, attempt, unusable), "overseer"):
+        with beside(partial(self._watch, attempt, survivors), "overseer"):
             yield
 
     def ask(self) -> str:
@@ -45,23 +47,29 @@ class Overseer:
             self.stop = self._asked()
         return self.stop
 
-    def _watch(
-        self, attempt: Attempt, unusable: Callable[[], Collection[str]], over: threading.Event
-    ) -> None:
-        looked, smaller = 0.0, attempt.executors < self._running.size
-        journal = self._running.journal
+    def _watch(self, attempt: Attempt, survivors: Survivors, over: threading.Event) -> None:
+        smaller, journal = attempt.executors < self._running.size, self._running.journal
         while not over.wait(PERIOD_S):
             # Until all ranks run, executors without a task are no others.
             if journal.iteration <= journal.first:
                 continue
-            now = time.monotonic()
-            if now - looked > STOP_PERIOD_S:
-                looked = now
-                self.ask()
-            if self.stop:
-                self._channel.tell(LEAVE)
-            elif smaller and grows(self._rules) and self._running.executors.ready(unusable()):
-                self._channel.tell(REGROUP)
+            try:
+                self._look(attempt, survivors, grows=smaller and grows(self._rules))
+            except Exception as error:
+                # Of the gateway to Spark; training itself goes on.
+                print("not looked after: {}".format(error), flush=True)
+
+    def _look(self, attempt: Attempt, survivors: Survivors, *, grows: bool) -> None:
+        if attempt.generation == 1 and not survivors.newcomers.known:
+            survivors.newcomers.known.update(self._running.executors.busy())
+        now = time.monotonic()
+        if now - self._looked > STOP_PERIOD_S:
+            self._looked = now
+            self.ask()
+        if self.stop:
+            self._channel.tell(LEAVE)
+        elif grows and survivors.ready():
+            self._channel.tell(REGROUP)
 
     def _asked(self) -> str:
         """Return why training is to end; empty if it is not."""

@@ -6,13 +6,16 @@ import math
 import time
 from typing import Any, Callable, Dict, Iterable, List, Optional, Set
 
-from jobs.trainer.contract import SHRINK
+from jobs.trainer.contract import SHRINK, Note
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.newcomers import Newcomers
 from jobs.trainer.policy import Policy
 from jobs.trainer.running import RunningJob
 
 GRACE_S = 5.0
 """Seconds for an executor to register where a process alone has died: Spark starts another at once."""
+READY_S = 8.0
+"""Seconds for the node of a new executor to be ready for a rank, before training goes on without it."""
 BUSY_S = 8.0
 """Seconds for the tasks of a stage that is over: a killed Python worker takes two, a hung one for ever."""
 NOTICE_S = 150.0
@@ -20,6 +23,7 @@ NOTICE_S = 150.0
 CHECK_S = 3.0
 """Seconds between two looks for what ends the wait."""
 _TICK = 0.1
+UNREADY = "executors on {} take no part yet: Caffe does not start there, or the node is about to go"
 
 
 class Survivors:
@@ -27,12 +31,26 @@ class Survivors:
 
     def __init__(self, running: RunningJob, rules: Policy) -> None:
         self._running, self._rules = running, rules
+        self.newcomers = Newcomers(running.context, running.executors)
         self._dropped: Set[str] = set()
         self._leaving: Dict[str, float] = {}
         """Time at which a node ends, in seconds since the epoch, by each of its names and addresses."""
 
+    def ready(self) -> List[str]:
+        """Return the ids of executors for ranks: they run no task, and their nodes are ready.
+
+        Others that are idle are asked whether they are, also on a node about to be taken: until it goes, no
+        rank is to come there.
+        """
+        running = self._running
+        found = self.newcomers.ready(running.executors.ready(self._dropped))
+        for host in self.newcomers.unready():
+            running.journal.add(Note(UNREADY.format(host)))
+        unusable = self._unusable
+        return [one for one in found if one not in unusable]
+
     @property
-    def unusable(self) -> Set[str]:
+    def _unusable(self) -> Set[str]:
         """Ids of executors that training does not take.
 
         Spark may start new ones on a node until it goes. One that registers later, by the same name, is a
@@ -67,17 +85,19 @@ class Survivors:
             if time.monotonic() - checked >= CHECK_S:
                 checked = time.monotonic()
                 check()
-            unusable = self.unusable
-            ready = executors.ready(unusable)
+            ready, unusable = self.ready(), self._unusable
             waited = time.monotonic() - began
             if len(ready) >= size:
                 return ready
-            others = [one for one in executors.active() if one not in ready and one not in unusable]
-            if others and waited > BUSY_S:
+            others = {one for one in executors.active() if one not in ready and one not in unusable}
+            ours = others & self.newcomers.proven
+            if ours and waited > BUSY_S:
                 # Others register: their block managers are not there yet.
-                for number in set(others) & set(executors.busy()):
-                    self.drop(number)
-            settled = not others and waited >= GRACE_S
+                for number in ours & set(executors.busy()):
+                    if not self.newcomers.occupied(number, BUSY_S):
+                        self.drop(number)
+            late = all(self.newcomers.late(one, READY_S) for one in others - ours)
+            settled = not ours and late and waited >= GRACE_S
             if rules.action == SHRINK and settled and len(ready) >= rules.least:
                 return ready
             if waited > rules.limit_s:

@@ -52,7 +52,7 @@ def _train(running: RunningJob, channel: Channel) -> int:
         fence = Fence(running.model + SUFFIX, attempt.generation, owner)
         plan = _plan(running, channel.address, attempt, rules, fence)
         try:
-            with overseer.watching(attempt, lambda: recovery.survivors.unusable):
+            with overseer.watching(attempt, recovery.survivors):
                 ranks = _stage(running, plan)
         except TrainerError as failure:
             recovery.after_loss(failure, overseer.ask)

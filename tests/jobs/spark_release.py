@@ -31,6 +31,7 @@ PYTHON = {
     "SparkContext": "pyspark",
     "SparkFiles": "pyspark",
     "SparkSession": "pyspark.sql",
+    "SparkJobInfo": "pyspark",
     "SparkStageInfo": "pyspark",
     "StatusTracker": "pyspark",
     "StorageLevel": "pyspark",

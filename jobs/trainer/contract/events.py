@@ -26,7 +26,7 @@ class Phase(Event):
 
 @dataclass(frozen=True)
 class Note(Event):
-    """An option that was accepted without effect, or with an unusual one."""
+    """An option that was accepted without effect, or with an unusual one; or why executors take no part."""
 
     kind = "note"
     message: str

@@ -23,6 +23,8 @@ class Spark:
         self.stages: list[int | None] = []
         self.listed = True
         self.busy, self.killed = set[int | str](), list[str]()
+        self.done, self.aside = set[int | str](), list[int]()
+        """Executors that have completed tasks, and stages beside the one that is watched."""
         self.unknown: set[int | str] = set()
         """Executors whose block managers have not registered: Spark then gives their hosts alone."""
         self.cancelled = threading.Event()
@@ -49,6 +51,7 @@ class Spark:
                 id=lambda: number,
                 isActive=lambda: reason is None,
                 maxTasks=lambda: 0 if number == "driver" else 2,
+                completedTasks=lambda: 3 if number in self.done else 0,
                 activeTasks=lambda: int(number in self.busy),
                 removeReason=lambda: some(reason),
                 hostPort=lambda: f"w{number}" if number in self.unknown else f"w{number}:40000",
@@ -68,7 +71,15 @@ class Spark:
             tasks = self.stages[number]
             return None if tasks is None else SimpleNamespace(numActiveTasks=tasks)
 
-        return SimpleNamespace(getActiveStageIds=lambda: list(range(len(self.stages))), getStageInfo=info)
+        def of_job(number: int) -> Any:
+            return SimpleNamespace(stageIds=self.aside) if number == 7 else None
+
+        return SimpleNamespace(
+            getActiveStageIds=lambda: list(range(len(self.stages))),
+            getStageInfo=info,
+            getJobIdsForGroup=lambda group: [7, 8] if group == module.ASIDE else [],
+            getJobInfo=of_job,
+        )
 
     def killAndReplaceExecutor(self, number: str) -> bool:
         self.killed.append(number)
@@ -187,6 +198,22 @@ def test_a_stage_that_spark_does_not_launch_is_given_up(
         assert spark.cancelled.wait(10)
     assert executors.given_up
     assert words in str(executors.missing(2))
+
+
+def test_tasks_beside_a_stage_do_not_show_that_it_was_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LEAST_S", 0.0)
+    spark = Spark()
+    spark.stages, spark.aside = [0, 1], [1]
+    executors = Executors(spark)
+    with executors.launching():
+        assert spark.cancelled.wait(10)
+    assert executors.given_up
+
+
+def test_executors_are_proven_that_have_completed_a_task() -> None:
+    spark = Spark()
+    spark.alive, spark.done = 2, {1001}
+    assert Executors(spark).proven() == ["1001"]
 
 
 def test_nine_lost_executors_are_waited_for() -> None:

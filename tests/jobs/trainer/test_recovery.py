@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jobs.trainer import contract, recovery, survivors, training
+from jobs.trainer import contract, newcomers, recovery, survivors, training
 from jobs.trainer.caffe import elastic, native
 from jobs.trainer.caffe.elastic import Resized
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.newcomers import Newcomers
 from tests.jobs.trainer.stage import MODEL, Driver
 
 SLOTS = (
@@ -29,6 +31,8 @@ class Executors:
         self.there, self.hung, self.replaced = ["0", "1"], set[str](), list[str]()
         self.coming = list[str]()
         """Executors that have registered, and take no tasks yet."""
+        self.unproven = set[str]()
+        """Executors that have registered late, and completed no task yet."""
         self.given_up, self.now = False, 1e9
         self.names: dict[str, str] = {}
         self.after_replacing: Callable[[], None] = lambda: None
@@ -39,6 +43,12 @@ class Executors:
 
     def busy(self) -> list[str]:
         return [one for one in self.there if one in self.hung]
+
+    def proven(self) -> list[str]:
+        return [one for one in self.there if one not in self.unproven]
+
+    def slots(self) -> int:
+        return 1
 
     def active(self) -> dict[str, str]:
         return {one: self.names.get(one, f"10.9.8.{11 + int(one) % 2}") for one in self.there}
@@ -583,6 +593,93 @@ def test_executors_that_register_are_taken_when_the_ranks_have_stopped_for_them(
     assert [plan.size for plan in job.stage.plans] == [2, 1, 2]
     assert len(job.events(contract.WorkersLost)) == 1
     assert [event.executors for event in job.events(contract.Recovery)] == [1, 2]
+
+
+def test_training_goes_on_without_a_new_executor_whose_node_is_not_ready(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Newcomers, "_wait", lambda *_: None)
+    monkeypatch.setattr(survivors, "READY_S", 0.0)
+    monkeypatch.setattr(newcomers, "TOLD_S", 0.0)
+    job.loses("1")
+    job.executors.there.append("2")
+    job.executors.unproven = {"2"}
+
+    job.train()
+
+    assert [plan.size for plan in job.stage.plans] == [2, 1]
+    (note,) = job.events(contract.Note)
+    assert note.message == survivors.UNREADY.format("10.9.8.11")
+    assert not job.executors.replaced
+
+
+def test_a_new_executor_has_a_while_to_become_ready(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Newcomers, "_wait", lambda *_: None)
+    monkeypatch.setattr(survivors.time, "sleep", lambda _: job.executors.unproven.clear())
+    job.loses("1")
+    job.executors.there.append("2")
+    job.executors.unproven = {"2"}
+
+    job.train()
+
+    assert [plan.size for plan in job.stage.plans] == [2, 2]
+
+
+def test_ranks_are_not_told_to_stop_for_a_new_executor_whose_node_is_not_ready(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.trainer import overseer
+
+    looks = threading.Semaphore(0)
+    monkeypatch.setattr(Newcomers, "_wait", lambda *_: None)
+    monkeypatch.setattr(overseer, "PERIOD_S", 0.001)
+    monkeypatch.setattr(job.executors, "proven", lambda: (looks.release(), ["0"])[1])
+    job.loses("1")
+
+    def end(_: list[int]) -> dict[str, Any]:
+        job.reports(230)
+        job.executors.hung = {"0"}
+        job.executors.there.append("2")
+        for _look in range(20):
+            assert looks.acquire(timeout=10)
+        assert "regroup" not in job.driver.told
+        job.executors.hung = set()
+        raise RuntimeError(TrainerError("training-diverged", iteration=230, loss="nan"))
+
+    job.stage.ends.append(end)
+
+    with pytest.raises(TrainerError):
+        job.train()
+
+
+def test_a_look_that_spark_does_not_answer_is_taken_again(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jobs.trainer import overseer
+
+    monkeypatch.setattr(overseer, "PERIOD_S", 0.001)
+    answers = job.executors.busy
+    fails = [True, True]
+
+    def busy() -> list[str]:
+        if fails:
+            fails.pop()
+            raise RuntimeError("An error occurred while calling o1.sc")
+        return answers()
+
+    job.set(contract.CONTROL_CONF, "hdfs://h/jobs/j")
+    job.running.files.texts["hdfs://h/jobs/j/stop"] = "the budget is spent\n"
+    monkeypatch.setattr(job.executors, "busy", busy)
+
+    def end(_: list[int]) -> dict[str, Any]:
+        job.reports(210)
+        while "leave" not in job.driver.told:
+            pass
+        job.snapshot(211)
+        return {"left": 211, "first": 150, "seconds": 1.0}
+
+    job.stage.ends.append(end)
+    with pytest.raises(TrainerError, match="the budget is spent"):
+        job.train()
+    assert not fails
 
 
 def test_the_rule_of_another_number_of_ranks_is_elastics() -> None:
