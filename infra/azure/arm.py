@@ -45,7 +45,8 @@ class Arm:
         try:
             return self.get(path, version)
         except HttpResponseError as error:
-            if error.status_code == azure.NOT_FOUND:
+            # A proxy's page of the same status says nothing about the resource.
+            if error.status_code == azure.NOT_FOUND and azure.page_of(error) is None:
                 return None
             raise
 

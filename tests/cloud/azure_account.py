@@ -68,6 +68,8 @@ class Account:
     """Everything else by id."""
     refusals: dict[str, Refusal] = field(default_factory=dict)
     """By a part of the path."""
+    pages: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """HTML pages with their status, by a part of the path: what a proxy says instead of Azure."""
     page: int = 100
     """Entries of a page of a list."""
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -135,6 +137,9 @@ class Account:
         for part, (status, code, text) in self.refusals.items():
             if part in path.lower():
                 return status, {"error": {"code": code, "message": text}}
+        for part, page in self.pages.items():
+            if part.lower() in path.lower():
+                return page
         asked = {key: values[0] for key, values in parse_qs(query).items()}
         if path.endswith("/validateCreateRequest"):
             self.validated.append(body)

@@ -562,7 +562,7 @@ def test_that_login_brings_no_subscription_so_the_environment_does(monkeypatch: 
 def test_without_any_login_the_line_comes_before_the_first_resource(
     no_login: None, azure_program: AzureProgram
 ) -> None:
-    assert azure_program.refused(subscription="").endswith("Run `az login`.")
+    assert azure_program.refused(subscription="").endswith("then run `az login`.")
 
 
 @pytest.mark.parametrize("config", [*VARIANTS, ALONE], ids=str)
