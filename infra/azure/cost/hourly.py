@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from bootstrap.money import span
 from infra.azure.cost.prices import Prices, RegionPrices
 from infra.azure.settings.config import AzureConfig
 from infra.cost.bill import Bill, Parts
@@ -55,7 +54,7 @@ def lower(config: AzureConfig) -> dict[str, object]:
 
 def daily(bill: Bill) -> str:
     """Describe the cost of a day in USD."""
-    return f"{span(bill.low * DAY, bill.high * DAY)} USD"
+    return bill.cost(DAY)
 
 
 def _machines(parts: Parts, config: AzureConfig, here: RegionPrices) -> None:

@@ -79,9 +79,17 @@ def test_what_is_missing_old_or_was_not_looked_at_is_told(cluster_document: dict
     found = kept(missing=["g5.xlarge (spot)"], gap_seconds=1200.0)
     shown = account_lines(document(cluster_document, limits=None), found, SINCE + 3 * HOUR)
     assert shown[0].startswith("spent    at least 12.34 USD since")
+    assert "; at least 1.20 USD/h now: no price" in shown[0]
     assert shown[0].endswith(": no price of g5.xlarge (spot)")
     assert "20 min of it without a look" in shown[1]
     assert "the head has written nothing since; run `fab doctor`" in shown[2]
+
+
+def test_a_rate_of_which_nothing_is_known_is_not_nothing(cluster_document: dict[str, object]) -> None:
+    found = kept(missing=["g5.xlarge (spot)"], hourly="0", usd="0")
+    shown = account_lines(document(cluster_document, limits=None), found, SINCE + HOUR)
+    assert shown[0].startswith("spent    unknown since")
+    assert "; an unknown rate now: no price of g5.xlarge (spot)" in shown[0]
 
 
 def test_stopped_workers_have_a_reason_and_a_next_command(cluster_document: dict[str, object]) -> None:
