@@ -22,7 +22,7 @@ from infra.azure.network import Network, NetworkArgs
 from infra.azure.outputs import closing
 from infra.azure.private_link import PrivateLink, PrivateLinkArgs
 from infra.azure.secrets import gateway_password, require_encrypted
-from infra.azure.settings import examples
+from infra.azure.settings import examples, few_workers
 from infra.azure.settings.config import AzureConfig
 from infra.azure.storage import reference
 from infra.azure.storage import stack as storage_stack
@@ -50,6 +50,9 @@ def program(config: AzureConfig, stack: str, home: str) -> Outputs:
     known = prices.load()
     bill = hourly.hourly(config, known)
     budget.require_within(config, bill, stack, hourly.lower(config))
+    for warning in (few_workers.warning(config, stack), budget.warning(config, bill)):
+        if warning:
+            pulumi.log.warn(warning)
     theirs = operator_key.public_key(config.public_key_file, stack) if config.public_key_file else None
     chosen = subscription.id_of(config.subscription, stack, os.environ)
     if config.storage_stack:

@@ -24,7 +24,7 @@ SIZES = [
     "Standard_E8_V3",
     "Standard_E16_V3",
     "Standard_E8ads_v5",
-    "STANDARD_D13_V2",
+    "STANDARD_E32ADS_V5",
     "Standard_A2_v2",
     "Standard_A4_v2",
 ]

@@ -95,7 +95,7 @@ async def _resolved(config: AzureConfig, stack: str, names: Mapping[str, str]) -
         subnet_id=f"{network}/subnets/{SUBNET}",
         public_key=_public_key(config, stack),
         # The stack's own password is generated later, or not readable: any valid one is checked alike.
-        password=secrets.generate(),
+        password=secrets.generate(config.users),
         script_name=scripts.NAME,
         script=f"{artifacts(scripts_account)}/{scripts.path_of(script)}",
         tags={},

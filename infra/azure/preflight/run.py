@@ -11,7 +11,18 @@ from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.azure import subscription
 from infra.azure.arm import Arm
 from infra.azure.cost import hourly, prices
-from infra.azure.preflight import account, free, keys, offer, operators, providers, quotas, tools, validation
+from infra.azure.preflight import (
+    account,
+    few_workers,
+    free,
+    keys,
+    offer,
+    operators,
+    providers,
+    quotas,
+    tools,
+    validation,
+)
 from infra.azure.preflight.cloud import Cloud
 from infra.preflight import budget
 from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
@@ -51,6 +62,7 @@ def plan(
         cloud_checks += validation.checks(config, stack)
     return cloud_checks, [
         *operators.checks(config, stack),
+        *few_workers.checks(config, stack),
         *tools.checks(config, env),
         *keys.checks(config, stack),
         *budget.checks(config, stack, lambda: hourly.hourly(config, prices.load()), hourly.lower(config)),

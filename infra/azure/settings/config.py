@@ -212,6 +212,11 @@ class AzureConfig(StackSettings):
         return sizes.table().sizes[self.worker_size]
 
     @property
+    def users(self) -> tuple[str, str]:
+        """Users of the gateway and of SSH, with whose names a password may not share characters."""
+        return self.gateway_user, self.ssh_user
+
+    @property
     def by_identity(self) -> bool:
         """True if the cluster accesses its storage with a managed identity instead of the account's key."""
         return self.storage_mode != "wasbs-key"

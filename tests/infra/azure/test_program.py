@@ -130,10 +130,10 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads(config: dict[st
 
 
 def test_containers_leave_room_for_the_machines_own() -> None:
-    cluster = ClusterDocument.from_outputs("test", recorded(workerSize="Standard_D13_v2").outputs)
+    cluster = ClusterDocument.from_outputs("test", recorded(workerSize="Standard_E32ads_v5").outputs)
     assert isinstance(cluster.scheduler, Yarn)
-    assert (cluster.scheduler.container_memory_mb, cluster.scheduler.container_cores) == (43008, 8)
-    assert (cluster.worker.memory_mb, cluster.worker.cores, cluster.worker.gpus) == (43008, 8, 0)
+    assert (cluster.scheduler.container_memory_mb, cluster.scheduler.container_cores) == (196608, 32)
+    assert (cluster.worker.memory_mb, cluster.worker.cores, cluster.worker.gpus) == (196608, 32, 0)
 
 
 def test_people_reach_the_storage_as_the_cluster_does() -> None:

@@ -220,6 +220,18 @@ def test_variables_without_a_way_to_the_login_server_are_unreachable_not_nobody(
     assert found["rights"].detail == "Azure cannot be reached"
 
 
+@pytest.mark.parametrize(("workers", "noted"), [(1, True), (2, True), (3, False)])
+def test_fewer_workers_than_copies_are_noted(
+    account: Account, preflight: Preflight, workers: int, noted: bool
+) -> None:
+    found = preflight.run(config(workers=workers))
+    assert ("workers" in found) == noted
+    if noted:
+        assert found["workers"].verdict == "note"
+        assert "may stay in safe mode" in found["workers"].detail
+        assert found["workers"].fix == "Run `pulumi config set workers 3 --stack demo`."
+
+
 def test_a_storage_alone_asks_less(account: Account, preflight: Preflight) -> None:
     preflight.has_all()
     preflight.run(config(part="storage"))

@@ -54,8 +54,8 @@ def test_everything_else_may_be_said_too() -> None:
         adminCidrs=["203.0.113.7", "198.51.100.0/24"],
         **PRIVATE,
         workers=4,
-        headSize="Standard_D12_v2",
-        workerSize="Standard_D14_v2",
+        headSize="Standard_E4_V3",
+        workerSize="Standard_E16_V3",
         zookeeperSize="Standard_A4_v2",
         autoscale={"min": 3, "max": 8},
         encryptionAtHost=True,
@@ -74,8 +74,8 @@ def test_everything_else_may_be_said_too() -> None:
     assert config.autoscale is not None
     assert config.autoscale.bounds == (3, 8)
     assert [(one.role, one.size, one.min_count, one.max_count) for one in config.machines] == [
-        ("head", "Standard_D12_v2", 2, 2),
-        ("worker", "Standard_D14_v2", 3, 8),
+        ("head", "Standard_E4_V3", 2, 2),
+        ("worker", "Standard_E16_V3", 3, 8),
         ("zookeeper", "Standard_A4_v2", 3, 3),
     ]
     assert config.gateway_password is not None
@@ -196,11 +196,30 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"workerSize": "Standard_F8s_v2"},
         (
             "workerSize = Standard_F8s_v2",
-            "not in the table",
-            "2026-11-21",
-            "Standard_D13_v2",
+            "not in our table of sizes of 2026-11-30",
+            "write a line in infra/azure/settings/sizes.yaml",
+            "Standard_E16_V3",
             "set workerSize",
         ),
+    ),
+    (
+        "retired worker",
+        {"workerSize": "Standard_D13_v2"},
+        (
+            "workerSize = Standard_D13_v2",
+            "no clusters of Dv2 sizes since 2026-03-31",
+            "set workerSize Standard_E",
+        ),
+    ),
+    (
+        "retired head in other letters",
+        {"headSize": "STANDARD_D12_V2"},
+        ("headSize = STANDARD_D12_V2", "Dv2 sizes since 2026-03-31", "set headSize Standard_E4_V3"),
+    ),
+    (
+        "retired promotion",
+        {"workerSize": "Standard_D14_v2_Promo"},
+        ("workerSize = Standard_D14_v2_Promo", "Dv2 sizes since 2026-03-31"),
     ),
     ("size with a GPU", {"workerSize": "Standard_NC6"}, ("workerSize = Standard_NC6", "no sizes with GPUs")),
     (
@@ -220,8 +239,8 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         "head too small for so many",
-        {"headSize": "Standard_D12_v2", "workers": 33},
-        ("headSize = Standard_D12_v2", "too few cores for 33 workers", "Standard_E8_V3"),
+        {"headSize": "Standard_E4_V3", "workers": 33},
+        ("headSize = Standard_E4_V3", "too few cores for 33 workers", "Standard_E8_V3"),
     ),
     (
         "two workers with an autoscale minimum of three",
@@ -364,8 +383,20 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ),
     ("small password", {"gatewayPassword": "passw0rd+word"}, ("***", "lacks an upper-case letter")),
     ("quoted password", {"gatewayPassword": "Passw0rd+'word"}, ("***", "quotation mark", "--secret")),
-    ("password with #", {"gatewayPassword": "Passw0rd#+word"}, ("***", "quotation mark, a backslash or #")),
+    ("password with #", {"gatewayPassword": "Passw0rd#+word"}, ("***", "a backslash, a hash (#)")),
     ("password with blanks", {"gatewayPassword": "Passw0rd+ word"}, ("***", "blanks")),
+    ("password with a full stop", {"gatewayPassword": "Passw0rd.+word"}, ("***", "a full stop")),
+    ("password with a bracket", {"gatewayPassword": "Passw0rd]+word"}, ("***", "a bracket (])")),
+    (
+        "password with the gateway's user",
+        {"gatewayPassword": "Passw0rd+9Min", "gatewayUser": "theadmin"},
+        ("***", "3 characters in a row of the user theadmin"),
+    ),
+    (
+        "password with the SSH user",
+        {"gatewayPassword": "Passw0rd+SSHx"},
+        ("***", "3 characters in a row of the user sshuser"),
+    ),
     ("password as list", {"gatewayPassword": ["Passw0rd+word"]}, ("***", "it is not text")),
     ("public key alone", {"publicKeyFile": "~/k.pub"}, ("publicKeyFile = ~/k.pub", "privateKeyFile ~/k")),
     ("private key alone", {"privateKeyFile": "~/k"}, ("privateKeyFile = ~/k", "publicKeyFile ~/k.pub")),
