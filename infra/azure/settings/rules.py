@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap.cluster import HDINSIGHT
 from infra.azure import network_plan
-from infra.azure.settings import autoscale, name_rules, sizes
+from infra.azure.settings import autoscale, given, name_rules, sizes
 from infra.settings.commands import rm_command, set_command
 from infra.settings.network import OWN_ADDRESS, Firewall
 from infra.settings.refusal import Refusal, listed
@@ -33,6 +33,7 @@ def check(config: AzureConfig) -> None:
     """Raise the first `Refusal`, in the order of the stack file."""
     _spark(config)
     _storage(config)
+    given.check(config)
     if config.part == "storage":
         FIREWALL.check(config.admin_cidrs, config.cidr)
         return
@@ -71,11 +72,17 @@ def _storage(config: AzureConfig) -> None:
 
 
 def _admin_cidrs(config: AzureConfig) -> None:
-    if not config.admin_cidrs and not config.private_link:
+    theirs = config.subnet_id is not None and not config.own_storage
+    if not config.admin_cidrs and not config.private_link and not theirs:
         why = (
             "nobody could reach SSH or the gateway; valid: your public address as a /32, "
             "or none with privateLink"
         )
+        if config.subnet_id:
+            why = (
+                "the firewall of the stack's own storage account admits them; valid: your public address as "
+                "a /32, or none with storageAccountId or storageStack"
+            )
         raise Refusal("adminCidrs", "[]", why, set_command("adminCidrs[0]", OWN_ADDRESS))
     FIREWALL.check(config.admin_cidrs, config.cidr)
 
@@ -125,6 +132,8 @@ def _many_workers(config: AzureConfig) -> None:
 
 
 def _capacity(config: AzureConfig) -> None:
+    if config.subnet_id:
+        return  # `fab preflight` asks for its range
     capacity, max_workers = network_plan.plan(config.cidr).capacity, config.bounds[1]
     if max_workers > capacity:
         why = f"it has room for {capacity} workers, not for {max_workers}; valid: a larger range, up to /16"

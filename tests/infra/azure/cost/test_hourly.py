@@ -116,6 +116,28 @@ def test_a_day_and_what_has_no_price() -> None:
     assert bill(priced(nat_hour=None)).missing == ("NAT gateway",)
 
 
+def test_without_any_price_nothing_costs_nothing() -> None:
+    found = bill(region="uksouth")
+    assert found.total_text.startswith("unknown: no price of heads, Standard_E8_V3, workers, ")
+    assert hourly.daily(found) == "unknown"
+    assert found.notes == (
+        "the storage account: no price by the GB and month",
+        "through the NAT gateway: no price by the GB",
+    )
+    storage = bill(region="uksouth", part="storage")
+    assert storage.notes == ("the storage account: no price by the GB and month",)
+
+
+def test_a_network_that_is_given_costs_the_stack_nothing_that_it_knows() -> None:
+    given = (
+        "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/net/providers/"
+        "Microsoft.Network/virtualNetworks/v1/subnets/s1"
+    )
+    found = bill(subnetId=given, privateLink=True, resourceProviderConnection="outbound")
+    assert found.low == 3 + 2 + Decimal("0.3")
+    assert any("the network is yours (subnetId)" in note for note in found.notes)
+
+
 def shown(results: Path | None = None, **values: Any) -> list[str]:
     said = io.StringIO()
     estimate.show(Console(file=said, width=60), config(**values), priced(), results=results)

@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 
 from bootstrap.errors import ConfigError
+from infra.azure.settings import given
 from infra.azure.settings.config import AzureConfig
 from infra.config import load
 from infra.settings.section import ENCRYPTED
 
 ADMIN = ["203.0.113.7/32"]
+SUB = "/subscriptions/00000000-1111-2222-3333-444444444444/resourceGroups/company/providers"
+SUBNET = f"{SUB}/Microsoft.Network/virtualNetworks/corp/subnets/hdinsight"
+ACCOUNT = f"{SUB}/Microsoft.Storage/storageAccounts/corpdata"
+SCRIPTS = f"{SUB}/Microsoft.Storage/storageAccounts/corpscripts"
+IDENTITY = f"{SUB}/Microsoft.ManagedIdentity/userAssignedIdentities/hdi-storage"
+ELSEWHERE = SUBNET.replace("00000000-1111", "99999999-1111")
 GOOD = "Tr0ub4dor+and-3"
 SLOT = {"days": ["Monday", "Tuesday"], "time": "08:00", "min": 6, "max": 6}
 NIGHT = {**SLOT, "time": "20:00", "min": 3, "max": 3}
@@ -186,6 +193,132 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         "private link with inbound",
         {"privateLink": True},
         ("resourceProviderConnection = inbound", "Private Link", "set resourceProviderConnection outbound"),
+    ),
+    # what is given
+    (
+        "subnet by name",
+        {"subnetId": "hdinsight"},
+        ("subnetId = 'hdinsight'", "not the id of a subnet", "az network"),
+    ),
+    (
+        "network instead of a subnet",
+        {"subnetId": SUBNET.partition("/subnets")[0]},
+        ("it is not the id of a subnet",),
+    ),
+    (
+        "subnet with a blank",
+        {"subnetId": f"{SUBNET} "},
+        ("it is not the id of a subnet",),
+    ),
+    (
+        "subnet in a subscription that is none",
+        {"subnetId": SUBNET.replace("00000000-1111", "mine")},
+        ("it is not the id of a subnet",),
+    ),
+    (
+        "account by name",
+        {"storageAccountId": "corpdata"},
+        ("storageAccountId = 'corpdata'", "id of a storage"),
+    ),
+    (
+        "account with capitals",
+        {"storageAccountId": ACCOUNT.replace("corpdata", "CorpData")},
+        ("it is not the id of a storage account",),
+    ),
+    (
+        "container instead of an account",
+        {"storageAccountId": f"{ACCOUNT}/blobServices/default/containers/x"},
+        ("it is not the id of a storage account",),
+    ),
+    (
+        "identity by its client id",
+        {"identityId": "00000000-1111-2222-3333-444444444444", "storageMode": "wasbs-msi"},
+        ("identityId = '00000000", "id of a user-assigned identity"),
+    ),
+    (
+        "subnet and a range",
+        {"subnetId": SUBNET, "cidr": "10.60.0.0/16"},
+        ("cidr = 10.60.0.0/16", "subnetId names the subnet", "config rm cidr"),
+    ),
+    (
+        "nobody in for the stack's own storage",
+        {"subnetId": SUBNET, "adminCidrs": None},
+        ("adminCidrs = []", "the firewall of the stack's own storage account", "none with storageAccountId"),
+    ),
+    (
+        "subnet of a storage",
+        {"part": "storage", "subnetId": SUBNET},
+        ("subnetId = /subscriptions/", "storage alone (part)", "config rm subnetId"),
+    ),
+    (
+        "account of a storage",
+        {"part": "storage", "storageAccountId": ACCOUNT},
+        ("storageAccountId = ", "storage alone (part)"),
+    ),
+    (
+        "account and another stack's storage",
+        {"storageAccountId": ACCOUNT, "storageStack": "keep"},
+        ("storageStack = keep", "storageAccountId names the storage", "config rm storageStack"),
+    ),
+    (
+        "force for somebody's account",
+        {"storageAccountId": ACCOUNT, "forceDestroy": True},
+        ("forceDestroy = true", "not deleted with the stack", "config rm forceDestroy"),
+    ),
+    (
+        "data lake without scripts",
+        {"storageAccountId": ACCOUNT, "storageMode": "abfss-msi", "identityId": IDENTITY},
+        ("storageAccountId = ", "scriptsAccountId is missing", "config set scriptsAccountId /subscriptions"),
+    ),
+    (
+        "scripts without files",
+        {"scriptsAccountId": SCRIPTS},
+        ("scriptsAccountId = ", "it goes with storageAccountId", "config rm scriptsAccountId"),
+    ),
+    (
+        "scripts of their own without a data lake",
+        {"storageAccountId": ACCOUNT, "scriptsAccountId": SCRIPTS},
+        ("wasbs-key has scripts in the account of its files", "valid: with abfss-msi"),
+    ),
+    (
+        "scripts in the data lake itself",
+        {
+            "storageAccountId": ACCOUNT,
+            "scriptsAccountId": ACCOUNT,
+            "storageMode": "abfss-msi",
+            "identityId": IDENTITY,
+        },
+        ("scriptsAccountId = ", "it is the account of the files"),
+    ),
+    (
+        "identity where a key is used",
+        {"identityId": IDENTITY},
+        ("identityId = ", "wasbs-key reaches the storage by its key", "set storageMode wasbs-msi"),
+    ),
+    (
+        "new identity on somebody's account",
+        {"storageAccountId": ACCOUNT, "storageMode": "wasbs-msi"},
+        ("storageAccountId = ", "new identity would have no role", "config set assignRole true"),
+    ),
+    (
+        "role on one's own account",
+        {"assignRole": True},
+        ("assignRole = true", "on its own storage anyway", "config rm assignRole"),
+    ),
+    (
+        "role where a key is used",
+        {"storageAccountId": ACCOUNT, "assignRole": True},
+        ("assignRole = true", "wasbs-key reaches the storage by its key"),
+    ),
+    (
+        "subnet of another subscription",
+        {"subscription": "00000000-1111-2222-3333-444444444444", "subnetId": ELSEWHERE},
+        ("subnetId = ", "99999999-1111", "the stack in 00000000-1111", "all in one subscription"),
+    ),
+    (
+        "subnet and account of two subscriptions",
+        {"storageAccountId": ACCOUNT, "subnetId": ELSEWHERE},
+        ("storageAccountId = ", "what else it is given in 99999999-1111"),
     ),
     # machines
     ("no workers", {"workers": 0}, ("workers = '0'", "valid: 1 to 200", "set workers 3")),
@@ -421,6 +554,37 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("snake case", {"head_size": "x"}, ("head_size: unknown key", "rm head_size")),
     ("key of AWS", {"zones": ["a"]}, ("zones: unknown key; valid keys: provider, subscription",)),
 ]
+
+
+GIVEN: list[dict[str, Any]] = [
+    {"subnetId": SUBNET},
+    {"subnetId": SUBNET, **PRIVATE},
+    {"subnetId": SUBNET.replace("resourceGroups", "resourcegroups")},
+    {"subnetId": SUBNET, "storageAccountId": ACCOUNT, "adminCidrs": None},
+    {"subnetId": SUBNET, "storageStack": "keep", "adminCidrs": None},
+    {"storageAccountId": ACCOUNT, "container": "hdi"},
+    {"storageAccountId": ACCOUNT, "storageMode": "wasbs-msi", "identityId": IDENTITY},
+    {"storageAccountId": ACCOUNT, "storageMode": "wasbs-msi", "identityId": IDENTITY, "assignRole": True},
+    {"storageAccountId": ACCOUNT, "storageMode": "wasbs-msi", "assignRole": True},
+    {
+        "storageAccountId": ACCOUNT,
+        "scriptsAccountId": SCRIPTS,
+        "storageMode": "abfss-msi",
+        "identityId": IDENTITY,
+    },
+    {"storageMode": "wasbs-msi", "identityId": IDENTITY},
+]
+
+
+@pytest.mark.parametrize("values", GIVEN, ids="-".join)
+def test_what_a_company_gives_is_taken(values: dict[str, Any]) -> None:
+    config = loaded(**values)
+    assert config.own_storage == (not {"storageAccountId", "storageStack"} & set(values))
+
+
+def test_the_subscription_is_that_of_what_is_given() -> None:
+    assert given.subscription_of(loaded(subnetId=SUBNET)) == "00000000-1111-2222-3333-444444444444"
+    assert given.subscription_of(loaded()) is None
 
 
 @pytest.mark.parametrize(
