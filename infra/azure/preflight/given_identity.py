@@ -53,7 +53,7 @@ def _role(cloud: Cloud, config: AzureConfig, account_id: str, principal: str, st
         if str(one.get("properties", {}).get("roleDefinitionId", "")).lower().endswith(BLOB_DATA_OWNER)
     ]
     has = f"it is {OWNER} on {account}"
-    if not config.assign_role:
+    if not config.gives_role:
         if scopes:
             return Finding(ROLE, "passed", has)
         return Finding(

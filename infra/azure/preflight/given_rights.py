@@ -38,7 +38,7 @@ def needed(config: AzureConfig) -> dict[str, list[str]]:
         found[config.subnet_id] = [JOIN, *([JOIN_STORAGE] if admits else [])]
     for one in given_storage.wanted(config):
         found[one.id.text] = [KEYS] if one.keyed else []
-    if config.storage_account_id and config.assign_role:
+    if config.storage_account_id and config.gives_role:
         found[config.storage_account_id] += [GIVE]
     if config.identity_id:
         found[config.identity_id] = [ASSIGN]

@@ -112,8 +112,7 @@ class AzureConfig(StackSettings):
     subnet_id: Annotated[SubnetId | None, Unset, given.SUBNET_HINT] = None
     """An existing subnet; without it, the stack has its own network."""
     admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
-    """Ranges that may reach SSH, the gateway and the stack's own storage; empty only with Private Link, or
-    where neither network nor storage is the stack's own."""
+    """Ranges that may reach SSH, the gateway and the stack's own storage; `rules` tells if any are needed."""
     resource_provider_connection: Annotated[
         Literal["inbound", "outbound"], Hint("inbound", "inbound, outbound")
     ] = "inbound"
@@ -152,9 +151,9 @@ class AzureConfig(StackSettings):
     scripts_account_id: Annotated[AccountId | None, Unset, given.SCRIPTS_HINT] = None
     """The existing account of scripts beside one of Data Lake Storage."""
     identity_id: Annotated[IdentityId | None, Unset, given.IDENTITY_HINT] = None
-    """An existing identity for the storage; without it, the stack has its own where the mode needs one."""
-    assign_role: Annotated[bool, Hint("true", YES_OR_NO)] = False
-    """Give the identity its role on the existing account; otherwise it must have it."""
+    """An existing identity for the storage; by default the stack's own, where the mode needs one."""
+    assign_role: Annotated[bool | None, Unset, Hint("true", YES_OR_NO)] = None
+    """Give the identity its role on the storage; by default, unless that is `storage_account_id`."""
     container: Annotated[
         str,
         AfterValidator(name_rules.container),
@@ -233,7 +232,8 @@ class AzureConfig(StackSettings):
     @property
     def gives_role(self) -> bool:
         """True if the stack assigns the identity's role; otherwise the identity must have it."""
-        return self.by_identity and (self.storage_account_id is None or self.assign_role)
+        by_default = self.storage_account_id is None
+        return self.by_identity and (by_default if self.assign_role is None else self.assign_role)
 
     @property
     def users(self) -> tuple[str, str]:

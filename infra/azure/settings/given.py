@@ -133,11 +133,6 @@ def _storage(config: AzureConfig) -> None:
         if config.scripts_account_id:
             why = "it goes with storageAccountId, which is missing; valid: both, or neither"
             raise Refusal("scriptsAccountId", config.scripts_account_id, why, rm_command("scriptsAccountId"))
-        if config.assign_role:
-            why = (
-                "the stack assigns the role on its own storage anyway; valid: with storageAccountId, or false"
-            )
-            raise Refusal("assignRole", "true", why, rm_command("assignRole"))
         return
     if config.storage_stack:
         why = f"storageAccountId names the storage; valid: that, or storageStack ({config.storage_stack})"
@@ -165,20 +160,29 @@ def _storage(config: AzureConfig) -> None:
 
 
 def _identity(config: AzureConfig) -> None:
-    if config.identity_id and not config.by_identity:
-        why = "wasbs-key reaches the storage by its key; valid: identityId with wasbs-msi or abfss-msi"
-        raise Refusal("identityId", config.identity_id, why, set_command("storageMode", "wasbs-msi"))
-    if not config.storage_account_id:
+    said = str(config.assign_role).lower()
+    if not config.by_identity:
+        if config.identity_id:
+            why = "wasbs-key reaches the storage by its key; valid: identityId with wasbs-msi or abfss-msi"
+            raise Refusal("identityId", config.identity_id, why, set_command("storageMode", "wasbs-msi"))
+        if config.assign_role is not None:
+            why = "wasbs-key reaches the storage by its key; valid: assignRole with wasbs-msi or abfss-msi"
+            raise Refusal("assignRole", said, why, rm_command("assignRole"))
         return
-    if config.assign_role and not config.by_identity:
-        why = "wasbs-key reaches the storage by its key; valid: false, or a storageMode with an identity"
-        raise Refusal("assignRole", "true", why, rm_command("assignRole"))
-    if config.by_identity and not (config.identity_id or config.assign_role):
+    if config.assign_role is False and config.own_storage:
+        why = "nobody else can give a role on the stack's own account, which is new; valid: true, or nothing"
+        raise Refusal("assignRole", said, why, rm_command("assignRole"))
+    if not (config.gives_role or config.identity_id):
         why = (
-            "the stack's new identity would have no role on it; valid: identityId of one that has, "
+            "the stack's new identity would have no role on the storage; valid: identityId of one that has, "
             "or assignRole true"
         )
-        raise Refusal("storageAccountId", config.storage_account_id, why, set_command("assignRole", "true"))
+        key, value = (
+            ("assignRole", said)
+            if config.storage_account_id is None
+            else ("storageAccountId", config.storage_account_id)
+        )
+        raise Refusal(key, value, why, set_command("assignRole", "true"))
 
 
 def _one_subscription(config: AzureConfig) -> None:

@@ -170,6 +170,18 @@ def test_on_the_stacks_own_account_a_given_identity_gets_its_role() -> None:
     assert role["principalId"] == "principal of hdi-storage"
 
 
+def test_two_clusters_of_one_identity_and_one_storage_stack_need_its_role_once() -> None:
+    """Azure refuses a second assignment."""
+    kept = AzureProgram([]).run(part="storage", storageMode="wasbs-msi").outputs["storage"]
+    mocks = [
+        AzureMocks(stacks={"organization/caffe-spark/keep": {"storage": {**kept, "resource_group": "kept"}}})
+        for _ in range(2)
+    ]
+    shared = {**OWN_STORAGE, "storageStack": "keep"}
+    assert AzureProgram([]).run(mocks[0], **shared).of(ROLE)
+    assert not AzureProgram([]).run(mocks[1], **shared, assignRole="false").of(ROLE)
+
+
 def test_the_subscription_is_that_of_what_is_given() -> None:
     recording = AzureProgram([]).run(subscription="", **NETWORK)
     assert recording.the("pulumi:providers:azure-native").inputs["subscriptionId"] == SUBSCRIPTION

@@ -301,14 +301,24 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("storageAccountId = ", "new identity would have no role", "config set assignRole true"),
     ),
     (
-        "role on one's own account",
+        "role by a key",
         {"assignRole": True},
-        ("assignRole = true", "on its own storage anyway", "config rm assignRole"),
+        ("assignRole = true", "wasbs-key reaches the storage by its key", "config rm assignRole"),
     ),
     (
         "role where a key is used",
         {"storageAccountId": ACCOUNT, "assignRole": True},
         ("assignRole = true", "wasbs-key reaches the storage by its key"),
+    ),
+    (
+        "nobody's role on the stack's own account",
+        {"storageMode": "wasbs-msi", "identityId": IDENTITY, "assignRole": False},
+        ("assignRole = false", "the stack's own account, which is new", "config rm assignRole"),
+    ),
+    (
+        "nobody's role of a new identity",
+        {"storageMode": "wasbs-msi", "storageStack": "keep", "assignRole": False},
+        ("assignRole = false", "new identity would have no role", "config set assignRole true"),
     ),
     (
         "subnet of another subscription",
@@ -573,6 +583,7 @@ GIVEN: list[dict[str, Any]] = [
         "identityId": IDENTITY,
     },
     {"storageMode": "wasbs-msi", "identityId": IDENTITY},
+    {"storageMode": "wasbs-msi", "identityId": IDENTITY, "storageStack": "keep", "assignRole": False},
 ]
 
 
