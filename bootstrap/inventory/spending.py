@@ -136,6 +136,9 @@ def whole_lines(cluster: ClusterDocument, created: float | None, now: float) -> 
     if limits.total is not None and spent.high >= limits.total:
         end = f"`pulumi destroy --stack {cluster.stack}` ends it; to go on, {_raise(cluster)}"
         shown.append(f"budget   it is spent, and nothing was stopped: {staying}; {end}")
+    elif limits.total is not None and hourly.missing:
+        new = f"`fab cost --refresh --stack {cluster.stack}`, then `pulumi up --stack {cluster.stack}`"
+        shown.append(f"budget   what is spent is not known in full: {hourly.why}; {new} for current prices")
     return shown
 
 

@@ -135,6 +135,16 @@ def test_a_cluster_that_cannot_pause_tells_what_staying_costs_and_stops_nothing(
     assert "`pulumi destroy --stack dev` ends it" in last
 
 
+def test_a_budget_that_cannot_be_compared_in_full_says_so(whole: ClusterDocument) -> None:
+    assert whole.prices is not None
+    nodes = (*whole.prices.nodes, NodePrice(role="zookeeper", type="A2"))
+    unpriced = whole.model_copy(update={"prices": whole.prices.model_copy(update={"nodes": nodes})})
+    first, last = whole_lines(unpriced, SINCE, SINCE + 2 * HOUR)
+    assert first.startswith("spent    at least 8.00 to 10.00 USD of 20 USD since")
+    assert last.startswith("budget   what is spent is not known in full: no price of A2 on demand; `fab cost")
+    assert "`pulumi up --stack dev` for current prices" in last
+
+
 def test_a_cluster_of_unknown_age_has_spent_what_nobody_knows(whole: ClusterDocument) -> None:
     (line,) = whole_lines(whole, None, SINCE)
     assert line.startswith("spent    not known: Azure has not told when the cluster was created")
