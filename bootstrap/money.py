@@ -34,11 +34,20 @@ class Amount:
         return Amount(self.low * factor, self.high * factor, self.missing)
 
     @property
-    def text(self) -> str:
-        """`0.53 USD`, `0.53 to 0.57 USD`; `at least …` where a part has no price, or `unknown`."""
-        if self.missing and not self.high:
+    def unpriced(self) -> bool:
+        """True if no part has a price, so that the figures say nothing."""
+        return bool(self.missing) and not self.high
+
+    def figure(self, to: Decimal = CENT) -> str:
+        """`0.53`, `0.53 to 0.57`; `at least …` where a part has no price, or `unknown`."""
+        if self.unpriced:
             return "unknown"
-        return f"{'at least ' if self.missing else ''}{span(self.low, self.high)} USD"
+        return f"{'at least ' if self.missing else ''}{span(self.low, self.high, to)}"
+
+    @property
+    def text(self) -> str:
+        """The same in USD: `at least 0.53 USD`."""
+        return "unknown" if self.unpriced else f"{self.figure()} USD"
 
     @property
     def why(self) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bootstrap import paths
 from bootstrap.cluster import AutoScalingGroup, ClusterDocument, HdInsight, Limits
 from bootstrap.errors import StackError
-from bootstrap.money import Amount, hours_of, usd
+from bootstrap.money import Amount, hours_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -104,9 +104,9 @@ def account_lines(cluster: ClusterDocument, found: Account, now: float) -> list[
     of = f" of {limits.total} USD" if limits.total is not None else ""
     why = f": {spent.why}" if spent.why else ""
     hours = f"{found.worker_seconds / 3600:.1f} worker hours"
-    shown = [
-        f"spent    {spent.text}{of} since {_when(found.since)}, {hours}; {usd(found.hourly)} USD/h now{why}"
-    ]
+    rate = Amount(found.hourly, found.hourly, found.missing)
+    now_text = "an unknown rate" if rate.unpriced else f"{rate.text}/h"
+    shown = [f"spent    {spent.text}{of} since {_when(found.since)}, {hours}; {now_text} now{why}"]
     if found.gap_seconds:
         minutes = found.gap_seconds / 60
         shown.append(f"         {minutes:.0f} min of it without a look, counted as if nothing had changed")
@@ -136,6 +136,9 @@ def whole_lines(cluster: ClusterDocument, created: float | None, now: float) -> 
     if limits.total is not None and spent.high >= limits.total:
         end = f"`pulumi destroy --stack {cluster.stack}` ends it; to go on, {_raise(cluster)}"
         shown.append(f"budget   it is spent, and nothing was stopped: {staying}; {end}")
+    elif limits.total is not None and hourly.missing:
+        new = f"`fab cost --refresh --stack {cluster.stack}`, then `pulumi up --stack {cluster.stack}`"
+        shown.append(f"budget   what is spent is not known in full: {hourly.why}; {new} for current prices")
     return shown
 
 

@@ -19,6 +19,9 @@ SUBSCRIPTIONS: Final = "2022-12-01"
 RESOURCES: Final = "2021-04-01"
 STORAGE: Final = "2023-01-01"
 PERMISSIONS: Final = "2022-04-01"
+ROLES: Final = "2022-04-01"
+NETWORK: Final = "2023-09-01"
+IDENTITY: Final = "2023-01-31"
 HDINSIGHT: Final = "2021-06-01"
 """API versions, by what is requested."""
 
@@ -45,7 +48,8 @@ class Arm:
         try:
             return self.get(path, version)
         except HttpResponseError as error:
-            if error.status_code == azure.NOT_FOUND:
+            # A proxy's page of the same status says nothing about the resource.
+            if error.status_code == azure.NOT_FOUND and azure.page_of(error) is None:
                 return None
             raise
 

@@ -136,7 +136,7 @@ def blobs(url: str, container: str, key: str, stack: str) -> Iterator[tuple[str,
         except ResourceNotFoundError:
             return
         except HttpResponseError as error:
-            if error.status_code != azure.FORBIDDEN:
+            if error.status_code != azure.FORBIDDEN or azure.page_of(error) is not None:
                 raise
             raise ConfigError(
                 f"Azure ({looking})",

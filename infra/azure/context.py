@@ -26,6 +26,7 @@ class StackContext:
     group_id: pulumi.Output[str]
     tags: Mapping[str, str]
     here: pulumi.ResourceOptions
+    provider: pulumi.ProviderResource
 
 
 def make_context(config: AzureConfig, stack: str, subscription: str) -> StackContext:
@@ -50,4 +51,6 @@ def make_context(config: AzureConfig, stack: str, subscription: str) -> StackCon
         tags=labels,
         opts=here,
     )
-    return StackContext(stack, subscription, config.region, named(group, name), group.id, labels, here)
+    return StackContext(
+        stack, subscription, config.region, named(group, name), group.id, labels, here, provider
+    )

@@ -14,6 +14,7 @@ from pulumi_azure_native import network
 
 from infra.azure.network_plan import NetworkPlan
 from infra.azure.security import Rule, arguments
+from infra.azure.settings.given import parts
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,31 @@ class NetworkArgs:
     rules: Sequence[Rule]
     tags: Mapping[str, str]
     private_link: bool = False
+
+
+@dataclass(frozen=True)
+class FoundNetwork:
+    """Everything that a cluster needs of its network; `endpoints_subnet_id` is for endpoints of the stack."""
+
+    vnet_id: pulumi.Output[str]
+    subnet_id: pulumi.Output[str]
+    endpoints_subnet_id: pulumi.Output[str] | None
+    ready: list[pulumi.Resource]
+
+    @classmethod
+    def own(cls, network: Network) -> FoundNetwork:
+        """Return the stack's own network."""
+        return cls(network.vnet_id, network.subnet_id, network.endpoints_subnet_id, [network])
+
+    @classmethod
+    def given(cls, subnet_id: str) -> FoundNetwork:
+        """Return a subnet that the stack is given, of which it registers nothing.
+
+        Private endpoints and their names are its owner's, too: a zone that the stack linked to the network
+        would change how everything in it resolves names.
+        """
+        known = pulumi.Output.from_input
+        return cls(known(parts(subnet_id).parent), known(subnet_id), None, [])
 
 
 class Network(pulumi.ComponentResource):

@@ -21,8 +21,19 @@ def closing(config: AzureConfig, stack: str, cluster: pulumi.Output[str], bill: 
         "gateway": typed.apply(lambda one: one.gateway),
         "yarn_ui": typed.apply(lambda one: one.yarn_ui),
         "password": typed.apply(lambda one: one.password),
+        **_private_link(config),
         "next": f"fab build-headnode --stack {stack}, then fab submit-mnist --stack {stack}",
         "destroy": f"pulumi destroy --stack {stack}: HDInsight cannot pause, and bills until then",
+    }
+
+
+def _private_link(config: AzureConfig) -> Outputs:
+    """Describe what is left to do for a private cluster in a network that the stack was given. Pure."""
+    if not (config.private_link and config.subnet_id):
+        return {}
+    return {
+        "private_link": "its private endpoints and their names are yours to make in your network, before "
+        "anything reaches the cluster: docs/azure.md, Your own network"
     }
 
 

@@ -18,11 +18,11 @@ from infra.azure.document import Outputs
 from infra.azure.hdinsight import HdInsightArgs, HdInsightCluster
 from infra.azure.identity import Identity, IdentityArgs
 from infra.azure.logs import Logs, LogsArgs
-from infra.azure.network import Network, NetworkArgs
+from infra.azure.network import FoundNetwork, Network, NetworkArgs
 from infra.azure.outputs import closing
 from infra.azure.private_link import PrivateLink, PrivateLinkArgs
 from infra.azure.secrets import gateway_password, require_encrypted
-from infra.azure.settings import examples
+from infra.azure.settings import examples, few_workers, given
 from infra.azure.settings.config import AzureConfig
 from infra.azure.storage import reference
 from infra.azure.storage import stack as storage_stack
@@ -50,8 +50,11 @@ def program(config: AzureConfig, stack: str, home: str) -> Outputs:
     known = prices.load()
     bill = hourly.hourly(config, known)
     budget.require_within(config, bill, stack, hourly.lower(config))
+    for warning in (few_workers.warning(config, stack), budget.warning(config, bill)):
+        if warning:
+            pulumi.log.warn(warning)
     theirs = operator_key.public_key(config.public_key_file, stack) if config.public_key_file else None
-    chosen = subscription.id_of(config.subscription, stack, os.environ)
+    chosen = subscription.id_of(given.subscription_of(config), stack, os.environ)
     if config.storage_stack:
         file = storage_stack.file_of(config.storage_stack, stack_file.project(Path(home)))
         if file is not None:
@@ -85,25 +88,10 @@ def _cluster(
         else context.group_id.apply(partial(names.cluster, stack))
     )
 
-    network = Network(
-        "network",
-        NetworkArgs(
-            context.group,
-            config.region,
-            network_plan.plan(config.cidr),
-            security.rules(config),
-            context.tags,
-            private_link=config.private_link,
-        ),
-        here,
-    )
+    network = _network(config, context)
     # The account's firewall allows the subnet, so it is created after it, and deleted before it.
-    found = (
-        reference.of_stack(config, stack, config.storage_stack, context.subscription)
-        if config.storage_stack
-        else reference.own(config, context, subnet_id=network.subnet_id)
-    )
-    storage, ready = _access(config, context, found, network)
+    found = _storage_of(config, context, network)
+    storage, ready = _access(config, context, found)
     script = scripts.NodeScript(
         "node-script",
         scripts.rendered(
@@ -135,7 +123,7 @@ def _cluster(
             script_name=scripts.NAME,
             script=script.uri,
             tags=context.tags,
-            after=[network, script.blob, *ready],
+            after=[*network.ready, script.blob, *ready],
         ),
         here,
     )
@@ -181,14 +169,51 @@ def _cluster(
     }
 
 
+def _network(config: AzureConfig, context: StackContext) -> FoundNetwork:
+    """Return the subnet that the stack is given, or create a network."""
+    if config.subnet_id:
+        return FoundNetwork.given(config.subnet_id)
+    return FoundNetwork.own(
+        Network(
+            "network",
+            NetworkArgs(
+                context.group,
+                config.region,
+                network_plan.plan(config.cidr),
+                security.rules(config),
+                context.tags,
+                private_link=config.private_link,
+            ),
+            context.here,
+        )
+    )
+
+
+def _storage_of(config: AzureConfig, context: StackContext, network: FoundNetwork) -> FoundStorage:
+    """Return the storage that the stack is given, another stack's, or its own."""
+    if config.storage_account_id:
+        return reference.given(config, config.storage_account_id)
+    if config.storage_stack:
+        return reference.of_stack(config, context.stack, config.storage_stack, context.subscription)
+    return reference.own(config, context, subnet_id=network.subnet_id)
+
+
 def _access(
-    config: AzureConfig, context: StackContext, found: FoundStorage, network: Network
+    config: AzureConfig, context: StackContext, found: FoundStorage
 ) -> tuple[ClusterStorage, list[pulumi.Resource]]:
     """Return how the cluster accesses its storage, and what it depends on."""
     identity = (
         Identity(
             "identity",
-            IdentityArgs(context.group, context.group_id, config.region, found.account_id, context.tags),
+            IdentityArgs(
+                context.group,
+                context.group_id,
+                config.region,
+                found.account_id,
+                context.tags,
+                given=config.identity_id,
+                gives_role=config.gives_role,
+            ),
             context.here,
         )
         if config.by_identity
@@ -202,10 +227,10 @@ def _access(
         found.account_id,
         found.scripts_account,
         found.container,
-        key=account_key(found.scripts_account, found.group, network) if by_key else None,
+        key=account_key(found.scripts_account, found.group, provider=context.provider) if by_key else None,
         identity=identity.id if identity else None,
     )
-    return storage, [*found.ready, *([identity.ready] if identity else [])]
+    return storage, [*found.ready, *(identity.ready if identity else [])]
 
 
 def _refuse_examples(config: AzureConfig, stack: str) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.table import Table
 
-from bootstrap.money import EXACT, span, usd
+from bootstrap.money import CENT, EXACT, span, usd
 
 HOURS: Final = Decimal(730)
 """Hours of a month, as the clouds' own calculators count them."""
@@ -73,11 +73,30 @@ class Bill:
         return self.low * HOURS, self.high * HOURS
 
     @property
+    def unpriced(self) -> bool:
+        """True if nothing that the stack has by the hour has a price, so that no sum is known."""
+        return bool(self.missing) and not self.high
+
+    @property
+    def least(self) -> str:
+        """Word before a sum: `at least` if an item has no price, else nothing."""
+        return "at least " if self.missing else ""
+
+    def cost(self, hours: Decimal, to: Decimal = CENT) -> str:
+        """Format the cost of some hours: `1.50 USD`, `at least 1.50 USD`, or `unknown`; never 0 for a price
+        that is not known."""
+        if self.unpriced:
+            return "unknown"
+        return f"{self.least}{span(self.low * hours, self.high * hours, to)} USD"
+
+    @property
     def total_text(self) -> str:
         """Total in one line, with the source of the prices and the items without one."""
-        total = f"{span(self.low, self.high)} USD/h ({span(*self.monthly, WHOLE)} USD a month)"
+        if self.unpriced:
+            return f"unknown: no price of {', '.join(self.missing)}; prices from {self.origin}"
+        total = f"{self.cost(WHOLE)}/h ({self.cost(HOURS, WHOLE)} a month)"
         if self.on_demand is not None:
-            total += f", {usd(self.on_demand)} USD/h with every worker on demand"
+            total += f", {self.least}{usd(self.on_demand)} USD/h with every worker on demand"
         without = f"; without {', '.join(self.missing)}: no price" if self.missing else ""
         return f"{total}{without}; prices from {self.origin}"
 
@@ -89,8 +108,11 @@ class Bill:
         for line in self.lines:
             what = f"{line.what} ({line.note})" if line.note else line.what
             shown.add_row(what, line.count_text, span(line.low, line.high, EXACT), span(*line.range, EXACT))
+        for what in self.missing:
+            shown.add_row(what, "", "no price", "")
         shown.add_section()
-        shown.add_row("total", "", "", span(self.low, self.high, EXACT), style="bold")
+        total = "unknown" if self.unpriced else f"{self.least}{span(self.low, self.high, EXACT)}"
+        shown.add_row("total", "", "", total, style="bold")
         return shown
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from bootstrap.console import print_line
-from bootstrap.money import Amount, span, usd
+from bootstrap.money import Amount, usd
 from infra.cost.bill import Bill
 
 MILLION: Final = 1_000_000
@@ -104,14 +104,17 @@ def _paid(receipt: Mapping[str, Any] | None) -> Amount | None:
     if not receipt:
         return None
     paid = receipt["usd"]
-    return Amount(Decimal(str(paid["low"])), Decimal(str(paid["high"])), tuple(map(str, paid["missing"])))
+    missing = tuple(map(str, paid["missing"]))
+    if paid["low"] is None:
+        return Amount(missing=missing)
+    return Amount(Decimal(str(paid["low"])), Decimal(str(paid["high"])), missing)
 
 
 def _for(bill: Bill, seconds: Decimal) -> str:
     hours = seconds / 3600
-    text = f"{_duration(hours)}, {span(bill.low * hours, bill.high * hours)} USD"
+    text = f"{_duration(hours)}, {bill.cost(hours)}"
     if bill.on_demand is not None:
-        text += f", {usd(bill.on_demand * hours)} USD with every worker on demand"
+        text += f", {bill.least}{usd(bill.on_demand * hours)} USD with every worker on demand"
     return text
 
 

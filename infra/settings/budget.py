@@ -117,6 +117,17 @@ def require_within(config: StackSettings, bill: Bill, stack: str, lower: Mapping
     )
 
 
+def warning(config: StackSettings, bill: Bill) -> str:
+    """Return what a limit by the hour cannot tell since a part has no price; empty if it can."""
+    if config.budget is None or config.budget.per_hour is None or not bill.missing:
+        return ""
+    return (
+        f"{PROJECT}:budget.perHour = {config.budget.per_hour}: the estimate is {bill.cost(Decimal(1))} an "
+        f"hour, since there is no price of {', '.join(bill.missing)}; it was not compared in full. "
+        "Run `fab cost --refresh` for current prices."
+    )
+
+
 def _up(amount: Decimal) -> str:
     """Return an amount rounded up to a whole number of cents."""
     return f"{amount.quantize(CENT, ROUND_CEILING):f}"

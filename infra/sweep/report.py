@@ -46,11 +46,14 @@ def print_report(found: SweepResult, console: Console) -> None:
 
 
 def total(leaks: Iterable[Leak]) -> str:
-    """Sum up the monthly cost, and count resources without a price."""
+    """Sum up the monthly cost, and count resources without a price, which make the sum a minimum."""
     prices = [leak.usd_month for leak in leaks]
     known = sum((price for price in prices if price is not None), Decimal(0))
     unknown = prices.count(None)
-    return f"{known:,.2f} USD a month" + (f" and {unknown} without a price" if unknown else "")
+    if not unknown:
+        return f"{known:,.2f} USD a month"
+    least = f"at least {known:,.2f} USD a month, " if known else ""
+    return f"{least}{unknown} without a price"
 
 
 def counted(count: int, what: str) -> str:

@@ -106,6 +106,11 @@ class Receipt:
 
 
 def money(amount: Amount) -> dict[str, Any]:
-    """Return an amount for summary.json; `missing` has no price and is in neither figure."""
+    """Return an amount for summary.json; `missing` has no price and is in neither figure.
+
+    Where nothing has a price, both figures are None: 0 would be taken for free.
+    """
+    if amount.unpriced:
+        return {"low": None, "high": None, "missing": list(amount.missing)}
     low, high = (float(figure.quantize(EXACT)) for figure in (amount.low, amount.high))
     return {"low": low, "high": high, "missing": list(amount.missing)}

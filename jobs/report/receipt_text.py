@@ -6,7 +6,7 @@ from typing import Final
 
 from rich.table import Table
 
-from bootstrap.money import EXACT, Amount, span, usd
+from bootstrap.money import EXACT, Amount, usd
 from jobs.report.receipt import Estimate, Receipt
 
 _PERCENT: Final = 100
@@ -42,8 +42,8 @@ def table(done: Receipt) -> Table:
             line.what,
             str(line.count),
             usd(line.hours, EXACT),
-            "no price" if each.missing and not each.high else span(each.low, each.high, EXACT),
-            "" if line.cost.missing and not line.cost.high else span(line.cost.low, line.cost.high, EXACT),
+            "no price" if each.unpriced else each.figure(EXACT),
+            "" if line.cost.unpriced else line.cost.figure(EXACT),
         )
     return shown
 

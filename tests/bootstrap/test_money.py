@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bootstrap.money import Amount, hours_of, span, total, usd
+from bootstrap.money import EXACT, Amount, hours_of, span, total, usd
 
 
 def amount(low: str, high: str = "", *missing: str) -> Amount:
@@ -26,7 +26,13 @@ def test_a_part_without_a_price_makes_the_sum_at_least_never_zero() -> None:
 
 def test_an_amount_of_which_nothing_has_a_price_is_unknown() -> None:
     assert Amount.unknown("workers").text == "unknown"
+    assert Amount.unknown("workers").figure() == "unknown"
     assert amount("0").text == "0.00 USD"
+
+
+def test_a_figure_is_an_amount_without_its_unit() -> None:
+    assert amount("1.234").figure() == "1.23"
+    assert (amount("1", "2") + Amount.unknown("NAT gateway")).figure(EXACT) == "at least 1.0000 to 2.0000"
 
 
 def test_hours_are_exact_to_the_millisecond() -> None:

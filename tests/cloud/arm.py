@@ -28,7 +28,8 @@ LOST = 999
 
 
 Others = Callable[[str, str, str, Any], tuple[int, Any] | None]
-"""Method, path, query and body → status and document; None for requests that it does not handle."""
+"""Method, path, query and body → status and document, or the text of an HTML page; None for requests that it
+does not handle."""
 
 
 @dataclass
@@ -89,6 +90,8 @@ class Arm:
     """And of every answer after them."""
     sign_in_page: bool = False
     """Respond with an HTML page, as a captive portal does."""
+    page: tuple[int, str] | None = None
+    """Respond with this status and HTML page, as a proxy does, or a front end in an outage."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Method and path below the provider, of every request."""
     bodies: list[Any] = field(default_factory=list)
@@ -239,6 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
         refusal = arm.refusals.pop(0) if arm.refusals else arm.always
         if arm.sign_in_page:
             self._send(200, b"<html>Sign in to the guests' network</html>", "text/html")
+        elif arm.page:
+            self._send(arm.page[0], arm.page[1].encode(), "text/html; charset=utf-8")
         elif refusal:
             status, code, text = refusal
             self._json(status, {"error": {"code": code, "message": text}})
@@ -306,6 +311,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(202, b"", "application/json", headers)
 
     def _json(self, status: int, document: Any) -> None:
+        if isinstance(document, str):
+            self._send(status, document.encode(), "text/html")
+            return
         self._send(status, json.dumps(document).encode(), "application/json; charset=utf-8")
 
     def _send(self, status: int, data: bytes, kind: str, headers: dict[str, str] | None = None) -> None:

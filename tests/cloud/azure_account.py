@@ -24,7 +24,7 @@ SIZES = [
     "Standard_E8_V3",
     "Standard_E16_V3",
     "Standard_E8ads_v5",
-    "STANDARD_D13_V2",
+    "STANDARD_E32ADS_V5",
     "Standard_A2_v2",
     "Standard_A4_v2",
 ]
@@ -48,6 +48,10 @@ class Account:
         ]
     )
     permissions: list[dict[str, Any]] = field(default_factory=lambda: [OWNER])
+    permissions_on: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By the id of a resource; those of the subscription where it is not here."""
+    roles: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
+    """Role assignments by scope: (principal, role's id, scope of the assignment)."""
     providers: dict[str, str] = field(default_factory=dict)
     """Registration state by name; registered where it is not here."""
     taken: dict[str, str] = field(default_factory=dict)
@@ -68,6 +72,8 @@ class Account:
     """Everything else by id."""
     refusals: dict[str, Refusal] = field(default_factory=dict)
     """By a part of the path."""
+    pages: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """HTML pages with their status, by a part of the path: what a proxy says instead of Azure."""
     page: int = 100
     """Entries of a page of a list."""
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -135,6 +141,9 @@ class Account:
         for part, (status, code, text) in self.refusals.items():
             if part in path.lower():
                 return status, {"error": {"code": code, "message": text}}
+        for part, page in self.pages.items():
+            if part.lower() in path.lower():
+                return page
         asked = {key: values[0] for key, values in parse_qs(query).items()}
         if path.endswith("/validateCreateRequest"):
             self.validated.append(body)
@@ -166,10 +175,31 @@ class Account:
                 self._inside(path), path, asked
             ),
             rf"{one}/resourceGroups/[^/]+": lambda path: self._one(self.groups, path),
+            r"/subscriptions/.+/providers/.+/providers/Microsoft.Authorization/permissions": (
+                self._permissions_on
+            ),
+            r"/subscriptions/.+/providers/.+/providers/Microsoft.Authorization/roleAssignments": (
+                lambda path: self._roles(path, asked)
+            ),
             rf"{one}/resourceGroups/[^/]+/providers/.+/.+/[^/]+": lambda path: self._one(
                 self.resources, path
             ),
         }
+
+    def _permissions_on(self, path: str) -> tuple[int, Any]:
+        scope = path.rpartition("/providers/")[0]
+        return 200, {"value": self.permissions_on.get(scope, self.permissions)}
+
+    def _roles(self, path: str, asked: dict[str, str]) -> tuple[int, Any]:
+        scope = path.rpartition("/providers/")[0]
+        principal = asked["$filter"].partition("'")[2].rstrip("'")
+        where = "/subscriptions/x/providers/Microsoft.Authorization/roleDefinitions"
+        found = [
+            {"properties": {"principalId": who, "roleDefinitionId": f"{where}/{role}", "scope": at}}
+            for who, role, at in self.roles.get(scope, [])
+            if who == principal
+        ]
+        return 200, {"value": found}
 
     def _subscription(self, path: str) -> tuple[int, Any]:
         number = path.rpartition("/")[2]

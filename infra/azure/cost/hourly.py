@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from bootstrap.money import span
 from infra.azure.cost.prices import Prices, RegionPrices
 from infra.azure.settings.config import AzureConfig
 from infra.cost.bill import Bill, Parts
@@ -40,7 +39,10 @@ def hourly(config: AzureConfig, prices: Prices) -> Bill:
 
 
 def services(config: AzureConfig, here: RegionPrices) -> list[tuple[str, int, Decimal | None]]:
-    """Return (item, count, USD an hour each) of what a cluster has besides its machines."""
+    """Return (item, count, USD an hour each) of what a cluster has besides its machines; nothing in a network
+    that the stack was given."""
+    if config.subnet_id:
+        return []
     known = here.services
     found = [("NAT gateway", 1, known.nat_hour), ("public IPv4 address", 1, known.ipv4_hour)]
     return [*found, ("private endpoints", ENDPOINTS, known.endpoint_hour)] if config.private_link else found
@@ -55,7 +57,7 @@ def lower(config: AzureConfig) -> dict[str, object]:
 
 def daily(bill: Bill) -> str:
     """Describe the cost of a day in USD."""
-    return f"{span(bill.low * DAY, bill.high * DAY)} USD"
+    return bill.cost(DAY)
 
 
 def _machines(parts: Parts, config: AzureConfig, here: RegionPrices) -> None:
@@ -64,14 +66,21 @@ def _machines(parts: Parts, config: AzureConfig, here: RegionPrices) -> None:
 
 
 def _notes(config: AzureConfig, here: RegionPrices) -> Iterator[str]:
+    """Yield what is paid by the gigabyte; a price that is not known is said to be that."""
     known = here.services
-    if known.blob_gb_month is not None and not config.storage_stack:
-        yield f"the storage account: {known.blob_gb_month} USD per GB and month"
+    if not (config.storage_stack or config.storage_account_id):
+        yield _by_gb("the storage account", known.blob_gb_month, "GB and month")
     if config.part == "storage":
         return
-    if known.nat_gb is not None:
-        yield f"through the NAT gateway: {known.nat_gb} USD per GB"
-    if config.private_link and known.endpoint_gb is not None:
-        yield f"through the private endpoints: {known.endpoint_gb} USD per GB"
-    if config.log_analytics and known.logs_gb is not None:
-        yield f"Log Analytics: {known.logs_gb} USD per GB ingested"
+    if config.subnet_id:
+        yield "the network is yours (subnetId): its gateway or firewall, and their traffic, are not counted"
+    else:
+        yield _by_gb("through the NAT gateway", known.nat_gb, "GB")
+        if config.private_link:
+            yield _by_gb("through the private endpoints", known.endpoint_gb, "GB")
+    if config.log_analytics:
+        yield _by_gb("Log Analytics", known.logs_gb, "GB ingested")
+
+
+def _by_gb(what: str, unit: Decimal | None, per: str) -> str:
+    return f"{what}: no price by the {per}" if unit is None else f"{what}: {unit} USD per {per}"

@@ -140,7 +140,8 @@ def _translate_errors() -> Iterator[None]:
         try:
             yield
         except HttpResponseError as error:
-            if error.status_code not in (azure.UNAUTHORIZED, azure.FORBIDDEN, azure.NOT_FOUND):
+            refused = error.status_code in (azure.UNAUTHORIZED, azure.FORBIDDEN, azure.NOT_FOUND)
+            if not refused or azure.page_of(error) is not None:
                 raise
             why = f"the list refuses to answer: {azure.words_of(error)} ({error.status_code})"
             raise ServiceDown(f"Azure ({doing})", why, WITHOUT) from error

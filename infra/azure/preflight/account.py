@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LOGIN: Final = "login"
 RIGHTS: Final = "rights"
 GIVE: Final = "Microsoft.Authorization/roleAssignments/write"
+KEYS: Final = "Microsoft.Storage/storageAccounts/listKeys/action"
 
 
 def login(found: Document) -> Finding:
@@ -42,22 +43,24 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
 
 
 def needed(config: AzureConfig) -> list[str]:
-    """Return actions that are representative of everything `pulumi up` does. Pure."""
-    storage = [
-        "Microsoft.Resources/subscriptions/resourceGroups/write",
-        "Microsoft.Storage/storageAccounts/write",
-        "Microsoft.Storage/storageAccounts/listKeys/action",
-    ]
+    """Return actions that are representative of everything that `pulumi up` creates; `given_rights` has those
+    on what it is given. Pure."""
+    found = ["Microsoft.Resources/subscriptions/resourceGroups/write"]
+    if not config.storage_account_id:
+        found += ["Microsoft.Storage/storageAccounts/write", KEYS]
     if config.part == "storage":
-        return storage
-    cluster = [
-        "Microsoft.Network/virtualNetworks/write",
-        "Microsoft.Network/virtualNetworks/subnets/join/action",
-        "Microsoft.HDInsight/clusters/write",
-    ]
-    identity = ["Microsoft.ManagedIdentity/userAssignedIdentities/write", GIVE] if config.by_identity else []
-    logs = ["Microsoft.OperationalInsights/workspaces/write"] if config.log_analytics else []
-    return [*storage, *cluster, *identity, *logs]
+        return found
+    if not config.subnet_id:
+        found += [
+            "Microsoft.Network/virtualNetworks/write",
+            "Microsoft.Network/virtualNetworks/subnets/join/action",
+        ]
+    found.append("Microsoft.HDInsight/clusters/write")
+    if config.by_identity and not config.identity_id:
+        found.append("Microsoft.ManagedIdentity/userAssignedIdentities/write")
+    if config.gives_role and not config.storage_account_id:
+        found.append(GIVE)
+    return [*found, *(["Microsoft.OperationalInsights/workspaces/write"] if config.log_analytics else [])]
 
 
 def lacking(wanted: Iterable[str], permissions: Iterable[Document]) -> list[str]:
@@ -86,7 +89,7 @@ def _rights(cloud: Cloud, config: AzureConfig, stack: str) -> Finding:
         )
     missing = lacking(needed(config), found)
     if not missing:
-        gives = ", and assign the identity's role" if config.by_identity else ""
+        gives = ", and assign the identity's role" if GIVE in needed(config) else ""
         return Finding(RIGHTS, "passed", f"this login may create everything{gives}")
     return Finding(
         RIGHTS,

@@ -20,6 +20,7 @@ from pulumi._types import input_type_to_dict, is_input_type
 
 from infra.azure import hdinsight, operator_key, scripts, secrets
 from infra.azure.document import artifacts
+from infra.azure.settings.given import parts
 from infra.azure.storage import modes
 from infra.keys import SshKeyProvider
 from infra.tags import PROJECT
@@ -31,6 +32,8 @@ RENAMED: Final = {"autoscaleConfiguration": "autoscale"}
 """Pulumi's name of a property → Azure's."""
 TYPE: Final = "Microsoft.HDInsight/clusters"
 KEY: Final = "bm90IG1hZGUgeWV0"
+MADE_FIRST: Final = "resources that `pulumi up` creates before the cluster"
+KEYED: Final = "an account whose key this request does not have"
 VNET: Final = f"{PROJECT}-vnet"
 SUBNET: Final = f"{PROJECT}-nodes"
 IDENTITY: Final = f"{PROJECT}-identity"
@@ -53,21 +56,33 @@ def body(config: AzureConfig, stack: str, names: Mapping[str, str], tenant: str)
     }
 
 
-def stand_ins(names: Mapping[str, str]) -> tuple[str, ...]:
-    """Return names of resources that do not exist before `pulumi up`, so that messages about them are
-    ignored."""
-    return (VNET, SUBNET, IDENTITY, names["account"], names["scripts_account"], names["group_id"])
+def stand_ins(config: AzureConfig, names: Mapping[str, str]) -> dict[str, str]:
+    """Return names that the request has stand-ins for, with what they are: messages about them say nothing.
+
+    What the stack is given exists, but the key of an account is not asked for.
+    """
+    made = [names["group_id"]]
+    made += [] if config.subnet_id else [VNET, SUBNET]
+    made += [] if config.identity_id else [IDENTITY]
+    made += [] if config.storage_account_id else [names["account"], names["scripts_account"]]
+    found = dict.fromkeys(made, MADE_FIRST)
+    keyed = config.scripts_account_id or (None if config.by_identity else config.storage_account_id)
+    return {**found, parts(keyed).name: KEYED} if keyed else found
 
 
 async def _resolved(config: AzureConfig, stack: str, names: Mapping[str, str]) -> dict[str, Any]:
-    network = f"{names['group_id']}/providers/Microsoft.Network/virtualNetworks/{VNET}"
-    identity = f"{names['group_id']}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{IDENTITY}"
-    account_id = f"{names['group_id']}/providers/Microsoft.Storage/storageAccounts/{names['account']}"
-    scripts_account = names["scripts_account"] if config.hierarchical else names["account"]
+    here = f"{names['group_id']}/providers"
+    subnet_id = config.subnet_id or f"{here}/Microsoft.Network/virtualNetworks/{VNET}/subnets/{SUBNET}"
+    identity = config.identity_id or f"{here}/Microsoft.ManagedIdentity/userAssignedIdentities/{IDENTITY}"
+    account_id = config.storage_account_id or f"{here}/Microsoft.Storage/storageAccounts/{names['account']}"
+    account = parts(account_id).name
+    scripts_account = names["scripts_account"] if config.hierarchical else account
+    if config.scripts_account_id:
+        scripts_account = parts(config.scripts_account_id).name
     known = pulumi.Output.from_input
     storage = modes.ClusterStorage(
         config.storage_mode,
-        known(names["account"]),
+        known(account),
         known(account_id),
         known(scripts_account),
         config.container,
@@ -81,7 +96,7 @@ async def _resolved(config: AzureConfig, stack: str, names: Mapping[str, str]) -
             "group_id": names["group_id"],
             "group": names["group"],
             "cluster": names["cluster"],
-            "account": names["account"],
+            "account": account,
             "scripts_account": scripts_account,
             "container": config.container,
         },
@@ -91,11 +106,11 @@ async def _resolved(config: AzureConfig, stack: str, names: Mapping[str, str]) -
         group=names["group"],
         name=names["cluster"],
         storage=storage,
-        vnet_id=network,
-        subnet_id=f"{network}/subnets/{SUBNET}",
+        vnet_id=parts(subnet_id).parent,
+        subnet_id=subnet_id,
         public_key=_public_key(config, stack),
         # The stack's own password is generated later, or not readable: any valid one is checked alike.
-        password=secrets.generate(),
+        password=secrets.generate(config.users),
         script_name=scripts.NAME,
         script=f"{artifacts(scripts_account)}/{scripts.path_of(script)}",
         tags={},

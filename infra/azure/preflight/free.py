@@ -24,6 +24,8 @@ def checks(config: AzureConfig, stack: str) -> list[CloudCheck[Cloud]]:
     asked: list[CloudCheck[Cloud]] = [CloudCheck(GROUP, lambda cloud: [_group(cloud, stack)])]
     if config.part == "cluster":
         asked.append(CloudCheck(CLUSTER, lambda cloud: [_cluster(cloud, stack)]))
+    if config.storage_account_id:
+        return asked
     if config.storage_stack:
         name = config.storage_stack
         asked.append(CloudCheck(ACCOUNT, lambda cloud: [_kept(cloud, config, name, stack)]))

@@ -11,8 +11,24 @@ from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.azure import subscription
 from infra.azure.arm import Arm
 from infra.azure.cost import hourly, prices
-from infra.azure.preflight import account, free, keys, offer, operators, providers, quotas, tools, validation
+from infra.azure.preflight import (
+    account,
+    few_workers,
+    free,
+    given_identity,
+    given_rights,
+    given_storage,
+    keys,
+    offer,
+    operators,
+    providers,
+    quotas,
+    subnet,
+    tools,
+    validation,
+)
 from infra.azure.preflight.cloud import Cloud
+from infra.azure.settings import given
 from infra.preflight import budget
 from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
 from infra.preflight.run import Authentication, run
@@ -47,10 +63,13 @@ def plan(
     if config.part == "cluster":
         cloud_checks += [*offer.checks(config, stack), *quotas.checks(config, stack)]
     cloud_checks += free.checks(config, stack)
+    for module in (subnet, given_storage, given_identity, given_rights):
+        cloud_checks += module.checks(config, stack)
     if config.part == "cluster":
         cloud_checks += validation.checks(config, stack)
     return cloud_checks, [
         *operators.checks(config, stack),
+        *few_workers.checks(config, stack),
         *tools.checks(config, env),
         *keys.checks(config, stack),
         *budget.checks(config, stack, lambda: hourly.hourly(config, prices.load()), hourly.lower(config)),
@@ -61,7 +80,7 @@ def _authenticate(config: AzureConfig, stack: str, env: Mapping[str, str]) -> Au
     """Authenticate, select the subscription, and look up the stack's resource group and cluster."""
     try:
         arm = Arm.of(azure.FAIL_FAST)
-        found = subscription.select(arm, config.subscription, stack, env)
+        found = subscription.select(arm, given.subscription_of(config), stack, env)
         first = [account.login(found)]
     except CaffeSparkError as error:
         return Authentication([failure(account.LOGIN, error)], None, _why(error))

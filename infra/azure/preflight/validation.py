@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from bootstrap.clouds import azure
@@ -35,9 +36,9 @@ def _validate(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
         answer = cloud.locations.validate_cluster_create_request(
             config.region, io.BytesIO(request), content_type=CONTENT
         )
-    made_first = stand_ins(cloud.names)
-    found = [_said(one, made_first, stack, "failed") for one in answer.validation_errors or []]
-    found += [_said(one, made_first, stack, "note") for one in answer.validation_warnings or []]
+    unreal = stand_ins(config, cloud.names)
+    found = [_said(one, unreal, stack, "failed") for one in answer.validation_errors or []]
+    found += [_said(one, unreal, stack, "note") for one in answer.validation_warnings or []]
     if any(one.failed for one in found):
         return found
     minutes = answer.estimated_creation_duration
@@ -45,14 +46,14 @@ def _validate(cloud: Cloud, config: AzureConfig, stack: str) -> list[Finding]:
     return [Finding(NAME, "passed", f"HDInsight would create this cluster{takes}"), *found]
 
 
-def _said(one: ValidationErrorInfo, made_first: tuple[str, ...], stack: str, verdict: str) -> Finding:
-    """Convert HDInsight's message; one about resources that `up` creates before the cluster is only a
-    note."""
+def _said(one: ValidationErrorInfo, unreal: Mapping[str, str], stack: str, verdict: str) -> Finding:
+    """Convert HDInsight's message; one about what the request has stand-ins for is only a note."""
     words = " ".join((one.message or "no message").split()).rstrip(".")
     said = f"{words} ({one.code})" if one.code else words
     about = " ".join([words, one.error_resource or "", *(one.message_arguments or [])]).lower()
-    if any(name.lower() in about for name in made_first):
-        return Finding(NAME, "note", f"about resources that `pulumi up` creates before the cluster: {said}")
+    what = next((its for name, its in unreal.items() if name.lower() in about), "")
+    if what:
+        return Finding(NAME, "note", f"about {what}: {said}")
     if verdict == "note":
         return Finding(NAME, "note", said)
     return Finding(NAME, "failed", said, f"Fix the setting: `pulumi config --stack {stack}`, docs/azure.md.")

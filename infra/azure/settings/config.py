@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from bootstrap.cluster import HDINSIGHT, SparkLine
 from infra.azure import network_plan
-from infra.azure.settings import name_rules, rules, sizes
+from infra.azure.settings import given, name_rules, rules, sizes
 from infra.azure.settings.autoscale import Autoscale
 from infra.settings.budget import BudgetSetting, IdleStop
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
@@ -64,6 +64,9 @@ def _sizes(role: sizes.Role) -> str:
 Guid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 ClusterName = Annotated[str, AfterValidator(name_rules.cluster_name)]
 StackName = Annotated[str, Field(pattern=r"^([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+/)?[A-Za-z0-9_.-]{1,100}$")]
+SubnetId = Annotated[str, AfterValidator(given.subnet)]
+AccountId = Annotated[str, AfterValidator(given.account)]
+IdentityId = Annotated[str, AfterValidator(given.identity)]
 Source = Annotated[
     IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="HDInsight's endpoints support IPv4 only"))
 ]
@@ -106,8 +109,10 @@ class AzureConfig(StackSettings):
         AfterValidator(_vnet_range),
         range_hint("10.50.0.0/16", network_plan.LARGEST, network_plan.SMALLEST),
     ] = IPv4Network("10.50.0.0/16")
+    subnet_id: Annotated[SubnetId | None, Unset, given.SUBNET_HINT] = None
+    """An existing subnet; without it, the stack has its own network."""
     admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
-    """Ranges that may reach SSH and the gateway; empty only with Private Link."""
+    """Ranges that may reach SSH, the gateway and the stack's own storage; `rules` tells if any are needed."""
     resource_provider_connection: Annotated[
         Literal["inbound", "outbound"], Hint("inbound", "inbound, outbound")
     ] = "inbound"
@@ -141,6 +146,14 @@ class AzureConfig(StackSettings):
         Hint("azure-storage", "the name of a stack whose part is storage, or organization/project/name"),
     ] = None
     """The stack whose storage this cluster uses; by default the cluster's own stack."""
+    storage_account_id: Annotated[AccountId | None, Unset, given.ACCOUNT_HINT] = None
+    """An existing account with existing containers, which the stack neither changes nor deletes."""
+    scripts_account_id: Annotated[AccountId | None, Unset, given.SCRIPTS_HINT] = None
+    """The existing account of scripts beside one of Data Lake Storage."""
+    identity_id: Annotated[IdentityId | None, Unset, given.IDENTITY_HINT] = None
+    """An existing identity for the storage; by default the stack's own, where the mode needs one."""
+    assign_role: Annotated[bool | None, Unset, Hint("true", YES_OR_NO)] = None
+    """Give the identity its role on the storage; by default, unless that is `storage_account_id`."""
     container: Annotated[
         str,
         AfterValidator(name_rules.container),
@@ -210,6 +223,22 @@ class AzureConfig(StackSettings):
     def worker(self) -> sizes.Size:
         """Size of a worker."""
         return sizes.table().sizes[self.worker_size]
+
+    @property
+    def own_storage(self) -> bool:
+        """True if the stack has a storage account of its own."""
+        return not (self.storage_stack or self.storage_account_id)
+
+    @property
+    def gives_role(self) -> bool:
+        """True if the stack assigns the identity's role; otherwise the identity must have it."""
+        by_default = self.storage_account_id is None
+        return self.by_identity and (by_default if self.assign_role is None else self.assign_role)
+
+    @property
+    def users(self) -> tuple[str, str]:
+        """Users of the gateway and of SSH, with whose names a password may not share characters."""
+        return self.gateway_user, self.ssh_user
 
     @property
     def by_identity(self) -> bool:

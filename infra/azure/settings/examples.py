@@ -26,7 +26,7 @@ def fault(config: AzureConfig, stack: str) -> ConfigError | None:
         return None
     harm = (
         "you would reach neither SSH nor the gateway"
-        if config.storage_stack
+        if not config.own_storage
         else "the storage account's firewall would refuse the script that `pulumi up` puts there"
     )
     for place, cidr in enumerate(config.admin_cidrs):

@@ -7,7 +7,7 @@ passwords) and of Azure Resource Manager (tags), as of 2026-11-21.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from infra.settings.commands import rm_command, set_command
@@ -18,7 +18,11 @@ MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 72
 PASSWORD_SPECIALS: Final = "!%*-_=+"  # noqa: S105 - which characters may be in one
 """Special characters of generated passwords: they need no quoting in a shell, a URL or JSON."""
-PASSWORD_FORBIDDEN: Final = "'\"`\\#"  # noqa: S105 - which characters may not be in one
+PASSWORD_FORBIDDEN: Final = "'\"`\\#]."  # noqa: S105 - which characters may not be in one
+USER_RUN: Final = 3
+"""Characters in a row that a password may not share with a user's name. That, and the bracket and the full
+stop above, are of the parameter's description in Microsoft's template `hdinsight-spark-linux`
+(Azure/azure-quickstart-templates, read 2026-11-30)."""
 HIDDEN: Final = "***"
 ARTIFACTS: Final = "artifacts"
 """Container of scripts, beside that of the file system."""
@@ -92,24 +96,49 @@ def gateway_user(name: str) -> str:
 
 
 def gateway_password(password: object) -> str:
-    """Validate the gateway user's password; the error never contains it.
+    """Validate the gateway user's password, as far as no user's name matters; the error never contains it.
 
     Raises:
         Refusal: HDInsight would refuse it.
     """
     faults = password_faults(password) if isinstance(password, str) else ["it is not text"]
     if faults:
-        why = (
-            f"{', '.join(faults)}; valid: {MIN_PASSWORD} to {MAX_PASSWORD} characters, with a digit, "
-            f"a lower-case and an upper-case letter and a special character ({PASSWORD_SPECIALS} are safe); "
-            "or none: the stack then generates one"
-        )
-        raise Refusal("gatewayPassword", HIDDEN, why, "pulumi config set --secret gatewayPassword")
+        raise _password_refused(faults)
     return str(password)
 
 
+def password_beside(password: str, users: Iterable[str]) -> None:
+    """Validate a password against the users' names.
+
+    Raises:
+        Refusal: HDInsight would refuse it.
+    """
+    faults = user_faults(password, users)
+    if faults:
+        raise _password_refused(faults)
+
+
+def _password_refused(faults: Iterable[str]) -> Refusal:
+    why = (
+        f"{', '.join(faults)}; valid: {MIN_PASSWORD} to {MAX_PASSWORD} characters, with a digit, "
+        f"a lower-case and an upper-case letter and a special character ({PASSWORD_SPECIALS} are safe); "
+        "or none: the stack then generates one"
+    )
+    return Refusal("gatewayPassword", HIDDEN, why, "pulumi config set --secret gatewayPassword")
+
+
+def user_faults(password: str, users: Iterable[str]) -> list[str]:
+    """Return in words whose names the password shares characters with, whatever their case."""
+    lower = password.lower()
+    return [
+        f"it has {USER_RUN} characters in a row of the user {name}"
+        for name in dict.fromkeys(users)
+        if any(name[place : place + USER_RUN].lower() in lower for place in range(len(name) - USER_RUN + 1))
+    ]
+
+
 def password_faults(password: str) -> list[str]:
-    """Return the password's faults in words; empty if it is valid."""
+    """Return the password's faults in words; empty if it is valid beside any user."""
     wanted = {
         "a digit": str.isdigit,
         "a lower-case letter": str.islower,
@@ -124,7 +153,7 @@ def password_faults(password: str) -> list[str]:
     if lacks:
         found.append(f"it lacks {' and '.join(lacks)}")
     if any(char in PASSWORD_FORBIDDEN for char in password):
-        found.append("it has a quotation mark, a backslash or #")
+        found.append("it has a quotation mark, a backslash, a hash (#), a bracket (]) or a full stop")
     if not password.isascii() or any(char.isspace() or not char.isprintable() for char in password):
         found.append("it has blanks or letters that are not ASCII")
     return found

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap.cluster import HDINSIGHT
 from infra.azure import network_plan
-from infra.azure.settings import autoscale, sizes
+from infra.azure.settings import autoscale, given, name_rules, sizes
 from infra.settings.commands import rm_command, set_command
 from infra.settings.network import OWN_ADDRESS, Firewall
 from infra.settings.refusal import Refusal, listed
+from infra.settings.section import ENCRYPTED
 
 if TYPE_CHECKING:
     from infra.azure.settings.config import AzureConfig, Machines
@@ -32,6 +33,7 @@ def check(config: AzureConfig) -> None:
     """Raise the first `Refusal`, in the order of the stack file."""
     _spark(config)
     _storage(config)
+    given.check(config)
     if config.part == "storage":
         FIREWALL.check(config.admin_cidrs, config.cidr)
         return
@@ -70,11 +72,17 @@ def _storage(config: AzureConfig) -> None:
 
 
 def _admin_cidrs(config: AzureConfig) -> None:
-    if not config.admin_cidrs and not config.private_link:
+    theirs = config.subnet_id is not None and not config.own_storage
+    if not config.admin_cidrs and not config.private_link and not theirs:
         why = (
             "nobody could reach SSH or the gateway; valid: your public address as a /32, "
             "or none with privateLink"
         )
+        if config.subnet_id:
+            why = (
+                "the firewall of the stack's own storage account admits them; valid: your public address as "
+                "a /32, or none with storageAccountId or storageStack"
+            )
         raise Refusal("adminCidrs", "[]", why, set_command("adminCidrs[0]", OWN_ADDRESS))
     FIREWALL.check(config.admin_cidrs, config.cidr)
 
@@ -95,16 +103,21 @@ def _size(machines: Machines) -> None:
     valid = table.sizes_for(machines.role)
     if name in valid:
         return
-    alike = table.find(name)
+    alike, retired = table.find(name), table.retired_as(name)
     if name.startswith("Standard_N"):
         why = "HDInsight has no sizes with GPUs"
+    elif retired:
+        why = f"HDInsight creates no clusters of {retired.series} sizes since {retired.since}"
     elif name in table.sizes:
         suits = listed(f"{one}s" for one in table.sizes[name].roles)
         why = f"it is for {suits}, not {machines.role}s"
     elif alike:
         why = f"it is spelt {alike.name}"
     else:
-        why = f"it is not in the table of sizes of {table.checked}"
+        why = (
+            f"it is not in our table of sizes of {table.checked}; to add it, write a line in "
+            "infra/azure/settings/sizes.yaml"
+        )
     choice = alike.name if alike and alike.name in valid else valid[0]
     raise Refusal(machines.key, name, f"{why}; valid: {listed(valid)}", set_command(machines.key, choice))
 
@@ -119,6 +132,8 @@ def _many_workers(config: AzureConfig) -> None:
 
 
 def _capacity(config: AzureConfig) -> None:
+    if config.subnet_id:
+        return  # `fab preflight` asks for its range
     capacity, max_workers = network_plan.plan(config.cidr).capacity, config.bounds[1]
     if max_workers > capacity:
         why = f"it has room for {capacity} workers, not for {max_workers}; valid: a larger range, up to /16"
@@ -129,6 +144,10 @@ def _users(config: AzureConfig) -> None:
     if config.ssh_user.lower() == config.gateway_user.lower():
         why = "it is the gateway's user as well (gatewayUser), which HDInsight refuses; valid: two names"
         raise Refusal("sshUser", config.ssh_user, why, set_command("sshUser", "sshuser"))
+    if config.gateway_password is not None:
+        password = config.gateway_password.get_secret_value()
+        if password != ENCRYPTED:
+            name_rules.password_beside(password, config.users)
 
 
 def _keys(config: AzureConfig) -> None:

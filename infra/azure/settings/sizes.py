@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -12,7 +13,7 @@ import yaml
 
 TABLE: Final = Path(__file__).with_name("sizes.yaml")
 Role = Literal["head", "worker", "zookeeper"]
-Seen = Literal["docs", "template", "third-party", "memory"]
+Seen = Literal["docs", "template", "memory"]
 
 SERVICE: Final = "HDInsight"
 MANAGING_REGIONS: Final = ("WestUS", "EastUS")
@@ -29,6 +30,15 @@ class Size:
     family: str
     roles: tuple[Role, ...]
     seen: Seen
+
+
+@dataclass(frozen=True)
+class Retired:
+    """A series of which HDInsight creates no cluster since a day; `names` is a regular expression."""
+
+    series: str
+    names: str
+    since: date
 
 
 @dataclass(frozen=True)
@@ -49,10 +59,15 @@ class Table:
     checked: date
     sizes: dict[str, Size]
     regions: dict[str, Region]
+    retired: tuple[Retired, ...]
 
     def find(self, name: str) -> Size | None:
         """Return the size of that name in any case, or None."""
         return next((size for size in self.sizes.values() if size.name.lower() == name.lower()), None)
+
+    def retired_as(self, name: str) -> Retired | None:
+        """Return the retired series that a size is of, or None."""
+        return next((one for one in self.retired if re.fullmatch(one.names, name, re.IGNORECASE)), None)
 
     def sizes_for(self, role: Role) -> tuple[str, ...]:
         """Return the names of the sizes that suit the role, in the table's order."""
@@ -71,6 +86,7 @@ def table() -> Table:
             for name, entry in document["sizes"].items()
         },
         regions={name: _region(name, **entry) for name, entry in document["regions"].items()},
+        retired=tuple(Retired(name, **entry) for name, entry in document["retired"].items()),
     )
 
 

@@ -73,7 +73,7 @@ class SharedStorage(pulumi.ComponentResource):
             part=args.part,
             account=self.account,
             container=named(files, args.container),
-            key=account_key(self.account, args.group, self),
+            key=account_key(self.account, args.group, parent=self),
             # If deletion is refused here, nothing of the storage has been deleted: everything else is deleted
             # later.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[artifacts, *soft_deletes]),
@@ -134,11 +134,17 @@ class SharedStorage(pulumi.ComponentResource):
 
 
 def account_key(
-    account: pulumi.Input[str], group: pulumi.Input[str], parent: pulumi.Resource
+    account: pulumi.Input[str],
+    group: pulumi.Input[str],
+    *,
+    parent: pulumi.Resource | None = None,
+    provider: pulumi.ProviderResource | None = None,
 ) -> pulumi.Output[str]:
     """Return the account's first key; it must not change while a cluster exists, or script actions fail."""
     found = storage.list_storage_account_keys_output(
-        account_name=account, resource_group_name=group, opts=pulumi.InvokeOutputOptions(parent=parent)
+        account_name=account,
+        resource_group_name=group,
+        opts=pulumi.InvokeOutputOptions(parent=parent, provider=provider),
     )
     return pulumi.Output.secret(found.apply(first_key))
 

@@ -1,4 +1,4 @@
-"""Storage that a cluster uses: its own stack's, or another stack's (`storageStack`)."""
+"""Storage that a cluster uses: its own stack's, another stack's (`storageStack`), or given to it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bootstrap.errors import StackError
 from infra.azure import names
 from infra.azure.context import StackContext
 from infra.azure.settings.config import AzureConfig
+from infra.azure.settings.given import parts
 from infra.azure.storage import stack as storage_stack
 from infra.azure.storage.account import SharedStorage, SharedStorageArgs
 from infra.tags import PROJECT
@@ -29,6 +30,7 @@ class FoundStorage:
     """Everything that a cluster needs of its storage."""
 
     group: pulumi.Output[str]
+    """Resource group of the account of scripts."""
     account: pulumi.Output[str]
     account_id: pulumi.Output[str]
     scripts_account: pulumi.Output[str]
@@ -62,6 +64,20 @@ def own(config: AzureConfig, context: StackContext, *, subnet_id: pulumi.Input[s
         storage.scripts_account,
         pulumi.Output.from_input(config.container),
         storage.ready,
+    )
+
+
+def given(config: AzureConfig, account_id: str) -> FoundStorage:
+    """Return storage that the stack is given, of which it registers nothing: its containers exist."""
+    files, scripts = parts(account_id), parts(config.scripts_account_id or account_id)
+    known = pulumi.Output.from_input
+    return FoundStorage(
+        known(scripts.group),
+        known(files.name),
+        known(account_id),
+        known(scripts.name),
+        known(config.container),
+        [],
     )
 
 

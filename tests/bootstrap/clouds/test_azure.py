@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from azure.core.exceptions import (
@@ -13,6 +14,7 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseTimeoutError,
 )
+from azure.core.pipeline.policies import RetryPolicy
 
 from bootstrap.clouds import azure
 from bootstrap.cluster import ClusterDocument, HdInsight
@@ -72,7 +74,14 @@ def test_a_missing_cluster_names_the_command_that_recreates_it(arm: Arm, hdinsig
         (404, "ResourceGroupNotFound", "Resource group 'g' could not be found.", StackError, "pulumi up"),
         (409, "MissingSubscriptionRegistration", "not registered", ConfigError, "az provider register"),
         (400, "BadRequest", "The\nrequest is bad", ServiceDown, "it is refused: The request is bad (Bad"),
-        (500, "InternalServerError", "An error", ServiceDown, "it is refused: An error (InternalServer"),
+        (
+            500,
+            "InternalServerError",
+            "An\nerror",
+            ServiceDown,
+            "it fails on Azure's side: An error (Internal",
+        ),
+        (502, "BadGateway", "No answer", ServiceDown, "it fails on Azure's side: No answer (BadGateway)"),
     ],
 )
 def test_each_refusal_names_the_next_command(
@@ -153,6 +162,28 @@ def test_a_sign_in_page_is_not_taken_for_azure(arm: Arm, hdinsight: ClusterDocum
     assert "the response is not Azure's" in error.why
 
 
+PAGE = "<!DOCTYPE html>\n<html><head><title>\n Blocked &amp; logged\n</title></head><body>No.</body></html>"
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 407, 429, 500, 502, 503])
+def test_a_web_page_of_whatever_status_is_one_line_and_says_nothing_of_azure(
+    arm: Arm, hdinsight: ClusterDocument, status: int
+) -> None:
+    arm.page = (status, PAGE)
+    error = said_of(hdinsight)
+    assert type(error) is ServiceDown
+    assert "the response is not Azure's" in error.why
+    assert "<" not in str(error)
+    assert "proxy" in str(error)
+    if status != 200:
+        assert f"a web page 'Blocked & logged' (HTTP {status})" in error.why
+
+
+def test_an_error_without_a_body_is_one_line(arm: Arm, hdinsight: ClusterDocument) -> None:
+    arm.page = (500, "")
+    assert "HTTP 500" in str(said_of(hdinsight))
+
+
 def test_a_timeout_is_distinguished_from_an_unreachable_azure() -> None:
     slow = words_for(ServiceResponseTimeoutError("Read timed out. (read timeout=60)"))
     assert isinstance(slow, ServiceDown)
@@ -179,8 +210,122 @@ def log_in() -> None:
 
 
 def test_nobody_logged_in_is_one_line_with_az_login(no_login: None) -> None:
-    with pytest.raises(ConfigError, match=r"nobody is logged in.*AZURE_CLIENT_SECRET.*Run `az login`\.$"):
+    with pytest.raises(ConfigError, match=r"nobody is logged in.*AZURE_CLIENT_SECRET") as caught:
         log_in()
+    assert caught.value.fix.startswith(
+        "Install the Azure CLI (https://learn.microsoft.com/cli/azure/install-az"
+    )
+    assert caught.value.fix.endswith(", then run `az login`.")
+
+
+def test_where_the_cli_is_there_only_the_login_is_missing(no_login: None, az: Path) -> None:
+    with pytest.raises(ConfigError, match="nobody is logged in") as caught:
+        log_in()
+    assert caught.value.fix == "Run `az login`."
+
+
+@pytest.fixture
+def az(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An Azure CLI on the PATH, with nobody logged in."""
+    file = tmp_path / "az"
+    file.write_text("#!/bin/sh\necho \"Please run 'az login' to setup account.\" >&2\nexit 1\n")
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return file
+
+
+@pytest.fixture
+def principal(no_login: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three variables of a service principal, and no other login."""
+    monkeypatch.setenv("AZURE_CLIENT_ID", "11111111-0000-0000-0000-000000000000")
+    monkeypatch.setenv("AZURE_TENANT_ID", "22222222-0000-0000-0000-000000000000")
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "whisper")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "prod")
+    monkeypatch.setattr(RetryPolicy, "sleep", lambda *_, **__: None)
+
+
+def test_three_variables_without_a_way_to_the_login_server_are_no_missing_login(
+    principal: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real azure-identity, whose only way out is a proxy that is not there."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    with pytest.raises(azure.Offline) as caught:
+        log_in()
+    line = str(caught.value)
+    assert "the login server cannot be reached: " in line
+    assert "Check the network and its proxy" in line
+    assert "\n" not in line
+    assert "<" not in line
+    assert "whisper" not in line
+
+
+CHAIN = (
+    "DefaultAzureCredential failed to retrieve a token from the included credentials.\n"
+    "Attempted credentials:\n\tEnvironmentCredential: Authentication failed: {why}\n"
+    "To mitigate this issue, please refer to the troubleshooting guidelines here at https://aka.ms/azsdk/x."
+)
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (
+            "<urllib3.connection.HTTPSConnection object at 0x7f>: Failed to resolve 'login.x' "
+            "([Errno -2] Name or service not known)",
+            "cannot be reached: Failed to resolve 'login.x' ([Errno -2] Name or service not known)",
+        ),
+        (
+            "HTTPSConnectionPool(host='login.x', port=443): Max retries exceeded with url: /y",
+            "cannot be reached: Max retries exceeded",
+        ),
+        (
+            "HTTPSConnection(host='x', port=443): Connection timed out",
+            "cannot be reached: Connection timed out",
+        ),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate", "cannot be reached: [SSL: CERT"),
+    ],
+)
+def test_an_unreachable_login_server_is_told_in_the_networks_words(
+    principal: None, why: str, said: str
+) -> None:
+    error = words_for(ClientAuthenticationError(CHAIN.format(why=why)))
+    assert isinstance(error, azure.Offline)
+    assert said in error.why
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        (
+            "AADSTS7000215: Invalid client secret provided. Ensure",
+            "not valid: AADSTS7000215: Invalid client secret",
+        ),
+        ("Unable to get authority configuration for https://login/x.", "fails: Unable to get authority"),
+    ],
+)
+def test_variables_that_the_login_server_refuses_are_to_be_corrected(
+    principal: None, why: str, said: str
+) -> None:
+    error = words_for(ClientAuthenticationError(CHAIN.format(why=why)))
+    assert isinstance(error, ConfigError)
+    assert said in error.why
+    assert error.fix.startswith(
+        "Correct AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET, or unset them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AZURE_TENANT_ID", "my tenant"), ("AZURE_CLIENT_ID", ""), ("AZURE_CLIENT_SECRET", "")],
+)
+def test_a_variable_that_cannot_be_one_is_refused_before_any_request(
+    principal: None, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=r"AZURE_TENANT_ID.*the login is not valid") as caught:
+        log_in()
+    assert "\n" not in str(caught.value)
 
 
 def test_the_sdks_log_of_the_error_is_not_printed(no_login: None) -> None:
@@ -200,7 +345,7 @@ def test_half_of_a_service_principal_names_the_other_half(
         log_in()
 
 
-def test_an_expired_login_is_explained() -> None:
+def test_an_expired_login_is_explained(no_login: None, az: Path) -> None:
     error = words_for(
         ClientAuthenticationError(
             "DefaultAzureCredential failed to retrieve a token.\nAttempted credentials:\n\t"

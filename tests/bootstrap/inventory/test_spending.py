@@ -79,9 +79,17 @@ def test_what_is_missing_old_or_was_not_looked_at_is_told(cluster_document: dict
     found = kept(missing=["g5.xlarge (spot)"], gap_seconds=1200.0)
     shown = account_lines(document(cluster_document, limits=None), found, SINCE + 3 * HOUR)
     assert shown[0].startswith("spent    at least 12.34 USD since")
+    assert "; at least 1.20 USD/h now: no price" in shown[0]
     assert shown[0].endswith(": no price of g5.xlarge (spot)")
     assert "20 min of it without a look" in shown[1]
     assert "the head has written nothing since; run `fab doctor`" in shown[2]
+
+
+def test_a_rate_of_which_nothing_is_known_is_not_nothing(cluster_document: dict[str, object]) -> None:
+    found = kept(missing=["g5.xlarge (spot)"], hourly="0", usd="0")
+    shown = account_lines(document(cluster_document, limits=None), found, SINCE + HOUR)
+    assert shown[0].startswith("spent    unknown since")
+    assert "; an unknown rate now: no price of g5.xlarge (spot)" in shown[0]
 
 
 def test_stopped_workers_have_a_reason_and_a_next_command(cluster_document: dict[str, object]) -> None:
@@ -125,6 +133,16 @@ def test_a_cluster_that_cannot_pause_tells_what_staying_costs_and_stops_nothing(
     )
     assert "4.00 to 5.00 USD an hour (96.00 to 120.00 USD a day)" in last
     assert "`pulumi destroy --stack dev` ends it" in last
+
+
+def test_a_budget_that_cannot_be_compared_in_full_says_so(whole: ClusterDocument) -> None:
+    assert whole.prices is not None
+    nodes = (*whole.prices.nodes, NodePrice(role="zookeeper", type="A2"))
+    unpriced = whole.model_copy(update={"prices": whole.prices.model_copy(update={"nodes": nodes})})
+    first, last = whole_lines(unpriced, SINCE, SINCE + 2 * HOUR)
+    assert first.startswith("spent    at least 8.00 to 10.00 USD of 20 USD since")
+    assert last.startswith("budget   what is spent is not known in full: no price of A2 on demand; `fab cost")
+    assert "`pulumi up --stack dev` for current prices" in last
 
 
 def test_a_cluster_of_unknown_age_has_spent_what_nobody_knows(whole: ClusterDocument) -> None:

@@ -321,7 +321,7 @@ def test_a_cluster_that_breaks_while_it_runs_is_said(arm: Arm, run: Run) -> None
 @pytest.mark.parametrize(
     ("refusal", "kind", "words"),
     [
-        ((401, "ExpiredAuthenticationToken", "The token expired."), ConfigError, "Run `az login`"),
+        ((401, "ExpiredAuthenticationToken", "The token expired."), ConfigError, "un `az login`"),
         ((403, "AuthorizationFailed", "No."), azure.Denied, "this login lacks the permission"),
         ((404, "ResourceNotFound", "The Resource was not found."), StackError, "`pulumi up --refresh"),
         ((429, "TooManyRequests", "Slow down."), ServiceDown, "Wait a minute"),

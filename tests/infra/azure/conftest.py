@@ -69,6 +69,8 @@ class AzureMocks(ProviderMocks):
         if args.token == "azure-native:storage:listStorageAccountKeys":
             key = f"{KEY}-{args.args['accountName']}"
             return {"keys": [{"keyName": "key1", "value": key}, {"keyName": "key2", "value": "other"}]}
+        if args.token == "azure-native:managedidentity:getUserAssignedIdentity":
+            return {"principalId": f"principal of {args.args['resourceName']}"}
         if args.token == "azure-native:operationalinsights:getSharedKeys":
             return {"primarySharedKey": f"key of {args.args['workspaceName']}"}
         raise AssertionError(f"{args.token} is asked of Azure: add what it answers to the recorder")

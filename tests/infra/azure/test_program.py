@@ -130,10 +130,10 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads(config: dict[st
 
 
 def test_containers_leave_room_for_the_machines_own() -> None:
-    cluster = ClusterDocument.from_outputs("test", recorded(workerSize="Standard_D13_v2").outputs)
+    cluster = ClusterDocument.from_outputs("test", recorded(workerSize="Standard_E32ads_v5").outputs)
     assert isinstance(cluster.scheduler, Yarn)
-    assert (cluster.scheduler.container_memory_mb, cluster.scheduler.container_cores) == (43008, 8)
-    assert (cluster.worker.memory_mb, cluster.worker.cores, cluster.worker.gpus) == (43008, 8, 0)
+    assert (cluster.scheduler.container_memory_mb, cluster.scheduler.container_cores) == (196608, 32)
+    assert (cluster.worker.memory_mb, cluster.worker.cores, cluster.worker.gpus) == (196608, 32, 0)
 
 
 def test_people_reach_the_storage_as_the_cluster_does() -> None:
@@ -562,7 +562,7 @@ def test_that_login_brings_no_subscription_so_the_environment_does(monkeypatch: 
 def test_without_any_login_the_line_comes_before_the_first_resource(
     no_login: None, azure_program: AzureProgram
 ) -> None:
-    assert azure_program.refused(subscription="").endswith("Run `az login`.")
+    assert azure_program.refused(subscription="").endswith("then run `az login`.")
 
 
 @pytest.mark.parametrize("config", [*VARIANTS, ALONE], ids=str)

@@ -109,3 +109,42 @@ def test_a_job_with_a_receipt_shows_what_it_has_cost_then(tmp_path: Path) -> Non
     out = io.StringIO()
     estimate.show(Console(file=out, width=200), BILL, results=tmp_path / "older")
     assert "receipt" not in out.getvalue()
+
+
+def partly(*lines: Line) -> Bill:
+    """The bill of a stack whose gateway has no price."""
+    return Bill(lines=lines, missing=("NAT gateway",), notes=(), on_demand=Decimal(6), origin="us")
+
+
+def test_what_has_no_price_makes_every_sum_a_minimum() -> None:
+    bill = partly(*BILL.lines)
+    assert bill.total_text == (
+        "at least 2.00 to 3.00 USD/h (at least 1,460 to 2,190 USD a month), at least 6.00 USD/h with every "
+        "worker on demand; without NAT gateway: no price; prices from us"
+    )
+    assert estimate.training_cost(bill, 1000, 7_200_000).endswith(
+        "2.0 h, at least 4.00 to 6.00 USD, at least 12.00 USD with every worker on demand"
+    )
+
+
+def shown(bill: Bill) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=120).print(bill.table())
+    return [" ".join(line.split()) for line in out.getvalue().splitlines()]
+
+
+def test_the_table_names_what_has_no_price_and_never_adds_it_up_to_nothing() -> None:
+    rows = shown(partly(*BILL.lines))
+    assert "NAT gateway no price" in rows
+    assert rows[-1] == "total at least 2.0000 to 3.0000"
+    assert shown(partly())[-1] == "total unknown"
+    assert partly().total_text == "unknown: no price of NAT gateway; prices from us"
+    assert partly().cost(Decimal(24)) == "unknown"
+
+
+def test_a_receipt_without_any_price_is_not_shown_as_nothing(tmp_path: Path) -> None:
+    paid = {"usd": {"low": None, "high": None, "missing": ["head"]}}
+    ran(tmp_path, "mnist-1", receipt=paid)
+    out = io.StringIO()
+    estimate.show(Console(file=out, width=200), BILL, results=tmp_path)
+    assert "         its receipt then: unknown\n" in out.getvalue()

@@ -10,7 +10,7 @@ import pytest
 from bootstrap.errors import ConfigError
 from infra.config import load
 from infra.cost.bill import Bill, Line
-from infra.settings.budget import limits, require_within
+from infra.settings.budget import limits, require_within, warning
 from infra.settings.section import StackSettings
 
 BASE = {
@@ -110,3 +110,16 @@ def test_the_amount_that_would_be_allowed_is_enough() -> None:
 def test_a_part_without_a_price_makes_the_estimate_at_least() -> None:
     with pytest.raises(ConfigError, match=r"estimated to cost at least 1\.50 to 2\.50 USD"):
         check(bill("1.5", "2.5", "NAT gateway"), budget='{"perHour": 2}')
+
+
+def test_a_limit_that_was_not_compared_in_full_is_warned_of() -> None:
+    limited = config(budget='{"perHour": 5}')
+    found = bill("1.5", "2.5", "NAT gateway")
+    assert "the estimate is at least 1.50 to 2.50 USD an hour, since there is no price of NAT" in warning(
+        limited, found
+    )
+    assert warning(limited, bill("1.5", "2.5")) == ""
+    assert warning(config(budget='{"total": 5}'), found) == ""
+    assert warning(config(), found) == ""
+    nothing = Bill((), ("head",), (), None, "a table")
+    assert "the estimate is unknown an hour" in warning(limited, nothing)

@@ -173,6 +173,8 @@ def test_a_price_that_is_not_known_makes_the_total_at_least() -> None:
     assert found.cost.missing == ("NAT gateway",)
     assert (found.cost.low, found.cost.text) == (Decimal("0.47"), "at least 0.47 to 0.57 USD")
     assert found.document()["usd"] == {"low": 0.47, "high": 0.57, "missing": ["NAT gateway"]}
+    (gateway,) = [one for one in found.document()["other"] if one["what"] == "NAT gateway"]
+    assert gateway["usd"] == {"low": None, "high": None, "missing": ["NAT gateway"]}, "0 would be free"
 
 
 def test_a_job_whose_executors_never_registered_counts_no_worker_and_says_so() -> None:

@@ -79,6 +79,14 @@ def test_the_table_has_a_row_for_everything_billed() -> None:
     ]
 
 
+def test_a_row_of_which_a_part_has_no_price_is_a_minimum() -> None:
+    out = io.StringIO()
+    some = Amount(Decimal("0.5"), Decimal("0.7"), ("g6.xlarge on spot",))
+    Console(file=out, width=120).print(table(receipt(lines=(Line("workers", Decimal(2), some),))))
+    assert "at least 0.2500 to 0.3500" in out.getvalue()
+    assert "at least 0.5000 to 0.7000" in out.getvalue()
+
+
 def test_an_estimate_names_the_job_that_it_is_by() -> None:
     found = estimate_line(Estimate(usd("0.5", "0.75"), 3000.0, "mnist-1"))
     assert found == "estimate 0.50 to 0.75 USD for 3,000 s, by mnist-1 at current prices"

@@ -153,11 +153,12 @@ def test_a_type_without_a_price_is_told_and_not_guessed() -> None:
     assert "without head, m5.xlarge, g4dn.4xlarge on spot: no price" in found.total_text
 
 
-def test_a_stack_of_which_nothing_has_a_price_costs_nothing_and_says_what_is_missing() -> None:
+def test_a_stack_of_which_nothing_has_a_price_costs_an_unknown_sum_and_says_what_is_missing() -> None:
     found = bill(Prices(sources={}, regions={}))
     assert (found.low, found.lines) == (0, ())
     assert "NAT gateway" in found.missing
-    assert found.total_text.endswith("public IPv4 addresses: no price; prices from the project's price table")
+    assert found.total_text.startswith("unknown: no price of head, m6i.xlarge, ")
+    assert found.total_text.endswith("public IPv4 addresses; prices from the project's price table")
 
 
 def test_a_service_without_a_price_is_told() -> None:

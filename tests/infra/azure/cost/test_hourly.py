@@ -108,10 +108,34 @@ def test_a_stack_of_storage_is_paid_by_the_gigabyte_alone() -> None:
 def test_a_day_and_what_has_no_price() -> None:
     assert hourly.daily(bill()) == "129.84 USD"
     assert hourly.daily(bill(autoscale={"min": 3, "max": 6})) == "129.84 to 201.84 USD"
-    found = bill(headSize="Standard_D13_v2")
-    assert found.missing == ("heads, Standard_D13_v2",)
-    assert "without heads, Standard_D13_v2: no price" in found.total_text
+    found = bill(headSize="Standard_E16_V3")
+    assert found.missing == ("heads, Standard_E16_V3",)
+    assert "without heads, Standard_E16_V3: no price" in found.total_text
+    assert found.total_text.startswith("at least 3.41 USD/h (at least 2,489 USD a month); ")
+    assert hourly.daily(found) == "at least 81.84 USD"
     assert bill(priced(nat_hour=None)).missing == ("NAT gateway",)
+
+
+def test_without_any_price_nothing_costs_nothing() -> None:
+    found = bill(region="uksouth")
+    assert found.total_text.startswith("unknown: no price of heads, Standard_E8_V3, workers, ")
+    assert hourly.daily(found) == "unknown"
+    assert found.notes == (
+        "the storage account: no price by the GB and month",
+        "through the NAT gateway: no price by the GB",
+    )
+    storage = bill(region="uksouth", part="storage")
+    assert storage.notes == ("the storage account: no price by the GB and month",)
+
+
+def test_a_network_that_is_given_costs_the_stack_nothing_that_it_knows() -> None:
+    given = (
+        "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/net/providers/"
+        "Microsoft.Network/virtualNetworks/v1/subnets/s1"
+    )
+    found = bill(subnetId=given, privateLink=True, resourceProviderConnection="outbound")
+    assert found.low == 3 + 2 + Decimal("0.3")
+    assert any("the network is yours (subnetId)" in note for note in found.notes)
 
 
 def shown(results: Path | None = None, **values: Any) -> list[str]:
@@ -145,6 +169,7 @@ def test_every_region_of_the_table_is_dated_and_prices_every_size() -> None:
     assert "westeurope" in table.regions
     for region, entry in table.regions.items():
         assert entry.date, region
+        assert not [name for name in entry.sizes if sizes.table().retired_as(name)]
         assert set(entry.sizes) == set(sizes.table().sizes), region
         assert None not in entry.services.model_dump().values(), region
 
@@ -186,6 +211,12 @@ def test_the_operators_figures_go_before_ours(nobodys_file: Path) -> None:
     assert table.of("westeurope").sizes["Standard_E8_V3"].source == "override"
     assert table.origin("westeurope") == f"{nobodys_file} of 2026-12-01, over the project's price table"
     assert table.of("japaneast").node("Standard_E8_V3") is None
+
+
+def test_a_retired_size_in_the_operators_file_does_no_harm(nobodys_file: Path) -> None:
+    nobodys_file.parent.mkdir(parents=True)
+    nobodys_file.write_text("regions: {westeurope: {sizes: {Standard_D13_v2: {hour: 1.1}}}}")
+    assert prices.load().of("westeurope").node("Standard_D13_v2") == Decimal("1.1")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,12 @@ from infra.azure.settings.config import AzureConfig
 from tests.cloud.arm import closed_port
 
 CONFIG = AzureConfig.model_validate(
-    {"region": "westeurope", "workers": 3, "adminCidrs": ["203.0.113.7/32"], "workerSize": "Standard_D13_v2"}
+    {
+        "region": "westeurope",
+        "workers": 3,
+        "adminCidrs": ["203.0.113.7/32"],
+        "workerSize": "Standard_E32ads_v5",
+    }
 )
 HDINSIGHT = "HDInsight"
 
@@ -50,9 +55,9 @@ def listed() -> list[dict[str, Any]]:
     return [
         item(HDINSIGHT, "E8 v3/E8s v3", 0.81, skuName="E8 v3", productName="HDInsight Ev3 Series"),
         item(HDINSIGHT, "E8 v3", 0.7, productName="HDInsight Ev3 Series", type="DevTestConsumption"),
-        item(HDINSIGHT, "D13 v2", 1.1, productName="HDInsight Dv2 Series"),
-        item(HDINSIGHT, "D13 v2", 0.1, productName="HDInsight Dv2 Series Windows"),
-        item(HDINSIGHT, "D13 v2", 9.9, armRegionName="eastus"),
+        item(HDINSIGHT, "E32ads v5", 1.1, productName="HDInsight Eadsv5 Series"),
+        item(HDINSIGHT, "E32ads v5", 0.1, productName="HDInsight Eadsv5 Series Windows"),
+        item(HDINSIGHT, "E32ads v5", 9.9, armRegionName="eastus"),
         item(HDINSIGHT, "A2 v2", 0.15, productName="HDInsight Av2 Series"),
         item(HDINSIGHT, "A2 v2", 9.0, productName="HDInsight ID Broker"),
         item("NAT Gateway", "Standard Gateway", 0.046, armRegionName="Global"),
@@ -144,7 +149,7 @@ def test_prices_of_the_stacks_sizes_and_of_services_are_written(served: PriceLis
     here = prices.load().of("westeurope")
     assert here.date == datetime.now(timezone.utc).date()
     assert here.node("Standard_E8_V3") == Decimal("0.81")
-    assert here.node("Standard_D13_v2") == Decimal("1.1")
+    assert here.node("Standard_E32ads_v5") == Decimal("1.1")
     assert here.node("Standard_A2_v2") == Decimal("0.15")
     assert here.sizes["Standard_E8_V3"].source == "azure"
     services = here.services
@@ -229,6 +234,13 @@ def test_a_refusal_is_one_line(served: PriceList, status: int, said: str) -> Non
 def test_a_page_that_is_no_price_list(served: PriceList) -> None:
     served.html = True
     with pytest.raises(ServiceDown, match="the response is not Azure"):
+        price_list.refresh(CONFIG, url=served.url)
+
+
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_proxys_page_is_not_taken_for_the_lists_refusal(served: PriceList, status: int) -> None:
+    served.html, served.status = True, status
+    with pytest.raises(ServiceDown, match=rf"the response is not Azure's, but a web page .*HTTP {status}"):
         price_list.refresh(CONFIG, url=served.url)
 
 

@@ -59,7 +59,7 @@ def test_a_size_that_is_not_offered_is_named_with_those_that_are(
 
 
 def test_sizes_are_compared_without_regard_to_case(account: Account, preflight: Preflight) -> None:
-    assert preflight.run(config(workerSize="Standard_D13_v2"))["sizes"].verdict == "passed"
+    assert preflight.run(config(workerSize="Standard_E32ads_v5"))["sizes"].verdict == "passed"
 
 
 @pytest.mark.parametrize(

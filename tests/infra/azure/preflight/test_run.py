@@ -27,6 +27,7 @@ LINES = [
     "adminCidrs",
     "Pulumi",
     "Pulumi's azure-native plugin",
+    "Azure CLI",
     "ssh",
     "key pair",
 ]
@@ -55,7 +56,7 @@ def test_every_failure_has_a_line_that_says_what_to_type(account: Account, prefl
     failed = [finding for finding in preflight.findings if finding.failed]
     assert len(failed) > 8
     assert all(finding.fix and "\n" not in finding.fix + finding.detail for finding in failed)
-    assert preflight.printed.count("  → ") == len(failed)
+    assert preflight.printed.count("  → ") == sum(bool(finding.fix) for finding in preflight.findings)
 
 
 def test_without_a_login_this_machine_and_the_table_still_speak(no_login: None, preflight: Preflight) -> None:
@@ -65,7 +66,7 @@ def test_without_a_login_this_machine_and_the_table_still_speak(no_login: None, 
     assert time.monotonic() - begun < 10
     assert preflight.failed == ["login"]
     assert found["login"].detail.startswith("nobody is logged in")
-    assert found["login"].fix == "Run `az login`."
+    assert found["login"].fix.startswith("Install the Azure CLI (https://")
     assert "by the table of" in found["sizes"].detail
     assert found["cluster name"].verdict == "skipped"
     assert found["cluster name"].detail == "no valid login"
@@ -174,9 +175,61 @@ def test_throttling_of_one_call_leaves_the_others_their_answers(
     assert "Azure throttles these calls" in found["sizes"].detail
 
 
-def test_a_proxy_that_answers_in_html_is_told(account: Account, preflight: Preflight) -> None:
+def test_a_failure_of_azures_own_is_one_line(account: Account, preflight: Preflight) -> None:
     account.refuse("/capabilities", 500, "Oops", "Something.")
-    assert "it is refused: Something." in preflight.run(config())["region"].detail
+    found = preflight.run(config())["region"]
+    assert found.detail == "it fails on Azure's side: Something. (Oops)"
+    assert found.fix == "Rerun the command in a minute."
+
+
+@pytest.mark.parametrize("status", [200, 403, 404, 500])
+@pytest.mark.parametrize(
+    "part", ["/capabilities", "/resourcegroups/", "/checkNameAvailability", "/subscriptions"]
+)
+def test_a_proxy_that_answers_in_html_is_told(
+    account: Account, preflight: Preflight, part: str, status: int
+) -> None:
+    account.pages[part] = (status, "<html>\n<title>Access\ndenied</title></html>")
+    preflight.run(config(subscription=SUBSCRIPTION))
+    (first, *_) = [one for one in preflight.findings if one.failed]
+    assert "the response is not Azure's" in first.detail
+    assert "proxy" in first.detail
+    assert "<" not in preflight.printed
+    assert "is free" not in first.detail
+
+
+def test_without_the_cli_it_is_named_with_how_to_install_it(account: Account, preflight: Preflight) -> None:
+    preflight.has_all()
+    (preflight.folder / "az").unlink()
+    found = preflight.run(config())["Azure CLI"]
+    assert (found.verdict, found.detail.startswith("not on PATH; `az login` needs it")) == ("note", True)
+    assert "https://learn.microsoft.com/cli/azure/install-azure-cli" in found.fix
+
+
+def test_variables_without_a_way_to_the_login_server_are_unreachable_not_nobody(
+    no_login: None, preflight: Preflight, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CLIENT_ID", "TENANT_ID", "CLIENT_SECRET"):
+        monkeypatch.setenv(f"AZURE_{name}", "11111111-0000-0000-0000-000000000000")
+    monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "prod")
+    monkeypatch.setattr("azure.core.pipeline.policies.RetryPolicy.sleep", lambda *_, **__: None)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    found = preflight.run(config())
+    assert found["login"].detail.startswith("the login server cannot be reached: ")
+    assert found["rights"].detail == "Azure cannot be reached"
+
+
+@pytest.mark.parametrize(("workers", "noted"), [(1, True), (2, True), (3, False)])
+def test_fewer_workers_than_copies_are_noted(
+    account: Account, preflight: Preflight, workers: int, noted: bool
+) -> None:
+    found = preflight.run(config(workers=workers))
+    assert ("workers" in found) == noted
+    if noted:
+        assert found["workers"].verdict == "note"
+        assert "may stay in safe mode" in found["workers"].detail
+        assert found["workers"].fix == "Run `pulumi config set workers 3 --stack demo`."
 
 
 def test_a_storage_alone_asks_less(account: Account, preflight: Preflight) -> None:
@@ -190,6 +243,7 @@ def test_a_storage_alone_asks_less(account: Account, preflight: Preflight) -> No
         "storage account",
         "Pulumi",
         "Pulumi's azure-native plugin",
+        "Azure CLI",
     ]
     assert preflight.failed == []
 

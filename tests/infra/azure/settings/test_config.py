@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 
 from bootstrap.errors import ConfigError
+from infra.azure.settings import given
 from infra.azure.settings.config import AzureConfig
 from infra.config import load
 from infra.settings.section import ENCRYPTED
 
 ADMIN = ["203.0.113.7/32"]
+SUB = "/subscriptions/00000000-1111-2222-3333-444444444444/resourceGroups/company/providers"
+SUBNET = f"{SUB}/Microsoft.Network/virtualNetworks/corp/subnets/hdinsight"
+ACCOUNT = f"{SUB}/Microsoft.Storage/storageAccounts/corpdata"
+SCRIPTS = f"{SUB}/Microsoft.Storage/storageAccounts/corpscripts"
+IDENTITY = f"{SUB}/Microsoft.ManagedIdentity/userAssignedIdentities/hdi-storage"
+ELSEWHERE = SUBNET.replace("00000000-1111", "99999999-1111")
 GOOD = "Tr0ub4dor+and-3"
 SLOT = {"days": ["Monday", "Tuesday"], "time": "08:00", "min": 6, "max": 6}
 NIGHT = {**SLOT, "time": "20:00", "min": 3, "max": 3}
@@ -54,8 +61,8 @@ def test_everything_else_may_be_said_too() -> None:
         adminCidrs=["203.0.113.7", "198.51.100.0/24"],
         **PRIVATE,
         workers=4,
-        headSize="Standard_D12_v2",
-        workerSize="Standard_D14_v2",
+        headSize="Standard_E4_V3",
+        workerSize="Standard_E16_V3",
         zookeeperSize="Standard_A4_v2",
         autoscale={"min": 3, "max": 8},
         encryptionAtHost=True,
@@ -74,8 +81,8 @@ def test_everything_else_may_be_said_too() -> None:
     assert config.autoscale is not None
     assert config.autoscale.bounds == (3, 8)
     assert [(one.role, one.size, one.min_count, one.max_count) for one in config.machines] == [
-        ("head", "Standard_D12_v2", 2, 2),
-        ("worker", "Standard_D14_v2", 3, 8),
+        ("head", "Standard_E4_V3", 2, 2),
+        ("worker", "Standard_E16_V3", 3, 8),
         ("zookeeper", "Standard_A4_v2", 3, 3),
     ]
     assert config.gateway_password is not None
@@ -187,6 +194,142 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"privateLink": True},
         ("resourceProviderConnection = inbound", "Private Link", "set resourceProviderConnection outbound"),
     ),
+    # what is given
+    (
+        "subnet by name",
+        {"subnetId": "hdinsight"},
+        ("subnetId = 'hdinsight'", "not the id of a subnet", "az network"),
+    ),
+    (
+        "network instead of a subnet",
+        {"subnetId": SUBNET.partition("/subnets")[0]},
+        ("it is not the id of a subnet",),
+    ),
+    (
+        "subnet with a blank",
+        {"subnetId": f"{SUBNET} "},
+        ("it is not the id of a subnet",),
+    ),
+    (
+        "subnet in a subscription that is none",
+        {"subnetId": SUBNET.replace("00000000-1111", "mine")},
+        ("it is not the id of a subnet",),
+    ),
+    (
+        "account by name",
+        {"storageAccountId": "corpdata"},
+        ("storageAccountId = 'corpdata'", "id of a storage"),
+    ),
+    (
+        "account with capitals",
+        {"storageAccountId": ACCOUNT.replace("corpdata", "CorpData")},
+        ("it is not the id of a storage account",),
+    ),
+    (
+        "container instead of an account",
+        {"storageAccountId": f"{ACCOUNT}/blobServices/default/containers/x"},
+        ("it is not the id of a storage account",),
+    ),
+    (
+        "identity by its client id",
+        {"identityId": "00000000-1111-2222-3333-444444444444", "storageMode": "wasbs-msi"},
+        ("identityId = '00000000", "id of a user-assigned identity"),
+    ),
+    (
+        "subnet and a range",
+        {"subnetId": SUBNET, "cidr": "10.60.0.0/16"},
+        ("cidr = 10.60.0.0/16", "subnetId names the subnet", "config rm cidr"),
+    ),
+    (
+        "nobody in for the stack's own storage",
+        {"subnetId": SUBNET, "adminCidrs": None},
+        ("adminCidrs = []", "the firewall of the stack's own storage account", "none with storageAccountId"),
+    ),
+    (
+        "subnet of a storage",
+        {"part": "storage", "subnetId": SUBNET},
+        ("subnetId = /subscriptions/", "storage alone (part)", "config rm subnetId"),
+    ),
+    (
+        "account of a storage",
+        {"part": "storage", "storageAccountId": ACCOUNT},
+        ("storageAccountId = ", "storage alone (part)"),
+    ),
+    (
+        "account and another stack's storage",
+        {"storageAccountId": ACCOUNT, "storageStack": "keep"},
+        ("storageStack = keep", "storageAccountId names the storage", "config rm storageStack"),
+    ),
+    (
+        "force for somebody's account",
+        {"storageAccountId": ACCOUNT, "forceDestroy": True},
+        ("forceDestroy = true", "not deleted with the stack", "config rm forceDestroy"),
+    ),
+    (
+        "data lake without scripts",
+        {"storageAccountId": ACCOUNT, "storageMode": "abfss-msi", "identityId": IDENTITY},
+        ("storageAccountId = ", "scriptsAccountId is missing", "config set scriptsAccountId /subscriptions"),
+    ),
+    (
+        "scripts without files",
+        {"scriptsAccountId": SCRIPTS},
+        ("scriptsAccountId = ", "it goes with storageAccountId", "config rm scriptsAccountId"),
+    ),
+    (
+        "scripts of their own without a data lake",
+        {"storageAccountId": ACCOUNT, "scriptsAccountId": SCRIPTS},
+        ("wasbs-key has scripts in the account of its files", "valid: with abfss-msi"),
+    ),
+    (
+        "scripts in the data lake itself",
+        {
+            "storageAccountId": ACCOUNT,
+            "scriptsAccountId": ACCOUNT,
+            "storageMode": "abfss-msi",
+            "identityId": IDENTITY,
+        },
+        ("scriptsAccountId = ", "it is the account of the files"),
+    ),
+    (
+        "identity where a key is used",
+        {"identityId": IDENTITY},
+        ("identityId = ", "wasbs-key reaches the storage by its key", "set storageMode wasbs-msi"),
+    ),
+    (
+        "new identity on somebody's account",
+        {"storageAccountId": ACCOUNT, "storageMode": "wasbs-msi"},
+        ("storageAccountId = ", "new identity would have no role", "config set assignRole true"),
+    ),
+    (
+        "role by a key",
+        {"assignRole": True},
+        ("assignRole = true", "wasbs-key reaches the storage by its key", "config rm assignRole"),
+    ),
+    (
+        "role where a key is used",
+        {"storageAccountId": ACCOUNT, "assignRole": True},
+        ("assignRole = true", "wasbs-key reaches the storage by its key"),
+    ),
+    (
+        "nobody's role on the stack's own account",
+        {"storageMode": "wasbs-msi", "identityId": IDENTITY, "assignRole": False},
+        ("assignRole = false", "the stack's own account, which is new", "config rm assignRole"),
+    ),
+    (
+        "nobody's role of a new identity",
+        {"storageMode": "wasbs-msi", "storageStack": "keep", "assignRole": False},
+        ("assignRole = false", "new identity would have no role", "config set assignRole true"),
+    ),
+    (
+        "subnet of another subscription",
+        {"subscription": "00000000-1111-2222-3333-444444444444", "subnetId": ELSEWHERE},
+        ("subnetId = ", "99999999-1111", "the stack in 00000000-1111", "all in one subscription"),
+    ),
+    (
+        "subnet and account of two subscriptions",
+        {"storageAccountId": ACCOUNT, "subnetId": ELSEWHERE},
+        ("storageAccountId = ", "what else it is given in 99999999-1111"),
+    ),
     # machines
     ("no workers", {"workers": 0}, ("workers = '0'", "valid: 1 to 200", "set workers 3")),
     ("too many workers", {"workers": 201}, ("workers = '201'", "valid: 1 to 200")),
@@ -196,11 +339,30 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"workerSize": "Standard_F8s_v2"},
         (
             "workerSize = Standard_F8s_v2",
-            "not in the table",
-            "2026-11-21",
-            "Standard_D13_v2",
+            "not in our table of sizes of 2026-11-30",
+            "write a line in infra/azure/settings/sizes.yaml",
+            "Standard_E16_V3",
             "set workerSize",
         ),
+    ),
+    (
+        "retired worker",
+        {"workerSize": "Standard_D13_v2"},
+        (
+            "workerSize = Standard_D13_v2",
+            "no clusters of Dv2 sizes since 2026-03-31",
+            "set workerSize Standard_E",
+        ),
+    ),
+    (
+        "retired head in other letters",
+        {"headSize": "STANDARD_D12_V2"},
+        ("headSize = STANDARD_D12_V2", "Dv2 sizes since 2026-03-31", "set headSize Standard_E4_V3"),
+    ),
+    (
+        "retired promotion",
+        {"workerSize": "Standard_D14_v2_Promo"},
+        ("workerSize = Standard_D14_v2_Promo", "Dv2 sizes since 2026-03-31"),
     ),
     ("size with a GPU", {"workerSize": "Standard_NC6"}, ("workerSize = Standard_NC6", "no sizes with GPUs")),
     (
@@ -220,8 +382,8 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ),
     (
         "head too small for so many",
-        {"headSize": "Standard_D12_v2", "workers": 33},
-        ("headSize = Standard_D12_v2", "too few cores for 33 workers", "Standard_E8_V3"),
+        {"headSize": "Standard_E4_V3", "workers": 33},
+        ("headSize = Standard_E4_V3", "too few cores for 33 workers", "Standard_E8_V3"),
     ),
     (
         "two workers with an autoscale minimum of three",
@@ -364,8 +526,20 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ),
     ("small password", {"gatewayPassword": "passw0rd+word"}, ("***", "lacks an upper-case letter")),
     ("quoted password", {"gatewayPassword": "Passw0rd+'word"}, ("***", "quotation mark", "--secret")),
-    ("password with #", {"gatewayPassword": "Passw0rd#+word"}, ("***", "quotation mark, a backslash or #")),
+    ("password with #", {"gatewayPassword": "Passw0rd#+word"}, ("***", "a backslash, a hash (#)")),
     ("password with blanks", {"gatewayPassword": "Passw0rd+ word"}, ("***", "blanks")),
+    ("password with a full stop", {"gatewayPassword": "Passw0rd.+word"}, ("***", "a full stop")),
+    ("password with a bracket", {"gatewayPassword": "Passw0rd]+word"}, ("***", "a bracket (])")),
+    (
+        "password with the gateway's user",
+        {"gatewayPassword": "Passw0rd+9Min", "gatewayUser": "theadmin"},
+        ("***", "3 characters in a row of the user theadmin"),
+    ),
+    (
+        "password with the SSH user",
+        {"gatewayPassword": "Passw0rd+SSHx"},
+        ("***", "3 characters in a row of the user sshuser"),
+    ),
     ("password as list", {"gatewayPassword": ["Passw0rd+word"]}, ("***", "it is not text")),
     ("public key alone", {"publicKeyFile": "~/k.pub"}, ("publicKeyFile = ~/k.pub", "privateKeyFile ~/k")),
     ("private key alone", {"privateKeyFile": "~/k"}, ("privateKeyFile = ~/k", "publicKeyFile ~/k.pub")),
@@ -390,6 +564,38 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("snake case", {"head_size": "x"}, ("head_size: unknown key", "rm head_size")),
     ("key of AWS", {"zones": ["a"]}, ("zones: unknown key; valid keys: provider, subscription",)),
 ]
+
+
+GIVEN: list[dict[str, Any]] = [
+    {"subnetId": SUBNET},
+    {"subnetId": SUBNET, **PRIVATE},
+    {"subnetId": SUBNET.replace("resourceGroups", "resourcegroups")},
+    {"subnetId": SUBNET, "storageAccountId": ACCOUNT, "adminCidrs": None},
+    {"subnetId": SUBNET, "storageStack": "keep", "adminCidrs": None},
+    {"storageAccountId": ACCOUNT, "container": "hdi"},
+    {"storageAccountId": ACCOUNT, "storageMode": "wasbs-msi", "identityId": IDENTITY},
+    {"storageAccountId": ACCOUNT, "storageMode": "wasbs-msi", "identityId": IDENTITY, "assignRole": True},
+    {"storageAccountId": ACCOUNT, "storageMode": "wasbs-msi", "assignRole": True},
+    {
+        "storageAccountId": ACCOUNT,
+        "scriptsAccountId": SCRIPTS,
+        "storageMode": "abfss-msi",
+        "identityId": IDENTITY,
+    },
+    {"storageMode": "wasbs-msi", "identityId": IDENTITY},
+    {"storageMode": "wasbs-msi", "identityId": IDENTITY, "storageStack": "keep", "assignRole": False},
+]
+
+
+@pytest.mark.parametrize("values", GIVEN, ids="-".join)
+def test_what_a_company_gives_is_taken(values: dict[str, Any]) -> None:
+    config = loaded(**values)
+    assert config.own_storage == (not {"storageAccountId", "storageStack"} & set(values))
+
+
+def test_the_subscription_is_that_of_what_is_given() -> None:
+    assert given.subscription_of(loaded(subnetId=SUBNET)) == "00000000-1111-2222-3333-444444444444"
+    assert given.subscription_of(loaded()) is None
 
 
 @pytest.mark.parametrize(

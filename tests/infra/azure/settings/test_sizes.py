@@ -28,7 +28,7 @@ def test_the_table_says_when_and_from_where() -> None:
 @pytest.mark.parametrize("size", TABLE.sizes.values(), ids=lambda size: size.name)
 def test_a_size_is_whole(size: sizes.Size) -> None:
     assert size.name.startswith("Standard_")
-    assert size.seen in ("docs", "template", "third-party", "memory")
+    assert size.seen in ("docs", "template", "memory")
     assert set(size.roles) <= {"head", "worker", "zookeeper"}
     assert size.family.startswith("standard")
     assert size.family.endswith("Family")
@@ -60,6 +60,19 @@ def test_regions_of_group_1_are_managed_from_two_others() -> None:
     assert regions["eastus"].service_tags == ("HDInsight.EastUS", "HDInsight.WestUS")
     assert regions["uksouth"].service_tags == ("HDInsight.UKSouth",)
     assert not [name for name in regions if not (name.islower() and name.isalnum())]
+
+
+@pytest.mark.parametrize("name", ["Standard_D12_v2", "standard_d3_V2", "Standard_D14_v2_Promo"])
+def test_a_retired_size_is_known_with_its_day_and_is_in_no_list(name: str) -> None:
+    retired = TABLE.retired_as(name)
+    assert retired is not None
+    assert (retired.series, retired.since) == ("Dv2", date(2026, 3, 31))
+    assert TABLE.find(name) is None
+
+
+@pytest.mark.parametrize("name", [*TABLE.sizes, "Standard_D12_v3", "Standard_DS12_v2", "Standard_D12"])
+def test_other_series_are_not_retired_with_it(name: str) -> None:
+    assert TABLE.retired_as(name) is None
 
 
 def test_a_size_is_found_in_whatever_letters() -> None:
