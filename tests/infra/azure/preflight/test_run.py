@@ -29,6 +29,7 @@ LINES = [
     "Pulumi's azure-native plugin",
     "ssh",
     "key pair",
+    "tables",
 ]
 
 
@@ -190,6 +191,7 @@ def test_a_storage_alone_asks_less(account: Account, preflight: Preflight) -> No
         "storage account",
         "Pulumi",
         "Pulumi's azure-native plugin",
+        "tables",
     ]
     assert preflight.failed == []
 
