@@ -46,8 +46,8 @@ def look(cloud: Cloud, config: AwsConfig, stack: str, name: str) -> Finding:
     return Finding(
         name,
         "note",
-        f"{tried}{open_}; rights of IAM, S3 and Auto Scaling cannot be tried, and these credentials may not "
-        "simulate (iam:SimulatePrincipalPolicy)",
+        f"{tried}{open_}; rights of IAM, S3 and Auto Scaling cannot be tried, and IAM simulates nothing for "
+        "these credentials (iam:SimulatePrincipalPolicy)",
         f"Compare them with the policy of {SHOWN}.",
     )
 

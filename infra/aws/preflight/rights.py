@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 NAME: Final = "rights"
 FIX: Final = f"Ask an administrator to allow them; {SHOWN} has the whole policy."
 GONE: Final = "NoSuchEntity"
+REFUSED: Final = (GONE, "InvalidInput", "PolicyEvaluation")
+"""Errors of a simulation that say nothing of rights:
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html"""
 SSO: Final = "AWSReservedSSO_"
 """Prefix of the roles of IAM Identity Center, whose path has the region that only GetRole knows."""
 FIRST_GROUP: Final = "iam:CreateServiceLinkedRole"
@@ -57,14 +60,14 @@ def _rights(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
         try:
             asked = policy.questions(config, stack, account)
             found = [refusal for question in asked for refusal in _simulate(cloud, source, question)]
-        except (aws.Denied, _NoSuchPrincipal):
+        except (aws.Denied, _NotSimulated):
             return dry_run.look(cloud, config, stack, NAME)
         return _judge(_without_first_group(cloud, found), len({a for one in asked for a in one.actions}), who)
     return dry_run.look(cloud, config, stack, NAME)
 
 
-class _NoSuchPrincipal(Exception):
-    """IAM knows no user or role of that ARN."""
+class _NotSimulated(Exception):
+    """IAM knows no user or role of that ARN, or does not simulate such a question."""
 
 
 def _principal(cloud: Cloud) -> str:
@@ -96,7 +99,7 @@ def _simulate(cloud: Cloud, source: str, question: Question) -> list[Refusal]:
 
     Raises:
         Denied: permission iam:SimulatePrincipalPolicy is missing.
-        _NoSuchPrincipal: there is no such user or role.
+        _NotSimulated: there is no such user or role, or IAM refuses the question.
         ServiceDown: AWS does not answer.
     """
     with aws.translate_errors("simulating the operator's policies"):
@@ -112,8 +115,8 @@ def _simulate(cloud: Cloud, source: str, question: Question) -> list[Refusal]:
         try:
             results: list[Any] = [result for page in pages for result in page["EvaluationResults"]]
         except ClientError as error:
-            if aws.code_of(error) == GONE:
-                raise _NoSuchPrincipal from error
+            if aws.code_of(error) in REFUSED:
+                raise _NotSimulated from error
             raise
     return [_refusal(result, question) for result in results if result["EvalDecision"] != "allowed"]
 
@@ -165,7 +168,7 @@ def _judge(found: Sequence[Refusal], asked: int, who: str) -> Finding:
             else "the key's own policy decides, which is not simulated"
         )
         return Finding(NAME, "note", f"{who} may lack {_listed(found)}: {by}", FIX)
-    return Finding(NAME, "passed", f"{who} has the {asked} that the stack needs, by IAM's simulation")
+    return Finding(NAME, "passed", f"{who} has the {asked} rights that the stack needs, by IAM's simulation")
 
 
 def _listed(found: Iterable[Refusal]) -> str:
