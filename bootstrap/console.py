@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
 from invoke.exceptions import Exit
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -26,8 +27,8 @@ STACK_HELP: Final = "stack to use; default: the selected one, else dev"
 INTERRUPTED: Final = 130
 """Exit status of a command that Ctrl-C ended, as in shells."""
 PIPE_CLOSED: Final = 128 + signal.SIGPIPE
-WIDTH: Final = 250
-"""Columns of a table with ids and URIs."""
+UNLIMITED: Final = 100_000
+"""Columns of a pipe or a file, which has none: nothing is wrapped for the sake of a line's length."""
 
 _COMMAND: Final = re.compile(
     r"`("
@@ -67,11 +68,26 @@ def _escaped(character: str) -> str:
 class TerminalConsole(Console):
     """A console that escapes control characters in all text, and takes no text for markup.
 
-    Its own styles, and its own control of the terminal, stay.
+    Its own styles, and its own control of the terminal, stay. Without a terminal it wraps nothing, unless
+    `width` says so: an id that is broken over two lines is of no use to `grep`, nor to who pastes it.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of Console
         super().__init__(**{"highlight": False, "markup": False, "emoji": False, **options})
+        self._fixed = options.get("width") is not None
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Size of the terminal. Rich would take that of stdin's, or 80 columns, for a pipe."""
+        found = super().size
+        if self._fixed or _is_terminal(self):
+            return found
+        return ConsoleDimensions(UNLIMITED, found.height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
+        self._fixed = True
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401
         """Escape text before `Text` drops some of the characters."""
@@ -109,9 +125,25 @@ def for_stack(text: str, stack: str | None) -> str:
     return _COMMAND.sub(rf"`\1 --stack {stack}`", text) if stack else text
 
 
-def print_whole(table: Table) -> None:
-    """Print a table without truncating ids and URIs; a narrow terminal wraps its lines."""
-    TerminalConsole(width=max(console.width, WIDTH)).print(table)
+def print_whole(table: Table, on: Console | None = None) -> None:
+    """Print a table without truncating or wrapping ids and URIs; a narrow terminal wraps its lines."""
+    target = on or console
+    needed = Measurement.get(target, target.options.update(max_width=UNLIMITED), table).maximum
+    if needed <= target.width:
+        target.print(table)
+        return
+    wide = TerminalConsole(
+        width=needed, file=target.file, force_terminal=target.is_terminal, no_color=target.no_color
+    )
+    wide.print(table)
+
+
+def _is_terminal(one: Console) -> bool:
+    """Return whether a console writes to a terminal; FORCE_COLOR makes no terminal of a pipe."""
+    try:
+        return one.file.isatty()
+    except (AttributeError, ValueError):  # a closed file
+        return False
 
 
 def print_piped(line: str) -> None:

@@ -75,6 +75,13 @@ def check(spec: JobSpec, document: ClusterDocument) -> None:
     if spec.solver_mode == "GPU" and not shape.gpus:
         why = f"the workers of stack {document.stack!r} have no GPUs"
         raise ConfigError("solver_mode: GPU", why, "Set it to auto, or use a stack whose workers have them.")
+    if spec.solver_mode == "CPU" and shape.gpus and not shape.cpu_training:
+        raise ConfigError(
+            "solver_mode: CPU",
+            f"the workers of stack {document.stack!r} have GPUs, which would be billed and stay idle",
+            f"Set it to auto; or allow it: `pulumi config set cpuTraining true --stack {document.stack}`, "
+            "then `pulumi up`.",
+        )
     if spec.devices > max(1, shape.gpus):
         why = f"a worker has {_count(shape.gpus, 'GPU')}"
         raise ConfigError(f"devices: {spec.devices}", why, f"Lower it to {max(1, shape.gpus)}.")

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
@@ -24,6 +24,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+from botocore.parsers import ResponseParserError
 
 from bootstrap.errors import ConfigError, NoCredentials, ServiceDown
 
@@ -40,6 +41,16 @@ FAIL_FAST: Final = RETRY.merge(Config(retries={"mode": "standard", "max_attempts
 _THROTTLED: Final = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"}
 )
+_FAULTS: Final = frozenset(
+    {
+        *("InternalError", "InternalFailure", "InternalServerError", "InternalServerException"),
+        *("InternalServiceError", "ServiceUnavailable", "ServiceUnavailableException", "Unavailable"),
+    }
+)
+_SERVER_ERROR: Final = 500
+"""The least of these HTTP status codes."""
+_PAGE: Final = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+_NOT_AWSS: Final = "the response is not AWS's: it comes from a proxy, or a sign-in page of this network"
 _DENIED: Final = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
 )
@@ -51,6 +62,7 @@ _PREFLIGHT_CALLS: Final = frozenset(
         "DescribeRegions",
         "DescribeSpotPriceHistory",
         "GetAWSDefaultServiceQuota",
+        "GetEbsDefaultKmsKeyId",
         "GetServiceQuota",
     }
 )
@@ -88,6 +100,12 @@ class Offline(ServiceDown):
     """AWS cannot be reached: this machine is offline, or the region does not exist."""
 
 
+class _WebPage(BotoCoreError):
+    """A web page in the place of AWS's response."""
+
+    fmt = _NOT_AWSS
+
+
 def session() -> boto3.session.Session:
     """Return a session with the operator's own credentials: environment, profile, SSO, or instance role.
 
@@ -96,9 +114,25 @@ def session() -> boto3.session.Session:
     """
     with translate_errors("reading the AWS configuration"):
         opened = boto3.session.Session()
+        opened.events.register("before-parse", _refuse_page)
         # Report half a key pair here, not when a client is created. Without any, the first call fails.
         opened.get_credentials()
     return opened
+
+
+def _refuse_page(response_dict: dict[str, Any], **_: object) -> None:
+    """Refuse a web page before botocore takes it for an empty response, or fails in its own code.
+
+    Raises:
+        _WebPage: the response is one. The content of an object, which may be one too, comes as a stream.
+    """
+    body = response_dict["body"]
+    if not isinstance(body, bytes) or not _PAGE.match(body):
+        return
+    if response_dict["status_code"] < _SERVER_ERROR:
+        raise _WebPage
+    # Without a body botocore goes by the status, and retries.
+    response_dict["body"] = b""
 
 
 def code_of(error: BaseException) -> str:
@@ -112,7 +146,8 @@ def translate_errors(doing: str) -> Iterator[None]:
 
     Raises:
         ConfigError: credentials are missing, partial, invalid or expired, or (`Denied`) lack a permission.
-        ServiceDown: AWS throttles beyond all retries, refuses, or (`Offline`) cannot be reached.
+        ServiceDown: AWS throttles beyond all retries, refuses, fails, or (`Offline`) cannot be reached; or
+            something else responds in its place.
     """
     try:
         yield
@@ -144,8 +179,10 @@ def translate_errors(doing: str) -> Iterator[None]:
         raise Offline(
             f"AWS ({doing})", f"it cannot be reached: {error}", "Check the network and the region's name."
         ) from error
+    except (ResponseParserError, _WebPage) as error:
+        raise ServiceDown(f"AWS ({doing})", _NOT_AWSS, "Check the network's proxy.") from error
     except BotoCoreError as error:
-        raise ServiceDown(f"AWS ({doing})", str(error), "Rerun the command.") from error
+        raise ServiceDown(f"AWS ({doing})", _line(str(error)), "Rerun the command.") from error
 
 
 def _half_a_pair(missing: str, doing: str) -> ConfigError:
@@ -158,7 +195,7 @@ def _half_a_pair(missing: str, doing: str) -> ConfigError:
 
 def _refused(doing: str, error: ClientError) -> ConfigError | ServiceDown:
     code = code_of(error)
-    message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split()) or code
+    message = _line(str(error.response.get("Error", {}).get("Message", ""))) or code
     given = f"AWS ({doing})"
     if code in _DENIED:
         return _denied(given, message, error.operation_name)
@@ -174,11 +211,31 @@ def _refused(doing: str, error: ClientError) -> ConfigError | ServiceDown:
         return ServiceDown(
             given, f"AWS throttles these calls ({message})", "Wait a minute, then rerun the command."
         )
+    return _failed(given, code, message, error)
+
+
+def _failed(given: str, code: str, message: str, error: ClientError) -> ServiceDown:
+    """Translate a failure that is neither the credentials' nor throttling."""
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if status >= _SERVER_ERROR or code in _FAULTS:
+        shown = code if message == code else f"{message}, {code}"
+        return ServiceDown(
+            given,
+            f"AWS, or a proxy on the way, has a fault of its own ({shown})",
+            "Wait a minute, then rerun the command; https://health.aws.amazon.com shows AWS's own faults.",
+        )
+    if not code:
+        return ServiceDown(given, _NOT_AWSS, "Check the network's proxy.")
     return ServiceDown(
         given,
         f"{error.operation_name} failed: {message} ({code})",
         "Fix the cause above, then rerun the command.",
     )
+
+
+def _line(text: str) -> str:
+    """Return a message in one line."""
+    return " ".join(text.split())
 
 
 def _denied(given: str, message: str, operation: str) -> Denied:

@@ -97,3 +97,5 @@ class WorkerShape(Model):
     gpus: int = Field(ge=0, default=0)
     compute_capabilities: tuple[str, ...] = ()
     """Compute capabilities of the GPUs, e.g. `("7.5", "8.6")`; the framework is compiled for these."""
+    cpu_training: bool = False
+    """Workers with GPUs may train on their CPUs, while their GPUs are billed and stay idle."""

@@ -202,11 +202,21 @@ def recipe_for(cluster: ClusterDocument) -> str:
 
 
 def require_devices(recipe: Recipe, cluster: ClusterDocument) -> None:
-    """Refuse a recipe for GPUs on a cluster without any.
+    """Refuse a recipe for GPUs on a cluster without any, and one for CPUs that would leave GPUs idle.
 
     Raises:
-        ConfigError: the cluster's workers have no GPU.
+        ConfigError: the cluster's workers have no GPU; or they have, and the stack does not allow to train on
+            their CPUs.
     """
+    worker = cluster.worker
+    if recipe.device == "cpu" and worker.gpus and not worker.cpu_training:
+        raise ConfigError(
+            f"recipe {recipe.name!r}",
+            f"it compiles for CPUs, and the workers of stack {cluster.stack!r} have GPUs, which would be "
+            "billed and stay idle",
+            f"Run `fab build-headnode --recipe caffe-cuda`; or allow it: `pulumi config set cpuTraining true "
+            f"--stack {cluster.stack}`, then `pulumi up`.",
+        )
     if recipe.device == "cuda" and cluster.worker.gpus == 0:
         raise ConfigError(
             f"recipe {recipe.name!r}",
@@ -230,7 +240,7 @@ def for_cluster(recipe: Recipe, cluster: ClusterDocument) -> Recipe:
             f"stack {cluster.stack!r} with GPUs of compute capability {', '.join(refused)}",
             f"CUDA {cuda.version} of recipe {recipe.name!r} compiles for {cuda.oldest} to {cuda.newest}",
             f"Run `pulumi config set instanceTypes '[\"g4dn.xlarge\"]' --stack {cluster.stack}` (or others), "
-            "then `pulumi up`; or use `fab build-headnode --recipe caffe-cpu`.",
+            "then `pulumi up`.",
         )
     return recipe.model_copy(update={"cuda": cuda.model_copy(update={"archs": in_order(wanted)})})
 

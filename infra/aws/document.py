@@ -101,6 +101,7 @@ def document(
             "memory_mb": spark_memory_mb(config.memory_mib),
             "gpus": config.gpus,
             "compute_capabilities": list(config.compute_capabilities),
+            "cpu_training": config.cpu_training,
         },
         "package_proxy": config.egress == "endpoints",
         "prices": prices,

@@ -36,15 +36,17 @@ class HeadNodeArgs:
     version."""
     after: Sequence[pulumi.Resource] = ()
     """Resources that must exist when the instance boots."""
+    volume_key: pulumi.Input[str] | None = None
+    """ARN of the key of its volume; None for the account's default."""
 
 
 class HeadNode(pulumi.ComponentResource):
     """The head node. Its public address is for outgoing traffic; the security group decides what comes in.
 
-    Another image or subnet replaces the instance. The old one is deleted first, since it has the address, and
-    everything that is only on its disk is lost; the framework and all data are in shared storage, and workers
-    find the new head by themselves. Another instance type or volume size changes it in place; a new type
-    restarts it.
+    Another image, subnet or volume key replaces the instance. The old one is deleted first, since it has the
+    address, and everything that is only on its disk is lost; the framework and all data are in shared
+    storage, and workers find the new head by themselves. Another instance type or volume size changes it in
+    place; a new type restarts it.
     """
 
     instance_id: pulumi.Output[str]
@@ -70,6 +72,7 @@ class HeadNode(pulumi.ComponentResource):
                 volume_type=VOLUME,
                 volume_size=args.volume_gb,
                 encrypted=True,
+                kms_key_id=args.volume_key,
                 delete_on_termination=True,
                 tags=tags,
             ),

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import tags
-from infra.aws import access, document, images, network_plan
+from infra.aws import access, document, images, network_plan, volume_key
 from infra.aws.cost import hourly, now, prices
 from infra.aws.cost.document import cluster_prices
 from infra.aws.document import Outputs
@@ -66,6 +66,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     )
     identity = Identity("identity", IdentityArgs(stack, storage.arn), here)
     found = images.resolve(config, stack, provider)
+    key = volume_key.resolve(config, provider)
     operator = None if config.key_pair else SshKey("operator-key")
     spark_secret = Secret("spark-secret")
     signing = SigningKeyPair("signing-key")
@@ -80,6 +81,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             instance_type=config.head_type,
             image=found.head,
             volume_gb=config.head_volume_gb,
+            volume_key=key,
             identity=identity.head,
             user_data=scripts.user_data("head", identity.head),
             key_pair=config.key_pair,
@@ -112,6 +114,8 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             image=found.worker,
             root_device=ROOT_DEVICES[config.distribution],
             volume_gb=config.worker_volume_gb,
+            volume_key=key,
+            grant_key=config.kms_grant,
             identity=identity.worker,
             head_role=identity.head.role_name,
             user_data=scripts.user_data("worker", identity.worker),

@@ -17,6 +17,7 @@ import pulumi
 import pulumi_aws as aws
 
 from bootstrap.join import user_data as boot
+from infra.aws import volume_key
 from infra.aws.capacity import Capacity
 from infra.aws.identity import Machine, lifecycle_policy, stop_policy
 from infra.aws.machine import METADATA, VOLUME
@@ -32,7 +33,17 @@ LEAVING_S: Final = 110
 count on them (`bootstrap.join.on_node.notice.HOOK`)."""
 WARM_UP_S: Final = 60
 """Seconds for metrics to settle; the launch hook has already waited for the instance to be a node."""
-ALL: Final = 100
+TAGGED: Final = ("instance", "volume", "network-interface")
+"""Resource types that every launch creates.
+
+Not `spot-instances-request`: with such a tag EC2 refuses each on-demand launch of the template, also one of a
+fleet that has both markets ("You cannot specify tags for Spot instances requests if there are no Spot
+instances requests being created by the request", InvalidParameterValue). A group with `onDemandBase`, or one
+whose on-demand share is raised while it runs, would never get these workers. Read on 2026-11-30:
+https://github.com/aws/karpenter-provider-aws/issues/5850 (CreateFleet, with `lifecycle: on-demand`) and
+https://github.com/github-aws-runners/terraform-aws-github-runner/issues/4561 (2025). Requests of a group are
+one-time: they close with their instance, so nothing is left that a tag would find.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,10 @@ class GpuSpotWorkersArgs:
     """Tags of the group and everything it launches, which the provider's default tags do not reach."""
     after: Sequence[pulumi.Resource] = ()
     """Resources that must exist when an instance boots."""
+    volume_key: pulumi.Input[str] | None = None
+    """ARN of the key of the volumes; None for the account's default."""
+    grant_key: bool = True
+    """Grant Auto Scaling's role the use of that key."""
 
 
 class GpuSpotWorkers(pulumi.ComponentResource):
@@ -114,13 +129,13 @@ class GpuSpotWorkers(pulumi.ComponentResource):
                         volume_size=args.volume_gb,
                         # Strings: a launch template has a third state, unset.
                         encrypted="true",
+                        kms_key_id=args.volume_key,
                         delete_on_termination="true",
                     ),
                 )
             ],
             tag_specifications=[
-                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
-                for kind in _launched(args)
+                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags) for kind in TAGGED
             ],
             tags=tags,
             opts=pulumi.ResourceOptions(parent=self),
@@ -172,6 +187,11 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             policy=group.arn.apply(stop_policy).apply(json.dumps),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        granted = (
+            [volume_key.grant(f"{name}-key", args.stack, args.volume_key, group.arn, self)]
+            if args.volume_key is not None and args.grant_key
+            else []
+        )
         Capacity(
             f"{name}-capacity",
             region=args.region,
@@ -180,7 +200,9 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             min_size=args.min_size,
             max_size=args.max_size,
             desired_capacity=args.desired_capacity,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*self._hooks(name, group), allowed]),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[*self._hooks(name, group), allowed, *granted]
+            ),
         )
         self.group = group.name
         self.register_outputs({"group": self.group})
@@ -212,13 +234,6 @@ class GpuSpotWorkers(pulumi.ComponentResource):
 
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-def _launched(args: GpuSpotWorkersArgs) -> list[str]:
-    """Return the resource types that a launch creates; EC2 refuses a launch with tags for any other."""
-    kinds = ["instance", "volume", "network-interface"]
-    spot = args.on_demand_percentage < ALL and args.on_demand_base < args.max_size
-    return [*kinds, "spot-instances-request"] if spot else kinds
 
 
 def _mixed(

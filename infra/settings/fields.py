@@ -11,14 +11,14 @@ from pydantic import AfterValidator, BeforeValidator
 from infra.settings.network import EVERYBODY
 
 
-def known_region(name: str, regions: Collection[str]) -> str:
-    """Validate the name of a region.
+def known_region(name: str, regions: Collection[str], table: str = "the table of regions") -> str:
+    """Validate the name of a region; `table` is the table of regions in words, with its date if it has one.
 
     Raises:
         ValueError: the table of regions does not have it.
     """
     if name not in regions:
-        raise ValueError("it is not in the table of regions")
+        raise ValueError(f"it is not in {table}")
     return name
 
 

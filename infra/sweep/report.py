@@ -9,7 +9,7 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
-from bootstrap.console import print_line
+from bootstrap.console import print_line, print_whole
 from infra.sweep.leak import Leak, Unsearched, commands
 from infra.tags import PROJECT, PROJECT_TAG, STACK_TAG
 
@@ -40,7 +40,7 @@ class SweepResult:
 def print_report(found: SweepResult, console: Console) -> None:
     """Print the report."""
     if found.leaks:
-        console.print(_table(found.leaks))
+        print_whole(_table(found.leaks), console)
     for line in _lines(found):
         print_line(console, line)
 

@@ -19,6 +19,7 @@ from bootstrap.console import (
     for_stack,
     print_line,
     print_piped,
+    print_whole,
     visible,
 )
 from bootstrap.errors import StackError
@@ -131,3 +132,67 @@ def test_lines_for_a_pipe_and_errors_are_made_visible(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "line\\x1b[2J\\ud800\n"
     with pytest.raises(Exit, match=r"x\\x1b\[2J"):
         task()
+
+
+ID = "subnet-" + "0123456789abcdef" * 12
+
+
+def listing() -> Table:
+    table = Table(box=None)
+    for name in ("id", "name"):
+        table.add_column(name, overflow="fold")
+    table.add_row(ID, "a name of several words, which takes its own room " * 4)
+    return table
+
+
+@pytest.mark.parametrize("columns", [None, "40", "80"])
+def test_ids_in_a_table_are_whole_in_a_pipe_whatever_the_terminal_beside_it(
+    columns: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    piped = io.StringIO()
+    TerminalConsole(file=piped).print(listing())
+    header, line = piped.getvalue().splitlines()
+    assert header.split() == ["id", "name"]
+    assert line.split()[0] == ID
+    assert len(line) < 500, "no wider than it has to be"
+
+
+def test_colours_that_are_forced_make_no_terminal_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    piped = io.StringIO()
+    TerminalConsole(file=piped).print(listing())
+    assert ID in piped.getvalue()
+
+
+def test_a_long_line_in_a_pipe_is_one_line() -> None:
+    piped = io.StringIO()
+    TerminalConsole(file=piped).print(f"node {ID} " * 10)
+    assert piped.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("width", [40, 80, 400])
+def test_ids_in_a_whole_table_are_whole_in_a_terminal_of_any_width(width: int) -> None:
+    shown = io.StringIO()
+    print_whole(listing(), TerminalConsole(file=shown, width=width))
+    assert ID in shown.getvalue()
+    assert len(shown.getvalue().splitlines()) == 2
+
+
+class Terminal(io.StringIO):
+    """A file that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_keeps_its_own_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    shown = Terminal()
+    console = TerminalConsole(file=shown)
+    assert console.width == 60
+    console.print("word " * 40)
+    assert max(map(len, shown.getvalue().splitlines())) <= 60

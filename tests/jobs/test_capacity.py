@@ -45,6 +45,20 @@ def test_gpus_that_workers_do_not_have_are_refused(cluster: Cluster) -> None:
         check(mnist_spec(devices=2, cores=2), cluster)
 
 
+def test_cpu_mode_is_refused_where_gpus_would_stay_idle_unless_the_stack_allows_it(cluster: Cluster) -> None:
+    shape = cluster.worker.model_copy(update={"gpus": 1})
+    idle = cluster.model_copy(update={"worker": shape})
+    with pytest.raises(
+        ConfigError, match=r"solver_mode: CPU: the workers of stack 'dev' have GPUs"
+    ) as refused:
+        check(mnist_spec(solver_mode="CPU"), idle)
+    assert "pulumi config set cpuTraining true --stack dev" in refused.value.fix
+    check(mnist_spec(solver_mode="auto"), idle)
+    check(mnist_spec(solver_mode="CPU"), cluster)
+    allowed = shape.model_copy(update={"cpu_training": True})
+    check(mnist_spec(solver_mode="CPU"), idle.model_copy(update={"worker": allowed}))
+
+
 def test_an_executor_takes_as_many_gpus_as_it_has_devices(cluster: Cluster) -> None:
     shape = cluster.worker.model_copy(update={"gpus": 2})
     two = cluster.model_copy(update={"worker": shape})

@@ -18,4 +18,4 @@ def preflight(
     config: AwsConfig, stack: str, *, root: Path, console: Console, env: Mapping[str, str]
 ) -> list[Finding]:
     """Check the stack and print each finding."""
-    return check(config, stack, console=console, env=env)
+    return check(config, stack, console=console, env=env, root=root)

@@ -17,16 +17,16 @@ class NotEnabled(ConfigError):
     """The account has not enabled the region, so that nothing in it can be queried."""
 
 
-def identity(home: Home) -> Finding:
-    """Return the account and the user or role; this call needs no permission.
+def caller(home: Home) -> tuple[str, Finding]:
+    """Return the ARN of the user or role, and the finding; this call needs no permission.
 
     Raises:
         ConfigError: the credentials are missing, partial, wrong or expired.
         ServiceDown: AWS does not answer.
     """
     with aws.translate_errors("asking who this is"):
-        caller = home.sts.get_caller_identity()
-    return Finding(IDENTITY, "passed", f"account {caller['Account']}, {caller['Arn']}")
+        found = home.sts.get_caller_identity()
+    return found["Arn"], Finding(IDENTITY, "passed", f"account {found['Account']}, {found['Arn']}")
 
 
 def region(home: Home, name: str) -> Finding:

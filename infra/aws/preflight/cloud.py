@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bootstrap.clouds import aws
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_iam import IAMClient
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
@@ -28,16 +29,25 @@ class Cloud:
     ssm: SSMClient
     autoscaling: AutoScalingClient
     quotas: ServiceQuotasClient
+    iam: IAMClient
+    kms: Any
+    caller: str = ""
+    """ARN of who is asking; empty if AWS did not tell."""
 
     @classmethod
-    def of(cls, session: Session, region: str) -> Cloud:
+    def of(cls, session: Session, region: str, caller: str = "") -> Cloud:
         """Create them with the session's credentials, which are not resolved before the first call."""
+        # No stubs of KMS are installed.
+        kms: Any = session.client("kms", region_name=region, config=aws.RETRY)
         return cls(
             region,
             session.client("ec2", region_name=region, config=aws.RETRY),
             session.client("ssm", region_name=region, config=aws.RETRY),
             session.client("autoscaling", region_name=region, config=aws.RETRY),
             session.client("service-quotas", region_name=region, config=aws.RETRY),
+            session.client("iam", region_name=region, config=aws.RETRY),
+            kms,
+            caller,
         )
 
 

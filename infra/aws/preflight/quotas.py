@@ -1,4 +1,4 @@
-"""Checks of quotas for the stack at its maximum size. EC2 counts vCPUs, by market and family."""
+"""Checks of quotas for the stack as it starts, and at its largest. EC2 counts vCPUs, by market and family."""
 
 from __future__ import annotations
 
@@ -51,32 +51,71 @@ ADDRESSES: Final = Quota("elastic addresses", "ec2", "L-0263D0A3")
 
 @dataclass(frozen=True)
 class Demand:
-    """VCPUs of a quota that a stack may use: `workers` of the `largest` type, and the head's."""
+    """Workers that count against a quota, `now` and at `most`, of any of `types`; and the head, maybe."""
 
     quota: Quota
-    vcpus: int
-    words: str
-    workers: int
-    largest: InstanceType
-    head: int
+    now: int
+    most: int
+    types: tuple[InstanceType, ...]
+    head: InstanceType | None = None
+
+    @property
+    def smallest(self) -> InstanceType:
+        """Type with the fewest vCPUs."""
+        return min(self.types, key=lambda kind: kind.vcpus)
+
+    @property
+    def largest(self) -> InstanceType:
+        """Type with the most vCPUs."""
+        return max(self.types, key=lambda kind: kind.vcpus)
+
+    @property
+    def least_vcpus(self) -> int:
+        """VCPUs without which the stack does not come up: its workers, all of the smallest type."""
+        return self.vcpus(self.now, self.smallest)
+
+    @property
+    def most_vcpus(self) -> int:
+        """VCPUs of the stack at `maxWorkers`, all of the largest type."""
+        return self.vcpus(self.most, self.largest)
+
+    def vcpus(self, workers: int, kind: InstanceType) -> int:
+        """Return the vCPUs of that many workers of a type, and of the head."""
+        return workers * kind.vcpus + (self.head.vcpus if self.head else 0)
+
+    def words(self, workers: int, kind: InstanceType) -> str:
+        """Describe what those vCPUs are for."""
+        parts = [f"{_count(workers)} as {kind.name}"] if workers else []
+        parts += [f"the head as {self.head.name}"] if self.head else []
+        return " and ".join(parts)
+
+    def fitting(self, value: int, kind: InstanceType) -> int:
+        """Return the number of workers of a type that fit into the quota."""
+        return max(value - (self.head.vcpus if self.head else 0), 0) // kind.vcpus
 
 
 def demands(config: AwsConfig) -> list[Demand]:
-    """Return the demand at `maxWorkers` if all workers are of the largest type. Pure."""
-    largest = max(config.types, key=lambda kind: kind.vcpus)
-    above = config.max_workers - config.on_demand_base
-    # Whichever way AWS rounds a percentage of the workers, both markets have enough.
-    on_demand = config.on_demand_base + -(-above * config.on_demand_percentage // 100)
-    spot = -(-above * (100 - config.on_demand_percentage) // 100)
+    """Return the demand of each quota. Pure."""
     # Every type of the table that has GPUs is of a G family.
     gpu = bool(config.gpus)
     head = table().types[config.head_type]
-    found = [
-        _demand(SPOT_G if gpu else SPOT_STANDARD, spot, largest),
-        _demand(ON_DEMAND_G, on_demand, largest) if gpu else None,
-        _demand(ON_DEMAND_STANDARD, 0 if gpu else on_demand, largest, head),
-    ]
-    return [demand for demand in found if demand and demand.vcpus]
+    now, most = _markets(config, config.workers), _markets(config, config.max_workers)
+    found = [Demand(SPOT_G if gpu else SPOT_STANDARD, now[0], most[0], config.types)]
+    if gpu:
+        found.append(Demand(ON_DEMAND_G, now[1], most[1], config.types))
+        found.append(Demand(ON_DEMAND_STANDARD, 0, 0, config.types, head))
+    else:
+        found.append(Demand(ON_DEMAND_STANDARD, now[1], most[1], config.types, head))
+    return [demand for demand in found if demand.most_vcpus]
+
+
+def _markets(config: AwsConfig, workers: int) -> tuple[int, int]:
+    """Return how many of that many workers may be spot, and on demand."""
+    base = min(config.on_demand_base, workers)
+    above = workers - base
+    # Whichever way AWS rounds a percentage of the workers, both markets have enough.
+    on_demand = base + -(-above * config.on_demand_percentage // 100)
+    return -(-above * (100 - config.on_demand_percentage) // 100), on_demand
 
 
 def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
@@ -108,13 +147,6 @@ def granted(cloud: Cloud, quota: Quota) -> int:
     return int(answer["Quota"]["Value"])
 
 
-def _demand(quota: Quota, workers: int, largest: InstanceType, head: InstanceType | None = None) -> Demand:
-    own = head.vcpus if head else 0
-    parts = [f"{workers} workers as {largest.name}"] if workers else []
-    parts += [f"the head as {head.name}"] if head else []
-    return Demand(quota, workers * largest.vcpus + own, " and ".join(parts), workers, largest, own)
-
-
 def _vcpu_check(demand: Demand, config: AwsConfig, stack: str) -> CloudCheck[Cloud]:
     return CloudCheck(
         _title(demand.quota), lambda cloud: [_fits(demand, granted(cloud, demand.quota), config, stack)]
@@ -122,19 +154,62 @@ def _vcpu_check(demand: Demand, config: AwsConfig, stack: str) -> CloudCheck[Clo
 
 
 def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
-    """Check that the demand fits into the granted quota. Pure."""
-    need = f"{demand.vcpus} vCPUs needed ({demand.words}), {value} granted"
-    if demand.vcpus <= value:
-        return Finding(_title(demand.quota), "passed", need)
-    fix = f"Run `{demand.quota.increase(config.region, demand.vcpus)}` and wait for AWS's answer"
-    fitting = max(value - demand.head, 0) // demand.largest.vcpus
-    if demand.workers and fitting:
-        need += f", which is enough for {fitting}"
-        fewer = f"--plaintext maxWorkers={fitting}"
-        if fitting < config.workers:
-            fewer += f" --plaintext workers={fitting}"
-        fix += f", or use fewer workers: `pulumi config set-all {fewer} --stack {stack}`"
-    return Finding(_title(demand.quota), "failed", need, f"{fix}.")
+    """Compare the demand with the granted quota: of the stack as it starts, and of the largest it may be.
+
+    A group tries every type of its list, so that it starts if its workers fit as the smallest one. Pure.
+    """
+    name, largest = _title(demand.quota), demand.largest
+    if demand.most_vcpus <= value:
+        words = demand.words(demand.most, largest)
+        return Finding(name, "passed", f"{demand.most_vcpus} vCPUs at most ({words}), {value} granted")
+    increase = f"`{demand.quota.increase(config.region, demand.most_vcpus)}` and wait for AWS's answer"
+    if demand.least_vcpus > value:
+        smallest = demand.smallest
+        words = demand.words(demand.now, smallest)
+        need = f"{demand.least_vcpus} vCPUs needed ({words}), {value} granted"
+        fitting = demand.fitting(value, smallest)
+        if demand.now and fitting:
+            fewer = f"pulumi config set-all --plaintext workers={fitting} --plaintext maxWorkers={fitting}"
+            return Finding(
+                name,
+                "failed",
+                f"{need}, which is enough for {fitting}",
+                f"Run {increase}, or use fewer workers: `{fewer} --stack {stack}`.",
+            )
+        return Finding(name, "failed", need, f"Run {increase}.")
+    kept = [kind for kind in demand.types if demand.vcpus(demand.now, kind) <= value]
+    if len(kept) < len(demand.types):
+        big = ", ".join(kind.name for kind in demand.types if kind not in kept)
+        detail = (
+            f"{value} vCPUs granted: enough for {demand.words(demand.now, demand.smallest)}, not for "
+            f"{_count(demand.now)} as {largest.name}; the group starts as many as fit"
+        )
+        fix = f"Run `{_keep(kept, config, stack)}` (drops {big}), or {increase}."
+        return Finding(name, "note", detail, fix)
+    fitting = demand.fitting(value, largest)
+    detail = (
+        f"{value} vCPUs granted: enough for {_count(fitting)} as {largest.name}, and maxWorkers is "
+        f"{config.max_workers} ({demand.most_vcpus} vCPUs)"
+    )
+    return Finding(name, "note", detail, f"Before the group grows that far, run {increase}.")
+
+
+def _keep(kept: Sequence[InstanceType], config: AwsConfig, stack: str) -> str:
+    """Return the command that leaves only these types in `instanceTypes`."""
+    if "instance_types" not in config.model_fields_set:
+        # The default list is not in the stack's file: write a shorter one.
+        entries = (f"--plaintext 'instanceTypes[{place}]={kind.name}'" for place, kind in enumerate(kept))
+        return f"pulumi config set-all --path {' '.join(entries)} --stack {stack}"
+    names = {kind.name for kind in kept}
+    dropped = [place for place, name in enumerate(config.instance_types) if name not in names]
+    # From the end on: a removal renumbers what follows.
+    return " && ".join(
+        f"pulumi config rm --path 'instanceTypes[{place}]' --stack {stack}" for place in reversed(dropped)
+    )
+
+
+def _count(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"
 
 
 def _one_more(

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from bootstrap.clouds import aws
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.aws.cost import hourly, now, prices
-from infra.aws.preflight import account, capacity, group, images, keys, quotas, tools
+from infra.aws.preflight import (
+    account,
+    capacity,
+    group,
+    images,
+    keys,
+    quotas,
+    rights,
+    tools,
+    training,
+    volume_key,
+)
 from infra.aws.preflight.cloud import Cloud, Home
-from infra.preflight import budget
+from infra.aws.settings import regions
+from infra.preflight import budget, tables
 from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
 from infra.preflight.run import Authentication, run
+from infra.preflight.tables import DatedTable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,15 +36,24 @@ if TYPE_CHECKING:
     from infra.cost.bill import Bill
 
 
+ROOT: Final = Path(__file__).parents[3]
+
+
 def check(
-    config: AwsConfig, stack: str, *, console: Console, env: Mapping[str, str] | None = None
+    config: AwsConfig,
+    stack: str,
+    *,
+    console: Console,
+    env: Mapping[str, str] | None = None,
+    root: Path = ROOT,
 ) -> list[Finding]:
     """Check AWS and this machine, and print the findings. Changes nothing and costs nothing.
 
     A check that cannot run (no credentials, no permission, no network) is skipped; the others still run.
-    `env` has the PATH on which tools are looked up; by default this process's own.
+    `env` has the PATH on which tools are looked up; by default this process's own. `root` is the project's
+    folder.
     """
-    cloud_checks, local_checks = plan(config, stack, os.environ if env is None else env)
+    cloud_checks, local_checks = plan(config, stack, os.environ if env is None else env, root)
     status = f"Asking AWS about {config.region}, and this machine …"
     return run(
         lambda: _authenticate(config.region), cloud_checks, local_checks, console=console, status=status
@@ -38,7 +61,7 @@ def check(
 
 
 def plan(
-    config: AwsConfig, stack: str, env: Mapping[str, str]
+    config: AwsConfig, stack: str, env: Mapping[str, str], root: Path = ROOT
 ) -> tuple[Sequence[CloudCheck[Cloud]], Sequence[LocalCheck]]:
     """Return the checks of AWS and of this machine, in the order of the output. Pure."""
     cloud_checks = [
@@ -46,12 +69,32 @@ def plan(
         *quotas.checks(config, stack),
         *images.checks(config, stack),
         *group.checks(config, stack),
+        *volume_key.checks(config, stack),
+        *rights.checks(config, stack),
         *keys.cloud_checks(config, stack),
     ]
     return cloud_checks, [
         *keys.local_checks(config, stack),
         *tools.checks(config, stack, env),
+        *training.checks(config, stack, root, env),
         *budget.checks(config, stack, lambda: _bill(config), hourly.lower(config)),
+        *tables.checks(lambda: _tables(config, stack)),
+    ]
+
+
+def _tables(config: AwsConfig, stack: str) -> list[DatedTable]:
+    """Return the tables that this stack is reckoned by."""
+    return [
+        DatedTable(
+            f"prices of {config.region}",
+            prices.load().of(config.region).date,
+            f"Run `fab cost --refresh --stack {stack}`.",
+        ),
+        DatedTable(
+            "instance types and zones",
+            regions.table().date,
+            f"Update the project, or {regions.SHOWN}: its head says how.",
+        ),
     ]
 
 
@@ -62,10 +105,12 @@ def _bill(config: AwsConfig) -> Bill:
 
 def _authenticate(region: str) -> Authentication[Cloud]:
     """Authenticate, and check that the region is enabled."""
+    caller = ""
     try:
         session = aws.session()
         home = Home.of(session)
-        first = [account.identity(home)]
+        caller, identity = account.caller(home)
+        first = [identity]
     except (ConfigError, aws.Offline) as error:
         why = "AWS cannot be reached" if isinstance(error, aws.Offline) else "no valid credentials"
         said = [failure(account.IDENTITY, error), Finding(account.REGION, "skipped", why)]
@@ -78,4 +123,4 @@ def _authenticate(region: str) -> Authentication[Cloud]:
         return Authentication([*first, failure(account.REGION, error)], None, error.why)
     except CaffeSparkError as error:
         first.append(failure(account.REGION, error))
-    return Authentication(first, Cloud.of(session, region))
+    return Authentication(first, Cloud.of(session, region, caller))

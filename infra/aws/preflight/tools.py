@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 CLI: Final = "AWS CLI"
 SESSIONS: Final = "session-manager-plugin"
 
-MIN_CLI: Final = (1, 16, 12)
+MIN_CLI: Final = (2, 0, 0)
+"""Version 2, as docs/aws.md asks: the commands that `fab` prints are written for it, `aws sso login` needs
+it, and version 1 is in maintenance since 2026-07-15 (read on 2026-11-30):
+https://aws.amazon.com/blogs/developer/aws-cli-v1-maintenance-mode-announcing-changes-to-dependency-updates/"""
 MIN_SESSIONS: Final = (1, 1, 23)
-"""Minimum versions: https://docs.aws.amazon.com/systems-manager/latest/userguide/,
-session-manager-prerequisites.html and session-manager-getting-started-enable-ssh-connections.html."""
+"""https://docs.aws.amazon.com/systems-manager/latest/userguide/,
+session-manager-getting-started-enable-ssh-connections.html."""
 _INSTALL: Final = {
     CLI: "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html",
     SESSIONS: "https://docs.aws.amazon.com/systems-manager/latest/userguide/"
@@ -53,5 +56,8 @@ def _for_sessions(
     version = tuple(map(int, found.groups())) if found else minimum
     if version < minimum:
         wanted = ".".join(map(str, minimum))
-        return Finding(name, "failed", f"{found[0] if found else said}: SSH requires {wanted} or later", fix)
+        needed = (
+            "the stack's commands require version 2" if name == CLI else f"SSH requires {wanted} or later"
+        )
+        return Finding(name, "failed", f"{found[0] if found else said}: {needed}", fix)
     return Finding(name, "passed", found[0] if found else said)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from bootstrap.cluster import HDINSIGHT, NEWEST, SparkLine
 from infra.aws import network_plan
 from infra.aws.settings import regions, rules
+from infra.aws.settings.kms import KmsKey
 from infra.settings.budget import BudgetSetting, IdleStop, IdleStopHead
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
 from infra.settings.network import SOURCES, private_range, range_hint
@@ -45,7 +46,8 @@ _PRICE: Final = re.compile(r"\d+(\.\d+)?")
 
 
 def _region(name: str) -> str:
-    return known_region(name, regions.table().regions)
+    table = regions.table()
+    return known_region(name, table.regions, f"our table of {table.date} ({regions.SHOWN})")
 
 
 def _vpc_range(cidr: IPv4Network) -> IPv4Network:
@@ -119,6 +121,8 @@ class AwsConfig(StackSettings):
     instance_types: Annotated[
         tuple[str, ...], Hint("g4dn.xlarge", "a list of types that the region offers", at=(0,))
     ] = DEFAULT_TYPES
+    cpu_training: Annotated[bool, Hint("false", YES_OR_NO)] = False
+    """Workers with GPUs may train on their CPUs; without it, such a build or job is refused."""
     on_demand_base: Annotated[int, Hint("0", "0 to maxWorkers")] = Field(default=0, ge=0)
     on_demand_percentage: Annotated[Percentage, Hint("0", "0 to 100")] = 0
     """Of the workers above the base."""
@@ -131,6 +135,10 @@ class AwsConfig(StackSettings):
     """Training leaves such a worker at once, minutes before its replacement is up."""
 
     # Storage and access
+    kms_key: KmsKey = None
+    """Customer managed key of all volumes; without it the account's default for EBS."""
+    kms_grant: Annotated[bool, Hint("true", YES_OR_NO)] = True
+    """The stack grants Auto Scaling's role the use of `kms_key`; its policy is never changed."""
     force_destroy: Annotated[bool, Hint("false", YES_OR_NO)] = False
     """Delete the bucket with the stack even if it is not empty."""
     key_pair: Annotated[KeyPair | None, Unset, Hint("NAME", "the name of a key pair in the region")] = None

@@ -12,6 +12,8 @@ from typing import Any, Final, Literal
 import yaml
 
 TABLE: Final = Path(__file__).with_name("regions.yaml")
+SHOWN: Final = "/".join(TABLE.parts[-4:])
+"""The table's path from the project's folder."""
 Kind = Literal["gpu", "plain"]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap.cluster import HDINSIGHT, NEWEST
 from infra.aws import network_plan
-from infra.aws.settings import regions
+from infra.aws.settings import kms, regions
 from infra.settings.commands import rm_command, set_command
 from infra.settings.network import Firewall
 from infra.settings.refusal import Refusal, listed
@@ -34,6 +34,11 @@ FIREWALL: Final = Firewall(
 )
 
 
+def not_in_table() -> str:
+    """Return the refusal of a type that the table lacks: AWS may have it, and the table may be extended."""
+    return f"it is not in our table of {regions.table().date}; to add it, see the head of {regions.SHOWN}"
+
+
 def check(config: AwsConfig) -> None:
     """Raise the first `Refusal`, in the order of the stack file."""
     _zones(config)
@@ -45,6 +50,7 @@ def check(config: AwsConfig) -> None:
     _counts(config)
     _rebalancing(config)
     _keys(config)
+    kms.check(config)
     _idle(config)
 
 
@@ -77,8 +83,7 @@ def _instance_types(config: AwsConfig) -> None:
         if kind is not None and kind.arch != ARCH:
             why = f"it is {kind.arch}, and the images and the head are {ARCH}"
         elif not region.offerings.get(name):
-            unknown = "; it is not in the table of types" if kind is None else ""
-            why = f"{region.name} does not offer it{unknown}"
+            why = not_in_table() if kind is None else f"{region.name} does not offer it"
         elif not region.offered(name, config.zones):
             why = f"it is offered in {listed(region.offerings[name])}, not in {listed(config.zones)} (zones)"
         else:
@@ -120,7 +125,7 @@ def _head_type(config: AwsConfig) -> None:
         return
     kind = types.get(config.head_type)
     if kind is None:
-        why = "it is not in the table of types"
+        why = not_in_table()
     elif kind.gpus:
         why = f"it has {kind.gpus} {kind.gpu}, which the head does not use"
     elif kind.arch != ARCH:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
@@ -31,7 +30,10 @@ LOOK_AT: Final = 10
 """Pages of 1000 versions that a bucket's size is summed over; of a larger one the price is not known."""
 ASIDE: Final = 8
 IAM_REGION: Final = "us-east-1"
+AWSS_OWN: Final = ("/aws-service-role/", "/aws-reserved/")
+"""Paths of roles that only AWS creates."""
 GB: Final = Decimal(2**30)
+Tags = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -120,32 +122,34 @@ def _contents(s3: S3Client, name: str) -> tuple[int | None, int | None]:
 
 def _profiles(account: Account) -> Iterator[Leak]:
     iam = account.iam
-    for page in iam.get_paginator("list_instance_profiles").paginate():
-        for profile in page["InstanceProfiles"]:
-            name = profile["InstanceProfileName"]
-            if not name.startswith(PROJECT):
-                continue
-            tags = _tags(partial(iam.get_instance_profile, InstanceProfileName=name), "InstanceProfile")
-            if is_projects(tags, account.stack):
-                named = ("--instance-profile-name", name)
-                steps = [
-                    _iam("remove-role-from-instance-profile", *named, "--role-name", role["RoleName"])
-                    for role in profile.get("Roles", [])
-                ]
-                command = " && ".join([*steps, _iam("delete-instance-profile", *named)])
-                yield account.leak("instance profile", name, tags, command)
+    pages = iam.get_paginator("list_instance_profiles").paginate()
+    profiles = {one["InstanceProfileName"]: one for page in pages for one in page["InstanceProfiles"]}
+
+    def ask(name: str) -> Tags:
+        return tags_of(iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags"))
+
+    for name, tags in _ours(account, {name: name for name in profiles}, ask):
+        named = ("--instance-profile-name", name)
+        steps = [
+            _iam("remove-role-from-instance-profile", *named, "--role-name", role["RoleName"])
+            for role in profiles[name].get("Roles", [])
+        ]
+        command = " && ".join([*steps, _iam("delete-instance-profile", *named)])
+        yield account.leak("instance profile", name, tags, command)
 
 
 def _roles(account: Account) -> Iterator[Leak]:
     iam = account.iam
-    for page in iam.get_paginator("list_roles").paginate():
-        for role in page["Roles"]:
-            name = role["RoleName"]
-            if not name.startswith(PROJECT):
-                continue
-            tags = _tags(partial(iam.get_role, RoleName=name), "Role")
-            if is_projects(tags, account.stack):
-                yield account.leak("role", name, tags, _remove_role(iam, name))
+    pages = iam.get_paginator("list_roles").paginate()
+    names = [
+        role["RoleName"] for page in pages for role in page["Roles"] if not role["Path"].startswith(AWSS_OWN)
+    ]
+
+    def ask(name: str) -> Tags:
+        return tags_of(iam.list_role_tags(RoleName=name)["Tags"])
+
+    for name, tags in _ours(account, {name: name for name in names}, ask):
+        yield account.leak("role", name, tags, _remove_role(iam, name))
 
 
 def _remove_role(iam: IAMClient, name: str) -> str:
@@ -162,34 +166,53 @@ def _remove_role(iam: IAMClient, name: str) -> str:
 
 def _policies(account: Account) -> Iterator[Leak]:
     iam = account.iam
-    for page in iam.get_paginator("list_policies").paginate(Scope="Local"):
-        for policy in page["Policies"]:
-            arn = policy["Arn"]
-            if not policy["PolicyName"].startswith(PROJECT):
-                continue
-            tags = _tags(partial(iam.get_policy, PolicyArn=arn), "Policy")
-            if is_projects(tags, account.stack):
-                versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
-                named = ("--policy-arn", arn)
-                old = [one["VersionId"] for one in versions if not one["IsDefaultVersion"]]
-                steps = [_iam("delete-policy-version", *named, "--version-id", one) for one in old]
-                command = " && ".join([*steps, _iam("delete-policy", *named)])
-                yield account.leak("policy", arn, tags, command)
+    pages = iam.get_paginator("list_policies").paginate(Scope="Local")
+    names = {policy["Arn"]: policy["PolicyName"] for page in pages for policy in page["Policies"]}
+
+    def ask(arn: str) -> Tags:
+        return tags_of(iam.list_policy_tags(PolicyArn=arn)["Tags"])
+
+    for arn, tags in _ours(account, names, ask):
+        versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        named = ("--policy-arn", arn)
+        old = [one["VersionId"] for one in versions if not one["IsDefaultVersion"]]
+        steps = [_iam("delete-policy-version", *named, "--version-id", one) for one in old]
+        command = " && ".join([*steps, _iam("delete-policy", *named)])
+        yield account.leak("policy", arn, tags, command)
+
+
+def _ours(
+    account: Account, names: Mapping[str, str], ask: Callable[[str], Tags]
+) -> Iterator[tuple[str, Tags]]:
+    """Yield the ids (id → name) of IAM resources with the project's tags, whatever their name, and the tags.
+
+    Lists of IAM have no tags, and the Resource Groups Tagging API does not find roles (read on 2026-11-30):
+    https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/supported-services.html. So each
+    one is asked for its tags. One whose tags are not readable is not the project's, unless its name says so.
+    """
+
+    def look(key: str) -> Tags | ClientError:
+        try:
+            return ask(key)
+        except ClientError as error:
+            code = code_of(error)
+            if code in GONE or (code in DENIED and not names[key].startswith(PROJECT)):
+                return {}
+            return error
+
+    with ThreadPoolExecutor(ASIDE) as pool:
+        found = list(zip(names, pool.map(look, names), strict=True))
+    for key, tags in found:
+        if isinstance(tags, dict) and is_projects(tags, account.stack):
+            yield key, tags
+    for _, failure in found:
+        if isinstance(failure, ClientError):
+            raise failure  # only now, after those that are readable have been reported
 
 
 def _iam(*words: str) -> str:
     """Format an IAM command; IAM has no region, but the CLI may require one."""
     return cli("iam", *words, region=IAM_REGION)
-
-
-def _tags(ask: Callable[[], Mapping[str, Any]], part: str) -> dict[str, str]:
-    """Return the tags of a resource's description; lists do not include them."""
-    try:
-        return tags_of(ask()[part].get("Tags"))
-    except ClientError as error:
-        if code_of(error) in GONE:
-            return {}
-        raise
 
 
 FINDERS: Final[dict[str, Finder]] = {
@@ -198,4 +221,3 @@ FINDERS: Final[dict[str, Finder]] = {
     "role": _roles,
     "policy": _policies,
 }
-"""IAM cannot filter by tag either: the project's names begin with its prefix, and then the tags decide."""

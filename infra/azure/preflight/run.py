@@ -28,10 +28,11 @@ from infra.azure.preflight import (
     validation,
 )
 from infra.azure.preflight.cloud import Cloud
-from infra.azure.settings import given
-from infra.preflight import budget
+from infra.azure.settings import given, sizes
+from infra.preflight import budget, tables
 from infra.preflight.finding import CloudCheck, Finding, LocalCheck, failure
 from infra.preflight.run import Authentication, run
+from infra.preflight.tables import DatedTable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,6 +74,23 @@ def plan(
         *tools.checks(config, env),
         *keys.checks(config, stack),
         *budget.checks(config, stack, lambda: hourly.hourly(config, prices.load()), hourly.lower(config)),
+        *tables.checks(lambda: _tables(config, stack)),
+    ]
+
+
+def _tables(config: AzureConfig, stack: str) -> list[DatedTable]:
+    """Return the tables that this stack is reckoned by."""
+    return [
+        DatedTable(
+            f"prices of {config.region}",
+            prices.load().of(config.region).date,
+            f"Run `fab cost --refresh --stack {stack}`.",
+        ),
+        DatedTable(
+            "sizes and regions",
+            sizes.table().checked,
+            f"Update the project, or {sizes.SHOWN}: its head says how.",
+        ),
     ]
 
 

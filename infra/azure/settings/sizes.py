@@ -12,6 +12,8 @@ from typing import Any, Final, Literal
 import yaml
 
 TABLE: Final = Path(__file__).with_name("sizes.yaml")
+SHOWN: Final = "/".join(TABLE.parts[-4:])
+"""The table's path from the project's folder."""
 Role = Literal["head", "worker", "zookeeper"]
 Seen = Literal["docs", "template", "memory"]
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
 from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
@@ -161,6 +166,93 @@ def test_any_other_refusal_is_one_line_with_awss_message() -> None:
     error = said_of(refusal("InvalidGroup.NotFound", "The group\n 'x' does not exist"))
     assert isinstance(error, ServiceDown)
     assert error.why == "DescribeInstances failed: The group 'x' does not exist (InvalidGroup.NotFound)"
+
+
+PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head>\n<body>Welcome to the hotel</body></html>"
+LOAD_BALANCER = "<html><body><b>Http/1.1 Service Unavailable</b></body> </html>"
+PROXY = "the response is not AWS's: it comes from a proxy, or a sign-in page of this network"
+
+
+class Body(io.BytesIO):
+    """A response's body, as botocore reads it."""
+
+    def stream(self, **_: object) -> Iterator[bytes]:
+        yield self.read()
+
+
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "ec2": ("describe_vpcs", {}),
+    "autoscaling": ("describe_auto_scaling_groups", {}),
+    "iam": ("list_roles", {}),
+    "ssm": ("get_parameter", {"Name": "/a"}),
+    "service-quotas": ("get_service_quota", {"ServiceCode": "ec2", "QuotaCode": "L-1"}),
+    "s3": ("list_objects_v2", {"Bucket": "b"}),
+    "sts": ("get_caller_identity", {}),
+}
+"""Service → a call; between them they speak all of AWS's protocols."""
+
+
+def answered(status: int, page: str, service: str, monkeypatch: pytest.MonkeyPatch) -> ServiceDown:
+    """The error of a call that is answered with that page; nothing leaves this process."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    once = aws.RETRY.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+    client = aws.session().client(service, region_name="eu-west-1", config=once)
+
+    def send(request: Any, **_: object) -> AWSResponse:
+        headers = {"Content-Type": "text/html", "Content-Length": str(len(page))}
+        return AWSResponse(request.url, status, headers, Body(page.encode()))
+
+    client.meta.events.register("before-send", send)
+    operation, arguments = CALLS[service]
+    with pytest.raises(ServiceDown) as caught, aws.translate_errors("asking"):
+        getattr(client, operation)(**arguments)
+    assert "\n" not in str(caught.value)
+    assert "<" not in str(caught.value)
+    assert "hotel" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("service", CALLS)
+def test_a_page_of_the_networks_own_is_one_line_whatever_it_was_taken_for(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert answered(200, PAGE, service, monkeypatch).why == PROXY
+
+
+@pytest.mark.parametrize("service", CALLS)
+@pytest.mark.parametrize("page", [PAGE, LOAD_BALANCER, ""])
+def test_a_500_is_one_line_with_or_without_a_page(
+    page: str, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = answered(500, page, service, monkeypatch).why
+    assert why == "AWS, or a proxy on the way, has a fault of its own (Internal Server Error, 500)"
+
+
+@pytest.mark.parametrize("service", ["ec2", "ssm", "sts"])
+def test_a_proxys_refusal_is_one_line(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answered(407, PAGE, service, monkeypatch).why == PROXY
+
+
+@pytest.mark.parametrize("code", ["InternalError", "ServiceUnavailable", "InternalFailure"])
+def test_a_fault_of_awss_own_is_told_from_a_refusal(code: str) -> None:
+    error = said_of(refusal(code, "An internal error\n has occurred"))
+    assert isinstance(error, ServiceDown)
+    assert (
+        error.why
+        == f"AWS, or a proxy on the way, has a fault of its own (An internal error has occurred, {code})"
+    )
+    assert error.fix.startswith("Wait a minute")
+
+
+def test_an_object_that_is_a_web_page_is_read_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    with mock_aws():
+        s3 = aws.session().client("s3", region_name="us-east-1", config=aws.RETRY)
+        s3.create_bucket(Bucket="pages")
+        s3.put_object(Bucket="pages", Key="index.html", Body=PAGE.encode())
+        assert s3.get_object(Bucket="pages", Key="index.html")["Body"].read() == PAGE.encode()
 
 
 def test_an_unreachable_aws_is_distinguished_from_a_timeout() -> None:

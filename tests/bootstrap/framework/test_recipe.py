@@ -128,6 +128,17 @@ def test_a_recipe_for_gpus_is_refused_on_a_cluster_without_any(cluster: Cluster)
     require_devices(load_recipe("caffe-cpu"), cluster)
 
 
+def test_a_recipe_for_cpus_is_refused_where_gpus_would_stay_idle_unless_the_stack_allows_it(
+    cluster: Cluster,
+) -> None:
+    idle = _with_gpus(cluster, "7.5")
+    with pytest.raises(ConfigError, match=r"have GPUs, which would be billed and stay idle") as refused:
+        require_devices(load_recipe("caffe-cpu"), idle)
+    assert "`pulumi config set cpuTraining true --stack dev`, then `pulumi up`" in refused.value.fix
+    allowed = idle.model_copy(update={"worker": idle.worker.model_copy(update={"cpu_training": True})})
+    require_devices(load_recipe("caffe-cpu"), allowed)
+
+
 def _with_gpus(cluster: Cluster, *capabilities: str) -> Cluster:
     worker = cluster.worker.model_copy(update={"gpus": 1, "compute_capabilities": capabilities})
     return cluster.model_copy(update={"worker": worker})

@@ -140,6 +140,9 @@ class AwsMocks(ProviderMocks):
         digest = hashlib.sha256(json.dumps([args.token, args.args], sort_keys=True).encode()).hexdigest()
         if args.token == "aws:ssm/getParameter:getParameter":
             return {**args.args, "value": f"ami-0{digest[:16]}", "insecureValue": f"ami-0{digest[:16]}"}
+        if args.token == "aws:kms/getKey:getKey":
+            key = "1234abcd-12ab-34cd-56ef-1234567890ab"
+            return {**args.args, "arn": f"arn:aws:kms:{self.region}:{ACCOUNT}:key/{key}"}
         if args.token == "aws:index/getCallerIdentity:getCallerIdentity":
             return {
                 "accountId": ACCOUNT,

@@ -20,7 +20,7 @@ def _text(value: str) -> pulumi.Output[str]:
 
 
 @cache
-def made(key_pair: str | None = None, protect: bool = False) -> Recording:
+def made(key_pair: str | None = None, protect: bool = False, volume_key: str | None = None) -> Recording:
     def build() -> None:
         args = HeadNodeArgs(
             name="caffe-spark-test-head",
@@ -37,6 +37,7 @@ def made(key_pair: str | None = None, protect: bool = False) -> Recording:
             address="10.40.224.10",
             security_group_id="sg-1",
             tags=TAGS,
+            volume_key=volume_key,
         )
         HeadNode("head", args)
 
@@ -54,6 +55,11 @@ def test_metadata_is_given_to_callers_with_a_token_on_the_machine_itself_only() 
         "httpPutResponseHopLimit": 1,
         "instanceMetadataTags": "enabled",
     }
+
+
+def test_its_disk_has_the_stacks_key_or_the_accounts_default() -> None:
+    assert instance(volume_key="arn:key").inputs["rootBlockDevice"]["kmsKeyId"] == "arn:key"
+    assert "kmsKeyId" not in instance().inputs["rootBlockDevice"]
 
 
 def test_its_disk_is_encrypted_and_goes_with_it() -> None:

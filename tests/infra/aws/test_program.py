@@ -113,6 +113,29 @@ def test_workers_offer_what_the_smallest_type_has() -> None:
     assert 11_000 < worker.memory_mb < 13_000, "of 16 GiB"
 
 
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_document_says_whether_workers_may_leave_their_gpus_idle(allowed: bool) -> None:
+    outputs = recorded(**({"cpuTraining": "true"} if allowed else {})).outputs
+    assert ClusterDocument.from_outputs("test", outputs).worker.cpu_training is allowed
+
+
+def test_volumes_of_head_and_workers_have_the_stacks_key_by_its_own_arn() -> None:
+    recording = recorded(kmsKey="alias/volumes")
+    key = recording.the(INSTANCE).inputs["rootBlockDevice"]["kmsKeyId"]
+    assert key == "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    (mapping,) = recording.the(TEMPLATE).inputs["blockDeviceMappings"]
+    assert mapping["ebs"]["kmsKeyId"] == recording.the("aws:kms/grant:Grant").inputs["keyId"] == key
+    assert recording.of("aws:kms/keyPolicy:KeyPolicy") == {}, "a key's policy is its owner's"
+
+
+def test_a_keys_arn_is_taken_as_it_is_and_nothing_is_asked() -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/aaaaaaaa-12ab-34cd-56ef-1234567890ab"
+    recording = recorded(kmsKey=key, kmsGrant="false")
+    assert recording.the(INSTANCE).inputs["rootBlockDevice"]["kmsKeyId"] == key
+    assert "aws:kms/getKey:getKey" not in {one.token for one in recording.invokes}
+    assert recording.of("aws:kms/grant:Grant") == {}
+
+
 def test_workers_without_gpus_offer_none() -> None:
     worker = ClusterDocument.from_outputs("test", recorded(**CPU_ONLY).outputs).worker
     assert (worker.cores, worker.gpus, worker.compute_capabilities) == (4, 0, ())

@@ -18,6 +18,8 @@ from tests.infra.aws.conftest import REGION, STACK, Recording, record
 
 GROUP = "aws:autoscaling/group:Group"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+GRANT = "aws:kms/grant:Grant"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 HOOK = "aws:autoscaling/lifecycleHook:LifecycleHook"
 TYPES = ("g4dn.xlarge", "g5.xlarge")
 TAGS = {"Project": "caffe-spark", "Stack": STACK, "ManagedBy": "pulumi"}
@@ -34,6 +36,8 @@ def made(
     price: str | None = None,
     root_device: str = "/dev/sda1",
     rebalance: bool = True,
+    key: str | None = None,
+    grant: bool = True,
 ) -> Recording:
     def build() -> None:
         args = GpuSpotWorkersArgs(
@@ -60,6 +64,8 @@ def made(
             subnet_ids=["subnet-a", "subnet-b"],
             security_group_id="sg-1",
             tags=TAGS,
+            volume_key=key,
+            grant_key=grant,
         )
         GpuSpotWorkers("workers", args)
 
@@ -170,6 +176,29 @@ def test_disks_are_encrypted_and_go_with_their_machine(root_device: str) -> None
     }
 
 
+def test_volumes_have_the_stacks_key() -> None:
+    (mapping,) = made(key=KEY).the(TEMPLATE).inputs["blockDeviceMappings"]
+    assert mapping["ebs"]["kmsKeyId"] == KEY
+    assert mapping["ebs"]["encrypted"] == "true"
+
+
+def test_auto_scalings_role_is_granted_the_key_before_an_instance_is_launched() -> None:
+    recording = made(key=KEY)
+    grant = recording.the(GRANT)
+    assert grant.inputs["keyId"] == KEY
+    assert grant.inputs["granteePrincipal"] == (
+        "arn:aws:iam::123456789012:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+    )
+    assert {"CreateGrant", "GenerateDataKeyWithoutPlaintext"} <= set(grant.inputs["operations"])
+    assert recording.the(GROUP).urn in grant.depends_on, "with whose creation AWS makes the role"
+    assert grant.urn in recording.named("workers-capacity").depends_on
+
+
+@pytest.mark.parametrize("given", [{}, {"key": "arn:key", "grant": False}])
+def test_no_grant_is_made_without_a_key_or_where_the_keys_policy_opens_it(given: dict[str, Any]) -> None:
+    assert made(**given).of(GRANT) == {}
+
+
 def test_user_data_arrive_as_they_are() -> None:
     text = made().the(TEMPLATE).inputs["userData"]
     assert base64.b64decode(text, validate=True).decode() == "#!/bin/sh\necho größer\n"
@@ -186,7 +215,7 @@ def test_workers_have_no_address_outside() -> None:
     assert made().the(TEMPLATE).inputs["vpcSecurityGroupIds"] == ["sg-1"]
 
 
-@pytest.mark.parametrize("kind", ["instance", "volume", "network-interface", "spot-instances-request"])
+@pytest.mark.parametrize("kind", ["instance", "volume", "network-interface"])
 def test_everything_that_is_launched_bears_the_stacks_tags(kind: str) -> None:
     """The provider's default tags do not reach it."""
     specifications = made().the(TEMPLATE).inputs["tagSpecifications"]
@@ -195,9 +224,9 @@ def test_everything_that_is_launched_bears_the_stacks_tags(kind: str) -> None:
     assert tags[kind]["Name"] == "caffe-spark-test-worker"
 
 
-@pytest.mark.parametrize(("base", "percentage"), [(0, 100), (4, 0)])
-def test_where_nothing_is_spot_no_spot_request_is_tagged(base: int, percentage: int) -> None:
-    """EC2 refuses a launch with tags for what it does not make."""
+@pytest.mark.parametrize(("base", "percentage"), [(0, 0), (0, 50), (1, 0), (0, 100), (4, 0)])
+def test_no_spot_request_is_tagged_whichever_markets_the_group_has(base: int, percentage: int) -> None:
+    """EC2 refuses each on-demand launch of a template that does, and the share may be raised later."""
     specifications = made(base=base, percentage=percentage).the(TEMPLATE).inputs["tagSpecifications"]
     assert "spot-instances-request" not in {entry["resourceType"] for entry in specifications}
 

@@ -16,9 +16,12 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from rich.console import Console
 
 from bootstrap.clouds import aws
+from infra.aws.cost import prices
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.preflight.run import check
+from infra.aws.settings import regions
 from infra.aws.settings.config import AwsConfig
+from infra.preflight import tables
 from infra.preflight.finding import CloudCheck, Finding
 from tests.cloud.aws_account import REGION, add_image
 from tests.cloud.aws_account import answers as aws_answers
@@ -38,9 +41,14 @@ class Account:
     quotas: dict[str, float] = field(default_factory=dict)
     """By code. What is not here has AWS's default of `default_quota`."""
     default_quota: float = 64
-    answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = field(default_factory=dict)
-    """Operation → answer, in the place of moto's."""
+    answers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = field(default_factory=dict)
+    """Operation → answer, in the place of moto's; None is moto's."""
     asked: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    """Calls that are none of the kinds that only look, and no dry runs."""
+    simulated: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Action → IAM's verdict in a simulation, where it is not `allowed`."""
 
     def client(self, service: str, region: str = REGION) -> Any:
         return boto3.client(service, region_name=region)
@@ -106,6 +114,23 @@ class Account:
             raise ClientError(error, "GetServiceQuota")
         return {"Quota": {"Value": self.quotas[asked["QuotaCode"]]}}
 
+    def _simulate(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self.simulated.append(asked)
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": asked["ResourceArns"][0],
+                "EvalDecision": "allowed",
+                **self.verdicts.get(action, {}),
+            }
+            for action in asked["ActionNames"]
+        ]
+        return {"EvaluationResults": results, "IsTruncated": False}
+
+    def _dry_run(self, asked: dict[str, Any]) -> None:
+        if asked.get("DryRun"):
+            raise ClientError({"Error": {"Code": "DryRunOperation", "Message": "It would have."}}, "any")
+
     def _default_quota(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"Quota": {"Value": self.default_quota}}
 
@@ -116,9 +141,15 @@ def account(no_credentials: None, aws_account: None, monkeypatch: pytest.MonkeyP
     made = Account()
     made.answers["GetServiceQuota"] = made._quota
     made.answers["GetAWSDefaultServiceQuota"] = made._default_quota
+    # What moto lacks.
+    made.answers["SimulatePrincipalPolicy"] = made._simulate
+    made.answers["GetEbsDefaultKmsKeyId"] = lambda _: {"KmsKeyId": "alias/aws/ebs"}
+    made.answers["CreateVpc"] = made._dry_run
 
     def answer(_: str, operation: str, asked: dict[str, Any]) -> dict[str, Any] | None:
         made.asked.append(operation)
+        if not operation.startswith(("Describe", "Get", "List", "Simulate")) and not asked.get("DryRun"):
+            made.changes.append(operation)
         return made.answers[operation](asked) if operation in made.answers else None
 
     aws_answers(monkeypatch, answer)
@@ -130,10 +161,13 @@ def answers(checks: Iterable[CloudCheck[Cloud]], cloud: Cloud) -> dict[str, Find
     return {finding.name: finding for one in checks for finding in one.ask(cloud)}
 
 
+CALLER = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:user/ops"
+
+
 @pytest.fixture
 def cloud(account: Account) -> Cloud:
-    """The account, as the checks see it."""
-    return Cloud.of(aws.session(), account.region)
+    """The account, as the checks see it for its user `ops`."""
+    return Cloud.of(aws.session(), account.region, CALLER)
 
 
 def config(**values: Any) -> AwsConfig:
@@ -193,5 +227,9 @@ class Preflight:
 
 
 @pytest.fixture
-def preflight(tools: Tools) -> Preflight:
+def preflight(tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preflight:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    # The tables are of these days, whenever a test runs.
+    dates = [regions.table().date, *(one.date for one in prices.load().regions.values() if one.date)]
+    monkeypatch.setattr(tables, "today", lambda: max(dates))
     return Preflight(tools)

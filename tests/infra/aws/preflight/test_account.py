@@ -23,13 +23,13 @@ def region_is(account: Account, status: str) -> None:
 
 
 def test_the_account_and_the_user_are_shown(home: Home) -> None:
-    assert asking.identity(home).detail == "account 123456789012, arn:aws:sts::123456789012:user/moto"
+    assert asking.caller(home)[1].detail == "account 123456789012, arn:aws:sts::123456789012:user/moto"
 
 
 def test_expired_credentials_are_refused_with_what_renews_them(home: Home, account: Account) -> None:
     account.refuses("GetCallerIdentity", "ExpiredToken", "The security token included is expired")
     with pytest.raises(ConfigError, match=r"have expired.*aws sso login"):
-        asking.identity(home)
+        asking.caller(home)
 
 
 def test_a_region_that_every_account_has_is_enabled(home: Home) -> None:

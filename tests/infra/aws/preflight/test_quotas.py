@@ -17,13 +17,14 @@ from infra.aws.preflight.quotas import (
     demands,
     granted,
 )
+from infra.preflight.finding import Finding
 from tests.infra.aws.preflight.conftest import STACK, Account, answers, config
 
 CPU = {"instanceTypes": ["c6i.xlarge", "c6i.2xlarge"]}
 
 
 def needs(**values: Any) -> dict[str, int]:
-    return {demand.quota.code: demand.vcpus for demand in demands(config(**values))}
+    return {demand.quota.code: demand.most_vcpus for demand in demands(config(**values))}
 
 
 def test_workers_count_at_their_largest_number_and_type() -> None:
@@ -64,38 +65,104 @@ def test_workers_on_demand_without_gpus_share_the_heads_quota() -> None:
     assert needs(workers=2, maxWorkers=2, onDemandPercentage=100, **CPU) == {ON_DEMAND_STANDARD.code: 20}
 
 
+def starts_with(**values: Any) -> dict[str, int]:
+    return {demand.quota.code: demand.least_vcpus for demand in demands(config(**values))}
+
+
+def test_the_workers_that_start_count_as_the_smallest_type() -> None:
+    assert starts_with(workers=2, maxWorkers=5) == {SPOT_G.code: 2 * 4, ON_DEMAND_STANDARD.code: 4}
+
+
+def test_a_base_that_takes_all_workers_leaves_none_on_spot() -> None:
+    assert starts_with(workers=2, maxWorkers=4, onDemandBase=3) == {
+        SPOT_G.code: 0,
+        ON_DEMAND_G.code: 2 * 4,
+        ON_DEMAND_STANDARD.code: 4,
+    }
+
+
+def spot_quota(cloud: Cloud, account: Account, value: int, **values: Any) -> Finding:
+    account.quotas[SPOT_G.code] = value
+    return answers(checks(config(**values), STACK), cloud)["quota: spot, G and VT"]
+
+
+INCREASE = (
+    "`aws service-quotas request-service-quota-increase --service-code ec2 --quota-code L-3819A6DF "
+    "--desired-value 32 --region eu-west-1` and wait for AWS's answer"
+)
+
+
 def test_a_quota_that_is_exactly_enough_holds(cloud: Cloud, account: Account) -> None:
-    account.quotas[SPOT_G.code] = 32
-    found = answers(checks(config(), STACK), cloud)["quota: spot, G and VT"]
+    found = spot_quota(cloud, account, 32)
     assert found.verdict == "passed"
-    assert found.detail == "32 vCPUs needed (4 workers as g4dn.2xlarge), 32 granted"
+    assert found.detail == "32 vCPUs at most (4 workers as g4dn.2xlarge), 32 granted"
 
 
-def test_a_quota_that_is_too_small_says_both_numbers_and_both_ways_out(
-    cloud: Cloud, account: Account
-) -> None:
-    account.quotas[SPOT_G.code] = 31
-    found = answers(checks(config(), STACK), cloud)["quota: spot, G and VT"]
-    assert found.failed
-    assert found.detail == ("32 vCPUs needed (4 workers as g4dn.2xlarge), 31 granted, which is enough for 3")
+def test_two_workers_of_the_smallest_type_fit_into_eight_vcpus(cloud: Cloud, account: Account) -> None:
+    found = spot_quota(cloud, account, 8)
+    assert found.verdict == "note"
+    assert found.detail == (
+        "8 vCPUs granted: enough for 2 workers as g4dn.xlarge, not for 2 workers as g4dn.2xlarge; "
+        "the group starts as many as fit"
+    )
     assert found.fix == (
-        "Run `aws service-quotas request-service-quota-increase --service-code ec2 --quota-code L-3819A6DF "
-        "--desired-value 32 --region eu-west-1` and wait for AWS's answer, or use fewer workers: "
-        "`pulumi config set-all --plaintext maxWorkers=3 --stack test`."
+        "Run `pulumi config set-all --path --plaintext 'instanceTypes[0]=g4dn.xlarge' "
+        "--plaintext 'instanceTypes[1]=g5.xlarge' --stack test` (drops g4dn.2xlarge, g5.2xlarge), "
+        f"or {INCREASE}."
     )
 
 
-def test_a_quota_for_less_than_the_wanted_workers_lowers_these_too(cloud: Cloud, account: Account) -> None:
-    account.quotas[SPOT_G.code] = 8
-    found = answers(checks(config(), STACK), cloud)["quota: spot, G and VT"]
-    assert "--plaintext maxWorkers=1 --plaintext workers=1" in found.fix
+def test_big_types_of_the_stack_file_are_dropped_from_the_end_of_its_list(
+    cloud: Cloud, account: Account
+) -> None:
+    types = ["g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge"]
+    found = spot_quota(cloud, account, 8, instanceTypes=types)
+    assert found.fix.startswith(
+        "Run `pulumi config rm --path 'instanceTypes[3]' --stack test && "
+        "pulumi config rm --path 'instanceTypes[1]' --stack test` (drops g4dn.2xlarge, g5.2xlarge)"
+    )
 
 
-def test_a_new_accounts_quota_of_nothing_leaves_one_way_out(cloud: Cloud, account: Account) -> None:
-    account.quotas[SPOT_G.code] = 0
-    found = answers(checks(config(), STACK), cloud)["quota: spot, G and VT"]
-    assert found.detail.endswith(", 0 granted")
-    assert "maxWorkers" not in found.fix
+def test_a_quota_for_the_start_and_not_for_the_maximum_is_worth_a_note(
+    cloud: Cloud, account: Account
+) -> None:
+    found = spot_quota(cloud, account, 31)
+    assert found.verdict == "note"
+    assert found.detail == (
+        "31 vCPUs granted: enough for 3 workers as g4dn.2xlarge, and maxWorkers is 4 (32 vCPUs)"
+    )
+    assert found.fix == f"Before the group grows that far, run {INCREASE}."
+
+
+def test_a_quota_for_less_than_the_wanted_workers_fails_with_both_numbers_and_both_ways_out(
+    cloud: Cloud, account: Account
+) -> None:
+    found = spot_quota(cloud, account, 7)
+    assert found.failed
+    assert found.detail == "8 vCPUs needed (2 workers as g4dn.xlarge), 7 granted, which is enough for 1"
+    assert found.fix == (
+        f"Run {INCREASE}, or use fewer workers: "
+        "`pulumi config set-all --plaintext workers=1 --plaintext maxWorkers=1 --stack test`."
+    )
+
+
+@pytest.mark.parametrize("value", [0, 3])
+def test_a_new_accounts_quota_of_nothing_leaves_one_way_out(
+    value: int, cloud: Cloud, account: Account
+) -> None:
+    found = spot_quota(cloud, account, value)
+    assert found.failed
+    assert found.detail.endswith(f", {value} granted")
+    assert found.fix == f"Run {INCREASE}."
+
+
+def test_the_head_counts_before_any_worker_that_shares_its_quota(cloud: Cloud, account: Account) -> None:
+    account.quotas[ON_DEMAND_STANDARD.code] = 11
+    found = answers(checks(config(onDemandPercentage=100, **CPU), STACK), cloud)["quota: on demand, standard"]
+    assert found.detail == (
+        "12 vCPUs needed (2 workers as c6i.xlarge and the head as m6i.xlarge), 11 granted, "
+        "which is enough for 1"
+    )
 
 
 def test_no_number_of_workers_fixes_a_quota_that_the_head_does_not_fit_into(

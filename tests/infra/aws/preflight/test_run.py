@@ -21,6 +21,8 @@ CLOUDY = [
     "quota: elastic addresses",
     "images",
     "worker group",
+    "volume key",
+    "rights",
 ]
 """Checks that need AWS."""
 
@@ -33,17 +35,19 @@ def test_an_account_that_has_everything_passes(account: Account, tools: Tools, p
     tools.has_all()
     account.has_newest_images(config())
     preflight.run(config())
-    assert verdicts(preflight) == {"passed": 17}
-    assert preflight.printed.splitlines()[-1] == "17 passed."
+    assert verdicts(preflight) == {"passed": 21}
+    assert preflight.printed.splitlines()[-1] == "21 passed."
 
 
 def test_nothing_is_asked_that_would_change_anything(
     account: Account, tools: Tools, preflight: Preflight
 ) -> None:
     preflight.run(config())
-    assert {
-        operation for operation in account.asked if not operation.startswith(("Describe", "Get"))
-    } == set()
+    assert account.changes == []
+    account.denies("SimulatePrincipalPolicy")
+    preflight.run(config(headAmi="ami-0123456789abcdef0"))
+    assert "RunInstances" in account.asked, "as a dry run"
+    assert account.changes == []
 
 
 def test_a_new_account_fails_where_a_stack_would(
@@ -145,7 +149,11 @@ def test_throttling_of_one_call_leaves_the_others_their_answers(
     failed = [finding for finding in preflight.findings if finding.failed]
     assert [finding.name for finding in failed] == ["identity", "region", "quota: VPCs"]
     assert all("throttles" in finding.detail for finding in failed)
-    assert verdicts(preflight)["passed"] == 14
+    assert verdicts(preflight)["passed"] == 17
+    skipped = [finding for finding in preflight.findings if finding.verdict == "skipped"]
+    assert [(finding.name, finding.detail) for finding in skipped] == [
+        ("rights", "who is asking is not known")
+    ]
 
 
 def test_a_user_with_few_rights_is_told_each_action_that_is_lacking(
@@ -160,6 +168,8 @@ def test_a_user_with_few_rights_is_told_each_action_that_is_lacking(
     key = iam.create_access_key(UserName="ops")["AccessKey"]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    account.denies("SimulatePrincipalPolicy")
+    del account.answers["CreateVpc"]  # moto itself refuses it
     with enable_iam_authentication():
         found = preflight.run(config(headAmi="ami-0123456789abcdef0"))
     assert found["identity"].detail.endswith(":user/ops")
@@ -176,6 +186,9 @@ def test_a_user_with_few_rights_is_told_each_action_that_is_lacking(
         assert found[name].verdict == verdict
         assert found[name].detail.startswith(f"these credentials lack the permission {action}")
         assert found[name].fix == f"Ask an administrator to allow `{action}`."
+    assert found["rights"].failed
+    for action in ("ec2:CreateVpc", "ec2:AllocateAddress", "ec2:CreateLaunchTemplate"):
+        assert action in found["rights"].detail
 
 
 def test_a_bug_in_one_check_keeps_its_traceback(account: Account, preflight: Preflight) -> None:

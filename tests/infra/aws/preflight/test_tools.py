@@ -50,18 +50,36 @@ def test_where_the_heads_port_is_open_ssh_takes_no_tools_of_awss(tools: Tools) -
 
 
 @pytest.mark.parametrize(
-    ("says", "holds"),
+    "says",
     [
-        ("aws-cli/1.16.11 Python/3.6.0 Linux/4.9 botocore/1.12.1", False),
-        ("aws-cli/1.16.12 Python/3.6.0 Linux/4.9 botocore/1.12.2", True),
-        ("aws-cli/1.22.34 Python/3.10.6 Linux/5.15 botocore/1.23.34", True),
-        ("aws-cli/2.9.19 Python/3.11.2 Linux/6.1.0 source/x86_64.debian.12", True),
+        "aws-cli/1.16.12 Python/3.6.0 Linux/4.9 botocore/1.12.2",
+        "aws-cli/1.22.34 Python/3.10.6 Linux/5.15 botocore/1.23.34",
+        "aws-cli/1.99.99 Python/3.13.1 Linux/6.1 botocore/1.42.0",
     ],
 )
-def test_an_aws_cli_from_before_sessions_is_refused(says: str, holds: bool, tools: Tools) -> None:
+def test_version_1_of_the_aws_cli_is_refused_and_named(says: str, tools: Tools) -> None:
     tools.has_all()
     tools.has("aws", says)
-    assert asked(tools)["AWS CLI"].failed is not holds
+    found = asked(tools)["AWS CLI"]
+    assert found.failed
+    assert (
+        found.detail
+        == f"{says.split(maxsplit=1)[0].removeprefix('aws-cli/')}: the stack's commands require version 2"
+    )
+    assert "getting-started-install.html" in found.fix
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "aws-cli/2.0.0 Python/3.7.3 Linux/4.9 botocore/2.0.0dev4",
+        "aws-cli/2.9.19 Python/3.11.2 Linux/6.1.0 source/x86_64.debian.12",
+    ],
+)
+def test_version_2_of_the_aws_cli_is_taken(says: str, tools: Tools) -> None:
+    tools.has_all()
+    tools.has("aws", says)
+    assert asked(tools)["AWS CLI"].verdict == "passed"
 
 
 def test_a_session_manager_plugin_from_before_ssh_is_refused(tools: Tools) -> None:

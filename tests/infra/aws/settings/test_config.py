@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from bootstrap.errors import ConfigError
+from infra.aws.settings import regions
 from infra.aws.settings.config import AwsConfig
 from infra.config import load
 
 REGION = "eu-west-1"
 GPU = ["g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge"]
 CPU = ["c6i.2xlarge", "c5.2xlarge"]
+DATE = regions.table().date
+TABLE = f"our table of {DATE} ({regions.SHOWN})"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 def loaded(region: str | None = REGION, **values: Any) -> AwsConfig:
@@ -74,7 +78,22 @@ def test_a_price_may_be_a_number() -> None:
     assert loaded(maxPrice=0.8).max_price == Decimal("0.8")
 
 
-@pytest.mark.parametrize("key", ["maxPrice", "headAmi", "workerAmi", "keyPair", "privateKeyFile"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        KEY,
+        KEY.replace("1234abcd-12ab-34cd-56ef-1234567890ab", "mrk-1234abcd12ab34cd56ef1234567890ab"),
+        "arn:aws:kms:eu-west-1:123456789012:alias/team/volumes",
+        "alias/team/volumes_2",
+    ],
+)
+def test_volumes_may_have_a_key_by_its_arn_or_an_alias(key: str) -> None:
+    config = loaded(kmsKey=key)
+    assert (config.kms_key, config.kms_grant) == (key, True)
+    assert loaded(kmsKey=key, kmsGrant=False).kms_grant is False
+
+
+@pytest.mark.parametrize("key", ["maxPrice", "headAmi", "workerAmi", "keyPair", "privateKeyFile", "kmsKey"])
 def test_a_key_without_a_value_is_as_if_it_were_not_there(key: str) -> None:
     assert loaded(**{key: ""}) == loaded()
 
@@ -131,7 +150,7 @@ def test_the_newest_spark_has_a_distribution_with_its_python_and_the_older_one_k
 MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     # where
     ("no region", {"region": None}, ("region: it is required", "us-west-2", "set region eu-west-1")),
-    ("region", {"region": "eu-west-9"}, ("region = 'eu-west-9'", "not in the table", "eu-central-1")),
+    ("region", {"region": "eu-west-9"}, ("region = 'eu-west-9'", f"it is not in {TABLE}", "eu-central-1")),
     ("a zone for a region", {"region": "eu-west-1a"}, ("'eu-west-1a'", "valid: eu-west-1, eu-central-1")),
     ("provider", {"provider": "gcp"}, ("provider = 'gcp'", "local, aws and azure", "set provider local")),
     (
@@ -258,7 +277,11 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "head unknown",
         {"headType": "t3.micro"},
-        ("headType = t3.micro", "not in the table", "valid: m5.large"),
+        (
+            "headType = t3.micro",
+            f"it is not in our table of {DATE}; to add it, see the head of",
+            "valid: m5.large",
+        ),
     ),
     (
         "small head volume",
@@ -273,6 +296,66 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ("AMI", {"headAmi": "ubuntu"}, ("headAmi = 'ubuntu'", "valid: ami- and 8 or 17", "set headAmi ami-")),
     ("AMI of worker", {"workerAmi": "ami-12345"}, ("workerAmi = 'ami-12345'", "8 or 17 hexadecimal digits")),
     ("protection", {"terminationProtection": 2}, ("terminationProtection = '2'", "valid: true, false")),
+    # the key of volumes
+    (
+        "a key's id alone",
+        {"kmsKey": KEY.rpartition("/")[2]},
+        ("neither the ARN of a KMS key nor", "alias/NAME"),
+    ),
+    (
+        "a key's name alone",
+        {"kmsKey": "volumes"},
+        ("kmsKey = 'volumes'", "nor an alias", "set kmsKey alias/NAME"),
+    ),
+    (
+        "half an ARN of a key",
+        {"kmsKey": KEY[:-4]},
+        ("kmsKey = 'arn:", "neither the ARN of a KMS key nor an alias"),
+    ),
+    (
+        "an ARN of something else",
+        {"kmsKey": "arn:aws:s3:::bucket"},
+        ("neither the ARN of a KMS key nor an alias",),
+    ),
+    ("an account's name in the ARN", {"kmsKey": KEY.replace("123456789012", "ours")}, ("neither the ARN",)),
+    (
+        "AWS's own key",
+        {"kmsKey": "alias/aws/ebs"},
+        ("kmsKey = 'alias/aws/ebs'", "a key of AWS's own", "without"),
+    ),
+    (
+        "AWS's own key by its ARN",
+        {"kmsKey": "arn:aws:kms:eu-west-1:123456789012:alias/aws/ebs"},
+        ("a key of AWS's own",),
+    ),
+    ("an empty alias", {"kmsKey": "alias/"}, ("kmsKey = 'alias/'", "nor an alias")),
+    (
+        "an alias with a space",
+        {"kmsKey": "alias/our volumes"},
+        ("kmsKey = 'alias/our volumes'", "nor an alias"),
+    ),
+    ("several keys", {"kmsKey": ["alias/a", "alias/b"]}, ("kmsKey = ", "set kmsKey alias/NAME")),
+    (
+        "a key of another region",
+        {"kmsKey": KEY.replace("eu-west-1", "us-east-1")},
+        (
+            f"kmsKey = {KEY.replace('eu-west-1', 'us-east-1')}",
+            "it is in us-east-1",
+            "valid: an ARN in eu-west-1",
+        ),
+    ),
+    (
+        "a grant without a key",
+        {"kmsGrant": False},
+        ("kmsGrant = false", "kmsKey is missing", "set kmsKey alias/NAME"),
+    ),
+    (
+        "a grant in words",
+        {"kmsKey": KEY, "kmsGrant": "no grant"},
+        ("kmsGrant = 'no grant'", "valid: true, false"),
+    ),
+    ("training in words", {"cpuTraining": "never"}, ("cpuTraining = 'never'", "valid: true, false")),
+    ("training as a number", {"cpuTraining": 7}, ("cpuTraining = '7'", "it must be true or false")),
     # workers
     ("no workers", {"workers": 0}, ("workers = '0'", "valid: 1 to 200", "config set workers 2")),
     ("too many workers", {"workers": 201}, ("workers = '201'", "valid: 1 to 200")),
@@ -306,7 +389,10 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "type unknown",
         {"instanceTypes": ["g2.2xlarge"]},
-        ("not in the table", "'instanceTypes[0]' g4dn.2xlarge"),
+        (
+            f"it is not in our table of {DATE}; to add it, see the head of {regions.SHOWN}",
+            "'instanceTypes[0]' g4dn.2xlarge",
+        ),
     ),
     (
         "type not in these zones",

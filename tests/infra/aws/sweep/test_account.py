@@ -118,3 +118,55 @@ def test_a_role_of_another_stack_or_project_is_not_ours(world: World) -> None:
     world.role("another", THEIRS)
     assert swept(stack="other").found.clean
     assert [leak.id for leak in swept(stack="demo").found.leaks] == ["caffe-spark-demo-head-1"]
+
+
+def test_roles_and_profiles_are_found_by_their_tags_whatever_their_names(world: World) -> None:
+    world.role("platform-training-head", OURS)
+    iam = world.client("iam")
+    iam.create_instance_profile(InstanceProfileName="platform-training-head", Tags=OURS)
+    arn = iam.create_policy(PolicyName="platform-training", PolicyDocument=NOTHING, Tags=OURS)["Policy"][
+        "Arn"
+    ]
+    assert {(leak.kind, leak.id) for leak in swept().found.leaks} == {
+        ("role", "platform-training-head"),
+        ("instance profile", "platform-training-head"),
+        ("policy", arn),
+    }
+
+
+def test_a_name_alone_makes_nothing_ours(world: World) -> None:
+    world.role("caffe-spark-demo-head-1", [])
+    iam = world.client("iam")
+    iam.create_instance_profile(InstanceProfileName="caffe-spark-demo-head-1")
+    iam.create_policy(PolicyName="caffe-spark-demo-1", PolicyDocument=NOTHING)
+    assert swept().found.clean
+
+
+def test_roles_that_only_aws_creates_are_not_asked_about(world: World) -> None:
+    world.client("iam").create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
+    assert swept().found.clean
+    assert "ListRoleTags" not in {operation for operation, _ in world.asked}
+
+
+@pytest.mark.parametrize("operation", ["ListRoleTags", "GetInstanceProfile", "ListPolicyTags"])
+def test_a_strangers_role_whose_tags_are_not_readable_is_not_ours(operation: str, world: World) -> None:
+    world.role("payroll", THEIRS)
+    iam = world.client("iam")
+    iam.create_instance_profile(InstanceProfileName="payroll", Tags=THEIRS)
+    iam.create_policy(PolicyName="payroll", PolicyDocument=NOTHING, Tags=THEIRS)
+    world.refuse(operation, "AccessDenied")
+    assert swept().found.clean
+
+
+def test_a_role_with_our_name_whose_tags_are_not_readable_is_no_0_left(world: World) -> None:
+    world.role("caffe-spark-demo-head-1")
+    world.refuse("ListRoleTags", "AccessDenied")
+    found = swept()
+    assert not found.found.clean
+    assert "not searched: global: role: these credentials lack the permission ListRoleTags" in found.said
+
+
+def test_a_role_that_went_meanwhile_is_none(world: World) -> None:
+    world.role("caffe-spark-demo-head-1")
+    world.refuse("ListRoleTags", "NoSuchEntity")
+    assert swept().found.clean

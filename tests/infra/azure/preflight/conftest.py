@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from infra.azure.cost import prices
 from infra.azure.preflight.run import check
+from infra.azure.settings import sizes
 from infra.azure.settings.config import AzureConfig
+from infra.preflight import tables
 from infra.preflight.finding import Finding
 from tests.infra.azure.account import account
 from tests.offline import no_login
@@ -69,7 +72,14 @@ class Preflight:
 
 
 @pytest.fixture
-def preflight(tmp_path: Path) -> Preflight:
+def preflight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preflight:
+    # The tables are of these days, whenever a test runs.
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    dates = [
+        sizes.table().checked,
+        *(region.date for region in prices.load().regions.values() if region.date),
+    ]
+    monkeypatch.setattr(tables, "today", lambda: max(dates))
     folder = tmp_path / "bin"
     folder.mkdir()
     return Preflight(folder)

@@ -30,6 +30,7 @@ LINES = [
     "Azure CLI",
     "ssh",
     "key pair",
+    "tables",
 ]
 
 
@@ -244,6 +245,7 @@ def test_a_storage_alone_asks_less(account: Account, preflight: Preflight) -> No
         "Pulumi",
         "Pulumi's azure-native plugin",
         "Azure CLI",
+        "tables",
     ]
     assert preflight.failed == []
 
