@@ -112,6 +112,11 @@ class Blob(Model):
         return (urlsplit(self.uri).hostname or "").partition(".")[0]
 
     @property
+    def container(self) -> str:
+        """The container's name."""
+        return urlsplit(self.uri).username or ""
+
+    @property
     def host(self) -> str:
         """Host name of the account's blob service."""
         return f"{self.account}.blob.core.windows.net"

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from typing import Any
 from rich.console import Console
 
 from bootstrap.cluster import Cluster
-from bootstrap.errors import CaffeSparkError
+from bootstrap.errors import CaffeSparkError, CommandFailed
 from bootstrap.inventory.resolve import resolve
 from bootstrap.inventory.stack import load_cluster
 from jobs.backends.registry import Backends
@@ -64,7 +65,11 @@ class Nodes:
 
     def on(self, node: str, script: str) -> None:
         """Run a script on a node, as root."""
-        self.containers.run("exec", self.containers.name(node), "sh", "-c", script)
+        # Not as an argument: `pkill -f` would find its own shell.
+        run = (self.containers.engine, "exec", "-i", self.containers.name(node), "sh", "-s")
+        done = subprocess.run(run, input=script, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise CommandFailed(f"{script!r} on {node}", done.stderr.strip(), "Look at the node.")
 
 
 def kills(command: str, *nodes: str) -> Action:

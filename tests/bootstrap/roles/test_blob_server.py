@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from bootstrap.cluster import Cluster
 from bootstrap.errors import ConfigError
 from tests.bootstrap.roles.conftest import Compile, sh
+from tests.cloud.blob_server import ACCOUNT, ACCOUNT_KEY, BlobServer
 
 PIP = """#!/bin/sh
 while [ "$1" != --target ]; do shift; done
@@ -103,3 +107,52 @@ def test_azurite_is_installed_over_what_lies_there_incomplete(
     assert (home / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js").read_text() == "new\n"
     assert not (home / "node_modules" / "left").exists()
     assert sh(step.guard).returncode == 0
+
+
+class Query:
+    """The program that asks for a container, on a server of the tests."""
+
+    def __init__(self, compile_for_yarn: Compile, folder: Path, server: str) -> None:
+        role = compile_for_yarn("blob_server")
+        text = role.template("container.py.j2")
+        self.settings = folder / "azurite.env"
+        self.settings.write_text(f"AZURITE_ACCOUNTS={ACCOUNT}:{ACCOUNT_KEY}\n")
+        text = text.replace(role.variables["azurite_env"], str(self.settings))
+        # By path and not by host name: no name of Azure's leads to this server.
+        ours = f"http://{server}/{ACCOUNT}/data"
+        (self.file,) = (program(folder / "container.py", re.sub('URL = ".*"', f'URL = "{ours}"', text)),)
+
+    def __call__(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([self.file], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_query_finds_a_container_once_it_is_made(
+    compile_for_yarn: Compile, azurite: BlobServer, tmp_path: Path
+) -> None:
+    query = Query(compile_for_yarn, tmp_path, azurite.server)
+    missing = query()
+    assert missing.returncode == 1
+    assert "404" in missing.stderr
+
+    azurite.container("data")
+    assert query().returncode == 0
+
+
+def test_a_wrong_key_and_a_server_that_is_down_are_no_container(
+    compile_for_yarn: Compile, azurite: BlobServer, tmp_path: Path
+) -> None:
+    query = Query(compile_for_yarn, tmp_path, azurite.server)
+    query.settings.write_text(f"AZURITE_ACCOUNTS={ACCOUNT}:{ACCOUNT_KEY[::-1].strip('=')}====\n")
+    assert "403" in query().stderr
+
+    down = Query(compile_for_yarn, tmp_path, "127.0.0.1:9")()
+    assert down.returncode == 1
+    assert "refused" in down.stderr
+
+
+def test_the_query_is_for_the_container_of_shared_storage(
+    compile_for_yarn: Compile, yarn_cluster: Cluster
+) -> None:
+    container, host = yarn_cluster.shared_storage.removeprefix("wasb://").split("@")
+    text = compile_for_yarn("blob_server").template("container.py.j2")
+    assert f'URL = "http://{host}/{container}"' in text

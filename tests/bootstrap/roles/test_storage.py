@@ -16,20 +16,32 @@ MAKE = "Make the container"
 ARCHIVE = "Archive the classes of Hadoop's client"
 
 
-@pytest.fixture
-def node(tmp_path: Path) -> LocalNode:
-    made = LocalNode(tmp_path)
-    made.fake("hdfs", HDFS.replace("-e|", "-e|-d|"))
-    return made
+def held(guard: str, folder: Path, query: str | None) -> bool:
+    """Return what the guard says on a node with this query; None: there is no server."""
+    program = folder / "container.py"
+    if query is not None:
+        program.write_text(f"#!/bin/sh\n{query}\n")
+        program.chmod(0o755)
+    return sh(guard.replace(f"{paths.STATE}/azurite/container.py", str(program))).returncode == 0
 
 
-def test_a_container_that_is_missing_is_made_and_then_left_alone(
-    compile_for_yarn: Compile, node: LocalNode
+@pytest.mark.parametrize(("query", "there"), [("exit 1", False), ("exit 0", True)])
+def test_a_container_of_our_own_server_is_made_where_the_server_has_none(
+    compile_for_yarn: Compile, tmp_path: Path, query: str, *, there: bool
 ) -> None:
     step = compile_for_yarn("storage").commands[MAKE]
-    assert not node.run(f"set -eu\n{step.guard}", check=False).ok
-    node.run(f"set -eu\n{step.run}")
-    assert node.run(f"set -eu\n{step.guard}", check=False).ok
+    assert held(step.guard, tmp_path, query) == there
+    assert "dfs" not in step.guard, "Hadoop's client takes a second"
+
+
+def test_a_container_in_azure_is_not_ours_to_make(compile_for_yarn: Compile, tmp_path: Path) -> None:
+    assert held(compile_for_yarn("storage").commands[MAKE].guard, tmp_path, None)
+
+
+def test_a_container_is_made_by_its_first_file(compile_for_yarn: Compile, tmp_path: Path) -> None:
+    node = LocalNode(tmp_path)
+    node.fake("hdfs", HDFS.replace("-e|", "-e|-d|"))
+    node.run(f"set -eu\n{compile_for_yarn('storage').commands[MAKE].run}")
 
 
 def test_it_is_made_whatever_the_head_has_already_of_its_own(
@@ -40,7 +52,7 @@ def test_it_is_made_whatever_the_head_has_already_of_its_own(
     assert paths.HADOOP_HOME + "/classes" not in made[MAKE].guard
 
 
-def test_hdfs_is_asked_for_none(compile_for: Compile) -> None:
+def test_other_storage_has_none(compile_for: Compile) -> None:
     assert sh(compile_for("storage").commands[MAKE].guard).returncode == 0
 
 
