@@ -55,8 +55,11 @@ def diagnose(
     given: Mapping[str, Any] | None = None,
     connect: Connect = ssh.connect,
     folder: Path = ROLES_DIR,
+    also: Sequence[Finding] = (),
 ) -> list[Finding]:
     """Check all nodes in parallel and print the results; each failure with the command to type.
+
+    `also` are findings about the cluster from elsewhere.
 
     Raises:
         ConfigError: a role's check cannot be compiled.
@@ -65,7 +68,7 @@ def diagnose(
     checks = {node.name: checks_for(cluster, node, given or {}, roles) for node in cluster.nodes}
     with console.status("Checking every node …"):
         found = on_all(cluster.nodes, lambda node: _examine(cluster, node, checks[node.name], connect))
-    findings = [finding for of_node in found for finding in of_node]
+    findings = [*(finding for of_node in found for finding in of_node), *also]
     print_findings(findings, cluster, console)
     return findings
 

@@ -10,8 +10,10 @@ HDFS = f"{HADOOP_HOME}/bin/hdfs"
 YARN = f"{HADOOP_HOME}/bin/yarn"
 """YARN's commands, `yarn application …` and `yarn logs …`, on clusters with YARN."""
 
+SYSTEM_PACKAGES = "/usr/lib/python3/dist-packages"
+"""Python packages of Debian and Ubuntu themselves; those that pip installs lie elsewhere."""
 VENV = "/opt/caffe-spark/venv"
-"""Virtual environment with `--system-site-packages` and pyspark; its Python runs drivers and executors."""
+"""Virtual environment with pyspark and SYSTEM_PACKAGES; its Python runs drivers and executors."""
 PYTHON = f"{VENV}/bin/python"
 ANY_PYTHON = f'"$([ -x {PYTHON} ] && echo {PYTHON} || echo python3)"'
 """Shell word for short programs: PYTHON if it exists, since an image's python3 may be too old (HDInsight's is

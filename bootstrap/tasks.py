@@ -22,6 +22,7 @@ from bootstrap.console import (
     print_line,
     print_whole,
 )
+from bootstrap.errors import ConfigError
 from bootstrap.inventory.stack import Reading
 from tools.environment import ROOT, environment
 
@@ -44,12 +45,23 @@ def document_of(stack: str | None) -> ClusterDocument:
     return reading_of(stack).document()
 
 
-def cluster_of(stack: str | Reading | None, *, wait: bool = True) -> Cluster:
-    """Return the cluster of a stack with its current nodes; `wait` for those that are starting."""
+def cluster_of(stack: str | Reading | None, *, wait: bool = True, stopped: bool = False) -> Cluster:
+    """Return the cluster of a stack with its current nodes; `wait` for those that are starting.
+
+    With `stopped`, workers that are stopped and do not come back by themselves are left out.
+    """
     reading = stack if isinstance(stack, Reading) else reading_of(stack)
     from bootstrap.inventory.resolve import resolve
 
-    return resolve(reading.document(), console, wait=wait)
+    return resolve(reading.document(), console, wait=wait, stopped=stopped)
+
+
+def print_next(cluster: Cluster, stack: str | None) -> None:
+    """Print the command that follows on a provisioned cluster."""
+    if cluster.workers:
+        console.print(for_stack("Next: `fab submit-mnist`", stack))
+    else:
+        console.print(for_stack("Next: `fab workers --resume`, which brings the workers back", stack))
 
 
 def chosen_recipe(context: Context, cluster: Cluster, name: str | None) -> Recipe:
@@ -90,7 +102,7 @@ def bootstrap_nodes(_: Context, stack: str | None = None, dry_run: bool = False)
     from bootstrap import script_actions
     from bootstrap.engine.execute import apply
 
-    cluster = cluster_of(reading)
+    cluster = cluster_of(reading, stopped=True)
     apply(cluster, cluster.roles, dry_run=dry_run, console=console)
     if not dry_run:
         script_actions.catch_up(cluster, console)
@@ -106,14 +118,15 @@ def build_headnode(
     from bootstrap.engine.execute import apply
     from bootstrap.ssh.kept import Kept
 
-    cluster = cluster_of(reading)
+    # Workers that could not join for want of another framework wait for it.
+    cluster = cluster_of(reading, stopped=True)
     chosen = chosen_recipe(context, cluster, recipe)
     if dry_run:
         apply(cluster, cluster.roles, dry_run=True, console=console)
         return
     with Kept() as kept:
         provision(cluster, chosen, kept)
-    console.print(for_stack("Next: `fab submit-mnist`", stack))
+    print_next(cluster, stack)
 
 
 @task(name="script-actions", help={"stack": STACK_HELP})
@@ -125,15 +138,21 @@ def list_script_actions(_: Context, stack: str | None = None) -> None:
     print_whole(report(document_of(stack)))
 
 
-@task(help={"stack": STACK_HELP})
+@task(help={"stack": STACK_HELP, "resume": "bring back stopped workers, also those that could not join"})
 @expected_errors_in_one_line
-def workers(_: Context, stack: str | None = None) -> None:
+def workers(_: Context, stack: str | None = None, resume: bool = False) -> None:
     """List nodes with their state, and why any are missing."""
     from bootstrap.cluster import AutoScalingGroup
     from bootstrap.inventory import spending
 
     cluster = document_of(stack)
     if not isinstance(cluster.members, AutoScalingGroup):
+        if resume:
+            raise ConfigError(
+                f"fab workers --resume of stack {cluster.stack!r}",
+                "only workers on AWS are stopped, and brought back",
+                f"Run `fab workers --stack {cluster.stack}`, which lists its nodes.",
+            )
         for node in cluster.nodes:
             console.print(f"{node.name:<8} {node.address}")
         for line in spending.lines(cluster):
@@ -144,6 +163,12 @@ def workers(_: Context, stack: str | None = None) -> None:
     from bootstrap.inventory.resolve import table
 
     fleet = look(cluster, cluster.members)
+    if resume and fleet.desired_capacity == 0:
+        brought = spending.bring_back(cluster, cluster.members, resume=True)
+        print_line(console, f"workers  {brought.line}")
+        fleet = look(cluster, cluster.members)
+    elif resume:
+        print_line(console, f"workers  they are not stopped: {fleet.desired_capacity} wanted")
     print_whole(table(fleet))
     for line in (*fleet.news, *spending.lines(cluster)):
         print_line(console, line)
@@ -155,8 +180,11 @@ def doctor(_: Context, stack: str | None = None) -> None:
     """Check every node; print a fix for each failed check."""
     reading = reading_of(stack)
     from bootstrap.doctor import diagnose
+    from bootstrap.inventory import joining
 
-    findings = diagnose(cluster_of(reading, wait=False), console)
+    cluster = cluster_of(reading, wait=False, stopped=True)
+    failing = joining.finding(cluster)
+    findings = diagnose(cluster, console, also=[failing] if failing else [])
     if any(not finding.ok for finding in findings):
         raise Exit(code=1)
 

@@ -114,6 +114,7 @@ FRAMEWORK = {
     "framework_uri": "hdfs://head:9000/x.tar.gz",
     "framework_packages": ["x"],
     "framework_distribution": "debian-12",
+    "framework_test": "import caffe\n",
 }
 
 

@@ -137,7 +137,11 @@ def script(recipe: Recipe, facts: HeadFacts, folder: str) -> str:
         f"rm -rf {folder}/inputs && mkdir {folder}/inputs\n"
         f"tar -xf {folder}/inputs.tar -C {folder}/inputs --no-same-owner --no-same-permissions\n"
     )
-    return f"set -e\n{unpack}{_patience(folder)}{render(steps.commands(planned))}"
+    before = _patience(folder)
+    if recipe.on(facts.distribution).python is None:
+        # The distribution's numpy comes before one that pip has installed.
+        before += f"export PYTHONNOUSERSITE=1 PYTHONPATH={paths.SYSTEM_PACKAGES}\n"
+    return f"set -e\n{unpack}{before}{render(steps.commands(planned))}"
 
 
 def _patience(folder: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rich.console import Console
@@ -55,6 +55,8 @@ class Framework:
     manifest: Manifest
     origin: Origin
     seconds: float
+    node_test: str = field(repr=False)
+    """Program that shows on a node that the framework works there."""
 
     def variables(self) -> dict[str, Any]:
         """Return the variables of role `caffe`."""
@@ -64,6 +66,7 @@ class Framework:
             "framework_uri": self.uri,
             "framework_packages": self.manifest.packages,
             "framework_distribution": self.manifest.inputs["distribution"],
+            "framework_test": self.node_test,
         }
 
 
@@ -203,7 +206,7 @@ def _get(
         uri = storage.url(store.archive(key))
     seconds = time.monotonic() - begun
     console.print(_summary(manifest, origin, uri, seconds), soft_wrap=True, highlight=False)
-    return Framework(key, manifest.sha256, uri, manifest, origin, round(seconds, 1))
+    return Framework(key, manifest.sha256, uri, manifest, origin, round(seconds, 1), recipe.node_test)
 
 
 def distributions(cluster: Cluster) -> dict[str, str]:

@@ -72,6 +72,7 @@ class Recipe(Model):
     cmake: dict[str, str | bool] = Field(default={})
     targets: list[str] = Field(min_length=1)
     tests: list[str] = Field(default=[])
+    """Run on the head after the build; the first one also on every node, before it takes work."""
     core_seconds: int = Field(ge=1)
     """Seconds of compilation on one core, for a first estimate."""
     cuda: Cuda | None = None
@@ -116,6 +117,11 @@ class Recipe(Model):
             if not (self.folder / module / "CMakeLists.txt").is_file():
                 raise ValueError(f"there is no {self.folder / module}/CMakeLists.txt")
         return self
+
+    @property
+    def node_test(self) -> str:
+        """Program that every node runs before it takes work: the first test, or an import."""
+        return (self.folder / self.tests[0]).read_text() if self.tests else "import caffe\n"
 
     def on(self, distribution: str) -> Distribution:
         """Return the section of a distribution such as `debian-12`.

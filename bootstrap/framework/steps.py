@@ -111,9 +111,11 @@ def test_step(recipe: Recipe, distribution: str, folder: str) -> Step:
     Raises:
         ConfigError: the recipe does not know the distribution.
     """
-    python = recipe.on(distribution).interpreter
-    tree = f"{folder}/out/tree/python"
-    lines = [f"export PYTHONPATH={tree} GLOG_minloglevel=1 OPENBLAS_NUM_THREADS=1"]
+    python, path = recipe.on(distribution).interpreter, f"{folder}/out/tree/python"
+    if recipe.on(distribution).python is None:
+        # Without `site`, which adds what pip has installed: nodes have the distribution's packages alone.
+        python, path = f"{python} -S", f"{path}:{paths.SYSTEM_PACKAGES}"
+    lines = [f"export PYTHONPATH={path} GLOG_minloglevel=1 OPENBLAS_NUM_THREADS=1"]
     lines += [f"{python} {quote(test)}" for test in recipe.tests]
     lines.append(f"touch {folder}/out/{TESTED}")
     return Step(

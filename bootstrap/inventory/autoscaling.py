@@ -8,7 +8,7 @@ is that instance's; its address must be the one that EC2 states, and its name no
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef
     from mypy_boto3_s3 import S3Client
 
+REPORT, LOG = "node.json", "boot.log"
+"""Files of a machine below `cluster/nodes/`: its report, and the end of its log after a failure."""
 LONGEST: Final = 64 << 10
 """Bytes of a report; a longer one is no machine's."""
 RECENT: Final = 10
@@ -56,7 +58,8 @@ class Report(BaseModel):
 class Member:
     """An instance of the group; `market` is `spot` or `on-demand`; `report` is None until it reports.
 
-    `refused` is the reason why its report is not used.
+    `refused` is the reason why its report is not used, `log` the URI of the log that it has left after a
+    failure.
     """
 
     instance: str
@@ -66,6 +69,7 @@ class Member:
     lifecycle: str
     report: Report | None
     refused: str = ""
+    log: str = ""
 
     @property
     def state(self) -> str:
@@ -85,6 +89,7 @@ class Fleet:
     members: tuple[Member, ...]
     desired_capacity: int
     refusals: tuple[str, ...]
+    head_log: str = ""
 
     @property
     def ready(self) -> tuple[Member, ...]:
@@ -99,11 +104,12 @@ class Fleet:
     @property
     def news(self) -> tuple[str, ...]:
         """Lines to print: the machines' own failures, then the group's failed activities."""
-        machines = [self.head] if self.head else []
-        machines += [member.report for member in self.members if member.report]
+        machines = [(self.head, self.head_log)] if self.head else []
+        machines += [(member.report, member.log) for member in self.members if member.report]
         failures = [
             f"{report.name} ({report.instance}) {report.state}: {report.said}"
-            for report in machines
+            + (f"; its log: `aws s3 cp {log} -`" if log and report.state == "failed" else "")
+            for report, log in machines
             if report.said
         ]
         failures += [
@@ -145,10 +151,16 @@ def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
     bucket = cluster.shared_storage.removeprefix("s3a://")
     with aws.translate_errors(f"reading s3://{bucket}/{paths.NODES}/"):
         client = session.client("s3", region_name=region, config=aws.RETRY)
-        reports = reports_of(client, bucket, {cluster.head.instance, *ids})
+        files = _files(client, bucket, {cluster.head.instance, *ids})
+        reports = _reports(client, bucket, files)
+    logs = {one: f"s3://{bucket}/{keys[LOG]}" for one, keys in files.items() if LOG in keys}
     return Fleet(
         head=reports.get(cluster.head.instance),
-        members=_members(groups[0], instances, reports, {cluster.head.name}),
+        members=tuple(
+            replace(member, log=logs.get(member.instance, ""))
+            for member in _members(groups[0], instances, reports, {cluster.head.name})
+        ),
+        head_log=logs.get(cluster.head.instance, ""),
         desired_capacity=groups[0]["DesiredCapacity"],
         refusals=tuple(
             f"{activity['StartTime']:%H:%M} UTC: {activity.get('StatusMessage') or activity['Description']}"
@@ -172,21 +184,35 @@ def _instances(client: EC2Client, ids: list[str]) -> dict[str, InstanceTypeDef]:
 
 def reports_of(client: S3Client, bucket: str, wanted: set[str]) -> dict[str, Report]:
     """Return reports by instance id; reports of terminated machines are not read."""
-    reports = {}
+    return _reports(client, bucket, _files(client, bucket, wanted))
+
+
+def _files(client: S3Client, bucket: str, wanted: set[str]) -> dict[str, dict[str, str]]:
+    """Return the keys of what machines have written: by instance id, then by the file's name."""
+    files: dict[str, dict[str, str]] = {}
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{paths.NODES}/")
     for page in pages:
         for entry in page.get("Contents", ()):
             # cluster/nodes/AROA…:i-…/node.json; the middle part is aws:userid
             instance = entry["Key"].split("/")[2].rpartition(":")[2]
-            if instance in wanted and entry["Key"].endswith("/node.json"):
-                with client.get_object(Bucket=bucket, Key=entry["Key"])["Body"] as stream:
-                    body = stream.read(LONGEST + 1)
-                try:
-                    report = Report.model_validate_json(body if len(body) <= LONGEST else b"")
-                except ValidationError:
-                    continue  # of another version, or too long: the machine counts as not reported
-                if report.instance == instance:
-                    reports[instance] = report
+            if instance in wanted:
+                files.setdefault(instance, {})[entry["Key"].rpartition("/")[2]] = entry["Key"]
+    return files
+
+
+def _reports(client: S3Client, bucket: str, files: Mapping[str, Mapping[str, str]]) -> dict[str, Report]:
+    reports = {}
+    for instance, keys in files.items():
+        if REPORT not in keys:
+            continue
+        with client.get_object(Bucket=bucket, Key=keys[REPORT])["Body"] as stream:
+            body = stream.read(LONGEST + 1)
+        try:
+            report = Report.model_validate_json(body if len(body) <= LONGEST else b"")
+        except ValidationError:
+            continue  # of another version, or too long: the machine counts as not reported
+        if report.instance == instance:
+            reports[instance] = report
     return reports
 
 

@@ -34,17 +34,19 @@ def resolve(
 
     With `wait`, bring back workers that were stopped, wait for machines that are starting, and print a line
     for each change. Missing capacity is reported with the cloud's own reason, and not waited for. With
-    `stopped`, a cluster whose workers are stopped is returned without workers.
+    `stopped`, a cluster whose workers are stopped is returned without workers; workers that could not join
+    are not brought back.
 
     Raises:
-        StackError: the group or cluster does not exist, the head is not up, or no worker is.
+        StackError: the group or cluster does not exist, the head is not up, or no worker is; or workers could
+            not join (`bootstrap.inventory.joining.BrokenWorkers`).
         ConfigError, ServiceDown: the cloud refuses the request, or cannot be reached.
     """
     match cluster.members:
         case Fixed(workers=workers):
             return Cluster.of(cluster, workers=workers)
         case AutoScalingGroup() as group:
-            fleet = _settled(cluster, group, console, wait=wait, patience=patience)
+            fleet = _settled(cluster, group, console, wait=wait, patience=patience, stopped=stopped)
             return completed(cluster, fleet, stopped=stopped)
         case HdInsight():
             # importing Azure's clients takes a second, which other clusters do not need
@@ -56,10 +58,17 @@ def resolve(
 
 
 def _settled(
-    cluster: ClusterDocument, group: AutoScalingGroup, console: Console, *, wait: bool, patience: float
+    cluster: ClusterDocument,
+    group: AutoScalingGroup,
+    console: Console,
+    *,
+    wait: bool,
+    patience: float,
+    stopped: bool,
 ) -> Fleet:
-    """Return the group and its machines, with `wait` once they have settled."""
+    """Return the group and its machines, with `wait` once they have settled; see `resolve`."""
     from bootstrap.inventory.autoscaling import look
+    from bootstrap.inventory.joining import BrokenWorkers
     from bootstrap.inventory.spending import bring_back
 
     printed, brought = "", None
@@ -67,7 +76,13 @@ def _settled(
     while True:
         fleet = look(cluster, group)
         if wait and brought is None and fleet.desired_capacity == 0 and group.desired_capacity:
-            brought = bring_back(cluster, group)
+            try:
+                brought = bring_back(cluster, group)
+            except BrokenWorkers as error:
+                if not stopped:
+                    raise
+                print_line(console, f"workers  {error.why}")
+                return fleet
             print_line(console, f"workers  {brought.line}")
             fleet = look(cluster, group)
         if brought and brought.head_since and fleet.head and fleet.head.at < brought.head_since:

@@ -10,73 +10,19 @@ import math
 import time
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from bootstrap import paths
 from bootstrap.cluster import AutoScalingGroup, ClusterDocument, HdInsight, Limits
 from bootstrap.errors import StackError
+from bootstrap.inventory import joining
+from bootstrap.inventory.account import Account, account, when
 from bootstrap.money import Amount, hours_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_s3 import S3Client
 
-LONGEST: Final = 64 << 10
-"""Bytes of an account."""
 LATE_S: Final = 900.0
 """Seconds after which an account is told to be old: the head writes it every five minutes."""
-Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
-
-
-class Account(BaseModel):
-    """Account of a stack, as `bootstrap.join.on_node.spending` writes it; times are since the epoch."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    version: Literal[1]
-    since: float
-    at: float
-    usd: Usd
-    hourly: Usd
-    missing: tuple[str, ...] = ()
-    worker_seconds: float = 0.0
-    state: Literal["running", "stopping", "stopped"]
-    why: str = ""
-    said: str = ""
-    changed: float = 0.0
-    idle_since: float = 0.0
-    head_stopped: bool = False
-    gap_seconds: float = 0.0
-
-    @property
-    def spent(self) -> Amount:
-        """What was spent; of a range of prices, the higher one."""
-        return Amount(self.usd, self.usd, self.missing)
-
-
-def account(cluster: ClusterDocument, group: AutoScalingGroup) -> Account | None:
-    """Return the account of a stack on AWS; None before the first one, and in stacks of earlier versions.
-
-    Raises:
-        ConfigError, ServiceDown: AWS refuses the request, or cannot be reached.
-    """
-    # importing boto3 takes a third of a second
-    from bootstrap.clouds import aws
-
-    bucket = cluster.shared_storage.removeprefix("s3a://")
-    with aws.translate_errors(f"reading s3://{bucket}/{paths.SPENDING}"):
-        client: S3Client = aws.session().client("s3", region_name=group.region, config=aws.RETRY)
-        found = client.list_objects_v2(Bucket=bucket, Prefix=paths.SPENDING, MaxKeys=1)
-        if not found["KeyCount"]:
-            return None
-        with client.get_object(Bucket=bucket, Key=paths.SPENDING)["Body"] as stream:
-            body = stream.read(LONGEST)
-    try:
-        return Account.model_validate_json(body)
-    except ValidationError:
-        return None  # of another version
 
 
 def lines(cluster: ClusterDocument, now: float | None = None) -> list[str]:
@@ -106,19 +52,21 @@ def account_lines(cluster: ClusterDocument, found: Account, now: float) -> list[
     hours = f"{found.worker_seconds / 3600:.1f} worker hours"
     rate = Amount(found.hourly, found.hourly, found.missing)
     now_text = "an unknown rate" if rate.unpriced else f"{rate.text}/h"
-    shown = [f"spent    {spent.text}{of} since {_when(found.since)}, {hours}; {now_text} now{why}"]
+    shown = [f"spent    {spent.text}{of} since {when(found.since)}, {hours}; {now_text} now{why}"]
     if found.gap_seconds:
         minutes = found.gap_seconds / 60
         shown.append(f"         {minutes:.0f} min of it without a look, counted as if nothing had changed")
     if now - found.at > LATE_S and not found.head_stopped:
-        shown.append(
-            f"         as of {_when(found.at)}: the head has written nothing since; run `fab doctor`"
-        )
+        shown.append(f"         as of {when(found.at)}: the head has written nothing since; run `fab doctor`")
+    if found.failures and found.why != joining.JOINING:
+        shown.append(f"joining  {joining.in_words(found)}")
     if found.state != "running":
-        shown.append(f"{found.state:<8} {found.said}, {_when(found.changed)}; {_next(cluster, found)}")
+        shown.append(f"{found.state:<8} {found.said}, {when(found.changed)}; {_next(cluster, found)}")
     elif limits.idle_seconds:
         minutes = max(0.0, now - found.idle_since) / 60
         shown.append(f"idle     {minutes:.0f} min; workers stop after {limits.idle_seconds // 60} min")
+    if found.failures:
+        shown.append(f"log      {joining.log_command(cluster, found)}")
     return shown
 
 
@@ -132,7 +80,7 @@ def whole_lines(cluster: ClusterDocument, created: float | None, now: float) -> 
         return [f"spent    not known: Azure has not told when the cluster was created; {staying}"]
     spent = hourly * hours_of(max(0.0, now - created))
     of = f" of {limits.total} USD" if limits.total is not None else ""
-    shown = [f"spent    {spent.text}{of} since {_when(created)}; {hourly.text} an hour"]
+    shown = [f"spent    {spent.text}{of} since {when(created)}; {hourly.text} an hour"]
     if limits.total is not None and spent.high >= limits.total:
         end = f"`pulumi destroy --stack {cluster.stack}` ends it; to go on, {_raise(cluster)}"
         shown.append(f"budget   it is spent, and nothing was stopped: {staying}; {end}")
@@ -156,10 +104,13 @@ class Brought(NamedTuple):
     head_since: datetime | None
 
 
-def bring_back(cluster: ClusterDocument, group: AutoScalingGroup) -> Brought:
+def bring_back(cluster: ClusterDocument, group: AutoScalingGroup, *, resume: bool = False) -> Brought:
     """Bring back the workers that the head has stopped, and the head.
 
+    Those that could not join come back only with `resume`: they would fail again, at the same price.
+
     Raises:
+        joining.BrokenWorkers: they could not join.
         StackError: the budget is spent; or it was not the head that has stopped them.
         ConfigError, ServiceDown: AWS refuses the request, or cannot be reached.
     """
@@ -180,8 +131,14 @@ def bring_back(cluster: ClusterDocument, group: AutoScalingGroup) -> Brought:
     if total is not None and found.usd >= total:
         raise StackError(
             f"the workers of stack {cluster.stack!r}",
-            f"they are stopped: {found.spent.text} are spent since {_when(found.since)}, of {total} USD",
+            f"they are stopped: {found.spent.text} are spent since {when(found.since)}, of {total} USD",
             f"To go on, {_raise(cluster)}, then rerun this command.",
+        )
+    if found.why == joining.JOINING and not resume:
+        raise joining.BrokenWorkers(
+            f"the workers of stack {cluster.stack!r}",
+            f"they are stopped: {found.said}",
+            joining.remedy(cluster, found),
         )
     session = aws.session()
     with aws.translate_errors(f"bringing back the workers of {group.name}"):
@@ -221,6 +178,8 @@ def _next(cluster: ClusterDocument, found: Account) -> str:
     if limits.total is not None and found.usd >= limits.total:
         return f"to go on, {_raise(cluster)}, then `fab resume JOB --stack {cluster.stack}`"
     head = "; the head is stopped too" if found.head_stopped else ""
+    if found.why == joining.JOINING:
+        return f"fix that, then `fab workers --resume --stack {cluster.stack}` brings them back{head}"
     return f"the next `fab submit` or `fab resume` brings them back{head}"
 
 
@@ -245,7 +204,3 @@ def _created(cluster: ClusterDocument, hdinsight: HdInsight) -> float | None:
         return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc).timestamp()
     except ValueError:
         return None
-
-
-def _when(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M} UTC"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+import tokenize
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -21,15 +23,13 @@ MODULES: Final = tuple(f"bootstrap/join/on_node/{name}.py" for name in ("aws", "
 """Modules of the program, with the paths that they have here: a namespace package on the machine."""
 
 _ROOT: Final = Path(__file__).parents[2]
-_INDENT: Final = 4
 
 
 def compact(source: str) -> str:
     """Return a program without what only its readers need, indented by one: user data are short.
 
-    Docstrings, annotations, blank lines and lines of comments go. The same on every version of Python, unlike
-    `ast.unparse` or a compressed file: changed user data replace machines. A text of several lines may not be
-    indented: its lines would change, too.
+    Docstrings, annotations, comments, blanks and line ends go. The same on every version of Python, unlike
+    `ast.unparse` or a compressed file: changed user data replace machines.
     """
     tree, lines = ast.parse(source), source.splitlines()
     dropped: set[int] = set()
@@ -39,12 +39,56 @@ def compact(source: str) -> str:
     # From the end of a line to its start, so that places before it stay.
     for line, start, end in sorted(_annotations(tree), reverse=True):
         lines[line - 1] = lines[line - 1][:start] + lines[line - 1][end:]
-    kept = [
-        line
-        for number, line in enumerate(lines, start=1)
-        if number not in dropped and not re.match(r"\s*(#|$)", line)
-    ]
-    return "\n".join(re.sub(r"^ +", lambda found: " " * (len(found[0]) // _INDENT), line) for line in kept)
+    kept = [line for number, line in enumerate(lines, start=1) if number not in dropped]
+    return "\n".join(_joined(list(_dense(_without_types("\n".join(kept))))))
+
+
+_Line = tuple[int, str]
+"""Depth and text of a logical line."""
+_COMPOUND: Final = re.compile(r"(if|elif|else|for|while|try|except|finally|with|def|class)\b|@")
+
+
+def _dense(source: str) -> Iterator[_Line]:
+    """Yield the logical lines of a program, with blanks only between two words."""
+    line, depth, after_word = "", 0, False
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NEWLINE:
+            yield depth, line
+            line, after_word = "", False
+        elif token.type in (tokenize.INDENT, tokenize.DEDENT):
+            depth += 1 if token.type == tokenize.INDENT else -1
+        elif token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER):
+            word = token.type != tokenize.OP
+            line += f" {token.string}" if word and after_word else token.string
+            after_word = word
+
+
+def _joined(lines: Sequence[_Line]) -> Iterator[str]:
+    """Yield the lines as text; a block of one simple statement stands beside what it belongs to."""
+    before = ""
+    for (depth, line), (after, _) in zip(lines, [*lines[1:], (0, "")], strict=True):
+        alone = before and after < depth and not _COMPOUND.match(line)
+        if before and not alone:
+            yield before
+        text = before + line if alone else " " * depth + line
+        before = "" if alone or not line.endswith(":") else text
+        if not before:
+            yield text
+    if before:
+        yield before
+
+
+def _without_types(source: str) -> str:
+    """Return a program without imports of types that only its annotations have named."""
+    tree, lines = ast.parse(source), source.splitlines()
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "typing":
+            names = [each.name for each in node.names if each.name in used]
+            lines[node.lineno - 1] = f"from typing import {', '.join(names)}" if names else ""
+            for number in range(node.lineno, node.end_lineno or node.lineno):
+                lines[number] = ""
+    return "\n".join(lines)
 
 
 def _annotations(tree: ast.Module) -> Iterator[tuple[int, int, int]]:

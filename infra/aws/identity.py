@@ -154,6 +154,7 @@ def head_policy(bucket_arn: str) -> dict[str, Any]:
         _objects("Work", bucket_arn, CHANGE, *(f"{folder}/*" for folder in WORK)),
         _objects("BootScript", bucket_arn, READ, f"{paths.BOOT_SCRIPTS}/head-*"),
         _objects("OwnReport", bucket_arn, WRITE, OWN_REPORT),
+        _objects("Reports", bucket_arn, READ, f"{paths.NODES}/*"),
         _objects("Limits", bucket_arn, READ, paths.LIMITS),
         _objects("Account", bucket_arn, (*READ, *WRITE), paths.SPENDING),
         session_manager(),
@@ -208,7 +209,8 @@ def lifecycle_policy(group_arn: str) -> dict[str, Any]:
 
 
 def stop_policy(group_arn: str) -> dict[str, Any]:
-    """Return the head's policy for the workers' group: it sets its least size to 0, and nothing above it.
+    """Return the head's policy for the workers' group: it sets its least size to 0, and nothing above it, and
+    ends the wait for machines that are joining.
 
     What it looks at cannot be limited to one group:
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2autoscaling.html
@@ -223,6 +225,12 @@ def stop_policy(group_arn: str) -> dict[str, Any]:
                 "NumericEquals": {"autoscaling:MinSize": "0"},
                 "Null": {"autoscaling:MaxSize": "true"},
             },
+        },
+        {
+            "Sid": "LetGo",
+            "Effect": "Allow",
+            "Action": "autoscaling:CompleteLifecycleAction",
+            "Resource": group_arn,
         },
         {
             "Sid": "LookAtSpending",

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def limits_text(config: AwsConfig, stack: str, prices: Prices) -> str:
-    """Return the file's content. Pure."""
+def limits_text(config: AwsConfig, stack: str, prices: Prices, worker_role: str) -> str:
+    """Return the file's content; `worker_role` is the unique id of the workers' IAM role. Pure."""
     return json.dumps(
         {
             "version": 1,
             "stack": stack,
             "prices": cluster_prices(config, prices).model_dump(mode="json"),
             "limits": limits(config),
+            "max_join_failures": config.max_join_failures,
+            "worker_role": worker_role,
             "on_demand_base": config.on_demand_base,
             "on_demand_percentage": config.on_demand_percentage,
         },
@@ -67,7 +69,9 @@ class LimitsProvider(Provider):
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Replace the file in another bucket; write it again if more than spot prices differ."""
         elsewhere = ["bucket"] if olds.get("bucket") != news.get("bucket") else []
-        changed = bool(elsewhere) or lasting(olds["content"]) != lasting(news["content"])
+        # Not known yet: the workers' role is about to be replaced.
+        new = news.get("content")
+        changed = bool(elsewhere) or not isinstance(new, str) or lasting(olds["content"]) != lasting(new)
         return DiffResult(changes=changed, replaces=elsewhere, stables=[], delete_before_replace=False)
 
     def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
@@ -85,7 +89,7 @@ class LimitsFile(Resource, module="aws", name="LimitsFile"):
         *,
         region: str,
         bucket: pulumi.Input[str],
-        content: str,
+        content: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(

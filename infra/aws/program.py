@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pulumi
 import pulumi_aws as aws
 
@@ -98,7 +100,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         "limits",
         region=config.region,
         bucket=storage.bucket,
-        content=limits_text(config, stack, known),
+        content=identity.worker.role_id.apply(partial(limits_text, config, stack, known)),
         opts=pulumi.ResourceOptions(depends_on=[storage.contents]),
     )
     workers = GpuSpotWorkers(

@@ -269,6 +269,14 @@ def test_a_machine_joins_by_itself_and_leaves_gracefully(
     machine: Machine,
     tokens: TokenService,
 ) -> None:
+    # As on an image of a cloud: pip has put packages there with which Caffe does not run.
+    machine.run(
+        "umask 022; folder=$(python3 -c 'import site; print(site.getsitepackages()[0])')\n"
+        "for name in numpy google/protobuf; do\n"
+        '  mkdir -p "$folder/$name"; echo "raise ImportError(1)" >"$folder/$name/__init__.py"\n'
+        "done"
+    )
+    assert "ImportError: 1" in machine.run("cd /; python3 -c 'import numpy' 2>&1")
     with scaling_service(GATEWAY) as scaling:
         said = machine.run(booting(group_cluster, store, scaling.url))
         assert said.strip() == ""
@@ -289,6 +297,7 @@ def test_a_machine_joins_by_itself_and_leaves_gracefully(
             f"{paths.PYTHON} -c 'import caffe, caffe_allreduce; print(\"imported\")'"
         )
         assert "imported" in imported
+        assert machine.run(f"cat {paths.RUN}/framework-tested").strip() == key
 
         # What it made of itself is what the operator's own commands would have made of it.
         node = Node(name=report.name, address=report.address, host_key=report.host_key)

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tup
 GAP = 300
 """Seconds without an account after which that is told; they are counted as if nothing had changed."""
 RUNNING, STOPPING, STOPPED = "running", "stopping", "stopped"
-BUDGET, IDLE = "budget", "idle"
+BUDGET, IDLE, JOINING = "budget", "idle", "joining"
 
 Prices = Mapping[str, Any]
 """`bootstrap.cluster.Prices`, as JSON."""
@@ -21,6 +21,11 @@ class Instance(NamedTuple):
     type: str
     zone: str
     state: str
+
+
+LATER: Dict[str, Any] = {"failures": 0, "failed": "", "failed_instance": "", "log": ""}
+"""Fields that accounts of earlier versions lack, as they lack `members`: failures to join in a row, and the
+last one's reason, machine and log (see `bootstrap.join.on_node.joining`)."""
 
 
 def new(now: float) -> Dict[str, Any]:
@@ -42,6 +47,8 @@ def new(now: float) -> Dict[str, Any]:
         "idle_since": now,
         "head_stopped": False,
         "gap_seconds": 0.0,
+        **LATER,
+        "members": {},
     }
 
 
@@ -114,10 +121,14 @@ def add(account: Dict[str, Any], now: float, hourly: Decimal, missing: Sequence[
 
 
 def reached(account: Mapping[str, Any], limits: Mapping[str, Any], now: float) -> Tuple[str, str]:
-    """Return the limit that is reached, BUDGET or IDLE, and words for people; empty if none is. Pure."""
-    total, idle = limits.get("total"), limits.get("idle_seconds")
+    """Return the limit that is reached, BUDGET, JOINING or IDLE, and words for people; empty if none is.
+    Pure."""
+    total, idle, most = limits.get("total"), limits.get("idle_seconds"), limits.get("max_join_failures")
     if total is not None and Decimal(account["usd"]) >= Decimal(total):
         return BUDGET, "the budget of {} USD is spent".format(total)
+    if most and account["failures"] >= most:
+        words = "{} workers in a row could not join; the last one, {}: {}"
+        return JOINING, words.format(account["failures"], account["failed_instance"], account["failed"])
     if idle and now - account["idle_since"] >= idle:
         return IDLE, "nothing has run for {} min".format(int(idle) // 60)
     return "", ""
@@ -130,6 +141,11 @@ def checked(found: Dict[str, Any]) -> Dict[str, Any]:
         KeyError, ValueError, TypeError, ArithmeticError: it is another version's, or not whole.
     """
     fresh = new(0.0)
+    members = {
+        str(name): {"since": float(one["since"]), "joined": bool(one["joined"]), "said": str(one["said"])}
+        for name, one in dict(found.get("members", {})).items()
+    }
+    found = {**LATER, **found, "members": members}
     figures = Decimal(found["usd"]), Decimal(found["hourly"])
     if found["version"] != fresh["version"] or not all(figure.is_finite() for figure in figures):
         raise ValueError("not an account")

@@ -11,20 +11,44 @@ import hmac
 import http.client
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 SETTINGS = os.environ.get("CAFFE_SPARK_SETTINGS", "/etc/caffe-spark/boot.json")
 PATIENCE = 900
-"""Seconds to wait for files that `pulumi up` is still uploading."""
-POLL = 5
+"""Seconds to wait for files that `pulumi up` is still uploading, and for rights that IAM still spreads."""
+FIRST, PAUSE = 1.0, 15
+"""Seconds between two attempts, at first and at most."""
+AGAIN = re.compile("403|408|429|5..|400 .*(Throttling|RequestTimeout|ExpiredToken)")
+"""Answers that change by themselves; 403 until IAM has spread a new role."""
 SILENCE, LIMIT = 60, 600
 """Seconds for a read of an answer, and for an answer altogether."""
+
+
+class Refusal(RuntimeError):
+    """An HTTP error of the cloud."""
+
+    again = False
+    """Another attempt may have another answer."""
+
+
+def persist(seconds: float, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what `work` returns
+    """Return what `work` returns; after a failure, attempt it again for so many seconds, ever more slowly."""
+    end, pause = time.monotonic() + seconds, FIRST
+    while True:
+        try:
+            return work()
+        except Exception as error:
+            if not getattr(error, "again", True) or time.monotonic() + pause > end:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, PAUSE)
 
 
 def metadata(
@@ -85,8 +109,15 @@ def credentials() -> Dict[str, str]:
     return keys
 
 
-def call(service: str, url: str, method: str = "GET", body: bytes = b"") -> Optional[bytes]:
-    """Send a request signed by Signature Version 4; return the response's bytes, None for 404.
+def call(
+    service: str, url: str, method: str = "GET", body: bytes = b"", most: Optional[int] = None
+) -> Optional[bytes]:
+    """Send a request signed by Signature Version 4; return the response's bytes (`most` if given), None for
+    404.
+
+    Raises:
+        Refusal: the service refuses the request.
+        RuntimeError, OSError: it does not answer.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
     """
@@ -115,29 +146,31 @@ def call(service: str, url: str, method: str = "GET", body: bytes = b"") -> Opti
     )
     try:
         with urllib.request.urlopen(request, timeout=SILENCE) as answer:
-            return whole(answer, url)
+            return whole(answer, url, most=most)
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
-        raise RuntimeError(
-            "{} {}: {} {}".format(method, url, error.code, error.read().decode()[:400])
-        ) from error
+        said = " ".join(error.read(400).decode(errors="replace").split())
+        said = "{} {}".format(error.code, said)
+        refusal = Refusal("{} {}: {}".format(method, url, said))
+        refusal.again = bool(AGAIN.match(said))
+        raise refusal from error
 
 
 def stored(key: str) -> str:
     return "{}/{}".format(setting("bucket_url"), key)
 
 
-def fetch(key: str, sha256: str, patience: int = PATIENCE) -> bytes:
+def fetch(key: str, sha256: str) -> bytes:
     """Return a file of the bucket after checking its sha256."""
-    end = time.time() + patience
-    while True:
+
+    def get() -> bytes:
         data = call("s3", stored(key))
-        if data is not None:
-            break
-        if time.time() > end:
-            raise RuntimeError("{} is not in the bucket after {} s".format(key, patience))
-        time.sleep(POLL)
+        if data is None:
+            raise RuntimeError("{} is not in the bucket after {} s".format(key, PATIENCE))
+        return data
+
+    data: bytes = persist(PATIENCE, get)
     got = hashlib.sha256(data).hexdigest()
     if got != sha256:
         raise RuntimeError("{} has sha256 {}, expected {}: it is not run".format(key, got, sha256))

@@ -27,17 +27,23 @@ LOG = "/var/log/caffe-spark-boot.log"
 LOCK = "/run/caffe-spark/lock"
 CURRENT = "cluster/framework/current.json"
 TRIES, PAUSE = 3, 20
+SETTLING = 300
+"""Seconds in which S3 and Auto Scaling have to take what the machine has to tell them."""
+TELLING = 45
+"""Seconds of attempts to tell what is not essential."""
+KEPT = 1 << 18
+"""Bytes of the log that are kept in the bucket."""
 SCRIPT_LIMIT = 2700
 """Seconds for a script, whose steps may wait half an hour for another node's."""
 KILL_GRACE = 10
 """Seconds between SIGTERM and SIGKILL."""
 
 LEAVING = 70
-"""Seconds for executors to end, the first report included."""
+"""Seconds for executors to end."""
 STOPPING = 25
 """Seconds for systemd to stop the worker, which it kills after 20."""
 REPORTING = 5
-"""Seconds for the last report, and for the lifecycle action. The sum stays within the 110 of the hook."""
+"""Seconds for the lifecycle action, beside the last report. The sum stays within the 110 of the hook."""
 RESERVE = 10
 """Seconds of a notice that executors do not get, for what comes after them."""
 
@@ -94,7 +100,7 @@ def kill(process: "subprocess.Popen[bytes]", number: int) -> None:
 
 
 def say(text: str) -> None:
-    with open(LOG, "a") as log:
+    with suppress(OSError), open(LOG, "a") as log:
         log.write("{} boot: {}\n".format(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text))
 
 
@@ -103,6 +109,11 @@ def attempt(seconds: float, title: str, work: Callable[[], None]) -> None:
 
     In a thread, since a look-up of a name cannot be interrupted.
     """
+    wait(begin(title, work), title, seconds)
+
+
+def begin(title: str, work: Callable[[], None]) -> threading.Thread:
+    """Start what is not essential; a failure is only logged."""
 
     def go() -> None:
         try:
@@ -112,6 +123,10 @@ def attempt(seconds: float, title: str, work: Callable[[], None]) -> None:
 
     thread = threading.Thread(target=go, daemon=True)
     thread.start()
+    return thread
+
+
+def wait(thread: threading.Thread, title: str, seconds: float) -> None:
     thread.join(seconds)
     if thread.is_alive():
         say("{}: no answer for {} s".format(title, seconds))
@@ -126,29 +141,51 @@ def command(seconds: float, *words: str) -> Optional[int]:
         return None
 
 
-def report(state: str, said: str = "", framework: str = "") -> None:
-    """Write this machine's report; only this machine may write to its key."""
-    identity = {"NODE_NAME": os.uname().nodename, "NODE_ADDRESS": aws.instance("local-ipv4")}
-    if os.path.exists(IDENTITY):
-        with open(IDENTITY) as file:
-            identity.update(dict(line.strip().split("=", 1) for line in file if "=" in line))
-    with open(HOST_KEY) as file:
-        host_key = " ".join(file.read().split()[:2])
-    identifier = aws.instance("instance-id")
-    document = {
-        "version": 1,
-        "instance": identifier,
-        "name": identity["NODE_NAME"],
-        "address": identity["NODE_ADDRESS"],
-        "host_key": host_key,
-        "state": state,
-        "said": said[-2000:],
-        "framework": framework,
-        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    key = "cluster/nodes/{}:{}/node.json".format(aws.setting("role_id"), identifier)
-    aws.call("s3", aws.stored(key), "PUT", json.dumps(document).encode())
-    say("reported: " + state)
+def report(state: str, said: str = "", framework: str = "", seconds: float = 0) -> None:
+    """Write this machine's report within so many seconds (0: TELLING), unless a later one has begun."""
+    _begun[0] += 1
+    number = _begun[0]
+
+    def write() -> None:
+        if number != _begun[0]:
+            return
+        identity = {"NODE_NAME": os.uname().nodename, "NODE_ADDRESS": aws.instance("local-ipv4")}
+        if os.path.exists(IDENTITY):
+            with open(IDENTITY) as file:
+                identity.update(dict(line.strip().split("=", 1) for line in file if "=" in line))
+        with open(HOST_KEY) as file:
+            host_key = " ".join(file.read().split()[:2])
+        document = {
+            "version": 1,
+            "instance": aws.instance("instance-id"),
+            "name": identity["NODE_NAME"],
+            "address": identity["NODE_ADDRESS"],
+            "host_key": host_key,
+            "state": state,
+            "said": said[-2000:],
+            "framework": framework,
+            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+        put("node.json", json.dumps(document).encode())
+        say("reported: " + state)
+
+    aws.persist(seconds or TELLING, write)
+
+
+_begun = [0]
+
+
+def put(name: str, data: bytes) -> None:
+    """Write a file that only this machine may write."""
+    key = "cluster/nodes/{}:{}/{}".format(aws.setting("role_id"), aws.instance("instance-id"), name)
+    aws.call("s3", aws.stored(key), "PUT", data)
+
+
+def keep_log() -> None:
+    """Copy the log's end to the bucket: the machine may be replaced before anybody reads it."""
+    with open(LOG, "rb") as log:
+        log.seek(max(0, os.path.getsize(LOG) - KEPT))
+        put("boot.log", log.read(KEPT))
 
 
 def complete(hook: str, result: str) -> None:
@@ -176,22 +213,32 @@ def join() -> int:
     attempt(60, "reporting", lambda: report("booting"))
     try:
         run(aws.fetch(aws.setting("script_key"), aws.setting("sha256")), "provisioning this machine")
-        current = aws.call("s3", aws.stored(CURRENT))
+        current = aws.persist(SETTLING, lambda: aws.call("s3", aws.stored(CURRENT)))
         framework = ""
         if current is not None and aws.setting("role") == "worker":
             wanted = json.loads(aws.signed(current, CURRENT).decode())
             run(aws.fetch(wanted["script_key"], wanted["sha256"]), "framework " + wanted["key"])
             framework = wanted["key"]
         # Without this report the operator does not know the machine, so it is essential.
-        report("ready", framework=framework)
+        report("ready", framework=framework, seconds=SETTLING)
     except Exception as error:
         reason = str(error) or type(error).__name__
         say("failed: " + reason)
+        if aws.setting("role") == "worker":
+            # Spark's worker may run: jobs must not get executors here.
+            command(STOPPING, "systemctl", "stop", "spark-worker")
         attempt(60, "reporting", lambda: report("failed", reason))
+        attempt(60, "keeping the log", lambda: aws.persist(TELLING, keep_log))
         # Leave the hook open: systemd retries, and people may look; on its timeout the machine is replaced.
         return 1
-    attempt(60, "completing", lambda: complete(aws.setting("launch_hook"), "CONTINUE"))
+    finish("launch_hook", SETTLING)
     return 0
+
+
+def finish(hook: str, seconds: float) -> None:
+    """Complete the lifecycle action of a hook within so many seconds."""
+    name = aws.setting(hook)
+    attempt(seconds, "completing", lambda: aws.persist(seconds, lambda: complete(name, "CONTINUE")))
 
 
 def watch() -> int:
@@ -208,12 +255,20 @@ def leave(found: notice.Notice) -> int:
     # With spark.decommission.enabled, Spark's worker migrates its blocks and takes no new executors; tasks
     # that run go on.
     command(REPORTING, "systemctl", "kill", "--kill-who=main", "-s", "PWR", "spark-worker")
-    attempt(REPORTING, "reporting", lambda: report("leaving", found.why))
+    # Nothing waits for it: executors have the time.
+    leaving = begin("reporting", lambda: report("leaving", found.why, seconds=LEAVING))
     while time.monotonic() < end and command(REPORTING, "pgrep", "-f", "CoarseGrainedExecutorBackend") == 0:
         time.sleep(1)
     command(STOPPING, "systemctl", "stop", "spark-worker")
-    attempt(REPORTING, "reporting", lambda: report("left", found.why))
-    attempt(REPORTING, "completing", lambda: complete(aws.setting("terminate_hook"), "CONTINUE"))
+
+    def last() -> None:
+        # The earlier one first, if it is on its way.
+        leaving.join(1)
+        report("left", found.why, seconds=REPORTING - 1)
+
+    reporting = begin("reporting", last)
+    finish("terminate_hook", REPORTING)
+    wait(reporting, "reporting", REPORTING)
     return 0
 
 

@@ -53,6 +53,14 @@ def stop_workers() -> None:
     query("autoscaling", url, Action="UpdateAutoScalingGroup", Version="2011-01-01", **sizes)
 
 
+def abandon(instance: str) -> None:
+    """End the wait for a machine that is joining: the group lets it go, and at a size of zero for good."""
+    fields = {"LifecycleHookName": aws.setting("launch_hook"), "LifecycleActionResult": "ABANDON"}
+    fields.update(InstanceId=instance, AutoScalingGroupName=aws.setting("group"))
+    url = aws.setting("autoscaling_url")
+    query("autoscaling", url, Action="CompleteLifecycleAction", Version="2011-01-01", **fields)
+
+
 def spot_prices(kinds: Sequence[str], now: float) -> Dict[Tuple[str, str], Decimal]:
     """Return the current price of spot instances of these types in each zone."""
     fields = {"InstanceType.{}".format(number): kind for number, kind in enumerate(kinds, start=1)}

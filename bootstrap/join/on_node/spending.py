@@ -4,8 +4,9 @@ library only.
 Once a minute: the group's instances, their prices, and whether anything runs. What the stack has cost since
 the account began is kept here and in the bucket, where `fab workers` reads it. When the budget is spent,
 running jobs are asked to take a snapshot and to end, and the group goes to zero; likewise when nothing has
-run for the time of `idleStop`. The limits are a file that `pulumi up` writes: another budget needs no other
-role. Settings of the machine are in the file that CAFFE_SPARK_SETTINGS names.
+run for the time of `idleStop`, and when `maxJoinFailures` workers in a row could not join. The limits are a
+file that `pulumi up` writes: another budget needs no other role. Settings of the machine are in the file that
+CAFFE_SPARK_SETTINGS names.
 """
 
 import json
@@ -19,10 +20,11 @@ from decimal import Decimal
 from typing import Any, Dict, Optional, Sequence, Tuple
 from xml.etree import ElementTree
 
-from bootstrap.join.on_node import aws
+from bootstrap.join.on_node import aws, joining, reports
 from bootstrap.join.on_node.account import (
     BUDGET,
     IDLE,
+    JOINING,
     RUNNING,
     STOPPED,
     STOPPING,
@@ -36,7 +38,7 @@ from bootstrap.join.on_node.account import (
     reached,
     usd_per_hour,
 )
-from bootstrap.join.on_node.group import Group, describe, spot_prices, stop_workers
+from bootstrap.join.on_node.group import Group, abandon, describe, spot_prices, stop_workers
 from bootstrap.join.on_node.use import attended, busy, running_jobs
 
 POLL = 60
@@ -78,6 +80,7 @@ class Keeper:
         hourly, missing = usd_per_hour(prices, instances, on_demand, self._spot)
         account = self.account
         self._charge(prices, now, hourly, missing)
+        self._follow(group, now)
         jobs = running_jobs()
         # Whoever has brought workers back wants to use them, once they are up.
         if jobs or group.desired > account["desired"] or busy():
@@ -94,6 +97,8 @@ class Keeper:
         """Follow a clock that was set: by so much, none of which has passed."""
         for name in ("at", "changed", "idle_since"):
             self.account[name] += seconds
+        for member in self.account["members"].values():
+            member["since"] += seconds
         self._wanted += seconds
         self._uploaded += seconds
         self._asked += seconds
@@ -109,10 +114,28 @@ class Keeper:
         if account["head_stopped"]:
             account["gap_seconds"], account["head_stopped"] = gap, False
 
+    def _follow(self, group: Group, now: float) -> None:
+        """Count the members that fail to join, and remember the last one's reason and log."""
+        account, role = self.account, str(self.limits.get("worker_role", ""))
+        before = account["failures"]
+        failure = joining.follow(account, group, now, lambda instance: reports.reason(role, instance))
+        if account["failures"] != before:
+            self._uploaded = float("-inf")
+        if failure is not None and account["failures"]:
+            said = failure.said or "it has not said why in {} min".format(joining.PATIENCE // 60)
+            log = reports.log(role, failure.instance)
+            account.update(failed=said, failed_instance=failure.instance, log=log)
+            print("{} could not join: {}".format(failure.instance, said), file=sys.stderr)
+
     def _act(self, group: Group, jobs: Sequence[str], now: float) -> None:
         """Stop workers if a limit is reached; jobs first, which end with a snapshot."""
         account = self.account
-        why, said = reached(account, self.limits.get("limits") or {}, now)
+        most = self.limits.get("max_join_failures", 0)
+        limits = dict(self.limits.get("limits") or {}, max_join_failures=most)
+        why, said = reached(account, limits, now)
+        if why == JOINING and jobs and any(one.state == "InService" for one in group.instances):
+            # They go on with the workers that they have.
+            return
         brought_back = account["state"] == STOPPED and group.desired > 0
         if account["state"] != RUNNING and not why and (brought_back or account["state"] == STOPPING):
             self._become(RUNNING, "", "", now)
@@ -127,6 +150,11 @@ class Keeper:
         if jobs and now - account["changed"] < ENDING:
             return
         stop_workers()
+        for one in group.instances:
+            if one.state == "Pending:Wait":
+                # It would be billed until the hook's time is over.
+                with suppress(RuntimeError, OSError):
+                    abandon(one.id)
         account["desired"] = 0
         self._become(STOPPED, why, said, now)
 

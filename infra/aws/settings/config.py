@@ -37,6 +37,7 @@ MIN_VOLUME_GB: Final = 20
 MAX_VOLUME_GB: Final = 16384
 """Limits of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
 MAX_KEY_PAIR: Final = 255
+MAX_JOIN_FAILURES: Final = 100
 ALL: Final = 100
 """Percent."""
 VOLUME_GB: Final = f"{MIN_VOLUME_GB} to {MAX_VOLUME_GB} (GB)"
@@ -133,6 +134,11 @@ class AwsConfig(StackSettings):
     """Replace a spot worker that AWS expects to reclaim, before it does: jobs go on without it, and grow."""
     rebalance_notice: Annotated[bool, Hint("false", YES_OR_NO)] = False
     """Training leaves such a worker at once, minutes before its replacement is up."""
+
+    max_join_failures: Annotated[int, Hint("3", f"1 to {MAX_JOIN_FAILURES}; 0: replace them for ever")] = (
+        Field(default=3, ge=0, le=MAX_JOIN_FAILURES)
+    )
+    """Workers in a row that could not join, after which the group goes to zero."""
 
     # Storage and access
     kms_key: KmsKey = None

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bootstrap import paths
 from bootstrap.errors import BuildError, CaffeSparkError, IntegrityError
 from bootstrap.framework import build, cache, steps
 from bootstrap.framework.build import compile_on_head, expected_seconds
@@ -249,6 +250,8 @@ def test_a_download_that_stalls_is_given_up(
 
 def test_the_script_names_each_step_and_can_be_run_as_it_is(rewrite: Callable[..., Any]) -> None:
     text = build.script(rewrite(), FACTS, "/var/lib/x")
+    before, _, _ = text.partition("step 1 ")
+    assert f"PYTHONPATH={paths.SYSTEM_PACKAGES}" in before, "pip's numpy would come before the distribution's"
     assert "build: Compile" in text
     assert "works.py" in text
     assert text.isascii()

@@ -136,6 +136,7 @@ def test_the_first_time_it_is_compiled_pushed_cached_and_spread(world: World) ->
             "framework_uri": framework.uri,
             "framework_packages": ["libx"],
             "framework_distribution": FACTS.distribution,
+            "framework_test": "print('works')\n",
         }
     ]
 

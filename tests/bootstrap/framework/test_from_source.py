@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pb2
 
+from bootstrap import paths
 from bootstrap.errors import ConfigError
-from bootstrap.framework import steps
+from bootstrap.framework import build, steps
 from bootstrap.framework.key import inputs_of, key_of
 from bootstrap.framework.recipe import Recipe, load_recipe
 from tests.bootstrap.framework.conftest import CUDA, FACTS, RECIPE
@@ -151,7 +152,10 @@ def test_a_python_of_its_own_is_the_one_that_configures_packs_and_tests(rewrite:
     assert "/opt/py38/bin/python small/works.py" in test.commands
     elsewhere = steps.test_step(recipe, "ubuntu-22.04", "/f").build
     assert elsewhere is not None
-    assert "python3 small/works.py" in elsewhere.commands
+    assert "python3 -S small/works.py" in elsewhere.commands
+    assert paths.SYSTEM_PACKAGES in elsewhere.commands[0]
+    assert paths.SYSTEM_PACKAGES not in test.commands[0]
+    assert paths.SYSTEM_PACKAGES not in build.script(recipe, FACTS, "/f")
 
 
 def test_only_programs_are_linked_against_such_a_pythons_library(rewrite: Rewrite) -> None:

@@ -58,6 +58,16 @@ def test_a_recipe_that_extends_another_changes_what_it_names(recipes: Path) -> N
     )
 
 
+def test_the_first_test_is_the_one_that_every_node_runs(rewrite: Rewrite) -> None:
+    assert rewrite().node_test == "print('works')\n"
+    assert rewrite(tests=[]).node_test == "import caffe\n"
+    for name in ("caffe-cpu", "caffe-cuda"):
+        # It is shipped in a script, and takes no longer than a machine that joins may.
+        text = load_recipe(name).node_test
+        assert "import caffe_allreduce" in text
+        assert text.isascii()
+
+
 def test_a_circle_of_recipes_is_refused(recipes: Path) -> None:
     (recipes / "a.yaml").write_text("extends: b\n")
     (recipes / "b.yaml").write_text("extends: a\n")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bootstrap import paths
 from bootstrap.framework import steps
 from bootstrap.framework.cuda import Toolkit
 from bootstrap.framework.recipe import Recipe
@@ -147,7 +148,9 @@ def test_a_message_that_the_source_lacks_is_named(rewrite: Rewrite, tree: Path) 
 def test_the_recipes_tests_see_what_was_packed_and_leave_their_mark(rewrite: Rewrite, tree: Path) -> None:
     (tree / "out").mkdir()
     (tree / "inputs/small/works.py").write_text(
-        "import os; assert os.environ['PYTHONPATH'].endswith('tree/python')\n"
+        f"import sys; assert sys.path[1:3] == ['{tree}/out/tree/python', '{paths.SYSTEM_PACKAGES}']\n"
+        "packages = [path for path in sys.path if path.endswith(('dist-packages', 'site-packages'))]\n"
+        f"assert packages == ['{paths.SYSTEM_PACKAGES}'], packages\n"
     )
     command = steps.commands([steps.test_step(rewrite(), "debian-12", str(tree))])[0]
     before, run, after = (

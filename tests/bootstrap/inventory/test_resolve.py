@@ -188,6 +188,24 @@ def test_reports_are_matched_to_instances_by_the_clouds_own_id(
     assert discover.completed(group, found).workers[0].name == f"ip-{first}"
 
 
+def test_a_machine_that_has_failed_is_told_with_where_its_log_lies(
+    group: ClusterDocument, instances: list[str]
+) -> None:
+    first, second = instances
+    for one, state in ((first, "failed"), (second, "ready")):
+        said = report(one, state, address=private(one), said="no numpy" if state == "failed" else "")
+        says(f"cluster/nodes/AROA1:{one}/node.json", said.model_dump(mode="json"))
+        says(f"cluster/nodes/AROA1:{one}/boot.log", {})
+    head = report("i-head", "failed", name="head", said="no mirror answers")
+    says("cluster/nodes/AROA2:i-head/node.json", head.model_dump(mode="json"))
+    found = fleet.look(group, GROUP)
+    assert found.news == (
+        "head (i-head) failed: no mirror answers",
+        f"ip-{first} ({first}) failed: no numpy; its log: "
+        f"`aws s3 cp s3://{BUCKET}/cluster/nodes/AROA1:{first}/boot.log -`",
+    )
+
+
 def private(instance: str) -> str:
     """Private address of an instance."""
     ec2 = boto3.client("ec2", region_name=REGION)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -16,8 +17,10 @@ from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument, HdInsight, 
 from bootstrap.errors import StackError
 from bootstrap.inventory import resolve as discover
 from bootstrap.inventory import spending
+from bootstrap.inventory.account import Account, account
 from bootstrap.inventory.autoscaling import Fleet, Report
-from bootstrap.inventory.spending import Account, account, account_lines, bring_back, whole_lines
+from bootstrap.inventory.joining import BrokenWorkers, finding
+from bootstrap.inventory.spending import account_lines, bring_back, whole_lines
 from tests.bootstrap.hdinsight_cluster import arm, hdinsight
 from tests.cloud.arm import Arm
 from tests.cloud.aws_account import REGION, add_group, aws_account, read_once
@@ -108,6 +111,54 @@ def test_stopped_workers_have_a_reason_and_a_next_command(cluster_document: dict
     ending = kept(usd="20.1", state="stopping", said="the budget of 20 USD is spent")
     assert account_lines(cluster, ending, SINCE + HOUR)[-1].endswith(
         "jobs take their snapshots, then workers stop"
+    )
+
+
+NO_NUMPY = "framework k: ImportError: numpy of another version"
+ROW: dict[str, Any] = {
+    "failures": 3,
+    "failed": NO_NUMPY,
+    "failed_instance": "i-3",
+    "log": f"{paths.NODES}/AROA:i-3/boot.log",
+}
+STOPPED: dict[str, Any] = {
+    **ROW,
+    "state": "stopped",
+    "why": "joining",
+    "said": f"3 workers in a row could not join; the last one, i-3: {NO_NUMPY}",
+}
+LOG = f"`aws s3 cp s3://{BUCKET}/{paths.NODES}/AROA:i-3/boot.log -`"
+
+
+def test_workers_that_could_not_join_have_a_reason_a_log_and_a_next_command(
+    cluster_document: dict[str, object],
+) -> None:
+    assert account_lines(document(cluster_document), kept(**STOPPED), SINCE + HOUR)[1:] == [
+        f"stopped  3 workers in a row could not join; the last one, i-3: {NO_NUMPY}, 2026-11-30 10:00 UTC; "
+        "fix that, then `fab workers --resume --stack dev` brings them back",
+        f"log      {LOG}",
+    ]
+
+
+def test_workers_that_fail_to_join_are_told_before_the_group_goes_to_zero(
+    cluster_document: dict[str, object],
+) -> None:
+    cluster = document(cluster_document, limits=None)
+    assert account_lines(cluster, kept(**{**ROW, "failures": 2}), SINCE + HOUR)[1:] == [
+        f"joining  2 workers in a row could not join; the last one: i-3: {NO_NUMPY}",
+        f"log      {LOG}",
+    ]
+    assert account_lines(cluster, kept(**{**ROW, "failures": 1}), SINCE + HOUR)[1:] == [
+        f"joining  1 worker could not join: i-3: {NO_NUMPY}",
+        f"log      {LOG}",
+    ]
+
+
+def test_a_worker_that_has_left_no_log_leads_to_its_console(cluster_document: dict[str, object]) -> None:
+    cluster = document(cluster_document, limits=None)
+    assert account_lines(cluster, kept(**{**ROW, "log": ""}), SINCE + HOUR)[-1] == (
+        "log      it has left none; within an hour of its end, "
+        f"`aws ec2 get-console-output --instance-id i-3 --region {REGION} --output text`"
     )
 
 
@@ -225,6 +276,49 @@ def test_workers_that_were_idle_come_back_with_the_groups_own_sizes(
     assert sizes() == (1, 1)
 
 
+def test_workers_that_could_not_join_come_back_only_when_somebody_says_so(
+    cluster_document: dict[str, object], stopped: None
+) -> None:
+    writes(**STOPPED)
+    cluster = document(cluster_document)
+    with pytest.raises(BrokenWorkers) as refused:
+        bring_back(cluster, GROUP)
+    assert refused.value.why == f"they are stopped: {STOPPED['said']}"
+    assert refused.value.fix.startswith(f"Read its log ({LOG}) and fix the cause")
+    assert refused.value.fix.endswith(", then run `fab workers --resume --stack dev`.")
+    assert sizes() == (0, 0)
+    assert bring_back(cluster, GROUP, resume=True).line.endswith("; bringing back 1")
+    assert sizes() == (1, 1)
+
+
+def test_a_spent_budget_holds_also_for_those_who_resume(
+    cluster_document: dict[str, object], stopped: None
+) -> None:
+    writes(**{**STOPPED, "usd": "20.00"})
+    with pytest.raises(StackError, match="USD are spent"):
+        bring_back(document(cluster_document), GROUP, resume=True)
+    assert sizes() == (0, 0)
+
+
+def test_doctor_finds_workers_that_could_not_join(cluster_document: dict[str, object], stopped: None) -> None:
+    cluster = document(cluster_document)
+    assert finding(cluster) is None
+    writes()
+    assert finding(cluster) is None
+    writes(**{**ROW, "failures": 1})
+    found = finding(cluster)
+    assert found is not None
+    assert (found.node, found.ok) == ("head", False)
+    assert found.detail == f"1 worker could not join: i-3: {NO_NUMPY}"
+    assert "--resume" not in found.fix, "nothing is stopped"
+    writes(**STOPPED)
+    found = finding(cluster)
+    assert found is not None
+    assert LOG in found.fix
+    assert "`fab workers --resume --stack dev`" in found.fix
+    assert finding(ClusterDocument.model_validate(cluster_document)) is None
+
+
 def test_workers_of_a_spent_budget_do_not_come_back_before_it_is_raised(
     cluster_document: dict[str, object], stopped: None
 ) -> None:
@@ -308,6 +402,22 @@ def test_a_command_that_needs_workers_brings_them_back_and_waits_for_the_heads_n
     monkeypatch.setattr(discover, "POLL", 0)
     found = discover.resolve(document(cluster_document), Console(quiet=True), stopped=True)
     assert (found.workers, looks) == ((), [])
+
+
+def test_a_command_that_needs_workers_is_refused_where_they_could_not_join_and_another_one_goes_on(
+    cluster_document: dict[str, object], stopped: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes(**STOPPED)
+    head = report(datetime.now(timezone.utc))
+    monkeypatch.setattr("bootstrap.inventory.autoscaling.look", lambda *_: fleet(head, 0))
+    cluster = document(cluster_document)
+    with pytest.raises(BrokenWorkers, match="could not join"):
+        discover.resolve(cluster, Console(quiet=True))
+    console = Console(file=io.StringIO(), width=300)
+    found = discover.resolve(cluster, console, stopped=True)
+    assert found.workers == ()
+    assert STOPPED["said"] in console.file.getvalue()  # type: ignore[attr-defined]
+    assert sizes() == (0, 0)
 
 
 def test_a_command_that_does_not_wait_brings_nothing_back(

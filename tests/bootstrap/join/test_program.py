@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ SETTINGS = {"metadata": "http://192.0.2.1:80", "rebalance": ""}
 
 def test_a_program_is_shipped_without_what_only_its_readers_need() -> None:
     source = '"""A."""\n\nX = "# no comment"\n"""B,\nC."""\n\n\ndef f():\n    # why\n    return X  # so\n'
-    assert program.compact(source) == 'X = "# no comment"\ndef f():\n return X  # so'
+    assert program.compact(source) == 'X="# no comment"\ndef f():return X'
 
 
 def test_annotations_of_functions_go_and_those_of_fields_stay() -> None:
@@ -25,7 +26,31 @@ def test_annotations_of_functions_go_and_those_of_fields_stay() -> None:
         "class A(Base):\n    x: int = 1\n\n"
         "    def f(self, *a: int, b: List[str] = [], **c: X) -> 'A':\n        pass\n"
     )
-    assert program.compact(source) == "class A(Base):\n x: int = 1\n def f(self, *a, b = [], **c):\n  pass"
+    assert program.compact(source) == "class A(Base):\n x:int=1\n def f(self,*a,b=[],**c):pass"
+
+
+def test_imports_of_types_go_with_the_annotations_that_need_them() -> None:
+    imports = "from typing import Dict, List, NamedTuple\n"
+    source = "class A(NamedTuple):\n    x: List[int]\ndef f(x: Dict):\n    pass\n"
+    assert program.compact(imports + source).splitlines()[0] == "from typing import List,NamedTuple"
+    assert program.compact("from typing import (\n    Any,\n)\nX = 1\n") == "X=1"
+
+
+@pytest.mark.parametrize(
+    ("source", "shipped"),
+    [
+        ("if a:\n    b()\nelse:\n    c()\n", "if a:b()\nelse:c()"),
+        ("if a:\n    b()\n    c()\n", "if a:\n b()\n c()"),
+        ("if a:\n    b()\n    if c:\n        d()\n", "if a:\n b()\n if c:d()"),
+        ("if a:\n    for b in c:\n        d()\ne()\n", "if a:\n for b in c:d()\ne()"),
+        ("if a:\n    @b\n    def c():\n        pass\n", "if a:\n @b\n def c():pass"),
+        ("f(\n    'a' 'b',  # c\n    not x, -1 if y else 2,\n)\n", "f('a' 'b',not x,-1 if y else 2,)"),
+        ('x = """a\n   b"""\n', 'x="""a\n   b"""'),
+    ],
+)
+def test_a_line_holds_what_python_lets_it_hold(source: str, shipped: str) -> None:
+    assert program.compact(source) == shipped
+    assert ast.dump(ast.parse(source)) == ast.dump(ast.parse(shipped))
 
 
 @pytest.fixture

@@ -38,6 +38,81 @@ def test_another_version_is_refused_by_name_until_its_packages_and_its_tarball_a
         compile_for("spark", spark_version="4.3.9", spark_pins="pyspark-4.3.0.txt")
 
 
+SYSTEM_PYTHON = "/usr/bin/python3"
+ENVIRONMENT = (
+    "Make the virtual environment",
+    "Let the environment see pyspark",
+    "Let the environment see the distribution's packages",
+)
+
+
+@pytest.fixture
+def environment(on_each_line: Compile, tmp_path: Path) -> Callable[[], list[str]]:
+    """Makes the virtual environment in a folder; returns the steps that were not done yet."""
+    spark = on_each_line("spark")
+
+    def script(text: str) -> str:
+        return f"HOME={tmp_path}/home\nexport HOME\n" + text.replace(paths.VENV, f"{tmp_path}/venv")
+
+    def make() -> list[str]:
+        done = []
+        for command in (spark.commands[name] for name in ENVIRONMENT):
+            if sh(script(command.guard)).returncode != 0:
+                ran = sh(script(command.run))
+                assert ran.returncode == 0, ran.stderr
+                assert sh(script(command.guard)).returncode == 0, command.name
+                done.append(command.name)
+        return done
+
+    return make
+
+
+needs_venv = pytest.mark.skipif(
+    subprocess.run([SYSTEM_PYTHON, "-c", "import venv"], capture_output=True, check=False).returncode != 0
+    if Path(SYSTEM_PYTHON).exists()
+    else True,
+    reason="this machine's own Python makes no virtual environments",
+)
+
+
+@needs_venv
+def test_executors_see_the_distributions_packages_and_none_that_pip_has_put_beside_them(
+    environment: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    assert environment() == [*ENVIRONMENT]
+    assert environment() == []
+    release = subprocess.run(
+        [SYSTEM_PYTHON, "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    own = tmp_path / "home/.local/lib" / release / "site-packages"
+    own.mkdir(parents=True)
+    (own / "numpy.py").touch()
+    shown = subprocess.run(
+        [f"{tmp_path}/venv/bin/python", "-c", "import sys; print(*sys.path[1:], sep='\\n')"],
+        env={"HOME": f"{tmp_path}/home", "PYTHONPATH": "/opt/caffe/python"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert shown[0] == "/opt/caffe/python"
+    packages = [path for path in shown if path.endswith("-packages")]
+    assert packages[0] == f"{tmp_path}/venv/lib/{release}/site-packages"
+    assert packages[1:] in ([paths.SYSTEM_PACKAGES], []), "the distribution's, where this is Debian's Python"
+    assert not any(path.startswith(("/usr/local/", str(own))) for path in packages)
+
+
+@needs_venv
+def test_an_environment_of_an_earlier_version_that_sees_all_packages_is_made_anew(
+    environment: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    made = [SYSTEM_PYTHON, "-m", "venv", "--system-site-packages", "--without-pip", f"{tmp_path}/venv"]
+    subprocess.run(made, check=True)
+    assert environment() == [*ENVIRONMENT]
+
+
 PIP = """#!/bin/sh
 while [ "$1" != --target ]; do shift; done
 mkdir -p "$2/bin" "$2/pyspark/examples" "$2/pyspark/jars" "$2/pyspark/bin" "$2/pyspark-4.3.0.dist-info"

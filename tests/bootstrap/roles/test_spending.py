@@ -12,6 +12,7 @@ import pytest
 from bootstrap import paths
 from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument
 from bootstrap.cluster.access import DeclaredNode
+from bootstrap.join.user_data import LAUNCH_HOOK
 from jobs.trainer import contract
 from tests.bootstrap.roles.conftest import Compiled, sh
 
@@ -48,6 +49,8 @@ def test_the_settings_name_all_that_the_program_asks_for(compiled: Compiled) -> 
         "autoscaling_url": "https://autoscaling.eu-west-1.amazonaws.com",
         "ec2_url": "https://ec2.eu-west-1.amazonaws.com",
         "group": "caffe-spark-x-workers",
+        "launch_hook": LAUNCH_HOOK,
+        "nodes": paths.NODES,
         "limits": paths.LIMITS,
         "spending": paths.SPENDING,
         "account": f"{paths.STATE}/spending.json",
@@ -72,6 +75,8 @@ def test_another_s3_server_is_reached_by_path(document: ClusterDocument) -> None
     [
         ("Write the machine's requests", "aws"),
         ("Write the account's arithmetic", "account"),
+        ("Write the look at workers that join", "joining"),
+        ("Write the look at their reports", "reports"),
         ("Write the requests about the group", "group"),
         ("Write the look at what runs", "use"),
         ("Write the program", "spending"),

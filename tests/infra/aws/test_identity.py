@@ -157,7 +157,8 @@ def test_scripts_that_machines_start_with_are_changed_by_the_operator_alone(role
 def test_a_machine_speaks_for_itself_and_for_no_other_machine(role: str) -> None:
     assert may(role, "s3:PutObject", f"{BUCKET}/cluster/nodes/{ME}/node.json")
     assert not may(role, "s3:PutObject", f"{BUCKET}/cluster/nodes/{ANOTHER}/node.json")
-    assert not may(role, "s3:GetObject", f"{BUCKET}/cluster/nodes/{ANOTHER}/node.json")
+    # The head counts the failures that workers report.
+    assert may(role, "s3:GetObject", f"{BUCKET}/cluster/nodes/{ANOTHER}/node.json") is (role == "head")
     assert not may(role, "s3:DeleteObject", f"{BUCKET}/cluster/nodes/{ME}/node.json")
 
 
@@ -252,11 +253,22 @@ def test_the_head_keeps_the_stacks_account_and_reads_its_limits_and_no_job_does(
         )
 
 
+def test_the_head_reads_what_workers_report_and_writes_none_of_it() -> None:
+    for file in ("node.json", "boot.log"):
+        theirs = f"{BUCKET}/{paths.NODES}/AROAWORKER:i-0123456789abcdef0/{file}"
+        assert may("head", "s3:GetObject", theirs)
+        assert not may("head", "s3:PutObject", theirs)
+        assert not may("worker", "s3:GetObject", theirs)
+
+
 def test_the_head_sets_the_size_of_its_own_group_to_zero_and_no_more() -> None:
     policy = IAMPolicy(json.dumps(STOP))
     update = "autoscaling:UpdateAutoScalingGroup"
     assert policy.is_action_permitted(update, GROUP_ARN) is PermissionResult.PERMITTED
     assert policy.is_action_permitted(update, OTHERS_ARN) is not PermissionResult.PERMITTED
+    lets_go = "autoscaling:CompleteLifecycleAction"
+    assert policy.is_action_permitted(lets_go, GROUP_ARN) is PermissionResult.PERMITTED
+    assert policy.is_action_permitted(lets_go, OTHERS_ARN) is not PermissionResult.PERMITTED
     for action in ("autoscaling:DeleteAutoScalingGroup", "ec2:RunInstances", "ec2:TerminateInstances"):
         assert policy.is_action_permitted(action, GROUP_ARN) is not PermissionResult.PERMITTED
     # moto's engine knows no conditions.

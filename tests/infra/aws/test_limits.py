@@ -23,7 +23,7 @@ def props(content: str, **changes: Any) -> dict[str, Any]:
 
 
 def text(stack: AwsConfig | None = None, **services: Any) -> str:
-    return limits_text(stack or config(), "test", priced(**services))
+    return limits_text(stack or config(), "test", priced(**services), "AROAWORKER")
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def test_the_head_gets_prices_limits_and_the_markets_of_the_group(bucket: Any) -
     found = stored(bucket)
     assert found["limits"] == {"per_hour": None, "total": "20", "idle_seconds": 1800, "idle_head": True}
     assert (found["on_demand_base"], found["on_demand_percentage"]) == (1, 0)
+    assert (found["max_join_failures"], found["worker_role"]) == (3, "AROAWORKER")
     assert found["prices"]["nodes"][0] | {"count": 1} == {
         "role": "head",
         "type": "m6i.xlarge",
@@ -78,9 +79,19 @@ def test_spot_prices_that_move_by_themselves_are_no_change_and_others_are() -> N
     region = here.model_copy(update={"types": moved})
     other = table.model_copy(update={"regions": {"eu-west-1": region}})
     provider, olds = LimitsProvider(), props(text())
-    assert text() != limits_text(config(), "test", other)
-    assert not provider.diff("id", olds, props(limits_text(config(), "test", other))).changes
+    assert text() != limits_text(config(), "test", other, "AROAWORKER")
+    assert not provider.diff("id", olds, props(limits_text(config(), "test", other, "AROAWORKER"))).changes
     assert provider.diff("id", olds, props(text(nat_hour="0.2"))).changes
+
+
+def test_another_number_of_failures_is_written_by_the_next_update() -> None:
+    news = props(text(config(maxJoinFailures=5)))
+    assert LimitsProvider().diff("id", props(text()), news).changes
+
+
+@pytest.mark.parametrize("unknown", [None, object()])
+def test_a_role_that_is_about_to_be_replaced_changes_the_file(unknown: object) -> None:
+    assert LimitsProvider().diff("id", props(text()), {**props(text()), "content": unknown}).changes
 
 
 def test_another_bucket_gets_a_file_of_its_own() -> None:

@@ -464,6 +464,8 @@ def test_prices_and_limits_are_in_the_document_and_in_the_file_that_the_head_rea
     sent = json.loads(file.inputs["content"])
     assert sent["prices"] == document.prices.model_dump(mode="json")
     assert sent["limits"]["total"] == "20"
+    assert sent["max_join_failures"] == 3
+    assert sent["worker_role"]
     assert isinstance(document.members, AutoScalingGroup)
     assert document.members.watched
 

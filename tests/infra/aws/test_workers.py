@@ -241,5 +241,6 @@ def test_the_head_may_stop_the_workers_of_this_group() -> None:
     recording = made()
     allowed = recording.named("workers-stop")
     assert allowed.inputs["role"] == "head-role"
-    statement, _ = json.loads(allowed.inputs["policy"])["Statement"]
-    assert statement["Resource"] == recording.the(GROUP).outputs["arn"]
+    stops, lets_go, _ = json.loads(allowed.inputs["policy"])["Statement"]
+    for statement in (stops, lets_go):
+        assert statement["Resource"] == recording.the(GROUP).outputs["arn"]

@@ -12,6 +12,8 @@ from bootstrap.cluster import NodePrice, Part, Prices
 from bootstrap.join.on_node.account import (
     BUDGET,
     IDLE,
+    JOINING,
+    LATER,
     Instance,
     add,
     base_per_hour,
@@ -124,22 +126,47 @@ def test_small_amounts_are_not_lost_in_many_looks() -> None:
         ("0", {"idle_seconds": 1800}, IDLE),
         ("0", {"idle_seconds": 1801}, ""),
         ("20", {"total": "20", "idle_seconds": 1800}, BUDGET),
+        ("0", {"max_join_failures": 3}, JOINING),
+        ("0", {"max_join_failures": 4}, ""),
+        ("0", {"max_join_failures": 0}, ""),
+        ("0", {"max_join_failures": 3, "idle_seconds": 1800}, JOINING),
+        ("20", {"max_join_failures": 3, "total": "20"}, BUDGET),
     ],
 )
-def test_limits_are_reached_and_the_budget_before_idleness(
+def test_limits_are_reached_and_the_budget_before_broken_workers_and_idleness(
     usd: str, limits: dict[str, Any], wanted: str
 ) -> None:
-    account = {**new(0.0), "usd": usd}
+    account = {**new(0.0), "usd": usd, "failures": 3}
     assert reached(account, limits, 1800.0)[0] == wanted
+
+
+def test_an_account_of_an_earlier_version_is_gone_on_with() -> None:
+    account = new(5.0)
+    add(account, 65.0, Decimal("0.25"), ["x"])
+    earlier = {key: value for key, value in account.items() if key not in (*LATER, "members")}
+    assert checked(json.loads(json.dumps(earlier))) == account
 
 
 def test_an_account_is_read_as_it_was_written() -> None:
     account = new(5.0)
+    account["members"] = {"i-1": {"since": 5.0, "joined": False, "said": "no numpy"}}
+    account["failures"] = 2
     add(account, 65.0, Decimal("0.25"), ["x"])
     assert checked(json.loads(json.dumps(account))) == account
 
 
-@pytest.mark.parametrize("broken", [{"version": 2}, {"usd": "NaN"}, {"hourly": "x"}, {"usd": None}])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"version": 2},
+        {"usd": "NaN"},
+        {"hourly": "x"},
+        {"usd": None},
+        {"members": {"i-1": {}}},
+        {"members": {"i-1": "joined"}},
+        {"members": [1]},
+    ],
+)
 def test_an_account_that_is_not_whole_is_refused(broken: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError, KeyError, ArithmeticError)):
         checked({**new(5.0), **broken})

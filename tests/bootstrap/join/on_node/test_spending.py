@@ -14,9 +14,10 @@ import pytest
 
 from bootstrap import paths
 from bootstrap.cluster import NodePrice, Part, Prices
-from bootstrap.inventory.spending import Account
+from bootstrap.inventory.account import Account
 from bootstrap.join.on_node import aws, group, spending, use
 from bootstrap.join.on_node.spending import ENDING, Keeper
+from bootstrap.join.user_data import LAUNCH_HOOK
 from jobs.trainer import contract
 
 NAME = "caffe-spark-x-workers"
@@ -51,6 +52,9 @@ class Cloud:
         self.objects: dict[str, bytes] = {}
         self.desired = 2
         self.lifecycle = "InService"
+        self.members: dict[str, str] | None = None
+        """States by id, where they are not all the same."""
+        self.abandoned: list[str] = []
         self.spot = [ITEM.format("0.100000", "2026-11-30T09:00:00.000Z")]
         self.jobs: list[str] = []
         self.busy = self.attended = False
@@ -59,7 +63,9 @@ class Cloud:
         self.asked: list[dict[str, str]] = []
         self.account = folder / "spending.json"
 
-    def call(self, service: str, url: str, method: str = "GET", body: bytes = b"") -> bytes | None:
+    def call(
+        self, service: str, url: str, method: str = "GET", body: bytes = b"", most: int | None = None
+    ) -> bytes | None:
         if service in self.refuses:
             raise RuntimeError(f"{service}: 403 AccessDenied")
         if service == "s3":
@@ -72,23 +78,33 @@ class Cloud:
         self.asked.append(query)
         if query["Action"] == "DescribeAutoScalingGroups":
             assert query["AutoScalingGroupNames.member.1"] == NAME
-            members = "".join(MEMBER.format(number, self.lifecycle) for number in range(self.desired))
+            states = {str(number): self.lifecycle for number in range(self.desired)}
+            named = self.members if self.members is not None else states
+            members = "".join(MEMBER.format(name, state) for name, state in named.items())
             return GROUPS.format(members, self.desired).encode()
         if query["Action"] == "UpdateAutoScalingGroup":
             assert query["AutoScalingGroupName"] == NAME
             assert query["MinSize"] == "0"
             self.desired = int(query["DesiredCapacity"])
             return b"<UpdateAutoScalingGroupResponse/>"
+        if query["Action"] == "CompleteLifecycleAction":
+            assert self.desired == 0, "before that, the group would launch another one"
+            assert (query["AutoScalingGroupName"], query["LifecycleHookName"]) == (NAME, LAUNCH_HOOK)
+            assert query["LifecycleActionResult"] == "ABANDON"
+            self.abandoned.append(query["InstanceId"])
+            return b"<CompleteLifecycleActionResponse/>"
         assert query["Action"] == "DescribeSpotPriceHistory"
         return SPOT.format("".join(self.spot)).encode()
 
-    def limits(self, **limits: Any) -> None:
+    def limits(self, *, most_failures: int = 0, **limits: Any) -> None:
         self.objects[paths.LIMITS] = json.dumps(
             {
                 "version": 1,
                 "stack": "x",
                 "prices": PRICES.model_dump(mode="json"),
                 "limits": limits or None,
+                "max_join_failures": most_failures,
+                "worker_role": "AROA",
                 "on_demand_base": 0,
                 "on_demand_percentage": 0,
             }
@@ -112,6 +128,8 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
         "spending": paths.SPENDING,
         "account": str(here.account),
         "stop_file": contract.STOP_FILE,
+        "nodes": paths.NODES,
+        "launch_hook": LAUNCH_HOOK,
     }
     monkeypatch.setattr(aws, "setting", lambda name: settings[name])
     monkeypatch.setattr(aws, "call", here.call)
@@ -297,6 +315,162 @@ def test_workers_that_never_join_are_not_waited_for_for_ever(cloud: Cloud) -> No
     assert cloud.desired == 2
     minutes(keeper, 69, 70)
     assert cloud.desired == 0
+
+
+class Broken:
+    """A group whose workers report a failure, and which replaces them after 30 minutes."""
+
+    def __init__(self, cloud: Cloud, *others: str) -> None:
+        self.cloud, self.others = cloud, dict.fromkeys(others, "InService")
+        self.keeper, self.minute, self.number = Keeper(0.0), 0, 0
+
+    def replaced(self) -> None:
+        """The next worker starts, fails and ends."""
+        self.number += 1
+        name = f"broken{self.number}"
+        key = f"{paths.NODES}/AROA:i-{name}"
+        said = f"framework k: worker {self.number} has no numpy"
+        self.cloud.objects[f"{key}/node.json"] = json.dumps({"state": "failed", "said": said}).encode()
+        self.cloud.objects[f"{key}/boot.log"] = b"log"
+        self.cloud.members = {**self.others, name: "Pending:Wait"}
+        self.pass_(30)
+        self.cloud.members = {**self.others, "next": "Pending:Wait"}
+        self.pass_(1)
+
+    def pass_(self, minutes: int) -> None:
+        for _ in range(minutes):
+            self.minute += 1
+            self.keeper.tick(self.minute * 60.0)
+
+
+def test_a_group_whose_workers_cannot_join_goes_to_zero_with_the_reason_and_the_log(cloud: Cloud) -> None:
+    cloud.limits(most_failures=3)
+    broken = Broken(cloud)
+    broken.replaced()
+    assert (cloud.written.failures, cloud.desired) == (1, 2)
+    assert cloud.written.failed == "framework k: worker 1 has no numpy"
+    broken.replaced()
+    assert (cloud.written.state, cloud.desired) == ("running", 2)
+    broken.replaced()
+    written = cloud.written
+    assert (written.state, written.why, cloud.desired) == ("stopped", "joining", 0)
+    assert written.said == (
+        "3 workers in a row could not join; the last one, i-broken3: framework k: worker 3 has no numpy"
+    )
+    assert written.log == f"{paths.NODES}/AROA:i-broken3/boot.log"
+    assert cloud.abandoned == ["i-next"], "it would be billed until the hook's time is over"
+
+
+def test_a_worker_that_joins_ends_the_row(cloud: Cloud) -> None:
+    cloud.limits(most_failures=3)
+    broken = Broken(cloud)
+    broken.replaced()
+    broken.replaced()
+    cloud.members = {"good": "InService"}
+    broken.pass_(1)
+    assert (cloud.written.failures, cloud.written.failed) == (0, "")
+    broken.replaced()
+    broken.replaced()
+    assert (cloud.written.failures, cloud.desired) == (2, 2)
+
+
+def test_where_it_is_not_to_stop_the_group_replaces_workers_for_ever(cloud: Cloud) -> None:
+    cloud.limits(most_failures=0)
+    broken = Broken(cloud)
+    for _ in range(5):
+        broken.replaced()
+    assert (cloud.written.failures, cloud.written.state, cloud.desired) == (5, "running", 2)
+
+
+def test_jobs_go_on_with_workers_in_service_and_those_stop_after_them(cloud: Cloud) -> None:
+    cloud.limits(most_failures=1)
+    cloud.jobs = ["mnist-1"]
+    broken = Broken(cloud, "good")
+    broken.replaced()
+    broken.pass_(60)
+    assert (cloud.desired, cloud.written.state, cloud.written.failures) == (2, "running", 1)
+    assert f"jobs/mnist-1/{contract.STOP_FILE}" not in cloud.objects
+    cloud.jobs = []
+    broken.pass_(1)
+    assert (cloud.desired, cloud.written.why) == (0, "joining")
+
+
+def test_jobs_without_any_worker_are_told_why_they_end(cloud: Cloud) -> None:
+    cloud.limits(most_failures=1)
+    cloud.jobs = ["mnist-1"]
+    broken = Broken(cloud)
+    broken.replaced()
+    reason = cloud.objects[f"jobs/mnist-1/{contract.STOP_FILE}"].decode()
+    assert reason.endswith("the last one, i-broken1: framework k: worker 1 has no numpy")
+    assert cloud.desired == 2
+    cloud.jobs = []
+    broken.pass_(1)
+    assert cloud.desired == 0
+
+
+def test_workers_that_are_brought_back_have_all_their_attempts_again(cloud: Cloud) -> None:
+    cloud.limits(most_failures=2)
+    broken = Broken(cloud)
+    broken.replaced()
+    broken.replaced()
+    cloud.members = {}
+    broken.pass_(30)
+    assert cloud.written.why == "joining"
+    cloud.desired = 2
+    broken.pass_(1)
+    assert (cloud.written.state, cloud.written.failures, cloud.written.said) == ("running", 0, "")
+    broken.replaced()
+    assert cloud.desired == 2
+    broken.replaced()
+    assert cloud.desired == 0
+
+
+def test_a_worker_that_has_not_reported_is_told_as_that(cloud: Cloud) -> None:
+    cloud.limits(most_failures=1)
+    broken = Broken(cloud)
+    cloud.members = {"silent": "Pending:Wait"}
+    broken.pass_(30)
+    cloud.members = {}
+    broken.pass_(1)
+    assert cloud.written.said.endswith("i-silent: it has not said why in 25 min")
+    assert (cloud.written.log, cloud.written.failed_instance) == ("", "i-silent")
+
+
+def test_an_idle_head_stops_though_its_workers_could_not_join(cloud: Cloud) -> None:
+    cloud.limits(most_failures=1, idle_seconds=7200, idle_head=True)
+    broken = Broken(cloud)
+    broken.replaced()
+    cloud.members = {}
+    broken.pass_(119)
+    assert (cloud.powered_off, cloud.written.why) == (0, "joining")
+    broken.pass_(1)
+    assert cloud.powered_off == 1
+    assert cloud.written.why == "joining"
+
+
+def test_a_wait_that_cannot_be_ended_does_not_keep_the_group_from_going_to_zero(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: str) -> None:
+        raise RuntimeError("403 AccessDenied: a policy of an earlier version")
+
+    monkeypatch.setattr(spending, "abandon", refused)
+    cloud.limits(most_failures=1)
+    Broken(cloud).replaced()
+    assert (cloud.desired, cloud.written.state) == (0, "stopped")
+
+
+def test_failures_survive_a_reboot_and_a_clock_that_is_set(cloud: Cloud) -> None:
+    cloud.limits(most_failures=2)
+    broken = Broken(cloud)
+    broken.replaced()
+    broken.keeper = Keeper(broken.minute * 60.0)
+    cloud.members = {"silent": "Pending:Wait"}
+    broken.pass_(1)
+    broken.keeper.shift(86400.0)
+    cloud.members = {}
+    broken.keeper.tick(broken.keeper.account["at"] + 60)
+    assert (broken.keeper.account["failures"], cloud.desired) == (1, 2)
 
 
 def test_an_idle_head_stays_on_while_somebody_is_connected(cloud: Cloud) -> None:

@@ -372,6 +372,13 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"capacityRebalance": False, "rebalanceNotice": True},
         ("rebalanceNotice = true", "capacityRebalance: false", "config set rebalanceNotice false"),
     ),
+    (
+        "fewer failures than none",
+        {"maxJoinFailures": -1},
+        ("maxJoinFailures = '-1'", "valid: 1 to 100; 0: replace them for ever", "set maxJoinFailures 3"),
+    ),
+    ("failures in words", {"maxJoinFailures": "few"}, ("maxJoinFailures = 'few'", "valid: 1 to 100")),
+    ("too many failures", {"maxJoinFailures": 101}, ("maxJoinFailures = '101'", "valid: 1 to 100")),
     ("negative min", {"minWorkers": -1}, ("minWorkers = '-1'", "valid: 0 to workers")),
     (
         "type that the region lacks",
