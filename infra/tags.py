@@ -47,6 +47,11 @@ def cloud_tags(stack: str) -> dict[str, str]:
     return {PROJECT_TAG: PROJECT, STACK_TAG: stack, _MANAGER_TAG: _MANAGER}
 
 
+def aws_tags(stack: str, further: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a stack's resources on AWS; `further` are the operator's."""
+    return {**further, **cloud_tags(stack)}
+
+
 def azure_tags(stack: str, further: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a stack's resources on Azure; `further` are the operator's."""
     return {**further, **cloud_tags(stack)}

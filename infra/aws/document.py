@@ -9,8 +9,9 @@ import pulumi
 
 from bootstrap.cluster import VERSION
 from infra import tags
-from infra.aws import access, network_plan
+from infra.aws import access
 from infra.aws.settings.config import AwsConfig
+from infra.aws.site import Site, planned
 from infra.settings.budget import limits
 
 Outputs = dict[str, Any]
@@ -36,15 +37,11 @@ def group_name(stack: str) -> str:
     return tags.full_name(stack, "workers")
 
 
-def head_address(config: AwsConfig) -> str:
-    """Return the head's private address, planned so that scripts can be rendered before the head exists."""
-    return str(network_plan.plan(config.cidr, config.zones).head_address)
-
-
 def document(
     config: AwsConfig,
     stack: str,
     *,
+    site: Site | None = None,
     shared_storage: pulumi.Input[str],
     spark_secret: pulumi.Input[str],
     private_key: pulumi.Input[str] | None,
@@ -56,6 +53,7 @@ def document(
 ) -> Outputs:
     """The document, with outputs at its leaves where they are given: only secrets are secret.
 
+    `site` has the head's address; by default, as planned in the stack's own network.
     `private_key` is the stack's own; None where the operator's key pair is used. `job_role` is the ARN of the
     jobs' role. `signing` is a `bootstrap.signing.SigningKey`, None in the document that machines' scripts are
     rendered from. `instance` and `ssh_target` are the head's. `prices` is a `bootstrap.cluster.Prices`, None
@@ -71,7 +69,7 @@ def document(
         "head": {
             "name": tags.HEAD,
             # No host key: each machine reports its own when it is up.
-            "address": head_address(config),
+            "address": (site or planned(config)).head_address,
             "ssh_target": ssh_target,
             "instance": instance,
         },
@@ -103,7 +101,7 @@ def document(
             "compute_capabilities": list(config.compute_capabilities),
             "cpu_training": config.cpu_training,
         },
-        "package_proxy": config.egress == "endpoints",
+        "package_proxy": config.package_proxy,
         "prices": prices,
         "limits": limits(config),
     }

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
-from infra.aws.identity import Machine
 from infra.aws.machine import METADATA, VOLUME
+from infra.aws.roles import Machine
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ class HeadNodeArgs:
     # network
     subnet_id: pulumi.Input[str]
     address: str
-    security_group_id: pulumi.Input[str]
+    public_address: bool
+    """Give the head a public address beside it."""
+    security_group_ids: Sequence[pulumi.Input[str]]
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of the instance and its volume; the provider's default tags do not reach the volume in every
     version."""
@@ -41,7 +43,7 @@ class HeadNodeArgs:
 
 
 class HeadNode(pulumi.ComponentResource):
-    """The head node. Its public address is for outgoing traffic; the security group decides what comes in.
+    """The head node. A public address is for outgoing traffic; security groups decide what comes in.
 
     Another image, subnet or volume key replaces the instance. The old one is deleted first, since it has the
     address, and everything that is only on its disk is lost; the framework and all data are in shared
@@ -61,8 +63,8 @@ class HeadNode(pulumi.ComponentResource):
             instance_type=args.instance_type,
             subnet_id=args.subnet_id,
             private_ip=args.address,
-            associate_public_ip_address=True,
-            vpc_security_group_ids=[args.security_group_id],
+            associate_public_ip_address=args.public_address,
+            vpc_security_group_ids=list(args.security_group_ids),
             iam_instance_profile=args.identity.profile_name,
             key_name=args.key_pair,
             user_data=args.user_data,

@@ -1,29 +1,21 @@
-"""IAM roles of the head, the workers and jobs, each with the permissions that its own work needs.
+"""IAM policies of the head, the workers and jobs, each with the permissions that its own work needs. Pure.
 
 Nodes store no keys: the instance metadata service issues temporary credentials of their role, to root alone.
 Jobs get those of a role of their own, which machines assume for them (`bootstrap.join.on_node.credentials`).
-The policies are pure functions, so that tests can check what they allow.
+`infra.aws.roles` gives them to roles; for those of a company, `infra.aws.existing.rights` prints them.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import pulumi
-import pulumi_aws as aws
-
 from bootstrap import paths
-from infra.aws.names import prefix
 
 Statement = dict[str, Any]
 
 WORK: Final = ("frameworks", "data", "jobs", "tmp", "user")
 """Folders of shared storage that jobs and the commands around them fill."""
-MAX_ROLE_PREFIX: Final = 38
-MAX_PROFILE_PREFIX: Final = 102
 READ: Final = ("s3:GetObject",)
 WRITE: Final = ("s3:PutObject",)
 CHANGE: Final = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
@@ -37,109 +29,6 @@ ASSUME: Final = {
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     ],
 }
-
-
-@dataclass(frozen=True)
-class IdentityArgs:
-    """`bucket_arn` is that of the stack's shared storage."""
-
-    stack: str
-    bucket_arn: pulumi.Input[str]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A role as instances use it; `role_id` is the first part of their `aws:userid`."""
-
-    profile_name: pulumi.Output[str]
-    profile_arn: pulumi.Output[str]
-    role_name: pulumi.Output[str]
-    role_arn: pulumi.Output[str]
-    role_id: pulumi.Output[str]
-    ready: tuple[pulumi.Resource, ...]
-    """Resources that must exist before an instance requests credentials."""
-
-
-class Identity(pulumi.ComponentResource):
-    """The machines' roles with policies and instance profiles, and the role that they assume for jobs."""
-
-    head: Machine
-    worker: Machine
-    job_role: pulumi.Output[str]
-    """ARN of the jobs' role."""
-
-    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("caffe-spark:aws:Identity", name, None, opts)
-        bucket = pulumi.Output.from_input(args.bucket_arn)
-        head = self._machine(f"{name}-head", args, "head", bucket.apply(head_policy))
-        worker = self._machine(f"{name}-worker", args, "worker", bucket.apply(worker_policy))
-        trusted = pulumi.Output.all(head.role_arn, worker.role_arn).apply(job_trust)
-        job, allowed = self._role(
-            f"{name}-job", args, "job", trusted.apply(json.dumps), bucket.apply(job_policy)
-        )
-        self.job_role = job.arn
-        self.head = self._for_jobs(f"{name}-head", head, job, allowed)
-        self.worker = self._for_jobs(f"{name}-worker", worker, job, allowed)
-        self.register_outputs(
-            {"head": head.profile_name, "worker": worker.profile_name, "job": self.job_role}
-        )
-
-    def _role(
-        self,
-        name: str,
-        args: IdentityArgs,
-        role: str,
-        trust: pulumi.Input[str],
-        policy: pulumi.Output[dict[str, Any]],
-    ) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-        child = pulumi.ResourceOptions(parent=self)
-        made = aws.iam.Role(
-            name,
-            name_prefix=prefix(args.stack, role, MAX_ROLE_PREFIX),
-            description=f"caffe-spark: the {role} of stack {args.stack}",
-            assume_role_policy=trust,
-            opts=child,
-        )
-        allowed = aws.iam.RolePolicy(
-            f"{name}-policy",
-            name="caffe-spark",
-            role=made.id,
-            policy=policy.apply(json.dumps),
-            opts=child,
-        )
-        return made, allowed
-
-    def _machine(
-        self, name: str, args: IdentityArgs, role: str, policy: pulumi.Output[dict[str, Any]]
-    ) -> Machine:
-        made, allowed = self._role(name, args, role, json.dumps(ASSUME), policy)
-        profile = aws.iam.InstanceProfile(
-            f"{name}-profile",
-            name_prefix=prefix(args.stack, role, MAX_PROFILE_PREFIX),
-            role=made.name,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        return Machine(
-            profile.name,
-            profile.arn,
-            made.name,
-            made.arn,
-            made.unique_id.apply(str),
-            ready=(allowed, profile),
-        )
-
-    def _for_jobs(
-        self, name: str, machine: Machine, job: aws.iam.Role, allowed: aws.iam.RolePolicy
-    ) -> Machine:
-        """Let a machine assume the jobs' role."""
-        assumes = aws.iam.RolePolicy(
-            f"{name}-jobs",
-            name="jobs",
-            role=machine.role_name,
-            policy=job.arn.apply(assume_policy).apply(json.dumps),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        return replace(machine, ready=(*machine.ready, allowed, assumes))
 
 
 def head_policy(bucket_arn: str) -> dict[str, Any]:

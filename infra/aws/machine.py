@@ -19,7 +19,9 @@ METADATA: Final[Metadata] = {
     "http_tokens": "required",
     # A container on the instance must not get the instance's role.
     "http_put_response_hop_limit": 1,
-    "instance_metadata_tags": "enabled",
+    # Nothing reads them there, and EC2 would refuse keys with spaces or slashes, which a company may demand:
+    # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html (read 2026-11)
+    "instance_metadata_tags": "disabled",
 }
 """IMDSv2 only."""
 

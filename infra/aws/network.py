@@ -33,6 +33,8 @@ class NetworkArgs:
     plan: NetworkPlan
     egress: Literal["nat", "endpoints"] = "nat"
     flow_logs: bool = False
+    boundary: str | None = None
+    """Permissions boundary of the flow logs' role."""
 
 
 class Network(pulumi.ComponentResource):
@@ -197,6 +199,7 @@ class Network(pulumi.ComponentResource):
             name_prefix=prefix(self._args.stack, "flows", MAX_ROLE_PREFIX),
             description="Lets VPC flow logs write to their log group",
             assume_role_policy=self._vpc.arn.apply(flow_logs_trust),
+            permissions_boundary=self._args.boundary,
             opts=self._child,
         )
         written = aws.iam.RolePolicy(

@@ -8,18 +8,18 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import tags
-from infra.aws import access, document, images, network_plan, volume_key
+from infra.aws import access, document, existing, images, volume_key
 from infra.aws.cost import hourly, now, prices
 from infra.aws.cost.document import cluster_prices
 from infra.aws.document import Outputs
+from infra.aws.ground import ground
 from infra.aws.head import HeadNode, HeadNodeArgs
-from infra.aws.identity import Identity, IdentityArgs
 from infra.aws.limits import LimitsFile, limits_text
 from infra.aws.machine import ROOT_DEVICES
-from infra.aws.network import Network, NetworkArgs
+from infra.aws.roles import Identity, IdentityArgs
 from infra.aws.scripts import BootScripts
-from infra.aws.security import SecurityGroups, SecurityGroupsArgs
 from infra.aws.settings.config import AwsConfig
+from infra.aws.site import Site
 from infra.aws.storage import SharedStorage, SharedStorageArgs
 from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
 from infra.keys import Secret, SigningKeyPair, SshKey
@@ -30,50 +30,47 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     """Register the stack's resources and return its outputs; the configuration has been validated.
 
     Raises:
-        ConfigError: the operator's price file cannot be read, or the stack costs more an hour than its budget
-            allows; nothing has been registered then.
+        ConfigError: the operator's price file cannot be read, the stack costs more an hour than its budget
+            allows, or a network or an instance profile that it names does not fit; nothing has been
+            registered then.
+        ServiceDown: AWS does not answer about such a network or profile.
     """
+    given = existing.look_up(config, stack)
     known = now.current(config, prices.load())
     bill = hourly.hourly(config, known)
     budget.require_within(config, bill, stack, hourly.lower(config))
-    labels = tags.cloud_tags(stack)
+    labels = tags.aws_tags(stack, config.tags)
     provider = aws.Provider(
         "aws", region=config.region, default_tags=aws.ProviderDefaultTagsArgs(tags=labels)
     )
     here = pulumi.ResourceOptions(provider=provider)
-    group, address = document.group_name(stack), document.head_address(config)
+    group, site = document.group_name(stack), given.site
 
     storage = SharedStorage(
         "storage", SharedStorageArgs(stack, config.region, force_destroy=config.force_destroy), here
     )
     # Resources are destroyed in reverse order: a bucket that must not be emptied leaves no NAT gateway
     # behind.
-    network = Network(
-        "network",
-        NetworkArgs(
-            stack,
-            config.region,
-            network_plan.plan(config.cidr, config.zones),
-            egress=config.egress,
-            flow_logs=config.flow_logs,
-        ),
-        pulumi.ResourceOptions(provider=provider, depends_on=[storage.contents]),
-    )
-    firewall = SecurityGroups(
-        "firewall",
-        SecurityGroupsArgs(
-            stack, network.vpc_id, config.admin_cidrs, package_proxy=config.egress == "endpoints"
-        ),
+    place = ground(config, stack, after=[storage.contents], opts=here)
+    identity = Identity(
+        "identity",
+        IdentityArgs(stack, storage.arn, given.profiles, boundary=config.permissions_boundary),
         here,
     )
-    identity = Identity("identity", IdentityArgs(stack, storage.arn), here)
     found = images.resolve(config, stack, provider)
     key = volume_key.resolve(config, provider)
     operator = None if config.key_pair else SshKey("operator-key")
     spark_secret = Secret("spark-secret")
     signing = SigningKeyPair("signing-key")
     scripts = BootScripts(
-        config, stack, storage, spark_secret, operator, signing=signing, job_role=identity.job_role
+        config,
+        stack,
+        storage,
+        spark_secret,
+        operator,
+        site=site,
+        signing=signing,
+        job_role=identity.job_role,
     )
 
     head = HeadNode(
@@ -88,11 +85,12 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             user_data=scripts.user_data("head", identity.head),
             key_pair=config.key_pair,
             protect=config.termination_protection,
-            subnet_id=network.public_subnet_ids[0],
-            address=address,
-            security_group_id=firewall.head_id,
+            subnet_id=place.head_subnet,
+            address=site.head_address,
+            public_address=config.head_public_address,
+            security_group_ids=place.head_groups,
             tags=labels,
-            after=[network, firewall, found.pins, scripts.objects["head"]],
+            after=[*place.after, found.pins, scripts.objects["head"]],
         ),
         here,
     )
@@ -126,10 +124,10 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             on_demand_percentage=config.on_demand_percentage,
             max_price=config.max_price,
             capacity_rebalance=config.capacity_rebalance,
-            subnet_ids=network.private_subnet_ids,
-            security_group_id=firewall.worker_id,
+            subnet_ids=place.worker_subnets,
+            security_group_ids=place.worker_groups,
             tags=labels,
-            after=[network, firewall, found.pins, scripts.objects["worker"]],
+            after=[*place.after, found.pins, scripts.objects["worker"]],
         ),
         here,
     )
@@ -137,33 +135,34 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         "cluster": document.document(
             config,
             stack,
+            site=site,
             shared_storage=pulumi.Output.concat("s3a://", storage.bucket),
             spark_secret=spark_secret.value,
             private_key=operator.private_key if operator else None,
             job_role=identity.job_role,
             signing=signing.document,
             instance=head.instance_id,
-            ssh_target=head.public_ip if config.admin_cidrs else head.instance_id,
+            ssh_target=_ssh_target(config, site, head),
             prices=cluster_prices(config, known).model_dump(mode="json"),
         ),
         "region": config.region,
-        "zones": list(config.zones),
+        "zones": list(site.all_zones),
         "bucket": storage.bucket,
         "head": head.instance_id,
         "worker_group": workers.group,
         "images": found.pins.images,
         "cost": bill.total_text,
         "egress": hourly.egress_text(config, known),
-        **_closing(config, stack, head),
+        **_closing(config, stack, site, head),
     }
 
 
-def _closing(config: AwsConfig, stack: str, head: HeadNode) -> Outputs:
+def _closing(config: AwsConfig, stack: str, site: Site, head: HeadNode) -> Outputs:
     """Return the outputs for people: nodes, maximum cost, how to connect, what to run next."""
-    commands = _commands(config, stack, head)
+    commands = _commands(config, stack, site, head)
     limit = "the on-demand price" if config.max_price is None else f"{config.max_price} USD/h"
     return {
-        "nodes": nodes(config),
+        "nodes": nodes(config, site),
         "cap": f"at most {config.max_workers} workers, a spot worker at most {limit}",
         "connect": commands.apply(lambda typed: typed.shell),
         "spark_ui": commands.apply(lambda typed: typed.spark_ui),
@@ -172,23 +171,30 @@ def _closing(config: AwsConfig, stack: str, head: HeadNode) -> Outputs:
     }
 
 
-def _commands(config: AwsConfig, stack: str, head: HeadNode) -> pulumi.Output[access.Commands]:
-    address = document.head_address(config)
-    if config.admin_cidrs:
-        user, key_file = config.ssh_user, config.private_key_file
-        return head.public_ip.apply(lambda ip: access.by_ssh(stack, f"{user}@{ip}", address, key_file))
-    return head.instance_id.apply(lambda one: access.by_session(config.region, one, address))
+def _ssh_target(config: AwsConfig, site: Site, head: HeadNode) -> pulumi.Input[str]:
+    """Return what SSH connects to: an instance through Session Manager, or one of the head's addresses."""
+    if config.login == "session_manager":
+        return head.instance_id
+    return head.public_ip if config.login == "public_address" else site.head_address
 
 
-def nodes(config: AwsConfig) -> dict[str, str]:
+def _commands(config: AwsConfig, stack: str, site: Site, head: HeadNode) -> pulumi.Output[access.Commands]:
+    target = pulumi.Output.from_input(_ssh_target(config, site, head))
+    if config.login == "session_manager":
+        return target.apply(lambda one: access.by_session(config.region, one, site.head_address))
+    user, key_file = config.ssh_user, config.private_key_file
+    return target.apply(lambda ip: access.by_ssh(stack, f"{user}@{ip}", site.head_address, key_file))
+
+
+def nodes(config: AwsConfig, site: Site) -> dict[str, str]:
     """Describe the nodes. Pure."""
     base = f", {config.on_demand_base} of them on demand" if config.on_demand_base else ""
     above = (
         f", {config.on_demand_percentage} % of the others on demand" if config.on_demand_percentage else ""
     )
     size = f"{config.workers} ({config.min_workers} to {config.max_workers})"
-    kinds, zones = ", ".join(config.instance_types), ", ".join(config.zones)
+    kinds, zones = ", ".join(config.instance_types), ", ".join(site.zones)
     return {
-        "head": f"{config.head_type} on demand, {document.head_address(config)}, {config.zones[0]}",
+        "head": f"{config.head_type} on demand, {site.head_address}, {site.head_zone}",
         "workers": f"{size} spot{base}{above}: {kinds} in {zones}",
     }

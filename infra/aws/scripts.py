@@ -12,8 +12,9 @@ import pulumi
 from bootstrap.cluster import ClusterDocument
 from bootstrap.join import user_data as boot
 from infra.aws.document import document, group_name
-from infra.aws.identity import Machine
+from infra.aws.roles import Machine
 from infra.aws.settings.config import AwsConfig
+from infra.aws.site import Site
 from infra.aws.storage import SharedStorage
 from infra.aws.upload import Upload
 from infra.keys import Secret, SigningKeyPair, SshKey
@@ -33,6 +34,7 @@ class BootScripts:
         spark_secret: Secret,
         operator: SshKey | None,
         *,
+        site: Site,
         signing: SigningKeyPair,
         job_role: pulumi.Output[str],
     ) -> None:
@@ -46,7 +48,7 @@ class BootScripts:
         self.objects: dict[boot.Kind, pulumi.Resource] = {}
         """Role → uploaded script; an instance that boots earlier waits for it."""
         for role in ROLES:
-            script = known.apply(partial(script_of, config, stack, role))
+            script = known.apply(partial(script_of, config, stack, site, role))
             # A digest does not reveal a secret of 256 bits.
             digest = pulumi.Output.unsecret(script.apply(_sha256))
             key = digest.apply(partial(boot.script_key, role))
@@ -71,11 +73,12 @@ class BootScripts:
         ).apply(partial(user_data_of, self._config, self._stack, role))
 
 
-def script_of(config: AwsConfig, stack: str, role: boot.Kind, values: Mapping[str, str]) -> str:
+def script_of(config: AwsConfig, stack: str, site: Site, role: boot.Kind, values: Mapping[str, str]) -> str:
     """Render the boot script of a role. Pure except for reading the roles' files."""
     cluster = document(
         config,
         stack,
+        site=site,
         shared_storage=f"s3a://{values['bucket']}",
         spark_secret=values["secret"],
         job_role=values["job_role"],

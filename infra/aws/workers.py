@@ -19,9 +19,10 @@ import pulumi_aws as aws
 from bootstrap.join import user_data as boot
 from infra.aws import volume_key
 from infra.aws.capacity import Capacity
-from infra.aws.identity import Machine, lifecycle_policy, stop_policy
+from infra.aws.identity import lifecycle_policy, stop_policy
 from infra.aws.machine import METADATA, VOLUME
 from infra.aws.names import prefix
+from infra.aws.roles import Machine
 from infra.tags import full_name
 
 MAX_TEMPLATE_PREFIX: Final = 99
@@ -78,7 +79,7 @@ class GpuSpotWorkersArgs:
     that trains there takes a snapshot within the terminating hook, and goes on."""
     # network
     subnet_ids: Sequence[pulumi.Input[str]]
-    security_group_id: pulumi.Input[str]
+    security_group_ids: Sequence[pulumi.Input[str]]
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of the group and everything it launches, which the provider's default tags do not reach."""
     after: Sequence[pulumi.Resource] = ()
@@ -119,7 +120,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             update_default_version=True,
             instance_initiated_shutdown_behavior="terminate",
             iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(arn=args.identity.profile_arn),
-            vpc_security_group_ids=[args.security_group_id],
+            vpc_security_group_ids=list(args.security_group_ids),
             metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(**METADATA),
             block_device_mappings=[
                 aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
@@ -172,21 +173,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
                 ignore_changes=["min_size", "max_size", "desired_capacity"],
             ),
         )
-        # Depends on the group, whose ARN only AWS knows.
-        allowed = aws.iam.RolePolicy(
-            f"{name}-lifecycle",
-            name="lifecycle",
-            role=args.identity.role_name,
-            policy=group.arn.apply(lifecycle_policy).apply(json.dumps),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        aws.iam.RolePolicy(
-            f"{name}-stop",
-            name="stop-workers",
-            role=args.head_role,
-            policy=group.arn.apply(stop_policy).apply(json.dumps),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        allowed = [] if args.identity.given else [self._allow(name, args, group)]
         granted = (
             [volume_key.grant(f"{name}-key", args.stack, args.volume_key, group.arn, self)]
             if args.volume_key is not None and args.grant_key
@@ -201,11 +188,30 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             max_size=args.max_size,
             desired_capacity=args.desired_capacity,
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[*self._hooks(name, group), allowed, *granted]
+                parent=self, depends_on=[*self._hooks(name, group), *allowed, *granted]
             ),
         )
         self.group = group.name
         self.register_outputs({"group": self.group})
+
+    def _allow(self, name: str, args: GpuSpotWorkersArgs, group: aws.autoscaling.Group) -> aws.iam.RolePolicy:
+        """Let workers complete the group's hooks, and the head stop the group. Depends on the group, whose
+        ARN only AWS knows."""
+        child = pulumi.ResourceOptions(parent=self)
+        aws.iam.RolePolicy(
+            f"{name}-stop",
+            name="stop-workers",
+            role=args.head_role,
+            policy=group.arn.apply(stop_policy).apply(json.dumps),
+            opts=child,
+        )
+        return aws.iam.RolePolicy(
+            f"{name}-lifecycle",
+            name="lifecycle",
+            role=args.identity.role_name,
+            policy=group.arn.apply(lifecycle_policy).apply(json.dumps),
+            opts=child,
+        )
 
     def _hooks(self, name: str, group: aws.autoscaling.Group) -> list[aws.autoscaling.LifecycleHook]:
         child = pulumi.ResourceOptions(parent=self)

@@ -13,12 +13,19 @@ from infra.settings.section import Hint
 
 PRIVATE: Final = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 """RFC 1918."""
+CARRIER: Final = IPv4Network("100.64.0.0/10")
+"""RFC 6598, which companies use inside, too."""
 WIDEST_SOURCE: Final = 8
 """Prefix length of the widest range that `adminCidrs` may contain."""
 EVERYBODY: Final = "that is the whole internet"
 OWN_ADDRESS: Final = "$(curl -s https://checkip.amazonaws.com)/32"
 """Shell expression for the operator's own public address."""
 SOURCES: Final = Hint(OWN_ADDRESS, f"a list of public IPv4 ranges, /{WIDEST_SOURCE} to /32", at=(0,))
+
+
+def is_private(source: IPv4Network) -> bool:
+    """Return whether a range is none of the internet, and thus comes through a VPN or a line of one's own."""
+    return any(source.subnet_of(private) for private in (*PRIVATE, CARRIER))
 
 
 def range_hint(example: str, largest: int, smallest: int) -> Hint:
@@ -55,8 +62,10 @@ class Firewall:
     otherwise: str = ""
     """Alternative to a range, if there is one."""
 
-    def check(self, sources: Sequence[IPv4Network], cidr: IPv4Network) -> None:
+    def check(self, sources: Sequence[IPv4Network], cidr: IPv4Network | None) -> None:
         """Validate `adminCidrs` against each other and against the network's own range.
+
+        In a network of the company (`cidr` is None) private ranges are valid: they come through its VPN.
 
         Raises:
             Refusal: too many ranges, or one that is too wide, private, or overlaps another.
@@ -75,10 +84,12 @@ class Firewall:
                     why = f"it overlaps {other}, which is listed as well; valid: disjoint ranges"
                     raise Refusal(key, source, why, rm_command(key))
 
-    def _fault(self, source: IPv4Network, cidr: IPv4Network) -> str:
+    def _fault(self, source: IPv4Network, cidr: IPv4Network | None) -> str:
         if source.prefixlen < WIDEST_SOURCE:
             everybody = EVERYBODY if source.prefixlen == 0 else "that range is too wide"
             return f"{everybody}; valid: /{WIDEST_SOURCE} to /32{self.otherwise}"
+        if cidr is None:
+            return ""
         if source.overlaps(cidr):
             return f"it overlaps {cidr}, {self.network}'s own range (cidr); valid: public addresses of yours"
         if any(source.overlaps(private) for private in PRIVATE):

@@ -30,6 +30,10 @@ class Refusal(ValueError):
         super().__init__(why)
         self.key, self.given, self.why, self.command = key, given, why, command
 
+    def error(self, stack: str) -> ConfigError:
+        """Convert to the line that the operator reads."""
+        return _error(f"{self.key} = {self.given}", self.why, self.command, stack)
+
 
 def listed(names: Iterable[str]) -> str:
     """Join names for a message."""
@@ -41,7 +45,7 @@ def one_line(error: ValidationError, section: type[Section], stack: str) -> Conf
     first = error.errors(include_url=False)[0]
     refusal = first.get("ctx", {}).get("error")
     if isinstance(refusal, Refusal):
-        return _error(f"{refusal.key} = {refusal.given}", refusal.why, refusal.command, stack)
+        return refusal.error(stack)
     loc, kind = first["loc"], first["type"]
     if kind == "extra_forbidden" and len(loc) == 1:
         why = f"{UNKNOWN_KEY}; valid keys: {', '.join(keys(section))}"

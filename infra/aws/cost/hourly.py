@@ -74,9 +74,12 @@ def disk(what: str, size_gb: int, here: RegionPrices) -> tuple[str, Decimal | No
 
 
 def network(config: AwsConfig, here: RegionPrices) -> list[tuple[str, int, Decimal | None]]:
-    """Return (item, count, USD an hour each) of the network."""
-    addresses = 2 if config.egress == "nat" else 1
-    return [*_egress(config, here), ("public IPv4 addresses", addresses, here.services.ipv4_hour)]
+    """Return (item, count, USD an hour each) of the network; a given one costs its owner."""
+    addresses = int(config.head_public_address)
+    if config.vpc is None:
+        addresses += config.egress == "nat"
+    public = [("public IPv4 addresses", addresses, here.services.ipv4_hour)] if addresses else []
+    return [*_egress(config, here), *public]
 
 
 def spot_range(config: AwsConfig, price: TypePrice) -> tuple[Decimal, Decimal] | None:
@@ -93,6 +96,8 @@ def spot_range(config: AwsConfig, price: TypePrice) -> tuple[Decimal, Decimal] |
 
 def egress_text(config: AwsConfig, prices: Prices) -> str:
     """Describe the monthly cost of egress: as configured, then the alternative."""
+    if config.vpc:
+        return f"by way of {config.vpc} (vpc): its gateways, endpoints and traffic are not in this estimate"
     other = "endpoints" if config.egress == "nat" else "nat"
     texts = []
     for egress in (config.egress, other):
@@ -155,6 +160,8 @@ class _Parts(Parts):
 
 def _egress(config: AwsConfig, here: RegionPrices) -> list[tuple[str, int, Decimal | None]]:
     """Return (item, count, USD an hour each); endpoints are in one zone (see `network_plan`)."""
+    if config.vpc:
+        return []
     if config.egress == "nat":
         return [("NAT gateway", 1, here.services.nat_hour)]
     return [("interface endpoints", len(ENDPOINTS), here.services.endpoint_hour)]
@@ -164,6 +171,9 @@ def _notes(config: AwsConfig, here: RegionPrices) -> Iterator[str]:
     services = here.services
     if services.s3_gb_month is not None:
         yield f"the bucket: {services.s3_gb_month} USD per GB and month"
+    if config.vpc:
+        yield f"not counted: gateways, endpoints and traffic of {config.vpc} (vpc)"
+        return
     through = services.nat_gb if config.egress == "nat" else services.endpoint_gb
     if through is not None:
         way = "the NAT gateway" if config.egress == "nat" else "the interface endpoints"

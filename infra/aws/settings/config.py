@@ -7,21 +7,22 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
 from ipaddress import IPv4Network
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bootstrap.cluster import HDINSIGHT, NEWEST, SparkLine
 from infra.aws import network_plan
-from infra.aws.settings import regions, rules
+from infra.aws.settings import existing, regions, rules, tag_rules
 from infra.aws.settings.kms import KmsKey
 from infra.settings.budget import BudgetSetting, IdleStop, IdleStopHead
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
-from infra.settings.network import SOURCES, private_range, range_hint
+from infra.settings.network import SOURCES, is_private, private_range, range_hint
 from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, StackSettings
 from infra.settings.spark import Line
 
 Role = Literal["head", "worker"]
+Login = Literal["session_manager", "public_address", "private_address"]
 Distribution = Literal["ubuntu-22.04", "ubuntu-24.04", "debian-12"]
 
 DEFAULT_DISTRIBUTIONS: Final[Mapping[SparkLine, Distribution]] = {
@@ -64,6 +65,17 @@ def _price(value: object) -> object:
     return str(value)
 
 
+def _zones(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the region's first zones; of a given network, every one: `infra.aws.site` knows which."""
+    zones = regions.table().regions[data["region"]].zones
+    return zones if data.get("vpc") else zones[:DEFAULT_ZONES]
+
+
+def _public(data: Mapping[str, Any]) -> bool:
+    """Return whether the head has a public address: always in the stack's own network."""
+    return not data.get("vpc") or any(not is_private(one) for one in data.get("admin_cidrs", ()))
+
+
 Percentage = Annotated[int, Field(ge=0, le=100)]
 Volume = Annotated[int, Field(ge=MIN_VOLUME_GB, le=MAX_VOLUME_GB)]
 Price = Annotated[Decimal, BeforeValidator(_price), Field(gt=0)]
@@ -83,8 +95,10 @@ class AwsConfig(StackSettings):
     region: Annotated[
         str, AfterValidator(_region), Hint("eu-west-1", lambda: ", ".join(regions.table().regions))
     ]
+    vpc: existing.VpcSetting = None
+    """A network of the company; without it the stack creates its own."""
     zones: Annotated[tuple[str, ...], Hint("eu-west-1a", "a list of zones of the region", at=(0,))] = Field(
-        default_factory=lambda data: regions.table().regions[data["region"]].zones[:DEFAULT_ZONES]
+        default_factory=_zones
     )
     """The head is in the first one."""
 
@@ -99,6 +113,23 @@ class AwsConfig(StackSettings):
     flow_logs: Annotated[bool, Hint("true", YES_OR_NO)] = False
     admin_cidrs: Annotated[tuple[Source, ...], SOURCES] = ()
     """Ranges that may reach the head's port 22; with none, SSH goes through Session Manager."""
+
+    # A given network
+    subnets: existing.SubnetsSetting = None
+    security_groups: existing.GroupsSetting = None
+    head_address: existing.AddressSetting = None
+    head_public_address: Annotated[bool, Hint("true", YES_OR_NO)] = Field(default_factory=_public)
+    package_proxy: Annotated[bool, Hint("true", YES_OR_NO)] = Field(
+        default_factory=lambda data: data.get("egress") == "endpoints"
+    )
+    """Workers get the distribution's packages through the head, since their subnets have no way out."""
+
+    # Given roles and tags
+    instance_profiles: existing.ProfilesSetting = None
+    permissions_boundary: existing.BoundarySetting = None
+    """Of every role that the stack creates."""
+    tags: tag_rules.TagsSetting = Field(default_factory=dict)
+    """Of every resource, beside the stack's own."""
 
     # Machines
     spark: Line = NEWEST
@@ -167,6 +198,19 @@ class AwsConfig(StackSettings):
     def _fits_together(self) -> AwsConfig:
         rules.check(self)
         return self
+
+    @property
+    def creates_roles(self) -> bool:
+        """True if the stack has a role of its own."""
+        profiles = self.instance_profiles
+        return profiles is None or profiles.job_role is None or self.flow_logs
+
+    @property
+    def login(self) -> Login:
+        """Way of SSH to the head."""
+        if not self.admin_cidrs:
+            return "session_manager"
+        return "private_address" if all(map(is_private, self.admin_cidrs)) else "public_address"
 
     @property
     def types(self) -> tuple[regions.InstanceType, ...]:

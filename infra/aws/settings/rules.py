@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap.cluster import HDINSIGHT, NEWEST
 from infra.aws import network_plan
-from infra.aws.settings import kms, regions
+from infra.aws.settings import existing, kms, regions
 from infra.settings.commands import rm_command, set_command
 from infra.settings.network import Firewall
 from infra.settings.refusal import Refusal, listed
@@ -41,8 +41,10 @@ def not_in_table() -> str:
 
 def check(config: AwsConfig) -> None:
     """Raise the first `Refusal`, in the order of the stack file."""
+    existing.check_network(config)
+    existing.check_identity(config)
     _zones(config)
-    FIREWALL.check(config.admin_cidrs, config.cidr)
+    FIREWALL.check(config.admin_cidrs, None if config.vpc else config.cidr)
     _instance_types(config)
     _every_zone_is_of_use(config)
     _head_type(config)
@@ -106,6 +108,8 @@ def _instance_types(config: AwsConfig) -> None:
 
 
 def _every_zone_is_of_use(config: AwsConfig) -> None:
+    if config.vpc:
+        return  # `fab preflight` asks AWS which types the given subnets' zones offer
     region = regions.table().regions[config.region]
     for place, zone in enumerate(config.zones):
         if not any(region.offered(name, [zone]) for name in config.instance_types):
@@ -120,7 +124,8 @@ def _every_zone_is_of_use(config: AwsConfig) -> None:
 def _head_type(config: AwsConfig) -> None:
     region = regions.table().regions[config.region]
     types, zone = regions.table().types, config.zones[0]
-    valid = [name for name in _offered(region, [zone]) if not types[name].gpus]
+    zones = config.zones if config.vpc else [zone]
+    valid = [name for name in _offered(region, zones) if not types[name].gpus]
     if config.head_type in valid:
         return
     kind = types.get(config.head_type)
@@ -130,6 +135,8 @@ def _head_type(config: AwsConfig) -> None:
         why = f"it has {kind.gpus} {kind.gpu}, which the head does not use"
     elif kind.arch != ARCH:
         why = f"it is {kind.arch}, and the images and the workers are {ARCH}"
+    elif config.vpc:
+        why = f"{region.name} does not offer it"
     else:
         why = f"{zone}, where the head is (zones[0]), does not offer it"
     raise Refusal(
@@ -178,6 +185,8 @@ def _counts(config: AwsConfig) -> None:
     if config.on_demand_base > high:
         why = f"that is more than maxWorkers ({high}); valid: 0 to {high}"
         raise Refusal("onDemandBase", config.on_demand_base, why, set_command("onDemandBase", 0))
+    if config.vpc:
+        return  # `fab preflight` counts the free addresses of the given subnets
     taken = len(network_plan.ENDPOINTS) if config.egress == "endpoints" else 0
     capacity = network_plan.plan(config.cidr, config.zones).capacity - taken
     if high > capacity:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -18,6 +19,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pulumi.runtime import MockCallArgs, MockResourceArgs
 
+from infra.aws.existing import Given
 from tests.cloud.aws_account import REGION, aws_account, read_once
 from tests.infra import recorder
 from tests.infra.recorder import ROOT, STACK, ProviderMocks, Recording, Registration, StackProgram, plain
@@ -161,9 +163,15 @@ def record(build: Callable[[], None], mocks: AwsMocks | None = None, **config: s
 class AwsProgram(StackProgram):
     """The whole program with a stack's configuration, beside a region and two workers."""
 
+    given: Given | None = None
+    """What AWS would say about the network and the profiles that the configuration names."""
+
     def run(self, mocks: ProviderMocks | None = None, **options: Any) -> Recording:
-        # Nobody is asked for spot prices: the price table counts.
-        with patch("infra.aws.cost.now.asked", lambda _: {}):
+        with ExitStack() as patches:
+            # Nobody is asked for spot prices: the price table counts.
+            patches.enter_context(patch("infra.aws.cost.now.asked", lambda _: {}))
+            if self.given:
+                patches.enter_context(patch("infra.aws.existing.look_up", lambda *_: self.given))
             return super().run(mocks, **options)
 
     def mocks(self) -> AwsMocks:

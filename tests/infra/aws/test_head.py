@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 
 from infra.aws.head import HeadNode, HeadNodeArgs
-from infra.aws.identity import Machine
+from infra.aws.roles import Machine
 from tests.infra.aws.conftest import Recording, Registration, record
 
 INSTANCE = "aws:ec2/instance:Instance"
@@ -35,7 +35,8 @@ def made(key_pair: str | None = None, protect: bool = False, volume_key: str | N
             protect=protect,
             subnet_id="subnet-1",
             address="10.40.224.10",
-            security_group_id="sg-1",
+            public_address=True,
+            security_group_ids=["sg-1"],
             tags=TAGS,
             volume_key=volume_key,
         )
@@ -53,7 +54,7 @@ def test_metadata_is_given_to_callers_with_a_token_on_the_machine_itself_only() 
         "httpEndpoint": "enabled",
         "httpTokens": "required",
         "httpPutResponseHopLimit": 1,
-        "instanceMetadataTags": "enabled",
+        "instanceMetadataTags": "disabled",
     }
 
 

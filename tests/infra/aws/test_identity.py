@@ -10,7 +10,7 @@ import pytest
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from bootstrap import paths
-from infra.aws import identity
+from infra.aws import identity, roles
 from tests.infra.aws.conftest import STACK, Recording, record
 
 BUCKET = "arn:aws:s3:::caffe-spark-x"
@@ -40,8 +40,8 @@ def _listed(statement: dict[str, Any]) -> list[str]:
 
 @cache
 def _identity() -> Recording:
-    args = identity.IdentityArgs(stack=STACK, bucket_arn=BUCKET)
-    return record(lambda: _ignore(identity.Identity("identity", args)))
+    args = roles.IdentityArgs(stack=STACK, bucket_arn=BUCKET)
+    return record(lambda: _ignore(roles.Identity("identity", args)))
 
 
 def _ignore(_: object) -> None:

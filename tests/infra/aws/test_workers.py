@@ -12,7 +12,7 @@ import pulumi
 import pytest
 
 from bootstrap.join import user_data as boot
-from infra.aws.identity import Machine
+from infra.aws.roles import Machine
 from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
 from tests.infra.aws.conftest import REGION, STACK, Recording, record
 
@@ -62,7 +62,7 @@ def made(
             max_price=Decimal(price) if price else None,
             capacity_rebalance=rebalance,
             subnet_ids=["subnet-a", "subnet-b"],
-            security_group_id="sg-1",
+            security_group_ids=["sg-1"],
             tags=TAGS,
             volume_key=key,
             grant_key=grant,

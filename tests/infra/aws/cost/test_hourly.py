@@ -146,6 +146,28 @@ def test_endpoints_stand_in_for_the_nat_gateway_and_its_address() -> None:
     assert not [one for one in found.lines if one.what == "NAT gateway"]
 
 
+GIVEN: dict[str, Any] = {
+    "vpc": "vpc-0123456789abcdef0",
+    "subnets": {"head": "subnet-0aaaaaaaaaaaaaaaa", "workers": ["subnet-0bbbbbbbbbbbbbbbb"]},
+}
+
+
+def test_a_given_network_costs_its_owner_and_the_estimate_says_so() -> None:
+    found = bill(**GIVEN)
+    assert found.low == bill().low - Decimal("0.1") - 2 * Decimal("0.005")
+    assert not [
+        one for one in found.lines if "NAT" in one.what or "endpoint" in one.what or "IPv4" in one.what
+    ]
+    note = "not counted: gateways, endpoints and traffic of vpc-0123456789abcdef0 (vpc)"
+    assert note in found.notes
+    assert not [one for one in found.notes if "NAT" in one]
+    assert "not in this estimate" in hourly.egress_text(config(**GIVEN), priced())
+
+
+def test_a_public_address_in_a_given_network_is_the_stacks_own_to_pay() -> None:
+    assert line(bill(**GIVEN, headPublicAddress=True), "public IPv4 addresses").count == 1
+
+
 def test_a_type_without_a_price_is_told_and_not_guessed() -> None:
     found = bill(headType="m5.xlarge", instanceTypes=["g4dn.4xlarge", "g4dn.xlarge"])
     assert found.missing == ("head, m5.xlarge", "g4dn.4xlarge on spot")

@@ -139,3 +139,14 @@ def test_another_projects_network_is_not_ours(world: World) -> None:
     world.security_group(vpc, "head", THEIRS)
     world.address(THEIRS)
     assert swept().found.clean
+
+
+def test_of_a_given_network_only_what_the_stack_made_there_is_found(world: World) -> None:
+    ec2, vpc = world.ec2(), world.vpc(THEIRS)
+    subnet = world.subnet(vpc, THEIRS)
+    ec2.create_security_group(VpcId=vpc, GroupName="company", Description="theirs")
+    theirs = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    ours = world.security_group(vpc, "head")
+    found = swept()
+    assert set(found.leaks) == {ours}
+    assert not [part for part in (vpc, subnet, theirs) if part in found.said]
