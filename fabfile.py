@@ -11,7 +11,7 @@ from bootstrap.tasks import (
     ui,
     workers,
 )
-from infra.tasks import cost, preflight, sweep
+from infra.tasks import cost, preflight, role_policies, sweep
 from jobs.tasks import (
     attach,
     clean,
@@ -47,6 +47,7 @@ __all__ = [
     "preflight",
     "put",
     "resume",
+    "role_policies",
     "ssh",
     "status",
     "submit",

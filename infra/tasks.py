@@ -12,6 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line
+from bootstrap.errors import ConfigError
 from bootstrap.inventory.stack import selected_stack, stacks_up
 from tools.environment import ROOT, environment
 
@@ -57,6 +58,24 @@ def cost(_: Context, stack: str | None = None, refresh: bool = False) -> None:
     name, config = configured(ROOT, stack, environment(ROOT, os.environ))
     estimate = PROVIDERS[config.provider].cost
     estimate(config, name, root=ROOT, console=console, results=RESULTS, refresh=refresh)
+
+
+@task(name="role-policies", help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def role_policies(_: Context, stack: str | None = None) -> None:
+    """Print the policies that roles of a company's instance profiles must have (AWS)."""
+    from infra.aws.settings.config import AwsConfig
+
+    name, config = configured(ROOT, stack, environment(ROOT, os.environ))
+    if not isinstance(config, AwsConfig):
+        raise ConfigError(
+            f"stack {name!r}",
+            f"its provider is {config.provider}, and instance profiles are AWS's",
+            "Name a stack on AWS: `fab role-policies --stack NAME`.",
+        )
+    from infra.aws.existing.rights import printed
+
+    print(printed(config, name))  # for a file, not for a terminal
 
 
 @task(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_list_shows_every_command_with_its_purpose() -> None:
     listed = typed("--list").stdout
     names = ["bootstrap", "build-headnode", "submit", "submit-mnist", "attach", "doctor", "workers"]
-    for name in [*names, "ssh", "get", "put", "ui", "preflight", "cost", "sweep"]:
+    for name in [*names, "ssh", "get", "put", "ui", "preflight", "cost", "sweep", "role-policies"]:
         assert f"  {name} " in listed
 
 
@@ -279,3 +280,16 @@ def test_leaks_end_a_sweep_with_status_1(clean: bool, code: int, monkeypatch: py
     else:
         fabfile.sweep.body(None, stack="aws-eu-west-1")
     assert asked == {"stack": "aws-eu-west-1", "regions": None, "alive": {"prod"}}
+
+
+def test_the_policies_of_given_roles_are_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    fabfile.role_policies.body(None, stack="aws-eu-west-1")
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == {"head", "worker", "job"}
+    assert "caffe-spark-aws-eu-west-1-" in json.dumps(document["job"]["policy"])
+
+
+def test_instance_profiles_are_awss(fab: Fab) -> None:
+    said = fab("role-policies", "--stack", "dev")
+    assert said.returncode == 1
+    assert "stack 'dev': its provider is local" in said.stderr

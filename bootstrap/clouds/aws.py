@@ -57,13 +57,22 @@ _DENIED: Final = frozenset(
 _PREFLIGHT_CALLS: Final = frozenset(
     {
         "DescribeAvailabilityZones",
+        "DescribeDhcpOptions",
         "DescribeInstanceTypeOfferings",
         "DescribeKeyPairs",
         "DescribeRegions",
+        "DescribeRouteTables",
+        "DescribeSecurityGroupRules",
         "DescribeSpotPriceHistory",
+        "DescribeVpcAttribute",
+        "DescribeVpcEndpoints",
         "GetAWSDefaultServiceQuota",
         "GetEbsDefaultKmsKeyId",
+        "GetPolicy",
+        "GetPolicyVersion",
         "GetServiceQuota",
+        "SimulateCustomPolicy",
+        "SimulatePrincipalPolicy",
     }
 )
 """Operations that `pulumi up` can do without."""

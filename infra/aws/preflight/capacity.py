@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from bootstrap.clouds import aws
+from infra.aws.existing.network import worker_zones
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.settings.regions import table
 from infra.preflight.finding import CloudCheck, Finding
@@ -23,10 +24,13 @@ PRODUCT: Final = "Linux/UNIX"
 
 def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
     """Return checks of zones and types, and of prices if a worker may be a spot instance."""
-    asked: list[CloudCheck[Cloud]] = [
-        CloudCheck(ZONES, lambda cloud: [_zones(cloud, config, stack)], lambda: _by_table(ZONES, config)),
-        CloudCheck(TYPES, lambda cloud: [_types(cloud, config, stack)], lambda: _by_table(TYPES, config)),
-    ]
+    asked: list[CloudCheck[Cloud]] = []
+    # The zones of a given network are its subnets' (see `infra.aws.preflight.network`).
+    if config.vpc is None:
+        asked = [
+            CloudCheck(ZONES, lambda cloud: [_zones(cloud, config, stack)], lambda: _by_table(ZONES, config)),
+            CloudCheck(TYPES, lambda cloud: [_types(cloud, config, stack)], lambda: _by_table(TYPES, config)),
+        ]
     if config.spot:
         asked.append(CloudCheck(PRICES, lambda cloud: [_prices(cloud, config, stack)]))
     return asked
@@ -149,12 +153,13 @@ def _by_table(name: str, config: AwsConfig) -> Finding:
 
 
 def _prices(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
-    found = spot_prices(cloud, config.instance_types, config.zones)
+    zones = worker_zones(cloud.ec2, config)
+    found = spot_prices(cloud, config.instance_types, zones)
     if not found:
         return Finding(
             PRICES,
             "failed",
-            f"{', '.join(config.zones)} have no spot market for {', '.join(config.instance_types)}",
+            f"{', '.join(zones)} have no spot market for {', '.join(config.instance_types)}",
             f"Run `pulumi config set onDemandPercentage 100 --stack {stack}`, or use other types.",
         )
     cheapest = sorted(found, key=lambda name: found[name])

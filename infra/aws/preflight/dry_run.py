@@ -73,21 +73,14 @@ def _calls(cloud: Cloud, config: AwsConfig, stack: str) -> Iterator[Call]:
     ec2: Any = cloud.ec2
     name = tags.full_name(stack, "rights")
     marked = [{"Key": key, "Value": value} for key, value in tags.cloud_tags(stack).items()]
-    yield (
-        "ec2:CreateVpc",
-        lambda: ec2.create_vpc(
-            CidrBlock=str(config.cidr),
-            TagSpecifications=[{"ResourceType": "vpc", "Tags": marked}],
-            DryRun=True,
-        ),
-    )
-    yield "ec2:CreateInternetGateway", lambda: ec2.create_internet_gateway(DryRun=True)
-    if config.egress == "nat":
-        yield "ec2:AllocateAddress", lambda: ec2.allocate_address(Domain="vpc", DryRun=True)
-    yield (
-        "ec2:CreateSecurityGroup",
-        lambda: ec2.create_security_group(GroupName=name, Description=name, DryRun=True),
-    )
+    if config.vpc is None:
+        yield from _network(ec2, config, marked)
+    if config.security_groups is None or config.security_groups.additional:
+        place = {"VpcId": config.vpc} if config.vpc else {}
+        yield (
+            "ec2:CreateSecurityGroup",
+            lambda: ec2.create_security_group(GroupName=name, Description=name, DryRun=True, **place),
+        )
     yield (
         "ec2:CreateLaunchTemplate",
         lambda: ec2.create_launch_template(
@@ -103,3 +96,17 @@ def _calls(cloud: Cloud, config: AwsConfig, stack: str) -> Iterator[Call]:
                 ImageId=config.head_ami, InstanceType=config.head_type, MinCount=1, MaxCount=1, DryRun=True
             ),
         )
+
+
+def _network(ec2: Any, config: AwsConfig, marked: list[dict[str, str]]) -> Iterator[Call]:  # noqa: ANN401
+    yield (
+        "ec2:CreateVpc",
+        lambda: ec2.create_vpc(
+            CidrBlock=str(config.cidr),
+            TagSpecifications=[{"ResourceType": "vpc", "Tags": marked}],
+            DryRun=True,
+        ),
+    )
+    yield "ec2:CreateInternetGateway", lambda: ec2.create_internet_gateway(DryRun=True)
+    if config.egress == "nat":
+        yield "ec2:AllocateAddress", lambda: ec2.allocate_address(Domain="vpc", DryRun=True)

@@ -21,6 +21,9 @@ NAMES: Final = "caffe-spark-*"
 """Names in the policy's resources."""
 MAX_NAME: Final = 37
 
+BOUNDARIES: Final = ("iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary")
+"""Actions on roles that have a permissions boundary."""
+
 WILDCARDS: Final[Mapping[str, tuple[str, ...]]] = {
     "ec2:Describe*": (
         *(
@@ -48,6 +51,10 @@ _NEEDED: Final[Mapping[str, Callable[[AwsConfig], bool]]] = {
     "OwnSessions": lambda config: not config.admin_cidrs,
     "NewestImages": lambda config: not (config.head_ami and config.worker_ami),
     "VolumeKey": lambda config: config.kms_key is not None,
+    "Roles": lambda config: config.creates_roles,
+    "Profiles": lambda config: config.instance_profiles is None,
+    # Those of a company have names that are not known here.
+    "RolesOfMachines": lambda config: config.instance_profiles is None or config.flow_logs,
     # Only `fab preflight` and `fab cost --refresh` do: without these, they say what they could not ask.
     "Checks": lambda _: False,
 }
@@ -82,9 +89,15 @@ def questions(config: AwsConfig, stack: str, account: str) -> list[Question]:
         if needed is not None and not needed(config):
             continue
         actions = tuple(
-            action for one in listed(statement["Action"]) for action in WILDCARDS.get(one, (one,))
+            action
+            for one in listed(statement["Action"])
+            for action in WILDCARDS.get(one, (one,))
+            if _is_taken(action, statement["Sid"], config)
         )
         context = {"aws:RequestedRegion": config.region, **_context(statement)}
+        if statement["Sid"] == "Roles" and config.permissions_boundary:
+            # A company may allow roles with its boundary alone.
+            context["iam:PermissionsBoundary"] = config.permissions_boundary
         found += [
             Question(
                 actions, _resource(one, config, stack, account), context, statement["Sid"] not in _ELSEWHERE
@@ -92,6 +105,16 @@ def questions(config: AwsConfig, stack: str, account: str) -> list[Question]:
             for one in listed(statement["Resource"])
         ]
     return found
+
+
+def _is_taken(action: str, statement: str, config: AwsConfig) -> bool:
+    """Return whether the stack takes the action: few in a given network, none of a boundary without one."""
+    if action in BOUNDARIES:
+        return config.permissions_boundary is not None
+    if statement != "Network" or config.vpc is None:
+        return True
+    own_groups = config.security_groups is None or config.security_groups.additional
+    return action.endswith("Tags") or ("SecurityGroup" in action and own_groups)
 
 
 def listed(value: str | list[str]) -> list[str]:

@@ -121,6 +121,8 @@ def _markets(config: AwsConfig, workers: int) -> tuple[int, int]:
 def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
     """Return checks of the quotas that this stack uses."""
     asked = [_vcpu_check(demand, config, stack) for demand in demands(config)]
+    if config.vpc:
+        return asked
     asked.append(CloudCheck(_title(VPCS), lambda cloud: [_one_more(cloud, stack, VPCS, _vpcs)]))
     if config.egress == "nat":
         asked.append(

@@ -13,11 +13,15 @@ from infra.aws.cost import hourly, now, prices
 from infra.aws.preflight import (
     account,
     capacity,
+    firewall,
     group,
     images,
     keys,
+    names,
+    network,
     quotas,
     rights,
+    roles,
     tools,
     training,
     volume_key,
@@ -65,6 +69,10 @@ def plan(
 ) -> tuple[Sequence[CloudCheck[Cloud]], Sequence[LocalCheck]]:
     """Return the checks of AWS and of this machine, in the order of the output. Pure."""
     cloud_checks = [
+        *network.checks(config, stack),
+        *names.checks(config, stack),
+        *firewall.checks(config, stack),
+        *roles.checks(config, stack),
         *capacity.checks(config, stack),
         *quotas.checks(config, stack),
         *images.checks(config, stack),

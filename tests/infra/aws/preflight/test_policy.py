@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from infra.aws.preflight import policy
+from infra.aws.settings.config import AwsConfig
 from tests.infra.aws.conftest import AwsProgram, Recording
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -164,3 +165,43 @@ def test_a_wildcard_stands_for_actions_that_it_matches(wildcard: str) -> None:
 
 def test_no_wildcard_is_without_its_actions() -> None:
     assert {action for action in ALLOWED if "*" in action} == set(policy.WILDCARDS)
+
+
+GIVEN = {
+    "region": "eu-west-1",
+    "vpc": "vpc-0123456789abcdef0",
+    "subnets": {"head": "subnet-0aaaaaaaaaaaaaaaa", "workers": ["subnet-0bbbbbbbbbbbbbbbb"]},
+}
+GROUPS = {"head": ["sg-0aaaaaaaaaaaaaaaa"], "workers": ["sg-0bbbbbbbbbbbbbbbb"]}
+PROFILES = {"head": "team-head", "worker": "team-worker"}
+JOB = "arn:aws:iam::123456789012:role/team-jobs"
+LIMITS = "arn:aws:iam::123456789012:policy/limits"
+
+
+def asked(**values: object) -> dict[str, policy.Question]:
+    config = AwsConfig.model_validate({**GIVEN, **values})
+    questions = policy.questions(config, "test", "123456789012")
+    return {action: one for one in questions for action in one.actions}
+
+
+def test_in_a_given_network_no_right_is_asked_that_the_stack_does_not_take() -> None:
+    names = {action for action in asked() if action.startswith("ec2:") and "Describe" not in action}
+    assert not [name for name in names if re.search("Vpc|Subnet|Route|Gateway|Address", name)]
+    assert {"ec2:CreateSecurityGroup", "ec2:CreateTags", "ec2:RunInstances"} <= names
+    alone = asked(securityGroups=GROUPS)
+    assert "ec2:CreateSecurityGroup" not in alone
+    assert "ec2:CreateTags" in alone
+    assert "ec2:CreateVpc" in asked(vpc=None, subnets=None)
+
+
+def test_with_given_profiles_only_the_role_of_jobs_is_the_stacks_own() -> None:
+    names = asked(instanceProfiles=PROFILES)
+    assert "iam:CreateRole" in names
+    assert not {"iam:CreateInstanceProfile", "iam:PassRole"} & set(names)
+    assert "iam:CreateRole" not in asked(instanceProfiles={**PROFILES, "jobRole": JOB})
+
+
+def test_roles_with_a_boundary_are_asked_for_with_it() -> None:
+    assert asked(permissionsBoundary=LIMITS)["iam:CreateRole"].context["iam:PermissionsBoundary"] == LIMITS
+    assert "iam:PutRolePermissionsBoundary" in asked(permissionsBoundary=LIMITS)
+    assert "iam:PutRolePermissionsBoundary" not in asked()

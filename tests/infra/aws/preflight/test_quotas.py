@@ -243,3 +243,10 @@ def test_what_the_stack_may_not_count_it_may_not_make(operation: str, cloud: Clo
     account.denies(operation)
     failed = [finding for finding in answers(checks(config(), STACK), cloud).values() if finding.failed]
     assert [operation in finding.detail for finding in failed] == [True]
+
+
+def test_in_a_given_network_neither_a_vpc_nor_an_address_is_needed() -> None:
+    subnets = {"head": "subnet-0aaaaaaaaaaaaaaaa", "workers": ["subnet-0bbbbbbbbbbbbbbbb"]}
+    given = config(vpc="vpc-0123456789abcdef0", subnets=subnets)
+    named = {one.name for one in checks(given, STACK)}
+    assert named == {f"quota: {quota.name}" for quota in (SPOT_G, ON_DEMAND_STANDARD)}
