@@ -24,6 +24,8 @@ https://aws.amazon.com/blogs/developer/aws-cli-v1-maintenance-mode-announcing-ch
 MIN_SESSIONS: Final = (1, 1, 23)
 """https://docs.aws.amazon.com/systems-manager/latest/userguide/,
 session-manager-getting-started-enable-ssh-connections.html."""
+VPN: Final = "10.8.0.0/16"
+"""Example of a VPN's range."""
 _INSTALL: Final = {
     CLI: "https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html",
     SESSIONS: "https://docs.aws.amazon.com/systems-manager/latest/userguide/"
@@ -35,22 +37,23 @@ _VERSION: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 def checks(config: AwsConfig, stack: str, env: Mapping[str, str]) -> list[LocalCheck]:
     """Return checks of the tools that this stack needs; `env` has the PATH on which they are looked up."""
     asked = tools.checks("aws", "pulumi-aws", env)
+    # A head in a given network has no public address by itself.
+    whence, source = ("your VPN", VPN) if config.vpc else ("your own address", OWN_ADDRESS)
+    command = f"pulumi config set --path 'adminCidrs[0]' {source} --stack {stack}"
+    otherwise = f"allow SSH from {whence}: `{command}`."
     if not config.admin_cidrs:
         asked += [
-            LocalCheck(CLI, lambda: _for_sessions(CLI, "aws", MIN_CLI, stack, env)),
-            LocalCheck(SESSIONS, lambda: _for_sessions(SESSIONS, SESSIONS, MIN_SESSIONS, stack, env)),
+            LocalCheck(CLI, lambda: _for_sessions(CLI, "aws", MIN_CLI, otherwise, env)),
+            LocalCheck(SESSIONS, lambda: _for_sessions(SESSIONS, SESSIONS, MIN_SESSIONS, otherwise, env)),
         ]
     return asked
 
 
 def _for_sessions(
-    name: str, command: str, minimum: tuple[int, int, int], stack: str, env: Mapping[str, str]
+    name: str, command: str, minimum: tuple[int, int, int], otherwise: str, env: Mapping[str, str]
 ) -> Finding:
     """Check a tool for SSH through Session Manager, which is not needed with adminCidrs."""
-    fix = (
-        f"Install it ({_INSTALL[name]}), or allow SSH from your own address: `pulumi config set --path "
-        f"'adminCidrs[0]' {OWN_ADDRESS} --stack {stack}`."
-    )
+    fix = f"Install it ({_INSTALL[name]}), or {otherwise}"
     said = ask([command, "--version"], fix, env)
     found = _VERSION.search(said)
     version = tuple(map(int, found.groups())) if found else minimum

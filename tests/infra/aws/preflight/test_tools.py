@@ -119,3 +119,10 @@ def test_without_pulumis_package_for_aws_the_fix_is_to_install_it(
     monkeypatch.setattr(looking.metadata, "version", gone)
     tools.has_all(PLUGINS % "7.0.0")
     assert asked(tools)["Pulumi's aws plugin"].fix == "Run `make setup`."
+
+
+def test_in_a_given_network_operators_come_through_a_vpn(tools: Tools) -> None:
+    subnets = {"head": "subnet-0aaaaaaaaaaaaaaaa", "workers": ["subnet-0bbbbbbbbbbbbbbbb"]}
+    found = asked(tools, vpc="vpc-0123456789abcdef0", subnets=subnets)
+    fix = found["session-manager-plugin"].fix
+    assert "or allow SSH from your VPN: `pulumi config set --path 'adminCidrs[0]' 10.8.0.0/16" in fix
