@@ -26,8 +26,6 @@ TAKEN = (
 def test_an_interrupted_job_ends_with_its_model_or_stops_with_its_snapshot(
     stack: Stack, trained: Said, row: str
 ) -> None:
-    said = stack.run(
-        sys.executable, "-m", "tests.end_to_end.matrix", "--stack", stack.name, row, timeout=900
-    )
+    said = stack.run(sys.executable, "-m", "tests.end_to_end.matrix", "--stack", stack.name, row, timeout=900)
     assert said.code == 0, said.output
     assert f"ok   {row}" in said.output
