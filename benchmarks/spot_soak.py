@@ -123,6 +123,9 @@ class Soak:
             if not self._wait(lambda: self._trains and self._saved, "training and a snapshot"):
                 return
             time.sleep(self._random.uniform(*PAUSE_S))
+            # It may have stopped meanwhile, to go on with more executors.
+            if not self._wait(lambda: self._trains and bool(self._hosts), "training"):
+                return
             self._interrupt(kind)
 
     def _interrupt(self, kind: str) -> None:
