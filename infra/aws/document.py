@@ -20,16 +20,17 @@ Outputs = dict[str, Any]
 RESERVED_MB: Final = {
     "system, SSM agent and page cache": 1024,
     "Spark worker daemon": 320,
-    "the trainer: Python, pycaffe or its GPU's buffers, gradients": 2048,
 }
+RANK_MB: Final = 2048
+"""Of each GPU's trainer, or of the CPUs': Python, pycaffe or its GPU's buffers, gradients."""
 KERNEL_SHARE: Final = 0.05
 """Of the nominal memory; no instance ever sees it."""
 SSH_PORT: Final = 22
 
 
-def spark_memory_mb(memory_mib: int) -> int:
+def spark_memory_mb(memory_mib: int, gpus: int = 0) -> int:
     """Return the MiB that Spark may hand out on an instance of that size."""
-    return int(memory_mib * (1 - KERNEL_SHARE)) - sum(RESERVED_MB.values())
+    return int(memory_mib * (1 - KERNEL_SHARE)) - sum(RESERVED_MB.values()) - RANK_MB * max(1, gpus)
 
 
 def group_name(stack: str) -> str:
@@ -96,7 +97,7 @@ def document(
         "spark": config.spark,
         "worker": {
             "cores": config.vcpus,
-            "memory_mb": spark_memory_mb(config.memory_mib),
+            "memory_mb": spark_memory_mb(config.memory_mib, config.gpus),
             "gpus": config.gpus,
             "compute_capabilities": list(config.compute_capabilities),
             "cpu_training": config.cpu_training,

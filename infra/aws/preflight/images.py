@@ -13,7 +13,7 @@ from bootstrap.clouds import aws
 from bootstrap.errors import CaffeSparkError, ConfigError
 from infra.aws.machine import ROOT_DEVICES
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.settings.rules import ARCH
+from infra.aws.settings.machine_types import ARCH
 from infra.preflight.finding import CloudCheck, Finding, failure
 
 if TYPE_CHECKING:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-from botocore.exceptions import ClientError
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from bootstrap.clouds import aws
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
+from infra.aws.preflight.quota import ADDRESSES, VPCS, Quota, granted, quota_of
 from infra.aws.settings.regions import InstanceType, table
 from infra.preflight.finding import CloudCheck, Finding
 
@@ -19,45 +18,20 @@ if TYPE_CHECKING:
 
     from infra.aws.settings.config import AwsConfig
 
-UNKNOWN: Final = "NoSuchResourceException"
-"""Returned by Service Quotas in some accounts for a quota that was never changed; its default applies."""
-
-
-@dataclass(frozen=True)
-class Quota:
-    """A quota of an account in a region, as in Service Quotas."""
-
-    name: str
-    service: str
-    code: str
-
-    def increase(self, region: str, value: int) -> str:
-        """Return the command that requests an increase."""
-        return (
-            f"aws service-quotas request-service-quota-increase --service-code {self.service} "
-            f"--quota-code {self.code} --desired-value {value} --region {region}"
-        )
-
-
-# Codes: `aws service-quotas list-service-quotas --service-code ec2` (and vpc). What counts against each:
-# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-limits.html, ec2-on-demand-instances.html
-SPOT_G: Final = Quota("spot, G and VT", "ec2", "L-3819A6DF")
-SPOT_STANDARD: Final = Quota("spot, standard", "ec2", "L-34B43A08")
-ON_DEMAND_G: Final = Quota("on demand, G and VT", "ec2", "L-DB2E81BA")
-ON_DEMAND_STANDARD: Final = Quota("on demand, standard", "ec2", "L-1216C47A")
-VPCS: Final = Quota("VPCs", "vpc", "L-F678F1CE")
-ADDRESSES: Final = Quota("elastic addresses", "ec2", "L-0263D0A3")
-
 
 @dataclass(frozen=True)
 class Demand:
-    """Workers that count against a quota, `now` and at `most`, of any of `types`; and the head, maybe."""
+    """Workers that count against a quota, `now` and at `most`, of any of `types`; and the head, maybe.
+
+    `spot` is their market. The group's other types, if any, count against other quotas of it.
+    """
 
     quota: Quota
     now: int
     most: int
     types: tuple[InstanceType, ...]
     head: InstanceType | None = None
+    spot: bool = False
 
     @property
     def smallest(self) -> InstanceType:
@@ -96,16 +70,19 @@ class Demand:
 
 def demands(config: AwsConfig) -> list[Demand]:
     """Return the demand of each quota. Pure."""
-    # Every type of the table that has GPUs is of a G family.
-    gpu = bool(config.gpus)
     head = table().types[config.head_type]
     now, most = _markets(config, config.workers), _markets(config, config.max_workers)
-    found = [Demand(SPOT_G if gpu else SPOT_STANDARD, now[0], most[0], config.types)]
-    if gpu:
-        found.append(Demand(ON_DEMAND_G, now[1], most[1], config.types))
-        found.append(Demand(ON_DEMAND_STANDARD, 0, 0, config.types, head))
+    found = []
+    for spot, workers, limit in ((True, now[0], most[0]), (False, now[1], most[1])):
+        kinds: dict[Quota, list[InstanceType]] = {}
+        for kind in config.types:
+            kinds.setdefault(quota_of(kind, spot=spot), []).append(kind)
+        found += [Demand(quota, workers, limit, tuple(some), spot=spot) for quota, some in kinds.items()]
+    own = quota_of(head, spot=False)
+    if any(demand.quota == own for demand in found):
+        found = [replace(demand, head=head) if demand.quota == own else demand for demand in found]
     else:
-        found.append(Demand(ON_DEMAND_STANDARD, now[1], most[1], config.types, head))
+        found.append(Demand(own, 0, 0, config.types, head))
     return [demand for demand in found if demand.most_vcpus]
 
 
@@ -120,7 +97,8 @@ def _markets(config: AwsConfig, workers: int) -> tuple[int, int]:
 
 def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
     """Return checks of the quotas that this stack uses."""
-    asked = [_vcpu_check(demand, config, stack) for demand in demands(config)]
+    needs = demands(config)
+    asked = [_vcpu_check(demand, _beside(demand, needs), config, stack) for demand in needs]
     if config.vpc:
         return asked
     asked.append(CloudCheck(_title(VPCS), lambda cloud: [_one_more(cloud, stack, VPCS, _vpcs)]))
@@ -131,28 +109,26 @@ def checks(config: AwsConfig, stack: str) -> list[CloudCheck[Cloud]]:
     return asked
 
 
-def granted(cloud: Cloud, quota: Quota) -> int:
-    """Return the quota's value in the region.
-
-    Raises:
-        Denied: permission servicequotas:GetServiceQuota is missing.
-        ServiceDown: AWS does not answer.
-    """
-    which = {"ServiceCode": quota.service, "QuotaCode": quota.code}
-    with aws.translate_errors(f"reading the quota {quota.name}"):
-        try:
-            answer: Any = cloud.quotas.get_service_quota(**which)
-        except ClientError as error:
-            if aws.code_of(error) != UNKNOWN:
-                raise
-            answer = cloud.quotas.get_aws_default_service_quota(**which)
-    return int(answer["Quota"]["Value"])
+def _beside(demand: Demand, needs: Sequence[Demand]) -> list[Demand]:
+    """Return the demands of the other quotas by which the same workers may start."""
+    return [
+        other
+        for other in needs
+        if other is not demand and other.now and demand.now and other.spot == demand.spot
+    ]
 
 
-def _vcpu_check(demand: Demand, config: AwsConfig, stack: str) -> CloudCheck[Cloud]:
-    return CloudCheck(
-        _title(demand.quota), lambda cloud: [_fits(demand, granted(cloud, demand.quota), config, stack)]
-    )
+def _vcpu_check(demand: Demand, others: Sequence[Demand], config: AwsConfig, stack: str) -> CloudCheck[Cloud]:
+    def look(cloud: Cloud) -> list[Finding]:
+        found = _fits(demand, granted(cloud.quotas, demand.quota), config, stack)
+        if found.failed and demand.head is None:
+            enough = [one for one in others if one.least_vcpus <= granted(cloud.quotas, one.quota)]
+            if enough:
+                kinds = ", ".join(kind.name for one in enough for kind in one.types)
+                found = replace(found, verdict="note", detail=f"{found.detail}; the group starts {kinds}")
+        return [found]
+
+    return CloudCheck(_title(demand.quota), look)
 
 
 def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
@@ -186,7 +162,8 @@ def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
             f"{value} vCPUs granted: enough for {demand.words(demand.now, demand.smallest)}, not for "
             f"{_count(demand.now)} as {largest.name}; the group starts as many as fit"
         )
-        fix = f"Run `{_keep(kept, config, stack)}` (drops {big}), or {increase}."
+        dropped = [kind for kind in demand.types if kind not in kept]
+        fix = f"Run `{_drop(dropped, config, stack)}` (drops {big}), or {increase}."
         return Finding(name, "note", detail, fix)
     fitting = demand.fitting(value, largest)
     detail = (
@@ -196,8 +173,9 @@ def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
     return Finding(name, "note", detail, f"Before the group grows that far, run {increase}.")
 
 
-def _keep(kept: Sequence[InstanceType], config: AwsConfig, stack: str) -> str:
-    """Return the command that leaves only these types in `instanceTypes`."""
+def _drop(big: Sequence[InstanceType], config: AwsConfig, stack: str) -> str:
+    """Return the command that takes these types out of `instanceTypes`."""
+    kept = [kind for kind in config.types if kind not in big]
     if "instance_types" not in config.model_fields_set:
         # The default list is not in the stack's file: write a shorter one.
         entries = (f"--plaintext 'instanceTypes[{place}]={kind.name}'" for place, kind in enumerate(kept))
@@ -222,7 +200,7 @@ def _one_more(
         found = there(cloud)
     ours = tags.cloud_tags(stack)
     theirs = sum(1 for one in found if not tags.is_ours({tag["Key"]: tag["Value"] for tag in one}, ours))
-    value = granted(cloud, quota)
+    value = granted(cloud.quotas, quota)
     detail = f"{theirs} beside this stack's, of {value}"
     if theirs < value:
         return Finding(_title(quota), "passed", detail)

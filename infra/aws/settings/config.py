@@ -34,6 +34,10 @@ DEFAULT_DISTRIBUTIONS: Final[Mapping[SparkLine, Distribution]] = {
 DEFAULT_ZONES: Final = 3
 DEFAULT_TYPES: Final = ("g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge")
 """One GPU each, two generations, two sizes: when one spot pool has no capacity, another may."""
+OTHER_TYPES: Final = ("g6.xlarge", "g6.2xlarge")
+"""Where a region has none of those."""
+DEFAULT_HEADS: Final = ("m6i.xlarge", "m7i.xlarge", "m5.xlarge")
+"""The first one that the head's zone offers."""
 MIN_VOLUME_GB: Final = 20
 MAX_VOLUME_GB: Final = 16384
 """Limits of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
@@ -49,6 +53,8 @@ _PRICE: Final = re.compile(r"\d+(\.\d+)?")
 
 def _region(name: str) -> str:
     table = regions.table()
+    if name in table.unsettled:
+        raise ValueError(f"what it offers is not known to our table of {table.date} ({regions.SHOWN})")
     return known_region(name, table.regions, f"our table of {table.date} ({regions.SHOWN})")
 
 
@@ -65,10 +71,28 @@ def _price(value: object) -> object:
     return str(value)
 
 
-def _zones(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the region's first zones; of a given network, every one: `infra.aws.site` knows which."""
-    zones = regions.table().regions[data["region"]].zones
-    return zones if data.get("vpc") else zones[:DEFAULT_ZONES]
+def _default_types(region: str) -> tuple[str, ...]:
+    offerings = regions.table().regions[region].offerings
+    for types in (DEFAULT_TYPES, OTHER_TYPES):
+        if found := tuple(name for name in types if name in offerings):
+            return found
+    # Without GPUs there: refused, for a stack must not train on CPUs unasked.
+    return DEFAULT_TYPES
+
+
+def _default_zones(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the first zones that offer a type; of a given network, all: `infra.aws.site` knows which."""
+    there, types = regions.table().regions[data["region"]], data["instance_types"]
+    if data.get("vpc"):
+        return there.zones
+    useful = tuple(zone for zone in there.zones if any(there.offered(name, [zone]) for name in types))
+    return (useful or there.zones)[:DEFAULT_ZONES]
+
+
+def _default_head(data: Mapping[str, Any]) -> str:
+    there, zones = regions.table().regions[data["region"]], data["zones"]
+    where = zones if data.get("vpc") else zones[:1]
+    return next((name for name in DEFAULT_HEADS if there.offered(name, where)), DEFAULT_HEADS[0])
 
 
 def _public(data: Mapping[str, Any]) -> bool:
@@ -97,8 +121,13 @@ class AwsConfig(StackSettings):
     ]
     vpc: existing.VpcSetting = None
     """A network of the company; without it the stack creates its own."""
+    # Before the zones: by default those that offer any of the types.
+    instance_types: Annotated[
+        tuple[str, ...], Hint("g4dn.xlarge", "a list of types that the region offers", at=(0,))
+    ] = Field(default_factory=lambda data: _default_types(data["region"]))
+    """Of the workers, all with the same number of GPUs."""
     zones: Annotated[tuple[str, ...], Hint("eu-west-1a", "a list of zones of the region", at=(0,))] = Field(
-        default_factory=_zones
+        default_factory=_default_zones
     )
     """The head is in the first one."""
 
@@ -137,7 +166,9 @@ class AwsConfig(StackSettings):
         Distribution, Hint("ubuntu-24.04", "ubuntu-24.04, ubuntu-22.04 (with spark 3.5), debian-12")
     ] = Field(default_factory=lambda data: DEFAULT_DISTRIBUTIONS[data.get("spark", NEWEST)])
     """Of head and workers alike: workers run what the head compiles."""
-    head_type: Annotated[str, Hint("m6i.xlarge", "a type of the table without GPUs")] = "m6i.xlarge"
+    head_type: Annotated[str, Hint("m6i.xlarge", "a type of the table without GPUs")] = Field(
+        default_factory=_default_head
+    )
     head_volume_gb: Annotated[Volume, Hint("50", VOLUME_GB)] = 50
     head_ami: Annotated[Ami | None, Unset, Hint("ami-0123456789abcdef0", AMI)] = None
     worker_ami: Annotated[Ami | None, Unset, Hint("ami-0123456789abcdef0", AMI)] = None
@@ -150,9 +181,6 @@ class AwsConfig(StackSettings):
     max_workers: Annotated[int, Hint("4", f"workers to {2 * MAX_WORKERS}")] = Field(
         default_factory=lambda data: 2 * data["workers"], ge=1, le=2 * MAX_WORKERS
     )
-    instance_types: Annotated[
-        tuple[str, ...], Hint("g4dn.xlarge", "a list of types that the region offers", at=(0,))
-    ] = DEFAULT_TYPES
     cpu_training: Annotated[bool, Hint("false", YES_OR_NO)] = False
     """Workers with GPUs may train on their CPUs; without it, such a build or job is refused."""
     on_demand_base: Annotated[int, Hint("0", "0 to maxWorkers")] = Field(default=0, ge=0)
@@ -224,7 +252,7 @@ class AwsConfig(StackSettings):
 
     @property
     def gpus(self) -> int:
-        """Number of GPUs that every worker has at least."""
+        """Number of GPUs of every worker."""
         return min(kind.gpus for kind in self.types)
 
     @property

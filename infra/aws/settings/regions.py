@@ -27,7 +27,14 @@ class InstanceType:
     gpus: int = 0
     gpu: str = ""
     compute_capability: str = ""
+    nvme_gb: int = 0
+    """Size of its instance store, whose disks are all NVMe SSDs."""
     arch: str = "x86_64"
+
+    @property
+    def family(self) -> str:
+        """Name of its family, such as `g6e`."""
+        return self.name.partition(".")[0]
 
 
 @dataclass(frozen=True)
@@ -55,28 +62,33 @@ class Table:
     """Kind → distribution → SSM parameter."""
     users: dict[str, str]
     """Distribution → default account of its images."""
+    unsettled: tuple[str, ...] = ()
+    """Regions of AWS whose offerings are not known."""
 
 
 @lru_cache(maxsize=1)
 def table() -> Table:
     """Load the table in this folder, once."""
     document: dict[str, Any] = yaml.safe_load(TABLE.read_text())
+    types = {name: InstanceType(name, **entry) for name, entry in document["types"].items()}
     return Table(
         source=document["source"],
         date=document["date"],
-        types={name: InstanceType(name, **entry) for name, entry in document["types"].items()},
-        regions={name: _region(name, entry) for name, entry in document["regions"].items()},
+        types=types,
+        regions={name: _region(name, entry, types) for name, entry in document["regions"].items()},
         images=document["images"],
         users=document["users"],
+        unsettled=tuple(document["unsettled"]),
     )
 
 
-def _region(name: str, entry: dict[str, Any]) -> Region:
+def _region(name: str, entry: dict[str, Any], types: dict[str, InstanceType]) -> Region:
+    offered = entry["offerings"]
+    letters = {kind.name: offered.get(kind.name, offered.get(kind.family, "")) for kind in types.values()}
     return Region(
         name=name,
         zones=tuple(f"{name}{letter}" for letter in entry["zones"]),
         offerings={
-            kind: tuple(f"{name}{letter}" for letter in letters)
-            for kind, letters in entry["offerings"].items()
+            kind: tuple(f"{name}{letter}" for letter in some) for kind, some in letters.items() if some
         },
     )

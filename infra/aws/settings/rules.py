@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from bootstrap.cluster import HDINSIGHT, NEWEST
 from infra.aws import network_plan
-from infra.aws.settings import existing, kms, regions
-from infra.settings.commands import rm_command, set_command
+from infra.aws.settings import existing, kms, machine_types, regions
+from infra.aws.settings.machine_types import no_twins
+from infra.settings.commands import set_command
 from infra.settings.network import Firewall
 from infra.settings.refusal import Refusal, listed
 from infra.settings.spark import too_old
@@ -16,9 +17,6 @@ from infra.settings.spark import too_old
 if TYPE_CHECKING:
     from infra.aws.settings.config import AwsConfig
 
-ARCH: Final = "x86_64"
-"""Architecture of head and workers: the table has images of no other, and workers run what the head
-compiles."""
 MAX_SOURCES: Final = 50
 """The head's group has other rules besides, and AWS's limit is 60:
 https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
@@ -34,20 +32,13 @@ FIREWALL: Final = Firewall(
 )
 
 
-def not_in_table() -> str:
-    """Return the refusal of a type that the table lacks: AWS may have it, and the table may be extended."""
-    return f"it is not in our table of {regions.table().date}; to add it, see the head of {regions.SHOWN}"
-
-
 def check(config: AwsConfig) -> None:
     """Raise the first `Refusal`, in the order of the stack file."""
     existing.check_network(config)
     existing.check_identity(config)
     _zones(config)
     FIREWALL.check(config.admin_cidrs, None if config.vpc else config.cidr)
-    _instance_types(config)
-    _every_zone_is_of_use(config)
-    _head_type(config)
+    machine_types.check(config)
     _distribution(config)
     _counts(config)
     _rebalancing(config)
@@ -67,81 +58,7 @@ def _zones(config: AwsConfig) -> None:
             spare = [valid for valid in zones if valid not in config.zones] or zones
             why = f"{config.region} has no such zone with the table's types; valid: {listed(zones)}"
             raise Refusal(f"zones[{place}]", zone, why, set_command(f"zones[{place}]", spare[0]))
-    _no_twins("zones", config.zones)
-
-
-def _instance_types(config: AwsConfig) -> None:
-    region = regions.table().regions[config.region]
-    valid = _offered(region, config.zones)
-    if not config.instance_types:
-        why = f"it is empty; valid: {listed(valid)}"
-        raise Refusal("instanceTypes", "[]", why, set_command("instanceTypes[0]", valid[-1]))
-    _no_twins("instanceTypes", config.instance_types)
-    # For the default list, `--path` creates a list with one entry.
-    ours = "instance_types" in config.model_fields_set
-    for place, name in enumerate(config.instance_types):
-        kind = regions.table().types.get(name)
-        key = f"instanceTypes[{place if ours else 0}]"
-        if kind is not None and kind.arch != ARCH:
-            why = f"it is {kind.arch}, and the images and the head are {ARCH}"
-        elif not region.offerings.get(name):
-            why = not_in_table() if kind is None else f"{region.name} does not offer it"
-        elif not region.offered(name, config.zones):
-            why = f"it is offered in {listed(region.offerings[name])}, not in {listed(config.zones)} (zones)"
-        else:
-            continue
-        alike = _alike(name, valid)
-        spare = [other for other in alike if other not in config.instance_types] or alike
-        raise Refusal(key, name, f"{why}; valid: {listed(alike)}", set_command(key, _nearest(name, spare)))
-    gpu = [kind.name for kind in config.types if kind.gpus]
-    plain = [kind.name for kind in config.types if not kind.gpus]
-    if gpu and plain:
-        why = (
-            f"{listed(gpu)} have GPUs and {listed(plain)} have none, but all workers run one build of Caffe; "
-            "valid: all with GPUs, or all without"
-        )
-        fewer = min(plain, gpu, key=len)
-        place = config.instance_types.index(fewer[0])
-        raise Refusal(
-            "instanceTypes", listed(config.instance_types), why, rm_command(f"instanceTypes[{place}]")
-        )
-
-
-def _every_zone_is_of_use(config: AwsConfig) -> None:
-    if config.vpc:
-        return  # `fab preflight` asks AWS which types the given subnets' zones offer
-    region = regions.table().regions[config.region]
-    for place, zone in enumerate(config.zones):
-        if not any(region.offered(name, [zone]) for name in config.instance_types):
-            useful = [z for z in region.zones if any(region.offered(t, [z]) for t in config.instance_types)]
-            why = (
-                f"it offers none of {listed(config.instance_types)} (instanceTypes), and launches "
-                f"there would fail; valid: {listed(useful)}"
-            )
-            raise Refusal(f"zones[{place}]", zone, why, rm_command(f"zones[{place}]"))
-
-
-def _head_type(config: AwsConfig) -> None:
-    region = regions.table().regions[config.region]
-    types, zone = regions.table().types, config.zones[0]
-    zones = config.zones if config.vpc else [zone]
-    valid = [name for name in _offered(region, zones) if not types[name].gpus]
-    if config.head_type in valid:
-        return
-    kind = types.get(config.head_type)
-    if kind is None:
-        why = not_in_table()
-    elif kind.gpus:
-        why = f"it has {kind.gpus} {kind.gpu}, which the head does not use"
-    elif kind.arch != ARCH:
-        why = f"it is {kind.arch}, and the images and the workers are {ARCH}"
-    elif config.vpc:
-        why = f"{region.name} does not offer it"
-    else:
-        why = f"{zone}, where the head is (zones[0]), does not offer it"
-    raise Refusal(
-        "headType", config.head_type, f"{why}; valid: {listed(valid)}", set_command("headType", valid[0])
-    )
+    no_twins("zones", config.zones)
 
 
 def _distribution(config: AwsConfig) -> None:
@@ -220,30 +137,3 @@ def _idle(config: AwsConfig) -> None:
     if config.idle_stop_head and config.idle_stop is None:
         why = "idleStop is missing; valid: both, or idleStop alone, which stops workers"
         raise Refusal("idleStopHead", "true", why, set_command("idleStop", '"30 min"'))
-
-
-def _offered(region: regions.Region, zones: Sequence[str]) -> list[str]:
-    """Return the types of the supported architecture that any of these zones offers."""
-    types = regions.table().types
-    return [name for name in types if types[name].arch == ARCH and region.offered(name, zones)]
-
-
-def _alike(name: str, choices: Sequence[str]) -> list[str]:
-    """Return the types with GPUs for a name of AWS's g or p families, else those without."""
-    types = regions.table().types
-    wants_gpus = name[:1] in ("g", "p")
-    return [choice for choice in choices if bool(types[choice].gpus) == wants_gpus] or list(choices)
-
-
-def _nearest(name: str, choices: Sequence[str]) -> str:
-    """Return a type of the same size, if there is one."""
-    size = name.partition(".")[2]
-    return next((choice for choice in choices if choice.endswith(f".{size}")), choices[0])
-
-
-def _no_twins(key: str, values: Sequence[str]) -> None:
-    for place, value in enumerate(values):
-        if value in values[:place]:
-            path = f"{key}[{place}]"
-            why = f"it is {key}[{values.index(value)}] already; valid: no duplicates"
-            raise Refusal(path, value, why, rm_command(path))

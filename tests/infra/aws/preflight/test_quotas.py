@@ -8,15 +8,17 @@ import pytest
 
 from infra import tags
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.preflight.quotas import (
+from infra.aws.preflight.quota import (
     ON_DEMAND_G,
+    ON_DEMAND_P,
     ON_DEMAND_STANDARD,
     SPOT_G,
+    SPOT_P4,
+    SPOT_P5,
     SPOT_STANDARD,
-    checks,
-    demands,
     granted,
 )
+from infra.aws.preflight.quotas import checks, demands
 from infra.preflight.finding import Finding
 from tests.infra.aws.preflight.conftest import STACK, Account, answers, config
 
@@ -63,6 +65,42 @@ def test_all_on_demand_needs_no_spot_quota() -> None:
 
 def test_workers_on_demand_without_gpus_share_the_heads_quota() -> None:
     assert needs(workers=2, maxWorkers=2, onDemandPercentage=100, **CPU) == {ON_DEMAND_STANDARD.code: 20}
+
+
+def test_p_machines_count_against_quotas_of_their_own() -> None:
+    big = ["p4d.24xlarge", "p5.48xlarge", "p5en.48xlarge", "g6.48xlarge"]
+    needed = needs(region="us-east-1", workers=2, maxWorkers=3, onDemandBase=1, instanceTypes=big)
+    assert needed == {
+        SPOT_P4.code: 2 * 96,
+        SPOT_P5.code: 2 * 192,
+        SPOT_G.code: 2 * 192,
+        ON_DEMAND_P.code: 192,
+        ON_DEMAND_G.code: 192,
+        ON_DEMAND_STANDARD.code: 4,
+    }
+
+
+MIXED = {"region": "us-east-1", "instanceTypes": ["p4d.24xlarge", "g6.48xlarge"], "workers": 1}
+
+
+def test_one_quota_of_two_is_enough_for_a_group_that_has_types_of_both(
+    cloud: Cloud, account: Account
+) -> None:
+    account.quotas.update({SPOT_P4.code: 0, SPOT_G.code: 384})
+    found = answers(checks(config(**MIXED), STACK), cloud)
+    assert found["quota: spot, G and VT"].verdict == "passed"
+    lacking = found["quota: spot, P4, P3 and P2"]
+    assert lacking.verdict == "note"
+    assert lacking.detail.endswith(
+        "96 vCPUs needed (1 worker as p4d.24xlarge), 0 granted; the group starts g6.48xlarge"
+    )
+
+
+def test_a_group_of_which_no_type_has_a_quota_fails(cloud: Cloud, account: Account) -> None:
+    account.quotas.update({SPOT_P4.code: 0, SPOT_G.code: 0})
+    found = answers(checks(config(**MIXED), STACK), cloud)
+    assert found["quota: spot, G and VT"].failed
+    assert found["quota: spot, P4, P3 and P2"].failed
 
 
 def starts_with(**values: Any) -> dict[str, int]:
@@ -175,7 +213,7 @@ def test_no_number_of_workers_fixes_a_quota_that_the_head_does_not_fit_into(
 
 def test_a_quota_that_was_never_changed_has_its_default(cloud: Cloud, account: Account) -> None:
     account.default_quota = 7
-    assert granted(cloud, SPOT_G) == 7
+    assert granted(cloud.quotas, SPOT_G) == 7
 
 
 def test_a_lacking_right_leaves_the_quota_open_and_names_the_action(cloud: Cloud, account: Account) -> None:

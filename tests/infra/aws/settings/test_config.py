@@ -104,9 +104,25 @@ def test_more_workers_raise_the_most_that_there_may_be() -> None:
 
 
 def test_what_every_worker_has_is_what_the_smallest_type_has() -> None:
-    config = loaded(instanceTypes=["g4dn.12xlarge", "g5.2xlarge"])
+    config = loaded(instanceTypes=["g4dn.8xlarge", "g5.2xlarge"])
     assert (config.gpus, config.vcpus, config.memory_mib) == (1, 8, 32768)
-    assert [kind.name for kind in config.types] == ["g4dn.12xlarge", "g5.2xlarge"]
+    assert [kind.name for kind in config.types] == ["g4dn.8xlarge", "g5.2xlarge"]
+
+
+def test_workers_may_have_several_gpus_all_as_many() -> None:
+    config = loaded(instanceTypes=["g4dn.12xlarge", "g5.12xlarge", "g5.24xlarge"])
+    assert (config.gpus, config.vcpus) == (4, 48)
+
+
+def test_a_region_without_the_usual_types_has_others_by_default() -> None:
+    config = loaded("ap-south-2")
+    assert config.instance_types == ("g6.xlarge", "g6.2xlarge")
+    assert config.zones == ("ap-south-2a", "ap-south-2b")
+
+
+def test_zones_are_by_default_those_that_offer_the_types() -> None:
+    assert loaded(instanceTypes=["p4d.24xlarge"]).zones == ("eu-west-1c",)
+    assert loaded("eu-south-2").head_type == "m7i.xlarge"
 
 
 def test_caffe_is_compiled_for_each_gpu_once_and_for_none_without() -> None:
@@ -151,7 +167,32 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     # where
     ("no region", {"region": None}, ("region: it is required", "us-west-2", "set region eu-west-1")),
     ("region", {"region": "eu-west-9"}, ("region = 'eu-west-9'", f"it is not in {TABLE}", "eu-central-1")),
-    ("a zone for a region", {"region": "eu-west-1a"}, ("'eu-west-1a'", "valid: eu-west-1, eu-central-1")),
+    ("a zone for a region", {"region": "eu-west-1a"}, ("'eu-west-1a'", "valid: af-south-1, ", "eu-west-1, ")),
+    (
+        "region whose offerings nobody knows",
+        {"region": "mx-central-1"},
+        ("region = 'mx-central-1'", f"what it offers is not known to {TABLE}", "valid: af-south-1"),
+    ),
+    (
+        "region without GPUs",
+        {"region": "ca-west-1"},
+        ("instanceTypes[0] = g4dn.xlarge", "ca-west-1 does not offer it", "valid: m5.large"),
+    ),
+    (
+        "zone without a large type",
+        {"instanceTypes": ["p4d.24xlarge"], "zones": ["eu-west-1a"]},
+        ("instanceTypes[0] = p4d.24xlarge", "offered in eu-west-1c, not in eu-west-1a", "valid: g5.48xlarge"),
+    ),
+    (
+        "large type that the region lacks",
+        {"instanceTypes": ["p5.48xlarge"]},
+        ("eu-west-1 does not offer it", "valid: g5.48xlarge, p4d.24xlarge"),
+    ),
+    (
+        "slice of a GPU",
+        {"region": "us-east-1", "instanceTypes": ["g6f.xlarge"]},
+        (f"it is not in our table of {DATE}", "'instanceTypes[0]' g4dn.xlarge"),
+    ),
     ("provider", {"provider": "gcp"}, ("provider = 'gcp'", "local, aws and azure", "set provider local")),
     (
         "zone of another region",
@@ -415,6 +456,16 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         "GPUs and none",
         {"instanceTypes": ["g4dn.xlarge", "g5.xlarge", "c6i.xlarge"]},
         ("g4dn.xlarge, g5.xlarge have GPUs", "c6i.xlarge have none", "valid: all with", "'instanceTypes[2]'"),
+    ),
+    (
+        "different numbers of GPUs",
+        {"instanceTypes": ["g5.12xlarge", "g5.48xlarge", "g4dn.12xlarge"]},
+        (
+            "instanceTypes[1] = g5.48xlarge",
+            "it has 8 GPUs and g5.12xlarge, g4dn.12xlarge 4",
+            "billed and stay idle; valid: types with 4",
+            "config rm --path 'instanceTypes[1]'",
+        ),
     ),
     (
         "twice the same type",
