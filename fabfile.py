@@ -11,7 +11,7 @@ from bootstrap.tasks import (
     ui,
     workers,
 )
-from infra.tasks import cost, preflight, role_policies, sweep
+from infra.tasks import cost, preflight, regions, role_policies, sweep
 from jobs.tasks import (
     attach,
     clean,
@@ -46,6 +46,7 @@ __all__ = [
     "notebook",
     "preflight",
     "put",
+    "regions",
     "resume",
     "role_policies",
     "ssh",

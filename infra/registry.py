@@ -68,6 +68,14 @@ class Sweep(Protocol):
         ...
 
 
+class Offers(Protocol):
+    """Print the regions in which a stack could run."""
+
+    def __call__(self, config: Config, stack: str, /, *, root: Path, console: Console) -> None:
+        """Print them; `root` is the project's folder."""
+        ...
+
+
 @dataclass(frozen=True)
 class Provider:
     """A provider's package `infra.NAME` and its exports."""
@@ -114,6 +122,12 @@ class Provider:
     def sweep(self) -> Sweep:
         """Search of `fab sweep`."""
         function: Sweep = self._module("sweep").sweep
+        return function
+
+    @property
+    def offers(self) -> Offers:
+        """Comparison of `fab regions`."""
+        function: Offers = self._module("offers").offers
         return function
 
     def _module(self, part: str) -> Any:  # noqa: ANN401 - typed by each property

@@ -1,4 +1,4 @@
-"""Fabric tasks of `infra`: preflight, cost, sweep."""
+"""Fabric tasks of `infra`: preflight, cost, regions, sweep."""
 
 from __future__ import annotations
 
@@ -76,6 +76,16 @@ def role_policies(_: Context, stack: str | None = None) -> None:
     from infra.aws.existing.rights import printed
 
     print(printed(config, name))  # for a file, not for a terminal
+
+
+@task(help={"stack": STACK_HELP})
+@expected_errors_in_one_line
+def regions(_: Context, stack: str | None = None) -> None:
+    """List the regions that offer the stack's machines, with prices and quotas."""
+    from infra.registry import PROVIDERS
+
+    name, config = configured(ROOT, stack, environment(ROOT, os.environ))
+    PROVIDERS[config.provider].offers(config, name, root=ROOT, console=console)
 
 
 @task(

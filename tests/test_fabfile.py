@@ -73,7 +73,7 @@ def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_list_shows_every_command_with_its_purpose() -> None:
     listed = typed("--list").stdout
     names = ["bootstrap", "build-headnode", "submit", "submit-mnist", "attach", "doctor", "workers"]
-    for name in [*names, "ssh", "get", "put", "ui", "preflight", "cost", "sweep", "role-policies"]:
+    for name in [*names, "ssh", "get", "put", "ui", "preflight", "cost", "regions", "sweep", "role-policies"]:
         assert f"  {name} " in listed
 
 
@@ -215,13 +215,26 @@ def test_an_hour_of_hdinsight_is_told_without_a_login(fab: Fab) -> None:
     assert "HDInsight cannot pause" in said.stdout
 
 
-@pytest.mark.parametrize("command", ["cost", "preflight"])
+@pytest.mark.parametrize("command", ["cost", "preflight", "regions"])
 def test_a_stack_on_this_machine_costs_nothing_and_is_checked_by_up(fab: Fab, command: str) -> None:
     said = fab(command, "--stack", "dev")
     assert said.returncode == 1
     assert "stack 'dev': it runs on this machine" in said.stderr
     assert f"{AWS}, {AZURE}" in said.stderr
     assert len(said.stderr.strip().splitlines()) == 1
+
+
+def test_regions_are_compared_without_credentials_by_the_tables(fab: Fab) -> None:
+    said = fab("regions", "--stack", AWS)
+    assert said.returncode == 0, said.stderr
+    assert "us-west-2" in said.stdout
+    assert "AWS: no credentials" in said.stdout
+
+
+def test_regions_of_azure_are_not_compared(fab: Fab) -> None:
+    said = fab("regions", "--stack", AZURE)
+    assert said.returncode == 1
+    assert "no table of the sizes" in said.stderr
 
 
 def test_a_stack_without_a_file_is_named_with_those_that_have_one(fab: Fab) -> None:

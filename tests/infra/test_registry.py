@@ -18,6 +18,7 @@ EXPORTS = {
     "preflight": registry.Preflight,
     "cost": registry.Cost,
     "sweep": registry.Sweep,
+    "offers": registry.Offers,
 }
 
 
