@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bootstrap.cluster import HDINSIGHT, NEWEST, SparkLine
 from infra.aws import network_plan
-from infra.aws.settings import existing, regions, rules, tag_rules
+from infra.aws.settings import defaults, existing, regions, rules, tag_rules
 from infra.aws.settings.kms import KmsKey
 from infra.settings.budget import BudgetSetting, IdleStop, IdleStopHead
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
@@ -31,13 +31,6 @@ DEFAULT_DISTRIBUTIONS: Final[Mapping[SparkLine, Distribution]] = {
     HDINSIGHT: "ubuntu-22.04",
 }
 
-DEFAULT_ZONES: Final = 3
-DEFAULT_TYPES: Final = ("g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge")
-"""One GPU each, two generations, two sizes: when one spot pool has no capacity, another may."""
-OTHER_TYPES: Final = ("g6.xlarge", "g6.2xlarge")
-"""Where a region has none of those."""
-DEFAULT_HEADS: Final = ("m6i.xlarge", "m7i.xlarge", "m5.xlarge")
-"""The first one that the head's zone offers."""
 MIN_VOLUME_GB: Final = 20
 MAX_VOLUME_GB: Final = 16384
 """Limits of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
@@ -71,30 +64,6 @@ def _price(value: object) -> object:
     return str(value)
 
 
-def _default_types(region: str) -> tuple[str, ...]:
-    offerings = regions.table().regions[region].offerings
-    for types in (DEFAULT_TYPES, OTHER_TYPES):
-        if found := tuple(name for name in types if name in offerings):
-            return found
-    # Without GPUs there: refused, for a stack must not train on CPUs unasked.
-    return DEFAULT_TYPES
-
-
-def _default_zones(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the first zones that offer a type; of a given network, all: `infra.aws.site` knows which."""
-    there, types = regions.table().regions[data["region"]], data["instance_types"]
-    if data.get("vpc"):
-        return there.zones
-    useful = tuple(zone for zone in there.zones if any(there.offered(name, [zone]) for name in types))
-    return (useful or there.zones)[:DEFAULT_ZONES]
-
-
-def _default_head(data: Mapping[str, Any]) -> str:
-    there, zones = regions.table().regions[data["region"]], data["zones"]
-    where = zones if data.get("vpc") else zones[:1]
-    return next((name for name in DEFAULT_HEADS if there.offered(name, where)), DEFAULT_HEADS[0])
-
-
 def _public(data: Mapping[str, Any]) -> bool:
     """Return whether the head has a public address: always in the stack's own network."""
     return not data.get("vpc") or any(not is_private(one) for one in data.get("admin_cidrs", ()))
@@ -124,10 +93,10 @@ class AwsConfig(StackSettings):
     # Before the zones: by default those that offer any of the types.
     instance_types: Annotated[
         tuple[str, ...], Hint("g4dn.xlarge", "a list of types that the region offers", at=(0,))
-    ] = Field(default_factory=lambda data: _default_types(data["region"]))
+    ] = Field(default_factory=defaults.types)
     """Of the workers, all with the same number of GPUs."""
     zones: Annotated[tuple[str, ...], Hint("eu-west-1a", "a list of zones of the region", at=(0,))] = Field(
-        default_factory=_default_zones
+        default_factory=defaults.zones
     )
     """The head is in the first one."""
 
@@ -167,7 +136,7 @@ class AwsConfig(StackSettings):
     ] = Field(default_factory=lambda data: DEFAULT_DISTRIBUTIONS[data.get("spark", NEWEST)])
     """Of head and workers alike: workers run what the head compiles."""
     head_type: Annotated[str, Hint("m6i.xlarge", "a type of the table without GPUs")] = Field(
-        default_factory=_default_head
+        default_factory=defaults.head
     )
     head_volume_gb: Annotated[Volume, Hint("50", VOLUME_GB)] = 50
     head_ami: Annotated[Ami | None, Unset, Hint("ami-0123456789abcdef0", AMI)] = None
