@@ -57,6 +57,7 @@ _DENIED: Final = frozenset(
 _PREFLIGHT_CALLS: Final = frozenset(
     {
         "DescribeAvailabilityZones",
+        "DescribeCapacityReservations",
         "DescribeDhcpOptions",
         "DescribeInstanceTypeOfferings",
         "DescribeKeyPairs",

@@ -122,6 +122,8 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             key_pair=config.key_pair,
             on_demand_base=config.on_demand_base,
             on_demand_percentage=config.on_demand_percentage,
+            reservation=config.reservation,
+            capacity_block=config.capacity_block,
             max_price=config.max_price,
             capacity_rebalance=config.capacity_rebalance,
             subnet_ids=place.worker_subnets,
@@ -163,7 +165,8 @@ def _closing(config: AwsConfig, stack: str, site: Site, head: HeadNode) -> Outpu
     limit = "the on-demand price" if config.max_price is None else f"{config.max_price} USD/h"
     return {
         "nodes": nodes(config, site),
-        "cap": f"at most {config.max_workers} workers, a spot worker at most {limit}",
+        "cap": f"at most {config.max_workers} workers"
+        + (f", a spot worker at most {limit}" if config.spot else ""),
         "connect": commands.apply(lambda typed: typed.shell),
         "spark_ui": commands.apply(lambda typed: typed.spark_ui),
         "next": f"fab build-headnode --stack {stack}, then fab submit-mnist --stack {stack}",
@@ -192,9 +195,12 @@ def nodes(config: AwsConfig, site: Site) -> dict[str, str]:
     above = (
         f", {config.on_demand_percentage} % of the others on demand" if config.on_demand_percentage else ""
     )
+    if config.reservation:
+        base, above = f" in {'block' if config.capacity_block else 'reservation'} {config.reservation}", ""
+    market = "on demand" if config.reservation else "spot"
     size = f"{config.workers} ({config.min_workers} to {config.max_workers})"
     kinds, zones = ", ".join(config.instance_types), ", ".join(site.zones)
     return {
         "head": f"{config.head_type} on demand, {site.head_address}, {site.head_zone}",
-        "workers": f"{size} spot{base}{above}: {kinds} in {zones}",
+        "workers": f"{size} {market}{base}{above}: {kinds} in {zones}",
     }

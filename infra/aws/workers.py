@@ -17,7 +17,7 @@ import pulumi
 import pulumi_aws as aws
 
 from bootstrap.join import user_data as boot
-from infra.aws import volume_key
+from infra.aws import markets, volume_key
 from infra.aws.capacity import Capacity
 from infra.aws.identity import lifecycle_policy, stop_policy
 from infra.aws.machine import METADATA, VOLUME
@@ -72,6 +72,9 @@ class GpuSpotWorkersArgs:
     # price
     on_demand_base: int
     on_demand_percentage: int
+    reservation: str | None
+    """Id of a capacity reservation, or ARN of a resource group of them; without it none is targeted."""
+    capacity_block: bool
     max_price: Decimal | None
     """USD for a spot instance's hour; without it the on-demand price is the limit."""
     capacity_rebalance: bool
@@ -135,6 +138,13 @@ class GpuSpotWorkers(pulumi.ComponentResource):
                     ),
                 )
             ],
+            capacity_reservation_specification=markets.target(args.reservation),
+            # https://docs.aws.amazon.com/autoscaling/ec2/userguide/launch-template-capacity-blocks.html
+            instance_market_options=(
+                aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(market_type="capacity-block")
+                if args.capacity_block
+                else None
+            ),
             tag_specifications=[
                 aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags) for kind in TAGGED
             ],
@@ -148,7 +158,9 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             min_size=0,
             max_size=args.max_size,
             vpc_zone_identifiers=list(args.subnet_ids),
-            mixed_instances_policy=_mixed(args, template),
+            # A reservation is of one type, on demand: the template says all.
+            launch_template=markets.reserved(template) if args.reservation else None,
+            mixed_instances_policy=None if args.reservation else markets.mixed(args, template),
             capacity_rebalance=args.capacity_rebalance,
             default_instance_warmup=WARM_UP_S,
             health_check_type="EC2",
@@ -240,35 +252,3 @@ class GpuSpotWorkers(pulumi.ComponentResource):
 
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-def _mixed(
-    args: GpuSpotWorkersArgs, template: aws.ec2.LaunchTemplate
-) -> aws.autoscaling.GroupMixedInstancesPolicyArgs:
-    return aws.autoscaling.GroupMixedInstancesPolicyArgs(
-        instances_distribution=aws.autoscaling.GroupMixedInstancesPolicyInstancesDistributionArgs(
-            on_demand_base_capacity=args.on_demand_base,
-            on_demand_percentage_above_base_capacity=args.on_demand_percentage,
-            # On demand: the order in the stack file. Spot: pools that are unlikely to be interrupted,
-            # cheapest first.
-            on_demand_allocation_strategy="prioritized",
-            spot_allocation_strategy="price-capacity-optimized",
-            spot_max_price=None if args.max_price is None else str(args.max_price),
-        ),
-        launch_template=aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateArgs(
-            launch_template_specification=(
-                aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateLaunchTemplateSpecificationArgs(
-                    launch_template_id=template.id, version=template.latest_version.apply(_number)
-                )
-            ),
-            overrides=[
-                aws.autoscaling.GroupMixedInstancesPolicyLaunchTemplateOverrideArgs(instance_type=kind)
-                for kind in args.instance_types
-            ],
-        ),
-    )
-
-
-def _number(version: float) -> str:
-    # Pulumi passes numbers as floats.
-    return str(int(version)) if version is not None else ""

@@ -49,7 +49,8 @@ def _workers(config: AwsConfig, here: RegionPrices) -> list[NodePrice]:
                 low, high = within or (None, None)
                 found.append(NodePrice(role="worker", type=kind, market="spot", low=low, high=high))
         if some_on_demand:
-            usd = price and price.on_demand
+            # What an hour of a capacity block costs is not known here.
+            usd = None if config.capacity_block else price and price.on_demand
             found.append(NodePrice(role="worker", type=kind, low=usd, high=usd))
     return found
 

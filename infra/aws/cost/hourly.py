@@ -28,7 +28,10 @@ def hourly(config: AwsConfig, prices: Prices) -> Bill:
     here, parts = prices.of(config.region), _Parts()
     parts.machine("head", config.head_type, 1, here)
     on_demand, spot = split(config)
-    if on_demand:
+    if config.capacity_block:
+        # A sum without them is a minimum: what an hour of a block costs, who bought it knows.
+        parts.missing.append("workers, paid with the capacity block")
+    elif on_demand:
         parts.machine("workers on demand", config.instance_types[0], on_demand, here, worker=True)
     if spot:
         parts.spot(config, spot, here)
@@ -182,7 +185,7 @@ def _notes(config: AwsConfig, here: RegionPrices) -> Iterator[str]:
 
 def _all_on_demand(config: AwsConfig, here: RegionPrices, parts: _Parts) -> Decimal | None:
     price = here.types.get(config.instance_types[0])
-    if price is None:
+    if price is None or config.capacity_block:
         return None
     others = sum((line.range[0] for line in parts.lines if not line.worker), Decimal(0))
     return others + config.workers * price.on_demand

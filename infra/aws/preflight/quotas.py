@@ -87,7 +87,9 @@ def demands(config: AwsConfig) -> list[Demand]:
 
 
 def _markets(config: AwsConfig, workers: int) -> tuple[int, int]:
-    """Return how many of that many workers may be spot, and on demand."""
+    """Return how many of that many workers may be spot, and on demand, outside a reservation."""
+    if config.reservation:
+        return 0, 0  # whoever reserved them had the quota
     base = min(config.on_demand_base, workers)
     above = workers - base
     # Whichever way AWS rounds a percentage of the workers, both markets have enough.

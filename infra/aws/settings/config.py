@@ -15,6 +15,7 @@ from bootstrap.cluster import HDINSIGHT, NEWEST, SparkLine
 from infra.aws import network_plan
 from infra.aws.settings import defaults, existing, regions, rules, tag_rules
 from infra.aws.settings.kms import KmsKey
+from infra.aws.settings.reservation import Reservation
 from infra.settings.budget import BudgetSetting, IdleStop, IdleStopHead
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
 from infra.settings.network import SOURCES, is_private, private_range, range_hint
@@ -155,6 +156,10 @@ class AwsConfig(StackSettings):
     on_demand_base: Annotated[int, Hint("0", "0 to maxWorkers")] = Field(default=0, ge=0)
     on_demand_percentage: Annotated[Percentage, Hint("0", "0 to 100")] = 0
     """Of the workers above the base."""
+    reservation: Reservation = None
+    """Capacity reservation that the workers start in, all of them on demand."""
+    capacity_block: Annotated[bool, Hint("true", YES_OR_NO)] = False
+    """That reservation is a capacity block: paid in advance, and over at a set time."""
     max_price: Annotated[Price | None, Unset, Hint("0.80", "more than 0, e.g. 0.80; or leave it out")] = None
     """USD for a spot worker's hour; without it the limit is the on-demand price."""
     worker_volume_gb: Annotated[Volume, Hint("100", VOLUME_GB)] = 100

@@ -38,6 +38,8 @@ def made(
     rebalance: bool = True,
     key: str | None = None,
     grant: bool = True,
+    reservation: str | None = None,
+    block: bool = False,
 ) -> Recording:
     def build() -> None:
         args = GpuSpotWorkersArgs(
@@ -59,6 +61,8 @@ def made(
             key_pair=None,
             on_demand_base=base,
             on_demand_percentage=percentage,
+            reservation=reservation,
+            capacity_block=block,
             max_price=Decimal(price) if price else None,
             capacity_rebalance=rebalance,
             subnet_ids=["subnet-a", "subnet-b"],
@@ -112,6 +116,42 @@ def test_a_maximum_price_is_said_as_it_was_written(price: str, said: str) -> Non
 
 def test_without_a_maximum_price_the_on_demand_price_is_the_limit() -> None:
     assert "spotMaxPrice" not in distribution()
+
+
+def test_without_a_reservation_none_is_targeted() -> None:
+    template = made().the(TEMPLATE).inputs
+    assert "capacityReservationSpecification" not in template
+    assert "instanceMarketOptions" not in template
+    assert "launchTemplate" not in made().the(GROUP).inputs
+
+
+RESERVATION = "cr-0123456789abcdef0"
+ARN = "arn:aws:resource-groups:eu-west-1:123456789012:group/training"
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        (RESERVATION, {"capacityReservationId": RESERVATION}),
+        (ARN, {"capacityReservationResourceGroupArn": ARN}),
+    ],
+)
+def test_workers_of_a_reservation_are_of_one_type_by_their_template(
+    name: str, target: dict[str, str]
+) -> None:
+    recording = made(reservation=name)
+    template, group = recording.the(TEMPLATE), recording.the(GROUP).inputs
+    specification = template.inputs["capacityReservationSpecification"]
+    assert specification == {"capacityReservationTarget": target}
+    assert template.inputs["instanceType"] == TYPES[0]
+    assert "instanceMarketOptions" not in template.inputs
+    assert "mixedInstancesPolicy" not in group
+    assert set(group["launchTemplate"]) == {"id", "version"}
+
+
+def test_workers_of_a_capacity_block_name_its_market() -> None:
+    template = made(reservation=RESERVATION, block=True).the(TEMPLATE).inputs
+    assert template["instanceMarketOptions"] == {"marketType": "capacity-block"}
 
 
 def test_machines_come_only_when_the_hooks_are_there() -> None:

@@ -163,6 +163,22 @@ def test_the_newest_spark_has_a_distribution_with_its_python_and_the_older_one_k
     assert loaded(spark="3.5", distribution="ubuntu-24.04").distribution == "ubuntu-24.04"
 
 
+RESERVATIONS = "arn:aws:resource-groups:eu-west-1:123456789012:group/training"
+RESERVED = {
+    "reservation": "cr-0123456789abcdef0",
+    "onDemandPercentage": 100,
+    "instanceTypes": ["g5.12xlarge"],
+    "zones": ["eu-west-1a"],
+}
+
+
+def test_workers_may_start_in_a_reservation_a_group_of_them_or_a_capacity_block() -> None:
+    assert not loaded(**RESERVED).spot
+    assert loaded(**{**RESERVED, "reservation": RESERVATIONS, "zones": ["eu-west-1a", "eu-west-1b"]})
+    block = {**RESERVED, "instanceTypes": ["p5.48xlarge"], "zones": ["us-east-1b"], "capacityBlock": True}
+    assert loaded("us-east-1", **block).capacity_block
+
+
 MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     # where
     ("no region", {"region": None}, ("region: it is required", "us-west-2", "set region eu-west-1")),
@@ -479,6 +495,52 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     ),
     ("types as text", {"instanceTypes": "g5.xlarge"}, ("it must be a list", "--path 'instanceTypes[0]'")),
     ("type as number", {"instanceTypes": [5]}, ("instanceTypes[0] = 5", "string", "valid: a list of types")),
+    (
+        "reservation in words",
+        {"reservation": "mine"},
+        ("reservation = 'mine'", "neither the id", "valid: cr-"),
+    ),
+    (
+        "block by its own id",
+        {"reservation": "cb-0123456789abcdef0"},
+        ("a capacity block's own id", "set reservation cr-0123456789abcdef0"),
+    ),
+    (
+        "spot instances in a reservation",
+        {"reservation": "cr-0123456789abcdef0"},
+        ("spot instances use no reservation", "valid: onDemandPercentage 100", "set onDemandPercentage 100"),
+    ),
+    (
+        "reservation of several types",
+        {"reservation": "cr-0123456789abcdef0", "onDemandPercentage": 100},
+        ("instanceTypes = g4dn.xlarge, ", "is of one type", "config rm --path 'instanceTypes[1]'"),
+    ),
+    (
+        "reservation in several zones",
+        {**RESERVED, "zones": ["eu-west-1a", "eu-west-1b"]},
+        ("zones = eu-west-1a, eu-west-1b", "is in one zone", "valid: its zone"),
+    ),
+    (
+        "reservations of another region",
+        {**RESERVED, "reservation": RESERVATIONS.replace("eu-west-1", "us-east-1")},
+        ("it is in us-east-1, and the stack in eu-west-1", "config rm reservation"),
+    ),
+    (
+        "block without a reservation",
+        {"capacityBlock": True},
+        ("capacityBlock = true", "reservation is missing", "valid: both, or neither"),
+    ),
+    (
+        "block of several",
+        {**RESERVED, "reservation": RESERVATIONS, "capacityBlock": True},
+        ("capacityBlock = true", "a resource group's ARN", "the id of the block's reservation"),
+    ),
+    (
+        "block of a type that has none",
+        {**RESERVED, "capacityBlock": True},
+        ("AWS has no capacity blocks of g5.12xlarge", "config rm capacityBlock"),
+    ),
+    ("block in words", {"capacityBlock": "maybe"}, ("capacityBlock = 'maybe'", "valid: true, false")),
     ("base", {"onDemandBase": 5}, ("onDemandBase = 5", "more than maxWorkers (4)", "valid: 0 to 4")),
     ("percentage", {"onDemandPercentage": 101}, ("onDemandPercentage = '101'", "valid: 0 to 100")),
     ("price in words", {"maxPrice": "cheap"}, ("maxPrice = 'cheap'", "plain number", "set maxPrice 0.80")),

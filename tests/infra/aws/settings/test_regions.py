@@ -73,6 +73,12 @@ def test_a_types_instance_store_is_nvme_of_the_size_that_aws_says(kind: Instance
     assert {disk["Type"] for disk in store.get("Disks", [])} <= {"ssd"}
 
 
+@pytest.mark.parametrize("kind", TABLE.types.values(), ids=lambda kind: kind.name)
+def test_capacity_blocks_are_of_p_families(kind: InstanceType) -> None:
+    classes = recorded("instance_types.json.gz")[kind.name]["SupportedUsageClasses"]
+    assert ("capacity-block" in classes) == kind.family.startswith("p")
+
+
 def test_families_are_there_with_all_their_sizes_but_bare_metal() -> None:
     families = {kind.family for kind in TABLE.types.values() if kind.gpus and kind.arch == "x86_64"}
     assert families == {
