@@ -28,6 +28,7 @@ OPTIONAL_ROLES: Final = frozenset(
     {
         "packages_proxy",
         "common",
+        "scratch",
         "hadoop",
         "hdfs",
         "blob_server",
@@ -132,7 +133,8 @@ class ClusterDocument(Model):
         group = self.members
         spending = ("spending",) if isinstance(group, AutoScalingGroup) and group.watched else ()
         storage = (*hdfs, *self.storage.roles, "storage")
-        return (*proxy, "common", "hadoop", *storage, *spending, *self.scheduler.roles)
+        scratch = ("scratch",) if self.worker.instance_store else ()
+        return (*proxy, "common", *scratch, "hadoop", *storage, *spending, *self.scheduler.roles)
 
     @property
     def worker_count(self) -> int:

@@ -100,6 +100,7 @@ def document(
             "memory_mb": spark_memory_mb(config.memory_mib, config.gpus),
             "gpus": config.gpus,
             "compute_capabilities": list(config.compute_capabilities),
+            "instance_store": any(kind.nvme_gb for kind in config.types),
             "cpu_training": config.cpu_training,
         },
         "package_proxy": config.package_proxy,

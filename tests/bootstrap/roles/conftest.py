@@ -20,6 +20,7 @@ from bootstrap.engine.role import load_role
 
 ROLES = (
     "common",
+    "scratch",
     "hadoop",
     "hdfs",
     "storage",
@@ -32,7 +33,7 @@ ROLES = (
 )
 OF_YARN = ("blob_server", "yarn")
 """Roles that only clusters of HDInsight's shape have."""
-OF_AWS = ("job_credentials",)
+OF_AWS = ("job_credentials", "scratch")
 """Roles that only clusters on AWS have."""
 STRANGER = "nobody"
 """A user of this machine, who has the place of `hdfs` on a node."""
