@@ -479,3 +479,33 @@ def test_a_stack_above_its_budget_is_refused_before_anything_is_registered(aws_p
     line = aws_program.refused(budget='{"perHour": 0.5}')
     assert "caffe-spark:budget.perHour = 0.5: an hour of the stack is estimated to cost" in line
     assert "Lower workers (2), maxPrice (the on-demand price), instanceTypes (" in line
+
+
+LARGE = {
+    "instanceTypes": '["p4d.24xlarge"]',
+    "zones": '["eu-west-1c"]',
+    "onDemandPercentage": "100",
+    "reservation": "cr-0123456789abcdef0",
+}
+
+
+def test_a_worker_with_eight_gpus_offers_them_all_and_leaves_memory_to_each_rank() -> None:
+    worker = recorded(**LARGE).outputs["cluster"]["worker"]
+    assert (worker["gpus"], worker["cores"], worker["instance_store"]) == (8, 96, True)
+    assert worker["compute_capabilities"] == ["8.0"]
+    assert worker["memory_mb"] == int(1179648 * 0.95) - 1024 - 320 - 8 * 2048
+
+
+def test_a_stack_without_disks_of_its_machines_has_none_for_spark() -> None:
+    assert recorded(**CPU_ONLY).outputs["cluster"]["worker"]["instance_store"] is False
+
+
+def test_reserved_workers_are_told_as_such() -> None:
+    outputs = recorded(**LARGE).outputs
+    assert outputs["nodes"]["workers"] == (
+        "2 (0 to 4) on demand in reservation cr-0123456789abcdef0: p4d.24xlarge in eu-west-1c"
+    )
+    assert outputs["cap"] == "at most 4 workers"
+    assert outputs["cluster"]["members"]["market"] == "on_demand"
+    block = recorded(**LARGE, capacityBlock="true").outputs
+    assert " on demand in block cr-0123456789abcdef0: " in block["nodes"]["workers"]

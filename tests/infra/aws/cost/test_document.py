@@ -58,3 +58,11 @@ def test_the_source_and_the_date_are_the_tables() -> None:
     found = cluster_prices(config(), priced())
     assert (found.source, str(found.date)) == ("the project's price table of 2026-11-24", "2026-11-24")
     assert not found.whole
+
+
+def test_an_hour_in_a_capacity_block_has_no_price() -> None:
+    block = {"reservation": "cr-0123456789abcdef0", "capacityBlock": True, "onDemandPercentage": 100}
+    stack = config(**block, instanceTypes=["p4d.24xlarge"], zones=["eu-west-1c"])
+    found = cluster_prices(stack, priced())
+    assert [(node.market, node.low, node.high) for node in found.of("worker")] == [("on-demand", None, None)]
+    assert found.hourly(2).missing == ("p4d.24xlarge on demand",)

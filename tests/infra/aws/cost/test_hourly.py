@@ -237,3 +237,17 @@ def test_both_ways_out_are_told_by_the_month_the_chosen_one_first() -> None:
 
 def test_a_way_out_without_a_price_says_so() -> None:
     assert hourly.egress_text(config(), priced(nat_hour=None)).startswith("nat: no price (or endp")
+
+
+def test_workers_of_a_capacity_block_leave_a_sum_that_is_a_minimum() -> None:
+    block = {"reservation": "cr-0123456789abcdef0", "capacityBlock": True, "onDemandPercentage": 100}
+    found = bill(**block, instanceTypes=["p4d.24xlarge"], zones=["eu-west-1c"])
+    assert found.missing == ("workers, paid with the capacity block",)
+    assert found.on_demand is None
+    assert found.total_text.startswith("at least")
+
+
+def test_workers_in_a_reservation_cost_what_they_cost_on_demand() -> None:
+    reserved = {"reservation": "cr-0123456789abcdef0", "onDemandPercentage": 100, "zones": ["eu-west-1a"]}
+    stack = {"instanceTypes": ["g4dn.xlarge"], "onDemandPercentage": 100}
+    assert bill(**{**stack, **reserved}).total_text == bill(**stack).total_text
