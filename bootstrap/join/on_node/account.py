@@ -21,11 +21,28 @@ class Instance(NamedTuple):
     type: str
     zone: str
     state: str
+    market: str = ""
+    """`spot` or `on-demand`, by EC2; empty where EC2 has not told."""
 
 
-LATER: Dict[str, Any] = {"failures": 0, "failed": "", "failed_instance": "", "log": ""}
-"""Fields that accounts of earlier versions lack, as they lack `members`: failures to join in a row, and the
-last one's reason, machine and log (see `bootstrap.join.on_node.joining`)."""
+LATER: Dict[str, Any] = {
+    # `bootstrap.join.on_node.joining`: failures to join in a row; the last one's reason, machine and log
+    "failures": 0,
+    "failed": "",
+    "failed_instance": "",
+    "log": "",
+    # `bootstrap.join.on_node.fallback`
+    "dry_since": 0.0,
+    "dry": "",
+    "fallback": 0,
+    "fallback_at": 0.0,
+    "trying": 0.0,
+    "surplus": 0,
+    "fallback_error": "",
+    "fell_back": 0.0,
+    "returned": 0.0,
+}
+"""Fields that accounts of earlier versions lack, as they lack `members`."""
 
 
 def new(now: float) -> Dict[str, Any]:
@@ -57,7 +74,7 @@ def usd_per_hour(
 ) -> Tuple[Decimal, List[str]]:
     """Return what an hour costs, the higher price where there is a range, and what has no price. Pure.
 
-    The group does not tell which `on_demand` of its instances are not spot: the dearest are counted so.
+    Of the instances whose market EC2 has not told, the `on_demand` dearest are counted as on demand.
     """
     total, missing = base_per_hour(prices)
     total += len(instances) * _sum(prices.get("per_worker") or [], "what", missing)
@@ -65,8 +82,10 @@ def usd_per_hour(
     def listed(one: Instance) -> Decimal:
         return _listed(prices, one.type, "on-demand") or _listed(prices, one.type, "spot") or Decimal(0)
 
-    for number, one in enumerate(sorted(instances, key=listed, reverse=True)):
-        market = "on-demand" if number < on_demand else "spot"
+    untold = sorted((one for one in instances if not one.market), key=listed, reverse=True)
+    guessed = ["on-demand"] * on_demand + ["spot"] * len(untold)
+    told = [(one, one.market) for one in instances if one.market]
+    for one, market in [*told, *zip(untold, guessed)]:
         price = spot.get((one.type, one.zone)) if market == "spot" else None
         price = _listed(prices, one.type, market) if price is None else price
         if price is None:

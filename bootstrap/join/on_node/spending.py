@@ -4,8 +4,9 @@ library only.
 Once a minute: the group's instances, their prices, and whether anything runs. What the stack has cost since
 the account began is kept here and in the bucket, where `fab workers` reads it. When the budget is spent,
 running jobs are asked to take a snapshot and to end, and the group goes to zero; likewise when nothing has
-run for the time of `idleStop`, and when `maxJoinFailures` workers in a row could not join. The limits are a
-file that `pulumi up` writes: another budget needs no other role. Settings of the machine are in the file that
+run for the time of `idleStop`, and when `maxJoinFailures` workers in a row could not join. With
+`fallbackAfter`, workers that the spot market does not have come on demand. The limits are a file that
+`pulumi up` writes: another budget needs no other role. Settings of the machine are in the file that
 CAFFE_SPARK_SETTINGS names.
 """
 
@@ -20,7 +21,7 @@ from decimal import Decimal
 from typing import Any, Dict, Optional, Sequence, Tuple
 from xml.etree import ElementTree
 
-from bootstrap.join.on_node import aws, joining, reports
+from bootstrap.join.on_node import aws, fallback, joining, markets, reports
 from bootstrap.join.on_node.account import (
     BUDGET,
     IDLE,
@@ -34,7 +35,6 @@ from bootstrap.join.on_node.account import (
     base_per_hour,
     checked,
     new,
-    on_demand_of,
     reached,
     usd_per_hour,
 )
@@ -72,15 +72,16 @@ class Keeper:
         prices = self.limits.get("prices")
         if not prices:
             return
-        group = describe()
+        group = markets.told(describe())
         instances = [one for one in group.instances if one.state != "Terminated"]
         self._look_at_spot(instances, now)
-        base, percentage = self.limits.get("on_demand_base", 0), self.limits.get("on_demand_percentage", 0)
-        on_demand = on_demand_of(len(instances), base, percentage)
+        on_demand = markets.on_demand(group, instances, self.limits)
         hourly, missing = usd_per_hour(prices, instances, on_demand, self._spot)
         account = self.account
         self._charge(prices, now, hourly, missing)
         self._follow(group, now)
+        if markets.fall_back(account, group, self.limits, now):
+            self._uploaded = float("-inf")
         jobs = running_jobs()
         # Whoever has brought workers back wants to use them, once they are up.
         if jobs or group.desired > account["desired"] or busy():
@@ -99,6 +100,7 @@ class Keeper:
             self.account[name] += seconds
         for member in self.account["members"].values():
             member["since"] += seconds
+        fallback.shift(self.account, seconds)
         self._wanted += seconds
         self._uploaded += seconds
         self._asked += seconds

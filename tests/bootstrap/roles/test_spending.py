@@ -75,6 +75,8 @@ def test_another_s3_server_is_reached_by_path(document: ClusterDocument) -> None
     [
         ("Write the machine's requests", "aws"),
         ("Write the account's arithmetic", "account"),
+        ("Write the rule for workers on demand in place of spot", "fallback"),
+        ("Write the look at workers' markets", "markets"),
         ("Write the look at workers that join", "joining"),
         ("Write the look at their reports", "reports"),
         ("Write the requests about the group", "group"),

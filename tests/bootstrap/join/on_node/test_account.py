@@ -55,6 +55,16 @@ def test_an_hour_costs_the_head_what_is_fixed_and_workers_at_the_higher_price() 
     assert usd_per_hour(PRICES, instances("g4dn.xlarge", "g4dn.xlarge"), 0, {}) == (Decimal("0.89"), [])
 
 
+def test_instances_whose_market_ec2_tells_cost_what_they_are() -> None:
+    cheap, dear, untold = instances("g4dn.xlarge", "g5.xlarge", "g4dn.xlarge")
+    told = [cheap._replace(market="on-demand"), dear._replace(market="on-demand"), untold]
+    # 0.25, disks 3 × 0.02, 0.60 and 1.20, and 0.30 of the one on spot, as none of the untold is on demand
+    assert usd_per_hour(PRICES, told, 0, {}) == (Decimal("2.41"), [])
+    assert usd_per_hour(PRICES, told, 1, {}) == (Decimal("2.71"), [])
+    spot = {("g4dn.xlarge", ZONE): Decimal("0.10")}
+    assert usd_per_hour(PRICES, [cheap._replace(market="spot")], 1, spot) == (Decimal("0.37"), [])
+
+
 def test_the_price_of_now_precedes_that_of_the_last_update() -> None:
     spot = {("g4dn.xlarge", ZONE): Decimal("0.10"), ("g4dn.xlarge", "eu-west-1b"): Decimal(9)}
     assert usd_per_hour(PRICES, instances("g4dn.xlarge"), 0, spot) == (Decimal("0.37"), [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import boto3
@@ -55,6 +55,34 @@ def test_the_groups_own_instances_are_listed_with_types_and_zones(scaling: AutoS
     assert {one.zone for one in found.instances} <= {"eu-west-1a", "eu-west-1b"}
     listed = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[NAME])["AutoScalingGroups"][0]
     assert {one.id for one in found.instances} == {one["InstanceId"] for one in listed["Instances"]}
+
+
+def test_the_share_on_demand_and_the_markets_are_read_as_aws_tells_them(scaling: AutoScalingClient) -> None:
+    url = scaling.meta.endpoint_url
+    ec2 = boto3.client("ec2", region_name=REGION, endpoint_url=url, **KEYS)
+    data: Any = {"ImageId": "ami-0cccccccccccccccc", "InstanceType": "t3.micro"}
+    template = ec2.create_launch_template(LaunchTemplateName="any", LaunchTemplateData=data)["LaunchTemplate"]
+    scaling.delete_auto_scaling_group(AutoScalingGroupName=NAME, ForceDelete=True)
+    shares: Any = {"OnDemandBaseCapacity": 1, "SpotAllocationStrategy": "price-capacity-optimized"}
+    chosen: Any = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "1"}
+    scaling.create_auto_scaling_group(
+        AutoScalingGroupName=NAME,
+        MixedInstancesPolicy={
+            "LaunchTemplate": {"LaunchTemplateSpecification": chosen},
+            "InstancesDistribution": shares,
+        },
+        MinSize=0,
+        MaxSize=4,
+        DesiredCapacity=2,
+        AvailabilityZones=["eu-west-1a"],
+    )
+    found = group.describe()
+    assert found.base == 1
+    assert dict(found.distribution) == {name: str(value) for name, value in shares.items()}
+    # moto launches every instance on demand, and remembers those of the group before
+    known = group.instance_markets()
+    assert [known[one.id] for one in found.instances] == ["on-demand"] * 2
+    assert group.failed_launches() == []
 
 
 def test_workers_stop_though_the_group_has_a_least_size(scaling: AutoScalingClient) -> None:

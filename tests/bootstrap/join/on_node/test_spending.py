@@ -15,7 +15,8 @@ import pytest
 from bootstrap import paths
 from bootstrap.cluster import NodePrice, Part, Prices
 from bootstrap.inventory.account import Account
-from bootstrap.join.on_node import aws, group, spending, use
+from bootstrap.join.on_node import aws, group, markets, spending, use
+from bootstrap.join.on_node.account import Instance
 from bootstrap.join.on_node.spending import ENDING, Keeper
 from bootstrap.join.user_data import LAUNCH_HOOK
 from jobs.trainer import contract
@@ -31,7 +32,13 @@ PRICES = Prices(
 )
 GROUPS = """<DescribeAutoScalingGroupsResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">
 <DescribeAutoScalingGroupsResult><AutoScalingGroups><member><Instances>{}</Instances>
-<DesiredCapacity>{}</DesiredCapacity></member></AutoScalingGroups></DescribeAutoScalingGroupsResult>
+<DesiredCapacity>{}</DesiredCapacity><MixedInstancesPolicy><LaunchTemplate><LaunchTemplateSpecification>
+<LaunchTemplateId>lt-1</LaunchTemplateId><Version>7</Version></LaunchTemplateSpecification></LaunchTemplate>
+<InstancesDistribution><OnDemandAllocationStrategy>prioritized</OnDemandAllocationStrategy>
+<OnDemandBaseCapacity>{}</OnDemandBaseCapacity>
+<OnDemandPercentageAboveBaseCapacity>0</OnDemandPercentageAboveBaseCapacity>
+<SpotAllocationStrategy>price-capacity-optimized</SpotAllocationStrategy><SpotMaxPrice>0.8</SpotMaxPrice>
+</InstancesDistribution></MixedInstancesPolicy></member></AutoScalingGroups></DescribeAutoScalingGroupsResult>
 </DescribeAutoScalingGroupsResponse>"""
 MEMBER = (
     "<member><InstanceId>i-{0}</InstanceId><InstanceType>g4dn.xlarge</InstanceType>"
@@ -44,6 +51,21 @@ ITEM = (
     "<spotPrice>{0}</spotPrice><timestamp>{1}</timestamp></item>"
 )
 
+RUNNING = """<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet><item>
+<instancesSet>{}</instancesSet></item></reservationSet></DescribeInstancesResponse>"""
+EC2 = "<item><instanceId>i-{0}</instanceId>{1}</item>"
+ACTIVITIES = """<DescribeScalingActivitiesResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">
+<DescribeScalingActivitiesResult><Activities>{}</Activities></DescribeScalingActivitiesResult>
+</DescribeScalingActivitiesResponse>"""
+ACTIVITY = (
+    "<member><StatusCode>Failed</StatusCode><StartTime>{0}</StartTime>"
+    "<StatusMessage>{1}</StatusMessage></member>"
+)
+NONE_LEFT = (
+    "Could not launch Spot Instances. UnfulfillableCapacity - There is no capacity available that matches "
+    "your request. Launching EC2 instance failed."
+)
+
 
 class Cloud:
     """Objects of the bucket, the group, spot prices; and the head's own jobs."""
@@ -54,6 +76,11 @@ class Cloud:
         self.lifecycle = "InService"
         self.members: dict[str, str] | None = None
         """States by id, where they are not all the same."""
+        self.base = 0
+        self.on_demand: set[str] = set()
+        """Ids of instances that are not spot."""
+        self.refusals: list[tuple[str, str]] = []
+        self.shares: list[dict[str, str]] = []
         self.abandoned: list[str] = []
         self.spot = [ITEM.format("0.100000", "2026-11-30T09:00:00.000Z")]
         self.jobs: list[str] = []
@@ -78,14 +105,11 @@ class Cloud:
         self.asked.append(query)
         if query["Action"] == "DescribeAutoScalingGroups":
             assert query["AutoScalingGroupNames.member.1"] == NAME
-            states = {str(number): self.lifecycle for number in range(self.desired)}
-            named = self.members if self.members is not None else states
-            members = "".join(MEMBER.format(name, state) for name, state in named.items())
-            return GROUPS.format(members, self.desired).encode()
+            members = "".join(MEMBER.format(name, state) for name, state in self.named.items())
+            return GROUPS.format(members, self.desired, self.base).encode()
         if query["Action"] == "UpdateAutoScalingGroup":
             assert query["AutoScalingGroupName"] == NAME
-            assert query["MinSize"] == "0"
-            self.desired = int(query["DesiredCapacity"])
+            self._resize(query)
             return b"<UpdateAutoScalingGroupResponse/>"
         if query["Action"] == "CompleteLifecycleAction":
             assert self.desired == 0, "before that, the group would launch another one"
@@ -93,10 +117,39 @@ class Cloud:
             assert query["LifecycleActionResult"] == "ABANDON"
             self.abandoned.append(query["InstanceId"])
             return b"<CompleteLifecycleActionResponse/>"
+        return self._told(query)
+
+    def _resize(self, query: dict[str, str]) -> None:
+        """Take another on-demand share, or other sizes."""
+        share = {name: text for name, text in query.items() if name.startswith("MixedInstancesPolicy.")}
+        if not share:
+            assert query["MinSize"] == "0"
+            self.desired = int(query["DesiredCapacity"])
+            return
+        assert not {"MinSize", "MaxSize", "DesiredCapacity"} & set(query)
+        self.shares.append(share)
+        self.base = int(share["MixedInstancesPolicy.InstancesDistribution.OnDemandBaseCapacity"])
+
+    def _told(self, query: dict[str, str]) -> bytes:
+        if query["Action"] == "DescribeInstances":
+            assert query["Filter.1.Name"] == "tag:aws:autoscaling:groupName"
+            assert query["Filter.1.Value.1"] == NAME
+            spot = "<instanceLifecycle>spot</instanceLifecycle>"
+            items = (EC2.format(name, "" if name in self.on_demand else spot) for name in self.named)
+            return RUNNING.format("".join(items)).encode()
+        if query["Action"] == "DescribeScalingActivities":
+            assert query["AutoScalingGroupName"] == NAME
+            return ACTIVITIES.format("".join(ACTIVITY.format(*one) for one in self.refusals)).encode()
         assert query["Action"] == "DescribeSpotPriceHistory"
         return SPOT.format("".join(self.spot)).encode()
 
-    def limits(self, *, most_failures: int = 0, **limits: Any) -> None:
+    @property
+    def named(self) -> dict[str, str]:
+        """States of the instances by id."""
+        states = {str(number): self.lifecycle for number in range(self.desired)}
+        return self.members if self.members is not None else states
+
+    def limits(self, *, most_failures: int = 0, fallback: int | None = None, **limits: Any) -> None:
         self.objects[paths.LIMITS] = json.dumps(
             {
                 "version": 1,
@@ -107,6 +160,7 @@ class Cloud:
                 "worker_role": "AROA",
                 "on_demand_base": 0,
                 "on_demand_percentage": 0,
+                "fallback_seconds": fallback,
             }
         ).encode()
 
@@ -471,6 +525,128 @@ def test_failures_survive_a_reboot_and_a_clock_that_is_set(cloud: Cloud) -> None
     cloud.members = {}
     broken.keeper.tick(broken.keeper.account["at"] + 60)
     assert (broken.keeper.account["failures"], cloud.desired) == (1, 2)
+
+
+DEAR = Prices.model_validate(
+    {
+        **PRICES.model_dump(),
+        "nodes": [
+            *PRICES.nodes,
+            NodePrice(role="worker", type="g4dn.xlarge", low=Decimal("0.6"), high=Decimal("0.6")),
+        ],
+    }
+)
+
+
+def test_workers_that_spot_does_not_have_come_on_demand_and_are_charged_as_that(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.bootstrap.join.on_node.test_spending.PRICES", DEAR)
+    cloud.limits(fallback=600)
+    cloud.members = {"1": "InService"}
+    cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 10)
+    assert (cloud.base, cloud.written.dry_since, cloud.written.dry) == (0, 60.0, NONE_LEFT)
+    minutes(keeper, 11, 11)
+    assert (cloud.base, cloud.written.fallback, cloud.written.fell_back) == (1, 1, 660.0)
+    before = spent(keeper)
+    cloud.members = {"1": "InService", "2": "InService"}
+    cloud.on_demand = {"2"}
+    minutes(keeper, 12, 12)
+    # One minute at the last look's price, then an hour: head and NAT 0.25, spot 0.10, on demand 0.60.
+    keeper.tick(12 * 60.0 + 3600)
+    assert spent(keeper) - before == Decimal("0.95") + round(Decimal("0.35") / 60, 6)
+
+
+def test_the_share_is_changed_and_nothing_else_of_the_group(cloud: Cloud) -> None:
+    cloud.limits(fallback=600)
+    cloud.members = {}
+    cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
+    minutes(Keeper(0.0), 0, 11)
+    assert cloud.shares == [
+        {
+            f"MixedInstancesPolicy.InstancesDistribution.{name}": text
+            for name, text in {
+                "OnDemandAllocationStrategy": "prioritized",
+                "OnDemandBaseCapacity": "2",
+                "OnDemandPercentageAboveBaseCapacity": "0",
+                "SpotAllocationStrategy": "price-capacity-optimized",
+                "SpotMaxPrice": "0.8",
+            }.items()
+        }
+    ]
+
+
+def test_a_share_that_an_update_took_back_is_set_again_within_a_minute(cloud: Cloud) -> None:
+    cloud.limits(fallback=600)
+    cloud.members = {}
+    cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 11)
+    cloud.base = 0
+    keeper.tick(12 * 60.0)
+    assert cloud.base == 2
+
+
+def test_workers_that_stop_come_back_on_spot_first(cloud: Cloud) -> None:
+    cloud.limits(fallback=600, idle_seconds=1800)
+    cloud.members = {}
+    cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 31)
+    assert (cloud.desired, cloud.base, cloud.written.why) == (0, 0, "idle")
+    assert (cloud.written.fallback, cloud.written.returned) == (0, 1860.0)
+
+
+def test_without_the_setting_nothing_is_asked_about_launches_and_no_share_is_set(cloud: Cloud) -> None:
+    cloud.members = {}
+    cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
+    minutes(Keeper(0.0), 0, 60)
+    assert (cloud.base, cloud.shares) == (0, [])
+    assert "DescribeScalingActivities" not in {query["Action"] for query in cloud.asked}
+
+
+def test_a_refused_share_is_told_and_attempted_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise RuntimeError("GET https://autoscaling: 403 AccessDenied ec2:RunInstances")
+
+    cloud.limits(fallback=600)
+    cloud.members = {}
+    cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
+    keeper = Keeper(0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(markets, "set_on_demand_base", refused)
+        minutes(keeper, 0, 12)
+    assert (cloud.base, cloud.written.fallback_error[-29:]) == (0, "AccessDenied ec2:RunInstances")
+    keeper.tick(13 * 60.0)
+    assert (cloud.base, cloud.written.fallback_error) == (2, "")
+
+
+def test_markets_that_ec2_does_not_tell_change_no_share_and_are_told(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> dict[str, str]:
+        raise RuntimeError("GET https://ec2: 403 UnauthorizedOperation")
+
+    monkeypatch.setattr(markets, "instance_markets", refused)
+    cloud.limits(fallback=600)
+    cloud.members = {"1": "InService"}
+    cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
+    minutes(Keeper(0.0), 0, 20)
+    assert (cloud.base, cloud.written.fallback) == (0, 0)
+    assert cloud.written.fallback_error.startswith("EC2 has not told which workers are spot")
+
+
+def test_an_instance_that_ec2_does_not_list_yet_is_charged_as_on_demand() -> None:
+    members = [
+        Instance("i-1", "g4dn.xlarge", "a", "InService", "spot"),
+        Instance("i-2", "g4dn.xlarge", "a", "Pending"),
+    ]
+    here = group.Group(2, members)
+    assert markets.on_demand(here, members, {}) == 1
+    untold = [one._replace(market="") for one in members]
+    assert markets.on_demand(here._replace(instances=untold), untold, {"on_demand_base": 1}) == 1
 
 
 def test_an_idle_head_stays_on_while_somebody_is_connected(cloud: Cloud) -> None:
