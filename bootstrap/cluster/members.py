@@ -102,6 +102,10 @@ class AutoScalingGroup(_Members):
     """The head keeps account of the stack's spending and stops workers (role `spending`); False in stacks of
     earlier versions."""
 
+    fallback_seconds: int | None = Field(gt=0, default=None)
+    """Seconds without spot capacity, after which the head has missing workers come on demand; None if they
+    wait for it."""
+
     @property
     def spot(self) -> bool:
         """See `_Members.spot`."""

@@ -1,9 +1,12 @@
-"""Size of the workers' Auto Scaling group, set once its lifecycle hooks exist.
+"""Size of the workers' Auto Scaling group, set once its lifecycle hooks exist; and the end of a fallback.
 
 A group that is created with a desired capacity launches instances at once, and the first ones would have no
 hooks: an instance that does not come up would not be replaced. Pulumi's `initial_lifecycle_hooks` are meant
 for this, but the service that the cross-check (docs/aws.md) runs against then loses the group's instance
 types.
+
+With `fallbackAfter` the head sets the group's on-demand base. When the setting goes, `pulumi up` sets the
+stack's own here: for the group's state it may never have changed.
 """
 
 from __future__ import annotations
@@ -49,11 +52,17 @@ class CapacityProvider(Provider):
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Compare the sizes, and the ARN: another group may have the same name."""
         differs = changed(olds, news, (*SIZES, "arn"))
-        return DiffResult(changes=bool(differs), replaces=[], stables=[], delete_before_replace=False)
+        other = _falls_back(olds) != _falls_back(news)
+        return DiffResult(
+            changes=bool(differs) or other, replaces=[], stables=[], delete_before_replace=False
+        )
 
-    def update(self, _id: str, _olds: Props, news: Props) -> UpdateResult:
-        """Apply the new sizes."""
-        _set(news)
+    def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
+        """Apply the new sizes; at the end of a fallback, the on-demand base."""
+        if changed(olds, news, (*SIZES, "arn")):
+            _set(news)
+        if _falls_back(olds) and not _falls_back(news):
+            _set_base(news)
         return UpdateResult(outs=dict(news))
 
 
@@ -71,11 +80,14 @@ class Capacity(Resource, module="aws", name="Capacity"):
         min_size: int,
         max_size: int,
         desired_capacity: int,
+        on_demand_base: int = 0,
+        fallback: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         sizes = {"least": min_size, "most": max_size, "desired": desired_capacity}
+        share = {"base": on_demand_base, "fallback": fallback}
         super().__init__(
-            CapacityProvider(), name, {"region": region, "group": group, "arn": arn, **sizes}, opts
+            CapacityProvider(), name, {"region": region, "group": group, "arn": arn, **sizes, **share}, opts
         )
 
 
@@ -90,6 +102,25 @@ def _set(props: Props) -> None:
             MaxSize=int(props["most"]),
             DesiredCapacity=int(props["desired"]),
         )
+
+
+def _falls_back(props: Props) -> bool:
+    """Return whether the head sets the on-demand base; states of earlier versions do not say."""
+    return bool(props.get("fallback"))
+
+
+def _set_base(props: Props) -> None:
+    """Set the on-demand base; nothing else of the policy changes."""
+    from bootstrap.clouds import aws
+
+    with aws.translate_errors(f"telling the Auto Scaling group {props['group']} its on-demand base"):
+        client = _client(props)
+        found = client.describe_auto_scaling_groups(AutoScalingGroupNames=[props["group"]])
+        policy: Any = found["AutoScalingGroups"][0]["MixedInstancesPolicy"]
+        # AWS tells name and id of the template, and takes one of them.
+        policy["LaunchTemplate"]["LaunchTemplateSpecification"].pop("LaunchTemplateName", None)
+        policy["InstancesDistribution"]["OnDemandBaseCapacity"] = int(props["base"])
+        client.update_auto_scaling_group(AutoScalingGroupName=props["group"], MixedInstancesPolicy=policy)
 
 
 def _client(props: Props) -> AutoScalingClient:

@@ -84,6 +84,7 @@ def document(
             "market": "spot" if config.spot else "on_demand",
             "min_size": config.min_workers,
             "watched": True,
+            "fallback_seconds": config.fallback_after,
         },
         "ssh": {
             "user": config.ssh_user,

@@ -124,7 +124,38 @@ def stop_policy(group_arn: str) -> dict[str, Any]:
         {
             "Sid": "LookAtSpending",
             "Effect": "Allow",
-            "Action": ["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeSpotPriceHistory"],
+            "Action": [
+                "autoscaling:DescribeAutoScalingGroups",
+                "ec2:DescribeInstances",
+                "ec2:DescribeSpotPriceHistory",
+            ],
+            "Resource": "*",
+        },
+    )
+
+
+def fallback_policy(group_arn: str) -> dict[str, Any]:
+    """Return the head's policy with `fallbackAfter`: it sets the group's on-demand share, not its sizes,
+    network or launch configuration, and reads why launches have failed.
+
+    No condition key is about the share. For another launch template AWS asks for `ec2:RunInstances` and
+    `iam:PassRole` too, which the head does not have. Whether it asks for them without a template in the
+    request is not settled; `fab workers` would show the refusal. Read on 2026-11-30:
+    https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html
+    """
+    absent = ("MinSize", "MaxSize", "LaunchConfigurationName", "VPCZoneIdentifiers")
+    return _document(
+        {
+            "Sid": "OnDemandShare",
+            "Effect": "Allow",
+            "Action": "autoscaling:UpdateAutoScalingGroup",
+            "Resource": group_arn,
+            "Condition": {"Null": {f"autoscaling:{key}": "true" for key in absent}},
+        },
+        {
+            "Sid": "LookAtLaunches",
+            "Effect": "Allow",
+            "Action": "autoscaling:DescribeScalingActivities",
             "Resource": "*",
         },
     )

@@ -34,6 +34,7 @@ def limits_text(config: AwsConfig, stack: str, prices: Prices, worker_role: str)
             "worker_role": worker_role,
             "on_demand_base": config.on_demand_base,
             "on_demand_percentage": config.on_demand_percentage,
+            "fallback_seconds": config.fallback_after,
         },
         indent=1,
     )

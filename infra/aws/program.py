@@ -94,7 +94,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         ),
         here,
     )
-    LimitsFile(
+    limits = LimitsFile(
         "limits",
         region=config.region,
         bucket=storage.bucket,
@@ -126,10 +126,12 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             capacity_block=config.capacity_block,
             max_price=config.max_price,
             capacity_rebalance=config.capacity_rebalance,
+            fallback=config.fallback_after is not None,
             subnet_ids=place.worker_subnets,
             security_group_ids=place.worker_groups,
             tags=labels,
-            after=[*place.after, found.pins, scripts.objects["worker"]],
+            # The head, which sets the on-demand base by the limits, reads new ones before `Capacity` does.
+            after=[*place.after, found.pins, scripts.objects["worker"], limits],
         ),
         here,
     )
@@ -198,6 +200,8 @@ def nodes(config: AwsConfig, site: Site) -> dict[str, str]:
     if config.reservation:
         base, above = f" in {'block' if config.capacity_block else 'reservation'} {config.reservation}", ""
     market = "on demand" if config.reservation else "spot"
+    if config.fallback_after is not None:
+        above += f", on demand after {config.fallback_after // 60} min without spot capacity"
     size = f"{config.workers} ({config.min_workers} to {config.max_workers})"
     kinds, zones = ", ".join(config.instance_types), ", ".join(site.zones)
     return {

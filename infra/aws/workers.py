@@ -19,7 +19,7 @@ import pulumi_aws as aws
 from bootstrap.join import user_data as boot
 from infra.aws import markets, volume_key
 from infra.aws.capacity import Capacity
-from infra.aws.identity import lifecycle_policy, stop_policy
+from infra.aws.identity import fallback_policy, lifecycle_policy, stop_policy
 from infra.aws.machine import METADATA, VOLUME
 from infra.aws.names import prefix
 from infra.aws.roles import Machine
@@ -45,6 +45,9 @@ https://github.com/aws/karpenter-provider-aws/issues/5850 (CreateFleet, with `li
 https://github.com/github-aws-runners/terraform-aws-github-runner/issues/4561 (2025). Requests of a group are
 one-time: they close with their instance, so nothing is left that a tag would find.
 """
+BASE: Final = "mixedInstancesPolicy.instancesDistribution.onDemandBaseCapacity"
+"""Property that the head sets where `fallbackAfter` is given. What `refresh` finds is kept; along with a new
+launch template, `pulumi up` sends what its state has, and the head sets the right one within a minute."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class GpuSpotWorkersArgs:
     """Tags of the group and everything it launches, which the provider's default tags do not reach."""
     after: Sequence[pulumi.Resource] = ()
     """Resources that must exist when an instance boots."""
+    fallback: bool = False
+    """The head raises the on-demand base while there is no spot capacity."""
     volume_key: pulumi.Input[str] | None = None
     """ARN of the key of the volumes; None for the account's default."""
     grant_key: bool = True
@@ -101,7 +106,8 @@ class GpuSpotWorkers(pulumi.ComponentResource):
     instances.
 
     `pulumi up` sets the number of workers to the stack's. The head sets it to zero at the stack's limits, and
-    `fab` sets it back (see `bootstrap.inventory.spending`); nothing else scales this group.
+    `fab` sets it back (see `bootstrap.inventory.spending`); nothing else scales this group. With `fallback`
+    the on-demand base is the head's too.
     """
 
     group: pulumi.Output[str]
@@ -182,7 +188,12 @@ class GpuSpotWorkers(pulumi.ComponentResource):
                 # The name is fixed, so the old group must be deleted first.
                 delete_before_replace=True,
                 # Set by `Capacity`; what `refresh` finds must not be reverted here.
-                ignore_changes=["min_size", "max_size", "desired_capacity"],
+                ignore_changes=[
+                    "min_size",
+                    "max_size",
+                    "desired_capacity",
+                    *([BASE] if args.fallback else []),
+                ],
             ),
         )
         allowed = [] if args.identity.given else [self._allow(name, args, group)]
@@ -199,6 +210,8 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             min_size=args.min_size,
             max_size=args.max_size,
             desired_capacity=args.desired_capacity,
+            on_demand_base=args.on_demand_base,
+            fallback=args.fallback,
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[*self._hooks(name, group), *allowed, *granted]
             ),
@@ -217,6 +230,14 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             policy=group.arn.apply(stop_policy).apply(json.dumps),
             opts=child,
         )
+        if args.fallback:
+            aws.iam.RolePolicy(
+                f"{name}-fallback",
+                name="on-demand-share",
+                role=args.head_role,
+                policy=group.arn.apply(fallback_policy).apply(json.dumps),
+                opts=child,
+            )
         return aws.iam.RolePolicy(
             f"{name}-lifecycle",
             name="lifecycle",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
@@ -37,7 +38,7 @@ def _usd(value: object) -> object:
     return str(value)
 
 
-def _idle(value: object) -> object:
+def seconds_of(value: object, least: int, most: int) -> object:
     """Return seconds of a time like `30 min`."""
     if value is None:
         return None
@@ -45,8 +46,8 @@ def _idle(value: object) -> object:
     seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
     if not match:
         raise ValueError("it must be a time with its unit")
-    if not LEAST_IDLE_S <= seconds <= MOST_IDLE_S:
-        raise ValueError(f"it is too {'short' if seconds < LEAST_IDLE_S else 'long'}")
+    if not least <= seconds <= most:
+        raise ValueError(f"it is too {'short' if seconds < least else 'long'}")
     return seconds
 
 
@@ -69,7 +70,7 @@ BudgetSetting = Annotated[
 ]
 IdleStop = Annotated[
     int | None,
-    BeforeValidator(_idle),
+    BeforeValidator(partial(seconds_of, least=LEAST_IDLE_S, most=MOST_IDLE_S)),
     Unset,
     Hint('"30 min"', f"{LEAST_IDLE_S // 60} min to {MOST_IDLE_S // 3600} h, e.g. 30 min or 2 h"),
 ]

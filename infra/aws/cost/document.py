@@ -38,7 +38,8 @@ def cluster_prices(config: AwsConfig, prices: Prices) -> ClusterPrices:
 
 def _workers(config: AwsConfig, here: RegionPrices) -> list[NodePrice]:
     """Return the types and markets that a worker may be of, in the group's order."""
-    some_on_demand = config.on_demand_base > 0 or config.on_demand_percentage > 0
+    falls_back = config.fallback_after is not None
+    some_on_demand = falls_back or config.on_demand_base > 0 or config.on_demand_percentage > 0
     some_on_spot = config.on_demand_percentage < ALL and config.on_demand_base < config.max_workers
     found = []
     for kind in config.instance_types:

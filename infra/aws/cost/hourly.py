@@ -22,8 +22,9 @@ HUNDRED: Final = Decimal(100)
 def hourly(config: AwsConfig, prices: Prices) -> Bill:
     """Return the bill of a stack whose group has its desired capacity.
 
-    The price of spot workers is a range over types and zones. A type without a known spot price counts with
-    its on-demand price, which limits the spot price; a type that `maxPrice` excludes does not count.
+    The price of spot workers is a range over types and zones, with `fallbackAfter` up to the dearest type on
+    demand. A type without a known spot price counts with its on-demand price, which limits the spot price; a
+    type that `maxPrice` excludes does not count.
     """
     here, parts = prices.of(config.region), _Parts()
     parts.machine("head", config.head_type, 1, here)
@@ -147,11 +148,16 @@ class _Parts(Parts):
                 dear.append(kind)
             else:
                 ranges.append(within)
+        # At worst all of them come on demand, whatever `maxPrice` says about spot.
+        worst = [here.types[kind].on_demand for kind in config.instance_types if kind in here.types]
         notes = []
         if unknown:
             notes.append(f"no spot price of {', '.join(unknown)}: on-demand price used")
         if dear:
             notes.append(f"maxPrice {config.max_price} excludes {', '.join(dear)}")
+        if config.fallback_after is not None and worst:
+            notes.append("on demand while there is no spot capacity (fallbackAfter)")
+            ranges = [*(ranges or [(Decimal(0), Decimal(0))]), (max(worst), max(worst))]
         if not ranges and not dear:
             return
         if not ranges:

@@ -47,8 +47,11 @@ def needed(config: AwsConfig, stack: str, role: Role) -> Document:
     group = (
         f"arn:aws:autoscaling:{config.region}:*:autoScalingGroup:*:autoScalingGroupName/{group_name(stack)}"
     )
+    own: tuple[Document, ...]
     if role == "head":
         own = (identity.head_policy(bucket), identity.stop_policy(group))
+        if config.fallback_after is not None:
+            own = (*own, identity.fallback_policy(group))
     else:
         own = (identity.worker_policy(bucket), identity.lifecycle_policy(group))
     jobs = identity.assume_policy(_job_role(config, stack))

@@ -72,6 +72,9 @@ def demands(config: AwsConfig) -> list[Demand]:
     """Return the demand of each quota. Pure."""
     head = table().types[config.head_type]
     now, most = _markets(config, config.workers), _markets(config, config.max_workers)
+    if config.fallback_after is not None:
+        # At worst all of them come on demand.
+        most = (most[0], config.max_workers)
     found = []
     for spot, workers, limit in ((True, now[0], most[0]), (False, now[1], most[1])):
         kinds: dict[Quota, list[InstanceType]] = {}
@@ -167,6 +170,13 @@ def _fits(demand: Demand, value: int, config: AwsConfig, stack: str) -> Finding:
         dropped = [kind for kind in demand.types if kind not in kept]
         fix = f"Run `{_drop(dropped, config, stack)}` (drops {big}), or {increase}."
         return Finding(name, "note", detail, fix)
+    if config.fallback_after is not None and not demand.spot:
+        detail = (
+            f"{value} vCPUs granted: enough for {_count(demand.fitting(value, demand.smallest))} as "
+            f"{demand.smallest.name}, and without spot capacity up to {config.max_workers} come on demand "
+            f"(fallbackAfter; {demand.most_vcpus} vCPUs)"
+        )
+        return Finding(name, "note", detail, f"Before spot is dry, run {increase}.")
     fitting = demand.fitting(value, largest)
     detail = (
         f"{value} vCPUs granted: enough for {_count(fitting)} as {largest.name}, and maxWorkers is "

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from bootstrap.cluster import HDINSIGHT, NEWEST, SparkLine
 from infra.aws import network_plan
 from infra.aws.settings import defaults, existing, regions, rules, tag_rules
+from infra.aws.settings.fallback import FallbackAfter
 from infra.aws.settings.kms import KmsKey
 from infra.aws.settings.reservation import Reservation
 from infra.settings.budget import BudgetSetting, IdleStop, IdleStopHead
@@ -156,6 +157,8 @@ class AwsConfig(StackSettings):
     on_demand_base: Annotated[int, Hint("0", "0 to maxWorkers")] = Field(default=0, ge=0)
     on_demand_percentage: Annotated[Percentage, Hint("0", "0 to 100")] = 0
     """Of the workers above the base."""
+    fallback_after: FallbackAfter = None
+    """Time for which AWS has no spot capacity, after which missing workers come on demand."""
     reservation: Reservation = None
     """Capacity reservation that the workers start in, all of them on demand."""
     capacity_block: Annotated[bool, Hint("true", YES_OR_NO)] = False

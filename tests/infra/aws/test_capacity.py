@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 import pytest
@@ -56,6 +56,59 @@ def test_a_refresh_sees_what_somebody_else_told_the_group(scaling: AutoScalingCl
     assert found.outs is not None
     assert found.outs["desired"] == 3
     assert CapacityProvider().diff(GROUP, found.outs, PROPS).changes, "`up` takes it back"
+
+
+@pytest.fixture
+def mixed(aws_account: None) -> AutoScalingClient:
+    """A group with a policy whose on-demand base the head has raised."""
+    ec2 = boto3.client("ec2", region_name=REGION)
+    data: Any = {"ImageId": "ami-0cccccccccccccccc", "InstanceType": "t3.micro"}
+    template = ec2.create_launch_template(LaunchTemplateName="any", LaunchTemplateData=data)["LaunchTemplate"]
+    kinds: Any = [{"InstanceType": "t3.micro"}, {"InstanceType": "t3.small"}]
+    chosen: Any = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "1"}
+    shares: Any = {"OnDemandBaseCapacity": 2, "SpotAllocationStrategy": "price-capacity-optimized"}
+    client = boto3.client("autoscaling", region_name=REGION)
+    client.create_auto_scaling_group(
+        AutoScalingGroupName=GROUP,
+        MixedInstancesPolicy={
+            "LaunchTemplate": {"LaunchTemplateSpecification": chosen, "Overrides": kinds},
+            "InstancesDistribution": shares,
+        },
+        MinSize=0,
+        MaxSize=4,
+        AvailabilityZones=[f"{REGION}a"],
+    )
+    return client
+
+
+def policy(client: AutoScalingClient) -> dict[str, Any]:
+    (group,) = client.describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])["AutoScalingGroups"]
+    found: Any = group["MixedInstancesPolicy"]
+    return dict(found)
+
+
+def test_a_fallback_that_the_stack_gives_up_ends_with_the_stacks_own_share(mixed: AutoScalingClient) -> None:
+    on, off = ({**PROPS, "base": 1.0, "fallback": given} for given in (True, False))
+    before = policy(mixed)
+    assert CapacityProvider().diff(GROUP, on, off).changes
+    CapacityProvider().update(GROUP, on, off)
+    after = policy(mixed)
+    assert after["InstancesDistribution"].pop("OnDemandBaseCapacity") == 1
+    assert before["InstancesDistribution"].pop("OnDemandBaseCapacity") == 2
+    assert after == before
+    assert sizes(mixed) == [0, 4, 0], "workers that are stopped stay stopped"
+
+
+def test_a_fallback_that_begins_changes_nothing_of_the_group(mixed: AutoScalingClient) -> None:
+    on = {**PROPS, "base": 1.0, "fallback": True}
+    assert CapacityProvider().diff(GROUP, PROPS, on).changes, "the state says who sets the share"
+    CapacityProvider().update(GROUP, PROPS, on)
+    assert policy(mixed)["InstancesDistribution"]["OnDemandBaseCapacity"] == 2
+    assert not CapacityProvider().diff(GROUP, on, {**on, "base": 0.0}).changes, "the head sets it"
+
+
+def test_a_stack_of_an_earlier_version_sees_no_change() -> None:
+    assert not CapacityProvider().diff(GROUP, PROPS, {**PROPS, "base": 0.0, "fallback": False}).changes
 
 
 def test_a_group_that_is_gone_is_gone(scaling: AutoScalingClient) -> None:

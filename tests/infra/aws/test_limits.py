@@ -45,6 +45,7 @@ def test_the_head_gets_prices_limits_and_the_markets_of_the_group(bucket: Any) -
     found = stored(bucket)
     assert found["limits"] == {"per_hour": None, "total": "20", "idle_seconds": 1800, "idle_head": True}
     assert (found["on_demand_base"], found["on_demand_percentage"]) == (1, 0)
+    assert found["fallback_seconds"] is None
     assert (found["max_join_failures"], found["worker_role"]) == (3, "AROAWORKER")
     assert found["prices"]["nodes"][0] | {"count": 1} == {
         "role": "head",
@@ -82,6 +83,12 @@ def test_spot_prices_that_move_by_themselves_are_no_change_and_others_are() -> N
     assert text() != limits_text(config(), "test", other, "AROAWORKER")
     assert not provider.diff("id", olds, props(limits_text(config(), "test", other, "AROAWORKER"))).changes
     assert provider.diff("id", olds, props(text(nat_hour="0.2"))).changes
+
+
+def test_the_fallback_is_written_in_seconds_by_the_next_update() -> None:
+    news = props(text(config(fallbackAfter="10 min")))
+    assert json.loads(news["content"])["fallback_seconds"] == 600
+    assert LimitsProvider().diff("id", props(text()), news).changes
 
 
 def test_another_number_of_failures_is_written_by_the_next_update() -> None:

@@ -307,8 +307,26 @@ def test_disks_grow_on_the_distributions_own_root_device() -> None:
 # Rules that hold everywhere
 
 
-VARIANTS: list[dict[str, str]] = [{}, {"egress": "endpoints"}, ADMIN, CPU_ONLY, {"flowLogs": "true"}]
+FALLBACK = {"fallbackAfter": "10 min"}
+VARIANTS: list[dict[str, str]] = [
+    {},
+    {"egress": "endpoints"},
+    ADMIN,
+    CPU_ONLY,
+    {"flowLogs": "true"},
+    FALLBACK,
+]
 EVERY = pytest.mark.parametrize("config", VARIANTS, ids=lambda config: next(iter(config), "default"))
+
+
+def test_the_fallback_reaches_the_head_the_group_and_whoever_reads_the_cluster() -> None:
+    recording = recorded(**FALLBACK)
+    limits = recording.named("limits")
+    assert json.loads(limits.inputs["content"])["fallback_seconds"] == 600
+    assert recording.named("workers-capacity").inputs["fallback"] is True
+    assert limits.urn in recording.named("workers-group").depends_on, "the head reads it first"
+    assert recording.outputs["cluster"]["members"]["fallback_seconds"] == 600
+    assert "on demand after 10 min without spot capacity" in recording.outputs["nodes"]["workers"]
 
 
 @EVERY

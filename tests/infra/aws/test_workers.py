@@ -40,6 +40,7 @@ def made(
     grant: bool = True,
     reservation: str | None = None,
     block: bool = False,
+    fallback: bool = False,
 ) -> Recording:
     def build() -> None:
         args = GpuSpotWorkersArgs(
@@ -70,6 +71,7 @@ def made(
             tags=TAGS,
             volume_key=key,
             grant_key=grant,
+            fallback=fallback,
         )
         GpuSpotWorkers("workers", args)
 
@@ -164,6 +166,35 @@ def test_machines_come_only_when_the_hooks_are_there() -> None:
     assert {hook.urn for hook in made().of(HOOK).values()} <= capacity.depends_on
     assert made().named("workers-lifecycle").urn in capacity.depends_on
     assert group.options["ignore_changes"] == ("minSize", "maxSize", "desiredCapacity")
+
+
+def test_the_share_on_demand_is_the_stacks_unless_the_head_sets_it() -> None:
+    group = made(fallback=True).the(GROUP)
+    assert group.options["ignore_changes"][3:] == (
+        "mixedInstancesPolicy.instancesDistribution.onDemandBaseCapacity",
+    )
+    assert distribution(base=1, fallback=True)["onDemandBaseCapacity"] == 1, "as it is made"
+    assert made(base=1, fallback=True).named("workers-capacity").inputs["base"] == 1
+    assert [made(fallback=given).named("workers-capacity").inputs["fallback"] for given in (True, False)] == [
+        True,
+        False,
+    ]
+
+
+def test_the_head_may_set_the_share_of_this_group_where_the_stack_says_so() -> None:
+    allowed = made(fallback=True).named("workers-fallback")
+    assert allowed.inputs["role"] == "head-role"
+    share, looks = json.loads(allowed.inputs["policy"])["Statement"]
+    assert (share["Action"], share["Resource"]) == (
+        "autoscaling:UpdateAutoScalingGroup",
+        made(fallback=True).the(GROUP).outputs["arn"],
+    )
+    assert share["Condition"]["Null"] == {
+        f"autoscaling:{key}": "true"
+        for key in ("MinSize", "MaxSize", "LaunchConfigurationName", "VPCZoneIdentifiers")
+    }
+    assert looks["Action"] == "autoscaling:DescribeScalingActivities"
+    assert "workers-fallback" not in {one.name for one in made().aws}
 
 
 def test_a_machine_that_does_not_come_up_is_replaced_and_one_that_goes_gets_the_time_it_has() -> None:

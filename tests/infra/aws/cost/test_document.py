@@ -20,6 +20,7 @@ from tests.infra.aws.cost.test_hourly import config, priced
         {"egress": "endpoints"},
         {"maxPrice": "0.8"},
         {"maxPrice": "0.55"},
+        {"fallbackAfter": "10 min"},
         {"instanceTypes": ["g4dn.xlarge", "g4dn.2xlarge"]},
     ],
 )
@@ -37,6 +38,12 @@ def test_a_group_of_both_markets_has_a_price_of_each_type_in_each() -> None:
         ("g5.xlarge", "spot", Decimal("1.5")),
         ("g5.xlarge", "on-demand", Decimal(4)),
     ]
+
+
+def test_workers_that_may_come_on_demand_have_a_price_for_that() -> None:
+    found = cluster_prices(config(fallbackAfter="10 min"), priced())
+    assert found.worker("g5.xlarge", "on-demand").high == Decimal(4)
+    assert found.worker("g5.xlarge", "spot").high == Decimal("1.5")
 
 
 @pytest.mark.parametrize("values", [{"onDemandPercentage": 100}, {"onDemandBase": 4, "maxWorkers": 4}])

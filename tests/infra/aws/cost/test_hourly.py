@@ -93,6 +93,14 @@ def test_a_price_limit_below_every_type_means_no_spot_worker() -> None:
     assert found.low == found.high
 
 
+def test_with_the_fallback_every_spot_worker_counts_at_worst_as_the_dearest_type_on_demand() -> None:
+    one = line(bill(fallbackAfter="10 min"), "workers on spot")
+    assert (one.count, one.low, one.high) == (2, Decimal("0.5"), Decimal(4))
+    assert "on demand while there is no spot capacity (fallbackAfter)" in one.note
+    dear = line(bill(fallbackAfter="10 min", maxPrice="0.10"), "workers on spot")
+    assert (dear.count, dear.low, dear.high) == (2, 0, 4)
+
+
 def test_a_price_limit_above_every_type_changes_nothing() -> None:
     assert bill(maxPrice="9").high == bill().high
 

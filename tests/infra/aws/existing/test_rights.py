@@ -70,6 +70,14 @@ def test_workers_complete_the_groups_hooks_and_the_head_stops_the_group() -> Non
     assert "StopWorkers" in sids
 
 
+def test_the_head_sets_the_share_on_demand_where_the_stack_says_so() -> None:
+    def sids(**values: int) -> set[str]:
+        given = config().model_copy(update=values)
+        return {one.get("Sid", "") for one in needed(given, STACK, "head")["Statement"]}
+
+    assert sids(fallback_after=600) - sids() == {"OnDemandShare", "LookAtLaunches"}
+
+
 def patterns(policy: dict[str, Any]) -> dict[str, Any]:
     """The statements without resources."""
     return {

@@ -43,6 +43,7 @@ VARIANTS: tuple[dict[str, str], ...] = (
     {"egress": "endpoints", "flowLogs": "true"},
     {"adminCidrs": '["203.0.113.7/32"]', "onDemandBase": "1"},
     {"kmsKey": "alias/volumes"},
+    {"fallbackAfter": "10 min"},
 )
 
 

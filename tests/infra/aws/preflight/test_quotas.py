@@ -103,6 +103,14 @@ def test_a_group_of_which_no_type_has_a_quota_fails(cloud: Cloud, account: Accou
     assert found["quota: spot, P4, P3 and P2"].failed
 
 
+def test_with_the_fallback_all_workers_may_be_of_either_market() -> None:
+    assert needs(workers=2, maxWorkers=3, fallbackAfter="10 min") == {
+        SPOT_G.code: 3 * 8,
+        ON_DEMAND_G.code: 3 * 8,
+        ON_DEMAND_STANDARD.code: 4,
+    }
+
+
 def starts_with(**values: Any) -> dict[str, int]:
     return {demand.quota.code: demand.least_vcpus for demand in demands(config(**values))}
 

@@ -430,6 +430,40 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("rebalanceNotice = true", "capacityRebalance: false", "config set rebalanceNotice false"),
     ),
     (
+        "a fallback without its unit",
+        {"fallbackAfter": 10},
+        (
+            "fallbackAfter = '10'",
+            "a time with its unit",
+            "valid: 5 min to 24 h",
+            'set fallbackAfter "10 min"',
+        ),
+    ),
+    (
+        "a fallback at once",
+        {"fallbackAfter": "1 min"},
+        ("fallbackAfter = '1 min'", "too short", "5 min to 24 h"),
+    ),
+    (
+        "a fallback some day",
+        {"fallbackAfter": "25 h"},
+        ("fallbackAfter = '25 h'", "too long", "5 min to 24 h"),
+    ),
+    (
+        "a fallback of workers that are on demand anyway",
+        {"fallbackAfter": "10 min", "onDemandPercentage": 100},
+        (
+            "fallbackAfter = 10 min",
+            "no worker is a spot instance (onDemandPercentage: 100)",
+            "rm fallbackAfter",
+        ),
+    ),
+    (
+        "a fallback below a base of all workers",
+        {"fallbackAfter": "10 min", "maxWorkers": 2, "onDemandBase": 2},
+        ("fallbackAfter = 10 min", "(onDemandBase: 2, maxWorkers: 2)", "rm fallbackAfter"),
+    ),
+    (
         "fewer failures than none",
         {"maxJoinFailures": -1},
         ("maxJoinFailures = '-1'", "valid: 1 to 100; 0: replace them for ever", "set maxJoinFailures 3"),
