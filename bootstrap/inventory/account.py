@@ -44,6 +44,20 @@ class Account(BaseModel):
     failed: str = ""
     failed_instance: str = ""
     log: str = ""
+    dry_since: float = 0.0
+    """Since when spot workers are missing for want of capacity, 0 if none are; and AWS's reason."""
+    dry: str = ""
+    fallback: int = 0
+    """Workers that are on demand in place of spot workers, since when, and since when one of them less is
+    tried (0: it is not)."""
+    fallback_at: float = 0.0
+    trying: float = 0.0
+    surplus: int = 0
+    """On-demand workers above what the group's share asks for now."""
+    fallback_error: str = ""
+    fell_back: float = 0.0
+    """When the newest fallback began, 0 without any; and when it ended, 0 while it lasts."""
+    returned: float = 0.0
 
     @property
     def spent(self) -> Amount:

@@ -33,9 +33,9 @@ def resolve(
     """Return the declared cluster with its current workers and their host keys.
 
     With `wait`, bring back workers that were stopped, wait for machines that are starting, and print a line
-    for each change. Missing capacity is reported with the cloud's own reason, and not waited for. With
-    `stopped`, a cluster whose workers are stopped is returned without workers; workers that could not join
-    are not brought back.
+    for each change. Missing capacity is reported with the cloud's own reason, and not waited for, unless
+    there is no worker yet and the head has them come on demand (`fallbackAfter`). With `stopped`, a cluster
+    whose workers are stopped is returned without workers; workers that could not join are not brought back.
 
     Raises:
         StackError: the group or cluster does not exist, the head is not up, or no worker is; or workers could
@@ -89,15 +89,23 @@ def _settled(
             # What it reported before it was stopped.
             fleet = replace(fleet, head=None)
         line = _line(fleet)
+        if group.fallback_seconds and _falls_back(group, fleet) and fleet.refusals:
+            line += f"; on demand after {group.fallback_seconds // 60} min: {fleet.refusals[0]}"
         if line != printed:
             console.print(f"workers  {line}", soft_wrap=True, highlight=False)
             printed = line
-        if fleet.settled or not wait or time.monotonic() > deadline:
+        if not wait or time.monotonic() > deadline or (fleet.settled and not _falls_back(group, fleet)):
             break
         time.sleep(POLL)
     for refusal in fleet.refusals[:1] if len(fleet.members) < fleet.desired_capacity else ():
         console.print(f"capacity {refusal}", style="yellow", soft_wrap=True, highlight=False, markup=False)
     return fleet
+
+
+def _falls_back(group: AutoScalingGroup, fleet: Fleet) -> bool:
+    """Return whether workers come on demand, without whom nothing can be done."""
+    head_is_up = fleet.head is not None and fleet.head.state == "ready"
+    return bool(group.fallback_seconds and head_is_up and fleet.desired_capacity and not fleet.members)
 
 
 def completed(cluster: ClusterDocument, fleet: Fleet, *, stopped: bool = False) -> Cluster:

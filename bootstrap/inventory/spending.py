@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bootstrap.cluster import AutoScalingGroup, ClusterDocument, HdInsight, Limits
 from bootstrap.errors import StackError
-from bootstrap.inventory import joining
+from bootstrap.inventory import fallback, joining
 from bootstrap.inventory.account import Account, account, when
 from bootstrap.money import Amount, hours_of
 
@@ -58,6 +58,8 @@ def account_lines(cluster: ClusterDocument, found: Account, now: float) -> list[
         shown.append(f"         {minutes:.0f} min of it without a look, counted as if nothing had changed")
     if now - found.at > LATE_S and not found.head_stopped:
         shown.append(f"         as of {when(found.at)}: the head has written nothing since; run `fab doctor`")
+    if isinstance(cluster.members, AutoScalingGroup):
+        shown += fallback.lines(cluster.members, found)
     if found.failures and found.why != joining.JOINING:
         shown.append(f"joining  {joining.in_words(found)}")
     if found.state != "running":

@@ -16,6 +16,7 @@ from bootstrap.cluster import AutoScalingGroup, ClusterDocument
 from bootstrap.cluster.prices import NodePrice, Prices
 from bootstrap.console import print_line
 from bootstrap.errors import CaffeSparkError
+from bootstrap.inventory.account import account, when
 from bootstrap.inventory.machines import Machine, SpotPrices, machines, one_of, spot_prices
 from jobs.backends.base import Backend
 from jobs.job import SubmittedJob
@@ -70,6 +71,7 @@ def bill(document: ClusterDocument, begin: float, end: float) -> Bill:
                 if one.market == "spot" and one.zone and one_of([one], begin, end)
             ]
             spot = spot_prices(group, pools, begin, end)
+            notes += _fallback(document, group, begin, end)
         except CaffeSparkError as error:
             notes.append(f"prices are the stack's, of its last `pulumi up`: AWS was not asked ({error.why})")
     return Bill(
@@ -80,6 +82,18 @@ def bill(document: ClusterDocument, begin: float, end: float) -> Bill:
         names={node.address: node.name for node in document.nodes},
         notes=tuple(notes),
     )
+
+
+def _fallback(document: ClusterDocument, group: AutoScalingGroup, begin: float, end: float) -> list[str]:
+    """Return the note about workers that came on demand in place of spot workers; none without them."""
+    found = account(document, group) if group.fallback_seconds else None
+    if found is None or not found.fell_back or found.fell_back > end or 0 < found.returned < begin:
+        return []
+    until = f"to {when(found.returned)}" if found.returned else "on"
+    return [
+        f"from {when(found.fell_back)} {until} AWS had too little spot capacity: missing workers came on "
+        "demand (fallbackAfter)"
+    ]
 
 
 def of_job(

@@ -134,6 +134,27 @@ def test_changes_are_printed_once_and_missing_capacity_is_not_waited_for(
     assert said[2:] == ["capacity 12:00 UTC: no Spot capacity in eu-west-1a"]
 
 
+def test_workers_that_will_come_on_demand_are_waited_for_where_there_is_no_other(
+    group: ClusterDocument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = GROUP.model_copy(update={"fallback_seconds": 600})
+    falls_back = group.model_copy(update={"members": members})
+    dry = ("12:00 UTC: no Spot capacity",)
+    looks = [seen(refusals=dry), seen(member("i-1"), refusals=dry)]
+    monkeypatch.setattr(fleet, "look", lambda *_: looks.pop(0))
+    monkeypatch.setattr(discover, "POLL", 0)
+    console = Console(file=io.StringIO(), width=200)
+    found = discover.resolve(falls_back, console)
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(found.workers) == 1
+    assert said[0] == "workers  head ready; none of 2; on demand after 10 min: 12:00 UTC: no Spot capacity"
+    looks[:] = [seen(member("i-1"), refusals=dry)]
+    assert len(discover.resolve(falls_back, console).workers) == 1, "one worker can begin"
+    looks[:] = [seen(refusals=dry)]
+    with pytest.raises(StackError, match="no Spot capacity"):
+        discover.resolve(group, console)
+
+
 # ---- against moto
 
 

@@ -162,6 +162,13 @@ def test_a_worker_that_has_left_no_log_leads_to_its_console(cluster_document: di
     )
 
 
+def test_workers_on_demand_for_want_of_spot_are_told(cluster_document: dict[str, object]) -> None:
+    members = GROUP.model_copy(update={"fallback_seconds": 600})
+    cluster = document(cluster_document, limits=None, members=members)
+    (line,) = account_lines(cluster, kept(fallback=1, fallback_at=SINCE, dry="no capacity"), SINCE + HOUR)[1:]
+    assert line.startswith("spot     1 worker on demand in its place, as of 2026-11-30 09:00 UTC")
+
+
 @pytest.fixture
 def whole(cluster_document: dict[str, object]) -> ClusterDocument:
     members = HdInsight(

@@ -14,6 +14,8 @@ import pytest
 from rich.console import Console
 
 from bootstrap.cluster import S3, AutoScalingGroup, Cluster, ClusterDocument, NodePrice, Part, Prices
+from bootstrap.inventory.account import Account
+from bootstrap.join.on_node.account import new
 from jobs.job import JobPlace, SubmittedJob
 from jobs.report.history import History
 from jobs.run import billing
@@ -109,6 +111,52 @@ def test_on_aws_the_cloud_tells_types_and_the_price_of_each_moment(
     ]
     # Of a machine that came hours after the job, nobody asks the price.
     assert (asked, found.notes) == (["g4dn.xlarge"], ())
+
+
+@pytest.mark.parametrize(
+    ("fell_back", "returned", "told"),
+    [
+        (
+            BEGIN + 600,
+            0.0,
+            "from 2026-11-30 09:10 UTC on AWS had too little spot capacity: missing workers came",
+        ),
+        (BEGIN - 600, BEGIN + 600, "from 2026-11-30 08:50 UTC to 2026-11-30 09:10 UTC AWS had too little"),
+        (BEGIN - 1200, BEGIN - 600, ""),
+        (BEGIN + 2 * HOUR, 0.0, ""),
+        (0.0, 0.0, ""),
+    ],
+)
+def test_workers_that_came_on_demand_for_want_of_spot_are_billed_and_told_as_that(
+    fell_back: float,
+    returned: float,
+    told: str,
+    on_aws: ClusterDocument,
+    aws_account: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worker = {
+        "InstanceId": "i-1",
+        "InstanceType": "g4dn.xlarge",
+        "LaunchTime": datetime.fromtimestamp(BEGIN - 600, timezone.utc),
+        "Placement": {"AvailabilityZone": "eu-west-1a"},
+        "PrivateIpAddress": "10.40.1.2",
+        "State": {"Name": "running"},
+    }
+    answers(monkeypatch, lambda *_: {"Reservations": [{"Instances": [worker]}]})
+    kept = {**new(BEGIN), "fell_back": fell_back, "returned": returned}
+    monkeypatch.setattr(billing, "account", lambda *_: Account.model_validate(kept))
+    dear = NodePrice(role="worker", type="g4dn.xlarge", low=Decimal(2), high=Decimal(2))
+    group = on_aws.members.model_copy(update={"fallback_seconds": 600})
+    prices = PRICES.model_copy(update={"nodes": (*PRICES.nodes, dear)})
+    stack = on_aws.model_copy(update={"members": group, "prices": prices})
+    found = billing.of_job(stack, job(), HISTORY, outcome="done", results=tmp_path)
+    assert ("worker, g4dn.xlarge on demand", Decimal(2)) in [
+        (line.what, line.cost.high) for line in found.lines
+    ]
+    assert bool(found.notes) == bool(told)
+    assert all(note.startswith(told) and note.endswith("(fallbackAfter)") for note in found.notes)
 
 
 def test_where_aws_cannot_be_asked_the_stacks_prices_count_and_the_receipt_says_so(
