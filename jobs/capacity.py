@@ -60,13 +60,13 @@ def fitting(free: Iterable[Size], executor: Size, driver: Size | None = None) ->
     return total - min(lost)
 
 
-def check(spec: JobSpec, document: ClusterDocument) -> None:
-    """Refuse a job that is larger than the declared cluster.
+def check(spec: JobSpec, document: ClusterDocument, workers: int | None = None) -> None:
+    """Refuse a job that is larger than the declared cluster, or than one of so many workers.
 
     Raises:
         ConfigError: the job does not fit; the message has both sizes.
     """
-    shape, number = document.worker, document.worker_count
+    shape, number = document.worker, document.worker_count if workers is None else workers
     if spec.cores > shape.cores:
         raise ConfigError(f"cores: {spec.cores}", f"a worker has {shape.cores}", "Lower it.")
     largest, what = document.scheduler.largest_executor(shape.memory_mb)
@@ -86,8 +86,8 @@ def check(spec: JobSpec, document: ClusterDocument) -> None:
         why = f"a worker has {_count(shape.gpus, 'GPU')}"
         raise ConfigError(f"devices: {spec.devices}", why, f"Lower it to {max(1, shape.gpus)}.")
     driver_size = driver(document)
-    workers = [Size(shape.cores, shape.memory_mb, shape.gpus)] * number
-    fit = fitting(workers, executor(spec, document), driver_size)
+    room = [Size(shape.cores, shape.memory_mb, shape.gpus)] * number
+    fit = fitting(room, executor(spec, document), driver_size)
     if spec.executors > fit:
         less = f", less {driver_size.memory_mb} MiB and a core for the driver" if driver_size else ""
         each = f"{_count(spec.cores, 'core')} and {spec.memory} MiB{_gpus(shape.gpus and spec.devices)}"

@@ -106,6 +106,17 @@ class AutoScalingGroup(_Members):
     """Seconds without spot capacity, after which the head has missing workers come on demand; None if they
     wait for it."""
 
+    scales: bool = False
+    """The group grows for jobs up to `max_size`, and the head makes it smaller when nothing runs."""
+    max_size: int = Field(ge=0, default=0)
+    """Greatest size; 0 in stacks of earlier versions, which do not say."""
+
+    def grow(self, stack: str) -> str:
+        """Return the advice for more workers; those of a group that scales were wanted already."""
+        if not self.scales:
+            return super().grow(stack)
+        return f", or see why no more workers have come: `fab workers --stack {stack}`."
+
     @property
     def spot(self) -> bool:
         """See `_Members.spot`."""

@@ -128,8 +128,8 @@ class Fleet:
         return len(self.members) >= self.desired_capacity or bool(self.refusals)
 
 
-def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
-    """Read the group from AWS and the reports from the bucket, once.
+def look(cluster: ClusterDocument, group: AutoScalingGroup, since: datetime | None = None) -> Fleet:
+    """Read the group from AWS and the reports from the bucket, once; failed activities `since` a time.
 
     Raises:
         StackError: the group does not exist.
@@ -166,6 +166,7 @@ def look(cluster: ClusterDocument, group: AutoScalingGroup) -> Fleet:
             f"{activity['StartTime']:%H:%M} UTC: {activity.get('StatusMessage') or activity['Description']}"
             for activity in activities["Activities"]
             if activity["StatusCode"] in ("Failed", "Cancelled")
+            and (since is None or activity["StartTime"] >= since)
         ),
     )
 

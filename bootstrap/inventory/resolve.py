@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -29,6 +30,7 @@ def resolve(
     wait: bool = True,
     patience: float = PATIENCE,
     stopped: bool = False,
+    since: datetime | None = None,
 ) -> Cluster:
     """Return the declared cluster with its current workers and their host keys.
 
@@ -36,6 +38,7 @@ def resolve(
     for each change. Missing capacity is reported with the cloud's own reason, and not waited for, unless
     there is no worker yet and the head has them come on demand (`fallbackAfter`). With `stopped`, a cluster
     whose workers are stopped is returned without workers; workers that could not join are not brought back.
+    Missing capacity of before `since` is not reported.
 
     Raises:
         StackError: the group or cluster does not exist, the head is not up, or no worker is; or workers could
@@ -46,7 +49,9 @@ def resolve(
         case Fixed(workers=workers):
             return Cluster.of(cluster, workers=workers)
         case AutoScalingGroup() as group:
-            fleet = _settled(cluster, group, console, wait=wait, patience=patience, stopped=stopped)
+            fleet = _settled(
+                cluster, group, console, wait=wait, patience=patience, stopped=stopped, since=since
+            )
             return completed(cluster, fleet, stopped=stopped)
         case HdInsight():
             # importing Azure's clients takes a second, which other clusters do not need
@@ -65,6 +70,7 @@ def _settled(
     wait: bool,
     patience: float,
     stopped: bool,
+    since: datetime | None,
 ) -> Fleet:
     """Return the group and its machines, with `wait` once they have settled; see `resolve`."""
     from bootstrap.inventory.autoscaling import look
@@ -74,7 +80,7 @@ def _settled(
     printed, brought = "", None
     deadline = time.monotonic() + patience
     while True:
-        fleet = look(cluster, group)
+        fleet = look(cluster, group, since)
         if wait and brought is None and fleet.desired_capacity == 0 and group.desired_capacity:
             try:
                 brought = bring_back(cluster, group)

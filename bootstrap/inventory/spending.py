@@ -66,7 +66,8 @@ def account_lines(cluster: ClusterDocument, found: Account, now: float) -> list[
         shown.append(f"{found.state:<8} {found.said}, {when(found.changed)}; {_next(cluster, found)}")
     elif limits.idle_seconds:
         minutes = max(0.0, now - found.idle_since) / 60
-        shown.append(f"idle     {minutes:.0f} min; workers stop after {limits.idle_seconds // 60} min")
+        after = f"after {limits.idle_seconds // 60} min"
+        shown.append(f"idle     {minutes:.0f} min; {_at_rest(cluster)} {after}")
     if found.failures:
         shown.append(f"log      {joining.log_command(cluster, found)}")
     return shown
@@ -183,6 +184,14 @@ def _next(cluster: ClusterDocument, found: Account) -> str:
     if found.why == joining.JOINING:
         return f"fix that, then `fab workers --resume --stack {cluster.stack}` brings them back{head}"
     return f"the next `fab submit` or `fab resume` brings them back{head}"
+
+
+def _at_rest(cluster: ClusterDocument) -> str:
+    """Return what becomes of workers when nothing runs."""
+    group = cluster.members
+    if isinstance(group, AutoScalingGroup) and group.scales and group.min_size:
+        return f"the group shrinks to {group.min_size}"
+    return "workers stop"
 
 
 def _raise(cluster: ClusterDocument) -> str:

@@ -47,20 +47,23 @@ class CapacityProvider(Provider):
         if not found:
             return ReadResult(id_="", outs={})
         group: Mapping[str, Any] = found[0]
-        return ReadResult(id_=id_, outs={**props, **{size: group[key] for size, key in SIZES.items()}})
+        # The size of a group that scales is not the stack's: `up` would end workers in the middle of a job.
+        read = {size: key for size, key in SIZES.items() if not (props.get("scales") and size != "most")}
+        return ReadResult(id_=id_, outs={**props, **{size: group[key] for size, key in read.items()}})
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
         """Compare the sizes, and the ARN: another group may have the same name."""
         differs = changed(olds, news, (*SIZES, "arn"))
-        other = _falls_back(olds) != _falls_back(news)
+        other = any(bool(olds.get(key)) != bool(news.get(key)) for key in ("fallback", "scales"))
         return DiffResult(
             changes=bool(differs) or other, replaces=[], stables=[], delete_before_replace=False
         )
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         """Apply the new sizes; at the end of a fallback, the on-demand base."""
-        if changed(olds, news, (*SIZES, "arn")):
-            _set(news)
+        fixed_again = olds.get("scales") and not news.get("scales")
+        if changed(olds, news, (*SIZES, "arn")) or fixed_again:
+            _set(news, resize=not news.get("scales") or bool(changed(olds, news, ("desired", "arn"))))
         if _falls_back(olds) and not _falls_back(news):
             _set_base(news)
         return UpdateResult(outs=dict(news))
@@ -82,25 +85,27 @@ class Capacity(Resource, module="aws", name="Capacity"):
         desired_capacity: int,
         on_demand_base: int = 0,
         fallback: bool = False,
+        scales: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         sizes = {"least": min_size, "most": max_size, "desired": desired_capacity}
-        share = {"base": on_demand_base, "fallback": fallback}
+        share = {"base": on_demand_base, "fallback": fallback, "scales": scales}
         super().__init__(
             CapacityProvider(), name, {"region": region, "group": group, "arn": arn, **sizes, **share}, opts
         )
 
 
-def _set(props: Props) -> None:
+def _set(props: Props, *, resize: bool = True) -> None:
     from bootstrap.clouds import aws
 
+    size: Any = {"DesiredCapacity": int(props["desired"])} if resize else {}
     with aws.translate_errors(f"telling the Auto Scaling group {props['group']} its size"):
         _client(props).update_auto_scaling_group(
             AutoScalingGroupName=props["group"],
             # Pulumi passes numbers as floats.
             MinSize=int(props["least"]),
             MaxSize=int(props["most"]),
-            DesiredCapacity=int(props["desired"]),
+            **size,
         )
 
 

@@ -85,6 +85,8 @@ def document(
             "min_size": config.min_workers,
             "watched": True,
             "fallback_seconds": config.fallback_after,
+            "scales": config.scale_to_queue,
+            "max_size": config.max_workers,
         },
         "ssh": {
             "user": config.ssh_user,

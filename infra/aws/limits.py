@@ -35,6 +35,7 @@ def limits_text(config: AwsConfig, stack: str, prices: Prices, worker_role: str)
             "on_demand_base": config.on_demand_base,
             "on_demand_percentage": config.on_demand_percentage,
             "fallback_seconds": config.fallback_after,
+            "idle_workers": config.min_workers if config.scale_to_queue else 0,
         },
         indent=1,
     )

@@ -38,7 +38,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     given = existing.look_up(config, stack)
     known = now.current(config, prices.load())
     bill = hourly.hourly(config, known)
-    budget.require_within(config, bill, stack, hourly.lower(config))
+    budget.require_within(config, hourly.worst(config, known), stack, hourly.lower(config))
     labels = tags.aws_tags(stack, config.tags)
     provider = aws.Provider(
         "aws", region=config.region, default_tags=aws.ProviderDefaultTagsArgs(tags=labels)
@@ -127,6 +127,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             max_price=config.max_price,
             capacity_rebalance=config.capacity_rebalance,
             fallback=config.fallback_after is not None,
+            scales=config.scale_to_queue,
             subnet_ids=place.worker_subnets,
             security_group_ids=place.worker_groups,
             tags=labels,

@@ -90,6 +90,8 @@ class GpuSpotWorkersArgs:
     """Tags of the group and everything it launches, which the provider's default tags do not reach."""
     after: Sequence[pulumi.Resource] = ()
     """Resources that must exist when an instance boots."""
+    scales: bool = False
+    """`fab` makes the group larger for jobs, and the head smaller again."""
     fallback: bool = False
     """The head raises the on-demand base while there is no spot capacity."""
     volume_key: pulumi.Input[str] | None = None
@@ -106,8 +108,9 @@ class GpuSpotWorkers(pulumi.ComponentResource):
     instances.
 
     `pulumi up` sets the number of workers to the stack's. The head sets it to zero at the stack's limits, and
-    `fab` sets it back (see `bootstrap.inventory.spending`); nothing else scales this group. With `fallback`
-    the on-demand base is the head's too.
+    `fab` sets it back (see `bootstrap.inventory.spending`); with `scales`, `fab` makes the group larger for a
+    job and the head smaller when nothing runs, and nothing else scales it. With `fallback` the on-demand base
+    is the head's too.
     """
 
     group: pulumi.Output[str]
@@ -212,6 +215,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             desired_capacity=args.desired_capacity,
             on_demand_base=args.on_demand_base,
             fallback=args.fallback,
+            scales=args.scales,
             opts=pulumi.ResourceOptions(
                 parent=self, depends_on=[*self._hooks(name, group), *allowed, *granted]
             ),

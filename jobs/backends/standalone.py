@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import Cluster, ClusterDocument
 from bootstrap.errors import JobError, ServiceDown
+from bootstrap.ssh.remote import Remote
 from jobs.backends.head import HeadBackend
 from jobs.backends.node_logs import LogPlace, executor_of, node_of, plain
 from jobs.capacity import Size, executor, fitting
@@ -32,15 +33,7 @@ class StandaloneBackend(HeadBackend):
             ServiceDown: the master does not answer.
             JobError: the job does not fit now.
         """
-        url = f"http://{self.cluster.head.name}:{MASTER_UI}/json/"
-        answer = self.head.run(f"curl -fsS --noproxy '*' --max-time 5 {url}", check=False, timeout=30)
-        if not answer.ok:
-            raise ServiceDown(
-                self.cluster.spark_master,
-                "Spark's master does not answer",
-                f"Run {self.cluster.members.start_services(self.cluster.stack)}.",
-            )
-        refuse_without_capacity(json.loads(answer.stdout), self.cluster, spec)
+        refuse_without_capacity(master_state(self.head, self.cluster), self.cluster, spec)
 
     def script(self, job: SubmittedJob) -> str:
         """See `HeadBackend.script`."""
@@ -56,6 +49,32 @@ class StandaloneBackend(HeadBackend):
         return LogPlace(node_of(self.cluster, host), (folder,) if application else ())
 
 
+def master_state(head: Remote, cluster: Cluster) -> dict[str, Any]:
+    """Return the report of Spark's master.
+
+    Raises:
+        ServiceDown: the master does not answer.
+    """
+    url = f"http://{cluster.head.name}:{MASTER_UI}/json/"
+    answer = head.run(f"curl -fsS --noproxy '*' --max-time 5 {url}", check=False, timeout=30)
+    if not answer.ok:
+        raise ServiceDown(
+            cluster.spark_master,
+            "Spark's master does not answer",
+            f"Run {cluster.members.start_services(cluster.stack)}.",
+        )
+    state: dict[str, Any] = json.loads(answer.stdout)
+    return state
+
+
+def free_executors(state: Mapping[str, Any], cluster: ClusterDocument, spec: JobSpec) -> int:
+    """Return how many executors of a job fit into the free resources of live workers. Pure."""
+    alive = [worker for worker in state["workers"] if worker["state"] == "ALIVE"]
+    free = [Size(worker["coresfree"], worker["memoryfree"], _free_gpus(worker)) for worker in alive]
+    # Spark counts the JVM's half of the memory only; the other half is the trainer's.
+    return fitting(free, executor(spec, cluster)._replace(memory_mb=spec.memory // 2))
+
+
 def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     """Return the shell script that runs a job on the head. Pure."""
     conf = {**settings(spec, cluster, place), **jvm_settings(cluster)}
@@ -69,10 +88,8 @@ def refuse_without_capacity(state: Mapping[str, Any], cluster: Cluster, spec: Jo
     Raises:
         JobError: it does not fit; the message has the jobs that hold resources or the workers missing.
     """
-    alive = {worker["host"]: worker for worker in state["workers"] if worker["state"] == "ALIVE"}
-    free = [Size(worker["coresfree"], worker["memoryfree"], _free_gpus(worker)) for worker in alive.values()]
-    # Spark counts the JVM's half of the memory only; the other half is the trainer's.
-    fit = fitting(free, executor(spec, cluster)._replace(memory_mb=spec.memory // 2))
+    alive = {worker["host"] for worker in state["workers"] if worker["state"] == "ALIVE"}
+    fit = free_executors(state, cluster, spec)
     if fit >= spec.executors:
         return
     given = f"executors: {spec.executors}, each of {spec.cores} cores and {spec.memory} MiB"

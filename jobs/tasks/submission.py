@@ -81,8 +81,10 @@ def _run_on(context: Context, cluster: Cluster, job: JobSpec, recipe: str | None
     """Provision a cluster and run a job on it; `again` is the command that does so again."""
     from jobs import capacity
     from jobs.backends.registry import Backends
+    from jobs.run.growth import with_room
     from jobs.run.run import run_job
 
+    cluster = with_room(cluster, job, console)
     capacity.check(job, cluster)
     framework = ready(context, cluster, job, recipe)
     with Backends.of(cluster) as backends:
@@ -172,9 +174,11 @@ def notebook(
     job = specified(spec, executors, None)
     reading = reading_of(stack)
     from jobs import capacity
+    from jobs.run.growth import with_room
     from jobs.run.notebook import require_servable, serve
 
     cluster = cluster_of(reading)
+    cluster = with_room(cluster, job, console)
     capacity.check(job, cluster)
     require_servable(cluster, job)
     ready(context, cluster, job, recipe)

@@ -108,9 +108,9 @@ def set_on_demand_base(group: Group, base: int) -> None:
     query("autoscaling", url, Action="UpdateAutoScalingGroup", Version="2011-01-01", **sent)
 
 
-def stop_workers() -> None:
-    """Set the group's size to zero."""
-    sizes = {"MinSize": "0", "DesiredCapacity": "0", "AutoScalingGroupName": aws.setting("group")}
+def stop_workers(left: int = 0) -> None:
+    """Set the group's size to zero, or to the workers that are left."""
+    sizes = {"MinSize": "0", "DesiredCapacity": str(left), "AutoScalingGroupName": aws.setting("group")}
     url = aws.setting("autoscaling_url")
     query("autoscaling", url, Action="UpdateAutoScalingGroup", Version="2011-01-01", **sizes)
 

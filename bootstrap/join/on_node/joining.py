@@ -54,3 +54,9 @@ def follow(
     if account["failures"] == 0:
         account.update(failed="", failed_instance="", log="")
     return failure
+
+
+def coming(group: Group) -> bool:
+    """Return whether members boot, or AWS has none yet; a group without any bills nothing."""
+    present = [one for one in group.instances if one.state != "Terminated"]
+    return any(one.state.startswith("Pending") for one in present) or (group.desired > 0 and not present)

@@ -86,7 +86,7 @@ class Keeper:
         # Whoever has brought workers back wants to use them, once they are up.
         if jobs or group.desired > account["desired"] or busy():
             account["idle_since"] = self._wanted = now
-        elif now - self._wanted < BOOT and any(one.state.startswith("Pending") for one in instances):
+        elif now - self._wanted < BOOT and joining.coming(group):
             account["idle_since"] = now
         account["workers"], account["desired"] = len(instances), group.desired
         self._act(group, jobs, now)
@@ -138,6 +138,10 @@ class Keeper:
         if why == JOINING and jobs and any(one.state == "InService" for one in group.instances):
             # They go on with the workers that they have.
             return
+        left = self.limits.get("idle_workers", 0)
+        if why == IDLE and left:
+            self._shrink(group, left)
+            return
         brought_back = account["state"] == STOPPED and group.desired > 0
         if account["state"] != RUNNING and not why and (brought_back or account["state"] == STOPPING):
             self._become(RUNNING, "", "", now)
@@ -159,6 +163,14 @@ class Keeper:
                     abandon(one.id)
         account["desired"] = 0
         self._become(STOPPED, why, said, now)
+
+    def _shrink(self, group: Group, left: int) -> None:
+        """Make a group that has grown for a job as small as it may be."""
+        if group.desired > left:
+            stop_workers(left)
+            self.account["desired"] = left
+            self._uploaded = float("-inf")
+            print("nothing runs: {} workers are left of {}".format(left, group.desired), file=sys.stderr)
 
     def _reason(self, why: str, said: str) -> str:
         """Return the reason for jobs, with how to go on."""

@@ -51,10 +51,16 @@ def hourly(config: AwsConfig, prices: Prices) -> Bill:
     )
 
 
+def worst(config: AwsConfig, prices: Prices) -> Bill:
+    """Return the bill that `budget.perHour` is compared with: of a group that scales, at its largest."""
+    size = config.max_workers if config.scale_to_queue else config.workers
+    return hourly(config.model_copy(update={"workers": size}), prices)
+
+
 def lower(config: AwsConfig) -> dict[str, object]:
     """Return the settings by which a stack may cost less, with their values."""
     return {
-        "workers": config.workers,
+        **({"maxWorkers": config.max_workers} if config.scale_to_queue else {"workers": config.workers}),
         "maxPrice": config.max_price or "the on-demand price",
         "instanceTypes": ", ".join(config.instance_types),
         "headType": config.head_type,

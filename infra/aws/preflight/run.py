@@ -87,7 +87,7 @@ def plan(
         *keys.local_checks(config, stack),
         *tools.checks(config, stack, env),
         *training.checks(config, stack, root, env),
-        *budget.checks(config, stack, lambda: _bill(config), hourly.lower(config)),
+        *budget.checks(config, stack, lambda: _worst(config), hourly.lower(config)),
         *tables.checks(lambda: _tables(config, stack)),
     ]
 
@@ -108,9 +108,9 @@ def _tables(config: AwsConfig, stack: str) -> list[DatedTable]:
     ]
 
 
-def _bill(config: AwsConfig) -> Bill:
+def _worst(config: AwsConfig) -> Bill:
     """Return the estimate that `pulumi up` would make now."""
-    return hourly.hourly(config, now.current(config, prices.load()))
+    return hourly.worst(config, now.current(config, prices.load()))
 
 
 def _authenticate(region: str) -> Authentication[Cloud]:

@@ -152,6 +152,8 @@ class AwsConfig(StackSettings):
     max_workers: Annotated[int, Hint("4", f"workers to {2 * MAX_WORKERS}")] = Field(
         default_factory=lambda data: 2 * data["workers"], ge=1, le=2 * MAX_WORKERS
     )
+    scale_to_queue: Annotated[bool, Hint("true", YES_OR_NO)] = False
+    """The group grows for jobs up to `max_workers`, and shrinks to `min_workers` after `idle_stop`."""
     cpu_training: Annotated[bool, Hint("false", YES_OR_NO)] = False
     """Workers with GPUs may train on their CPUs; without it, such a build or job is refused."""
     on_demand_base: Annotated[int, Hint("0", "0 to maxWorkers")] = Field(default=0, ge=0)

@@ -47,6 +47,7 @@ def check(config: AwsConfig) -> None:
     _keys(config)
     kms.check(config)
     _idle(config)
+    _scaling(config)
 
 
 def _zones(config: AwsConfig) -> None:
@@ -139,3 +140,14 @@ def _idle(config: AwsConfig) -> None:
     if config.idle_stop_head and config.idle_stop is None:
         why = "idleStop is missing; valid: both, or idleStop alone, which stops workers"
         raise Refusal("idleStopHead", "true", why, set_command("idleStop", '"30 min"'))
+
+
+def _scaling(config: AwsConfig) -> None:
+    if not config.scale_to_queue:
+        return
+    if config.idle_stop is None:
+        why = "idleStop is missing, after which the group shrinks again; valid: both, or neither"
+        raise Refusal("scaleToQueue", "true", why, set_command("idleStop", '"30 min"'))
+    if config.idle_stop_head and config.min_workers:
+        why = f"the head stops after the last worker, and minWorkers ({config.min_workers}) stay; valid: 0"
+        raise Refusal("minWorkers", config.min_workers, why, set_command("minWorkers", 0))

@@ -162,6 +162,12 @@ def test_a_worker_that_has_left_no_log_leads_to_its_console(cluster_document: di
     )
 
 
+def test_a_group_that_scales_tells_how_small_it_becomes(cluster_document: dict[str, object]) -> None:
+    members = GROUP.model_copy(update={"scales": True, "max_size": 4})
+    idle = account_lines(document(cluster_document, members=members), kept(), SINCE + HOUR)[1]
+    assert idle == "idle     10 min; the group shrinks to 1 after 30 min"
+
+
 def test_workers_on_demand_for_want_of_spot_are_told(cluster_document: dict[str, object]) -> None:
     members = GROUP.model_copy(update={"fallback_seconds": 600})
     cluster = document(cluster_document, limits=None, members=members)

@@ -111,6 +111,32 @@ def test_a_stack_of_an_earlier_version_sees_no_change() -> None:
     assert not CapacityProvider().diff(GROUP, PROPS, {**PROPS, "base": 0.0, "fallback": False}).changes
 
 
+SCALES = {**PROPS, "base": 0.0, "fallback": False, "scales": True}
+
+
+def test_a_group_that_has_grown_for_a_job_keeps_its_size_over_updates(scaling: AutoScalingClient) -> None:
+    CapacityProvider().create(SCALES)
+    scaling.update_auto_scaling_group(AutoScalingGroupName=GROUP, MinSize=0, DesiredCapacity=4)
+    found = CapacityProvider().read(GROUP, SCALES)
+    assert found.outs is not None
+    assert not CapacityProvider().diff(GROUP, found.outs, SCALES).changes
+    larger = {**SCALES, "most": 8.0}
+    CapacityProvider().update(GROUP, SCALES, larger)
+    assert sizes(scaling) == [1, 8, 4]
+    fewer = {**larger, "desired": 1.0}
+    CapacityProvider().update(GROUP, larger, fewer)
+    assert sizes(scaling) == [1, 8, 1], "the stack asks for it"
+
+
+def test_a_group_that_scales_no_more_has_the_stacks_size(scaling: AutoScalingClient) -> None:
+    CapacityProvider().create(SCALES)
+    scaling.update_auto_scaling_group(AutoScalingGroupName=GROUP, DesiredCapacity=4)
+    fixed = {**SCALES, "scales": False}
+    assert CapacityProvider().diff(GROUP, SCALES, fixed).changes
+    CapacityProvider().update(GROUP, SCALES, fixed)
+    assert sizes(scaling) == [1, 4, 2]
+
+
 def test_a_group_that_is_gone_is_gone(scaling: AutoScalingClient) -> None:
     assert CapacityProvider().read("other", PROPS).id == ""
     with pytest.raises(CaffeSparkError):

@@ -91,6 +91,12 @@ def test_the_fallback_is_written_in_seconds_by_the_next_update() -> None:
     assert LimitsProvider().diff("id", props(text()), news).changes
 
 
+@pytest.mark.parametrize(("scales", "left"), [(True, 1), (False, 0)])
+def test_a_group_that_scales_keeps_its_least_size_when_nothing_runs(scales: bool, left: int) -> None:
+    given = config(scaleToQueue=scales, minWorkers=1, idleStop="30 min")
+    assert json.loads(text(given))["idle_workers"] == left
+
+
 def test_another_number_of_failures_is_written_by_the_next_update() -> None:
     news = props(text(config(maxJoinFailures=5)))
     assert LimitsProvider().diff("id", props(text()), news).changes

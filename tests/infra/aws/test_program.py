@@ -329,6 +329,15 @@ def test_the_fallback_reaches_the_head_the_group_and_whoever_reads_the_cluster()
     assert "on demand after 10 min without spot capacity" in recording.outputs["nodes"]["workers"]
 
 
+def test_a_group_that_scales_is_told_to_whoever_makes_it_larger_or_smaller() -> None:
+    scales = {"scaleToQueue": "true", "idleStop": "30 min", "minWorkers": "1", "maxWorkers": "6"}
+    recording = recorded(**scales)
+    members = recording.outputs["cluster"]["members"]
+    assert (members["scales"], members["max_size"], members["min_size"]) == (True, 6, 1)
+    assert json.loads(recording.named("limits").inputs["content"])["idle_workers"] == 1
+    assert recording.named("workers-capacity").inputs["scales"] is True
+
+
 @EVERY
 def test_nothing_comes_in_from_everywhere(config: dict[str, str]) -> None:
     for rule in recorded(**config).of(INGRESS).values():

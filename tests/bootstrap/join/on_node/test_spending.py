@@ -149,7 +149,9 @@ class Cloud:
         states = {str(number): self.lifecycle for number in range(self.desired)}
         return self.members if self.members is not None else states
 
-    def limits(self, *, most_failures: int = 0, fallback: int | None = None, **limits: Any) -> None:
+    def limits(
+        self, *, most_failures: int = 0, fallback: int | None = None, left: int = 0, **limits: Any
+    ) -> None:
         self.objects[paths.LIMITS] = json.dumps(
             {
                 "version": 1,
@@ -161,6 +163,7 @@ class Cloud:
                 "on_demand_base": 0,
                 "on_demand_percentage": 0,
                 "fallback_seconds": fallback,
+                "idle_workers": left,
             }
         ).encode()
 
@@ -591,7 +594,7 @@ def test_a_share_that_an_update_took_back_is_set_again_within_a_minute(cloud: Cl
 
 def test_workers_that_stop_come_back_on_spot_first(cloud: Cloud) -> None:
     cloud.limits(fallback=600, idle_seconds=1800)
-    cloud.members = {}
+    cloud.members = {"1": "InService"}
     cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
     keeper = Keeper(0.0)
     minutes(keeper, 0, 31)
@@ -647,6 +650,49 @@ def test_an_instance_that_ec2_does_not_list_yet_is_charged_as_on_demand() -> Non
     assert markets.on_demand(here, members, {}) == 1
     untold = [one._replace(market="") for one in members]
     assert markets.on_demand(here._replace(instances=untold), untold, {"on_demand_base": 1}) == 1
+
+
+def test_workers_that_aws_does_not_have_yet_are_waited_for(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=600)
+    cloud.members = {}
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 40)
+    assert cloud.desired == 2
+    minutes(keeper, 41, 70)
+    assert cloud.desired == 0, "not for ever"
+
+
+def test_a_group_that_has_grown_for_a_job_shrinks_when_nothing_runs(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800, left=1)
+    cloud.desired = 5
+    cloud.jobs = ["mnist-1"]
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 60)
+    cloud.jobs = []
+    minutes(keeper, 61, 89)
+    assert cloud.desired == 5
+    minutes(keeper, 90, 90)
+    assert (cloud.desired, cloud.written.state) == (1, "running")
+    minutes(keeper, 91, 300)
+    assert (cloud.desired, cloud.written.state, cloud.powered_off) == (1, "running", 0)
+    cloud.desired = 3
+    minutes(keeper, 301, 330)
+    assert cloud.desired == 3, "whoever has made it larger wants to use it"
+    minutes(keeper, 331, 332)
+    assert cloud.desired == 1
+
+
+def test_a_group_that_has_grown_goes_to_zero_where_the_stack_keeps_no_worker(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800, left=0)
+    cloud.desired = 5
+    minutes(Keeper(0.0), 0, 30)
+    assert (cloud.desired, cloud.written.state, cloud.written.why) == (0, "stopped", "idle")
+
+
+def test_a_spent_budget_stops_all_workers_also_those_that_would_be_left(cloud: Cloud) -> None:
+    cloud.limits(idle_seconds=1800, left=1, total="0.10")
+    minutes(Keeper(0.0), 0, 60)
+    assert (cloud.desired, cloud.written.why) == (0, "budget")
 
 
 def test_an_idle_head_stays_on_while_somebody_is_connected(cloud: Cloud) -> None:

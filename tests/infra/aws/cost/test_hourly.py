@@ -101,6 +101,15 @@ def test_with_the_fallback_every_spot_worker_counts_at_worst_as_the_dearest_type
     assert (dear.count, dear.low, dear.high) == (2, 0, 4)
 
 
+def test_a_limit_of_an_hour_is_compared_with_a_group_that_has_grown() -> None:
+    grows = config(workers=2, maxWorkers=6, scaleToQueue=True, idleStop="30 min")
+    assert hourly.worst(grows, priced()).high == bill(workers=6).high
+    assert hourly.hourly(grows, priced()).high == bill(workers=2).high
+    assert "maxWorkers" in hourly.lower(grows)
+    fixed = config(workers=2, maxWorkers=6)
+    assert hourly.worst(fixed, priced()) == hourly.hourly(fixed, priced())
+
+
 def test_a_price_limit_above_every_type_changes_nothing() -> None:
     assert bill(maxPrice="9").high == bill().high
 

@@ -430,6 +430,16 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         ("rebalanceNotice = true", "capacityRebalance: false", "config set rebalanceNotice false"),
     ),
     (
+        "a group that grows and never shrinks",
+        {"scaleToQueue": True},
+        ("scaleToQueue = true", "idleStop is missing", 'config set idleStop "30 min"'),
+    ),
+    (
+        "a head that stops after workers that stay",
+        {"scaleToQueue": True, "idleStop": "30 min", "idleStopHead": True, "minWorkers": 1},
+        ("minWorkers = 1", "the head stops after the last worker", "config set minWorkers 0"),
+    ),
+    (
         "a fallback without its unit",
         {"fallbackAfter": 10},
         (
