@@ -68,8 +68,11 @@ def instance_markets() -> Dict[str, str]:
     """Return the market of each of the group's instances that EC2 knows, by id."""
     fields = {"Filter.1.Name": "tag:aws:autoscaling:groupName", "Filter.1.Value.1": aws.setting("group")}
     answer = query("ec2", aws.setting("ec2_url"), Action="DescribeInstances", Version="2016-11-15", **fields)
+    # Others than spot (none, capacity-block, scheduled) are not of the spot market.
     return {
-        one.findtext("{*}instanceId") or "": one.findtext("{*}instanceLifecycle") or "on-demand"
+        one.findtext("{*}instanceId") or "": (
+            "spot" if one.findtext("{*}instanceLifecycle") == "spot" else "on-demand"
+        )
         for one in answer.iterfind(".//{*}instancesSet/{*}item")
     }
 

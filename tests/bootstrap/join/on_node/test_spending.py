@@ -641,6 +641,14 @@ def test_markets_that_ec2_does_not_tell_change_no_share_and_are_told(
     assert cloud.written.fallback_error.startswith("EC2 has not told which workers are spot")
 
 
+def test_a_worker_of_a_capacity_block_is_no_spot_worker(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = EC2.format("0", "<instanceLifecycle>capacity-block</instanceLifecycle>")
+    monkeypatch.setattr(cloud, "_told", lambda _: RUNNING.format(item).encode())
+    assert group.instance_markets() == {"i-0": "on-demand"}
+
+
 def test_an_instance_that_ec2_does_not_list_yet_is_charged_as_on_demand() -> None:
     members = [
         Instance("i-1", "g4dn.xlarge", "a", "InService", "spot"),
