@@ -21,6 +21,7 @@ DOCUMENTS = (
     "docs/aws.md",
     "docs/azure.md",
     "docs/resume.md",
+    "docs/team.md",
     "docs/tools.md",
     "benchmarks/README.md",
 )

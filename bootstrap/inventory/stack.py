@@ -144,6 +144,12 @@ def _translated(root: Path, stack: str, env: Mapping[str, str], stderr: str) -> 
             "another pulumi command works on it, or was killed before it could end",
             f"Wait for its end; if none runs, run `pulumi cancel --stack {stack}`, then rerun it.",
         )
+    if "passphrase must be set" in stderr:
+        return StackError(
+            given,
+            "its secrets open with a passphrase, and none is set",
+            "Set PULUMI_CONFIG_PASSPHRASE (or _FILE) to the passphrase that it was created with.",
+        )
     if "passphrase" in stderr:
         return StackError(
             given,
