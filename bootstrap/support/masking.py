@@ -29,12 +29,11 @@ _ENVIRONMENT_LEAST: Final = 8
 _PEM: Final = re.compile(
     r"-----BEGIN (?P<kind>[A-Z0-9 ]*PRIVATE KEY)-----.*?(?:-----END (?P=kind)-----|\Z)", re.DOTALL
 )
-_END_OF_PEM: Final = re.compile(
-    r"(?:^\W*[A-Za-z0-9+/=]{16,}\W*\n)+(?=\W*-----END [A-Z0-9 ]*PRIVATE KEY-----)", re.MULTILINE
-)
-"""The rest of a key whose beginning was cut off with the log's."""
+_END_OF_PEM: Final = re.compile(r"^.*-----END [A-Z0-9 ]*PRIVATE KEY-----.*\n?", re.MULTILINE)
+_LINE_OF_PEM: Final = re.compile(r"[^\w\n]*[A-Za-z0-9+/=]{16,}[^\w\n]*")
+# Patterns begin with the telling part of a name: from its start, each letter of a long line would be tried.
 _NAME: Final = (
-    r"[\w.-]*(?:secret|passw(?:or)?d|passphrase|token|(?:api|access|account|private|shared)[_-]?key)[\w.-]*"
+    r"(?:secret|passw(?:or)?d|passphrase|token|(?:api|access|account|private|shared)[._-]?key)[\w.-]{0,100}"
 )
 _PATTERNS: Final = (
     # AWS's ids of access keys; https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
@@ -47,19 +46,19 @@ _PATTERNS: Final = (
         re.compile(r"(?i)([?&;](?:sig|X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token)=)[^&\s\"']+"),
         rf"\1{MASK}",
     ),
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@\"']+:)[^\s/@\"']+(?=@)", re.IGNORECASE), rf"\1{MASK}"),
+    (re.compile(r"(://[^\s/:@\"']{1,100}:)[^\s/@\"']{1,500}(?=@)"), rf"\1{MASK}"),
     # Pulumi's encrypted values, in stack files
     (
         re.compile(r"(?i)(\b(?:secure|encryptedkey|encryptionsalt)[\"']?\s*:\s*[\"']?)[^\s\"',}]{4,}"),
         rf"\1{MASK}",
     ),
-    (re.compile(rf"(?i)(\b{_NAME}\\?[\"']?\s*[=:]\s*\\?[\"'])[^\"'\\\n]{{4,}}"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)({_NAME}\\?[\"']?\s*[=:]\s*\\?[\"'])[^\"'\\\n]{{4,}}"), rf"\1{MASK}"),
     (
-        re.compile(rf"(?i)(\b{_NAME}\\?[\"']?\s*[=:]\s*)(?!(?:null|None|true|false)\b)[^\s\"',;}}&]{{4,}}"),
+        re.compile(rf"(?i)({_NAME}\\?[\"']?\s*[=:]\s*)(?!(?:null|None|true|false)\b)[^\s\"',;}}&]{{4,}}"),
         rf"\1{MASK}",
     ),
-    (re.compile(rf"(?i)(--{_NAME}\s+)[^\s\"'-][^\s\"']{{3,}}"), rf"\1{MASK}"),
-    (re.compile(rf"(?i)(<name>{_NAME}</name>\s*<value>)[^<]+"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)(--[\w-]{{0,40}}{_NAME}\s+)[^\s\"'-][^\s\"']{{3,}}"), rf"\1{MASK}"),
+    (re.compile(rf"(?i)(<name>[^<]{{0,200}}{_NAME}</name>\s*<value>)[^<]+"), rf"\1{MASK}"),
 )
 """Credentials of unknown value; the name stays where there is one."""
 
@@ -83,10 +82,22 @@ class Masking:
             text = text.replace(form, MASK)
         if self._short is not None:
             text = self._short.sub(MASK, text)
-        text = _END_OF_PEM.sub(f"{MASK}\n", _PEM.sub(MASK, text))
+        text = _without_ends_of_keys(_PEM.sub(MASK, text))
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
+
+
+def _without_ends_of_keys(text: str) -> str:
+    """Replace what is left of keys whose beginning was cut off with the log's."""
+    parts, done = list[str](), 0
+    for end in _END_OF_PEM.finditer(text):
+        lines = text[done : end.start()].splitlines(keepends=True)
+        while lines and _LINE_OF_PEM.fullmatch(lines[-1].rstrip("\n")):
+            lines.pop()
+        parts += [*lines, f"{MASK}\n"]
+        done = end.end()
+    return "".join([*parts, text[done:]])
 
 
 def _forms(value: str) -> set[str]:

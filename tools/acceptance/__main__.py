@@ -64,6 +64,7 @@ def start(root: Path, cloud: Cloud, source: str, minutes: int) -> int:
 
     try:
         limits.write_stack(root, cloud, source, cap, minutes)
+        run.secrets_provider = limits.secrets_provider_of(root, source)
         code = accept(run, runner, root, check=check)
     finally:
         if run.outcomes:

@@ -115,6 +115,12 @@ def write_stack(root: Path, cloud: Cloud, source: str, cap: Decimal, minutes: in
     return target
 
 
+def secrets_provider_of(root: Path, source: str) -> str:
+    """Return what encrypts the secrets of the source in a shared state; empty for a passphrase."""
+    document: dict[str, Any] = strict_yaml.load(file_of(root, source).read_text()) or {}
+    return str(document.get("secretsprovider") or "").removeprefix("passphrase")
+
+
 def _is_ours(key: str) -> bool:
     """Return whether a key is the project's; the engine takes one without a namespace for it."""
     return key.startswith(PREFIX) or ":" not in key

@@ -103,9 +103,10 @@ def before(cloud: Cloud) -> tuple[Step, ...]:
     )
 
 
-def init(cloud: Cloud) -> Step:
+def init(cloud: Cloud, secrets_provider: str = "") -> Step:
     """Return the step from which on the stack has a state, and is torn down."""
-    return Step("init", ("pulumi", "stack", "init", cloud.stack, "--no-select"), 5)
+    by = ("--secrets-provider", secrets_provider) if secrets_provider else ()
+    return Step("init", ("pulumi", "stack", "init", cloud.stack, "--no-select", *by), 5)
 
 
 def evidence(cloud: Cloud) -> Step:

@@ -13,7 +13,7 @@ from typing import Final
 from tools.acceptance import plan
 from tools.acceptance.limits import file_of
 from tools.acceptance.plan import MINUTE, Cloud, Step
-from tools.acceptance.steps import Outcome, Runner
+from tools.acceptance.steps import NOT_RUN, Outcome, Runner
 
 PASSED: Final = 0
 FAILED: Final = 1
@@ -33,6 +33,8 @@ class Run:
 
     cloud: Cloud
     minutes: int
+    secrets_provider: str = ""
+    """Of the stack's secrets, in a shared state; empty for a passphrase."""
     outcomes: list[Outcome] = field(default_factory=list)
     interrupted: bool = False
     overdue: bool = False
@@ -107,7 +109,7 @@ def perform(run: Run, runner: Runner, *, unit: float = MINUTE) -> None:
     """Run the steps that create something, and tear that down, whatever happens to them."""
     deadline = time.monotonic() + run.minutes * unit
     try:
-        if _go(run, runner, plan.init(run.cloud), deadline):
+        if _go(run, runner, plan.init(run.cloud, run.secrets_provider), deadline):
             _main(run, runner, deadline)
     finally:
         # Also after an exception of our own: the account comes first.
@@ -118,7 +120,7 @@ def perform(run: Run, runner: Runner, *, unit: float = MINUTE) -> None:
 def _may_exist(run: Run) -> bool:
     """Return whether the stack may have a state: one that `init` refused is somebody else's."""
     inits = [outcome for outcome in run.outcomes if outcome.step.name == "init"]
-    return not inits or not inits[-1].why.startswith("status")
+    return not inits or not inits[-1].why.startswith(("status", NOT_RUN))
 
 
 def _main(run: Run, runner: Runner, deadline: float) -> None:
@@ -145,7 +147,7 @@ def _go(run: Run, runner: Runner, step: Step, deadline: float) -> bool:
 
 def tear_down(run: Run, runner: Runner) -> None:
     """Destroy the stack, with further attempts, search for leftovers, and remove the stack's state."""
-    destroyed = False
+    destroyed, run.left = False, "the teardown did not end"
     for attempt in range(ATTEMPTS):
         for step in plan.destroy(run.cloud, again=attempt > 0):
             outcome = runner.run(step, whole=True)
@@ -160,6 +162,7 @@ def tear_down(run: Run, runner: Runner) -> None:
     elif not swept.ok:
         run.left = "`fab sweep` found something, or could not search everywhere"
     else:
+        run.left = ""
         run.outcomes.append(runner.run(plan.remove(run.cloud), whole=True))
 
 

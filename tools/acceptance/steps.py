@@ -16,6 +16,8 @@ from typing import Final
 
 from tools.acceptance.plan import MINUTE, Step
 
+NOT_RUN: Final = "it cannot be run"
+"""Beginning of the reason of a step whose program did not start."""
 GRACES: Final = ((signal.SIGINT, 180.0), (signal.SIGTERM, 30.0), (signal.SIGKILL, 30.0))
 """Signals that end a step, and seconds to wait for each; on SIGINT, Pulumi ends what it has begun."""
 
@@ -75,7 +77,7 @@ class Runner:
                     start_new_session=True,
                 )
             except OSError as error:
-                return Outcome(step, f"it cannot be run: {error.strerror}", 0.0, log)
+                return Outcome(step, f"{NOT_RUN}: {error.strerror}", 0.0, log)
 
             def read() -> None:
                 for line in process.stdout or ():

@@ -171,3 +171,33 @@ def test_a_bundle_is_begun_without_pulumi(tmp_path: Path, checkout: Path) -> Non
     bundle: Bundle = collect.begin(checkout, "dev", {"PATH": str(tmp_path)})
     assert "the Pulumi CLI is not on PATH" in bundle.missing[0]
     assert "settings/Pulumi.dev.yaml" in {entry.name for entry in bundle.entries}
+
+
+def test_a_cloud_stack_without_credentials_has_all_but_the_clouds_part(
+    checkout: Path, cli: FakeCli, cluster_document: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+    }.items():
+        monkeypatch.setenv(name, value)
+    on_aws = {
+        **cluster_document,
+        "provider": "aws",
+        "head": {"name": "head", "address": "10.9.8.10", "instance": "i-head"},
+        "members": {"kind": "auto_scaling_group", "name": "g", "region": "eu-west-1", "desired_capacity": 1},
+        "storage": {"kind": "s3", "uri": "s3a://bucket", "region": "eu-west-1"},
+    }
+    (case,) = [one for one in cli.folder.glob("*.case") if "stack_output" in one.name]
+    (case / "out").write_text(json.dumps({"cluster": on_aws}))
+    bundle = collect.begin(checkout, "dev", cli.env)
+    document = collect.document_of(bundle, checkout, "dev", cli.env)
+    assert document is not None
+    cluster = collect.nodes_of(bundle, document, Console(file=io.StringIO()))
+    assert cluster is None
+    collect.add_cluster(bundle, document, cluster)
+    assert [line.partition(": AWS credentials (")[0] for line in bundle.missing] == ["nodes", "cloud"]
+    assert {"cluster.json", "versions.txt"} <= {entry.name for entry in bundle.entries}

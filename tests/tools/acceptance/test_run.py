@@ -123,6 +123,33 @@ def test_a_run_performs_all_steps_destroys_the_stack_and_reports_what_it_has_sho
     assert "output of pulumi up" in next(account.root.glob("results/*/*-up.log")).read_text()
 
 
+def test_in_a_shared_state_the_stacks_secrets_are_encrypted_as_the_sources_are(account: Account) -> None:
+    file = account.root / "Pulumi.aws-eu-west-1.yaml"
+    file.write_text(
+        f"secretsprovider: awskms://alias/x?region=eu-west-1\nencryptedkey: AAAA\n{file.read_text()}"
+    )
+    assert main(["aws"], account.root) == PASSED
+    init = "pulumi stack init acceptance-aws --no-select --secrets-provider awskms://alias/x?region=eu-west-1"
+    assert init in account.calls
+
+
+def test_a_teardown_that_does_not_end_leaves_the_file_by_which_it_is_done_again(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = steps.Runner.run
+
+    def broken(self: steps.Runner, step: plan.Step, **options: object) -> steps.Outcome:
+        if step.name == "sweep":
+            raise ZeroDivisionError
+        return run(self, step, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(steps.Runner, "run", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["aws"], account.root)
+    assert (account.root / STACK_FILE).exists()
+    assert "Something may be left: the teardown did not end." in account.report
+
+
 @pytest.mark.parametrize("words", ["pulumi preview", "pulumi up", "fab build-headnode", "fab submit-mnist"])
 def test_a_step_that_fails_ends_the_run_and_the_stack_is_destroyed(account: Account, words: str) -> None:
     account.refuses(words, 1)
