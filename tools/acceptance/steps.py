@@ -113,4 +113,7 @@ class Runner:
                 os.killpg(process.pid, number)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(grace * self._unit / MINUTE)
-                return
+                break
+        # What it started and left: a second `pulumi` must not meet the plugins of this one.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -36,13 +36,15 @@ class Account:
 
     root: Path
 
-    def refuses(self, words: str, times: int = 1000, *, hangs: bool = False) -> None:
+    def refuses(self, words: str, times: int = 1000, *, hangs: bool = False, waits: bool = False) -> None:
         case = self.root / "cases" / words.replace(" ", "_")
         case.mkdir(parents=True)
         (case / "words").write_text(words)
         (case / "left").write_text(str(times))
         if hangs:
             (case / "hangs").touch()
+        if waits:
+            (case / "waits").touch()
 
     @property
     def calls(self) -> list[str]:
@@ -69,6 +71,11 @@ for case in {root}/cases/*; do
     if [ -e "$case/hangs" ]; then
         trap 'echo interrupted >>{root}/calls; exit 130' INT
         while :; do sleep 0.05; done
+    fi
+    if [ -e "$case/waits" ]; then
+        trap 'echo interrupted >>{root}/calls; exit 130' INT TERM
+        until [ -e {root}/released ]; do sleep 0.05; done
+        exit 0
     fi
     exit 1
 done
@@ -121,6 +128,16 @@ def test_a_run_performs_all_steps_destroys_the_stack_and_reports_what_it_has_sho
     logs = sorted(path.name for path in account.root.glob("results/*/*.log"))
     assert logs[0] == "01-prices.log"
     assert "output of pulumi up" in next(account.root.glob("results/*/*-up.log")).read_text()
+
+
+def test_azure_has_the_same_steps_with_a_stack_of_its_own(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CAP, "20")
+    monkeypatch.delenv("CAFFE_SPARK_AZURE_PRICES", raising=False)
+    assert main(["azure"], account.root) == PASSED
+    assert account.calls[-len(TEARDOWN) :] == [call.replace("-aws", "-azure") for call in TEARDOWN]
+    assert not any("acceptance-aws" in call for call in account.calls)
 
 
 def test_in_a_shared_state_the_stacks_secrets_are_encrypted_as_the_sources_are(account: Account) -> None:
@@ -234,21 +251,39 @@ def test_the_time_limit_ends_the_step_that_runs_and_the_stack_is_destroyed(
     assert "The run reached its limit of 30 min" in account.report
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_run_and_the_stack_is_destroyed(account: Account, number: signal.Signals) -> None:
-    account.refuses("pulumi up", hangs=True)
+def in_a_process(account: Account) -> subprocess.Popen[str]:
     program = (
         "import sys; from pathlib import Path; from tools.acceptance.__main__ import main; "
         f"sys.exit(main(['aws'], Path({str(account.root)!r})))"
     )
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", program], cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, text=True
     )
-    eventually(lambda: any(call.startswith("pulumi up") for call in account.calls))
+
+
+def has_begun(account: Account, words: str) -> Callable[[], bool]:
+    return lambda: any(call.startswith(words) for call in account.calls)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_run_and_none_ends_the_teardown(account: Account, number: signal.Signals) -> None:
+    account.refuses("pulumi up", hangs=True)
+    account.refuses("pulumi destroy", waits=True)
+    process = in_a_process(account)
+    eventually(has_begun(account, "pulumi up"))
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    eventually(has_begun(account, "pulumi destroy"))
+    process.send_signal(number)
+    assert process.stdout is not None
+    said = ""
+    while "The teardown goes on" not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    (account.root / "released").touch()
+    process.communicate(timeout=60)
     assert process.returncode == FAILED
-    assert "interrupted" in account.calls
+    assert account.calls.count("interrupted") == 1, "the step that ran, and not the teardown"
     assert account.calls[-len(TEARDOWN) :] == TEARDOWN
     assert f"{number.name}: the run ends; what it created is destroyed first." in said
     assert "The run was interrupted, and torn down." in account.report
