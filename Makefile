@@ -5,10 +5,10 @@ SHELL := /bin/sh
 # Bytecode is kept, also where the environment forbids it: without it, every process of a test would compile all
 # sources again, and pytest rewrite all assertions, half a minute of `make check`.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: help setup mnist check test lock clean
+.PHONY: help setup mnist check test acceptance-aws acceptance-azure lock clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /    make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /    make \1	/p' $(firstword $(MAKEFILE_LIST)) | expand -t 27
 	@echo
 	@echo '    . ./activate   then: pulumi up --stack dev · fab build-headnode · fab submit-mnist · pulumi destroy'
 
@@ -31,6 +31,12 @@ test: check ## make check, then the tests that run on real nodes
 	@. ./activate && \
 	python -m tools.s3_server && \
 	pytest -m cluster
+
+acceptance-aws: setup ## the four commands on your AWS account, under a price cap; docs/acceptance.md
+	@. ./activate && python -m tools.acceptance aws $(ARGS)
+
+acceptance-azure: setup ## the same on Azure HDInsight
+	@. ./activate && python -m tools.acceptance azure $(ARGS)
 
 lock: setup ## resolve requirements.lock again from pyproject.toml
 	@. ./activate && python -m tools.lock

@@ -26,6 +26,7 @@ from jobs.tasks import (
     status,
     submit,
     submit_mnist,
+    support_bundle,
 )
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "status",
     "submit",
     "submit_mnist",
+    "support_bundle",
     "sweep",
     "ui",
     "workers",

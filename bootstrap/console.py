@@ -7,6 +7,7 @@ them, and they can hide lines, change its title, or type into it.
 from __future__ import annotations
 
 import functools
+import io
 import os
 import re
 import signal
@@ -33,7 +34,7 @@ UNLIMITED: Final = 100_000
 _COMMAND: Final = re.compile(
     r"`("
     r"(?:fab (?:bootstrap|build-headnode|submit-mnist|submit|notebook|doctor|workers|script-actions|status"
-    r"|logs|attach|curve|kill|resume|clean|ssh|get|put|ui|data|convert|drill-spot)"
+    r"|logs|attach|curve|kill|resume|clean|ssh|get|put|ui|data|convert|drill-spot|support-bundle)"
     r"|pulumi (?:up|preview|refresh|destroy|cancel))"
     r"\b(?!-)(?:(?!--stack)[^`])*)`"
 )
@@ -136,6 +137,13 @@ def print_whole(table: Table, on: Console | None = None) -> None:
         width=needed, file=target.file, force_terminal=target.is_terminal, no_color=target.no_color
     )
     wide.print(table)
+
+
+def page_of(table: Table) -> str:
+    """Return a table as text, whole, as a pipe gets it."""
+    page = io.StringIO()
+    print_whole(table, TerminalConsole(file=page))
+    return page.getvalue()
 
 
 def _is_terminal(one: Console) -> bool:

@@ -37,6 +37,7 @@ GROUPS = {
     "tests/bootstrap/inventory/test_machines.py": "aws",
     "tests/bootstrap/inventory/test_resolve.py": "aws",
     "tests/bootstrap/inventory/test_spending.py": "aws",
+    "tests/bootstrap/support/test_cloud.py": "aws",
     "tests/bootstrap/join/on_node/test_group.py": "aws",
     "tests/jobs/run/test_billing.py": "aws",
     "tests/bootstrap/clouds/test_azure.py": "azure",

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import secrets
 import shlex
 import sys
@@ -28,6 +29,10 @@ PYTHON = "PULUMI_PYTHON_CMD"
 """Python by which the engine runs programs. Ours lists no packages: otherwise the engine would run `pip list`
 twice before each command (1 s), and fetch a plugin (300 MB) for each provider package in .venv, used or not.
 Plugins that a stack uses are still fetched when its first resource is registered."""
+
+
+_TEAM_BACKEND = re.compile(r"^backend:[ \t]*\n[ \t]+url:[ \t]*[\"']?(?P<url>[^\s\"'#]+)", re.MULTILINE)
+_BACKEND = re.compile(r"^backend:(?!\s*(?:\{\s*\}|null|~)?\s*(?:#.*)?$)|^backend:\s*\n\s+\S", re.MULTILINE)
 
 
 def state_folder(root: Path) -> Path:
@@ -50,27 +55,63 @@ def passphrase_file(root: Path) -> Path:
     return state_folder(root) / "passphrase"
 
 
-def keeps_its_own_state(given: Mapping[str, str]) -> bool:
-    """Return True unless the user has set a backend (PULUMI_BACKEND_URL)."""
-    return not given.get("PULUMI_BACKEND_URL")
+def chosen_backend(root: Path, given: Mapping[str, str]) -> str:
+    """Return the backend that the user has set (PULUMI_BACKEND_URL), else the team's; empty without either.
+
+    The team's is `backend.url` of Pulumi.yaml, which the CLI itself honours, written as in docs/team.md.
+
+    Raises:
+        ConfigError: Pulumi.yaml has it in another form.
+    """
+    if given.get("PULUMI_BACKEND_URL"):
+        return given["PULUMI_BACKEND_URL"]
+    project = root / "Pulumi.yaml"
+    text = project.read_text() if project.is_file() else ""
+    found = _TEAM_BACKEND.search(text)
+    if found is None and _BACKEND.search(text):
+        # The CLI may read it all the same; a state of this checkout's own in its place would be a second one.
+        raise ConfigError(
+            "Pulumi.yaml",
+            "its `backend` is written in a way that this program does not read",
+            "Write two lines: `backend:`, and below it, indented, `url: s3://…`.",
+        )
+    return found["url"] if found else ""
 
 
-def needs_passphrase(given: Mapping[str, str]) -> bool:
-    """Return True unless the user has set a passphrase, possibly empty, or a passphrase file."""
+def keeps_its_own_state(root: Path, given: Mapping[str, str]) -> bool:
+    """Return True unless the user or the team has set a backend."""
+    return not chosen_backend(root, given)
+
+
+def is_shared(backend: str) -> bool:
+    """Return whether a backend is one that several machines reach: a bucket, a container, a service."""
+    return bool(backend) and not backend.startswith("file://")
+
+
+def needs_passphrase(root: Path, given: Mapping[str, str]) -> bool:
+    """Return True unless the user has set a passphrase, possibly empty, or a passphrase file.
+
+    A shared state gets none from here: secrets that this machine's own passphrase encrypts open nowhere else.
+    """
+    if is_shared(chosen_backend(root, given)):
+        return False
     return "PULUMI_CONFIG_PASSPHRASE" not in given and not given.get("PULUMI_CONFIG_PASSPHRASE_FILE")
 
 
 def environment(root: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """Return `given` (usually os.environ), completed. Pure.
+    """Return `given` (usually os.environ), completed. Of files it reads Pulumi.yaml alone.
 
     Args:
         root: the folder of Pulumi.yaml, absolute.
         given: variables that are already set; their values win.
+
+    Raises:
+        ConfigError: Pulumi.yaml names a backend in a form that is not read here.
     """
     env = dict(given)
-    if keeps_its_own_state(given):
-        env["PULUMI_BACKEND_URL"] = f"file://{state_folder(root) / 'pulumi'}{WITHOUT_METADATA}"
-    if needs_passphrase(given):
+    own = f"file://{state_folder(root) / 'pulumi'}{WITHOUT_METADATA}"
+    env["PULUMI_BACKEND_URL"] = chosen_backend(root, given) or own
+    if needs_passphrase(root, given):
         env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase_file(root))
     env.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
     # The salt of the dev stack's secrets is not committed (see .gitattributes), but the state contains it.
@@ -110,9 +151,9 @@ def prepare(root: Path, given: Mapping[str, str]) -> None:
         ConfigError: the passphrase is missing while stacks exist that were created with it.
     """
     (state_folder(root) / "log").mkdir(parents=True, exist_ok=True)
-    if keeps_its_own_state(given):
+    if keeps_its_own_state(root, given):
         (state_folder(root) / "pulumi").mkdir(exist_ok=True)
-    if needs_passphrase(given):
+    if needs_passphrase(root, given):
         _make_passphrase(root)
 
 
@@ -156,7 +197,8 @@ def summary(root: Path, env: Mapping[str, str]) -> str:
     cli = _which("pulumi", os.pathsep.join(behind)) or "missing (run `make setup`)"
     state = env["PULUMI_BACKEND_URL"].removeprefix("file://").removesuffix(WITHOUT_METADATA)
     stack = selected_stack(root, env) or f"none selected, {DEV} by default"
-    secret = "set" if "PULUMI_CONFIG_PASSPHRASE" in env else env["PULUMI_CONFIG_PASSPHRASE_FILE"]
+    set_file = env.get("PULUMI_CONFIG_PASSPHRASE_FILE") or "none"
+    secret = "set" if "PULUMI_CONFIG_PASSPHRASE" in env else set_file
     parts = {"stack": stack, "state": state, "passphrase": secret, "pulumi": cli}
     return "caffe-spark: " + "; ".join(
         f"{name} {value.replace(f'{root}/', '')}" for name, value in parts.items()

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tools.environment import DEV, keeps_its_own_state, selected_stack
+from tools.environment import DEV, is_shared, keeps_its_own_state, selected_stack
 
 FILTER = "filter.pulumi-salt"
 STRIP_SALT = "sed -e '/^encryptionsalt:/d'"
@@ -17,13 +17,16 @@ TIMEOUT_S = 60
 def ensure(root: Path, environment: Mapping[str, str], given: Mapping[str, str]) -> str:
     """Create missing stacks that have a file, and select dev unless another stack is selected.
 
+    In a shared state, none is created: how its secrets are encrypted is the team's choice (docs/team.md), and
+    clusters on this machine are nobody else's.
+
     Returns a description of the result. A backend other than the project's own may be unreachable or refuse
     access; this is only reported.
     """
     keep_git_clean(root)
     wanted = stacks(root)
     selected = selected_stack(root, environment)
-    if keeps_its_own_state(given) and selected and all(_is_stored(root, name) for name in wanted):
+    if keeps_its_own_state(root, given) and selected and all(_is_stored(root, name) for name in wanted):
         return f"{selected} selected"
     asked = _pulumi(root, environment, "stack", "ls", "--json")
     if asked is None or asked.returncode:
@@ -32,6 +35,11 @@ def ensure(root: Path, environment: Mapping[str, str], given: Mapping[str, str])
     known = json.loads(asked.stdout)
     current = next((stack["name"] for stack in known if stack["current"]), None)
     missing = [name for name in wanted if name not in [stack["name"] for stack in known]]
+    if is_shared(environment["PULUMI_BACKEND_URL"]):
+        there = ", ".join(stack["name"] for stack in known) or "none yet"
+        return (
+            f"{current or 'none'} selected; {environment['PULUMI_BACKEND_URL']} has: {there} (docs/team.md)"
+        )
     for name in missing:
         created = _pulumi(root, environment, "stack", "init", name, "--no-select")
         if created is None or created.returncode:

@@ -54,7 +54,7 @@ class Reading:
         if shown.returncode != 0 and self._recorded and _unknown(shown.stderr):
             # The record is older than the stack's removal: only the CLI knows which one counts then.
             self._recorded, self._name = None, selected_stack(self._root, self._env)
-            shown = _pulumi(self._root, self._env, *_output(self._name))
+            shown = ask(self._root, self._env, *_output(self._name))
         values = _values(self._root, self._name, self._env, shown)
         return ClusterDocument.from_outputs(self._name, values)
 
@@ -72,7 +72,7 @@ def selected_stack(root: Path, env: Mapping[str, str]) -> str:
     Raises:
         StackError: there is no Pulumi CLI.
     """
-    shown = _pulumi(root, env, "stack", "--show-name")
+    shown = ask(root, env, "stack", "--show-name")
     return shown.stdout.strip() if shown.returncode == 0 and shown.stdout.strip() else DEFAULT_STACK
 
 
@@ -87,7 +87,7 @@ def stacks_up(root: Path, env: Mapping[str, str]) -> set[str]:
     Raises:
         StackError: there is no Pulumi CLI, or the backend cannot be read.
     """
-    listed = _pulumi(root, env, "stack", "ls", "--json")
+    listed = ask(root, env, "stack", "ls", "--json")
     if listed.returncode != 0:
         reason = _last_line(listed.stderr)
         raise StackError("the stacks' states", f"pulumi cannot list them: {reason}", "Run `pulumi stack ls`.")
@@ -96,6 +96,18 @@ def stacks_up(root: Path, env: Mapping[str, str]) -> set[str]:
 
 def _output(stack: str) -> tuple[str, ...]:
     return "stack", "output", "--json", "--show-secrets", "--stack", stack
+
+
+def ask_of_stack(root: Path, stack: str, env: Mapping[str, str], *arguments: str) -> str:
+    """Return the output of a command of the CLI about a stack.
+
+    Raises:
+        StackError: there is no such stack, its secrets do not open, or its backend cannot be read.
+    """
+    shown = ask(root, env, *arguments)
+    if shown.returncode != 0:
+        raise _translated(root, stack, env, shown.stderr)
+    return shown.stdout
 
 
 def _values(
@@ -115,7 +127,7 @@ def _unknown(stderr: str) -> bool:
 def _translated(root: Path, stack: str, env: Mapping[str, str], stderr: str) -> StackError:
     given = f"stack {stack!r}"
     if _unknown(stderr):
-        listed = _pulumi(root, env, "stack", "ls", "--json")
+        listed = ask(root, env, "stack", "ls", "--json")
         names = [entry["name"] for entry in json.loads(listed.stdout)] if listed.returncode == 0 else []
         existing = f"there are: {', '.join(names)}" if names else "there is none yet"
         up = f"Run `pulumi up --stack {stack}`."
@@ -132,6 +144,12 @@ def _translated(root: Path, stack: str, env: Mapping[str, str], stderr: str) -> 
             "another pulumi command works on it, or was killed before it could end",
             f"Wait for its end; if none runs, run `pulumi cancel --stack {stack}`, then rerun it.",
         )
+    if "passphrase must be set" in stderr:
+        return StackError(
+            given,
+            "its secrets open with a passphrase, and none is set",
+            "Set PULUMI_CONFIG_PASSPHRASE (or _FILE) to the passphrase that it was created with.",
+        )
     if "passphrase" in stderr:
         return StackError(
             given,
@@ -146,7 +164,12 @@ def _last_line(stderr: str) -> str:
     return stderr.strip().splitlines()[-1] if stderr.strip() else "pulumi printed no error"
 
 
-def _pulumi(root: Path, env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def ask(root: Path, env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the CLI that only reads, and return its status and output.
+
+    Raises:
+        StackError: there is no CLI, or it did not end in time.
+    """
     return _Cli(root, env, *arguments).ended()
 
 

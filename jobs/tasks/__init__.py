@@ -7,6 +7,7 @@ from jobs.tasks.datasets import convert, data
 from jobs.tasks.drills import drill_spot
 from jobs.tasks.running import attach, clean, curve, kill, logs, status
 from jobs.tasks.submission import notebook, resume, submit, submit_mnist
+from jobs.tasks.support import support_bundle
 
 __all__ = [
     "attach",
@@ -22,4 +23,5 @@ __all__ = [
     "status",
     "submit",
     "submit_mnist",
+    "support_bundle",
 ]

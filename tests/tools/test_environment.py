@@ -143,3 +143,44 @@ def test_the_summary_is_one_line_without_secrets(tmp_path: Path) -> None:
     assert "dev by default" in said
     assert "make setup" in said, "there is no CLI on this PATH"
     assert "horse" not in said
+
+
+TEAM = "name: caffe-spark\nmain: infra/\nbackend:\n  url: s3://team-state?region=eu-west-1  # of the team\n"
+
+
+def test_the_teams_backend_is_taken_from_the_project_and_the_users_own_goes_before_it(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(TEAM)
+    assert environment(tmp_path, {})["PULUMI_BACKEND_URL"] == "s3://team-state?region=eu-west-1"
+    own = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/.state/pulumi?metadata=skip"}
+    assert environment(tmp_path, own)["PULUMI_BACKEND_URL"] == own["PULUMI_BACKEND_URL"]
+    prepare(tmp_path, {})
+    assert not (tmp_path / ".state" / "pulumi").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["name: caffe-spark\n", "name: x\n# backend:\n#   url: s3://no\n", "backend: {}\n"]
+)
+def test_a_project_without_a_backend_keeps_its_own_state(tmp_path: Path, text: str) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(text)
+    assert environment(tmp_path, {})["PULUMI_BACKEND_URL"].startswith("file://")
+
+
+@pytest.mark.parametrize(
+    "backend", ["s3://team", "azblob://state?storage_account=team", "https://api.pulumi.com"]
+)
+def test_secrets_of_a_shared_state_never_get_this_machines_own_passphrase(
+    tmp_path: Path, backend: str
+) -> None:
+    given = {"HOME": str(tmp_path), "PULUMI_BACKEND_URL": backend}
+    prepare(tmp_path, given)
+    env = environment(tmp_path, given)
+    assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in env
+    assert not passphrase_file(tmp_path).exists()
+    assert "passphrase none" in summary(tmp_path, env)
+    theirs = environment(tmp_path, {**given, "PULUMI_CONFIG_PASSPHRASE_FILE": "/etc/theirs"})
+    assert theirs["PULUMI_CONFIG_PASSPHRASE_FILE"] == "/etc/theirs"
+
+
+def test_a_folder_that_the_user_has_chosen_gets_a_passphrase(tmp_path: Path) -> None:
+    given = {"HOME": str(tmp_path), "PULUMI_BACKEND_URL": "file:///somewhere"}
+    assert environment(tmp_path, given)["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(passphrase_file(tmp_path))

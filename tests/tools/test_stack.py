@@ -42,6 +42,16 @@ def test_every_stack_that_has_a_file_is_made(tmp_path: Path) -> None:
     assert calls()[1:] == ["stack init aws-eu-west-1 --no-select"]
 
 
+def test_nothing_is_made_in_a_shared_state(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.aws-eu-west-1.yaml").write_text(COMMITTED)
+    env, calls = pulumi(tmp_path, [{"name": "aws-us-east-1", "current": False}])
+    given = {"PULUMI_BACKEND_URL": "s3://team"}
+    assert ensure(tmp_path, {**env, **given}, given) == (
+        "none selected; s3://team has: aws-us-east-1 (docs/team.md)"
+    )
+    assert calls() == ["stack ls --json"]
+
+
 def test_an_untracked_stack_file_is_ignored(checkout: Path) -> None:
     (checkout / "Pulumi.e2e.yaml").write_text(COMMITTED)
     assert stacks(checkout) == ["dev"]
