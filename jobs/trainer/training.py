@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from functools import partial
 from typing import Any, Dict, List, Sequence
 
@@ -19,6 +20,7 @@ from jobs.trainer.ranks.plan import Plan
 from jobs.trainer.ranks.proof import new_token
 from jobs.trainer.ranks.resume import beside
 from jobs.trainer.ranks.train import run_rank
+from jobs.trainer.ranks.uploads import PAUSES
 from jobs.trainer.recovery import Attempt, Recovery
 from jobs.trainer.running import LATE_REPORTS_S, RunningJob
 
@@ -90,7 +92,7 @@ def _tidy(running: RunningJob, owner: str, obsolete: Sequence[str]) -> None:
 def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy, fence: Fence) -> Plan:
     """Return the input of the ranks of an attempt, which alone may write from now on."""
     options, conf, job = running.options, running.conf, attempt.resized.job
-    running.files.write(fence.uri, fence.text)
+    _mark(running, fence)
     feed = _feed_state(running, attempt.snapshot)
     by_nccl = job.gpu and native.has_nccl()
 
@@ -127,6 +129,29 @@ def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy
         running.journal.add(contract.Note(words.format(plan.size, how)))
     running.journal.add(contract.Training(ranks_averaged, job.average_loss, job.iter_size, attempt.snapshot))
     return plan
+
+
+def _mark(running: RunningJob, fence: Fence) -> None:
+    """Let this attempt alone write from now on; wait where there is no room, if an earlier one has trained.
+
+    Raises:
+        TrainerError: the mark cannot be written.
+    """
+    journal = running.journal
+    for number, pause in enumerate([*PAUSES, None], start=1):
+        try:
+            running.files.write(fence.uri, fence.text)
+            return
+        except TrainerError as error:
+            if fence.generation == 1:
+                raise
+            reason = str(error.fields.get("reason") or error.why)
+            if pause is None:
+                resume = journal.snapshot.resume() if journal.snapshot else {}
+                fields = {"generation": fence.generation, "uri": fence.uri, "reason": reason}
+                raise TrainerError("attempt-not-marked", **fields, **resume) from error
+            journal.add(contract.UploadFailed(journal.iteration, fence.uri, reason, number, pause))
+            time.sleep(pause)
 
 
 def _stage(running: RunningJob, plan: Plan) -> List[Dict[str, Any]]:

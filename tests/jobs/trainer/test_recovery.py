@@ -613,6 +613,70 @@ def test_training_goes_on_without_a_new_executor_whose_node_is_not_ready(
     assert not job.executors.replaced
 
 
+def full(job: Job, monkeypatch: pytest.MonkeyPatch, times: int) -> list[float]:
+    """Have shared storage refuse the marks of that many attempts after the first one; return the pauses."""
+    write, paused, left = job.running.files.write, list[float](), [times]
+
+    def refuse(uri: str, text: str) -> None:
+        if not text.startswith("1-") and left[0]:
+            left[0] -= 1
+            raise TrainerError("storage-failed", uri=uri, action="written", reason="quota exceeded")
+        write(uri, text)
+
+    monkeypatch.setattr(job.running.files, "write", refuse, raising=False)
+    monkeypatch.setattr(training.time, "sleep", paused.append)
+    return paused
+
+
+def test_training_goes_on_when_storage_that_was_full_has_room_again(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = full(job, monkeypatch, times=2)
+    job.loses("1")
+
+    job.train()
+
+    assert [plan.size for plan in job.stage.plans] == [2, 1]
+    assert [pause for pause in paused if pause >= 1] == [2.0, 5.0]
+    told = job.events(contract.UploadFailed)
+    assert [(event.reason, event.attempt, event.retry_s) for event in told] == [
+        ("quota exceeded", 1, 2.0),
+        ("quota exceeded", 2, 5.0),
+    ]
+
+
+def test_storage_that_stays_full_ends_the_job_with_its_snapshot(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full(job, monkeypatch, times=100)
+
+    def end(_: list[int]) -> dict[str, Any]:
+        job.snapshot(200)
+        raise RuntimeError(LOST)
+
+    job.stage.ends.append(end)
+    with pytest.raises(TrainerError) as stopped:
+        job.train()
+
+    assert stopped.value.code == "attempt-not-marked"
+    assert "attempt 2 at this training" in str(stopped.value)
+    assert "quota exceeded" in str(stopped.value)
+    assert "Resume from iteration 200 with -snapshot" in str(stopped.value)
+
+
+def test_storage_that_is_full_at_the_start_ends_the_job_at_once(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(uri: str, _: str) -> None:
+        raise TrainerError("storage-failed", uri=uri, action="written", reason="quota exceeded")
+
+    monkeypatch.setattr(job.running.files, "write", refuse, raising=False)
+    with pytest.raises(TrainerError) as stopped:
+        job.train()
+    assert stopped.value.code == "storage-failed"
+    assert not job.events(contract.UploadFailed)
+
+
 def test_a_new_executor_has_a_while_to_become_ready(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Newcomers, "_wait", lambda *_: None)
     monkeypatch.setattr(survivors.time, "sleep", lambda _: job.executors.unproven.clear())

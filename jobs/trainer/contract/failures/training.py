@@ -56,6 +56,11 @@ FAILURES: Dict[str, Words] = {
         "others did not register within {seconds} s after a loss: {reason}",
         RESUME,
     ),
+    "attempt-not-marked": Words(
+        "attempt {generation} at this training",
+        "it cannot begin: {uri} cannot be written ({reason})",
+        "Make room in shared storage. {resume}",
+    ),
     "stopped": Words("training", "it was stopped at iteration {iteration}: {reason}", RESUME),
     "fenced": Words(
         "attempt {generation} at this training",
