@@ -136,7 +136,7 @@ ROWS = (
             (says(Snapshot), lambda stack: (stack.on("w2", AWAY), stack.on("w2", EXECUTOR))),
             (says(Note), lambda stack: stack.on("w2", BACK)),
         ),
-        {"max_iter": 6000},
+        {"max_iter": 1500},
         undo=lambda stack: stack.on("w2", BACK),
         attempts=3,
         executors=2,
