@@ -16,7 +16,7 @@ from tools.acceptance import limits, plan
 from tools.acceptance.plan import CLOUDS, Cloud
 from tools.acceptance.report import report
 from tools.acceptance.run import REFUSED, Run, accept, log_folder, signals, tear_down
-from tools.acceptance.steps import Runner
+from tools.acceptance.steps import Runner, say
 from tools.environment import ROOT, environment
 
 
@@ -60,7 +60,7 @@ def start(root: Path, cloud: Cloud, source: str, minutes: int) -> int:
     def check() -> None:
         nonlocal most
         most = limits.require_within(limits.bill_of(root, cloud), cloud, cap, minutes)
-        print(f"price    at most {usd(most)} USD, within the cap of {cap} USD", flush=True)
+        say(f"price    at most {usd(most)} USD, within the cap of {cap} USD")
 
     try:
         limits.write_stack(root, cloud, source, cap, minutes)
@@ -140,7 +140,7 @@ def write(run: Run, root: Path, folder: Path, text: str) -> None:
     """Write a report, and print where it is and what may be left."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "report.md").write_text(text)
-    print(f"\nreport   {(folder / 'report.md').relative_to(root)}")
+    say(f"\nreport   {(folder / 'report.md').relative_to(root)}")
     if run.left:
         print(
             f"{run.cloud.stack}: something may be left in the account: {run.left}. "

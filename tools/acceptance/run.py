@@ -13,7 +13,7 @@ from typing import Final
 from tools.acceptance import plan
 from tools.acceptance.limits import file_of
 from tools.acceptance.plan import MINUTE, Cloud, Step
-from tools.acceptance.steps import NOT_RUN, Outcome, Runner
+from tools.acceptance.steps import NOT_RUN, Outcome, Runner, say
 
 PASSED: Final = 0
 FAILED: Final = 1
@@ -67,12 +67,9 @@ def signals(runner: Runner, run: Run) -> Iterator[None]:
 
     def note(number: int, _: object) -> None:
         if not run.interrupted:
-            print(
-                f"\n{signal.Signals(number).name}: the run ends; what it created is destroyed first.",
-                flush=True,
-            )
+            say(f"\n{signal.Signals(number).name}: the run ends; what it created is destroyed first.")
         else:
-            print("\nThe teardown goes on; without it, machines would stay and bill.", flush=True)
+            say("\nThe teardown goes on; without it, machines would stay and bill.")
         run.interrupted = True
         runner.stop.set()
 

@@ -9,8 +9,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,33 @@ class Outcome:
         return not self.why
 
 
+def say(text: str, end: str = "\n") -> None:
+    """Print a text, if anybody can read it: without a terminal, the teardown goes on all the same."""
+    # RuntimeError: a signal's handler prints while a line is being printed.
+    with suppress(OSError, ValueError, RuntimeError):
+        print(text, end=end, flush=True)
+
+
+class _Log:
+    """Log of a step; where it cannot be written, the step runs all the same."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: FileIO | None = None
+        with suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = FileIO(path, "w")
+
+    def write(self, text: str) -> None:
+        if self._file is not None:
+            with suppress(OSError, ValueError):
+                self._file.write(text.encode(errors="replace"))
+
+    def close(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+
+
 class Runner:
     """Runs steps in `root`, each in a session of its own: a terminal's signals reach this process alone."""
 
@@ -54,15 +82,14 @@ class Runner:
         A step that is `whole` is ended by nothing but its limit.
         """
         self._number += 1
-        self._folder.mkdir(parents=True, exist_ok=True)
         log = self._folder / f"{self._number:02}-{step.name}.log"
-        print(f"\n$ {shlex.join(step.command)}", flush=True)
+        say(f"\n$ {shlex.join(step.command)}")
         began = time.monotonic()
         deadline = began + step.minutes * self._unit
         if until is not None:
             deadline = min(deadline, until)
         tail = list[str]()
-        with log.open("w") as file:
+        with closing(_Log(log)) as file:
             file.write(f"$ {shlex.join(step.command)}\n")
             try:
                 process = subprocess.Popen(
@@ -81,9 +108,8 @@ class Runner:
 
             def read() -> None:
                 for line in process.stdout or ():
-                    print(line, end="", flush=True)
+                    say(line, end="")
                     file.write(line)
-                    file.flush()
                     tail.append(line)
                     del tail[:-40]
 

@@ -290,6 +290,19 @@ def test_a_signal_ends_the_run_and_none_ends_the_teardown(account: Account, numb
     assert not any(call.startswith("fab support-bundle") for call in account.calls)
 
 
+def test_a_terminal_that_is_gone_ends_none_of_the_teardown(account: Account) -> None:
+    account.refuses("pulumi up", hangs=True)
+    process = in_a_process(account)
+    eventually(has_begun(account, "pulumi up"))
+    assert process.stdout is not None
+    process.stdout.close()
+    process.send_signal(signal.SIGHUP)
+    process.wait(60)
+    assert account.calls[-len(TEARDOWN) :] == TEARDOWN
+    assert not (account.root / STACK_FILE).exists()
+    assert "The run was interrupted, and torn down." in account.report
+
+
 def test_an_error_of_the_harness_itself_destroys_the_stack_too(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,6 +27,15 @@ def test_a_step_ends_with_its_output_and_the_reason_of_a_failure(tmp_path: Path)
     assert outcome.log.read_text().endswith("said\nwarned\n")
 
 
+def test_a_step_runs_to_its_end_where_its_log_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "01-x.log").symlink_to("/dev/full")
+    assert run(tmp_path, "yes | head -c 1000000; echo said").output.endswith("said\n")
+    (tmp_path / "elsewhere").touch()
+    runner = Runner(tmp_path, tmp_path / "elsewhere" / "logs", dict(os.environ))
+    assert runner.run(Step("x", ("true",), 1), whole=True).ok
+
+
 def test_a_signal_ends_a_step_but_none_of_the_teardown(tmp_path: Path) -> None:
     assert run(tmp_path, LONGER, stop=True).why == "interrupted"
     assert run(tmp_path, LONGER, stop=True, whole=True).ok
