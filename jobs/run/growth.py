@@ -69,7 +69,9 @@ def workers_missing(state: Mapping[str, Any], cluster: Cluster, spec: JobSpec) -
     each = whole.holds(capacity.executor(spec, cluster))
     alive = {one["host"] for one in state["workers"] if one["state"] == "ALIVE"}
     silent = sum(1 for node in cluster.workers if node.name not in alive)
-    lacking = max(0, spec.executors - free_executors(state, cluster, spec) - silent * each)
+    # Spark's own count leaves out the trainer's half of the memory, by which more would fit than `check` allows.
+    free = min(free_executors(state, cluster, spec), (cluster.worker_count - silent) * each)
+    lacking = max(0, spec.executors - free - silent * each)
     return -(-lacking // each)
 
 

@@ -59,6 +59,12 @@ def state(*free: int) -> dict[str, Any]:
     return {"workers": workers, "activeapps": []}
 
 
+def test_a_worker_counts_for_as_many_executors_as_its_memory_is_declared_for(cluster: Cluster) -> None:
+    # Spark offers the JVM's half, by which two would fit; `capacity.check` counts the trainer's half too.
+    job = mnist_spec(executors=2, cores=2, memory="6g")
+    assert workers_missing(state(4), cluster, job) == 1
+
+
 @pytest.mark.parametrize(
     ("executors", "free", "missing"),
     [
