@@ -35,6 +35,8 @@ _LINE_OF_PEM: Final = re.compile(r"[^\w\n]*[A-Za-z0-9+/=]{16,}[^\w\n]*")
 _NAME: Final = (
     r"(?:secret|passw(?:or)?d|passphrase|token|(?:api|access|account|private|shared)[._-]?key)[\w.-]{0,100}"
 )
+_VALUE: Final = r"(?!(?:null|None|true|false)\b)[^\s\"',;}&|>]"
+"""Beginning of a value without quotes."""
 _PATTERNS: Final = (
     # AWS's ids of access keys; https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), MASK),
@@ -52,11 +54,22 @@ _PATTERNS: Final = (
         re.compile(r"(?i)(\b(?:secure|encryptedkey|encryptionsalt)[\"']?\s*:\s*[\"']?)[^\s\"',}]{4,}"),
         rf"\1{MASK}",
     ),
-    (re.compile(rf"(?i)({_NAME}\\?[\"']?\s*[=:]\s*\\?[\"'])[^\"'\\\n]{{4,}}"), rf"\1{MASK}"),
+    # Between quotes: one of the other kind, and one after a backslash, belong to the value.
+    (re.compile(rf"(?i)({_NAME}\\[\"']\s*[=:]\s*\\(?P<q>[\"']))(?:(?!\\?(?P=q))[^\n])+"), rf"\1{MASK}"),
     (
-        re.compile(rf"(?i)({_NAME}\\?[\"']?\s*[=:]\s*)(?!(?:null|None|true|false)\b)[^\s\"',;}}&]{{4,}}"),
+        re.compile(rf"(?i)({_NAME}[\"']?\s*[=:]\s*(?P<q>[\"']))(?:\\.|(?!(?P=q))[^\\\n])+"),
         rf"\1{MASK}",
     ),
+    # A line of YAML, whose value may be several words, and one of Spark's own settings.
+    (
+        re.compile(rf"(?im)^([ \t]*(?:-[ \t]+)?[\w.-]{{0,60}}?{_NAME}:[ \t]+){_VALUE}[^\n]*"),
+        rf"\1{MASK}",
+    ),
+    (
+        re.compile(rf"(?im)^([ \t]*(?:spark|fs)\.[\w.-]{{0,100}}?{_NAME}[ \t]+)[^\s=:][^\s]*"),
+        rf"\1{MASK}",
+    ),
+    (re.compile(rf"(?i)({_NAME}\\?[\"']?\s*[=:]\s*){_VALUE}[^\s\",;}}]{{3,}}"), rf"\1{MASK}"),
     (re.compile(rf"(?i)(--[\w-]{{0,40}}{_NAME}\s+)[^\s\"'-][^\s\"']{{3,}}"), rf"\1{MASK}"),
     (re.compile(rf"(?i)(<name>[^<]{{0,200}}{_NAME}</name>\s*<value>)[^<]+"), rf"\1{MASK}"),
 )

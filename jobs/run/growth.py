@@ -69,7 +69,7 @@ def workers_missing(state: Mapping[str, Any], cluster: Cluster, spec: JobSpec) -
     each = whole.holds(capacity.executor(spec, cluster))
     alive = {one["host"] for one in state["workers"] if one["state"] == "ALIVE"}
     silent = sum(1 for node in cluster.workers if node.name not in alive)
-    # Spark's own count leaves out the trainer's half of the memory, by which more would fit than `check` allows.
+    # Spark counts without the trainer's half of the memory: more would fit than `capacity.check` allows.
     free = min(free_executors(state, cluster, spec), (cluster.worker_count - silent) * each)
     lacking = max(0, spec.executors - free - silent * each)
     return -(-lacking // each)

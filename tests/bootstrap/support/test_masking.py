@@ -60,6 +60,12 @@ def test_no_secret_is_known_of_empty_values() -> None:
             '{"AccessKeyId": "***", "Token": "***"}',
         ),
         ('{\\"password\\": \\"two words\\"}', '{\\"password\\": \\"***\\"}'),
+        ('{"password": "it\'s one, too"}', '{"password": "***"}'),
+        ('{"password": "with \\"quotes\\""}', '{"password": "***"}'),
+        ("password: 'two \"words\"'", "password: '***'"),
+        ("  password: correct horse battery", "  password: ***"),
+        ("PGPASSWORD=it's&more psql", "PGPASSWORD=*** psql"),
+        ("spark.ssl.keyPassword  abcdefgh", "spark.ssl.keyPassword  ***"),
         ("fs.s3a.secret.key=abcdefgh", "fs.s3a.secret.key=***"),
         (
             "fs.azure.account.key.a.blob.core.windows.net=bm90LXRv",
