@@ -28,7 +28,7 @@ class Newcomers:
         self.known: Set[str] = set()
         self._submitted = 0.0
         self._since: Dict[str, float] = {}
-        """Time at which a new executor was first idle, by its id."""
+        """Time at which a new executor was first seen, by its id."""
         self._asked: Dict[str, float] = {}
         """Time at which an executor was last given a task that waits, by its id."""
         self._told: Set[str] = set()
@@ -54,8 +54,12 @@ class Newcomers:
         return found
 
     def late(self, number: str, seconds: float) -> bool:
-        """Return whether a new executor was first idle that long ago, or longer."""
-        return time.monotonic() - self._since.get(number, math.inf) >= seconds
+        """Return whether a new executor was first seen that long ago, or longer.
+
+        It may never be idle: Spark may give it a task that was meant for another one.
+        """
+        now = time.monotonic()
+        return now - self._since.setdefault(number, now) >= seconds
 
     def occupied(self, number: str, seconds: float) -> bool:
         """Return whether an executor was given a task that waits within the last seconds."""

@@ -165,6 +165,17 @@ def test_a_host_that_stays_unready_is_told_once(
     assert newcomers.unready() == []
 
 
+def test_an_executor_that_took_a_task_meant_for_another_is_late_all_the_same(
+    newcomers: Newcomers, executors: Executors, clock: list[float]
+) -> None:
+    # Spark chooses among executors: one that has just registered is never idle then.
+    executors.there = ["0", "1", "2", "3"]
+    newcomers.ready(["2"])
+    assert not newcomers.late("3", module.TOLD_S)
+    clock[0] += module.TOLD_S
+    assert newcomers.late("3", module.TOLD_S)
+
+
 def test_an_executor_that_is_ready_in_time_is_not_told_of(
     newcomers: Newcomers, executors: Executors, clock: list[float]
 ) -> None:
