@@ -38,7 +38,8 @@ def resolve(
     for each change. Missing capacity is reported with the cloud's own reason, and not waited for, unless
     there is no worker yet and the head has them come on demand (`fallbackAfter`). With `stopped`, a cluster
     whose workers are stopped is returned without workers; workers that could not join are not brought back.
-    Missing capacity of before `since` is not reported.
+    With `since`, the time from which a group has grown for a job, all workers that come on demand are waited
+    for, and missing capacity of before is not reported.
 
     Raises:
         StackError: the group or cluster does not exist, the head is not up, or no worker is; or workers could
@@ -78,7 +79,8 @@ def _settled(
     from bootstrap.inventory.spending import bring_back
 
     printed, brought = "", None
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + patience + (group.fallback_seconds or 0)
+    grown = since is not None
     while True:
         fleet = look(cluster, group, since)
         if wait and brought is None and fleet.desired_capacity == 0 and group.desired_capacity:
@@ -95,12 +97,13 @@ def _settled(
             # What it reported before it was stopped.
             fleet = replace(fleet, head=None)
         line = _line(fleet)
-        if group.fallback_seconds and _falls_back(group, fleet) and fleet.refusals:
+        if group.fallback_seconds and _falls_back(group, fleet, grown=grown) and fleet.refusals:
             line += f"; on demand after {group.fallback_seconds // 60} min: {fleet.refusals[0]}"
         if line != printed:
             console.print(f"workers  {line}", soft_wrap=True, highlight=False)
             printed = line
-        if not wait or time.monotonic() > deadline or (fleet.settled and not _falls_back(group, fleet)):
+        settled = fleet.settled and not _falls_back(group, fleet, grown=grown)
+        if not wait or time.monotonic() > deadline or settled:
             break
         time.sleep(POLL)
     for refusal in fleet.refusals[:1] if len(fleet.members) < fleet.desired_capacity else ():
@@ -108,10 +111,12 @@ def _settled(
     return fleet
 
 
-def _falls_back(group: AutoScalingGroup, fleet: Fleet) -> bool:
-    """Return whether workers come on demand, without whom nothing can be done."""
+def _falls_back(group: AutoScalingGroup, fleet: Fleet, *, grown: bool) -> bool:
+    """Return whether workers come on demand without whom nothing can be done: a job for which the group has
+    grown needs all of them, others can begin with one."""
     head_is_up = fleet.head is not None and fleet.head.state == "ready"
-    return bool(group.fallback_seconds and head_is_up and fleet.desired_capacity and not fleet.members)
+    needed = fleet.desired_capacity if grown else min(1, fleet.desired_capacity)
+    return bool(group.fallback_seconds and head_is_up and len(fleet.members) < needed)
 
 
 def completed(cluster: ClusterDocument, fleet: Fleet, *, stopped: bool = False) -> Cluster:

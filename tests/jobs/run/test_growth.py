@@ -150,6 +150,21 @@ def test_missing_capacity_ends_the_wait_with_the_workers_that_there_are(
     assert "capacity 12:00 UTC: no Spot capacity" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+def test_workers_that_will_come_on_demand_are_waited_for(
+    cluster: Cluster, scaling: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    falls_back = cluster.model_copy(update={"members": GROUP.model_copy(update={"fallback_seconds": 600})})
+    looks = [1, 1, 3]
+    dry = "12:00 UTC: no Spot capacity"
+    monkeypatch.setattr(autoscaling, "look", lambda *_, **__: fleet(looks.pop(0), 3, dry))
+    monkeypatch.setattr(discover, "POLL", 0)
+    console = Console(file=io.StringIO(), width=200)
+    assert len(with_room(falls_back, spec(6), console, state=lambda _: state(4)).workers) == 3
+    said = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert f"workers  head ready; 1 ready of 3; on demand after 10 min: {dry}" in said
+    assert said[-1] == "workers  head ready; 3 ready of 3"
+
+
 def test_a_job_that_has_room_grows_nothing(cluster: Cluster, scaling: Any) -> None:
     assert with_room(cluster, spec(2), Console(quiet=True), state=lambda _: state(4)) is cluster
     assert desired(scaling) == 1
