@@ -127,7 +127,7 @@ def _is_ours(key: str) -> bool:
 
 
 def bill_of(root: Path, cloud: Cloud) -> Bill:
-    """Return the hourly bill of the run's stack, by current prices where they were fetched.
+    """Return the hourly bill of the run's stack at its largest, by current prices where they were fetched.
 
     Raises:
         ConfigError: the stack's file or the price table is not valid.
@@ -136,7 +136,9 @@ def bill_of(root: Path, cloud: Cloud) -> Bill:
 
     config = from_file(file_of(root, cloud.stack), cloud.stack)
     prices = import_module(f"infra.{cloud.name}.cost.prices").load()
-    bill: Bill = import_module(f"infra.{cloud.name}.cost.hourly").hourly(config, prices)
+    module = import_module(f"infra.{cloud.name}.cost.hourly")
+    # A group that scales counts at its largest, as for `budget.perHour`; HDInsight's bill has that anyway.
+    bill: Bill = getattr(module, "worst", module.hourly)(config, prices)
     return bill
 
 

@@ -11,6 +11,9 @@ MINUTE: Final = 60
 TEARDOWN_MINUTES: Final = 45
 """Time that destroying takes at most in the calculation of the price; it is never cut short."""
 
+UNIQUE: Final = ("clusterName", "headAddress")
+"""Settings of a source that no second stack can have."""
+
 CREATED: Final = "network, roles, storage and machines: `pulumi up`, `pulumi destroy`"
 JOINED: Final = "machines join, report, and are found"
 COMPILED: Final = "Caffe compiled on the head, and installed on every node"
@@ -76,7 +79,8 @@ def settings(cloud: Cloud, given: Mapping[str, Any], cap: Decimal, minutes: int)
     # Up: a cap that is just enough must not be refused for a fraction of a cent.
     per_hour = (cap / hours).quantize(Decimal("0.01"), ROUND_CEILING)
     budget = {"perHour": str(per_hour), "total": str(cap)}
-    return {**given, **cloud.settings, "budget": budget}
+    shared = {key: value for key, value in given.items() if key not in UNIQUE}
+    return {**shared, **cloud.settings, "budget": budget}
 
 
 def steps(cloud: Cloud) -> tuple[Step, ...]:

@@ -73,6 +73,28 @@ def test_a_cap_below_the_estimate_is_refused_with_what_is_enough(root: Path, clo
     assert config["caffe-spark:budget"]["total"] == str(enough)
 
 
+@pytest.mark.parametrize(("cloud", "key"), [(AZURE, "clusterName"), (AWS, "headAddress")])
+def test_what_one_stack_alone_can_have_stays_the_sources(root: Path, cloud: plan.Cloud, key: str) -> None:
+    made = plan.settings(cloud, {key: "one-of-a-kind", "region": "x"}, Decimal(12), cloud.minutes)
+    assert key not in made
+    assert made["region"] == "x"
+
+
+def test_the_most_that_a_run_costs_is_that_of_a_group_that_has_grown(root: Path) -> None:
+    fixed = bill_of(root, _written(root, {}))
+    grows = _written(root, {"scaleToQueue": True, "idleStop": "30 min", "workers": 2, "maxWorkers": 8})
+    assert bill_of(root, grows).high > 2 * fixed.high
+
+
+def _written(root: Path, changes: dict[str, object]) -> plan.Cloud:
+    file = root / "Pulumi.aws-eu-west-1.yaml"
+    document = yaml.safe_load(file.read_text())
+    document["config"].update({f"caffe-spark:{key}": value for key, value in changes.items()})
+    file.write_text(yaml.safe_dump(document))
+    write_stack(root, AWS, AWS.source, limits.ANY, AWS.minutes)
+    return AWS
+
+
 def test_a_cost_that_is_not_known_is_not_within_any_cap(root: Path) -> None:
     write_stack(root, AZURE, AZURE.source, Decimal(1000), 180)
     bill = replace(bill_of(root, AZURE), missing=("ZooKeepers",))
