@@ -48,7 +48,7 @@ class Bill:
     """Hourly cost of a stack. `missing` items have no price and are in no sum; `notes` are paid by the
     gigabyte.
 
-    `on_demand` is the total with every worker on demand, or None if that price is not known.
+    `on_demand` is the total with every worker on demand, of the first type; None if its price is unknown.
     """
 
     lines: tuple[Line, ...]

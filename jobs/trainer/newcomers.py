@@ -61,9 +61,11 @@ class Newcomers:
         now = time.monotonic()
         return now - self._since.setdefault(number, now) >= seconds
 
-    def occupied(self, number: str, seconds: float) -> bool:
-        """Return whether an executor was given a task that waits within the last seconds."""
-        return time.monotonic() - self._asked.get(number, -math.inf) <= seconds
+    def hangs(self, number: str, seconds: float) -> bool:
+        """Return whether an executor that is busy after that time runs a rank, and no task that waits."""
+        if number in self._asked and number not in self.proven:
+            return False
+        return time.monotonic() - self._asked.get(number, -math.inf) > seconds
 
     def unready(self) -> List[str]:
         """Return hosts of executors that have waited for TOLD_S seconds, each once."""

@@ -91,10 +91,10 @@ class Survivors:
                 return ready
             others = {one for one in executors.active() if one not in ready and one not in unusable}
             ours = others & self.newcomers.proven
-            if ours and waited > BUSY_S:
-                # Others register: their block managers are not there yet.
-                for number in ours & set(executors.busy()):
-                    if not self.newcomers.occupied(number, BUSY_S):
+            if waited > BUSY_S:
+                # Idle ones register: their block managers are not there yet.
+                for number in others & set(executors.busy()):
+                    if self.newcomers.hangs(number, BUSY_S):
                         self.drop(number)
             late = all(self.newcomers.late(one, READY_S) for one in others - ours)
             settled = not ours and late and waited >= GRACE_S

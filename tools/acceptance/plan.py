@@ -14,6 +14,10 @@ TEARDOWN_MINUTES: Final = 45
 UNIQUE: Final = ("clusterName", "headAddress")
 """Settings of a source that no second stack can have."""
 
+EMPTIED: Final = "forceDestroy"
+STORAGE: Final = frozenset({"storageAccountId", "storageStack"})
+"""Settings of a source whose results lie in storage that stays."""
+
 CREATED: Final = "network, roles, storage and machines: `pulumi up`, `pulumi destroy`"
 JOINED: Final = "machines join, report, and are found"
 COMPILED: Final = "Caffe compiled on the head, and installed on every node"
@@ -80,7 +84,9 @@ def settings(cloud: Cloud, given: Mapping[str, Any], cap: Decimal, minutes: int)
     per_hour = (cap / hours).quantize(Decimal("0.01"), ROUND_CEILING)
     budget = {"perHour": str(per_hour), "total": str(cap)}
     shared = {key: value for key, value in given.items() if key not in UNIQUE}
-    return {**shared, **cloud.settings, "budget": budget}
+    # Storage of somebody else is not the run's to empty, and the setting is refused beside it.
+    own = {key: value for key, value in cloud.settings.items() if key != EMPTIED or not STORAGE & set(given)}
+    return {**shared, **own, "budget": budget}
 
 
 def steps(cloud: Cloud) -> tuple[Step, ...]:

@@ -22,7 +22,8 @@ HUNDRED: Final = Decimal(100)
 def hourly(config: AwsConfig, prices: Prices) -> Bill:
     """Return the bill of a stack whose group has its desired capacity.
 
-    The price of spot workers is a range over types and zones, with `fallbackAfter` up to the dearest type on
+    On demand the price is a range over the types, of which the group tries one after the other. The price of
+    spot workers is a range over types and zones, with `fallbackAfter` up to the dearest type on
     demand. A type without a known spot price counts with its on-demand price, which limits the spot price; a
     type that `maxPrice` excludes does not count.
     """
@@ -33,7 +34,7 @@ def hourly(config: AwsConfig, prices: Prices) -> Bill:
         # A sum without them is a minimum: what an hour of a block costs, who bought it knows.
         parts.missing.append("workers, paid with the capacity block")
     elif on_demand:
-        parts.machine("workers on demand", config.instance_types[0], on_demand, here, worker=True)
+        parts.on_demand(config, on_demand, here)
     if spot:
         parts.spot(config, spot, here)
     what, unit = disk("disk of the head", config.head_volume_gb, here)
@@ -131,13 +132,23 @@ def egress_text(config: AwsConfig, prices: Prices) -> str:
 class _Parts(Parts):
     """Adds lines for instances, on demand or spot."""
 
-    def machine(self, what: str, kind: str, count: int, here: RegionPrices, *, worker: bool = False) -> None:
+    def machine(self, what: str, kind: str, count: int, here: RegionPrices) -> None:
         price = here.types.get(kind)
         if price is None:
             self.missing.append(f"{what}, {kind}")
         else:
             unit = price.on_demand
-            self.lines.append(Line(f"{what}, {kind}", count, unit, unit, worker=worker))
+            self.lines.append(Line(f"{what}, {kind}", count, unit, unit))
+
+    def on_demand(self, config: AwsConfig, count: int, here: RegionPrices) -> None:
+        """Add workers on demand: of the first type, or of a later one of which AWS has some."""
+        first, *others = config.instance_types
+        known = {kind: here.types[kind].on_demand for kind in config.instance_types if kind in here.types}
+        self.missing += [f"workers on demand, {kind}" for kind in config.instance_types if kind not in known]
+        if known:
+            note = f"or {', '.join(others)}, where AWS has none" if others else ""
+            low, high = min(known.values()), max(known.values())
+            self.lines.append(Line(f"workers on demand, {first}", count, low, high, note, worker=True))
 
     def spot(self, config: AwsConfig, count: int, here: RegionPrices) -> None:
         """Add spot workers, at a range of the types that have a price within `maxPrice`."""

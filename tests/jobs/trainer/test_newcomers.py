@@ -113,8 +113,23 @@ def test_idle_executors_that_are_known_take_a_task_too_so_that_none_is_left_for_
     assert newcomers.ready(["0", "2"]) == ["0"]
     spark.wait()
     assert spark.stages[0][0] == 2
-    assert newcomers.occupied("0", 5.0)
-    assert not newcomers.occupied("1", 5.0)
+    assert not newcomers.hangs("0", 5.0), "it has been given the task just now"
+    assert newcomers.hangs("1", 5.0)
+
+
+def test_an_executor_that_waits_for_its_node_does_not_hang(
+    newcomers: Newcomers, executors: Executors, clock: list[float]
+) -> None:
+    newcomers.ready(["2"])
+    clock[0] += 1000
+    assert not newcomers.hangs("2", 5.0)
+    executors.done = ["2"]
+    assert newcomers.hangs("2", 5.0), "its task is a rank by now"
+
+
+def test_a_rank_that_hangs_before_training_has_begun_hangs(newcomers: Newcomers) -> None:
+    newcomers.known = set()
+    assert newcomers.hangs("0", 5.0)
 
 
 def test_a_new_executor_that_has_completed_its_task_is_ready(

@@ -595,6 +595,17 @@ def test_executors_that_register_are_taken_when_the_ranks_have_stopped_for_them(
     assert [event.executors for event in job.events(contract.Recovery)] == [1, 2]
 
 
+def test_a_rank_that_hangs_before_the_first_progress_is_replaced(job: Job) -> None:
+    def end(_: list[int]) -> dict[str, Any]:
+        job.executors.hung, job.executors.unproven = {"1"}, {"0", "1"}
+        job.executors.after_replacing = job.executors.unproven.clear
+        raise RuntimeError(LOST)
+
+    job.stage.ends.append(end)
+    job.train()
+    assert job.executors.replaced == ["1"]
+
+
 def test_training_goes_on_without_a_new_executor_whose_node_is_not_ready(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -129,6 +129,12 @@ def test_a_source_of_another_kind_is_refused(root: Path, source: str, why: str) 
     assert list(root.glob("Pulumi.acceptance*")) == []
 
 
+@pytest.mark.parametrize("key", ["storageAccountId", "storageStack"])
+def test_storage_of_somebody_else_is_not_emptied(key: str) -> None:
+    assert plan.settings(AZURE, {}, Decimal(12), AZURE.minutes)["forceDestroy"] is True
+    assert "forceDestroy" not in plan.settings(AZURE, {key: "theirs"}, Decimal(12), AZURE.minutes)
+
+
 @pytest.mark.parametrize("cloud", [AWS, AZURE])
 def test_a_dry_run_shows_settings_price_steps_and_rows_and_leaves_nothing(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, cloud: plan.Cloud

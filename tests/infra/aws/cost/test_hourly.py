@@ -143,15 +143,16 @@ def test_a_base_of_more_than_the_workers_is_all_of_them() -> None:
     assert hourly.split(config(workers=2, maxWorkers=8, onDemandBase=5)) == (2, 0)
 
 
-def test_workers_on_demand_cost_what_the_first_type_does() -> None:
+def test_workers_on_demand_cost_up_to_what_the_dearest_type_does() -> None:
+    """The group takes a later type where AWS has none of the first one."""
     found = bill(onDemandBase=1)
     one = line(found, "workers on demand, g4dn.xlarge")
-    assert (one.count, one.low, one.high) == (1, 2, 2)
+    assert (one.count, one.low, one.high) == (1, 2, 4)
     assert line(found, "workers on spot").count == 1
 
 
-def test_a_stack_on_demand_alone_has_one_price() -> None:
-    found = bill(onDemandPercentage=100)
+def test_a_stack_on_demand_of_one_type_has_one_price() -> None:
+    found = bill(onDemandPercentage=100, instanceTypes=["g4dn.xlarge"])
     assert found.low == found.high == found.on_demand
     assert not [one for one in found.lines if one.what == "workers on spot"]
 
@@ -209,7 +210,8 @@ def test_the_total_in_one_line() -> None:
         "2.36 to 4.36 USD/h (1,723 to 3,183 USD a month), 5.36 USD/h with every worker on demand; "
         "prices from the project's price table of 2026-11-24"
     )
-    assert bill(onDemandPercentage=100).total_text.startswith("5.36 USD/h (3,913 USD a month), ")
+    alone = bill(onDemandPercentage=100, instanceTypes=["g4dn.xlarge"])
+    assert alone.total_text.startswith("5.36 USD/h (3,913 USD a month), ")
 
 
 def test_the_real_table_prices_the_default_stack() -> None:
@@ -226,7 +228,7 @@ def test_the_table_has_a_line_for_each_thing_and_the_total() -> None:
     assert [row[0].strip() for row in rows] == [
         "what",
         "head, m6i.xlarge",
-        "workers on demand, g4dn.xlarge",
+        "workers on demand, g4dn.xlarge (or g5.xlarge, where AWS has none)",
         "workers on spot",
         "disk of the head, gp3 50 GB",
         "disks of the workers, gp3 100 GB",
@@ -234,7 +236,7 @@ def test_the_table_has_a_line_for_each_thing_and_the_total() -> None:
         "public IPv4 addresses",
         "total",
     ]
-    assert rows[-1][-1].strip() == "3.8600 to 4.8600"
+    assert rows[-1][-1].strip() == "3.8600 to 6.8600"
 
 
 def test_what_is_paid_by_the_gigabyte_is_noted() -> None:
