@@ -1,6 +1,7 @@
 """Commands of caffe-spark: `fab --list`. Each package has its own in `tasks`."""
 
 from bootstrap.tasks import (
+    bake_image,
     bootstrap_nodes,
     build_headnode,
     doctor,
@@ -31,6 +32,7 @@ from jobs.tasks import (
 
 __all__ = [
     "attach",
+    "bake_image",
     "bootstrap_nodes",
     "build_headnode",
     "clean",

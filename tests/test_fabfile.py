@@ -73,7 +73,19 @@ def typed(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_list_shows_every_command_with_its_purpose() -> None:
     listed = typed("--list").stdout
     names = ["bootstrap", "build-headnode", "submit", "submit-mnist", "attach", "doctor", "workers"]
-    for name in [*names, "ssh", "get", "put", "ui", "preflight", "cost", "regions", "sweep", "role-policies"]:
+    for name in [
+        *names,
+        "ssh",
+        "get",
+        "put",
+        "ui",
+        "preflight",
+        "cost",
+        "regions",
+        "sweep",
+        "role-policies",
+        "bake-image",
+    ]:
         assert f"  {name} " in listed
 
 

@@ -24,6 +24,8 @@ KEYS: Final[dict[Role, str]] = {"head": "headAmi", "worker": "workerAmi"}
 """As in `infra.aws.images`, whose import takes a second because of Pulumi."""
 _WORDS: Final[dict[Role, str]] = {"head": "the head", "worker": "workers"}
 _OTHER: Final[dict[Role, Role]] = {"head": "worker", "worker": "head"}
+BASE, SPARK, FRAMEWORK = "BaseImage", "Spark", "Framework"
+"""Tags of baked images, as in `bootstrap.images.image`."""
 NOT_HERE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
 
 # Name patterns: Canonical's `ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-…`, the Deep Learning
@@ -43,6 +45,11 @@ class Image:
     state: str
     root_device: str
     disk_gb: int
+    base: str = ""
+    """Image that it was baked from, by `fab bake-image`; empty for one of a distributor."""
+    spark: str = ""
+    framework: str = ""
+    """Version of Spark and key of the framework that a baked image has."""
 
     @property
     def distribution(self) -> str:
@@ -107,6 +114,7 @@ def _find(cloud: Cloud, config: AwsConfig, role: Role, stack: str) -> Image:
     one = answer[0]
     root = one.get("RootDeviceName", "")
     disks = {disk.get("DeviceName"): disk.get("Ebs", {}) for disk in one.get("BlockDeviceMappings", [])}
+    tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
     return Image(
         id=image,
         pinned=bool(pinned),
@@ -115,6 +123,9 @@ def _find(cloud: Cloud, config: AwsConfig, role: Role, stack: str) -> Image:
         state=one.get("State", ""),
         root_device=root,
         disk_gb=int(disks.get(root, {}).get("VolumeSize") or 0),
+        base=tags.get(BASE, ""),
+        spark=tags.get(SPARK, ""),
+        framework=tags.get(FRAMEWORK, ""),
     )
 
 
@@ -137,6 +148,8 @@ def _judge(role: Role, image: Image, other: Image | None, config: AwsConfig, sta
     wrong = next(_wrong(role, image, other, config, stack), None)
     if wrong:
         return Finding(title(role), "failed", *wrong)
+    if image.base:
+        return _baked(role, image, config, stack)
     unsaid = []
     if not image.distribution:
         unsaid.append(f"is {config.distribution}")
@@ -146,6 +159,22 @@ def _judge(role: Role, image: Image, other: Image | None, config: AwsConfig, sta
         detail = f"{image}: its name does not say that it {' and '.join(unsaid)}; check that it does"
         return Finding(title(role), "note", detail)
     return Finding(title(role), "passed", f"{image}{', pinned' if image.pinned else ', the newest'}")
+
+
+def _baked(role: Role, image: Image, config: AwsConfig, stack: str) -> Finding:
+    """Return the finding of a baked image: what it lacks is installed as a worker joins, and takes time."""
+    detail = f"{image}, baked from {image.base} with Spark {image.spark} and framework {image.framework}"
+    if role == "head":
+        return Finding(title(role), "note", f"{detail}: an image of a worker, of which a head needs little")
+    if config.gpus and "nvidia" not in image.name:
+        again = f"run `pulumi config rm workerAmi --stack {stack}` and bake another one"
+        return Finding(title(role), "note", f"{detail}: made of a worker without NVIDIA's driver; {again}")
+    if image.spark != config.spark:
+        again = f"`fab bake-image --stack {stack}` makes another one"
+        return Finding(
+            title(role), "note", f"{detail}; workers fetch Spark {config.spark} as they join: {again}"
+        )
+    return Finding(title(role), "passed", f"{detail}; another framework is fetched as a worker joins")
 
 
 def _wrong(

@@ -57,6 +57,8 @@ _NEEDED: Final[Mapping[str, Callable[[AwsConfig], bool]]] = {
     "RolesOfMachines": lambda config: config.instance_profiles is None or config.flow_logs,
     # Only `fab preflight` and `fab cost --refresh` do: without these, they say what they could not ask.
     "Checks": lambda _: False,
+    # Only `fab bake-image` does.
+    "BakedImages": lambda _: False,
 }
 """Statement → whether a stack needs it; the others it always does."""
 _ELSEWHERE: Final = frozenset({"VolumeKey"})

@@ -18,6 +18,7 @@ KINDS: Final = (
     "VPC endpoint",
     "elastic address",
     "volume",
+    "image",
     "snapshot",
     "network interface",
     "security group",

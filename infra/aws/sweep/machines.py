@@ -100,6 +100,17 @@ def _volumes(search: RegionSearch) -> Iterator[Leak]:
             yield search.leak("volume", id_, tags_of(volume.get("Tags")), usd, command)
 
 
+def _images(search: RegionSearch) -> Iterator[Leak]:
+    pages = search.ec2.get_paginator("describe_images").paginate(Owners=["self"], Filters=search.filters)
+    for page in pages:
+        for image in page["Images"]:
+            id_ = image["ImageId"]
+            command = search.cli("ec2", "deregister-image", "--image-id", id_)
+            # Its snapshots cost, and are found on their own; EC2 deletes none that an image has.
+            name = image.get("Name", "")
+            yield search.leak("image", id_, tags_of(image.get("Tags")), FREE, command, name=name)
+
+
 def _snapshots(search: RegionSearch) -> Iterator[Leak]:
     unit = search.prices.services.snapshot_gb_month
     pages = search.ec2.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=search.filters)
@@ -125,6 +136,7 @@ FINDERS: Final[dict[str, Finder]] = {
     "instance": _instances,
     "launch template": _launch_templates,
     "volume": _volumes,
+    "image": _images,
     "snapshot": _snapshots,
     "key pair": _key_pairs,
 }

@@ -160,3 +160,37 @@ def test_one_roles_failure_does_not_hide_the_other(cloud: Cloud, account: Accoun
     assert found[HEAD].detail.endswith(", pinned")
     assert found[WORKERS].failed
     assert "lack the permission GetParameter" in found[WORKERS].detail
+
+
+def baked(spark: str, name: str) -> dict[str, Any]:
+    tags = {"BaseImage": "ami-0bbbbbbbbbbbbbbbb", "Spark": spark, "Framework": "0123abcd"}
+    return {
+        "ImageId": OURS,
+        "Name": name,
+        "Architecture": "x86_64",
+        "State": "available",
+        "RootDeviceName": "/dev/sda1",
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+
+
+@pytest.mark.parametrize(
+    ("spark", "name", "verdict", "words"),
+    [
+        ("4.3", "ubuntu-24.04-nvidia-x", "passed", "another framework is fetched as a worker joins"),
+        ("3.5", "ubuntu-24.04-nvidia-x", "note", "workers fetch Spark 4.3 as they join: `fab bake-image"),
+        ("4.3", "ubuntu-24.04-x", "note", "made of a worker without NVIDIA's driver"),
+        ("4.3", "ubuntu-22.04-nvidia-x", "failed", "is ubuntu-22.04; distribution is ubuntu-24.04"),
+    ],
+)
+def test_a_baked_image_tells_what_is_in_it(
+    cloud: Cloud, account: Account, spark: str, name: str, verdict: str, words: str
+) -> None:
+    account.answers["DescribeImages"] = lambda _: {"Images": [baked(spark, f"caffe-spark-worker-{name}")]}
+    found = asked(cloud, config(headAmi=OURS, workerAmi=OURS))
+    assert (found[WORKERS].verdict, words in found[WORKERS].detail) == (verdict, True)
+    if verdict == "passed":
+        assert (
+            "baked from ami-0bbbbbbbbbbbbbbbb with Spark 4.3 and framework 0123abcd" in found[WORKERS].detail
+        )
+        assert "an image of a worker, of which a head needs little" in found[HEAD].detail

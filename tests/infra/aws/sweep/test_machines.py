@@ -131,3 +131,27 @@ def test_a_thing_whose_stack_is_not_told_is_found_all_the_same(world: World) -> 
     world.volume(WITHOUT_STACK)
     assert swept().the("volume").stack == ""
     assert swept(stack="demo").found.clean
+
+
+def test_a_baked_image_is_deregistered_before_its_snapshots_are_deleted(world: World) -> None:
+    made = world.ec2().create_image(
+        InstanceId=world.instance(THEIRS), Name="baked", TagSpecifications=world.spec("image", OURS)
+    )["ImageId"]
+    disk = {"SnapshotId": "snap-1", "VolumeSize": 100, "Tags": OURS}
+    world.answers["DescribeSnapshots"] = {"Snapshots": [disk]}
+    found = swept()
+    assert (found.kinds, found.the("image").usd_month) == (["image", "snapshot"], 0)
+    assert found.the("snapshot").usd_month == 5, "what an image costs"
+    lines = [line for line in found.said.splitlines() if line.startswith("aws ")]
+    assert lines == [
+        f"aws ec2 deregister-image --image-id {made} --region {REGION}",
+        f"aws ec2 delete-snapshot --snapshot-id snap-1 --region {REGION}",
+    ]
+
+
+def test_a_baked_image_of_a_stack_that_is_up_is_in_use(world: World) -> None:
+    world.ec2().create_image(
+        InstanceId=world.instance(THEIRS), Name="baked", TagSpecifications=world.spec("image", OURS)
+    )
+    found = swept(alive=["demo"]).found
+    assert ([leak.kind for leak in found.in_use], found.clean) == (["image"], True)

@@ -1,0 +1,1 @@
+"""Baked images of workers: made of a ready worker, so that others join without packages to install."""
