@@ -127,7 +127,7 @@ ROWS = (
             (says(UploadFailed), kills(EXECUTOR, "w2")),
             (says(Recovery), lambda stack: stack.on("head", QUOTA.format("-clrSpaceQuota"))),
         ),
-        {"snapshotEvery": 2.0, "max_iter": 1000},
+        {"snapshotEvery": 2.0, "max_iter": 600},
         undo=lambda stack: stack.on("head", QUOTA.format("-clrSpaceQuota")),
     ),
     Row(
