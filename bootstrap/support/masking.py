@@ -48,7 +48,9 @@ _PATTERNS: Final = (
         re.compile(r"(?i)([?&;](?:sig|X-Amz-Signature|X-Amz-Credential|X-Amz-Security-Token)=)[^&\s\"']+"),
         rf"\1{MASK}",
     ),
-    (re.compile(r"(://[^\s/:@\"']{1,100}:)[^\s/@\"']{1,500}(?=@)"), rf"\1{MASK}"),
+    # Up to the last @ of the host's part: a password may have some.
+    (re.compile(r"(://[^\s/:@\"']{1,100}:)[^\s/\"']{1,500}(?=@)"), rf"\1{MASK}"),
+    (re.compile(r"(?i)(\bSharedKey(?:Lite)?\s+[^\s:]{1,100}:)[A-Za-z0-9+/=]{8,}"), rf"\1{MASK}"),
     # Pulumi's encrypted values, in stack files
     (
         re.compile(r"(?i)(\b(?:secure|encryptedkey|encryptionsalt)[\"']?\s*:\s*[\"']?)[^\s\"',}]{4,}"),

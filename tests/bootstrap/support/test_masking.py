@@ -85,6 +85,8 @@ def test_no_secret_is_known_of_empty_values() -> None:
             "https://b.s3.amazonaws.com/k?X-Amz-Signature=***&x=1",
         ),
         ("http://user:hunter22@proxy:3128/", "http://user:***@proxy:3128/"),
+        ("http://user:hunt@er@22@proxy:3128/", "http://user:***@proxy:3128/"),
+        ("Authorization: SharedKey account:c2lnbmF0dXJl=", "Authorization: SharedKey account:***"),
         ("Authorization: Bearer abcdef.ghijkl", "Authorization: Bearer ***"),
         ("aux eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-_d end", "aux *** end"),
         ("az login --password hunter2222 --tenant t", "az login --password *** --tenant t"),
