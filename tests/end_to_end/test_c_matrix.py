@@ -18,7 +18,7 @@ TAKEN = (
     "a second one during the first recovery",
     "no room for snapshots",
     "a replacement without Caffe, which comes later",
-    "a replacement that never comes",
+    "replacements that never come",
 )
 
 
