@@ -138,6 +138,14 @@ class Ready:
         return len(self._stored)
 
 
+def one_by_one(solver: Any, steps: int, ready: Ready | None) -> None:  # noqa: ANN401
+    """Run steps as training does, with what it does between them where `ready` is given."""
+    for number in range(steps):
+        solver.step(1)
+        if ready:
+            ready.after(number + 1)
+
+
 class Rounds:
     """Modes of Caffe on one rank of a barrier stage."""
 
@@ -180,32 +188,21 @@ class Rounds:
         steps = self.steps[net]
         if group:
             group.record()
+        ready = Ready(self.rank, solver, self.folder, self.storage, group) if mode == READY else None
+        self.meeting._group.barrier()
+        usage = Usage()
         if mode in (STEPWISE, READY):
-            figures = self.one_by_one(solver, steps, group if mode == READY else None)
+            one_by_one(solver, steps, ready)
         else:
-            self.meeting._group.barrier()
-            usage = Usage()
             solver.step(steps)
-            figures = usage.figures(steps)
+        figures = usage.figures(steps)
+        if ready:
+            figures["snapshots"] = ready.close()
         figures["together"] = max(self.exchange.json(figures["seconds"]))
         if group:
             figures.update(self.apart(group.steps()))
             group.close()
         return {"steps": steps, **figures}
-
-    def one_by_one(self, solver: Any, steps: int, group: Any) -> dict[str, float]:  # noqa: ANN401
-        """Run steps as training does; with a group, ask it once a second, and take snapshots."""
-        ready = Ready(self.rank, solver, self.folder, self.storage, group) if group else None
-        self.meeting._group.barrier()
-        usage = Usage()
-        for number in range(steps):
-            solver.step(1)
-            if ready:
-                ready.after(number + 1)
-        figures = usage.figures(steps)
-        if ready:
-            figures["snapshots"] = ready.close()
-        return figures
 
     def apart(self, mine: list[tuple[float, float]]) -> dict[str, float]:
         """Return milliseconds by step: until the last rank was ready, and from then until all were done."""

@@ -20,7 +20,7 @@ PER_FILE: Final = 512 << 10
 IN_ALL: Final = 32 << 20
 """Bytes of all files together; later ones are left out, and named."""
 MISSING: Final = "MISSING.txt"
-"""What could not be read, and why."""
+"""List of the parts that could not be read, with the reasons."""
 CONTENTS: Final = "CONTENTS.txt"
 
 

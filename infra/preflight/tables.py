@@ -25,6 +25,16 @@ class DatedTable:
     """Command that brings it up to date."""
 
 
+def prices_of(region: str, date: datetime.date | None, stack: str) -> DatedTable:
+    """Return the table of a region's prices, which a command of the stack refreshes."""
+    return DatedTable(f"prices of {region}", date, f"Run `fab cost --refresh --stack {stack}`.")
+
+
+def offers(what: str, date: datetime.date, shown: str) -> DatedTable:
+    """Return a table of what regions offer, which is in the project's file `shown`."""
+    return DatedTable(what, date, f"Update the project, or {shown}: its head says how.")
+
+
 def today() -> datetime.date:
     """Return the day, in the tables' time zone."""
     return datetime.datetime.now(datetime.timezone.utc).date()

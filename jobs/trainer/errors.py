@@ -34,6 +34,13 @@ class Refused(TrainerError):
     exit_code = REFUSED
 
 
+def reason_of(error: Exception) -> str:
+    """Return the reason of an error alone, without its input and its fix."""
+    if isinstance(error, TrainerError):
+        return str(error.fields.get("reason") or error.why)
+    return "{}: {}".format(type(error).__name__, error)
+
+
 def _restore(kind: Any, code: str, fields: Any) -> TrainerError:  # noqa: ANN401
     error: TrainerError = kind(code, **fields)
     return error

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Sequence
 from jobs.trainer import checks, contract, rounds
 from jobs.trainer.caffe import native
 from jobs.trainer.contract import TIMEOUT_CONF, TRANSPORT_CONF
-from jobs.trainer.errors import TrainerError
+from jobs.trainer.errors import TrainerError, reason_of
 from jobs.trainer.events.channel import Address, Channel
 from jobs.trainer.files import storage
 from jobs.trainer.files.fence import SUFFIX, Fence
@@ -145,7 +145,7 @@ def _mark(running: RunningJob, fence: Fence) -> None:
         except TrainerError as error:
             if fence.generation == 1:
                 raise
-            reason = str(error.fields.get("reason") or error.why)
+            reason = reason_of(error)
             if pause is None:
                 resume = journal.snapshot.resume() if journal.snapshot else {}
                 fields = {"generation": fence.generation, "uri": fence.uri, "reason": reason}

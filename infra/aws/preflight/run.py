@@ -95,16 +95,8 @@ def plan(
 def _tables(config: AwsConfig, stack: str) -> list[DatedTable]:
     """Return the tables that this stack is reckoned by."""
     return [
-        DatedTable(
-            f"prices of {config.region}",
-            prices.load().of(config.region).date,
-            f"Run `fab cost --refresh --stack {stack}`.",
-        ),
-        DatedTable(
-            "instance types and zones",
-            regions.table().date,
-            f"Update the project, or {regions.SHOWN}: its head says how.",
-        ),
+        tables.prices_of(config.region, prices.load().of(config.region).date, stack),
+        tables.offers("instance types and zones", regions.table().date, regions.SHOWN),
     ]
 
 

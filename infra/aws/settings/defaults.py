@@ -11,7 +11,7 @@ DEFAULT_ZONES: Final = 3
 DEFAULT_TYPES: Final = ("g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge")
 """One GPU each, two generations, two sizes: when one spot pool has no capacity, another may."""
 OTHER_TYPES: Final = ("g6.xlarge", "g6.2xlarge")
-"""Where a region has none of those."""
+"""Types for a region that has none of those."""
 DEFAULT_HEADS: Final = ("m6i.xlarge", "m7i.xlarge", "m5.xlarge")
 """The first one that the head's zone offers."""
 

@@ -81,16 +81,8 @@ def plan(
 def _tables(config: AzureConfig, stack: str) -> list[DatedTable]:
     """Return the tables that this stack is reckoned by."""
     return [
-        DatedTable(
-            f"prices of {config.region}",
-            prices.load().of(config.region).date,
-            f"Run `fab cost --refresh --stack {stack}`.",
-        ),
-        DatedTable(
-            "sizes and regions",
-            sizes.table().checked,
-            f"Update the project, or {sizes.SHOWN}: its head says how.",
-        ),
+        tables.prices_of(config.region, prices.load().of(config.region).date, stack),
+        tables.offers("sizes and regions", sizes.table().checked, sizes.SHOWN),
     ]
 
 

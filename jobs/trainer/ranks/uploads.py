@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable, Deque, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from jobs.trainer import contract
-from jobs.trainer.errors import TrainerError
+from jobs.trainer.errors import TrainerError, reason_of
 from jobs.trainer.files.store import Store
 
 PAUSES = (2.0, 5.0, 15.0, 30.0, 60.0)
@@ -170,7 +170,7 @@ class Uploads:
             if isinstance(failed, TrainerError) and failed.code == "fenced":
                 self._failure = failed
                 break
-            uri, reason = left[0][1], _reason(failed)
+            uri, reason = left[0][1], reason_of(failed)
             retry_s = None if self._closing or self._newer(upload) else pause
             if retry_s is None:
                 self._give_up(upload, uri, reason)
@@ -215,9 +215,3 @@ class Uploads:
     def _newer(self, upload: _Upload) -> bool:
         """Return whether a file that replaces a snapshot waits; nothing replaces the model."""
         return upload.complete is not None and bool(self._waiting)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TrainerError):
-        return str(error.fields.get("reason") or error.why)
-    return "{}: {}".format(type(error).__name__, error)

@@ -110,6 +110,18 @@ class Job:
 
         self.stage.ends.append(end)
 
+    def leaves_when_asked(self) -> None:
+        """Have the ranks of the next stage leave it after iteration 211, when the driver tells them to."""
+
+        def end(_: list[int]) -> dict[str, Any]:
+            self.reports(210)
+            while "leave" not in self.driver.told:
+                pass
+            self.snapshot(211)
+            return {"left": 211, "first": 150, "seconds": 1.0}
+
+        self.stage.ends.append(end)
+
     def reports(self, at: int) -> None:
         for rank in range(2):
             event = contract.RankStarted(rank, f"w{rank + 1}", f"10.9.8.{11 + rank}")
@@ -551,14 +563,7 @@ def test_a_job_that_was_asked_to_end_ends_with_its_snapshot(
     job.set(contract.CONTROL_CONF, "hdfs://h/jobs/j")
     job.running.files.texts["hdfs://h/jobs/j/stop"] = "the budget is spent\n"
 
-    def end(_: list[int]) -> dict[str, Any]:
-        job.reports(210)
-        while "leave" not in job.driver.told:
-            pass
-        job.snapshot(211)
-        return {"left": 211, "first": 150, "seconds": 1.0}
-
-    job.stage.ends.append(end)
+    job.leaves_when_asked()
 
     with pytest.raises(TrainerError) as stopped:
         job.train()
@@ -744,14 +749,7 @@ def test_a_look_that_spark_does_not_answer_is_taken_again(job: Job, monkeypatch:
     job.running.files.texts["hdfs://h/jobs/j/stop"] = "the budget is spent\n"
     monkeypatch.setattr(job.executors, "busy", busy)
 
-    def end(_: list[int]) -> dict[str, Any]:
-        job.reports(210)
-        while "leave" not in job.driver.told:
-            pass
-        job.snapshot(211)
-        return {"left": 211, "first": 150, "seconds": 1.0}
-
-    job.stage.ends.append(end)
+    job.leaves_when_asked()
     with pytest.raises(TrainerError, match="the budget is spent"):
         job.train()
     assert not fails

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from ipaddress import IPv4Network
 from typing import Any
@@ -11,27 +10,13 @@ import pytest
 
 from bootstrap.errors import ConfigError
 from infra.aws.settings import regions
-from infra.aws.settings.config import AwsConfig
-from infra.config import load
+from tests.infra.aws.settings.stack_file import loaded
 
-REGION = "eu-west-1"
 GPU = ["g4dn.xlarge", "g4dn.2xlarge", "g5.xlarge", "g5.2xlarge"]
 CPU = ["c6i.2xlarge", "c5.2xlarge"]
 DATE = regions.table().date
 TABLE = f"our table of {DATE} ({regions.SHOWN})"
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-
-
-def loaded(region: str | None = REGION, **values: Any) -> AwsConfig:
-    """From values as YAML has them, which the engine hands over as text."""
-    given = {"provider": "aws", **({"region": region} if region is not None else {}), **values}
-    texts = {
-        f"caffe-spark:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in given.items()
-    }
-    config = load(texts, "aws")
-    assert isinstance(config, AwsConfig)
-    return config
 
 
 def test_a_region_is_enough() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
 
 from bootstrap.errors import ConfigError
-from infra.aws.settings.config import AwsConfig
-from infra.config import load
+from tests.infra.aws.settings.stack_file import loaded
 
 VPC = "vpc-0123456789abcdef0"
 HEAD, FIRST, SECOND = "subnet-0aaaaaaaaaaaaaaaa", "subnet-0bbbbbbbbbbbbbbbb", "subnet-0cccccccccccccccc"
@@ -19,18 +17,6 @@ SUBNETS = {"head": HEAD, "workers": [FIRST, SECOND]}
 THERE: dict[str, Any] = {"vpc": VPC, "subnets": SUBNETS}
 BOUNDARY = "arn:aws:iam::123456789012:policy/team/limits"
 JOB = "arn:aws:iam::123456789012:role/jobs"
-
-
-def loaded(**values: Any) -> AwsConfig:
-    """From values as YAML has them, which the engine hands over as text."""
-    given = {"provider": "aws", "region": "eu-west-1", **values}
-    texts = {
-        f"caffe-spark:{key}": value if isinstance(value, str) else json.dumps(value)
-        for key, value in given.items()
-    }
-    config = load(texts, "aws")
-    assert isinstance(config, AwsConfig)
-    return config
 
 
 def test_a_vpc_and_its_subnets_are_enough() -> None:

@@ -1,4 +1,4 @@
-"""Whether a network security group admits some traffic: rules in their order, tags, ranges, doubts."""
+"""Traffic that a network security group admits: rules in their order, tags, ranges, doubts."""
 
 from __future__ import annotations
 
