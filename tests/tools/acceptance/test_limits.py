@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +25,10 @@ AWS, AZURE = CLOUDS["aws"], CLOUDS["azure"]
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for file in ROOT.glob("Pulumi*.yaml"):
         if "acceptance" not in file.name and "e2e" not in file.name:
-            shutil.copy(file, tmp_path)
+            # Set-up gives the files of this checkout a salt, which those in git do not have.
+            lines = file.read_text().splitlines(keepends=True)
+            own = [line for line in lines if not line.startswith("encryptionsalt:")]
+            (tmp_path / file.name).write_text("".join(own))
     for name in (CAP, "CAFFE_SPARK_PRICES", "CAFFE_SPARK_AZURE_PRICES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
