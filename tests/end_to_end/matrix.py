@@ -21,9 +21,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from bootstrap.cluster import Cluster
-from bootstrap.errors import CaffeSparkError, CommandFailed
+from bootstrap.errors import CaffeSparkError, CommandFailed, JobError
 from bootstrap.inventory.resolve import resolve
 from bootstrap.inventory.stack import load_cluster
 from jobs.backends.registry import Backends
@@ -31,6 +32,7 @@ from jobs.drill.containers import Containers
 from jobs.drill.drill import Watched
 from jobs.drill.record import Record
 from jobs.run.run import run_job
+from jobs.spec import JobSpec
 from jobs.spec_file import read_spec
 from jobs.trainer.contract import (
     Event,
@@ -50,6 +52,8 @@ from tests.end_to_end.conftest import ROOT
 from tools.environment import environment
 
 ITERATIONS = 500
+ROOM_S = 120.0
+"""Seconds in which workers that a row took away are Spark's again."""
 EXECUTOR, RANK = VICTIMS[2].kill, VICTIMS[3].kill
 QUOTA = "su -s /bin/sh hdfs -c '/opt/hadoop/bin/hdfs dfsadmin {} /jobs'"
 """Shared storage without room for more than what is there, as a disk that is full."""
@@ -74,7 +78,12 @@ class Nodes:
 
 def kills(command: str, *nodes: str) -> Action:
     """Return the action of a process killed on each of the nodes."""
-    return lambda stack: [stack.on(node, command) for node in nodes]
+
+    def run(stack: Nodes) -> None:
+        for node in nodes:
+            stack.on(node, command)
+
+    return run
 
 
 def begins(phase: str) -> When:
@@ -133,7 +142,7 @@ ROWS = (
     Row(
         "a replacement without Caffe, which comes later",
         (
-            (says(Snapshot), lambda stack: (stack.on("w2", AWAY), stack.on("w2", EXECUTOR))),
+            (says(Snapshot), kills(f"{AWAY} && {EXECUTOR}", "w2")),
             (says(Note), lambda stack: stack.on("w2", BACK)),
         ),
         {"max_iter": 1500},
@@ -207,6 +216,7 @@ def take(row: Row, cluster: Cluster) -> str:
     finally:
         wrong = course.end()
         row.undo(nodes)
+        await_room(cluster, spec)
     if row.fails:
         wrong += [f"{words!r} is not in its end: {said}" for words in row.fails if words not in said]
     elif found is None or found.iterations != spec.max_iter:
@@ -216,6 +226,22 @@ def take(row: Row, cluster: Cluster) -> str:
         return f"FAIL {row.name}: {'; '.join(wrong)}"
     end = "stopped with its snapshot" if row.fails else f"accuracy {found.accuracy if found else 0:.4f}"
     return f"ok   {row.name}: {course.attempts} attempts, {end}, {seconds:.0f} s"
+
+
+def await_room(cluster: Cluster, spec: JobSpec) -> None:
+    """Wait until a job fits again: what runs next on the stack finds it as it was.
+
+    Raises:
+        JobError: it does not fit in `ROOM_S`.
+    """
+    waiting = Retrying(
+        stop=stop_after_delay(ROOM_S),
+        wait=wait_fixed(1),
+        retry=retry_if_exception_type(JobError),
+        reraise=True,
+    )
+    with Backends.of(cluster) as backends:
+        waiting(backends.default.capacity, spec)
 
 
 def the_cluster(stack: str) -> Cluster:
