@@ -12,7 +12,7 @@ from rich.console import Console
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from bootstrap.cluster import S3, Cluster, ClusterDocument
+from bootstrap.cluster import S3, CloudLogs, Cluster, ClusterDocument
 from bootstrap.inventory.resolve import resolve
 from tests.signing import SIGNING_KEY
 
@@ -124,10 +124,11 @@ def cluster(cluster_document: dict[str, object]) -> Cluster:
 
 @pytest.fixture
 def aws_cluster(cluster: Cluster) -> Cluster:
-    """The cluster on a bucket, with a role for jobs."""
+    """The cluster on a bucket, with a role for jobs, and a log group."""
     role = "arn:aws:iam::123456789012:role/caffe-spark-dev-job-1"
     storage = S3(uri="s3a://bucket", region="eu-west-1", job_role=role)
-    return cluster.model_copy(update={"storage": storage})
+    logs = CloudLogs(group="caffe-spark/dev", region="eu-west-1")
+    return cluster.model_copy(update={"storage": storage, "cloud_logs": logs})
 
 
 @pytest.fixture

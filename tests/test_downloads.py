@@ -126,7 +126,7 @@ def clusters(
         return [hdinsight]
     if role in ("yarn", "blob_server"):
         return [yarn_cluster]
-    if role == "job_credentials":
+    if role in ("job_credentials", "boot_log", "cloud_logs"):
         return [aws_cluster]
     if role == "spending":
         group = AutoScalingGroup(name="workers", region="eu-west-1", desired_capacity=2, watched=True)

@@ -4,6 +4,7 @@ A `ClusterDocument` is the cluster as its stack declares it; a `Cluster` is one 
 """
 
 from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
+from bootstrap.cluster.cloud_logs import CloudLogs
 from bootstrap.cluster.cluster import Cluster
 from bootstrap.cluster.document import OPTIONAL_ROLES, ClusterDocument
 from bootstrap.cluster.limits import Limits
@@ -22,6 +23,7 @@ __all__ = [
     "VERSION",
     "AutoScalingGroup",
     "Blob",
+    "CloudLogs",
     "Cluster",
     "ClusterDocument",
     "DeclaredNode",

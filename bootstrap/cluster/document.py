@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 from pydantic import SecretStr, ValidationError, model_validator
 
 from bootstrap.cluster.access import DeclaredNode, Node, SshAccess, WorkerShape
+from bootstrap.cluster.cloud_logs import CloudLogs
 from bootstrap.cluster.limits import Limits
 from bootstrap.cluster.members import AutoScalingGroup, Members
 from bootstrap.cluster.prices import Prices
@@ -26,8 +27,10 @@ from bootstrap.signing import SigningKey
 
 OPTIONAL_ROLES: Final = frozenset(
     {
+        "boot_log",
         "packages_proxy",
         "common",
+        "cloud_logs",
         "scratch",
         "hadoop",
         "hdfs",
@@ -69,6 +72,8 @@ class ClusterDocument(Model):
     """What the stack may cost, and when its workers stop; None without such settings."""
     package_proxy: bool = False
     """Workers cannot reach the distribution's mirrors; the head runs a package proxy for them."""
+    cloud_logs: CloudLogs | None = None
+    """Where machines send their logs; None if they keep them."""
 
     @model_validator(mode="after")
     def _known_where_fixed(self) -> ClusterDocument:
@@ -134,7 +139,10 @@ class ClusterDocument(Model):
         spending = ("spending",) if isinstance(group, AutoScalingGroup) and group.watched else ()
         storage = (*hdfs, *self.storage.roles, "storage")
         scratch = ("scratch",) if self.worker.instance_store else ()
-        return (*proxy, "common", *scratch, "hadoop", *storage, *spending, *self.scheduler.roles)
+        # First what tells why a machine could not get further; then the agent, before what it has to tell of.
+        first, logs = (("boot_log",), ("cloud_logs",)) if self.cloud_logs else ((), ())
+        base = (*first, *proxy, "common", *logs, *scratch)
+        return (*base, "hadoop", *storage, *spending, *self.scheduler.roles)
 
     @property
     def worker_count(self) -> int:

@@ -38,6 +38,11 @@ def group_name(stack: str) -> str:
     return tags.full_name(stack, "workers")
 
 
+def log_group(stack: str) -> str:
+    """Return the name of the stack's log group in CloudWatch."""
+    return f"{tags.PROJECT}/{stack}"
+
+
 def document(
     config: AwsConfig,
     stack: str,
@@ -107,6 +112,7 @@ def document(
             "cpu_training": config.cpu_training,
         },
         "package_proxy": config.package_proxy,
+        "cloud_logs": {"group": log_group(stack), "region": config.region} if config.cloud_logs else None,
         "prices": prices,
         "limits": limits(config),
     }

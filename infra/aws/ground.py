@@ -40,6 +40,7 @@ def ground(
             network_plan.plan(config.cidr, config.zones),
             egress=config.egress,
             flow_logs=config.flow_logs,
+            cloud_logs=config.cloud_logs is not None,
             boundary=config.permissions_boundary,
         ),
         pulumi.ResourceOptions(provider=opts.provider, depends_on=list(after)),

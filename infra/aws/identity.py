@@ -85,6 +85,18 @@ def assume_policy(job_arn: str) -> dict[str, Any]:
     return _document({"Sid": "JobRole", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": job_arn})
 
 
+def logs_policy(group_arn: str) -> dict[str, Any]:
+    """Return a machine's policy for the stack's log group: it writes, and reads nothing."""
+    return _document(
+        {
+            "Sid": "Logs",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": f"{group_arn}:*",
+        }
+    )
+
+
 def lifecycle_policy(group_arn: str) -> dict[str, Any]:
     """Return a worker's policy for its Auto Scaling group: it completes lifecycle actions."""
     return _document(

@@ -33,6 +33,8 @@ class NetworkArgs:
     plan: NetworkPlan
     egress: Literal["nat", "endpoints"] = "nat"
     flow_logs: bool = False
+    cloud_logs: bool = False
+    """Machines send their logs to CloudWatch: with `endpoints`, through one of its own."""
     boundary: str | None = None
     """Permissions boundary of the flow logs' role."""
 
@@ -173,7 +175,7 @@ class Network(pulumi.ComponentResource):
             cidr_ipv4=cidr,
             opts=self._child,
         )
-        for service in network_plan.ENDPOINTS:
+        for service in network_plan.endpoints(logs=self._args.cloud_logs):
             aws.ec2.VpcEndpoint(
                 f"{self._name}-{service}",
                 vpc_id=self.vpc_id,

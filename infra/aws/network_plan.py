@@ -20,6 +20,8 @@ https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
 MAX_ZONES: Final = 7
 ENDPOINTS: Final = ("ssm", "ssmmessages", "ec2messages", "autoscaling", "sts")
 """Interface endpoints that replace a NAT gateway; each takes an address of the first private subnet."""
+LOGS: Final = "logs"
+"""Another one, of CloudWatch Logs."""
 RESERVED: Final = 5
 """Addresses that AWS reserves in every subnet: the first four and the last."""
 HEAD: Final = 10
@@ -52,6 +54,11 @@ class NetworkPlan:
     def capacity(self) -> int:
         """Number of instances that the private subnets hold together."""
         return sum(subnet.private.num_addresses - RESERVED for subnet in self.subnets)
+
+
+def endpoints(*, logs: bool) -> tuple[str, ...]:
+    """Return the services of the interface endpoints; with `logs`, machines send theirs to CloudWatch."""
+    return (*ENDPOINTS, LOGS) if logs else ENDPOINTS
 
 
 def plan(cidr: IPv4Network, zones: Sequence[str]) -> NetworkPlan:

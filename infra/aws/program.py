@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import tags
-from infra.aws import access, document, existing, images, volume_key
+from infra.aws import access, cloud_logs, document, existing, images, volume_key
 from infra.aws.cost import hourly, now, prices
 from infra.aws.cost.document import cluster_prices
 from infra.aws.document import Outputs
@@ -57,6 +57,10 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         IdentityArgs(stack, storage.arn, given.profiles, boundary=config.permissions_boundary),
         here,
     )
+    # Where machines send their logs, before the first of them boots.
+    logs = (
+        [cloud_logs.CloudLogs("logs", config.cloud_logs, stack, identity, here)] if config.cloud_logs else []
+    )
     found = images.resolve(config, stack, provider)
     key = volume_key.resolve(config, provider)
     operator = None if config.key_pair else SshKey("operator-key")
@@ -90,7 +94,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             public_address=config.head_public_address,
             security_group_ids=place.head_groups,
             tags=labels,
-            after=[*place.after, found.pins, scripts.objects["head"]],
+            after=[*place.after, found.pins, scripts.objects["head"], *logs],
         ),
         here,
     )
@@ -132,7 +136,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             security_group_ids=place.worker_groups,
             tags=labels,
             # The head, which sets the on-demand base by the limits, reads new ones before `Capacity` does.
-            after=[*place.after, found.pins, scripts.objects["worker"], limits],
+            after=[*place.after, found.pins, scripts.objects["worker"], limits, *logs],
         ),
         here,
     )
@@ -158,6 +162,7 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
         "images": found.pins.images,
         "cost": bill.total_text,
         "egress": hourly.egress_text(config, known),
+        **({"logs": cloud_logs.command(config.region, stack)} if config.cloud_logs else {}),
         **_closing(config, stack, site, head),
     }
 

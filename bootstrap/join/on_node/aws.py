@@ -110,10 +110,16 @@ def credentials() -> Dict[str, str]:
 
 
 def call(
-    service: str, url: str, method: str = "GET", body: bytes = b"", most: Optional[int] = None
+    service: str,
+    url: str,
+    method: str = "GET",
+    body: bytes = b"",
+    *,
+    most: Optional[int] = None,
+    more: Optional[Dict[str, str]] = None,
 ) -> Optional[bytes]:
-    """Send a request signed by Signature Version 4; return the response's bytes (`most` if given), None for
-    404.
+    """Send a request signed by Signature Version 4, with `more` headers (in lower case); return the
+    response's bytes (`most` if given), None for 404.
 
     Raises:
         Refusal: the service refuses the request.
@@ -124,7 +130,7 @@ def call(
     keys, parts = credentials(), urllib.parse.urlsplit(url)
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest()
-    headers = {"host": parts.netloc, "x-amz-content-sha256": digest, "x-amz-date": now}
+    headers = {"host": parts.netloc, "x-amz-content-sha256": digest, "x-amz-date": now, **(more or {})}
     if keys.get("Token"):
         headers["x-amz-security-token"] = keys["Token"]
     path = urllib.parse.quote(urllib.parse.unquote(parts.path) or "/", safe="/-_.~")
@@ -141,9 +147,7 @@ def call(
         keys["AccessKeyId"], scope, names, hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     )
     address = urllib.parse.urlunsplit((parts.scheme, parts.netloc, path, query, ""))
-    request = urllib.request.Request(
-        address, data=body if method == "PUT" else None, method=method, headers=headers
-    )
+    request = urllib.request.Request(address, data=body or None, method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=SILENCE) as answer:
             return whole(answer, url, most=most)

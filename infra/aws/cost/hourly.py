@@ -12,7 +12,7 @@ from typing import Final
 
 from bootstrap.money import usd
 from infra.aws.cost.prices import Prices, RegionPrices, TypePrice
-from infra.aws.network_plan import ENDPOINTS
+from infra.aws.network_plan import endpoints
 from infra.aws.settings.config import AwsConfig
 from infra.cost.bill import HOURS, Bill, Line, Parts
 
@@ -122,9 +122,8 @@ def egress_text(config: AwsConfig, prices: Prices) -> str:
         month = sum(((count * unit) for _, count, unit in units if unit is not None), address) * HOURS
         per_gb = here.services.nat_gb if egress == "nat" else here.services.endpoint_gb
         through = f" and {per_gb} USD per GB" if per_gb is not None else ""
-        kind = (
-            "a NAT gateway with its address" if egress == "nat" else f"{len(ENDPOINTS)} interface endpoints"
-        )
+        count = len(endpoints(logs=config.cloud_logs is not None))
+        kind = "a NAT gateway with its address" if egress == "nat" else f"{count} interface endpoints"
         texts.append(f"{egress}: {kind}, {usd(month)} USD a month{through}")
     return f"{texts[0]} (or {texts[1]})"
 
@@ -190,13 +189,16 @@ def _egress(config: AwsConfig, here: RegionPrices) -> list[tuple[str, int, Decim
         return []
     if config.egress == "nat":
         return [("NAT gateway", 1, here.services.nat_hour)]
-    return [("interface endpoints", len(ENDPOINTS), here.services.endpoint_hour)]
+    count = len(endpoints(logs=config.cloud_logs is not None))
+    return [("interface endpoints", count, here.services.endpoint_hour)]
 
 
 def _notes(config: AwsConfig, here: RegionPrices) -> Iterator[str]:
     services = here.services
     if services.s3_gb_month is not None:
         yield f"the bucket: {services.s3_gb_month} USD per GB and month"
+    if config.cloud_logs:
+        yield f"not counted: logs in CloudWatch (cloudLogs), {_logs_text(here)}"
     if config.vpc:
         yield f"not counted: gateways, endpoints and traffic of {config.vpc} (vpc)"
         return
@@ -204,6 +206,12 @@ def _notes(config: AwsConfig, here: RegionPrices) -> Iterator[str]:
     if through is not None:
         way = "the NAT gateway" if config.egress == "nat" else "the interface endpoints"
         yield f"through {way}: {through} USD per GB"
+
+
+def _logs_text(here: RegionPrices) -> str:
+    sent, kept = here.services.logs_gb, here.services.logs_gb_month
+    of_sent = f"{sent} USD per GB sent" if sent is not None else "which bills per GB sent"
+    return f"{of_sent} and {kept} USD per GB and month" if kept is not None else of_sent
 
 
 def _all_on_demand(config: AwsConfig, here: RegionPrices, parts: _Parts) -> Decimal | None:

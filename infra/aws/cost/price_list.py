@@ -47,6 +47,7 @@ PRODUCTS: Final = {
     "endpoint_gb": Product("AmazonVPC", "VpcEndpoint-Bytes", {"productFamily": "VpcEndpoint"}),
     "ipv4_hour": Product("AmazonVPC", "PublicIPv4:InUseAddress", {}),
     "s3_gb_month": Product("AmazonS3", "TimedStorage-ByteHrs", {"volumeType": "Standard"}),
+    "logs_gb": Product("AmazonCloudWatch", "DataProcessing-Bytes", {}),
     "logs_gb_month": Product("AmazonCloudWatch", "TimedStorage-ByteHrs", {}),
 }
 """Key of `prices.Services` → product. Written from documentation, never run against the live list: a price

@@ -43,6 +43,8 @@ class Services(Part):
     ipv4_hour: Usd | None = None
     """Of a public address, in use or not."""
     s3_gb_month: Usd | None = None
+    logs_gb: Usd | None = None
+    """Sent to CloudWatch Logs, standard class."""
     logs_gb_month: Usd | None = None
     source: str = OVERRIDE
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from infra.aws import identity
-from infra.aws.document import group_name
+from infra.aws.document import group_name, log_group
 from infra.aws.names import prefix
 from infra.aws.roles import MAX_ROLE_PREFIX
 from infra.aws.storage import MAX_PREFIX
@@ -54,6 +54,8 @@ def needed(config: AwsConfig, stack: str, role: Role) -> Document:
             own = (*own, identity.fallback_policy(group))
     else:
         own = (identity.worker_policy(bucket), identity.lifecycle_policy(group))
+    if config.cloud_logs:
+        own = (*own, identity.logs_policy(f"arn:aws:logs:{config.region}:*:log-group:{log_group(stack)}"))
     jobs = identity.assume_policy(_job_role(config, stack))
     return {**own[0], "Statement": [one for each in (*own, jobs) for one in each["Statement"]]}
 
@@ -95,6 +97,7 @@ def _concrete(resource: str) -> str:
     """Return a resource of that pattern."""
     region_and_account = resource.replace(":*:autoScalingGroup:*:", ":123456789012:autoScalingGroup:0:")
     account = region_and_account.replace("::*:role/", "::123456789012:role/")
+    account = account.replace(":*:log-group:", ":123456789012:log-group:")
     return account.replace(ANY, _SOME).replace("*", "x")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bootstrap.clouds import aws
 from infra import tags
 from infra.aws.existing import network as given
+from infra.aws.network_plan import LOGS
 from infra.aws.preflight.capacity import offerings
 from infra.aws.preflight.cloud import Cloud
 from infra.aws.preflight.reach import allowed_of, lets
@@ -27,7 +28,7 @@ HEAD: Final = "network: head"
 WORKERS: Final = "network: workers"
 HTTPS: Final = (443, 443)
 NEEDED: Final = ("autoscaling", "sts")
-"""Services that workers call (lifecycle hooks, the jobs' role), beside S3."""
+"""Services that workers call (lifecycle hooks, the jobs' role), beside S3; and with `cloudLogs` another."""
 
 Look = Callable[[Cloud, "AwsConfig", "Subnets", str], Finding]
 
@@ -170,7 +171,8 @@ def _workers(cloud: Cloud, config: AwsConfig, subnets: Subnets, stack: str) -> F
         )
     endpoints = endpoints_of(cloud.ec2, str(config.vpc), config.region)
     named = {one.service for one in endpoints if not one.gateway and one.private_names}
-    missing = [service for service in NEEDED if service not in named]
+    needed = (*NEEDED, LOGS) if config.cloud_logs else NEEDED
+    missing = [service for service in needed if service not in named]
     if missing:
         return Finding(
             WORKERS,
@@ -179,7 +181,7 @@ def _workers(cloud: Cloud, config: AwsConfig, subnets: Subnets, stack: str) -> F
             f"endpoint with private names for {', '.join(missing)}",
             f"Ask for each: `{_interface(config, missing[0], closed[0])}`.",
         )
-    for endpoint in (one for one in endpoints if one.service in NEEDED and not one.gateway):
+    for endpoint in (one for one in endpoints if one.service in needed and not one.gateway):
         if not _admits(cloud, endpoint, config, subnets):
             return Finding(
                 WORKERS,
@@ -188,7 +190,7 @@ def _workers(cloud: Cloud, config: AwsConfig, subnets: Subnets, stack: str) -> F
                 f"{', '.join(closed)} (subnets.workers)",
                 f"Ask for it: `{_https(endpoint, config, there[closed[0]])}`.",
             )
-    return Finding(WORKERS, "passed", f"reach {', '.join(NEEDED)} by endpoints, packages through the head")
+    return Finding(WORKERS, "passed", f"reach {', '.join(needed)} by endpoints, packages through the head")
 
 
 def _admits(cloud: Cloud, endpoint: Endpoint, config: AwsConfig, subnets: Subnets) -> bool:

@@ -47,6 +47,7 @@ WILDCARDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 _NEEDED: Final[Mapping[str, Callable[[AwsConfig], bool]]] = {
     "FlowLogs": lambda config: config.flow_logs,
+    "LogGroups": lambda config: config.flow_logs or config.cloud_logs is not None,
     "Sessions": lambda config: not config.admin_cidrs,
     "OwnSessions": lambda config: not config.admin_cidrs,
     "NewestImages": lambda config: not (config.head_ami and config.worker_ami),

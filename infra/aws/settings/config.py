@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from bootstrap.cluster import HDINSIGHT, NEWEST, SparkLine
 from infra.aws import network_plan
 from infra.aws.settings import defaults, existing, regions, rules, tag_rules
+from infra.aws.settings.cloud_logs import CloudLogsSetting
 from infra.aws.settings.fallback import FallbackAfter
 from infra.aws.settings.kms import KmsKey
 from infra.aws.settings.reservation import Reservation
@@ -192,6 +193,9 @@ class AwsConfig(StackSettings):
         Unset,
         Hint("~/.ssh/KEY.pem", "the path of that pair's private key on this machine"),
     ] = None
+
+    cloud_logs: CloudLogsSetting = None
+    """Logs of boots, services and jobs go to a log group in CloudWatch; None if they stay on the machines."""
 
     # Cost
     budget: BudgetSetting = None

@@ -107,7 +107,8 @@ def _counts(config: AwsConfig) -> None:
         raise Refusal("onDemandBase", config.on_demand_base, why, set_command("onDemandBase", 0))
     if config.vpc:
         return  # `fab preflight` counts the free addresses of the given subnets
-    taken = len(network_plan.ENDPOINTS) if config.egress == "endpoints" else 0
+    named = network_plan.endpoints(logs=config.cloud_logs is not None)
+    taken = len(named) if config.egress == "endpoints" else 0
     capacity = network_plan.plan(config.cidr, config.zones).capacity - taken
     if high > capacity:
         why = (

@@ -30,10 +30,12 @@ ROLES = (
     "blob_server",
     "yarn",
     "job_credentials",
+    "boot_log",
+    "cloud_logs",
 )
 OF_YARN = ("blob_server", "yarn")
 """Roles that only clusters of HDInsight's shape have."""
-OF_AWS = ("job_credentials", "scratch")
+OF_AWS = ("job_credentials", "scratch", "boot_log", "cloud_logs")
 """Roles that only clusters on AWS have."""
 STRANGER = "nobody"
 """A user of this machine, who has the place of `hdfs` on a node."""

@@ -16,7 +16,7 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster
 from tests.bootstrap.roles.conftest import Compile, Compiled, sh
 
-JOB, STORAGE, ANOTHER = "nobody", "games", "daemon"
+JOB, STORAGE, AGENT, ANOTHER = "nobody", "games", "mail", "daemon"
 """Users of every machine, in place of those that the role makes."""
 
 ROOT = Path(__file__).parents[3]
@@ -70,12 +70,13 @@ def loading(compiled: Compiled, folder: Path) -> str:
         rules = rules.replace(f"--uid-owner {user} ", f"--uid-owner {present} ")
     (folder / "rules").write_text(rules)
     unit = compiled.template("caffe-spark-firewall.service.j2")
+    unit = unit.replace(f"--uid-owner {compiled.variables['agent_user']} ", f"--uid-owner {AGENT} ")
     lines = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("ExecStart=")]
     return "\n".join(lines).replace(compiled.variables["firewall"], str(folder / "rules"))
 
 
 @needs_root
-def test_root_alone_reaches_the_metadata_service_and_jobs_their_own_credentials(
+def test_root_and_the_agent_reach_the_metadata_service_and_jobs_their_own_credentials(
     compiled: Compiled, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o755)
@@ -83,7 +84,7 @@ def test_root_alone_reaches_the_metadata_service_and_jobs_their_own_credentials(
         folder=tmp_path,
         port=paths.CREDENTIALS_PORT,
         load=loading(compiled, tmp_path),
-        users=f"{JOB} {STORAGE} {ANOTHER}",
+        users=f"{JOB} {STORAGE} {AGENT} {ANOTHER}",
     )
     done = subprocess.run(
         ["unshare", "-n", "sh", "-s"], input=script, capture_output=True, text=True, timeout=120, check=False
@@ -95,11 +96,23 @@ def test_root_alone_reaches_the_metadata_service_and_jobs_their_own_credentials(
         *(f"root {metadata} 200", f"root {own} 200"),
         *(f"{JOB} {metadata} 000", f"{JOB} {own} 200"),
         *(f"{STORAGE} {metadata} 000", f"{STORAGE} {own} 200"),
+        *(f"{AGENT} {metadata} 200", f"{AGENT} {own} 000"),
         *(f"{ANOTHER} {metadata} 000", f"{ANOTHER} {own} 000"),
     ]
     # Loaded twice, it stands once, before the machine's other rules, which stay.
     assert first.startswith("-A OUTPUT -j CAFFE-SPARK")
     assert last.startswith("-A OUTPUT -d 192.0.2.1/32")
+
+
+def test_the_agent_alone_is_let_through_and_the_rules_stand_without_it(
+    compiled: Compiled, aws_cluster: Cluster
+) -> None:
+    name = "caffe-spark-firewall.service.j2"
+    (line,) = [one for one in compiled.template(name).splitlines() if "cwagent" in one]
+    assert line.endswith("-m owner --uid-owner cwagent -j RETURN || true'")
+    assert "cwagent" not in compiled.template("firewall.j2"), "a user who is gone would leave no rule at all"
+    without = aws_cluster.model_copy(update={"cloud_logs": None})
+    assert "cwagent" not in Compiled("job_credentials", without, without.node("w1"), {}).template(name)
 
 
 def test_the_rules_stand_before_any_program_of_a_job(compiled: Compiled) -> None:

@@ -315,6 +315,7 @@ VARIANTS: list[dict[str, str]] = [
     CPU_ONLY,
     {"flowLogs": "true"},
     FALLBACK,
+    {"cloudLogs": "true", "egress": "endpoints"},
 ]
 EVERY = pytest.mark.parametrize("config", VARIANTS, ids=lambda config: next(iter(config), "default"))
 
@@ -473,7 +474,7 @@ def test_prices_that_cannot_be_read_are_refused_before_the_first_resource(
 def test_each_reason_for_what_checkov_finds_names_something_that_is_there() -> None:
     reasons = yaml.safe_load((ROOT / "infra" / "aws" / "checkov-reasons.yaml").read_text())
     names = {one.name for one in recorded().resources} | {
-        one.name for one in recorded(flowLogs="true", egress="endpoints").resources
+        one.name for one in recorded(flowLogs="true", egress="endpoints", cloudLogs="true").resources
     }
     for check, entry in reasons.items():
         assert re.fullmatch(r"CKV2?_AWS_\d+", check)

@@ -44,6 +44,7 @@ VARIANTS: tuple[dict[str, str], ...] = (
     {"adminCidrs": '["203.0.113.7/32"]', "onDemandBase": "1"},
     {"kmsKey": "alias/volumes"},
     {"fallbackAfter": "10 min"},
+    {"egress": "endpoints", "cloudLogs": "true"},
 )
 
 
