@@ -172,6 +172,8 @@ def workers(_: Context, stack: str | None = None, resume: bool = False) -> None:
     print_whole(table(fleet))
     for line in (*fleet.news, *spending.lines(cluster)):
         print_line(console, line)
+    if cluster.cloud_logs:
+        print_line(console, f"logs     in CloudWatch: `{cluster.cloud_logs.tail()}`")
 
 
 @task(

@@ -33,15 +33,17 @@ class CloudLogs(Model):
         r"\beyJ[\w-]{8,}\.[\w-]{8,}",
         r"\b(gh[pousr]_|github_pat_|pul-)[A-Za-z0-9_]{20,}",
         # Headers, signatures and passwords of requests.
-        r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{16,}",
+        r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}",
         r"(?i)[?&;](sig|x-amz-(signature|credential|security-token))=",
         r"(?i)\bSharedKey(Lite)?\s+[^\s:]{1,100}:",
         r"://[^\s/:@\"']{1,100}:[^\s/\"']{1,500}@",
-        # Values with a telling name, as in JSON, YAML and properties; Spark's settings; options; XML.
-        rf"(?i){_NAME}\\?[\"']?\s*[=:]\s*\\?[\"']?[^\s\"',;}}]{{4,}}",
+        # Values with a telling name: of JSON, YAML, properties; of Spark; of options; of Hadoop's XML.
+        rf"(?i){_NAME}\\?[\"']?\s*[=:]\s*(\\?[\"'][^\s\"']|[^\s\"',;}}][^\s,;}}]{{3,}})",
         rf"(?i)\b(spark|fs)\.[\w.-]{{0,100}}{_NAME}\s+\S",
         rf"(?i)--[\w-]{{0,40}}{_NAME}\s+\S{{4,}}",
-        rf"(?i){_NAME}</name>",
+        rf"(?i){_NAME}</name>|<value>",
+        # Pulumi's encrypted values.
+        r"(?i)\b(secure|encryptedkey|encryptionsalt)[\"']?\s*:\s*[\"']?[^\s\"',}]{4,}",
     )
     """Regular expressions of lines that are not sent, since the agent can leave a line out, not mask in it:
     RE2's syntax, which is Python's too. They find what `bootstrap.support.masking` masks, and somewhat

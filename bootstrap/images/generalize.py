@@ -30,6 +30,8 @@ SCRATCH: Final = (
 """Folders that are emptied, and stay."""
 LIBRARY: Final = "/usr/local/lib/caffe-spark"
 """As in `bootstrap.join.program`."""
+AGENT: Final = "amazon-cloudwatch-agent"
+"""Service of role `cloud_logs`, which sends logs to the stack of the old worker, and its folder in /opt/aws."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ def script(root: str = "") -> str:
     It keeps what the next machine saves: packages, Java, Spark, Hadoop, Python environments, frameworks.
     """
     etc, var = f"{root}/etc", f"{root}/var"
+    agent = f"{root}/opt/aws/{AGENT}"
     return f"""{ENVIRONMENT}
 set -eu
 command -v cloud-init >/dev/null || {{
@@ -90,10 +93,18 @@ for file in {" ".join(f"{etc}/systemd/system/{pattern}" for pattern in UNITS)}; 
   systemctl disable --quiet "$unit"
 done
 pkill -KILL -u {paths.JOB_USER} || true
+# Where this stack's logs go, and how far they have gone.
+if [ -e {etc}/caffe-spark/cloudwatch-agent.json ]; then
+  systemctl stop {AGENT} 2>/dev/null || true
+  systemctl disable --quiet {AGENT}
+  rm -rf {agent}/etc/{AGENT}.d {agent}/etc/{AGENT}.toml {agent}/etc/{AGENT}.yaml {agent}/logs {agent}/var
+  mkdir -p {agent}/etc/{AGENT}.d {agent}/logs {agent}/var
+fi
 
 # The machine's name, settings, program, and secrets of the stack; roles and user data write them again.
 rm -rf {etc}/caffe-spark {root}{LIBRARY}
 rm -f {etc}/systemd/system/caffe-spark-boot.service {etc}/systemd/system/caffe-spark-watch.service
+rm -rf {etc}/systemd/system/caffe-spark-boot.service.d
 rm -f {etc}/spark/spark-defaults.conf {root}{paths.HADOOP_CONF}/s3a-keys.xml
 rm -f {root}/run/caffe-spark-notice.json
 rm -rf {root}{paths.STAMPS}

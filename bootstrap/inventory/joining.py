@@ -46,6 +46,8 @@ def log_command(cluster: ClusterDocument, found: Account) -> str:
     """Return the command that prints the log of the last worker that could not join."""
     if found.log:
         return f"`aws s3 cp {cluster.shared_storage.replace('s3a://', 's3://')}/{found.log} -`"
+    if cluster.cloud_logs:
+        return f"`{cluster.cloud_logs.tail(found.failed_instance)}`"
     region = cluster.members.region if isinstance(cluster.members, AutoScalingGroup) else ""
     console = (
         f"aws ec2 get-console-output --instance-id {found.failed_instance} --region {region} --output text"

@@ -138,7 +138,7 @@ def completed(cluster: ClusterDocument, fleet: Fleet, *, stopped: bool = False) 
             f"the head of stack {cluster.stack!r} ({head.instance})",
             f"it could not provision itself: {head.said}",
             "It retries by itself, five times within an hour. For its log, run "
-            f"`aws ssm start-session --target {head.instance}` and read /var/log/caffe-spark-boot.log.",
+            f"{_log(cluster, head.instance)}.",
         )
     workers = tuple(
         Node(name=report.name, address=report.address, host_key=report.host_key)
@@ -155,6 +155,13 @@ def completed(cluster: ClusterDocument, fleet: Fleet, *, stopped: bool = False) 
         )
     head_node = Node.model_validate({**dict(cluster.head), "host_key": head.host_key})
     return Cluster.of(cluster, head=head_node, workers=workers)
+
+
+def _log(cluster: ClusterDocument, instance: str) -> str:
+    """Return the command that leads to the log of a boot."""
+    if cluster.cloud_logs:
+        return f"`{cluster.cloud_logs.tail(instance)}`"
+    return f"`aws ssm start-session --target {instance}` and read /var/log/caffe-spark-boot.log"
 
 
 def table(fleet: Fleet) -> Table:

@@ -40,6 +40,9 @@ def _add_aws(bundle: Bundle, cluster: ClusterDocument, group: AutoScalingGroup) 
     from bootstrap.inventory.autoscaling import look
     from bootstrap.inventory.resolve import table
 
+    if cluster.cloud_logs:
+        tail = cluster.cloud_logs.tail()
+        bundle.add("cloud/logs.txt", f"Not in this bundle: what machines sent to CloudWatch.\n{tail}\n")
     fleet = look(cluster, group)
     bundle.add("cloud/workers.txt", page_of(table(fleet)) + "".join(f"{line}\n" for line in fleet.news))
     with bundle.part("cloud/activities.jsonl"), aws.translate_errors("reading scaling activities"):

@@ -1,7 +1,7 @@
 """Log group of a stack in CloudWatch, and the machines' rights to write to it.
 
-Encrypted with CloudWatch's own key. `kmsKey` is that of the volumes: the service (`logs.REGION.amazonaws.com`)
-would need a statement in the key's own policy, which the stack never changes. Read on 2026-11-30:
+Encrypted with CloudWatch's own key. `kmsKey` is that of the volumes: the service would need a statement in
+the key's own policy (for `logs.REGION.amazonaws.com`), which the stack never changes. Read on 2026-11-30:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 """
 

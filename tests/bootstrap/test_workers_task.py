@@ -12,7 +12,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from bootstrap import tasks
-from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument
+from bootstrap.cluster import S3, AutoScalingGroup, CloudLogs, ClusterDocument
 from bootstrap.console import TerminalConsole
 from bootstrap.inventory import autoscaling, spending
 from bootstrap.inventory.autoscaling import Fleet, Report
@@ -44,8 +44,8 @@ def workers(cluster_document: dict[str, Any], desired: list[int], monkeypatch: p
     """Runs the task; returns what it prints."""
     on_aws = {**cluster_document, "members": GROUP, "storage": S3(uri="s3a://bucket", region="eu-west-1")}
 
-    def run(*, aws: bool = True, resume: bool = True) -> str:
-        found = ClusterDocument.model_validate(on_aws if aws else cluster_document)
+    def run(*, aws: bool = True, resume: bool = True, logs: CloudLogs | None = None) -> str:
+        found = ClusterDocument.model_validate({**on_aws, "cloud_logs": logs} if aws else cluster_document)
         text = io.StringIO()
         monkeypatch.setattr(tasks, "document_of", lambda _: found)
         monkeypatch.setattr(tasks, "console", TerminalConsole(file=text, width=200))
@@ -81,6 +81,14 @@ def test_workers_that_are_not_stopped_are_left_alone(
     assert "they are not stopped: 2 wanted" in workers()
     desired[:] = [0]
     assert workers(resume=False) == "", "without the flag nothing comes back"
+
+
+def test_logs_that_workers_have_sent_are_named(workers: Workers, desired: list[int]) -> None:
+    desired[:] = [2]
+    logs = CloudLogs(group="caffe-spark/aws", region="eu-west-1")
+    assert workers(resume=False, logs=logs) == (
+        "logs     in CloudWatch: `aws logs tail caffe-spark/aws --since 1d --region eu-west-1`\n"
+    )
 
 
 def test_a_cluster_whose_workers_never_stop_refuses_to_bring_them_back(workers: Workers) -> None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from infra.aws.document import log_group
 from infra.aws.names import prefix
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ FILE: Final = Path(__file__).parents[1] / "policy.json"
 """Rights of who runs `pulumi up`, `fab` and `pulumi destroy`: the single source of docs and checks."""
 SHOWN: Final = "docs/aws.md#rights"
 NAMES: Final = "caffe-spark-*"
-"""Names in the policy's resources."""
+LOGS: Final = "caffe-spark/*"
+"""Names in the policy's resources; the second of log groups."""
 MAX_NAME: Final = 37
 
 BOUNDARIES: Final = ("iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary")
@@ -48,6 +50,7 @@ WILDCARDS: Final[Mapping[str, tuple[str, ...]]] = {
 _NEEDED: Final[Mapping[str, Callable[[AwsConfig], bool]]] = {
     "FlowLogs": lambda config: config.flow_logs,
     "LogGroups": lambda config: config.flow_logs or config.cloud_logs is not None,
+    "ReadLogs": lambda config: config.cloud_logs is not None,
     "Sessions": lambda config: not config.admin_cidrs,
     "OwnSessions": lambda config: not config.admin_cidrs,
     "NewestImages": lambda config: not (config.head_ami and config.worker_ami),
@@ -140,5 +143,5 @@ def _resource(pattern: str, config: AwsConfig, stack: str, account: str) -> str:
     parts = pattern.split(":", 5)
     parts[3] = config.region if parts[3] == "*" else parts[3]
     parts[4] = account if parts[4] == "*" else parts[4]
-    parts[5] = parts[5].replace(NAMES, f"{prefix(stack, '', MAX_NAME)}1")
+    parts[5] = parts[5].replace(NAMES, f"{prefix(stack, '', MAX_NAME)}1").replace(LOGS, log_group(stack))
     return ":".join(parts)

@@ -17,6 +17,12 @@ IDENTITY = (
     "etc/caffe-spark/node",
     "etc/caffe-spark/boot.json",
     "etc/caffe-spark/credentials.json",
+    "etc/caffe-spark/cloudwatch-agent.json",
+    "etc/systemd/system/caffe-spark-boot.service.d/log.conf",
+    "opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.d/file_cloudwatch-agent.json",
+    "opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.toml",
+    "opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.yaml",
+    "opt/aws/amazon-cloudwatch-agent/logs/state/_var_log_caffe-spark-boot.log",
     "etc/spark/spark-defaults.conf",
     "etc/hadoop/conf/s3a-keys.xml",
     "etc/ssh/ssh_host_ed25519_key",
@@ -37,6 +43,8 @@ KEPT = (
     "opt/caffe-versions/0123/.sha256",
     "opt/spark-versions/4.3.0/.sha256",
     "opt/caffe-spark/venv/pyvenv.cfg",
+    "opt/aws/amazon-cloudwatch-agent/bin/amazon-cloudwatch-agent",
+    "opt/aws/amazon-cloudwatch-agent/etc/common-config.toml",
     "etc/systemd/system/spark-worker.service",
     "etc/systemd/system/caffe-spark-firewall.service",
     "etc/ssh/sshd_config",
@@ -98,6 +106,13 @@ def test_no_unit_starts_before_the_user_data_have_run(machine: Machine) -> None:
     machine.run()
     for unit in ("spark-worker", "caffe-spark-firewall", "caffe-spark-boot", "caffe-spark-watch"):
         assert f"systemctl disable --quiet {unit}.service" in machine.calls
+
+
+def test_an_agent_that_is_not_the_stacks_is_left_alone(machine: Machine) -> None:
+    (machine.root / "etc/caffe-spark/cloudwatch-agent.json").unlink()
+    machine.run()
+    assert machine.has("opt/aws/amazon-cloudwatch-agent/etc/amazon-cloudwatch-agent.toml")
+    assert not [call for call in machine.calls if "amazon-cloudwatch-agent" in call]
 
 
 def test_the_watch_ends_before_the_worker_and_the_packet_filter_does_not(machine: Machine) -> None:

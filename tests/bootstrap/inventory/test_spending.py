@@ -162,6 +162,14 @@ def test_a_worker_that_has_left_no_log_leads_to_its_console(cluster_document: di
     )
 
 
+def test_a_worker_that_has_left_no_log_may_have_sent_it(cluster_document: dict[str, object]) -> None:
+    logs = {"group": "caffe-spark/dev", "region": REGION}
+    cluster = document(cluster_document, limits=None, cloud_logs=logs)
+    assert account_lines(cluster, kept(**{**ROW, "log": ""}), SINCE + HOUR)[-1] == (
+        f"log      `aws logs tail caffe-spark/dev --log-stream-name-prefix i-3/ --since 1d --region {REGION}`"
+    )
+
+
 def test_a_group_that_scales_tells_how_small_it_becomes(cluster_document: dict[str, object]) -> None:
     members = GROUP.model_copy(update={"scales": True, "max_size": 4})
     idle = account_lines(document(cluster_document, members=members), kept(), SINCE + HOUR)[1]

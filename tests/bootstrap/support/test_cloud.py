@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from bootstrap import paths
-from bootstrap.cluster import S3, AutoScalingGroup, ClusterDocument
+from bootstrap.cluster import S3, AutoScalingGroup, CloudLogs, ClusterDocument
 from bootstrap.support import cloud
 from bootstrap.support.bundle import Bundle
 from bootstrap.support.cloud import add_cloud
@@ -63,9 +63,11 @@ def test_activities_reports_boot_logs_and_the_account_of_a_stack_on_aws(
 
     answers(monkeypatch, answer)
     bundle = Bundle(Masking())
-    add_cloud(bundle, on_aws)
+    logs = CloudLogs(group="caffe-spark/aws", region=REGION)
+    add_cloud(bundle, on_aws.model_copy(update={"cloud_logs": logs}))
     found = texts(bundle)
     assert bundle.missing == ()
+    assert "aws logs tail caffe-spark/aws --since 1d" in found["cloud/logs.txt"]
     assert json.loads(found["cloud/activities.jsonl"])["StatusMessage"] == "no spot capacity"
     assert "no spot capacity" in found["cloud/workers.txt"]
     assert found["cloud/nodes/i-1/boot.log"] == "secret_key=***\nlast\n"

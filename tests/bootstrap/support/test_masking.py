@@ -50,51 +50,52 @@ def test_no_secret_is_known_of_empty_values() -> None:
     assert Masking(["", "  ", "\n"]).text("plain text") == "plain text"
 
 
-@pytest.mark.parametrize(
-    ("text", "left"),
-    [
-        ("id AKIAIOSFODNN7EXAMPLE used", "id *** used"),
-        ("SecretAccessKey: wJalrXUtnFEMIK7MDENG", "SecretAccessKey: ***"),
-        (
-            '{"AccessKeyId": "ASIAIOSFODNN7EXAMPLE", "Token": "IQoJb3JpZ2luX2Vj"}',
-            '{"AccessKeyId": "***", "Token": "***"}',
-        ),
-        ('{\\"password\\": \\"two words\\"}', '{\\"password\\": \\"***\\"}'),
-        ('{"password": "it\'s one, too"}', '{"password": "***"}'),
-        ('{"password": "with \\"quotes\\""}', '{"password": "***"}'),
-        ("password: 'two \"words\"'", "password: '***'"),
-        ("  password: correct horse battery", "  password: ***"),
-        ("PGPASSWORD=it's&more psql", "PGPASSWORD=*** psql"),
-        ("spark.ssl.keyPassword  abcdefgh", "spark.ssl.keyPassword  ***"),
-        ("fs.s3a.secret.key=abcdefgh", "fs.s3a.secret.key=***"),
-        (
-            "fs.azure.account.key.a.blob.core.windows.net=bm90LXRv",
-            "fs.azure.account.key.a.blob.core.windows.net=***",
-        ),
-        (
-            "<name>fs.s3a.secret.key</name>\n<value>abcdefgh</value>",
-            "<name>fs.s3a.secret.key</name>\n<value>***</value>",
-        ),
-        ("AccountName=a;AccountKey=bm90LXRv+/c2Vlbg==;Suffix=x", "AccountName=a;AccountKey=***;Suffix=x"),
-        (
-            "https://a.blob.core.windows.net/c?sv=1&sig=abc%2Fdef&se=2",
-            "https://a.blob.core.windows.net/c?sv=1&sig=***&se=2",
-        ),
-        (
-            "https://b.s3.amazonaws.com/k?X-Amz-Signature=0a1b2c&x=1",
-            "https://b.s3.amazonaws.com/k?X-Amz-Signature=***&x=1",
-        ),
-        ("http://user:hunter22@proxy:3128/", "http://user:***@proxy:3128/"),
-        ("http://user:hunt@er@22@proxy:3128/", "http://user:***@proxy:3128/"),
-        ("Authorization: SharedKey account:c2lnbmF0dXJl=", "Authorization: SharedKey account:***"),
-        ("Authorization: Bearer abcdef.ghijkl", "Authorization: Bearer ***"),
-        ("aux eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-_d end", "aux *** end"),
-        ("az login --password hunter2222 --tenant t", "az login --password *** --tenant t"),
-        ("  caffe-spark:key:\n    secure: v1:abc:def+/=", "  caffe-spark:key:\n    secure: ***"),
-        ("encryptionsalt: v1:abc=:v1:xyz", "encryptionsalt: ***"),
-        ("GITHUB ghp_abcdefghijklmnopqrstuvwxyz0123", "GITHUB ***"),
-    ],
-)
+CREDENTIALS = [
+    ("id AKIAIOSFODNN7EXAMPLE used", "id *** used"),
+    ("SecretAccessKey: wJalrXUtnFEMIK7MDENG", "SecretAccessKey: ***"),
+    (
+        '{"AccessKeyId": "ASIAIOSFODNN7EXAMPLE", "Token": "IQoJb3JpZ2luX2Vj"}',
+        '{"AccessKeyId": "***", "Token": "***"}',
+    ),
+    ('{\\"password\\": \\"two words\\"}', '{\\"password\\": \\"***\\"}'),
+    ('{"password": "it\'s one, too"}', '{"password": "***"}'),
+    ('{"password": "with \\"quotes\\""}', '{"password": "***"}'),
+    ("password: 'two \"words\"'", "password: '***'"),
+    ("  password: correct horse battery", "  password: ***"),
+    ("PGPASSWORD=it's&more psql", "PGPASSWORD=*** psql"),
+    ("spark.ssl.keyPassword  abcdefgh", "spark.ssl.keyPassword  ***"),
+    ("fs.s3a.secret.key=abcdefgh", "fs.s3a.secret.key=***"),
+    (
+        "fs.azure.account.key.a.blob.core.windows.net=bm90LXRv",
+        "fs.azure.account.key.a.blob.core.windows.net=***",
+    ),
+    (
+        "<name>fs.s3a.secret.key</name>\n<value>abcdefgh</value>",
+        "<name>fs.s3a.secret.key</name>\n<value>***</value>",
+    ),
+    ("AccountName=a;AccountKey=bm90LXRv+/c2Vlbg==;Suffix=x", "AccountName=a;AccountKey=***;Suffix=x"),
+    (
+        "https://a.blob.core.windows.net/c?sv=1&sig=abc%2Fdef&se=2",
+        "https://a.blob.core.windows.net/c?sv=1&sig=***&se=2",
+    ),
+    (
+        "https://b.s3.amazonaws.com/k?X-Amz-Signature=0a1b2c&x=1",
+        "https://b.s3.amazonaws.com/k?X-Amz-Signature=***&x=1",
+    ),
+    ("http://user:hunter22@proxy:3128/", "http://user:***@proxy:3128/"),
+    ("http://user:hunt@er@22@proxy:3128/", "http://user:***@proxy:3128/"),
+    ("Authorization: SharedKey account:c2lnbmF0dXJl=", "Authorization: SharedKey account:***"),
+    ("Authorization: Bearer abcdef.ghijkl", "Authorization: Bearer ***"),
+    ("aux eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.abc-_d end", "aux *** end"),
+    ("az login --password hunter2222 --tenant t", "az login --password *** --tenant t"),
+    ("  caffe-spark:key:\n    secure: v1:abc:def+/=", "  caffe-spark:key:\n    secure: ***"),
+    ("encryptionsalt: v1:abc=:v1:xyz", "encryptionsalt: ***"),
+    ("GITHUB ghp_abcdefghijklmnopqrstuvwxyz0123", "GITHUB ***"),
+]
+"""Text with credentials, and what is left of it."""
+
+
+@pytest.mark.parametrize(("text", "left"), CREDENTIALS)
 def test_what_looks_like_a_credential_is_replaced_and_its_name_stays(text: str, left: str) -> None:
     assert Masking().text(text) == left
 
@@ -108,16 +109,17 @@ def test_private_keys_are_replaced_also_where_their_beginning_or_end_was_cut_off
     assert [line for line in lines[1:-1] if line.strip() in masking.text(tail)] == []
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "18:01:02 INFO Executor 3 registered on w1:7078",
-        "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        '"host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPrp3Lx5NlHZQwBfwfmPYgpNKvJ6XhbvZQO1oQO3HZ0N"',
-        "https://eu-west-1.console.aws.amazon.com/ec2",
-        "I1130 loss = 0.0123 (* 1 = 0.0123 loss)",
-    ],
-)
+NEEDED = [
+    "18:01:02 INFO Executor 3 registered on w1:7078",
+    "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    '"host_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPrp3Lx5NlHZQwBfwfmPYgpNKvJ6XhbvZQO1oQO3HZ0N"',
+    "https://eu-west-1.console.aws.amazon.com/ec2",
+    "I1130 loss = 0.0123 (* 1 = 0.0123 loss)",
+]
+"""Lines without any."""
+
+
+@pytest.mark.parametrize("text", NEEDED)
 def test_what_a_reader_needs_stays(text: str) -> None:
     assert Masking().text(text) == text
 

@@ -270,3 +270,19 @@ def test_workers_in_a_reservation_cost_what_they_cost_on_demand() -> None:
     reserved = {"reservation": "cr-0123456789abcdef0", "onDemandPercentage": 100, "zones": ["eu-west-1a"]}
     stack = {"instanceTypes": ["g4dn.xlarge"], "onDemandPercentage": 100}
     assert bill(**{**stack, **reserved}).total_text == bill(**stack).total_text
+
+
+def test_logs_in_cloudwatch_are_billed_by_the_gigabyte_and_by_their_endpoint() -> None:
+    def note(**services: str) -> str:
+        found = hourly.hourly(config(cloudLogs=True), priced(**services)).notes
+        return next(one for one in found if "cloudLogs" in one)
+
+    known = note(logs_gb="0.57", logs_gb_month="0.03")
+    assert (
+        known
+        == "not counted: logs in CloudWatch (cloudLogs), 0.57 USD per GB sent and 0.03 USD per GB and month"
+    )
+    assert note() == "not counted: logs in CloudWatch (cloudLogs), which bills per GB sent"
+    assert not any("cloudLogs" in one for one in bill().notes)
+    assert line(bill(egress="endpoints", cloudLogs=True), "interface endpoints").range[0] == Decimal("0.06")
+    assert "6 interface endpoints" in hourly.egress_text(config(cloudLogs=True), priced())

@@ -70,6 +70,22 @@ def test_workers_complete_the_groups_hooks_and_the_head_stops_the_group() -> Non
     assert "StopWorkers" in sids
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_machines_write_to_the_stacks_log_group_where_the_stack_says_so(role: Role) -> None:
+    stream = "arn:aws:logs:eu-west-1:123456789012:log-group:caffe-spark/{}:log-stream:i-1/boot"
+    profiles = {"head": "h", "worker": "w"}
+    sends = AwsConfig.model_validate({"region": "eu-west-1", "instanceProfiles": profiles, "cloudLogs": True})
+    policy = needed(sends, STACK, role)
+    assert permits(policy, "logs:PutLogEvents", stream.format("blue")) == (role != "job")
+    assert not permits(policy, "logs:PutLogEvents", stream.format("blue-2"))
+    assert not permits(policy, "logs:GetLogEvents", stream.format("blue"))
+    assert not may(role, "logs:PutLogEvents", stream.format("blue"))
+    asked = [one for one in questions(policy, "AROA") if "logs:PutLogEvents" in one.actions]
+    assert [one.resources for one in asked] == (
+        [] if role == "job" else [["arn:aws:logs:eu-west-1:123456789012:log-group:caffe-spark/blue:x"]]
+    )
+
+
 def test_the_head_sets_the_share_on_demand_where_the_stack_says_so() -> None:
     def sids(**values: int) -> set[str]:
         given = config().model_copy(update=values)

@@ -237,6 +237,23 @@ def test_endpoints_have_to_let_the_workers_in(closed: Company, cloud: Cloud) -> 
     assert found(config, cloud)["network: workers"].verdict == "passed"
 
 
+def test_workers_that_send_logs_need_another_endpoint(closed: Company, cloud: Cloud) -> None:
+    group = closed.ids.groups[0]
+    closed.ec2.authorize_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=443, ToPort=443, CidrIp="10.1.0.0/16"
+    )
+    for service in ("autoscaling", "sts"):
+        closed.endpoint(service, SecurityGroupIds=[group])
+    config = closed.ids.config(packageProxy=True, cloudLogs=True)
+    failed(config, cloud, "network: workers", "for logs", f"--service-name {SERVICE}.logs --subnet-ids")
+    closed.endpoint("logs", SecurityGroupIds=[group])
+    passed = found(config, cloud)["network: workers"]
+    assert (passed.verdict, passed.detail) == (
+        "passed",
+        "reach autoscaling, sts, logs by endpoints, packages through the head",
+    )
+
+
 # S3
 
 

@@ -207,3 +207,12 @@ def test_roles_with_a_boundary_are_asked_for_with_it() -> None:
     assert asked(permissionsBoundary=LIMITS)["iam:CreateRole"].context["iam:PermissionsBoundary"] == LIMITS
     assert "iam:PutRolePermissionsBoundary" in asked(permissionsBoundary=LIMITS)
     assert "iam:PutRolePermissionsBoundary" not in asked()
+
+
+def test_rights_to_log_groups_are_asked_where_the_stack_has_one() -> None:
+    assert "logs:CreateLogGroup" not in asked()
+    assert "logs:CreateLogGroup" in asked(cloudLogs=True)
+    assert "ec2:CreateFlowLogs" not in asked(cloudLogs=True)
+    assert "logs:FilterLogEvents" not in asked(flowLogs=False)
+    reads = asked(cloudLogs=True)["logs:FilterLogEvents"]
+    assert reads.resource == "arn:aws:logs:eu-west-1:123456789012:log-group:caffe-spark/test"

@@ -10,14 +10,15 @@ TAGS = {"Project": "caffe-spark", "Stack": "demo"}
 def test_a_log_group_of_ours_is_found_by_its_tags(world: World) -> None:
     logs = world.client("logs")
     logs.create_log_group(logGroupName="caffe-spark-demo-flows-1", tags=TAGS)
+    logs.create_log_group(logGroupName="caffe-spark/demo", tags=TAGS)
     logs.create_log_group(logGroupName="caffe-spark-users-own")
     logs.create_log_group(logGroupName="another", tags={"Project": "another"})
     found = swept()
-    assert [leak.id for leak in found.found.leaks] == ["caffe-spark-demo-flows-1"]
-    assert found.the("log group").command == (
-        f"aws logs delete-log-group --log-group-name caffe-spark-demo-flows-1 --region {REGION}"
-    )
-    assert found.the("log group").usd_month == 0
+    names = ["caffe-spark-demo-flows-1", "caffe-spark/demo"]
+    assert [leak.id for leak in found.found.leaks] == names
+    for leak, name in zip(found.found.leaks, names, strict=True):
+        assert leak.command == f"aws logs delete-log-group --log-group-name {name} --region {REGION}"
+        assert (leak.kind, leak.usd_month) == ("log group", 0)
 
 
 def test_a_parameter_is_found_by_its_tags_or_below_our_name(world: World) -> None:
