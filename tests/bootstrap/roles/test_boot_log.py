@@ -68,7 +68,12 @@ def test_it_runs_after_the_unit_of_user_data(compiled: Compiled) -> None:
 
 @pytest.mark.parametrize(
     ("there", "shown", "knows"),
-    [(True, "{ argv[]=python3 -m boot_log }", True), (True, "", False), (False, "", True)],
+    [
+        (True, "ExecStopPost={ argv[]=python3 -m boot_log }\nNeedDaemonReload=no", True),
+        (True, "ExecStopPost={ argv[]=python3 -m boot_log }\nNeedDaemonReload=yes", False),
+        (True, "NeedDaemonReload=no", False),
+        (False, "", True),
+    ],
 )
 def test_systemd_reads_it_again_where_a_boot_has_a_unit(
     there: bool, shown: str, knows: bool, compile_for: Compile, tmp_path: Path
@@ -76,7 +81,17 @@ def test_systemd_reads_it_again_where_a_boot_has_a_unit(
     compiled = compile_for("boot_log", "w1", units=str(tmp_path))
     if there:
         (tmp_path / "caffe-spark-boot.service").touch()
-    guard = compiled.commands["Let systemd know"].guard
-    assert (run(tmp_path, guard, systemctl=f"echo '{shown}'").returncode == 0) == knows
-    (check,) = compiled.checks.values()
-    assert (run(tmp_path, check.run, systemctl=f"echo '{shown}'").returncode == 0) == knows
+    # As the engine does it, where `exit` ends the guard alone.
+    guard = f"( set -eu\n{compiled.commands['Let systemd know'].guard}\n)"
+    assert (run(tmp_path, guard, systemctl=f"printf '%s' '{shown}'").returncode == 0) == knows
+
+
+@pytest.mark.parametrize(("shown", "well"), [("{ argv[]=python3 -m boot_log }", True), ("", False)])
+def test_a_boot_that_would_send_nothing_is_a_finding(
+    shown: str, well: bool, compile_for: Compile, tmp_path: Path
+) -> None:
+    (check,) = compile_for("boot_log", "w1", units=str(tmp_path)).checks.values()
+    assert run(tmp_path, check.run, systemctl="exit 1").returncode == 0, "a node without such a unit"
+    (tmp_path / "caffe-spark-boot.service").touch()
+    done = run(tmp_path, check.run, systemctl=f"echo '{shown}'")
+    assert (done.returncode == 0) == well
