@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
@@ -31,6 +32,7 @@ class Cloud:
     quotas: ServiceQuotasClient
     iam: IAMClient
     kms: Any
+    logs: CloudWatchLogsClient
     caller: str = ""
     """ARN of who is asking; empty if AWS did not tell."""
 
@@ -47,6 +49,7 @@ class Cloud:
             session.client("service-quotas", region_name=region, config=aws.RETRY),
             session.client("iam", region_name=region, config=aws.RETRY),
             kms,
+            session.client("logs", region_name=region, config=aws.RETRY),
             caller,
         )
 

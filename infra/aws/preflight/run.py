@@ -17,6 +17,7 @@ from infra.aws.preflight import (
     group,
     images,
     keys,
+    logs,
     names,
     network,
     quotas,
@@ -80,6 +81,7 @@ def plan(
         *reservation.checks(config, stack),
         *group.checks(config, stack),
         *volume_key.checks(config, stack),
+        *logs.checks(config, stack),
         *rights.checks(config, stack),
         *keys.cloud_checks(config, stack),
     ]
