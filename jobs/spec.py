@@ -145,6 +145,9 @@ class JobSpec(BaseModel):
     onWorkerLost: Literal["fail", "wait", "shrink"] = "shrink"
     """When training loses an executor: `fail` ends the job; `wait` waits until there are as many as before;
     `shrink` goes on with those that are left, and grows again. Both go on from the newest snapshot."""
+    onDriverLost: Literal["fail", "restart"] = "fail"
+    """When the driver is killed, or its node goes down: `fail` ends the job, which `fab resume` takes up;
+    `restart` starts it again, and training goes on from the newest snapshot."""
     replacementLimit: Duration = 1200.0
     """Seconds to wait for executors, after which the job fails."""
     minExecutors: int = Field(ge=1, le=INT32_MAX, default=1)
@@ -187,6 +190,9 @@ class JobSpec(BaseModel):
     def _scripted(self) -> JobSpec:
         if self.arguments and self.script is None:
             raise ValueError("arguments: they are a script's; set script too, or neither")
+        if self.script and self.onDriverLost == "restart":
+            why = "a script would begin from its first line"
+            raise ValueError(f"onDriverLost: restart: {why}; remove it, or resume the job by hand")
         if self.script and (why := self.blank()):
             raise ValueError(why)
         if "" in self.arguments:

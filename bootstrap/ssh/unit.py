@@ -18,6 +18,7 @@ from bootstrap import paths
 from bootstrap.aside import token
 from bootstrap.engine.script import LOCK_BUSY, take_lock
 from bootstrap.errors import CommandFailed, Unreachable
+from bootstrap.ssh import restarts
 from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.reconnect import Recovery
 from bootstrap.ssh.remote import Remote
@@ -45,14 +46,21 @@ class Unit:
     """A script as the transient unit `name` on a node, run as `user`, with its files in `folder`.
 
     The folder's parents must be writable for root only. `scratch` is a folder that goes when the script has
-    ended, unless the whole unit is killed.
+    ended, unless the whole unit is killed. With `again`, a script that is lost begins again: see `restarts`.
     """
 
     def __init__(
-        self, remote: Remote, name: str, folder: str, *, user: str = "root", scratch: str = ""
+        self,
+        remote: Remote,
+        name: str,
+        folder: str,
+        *,
+        user: str = "root",
+        scratch: str = "",
+        again: bool = False,
     ) -> None:
         self._remote, self.name, self.folder = remote, name, folder.rstrip("/")
-        self._user, self._scratch = user, scratch
+        self._user, self._scratch, self._again = user, scratch, again
 
     @property
     def remote(self) -> Remote:
@@ -92,12 +100,6 @@ class Unit:
             busy=f"another process has been starting {self.name} for {START_WAIT} s",
             wait=START_WAIT,
         )
-        # Root's shell writes the status, so a killed unit leaves none, and the script cannot.
-        # Without the folder it runs nothing: the words before the script make it the user's.
-        before = shlex.quote(f"cd {folder} || exit; as='")
-        clear = f"$as rm -rf {shlex.quote(self._scratch)}; " if self._scratch else ""
-        run = "'; $as sh ./run.sh >log 2>&1 </dev/null; code=$?; "
-        after = shlex.quote(f"{run}{clear}echo $code >status.new && mv status.new status")
         # In braces: of a script that arrives in part nothing is run.
         started = f"""{{
 set -e
@@ -120,9 +122,7 @@ rm -f status log
 : >log
 {self._prefix}
 systemctl reset-failed {name} 2>/dev/null || true
-systemd-run --quiet --collect --unit={name} --property=KillMode=control-group \\
-    --property=TimeoutStopSec={STOP_GRACE} --property=OOMPolicy=continue \\
-    /bin/sh -c {before}"$prefix"{after} 9>&- </dev/null
+{self._launch}
 }}
 """
         result = self._remote.run(started, check=False, timeout=60)
@@ -135,6 +135,24 @@ systemd-run --quiet --collect --unit={name} --property=KillMode=control-group \\
                 exit_code=result.exit_code,
                 output=result.tail,
             )
+
+    @property
+    def _launch(self) -> str:
+        """Shell that has systemd run the script."""
+        clear = f"$as rm -rf {shlex.quote(self._scratch)}" if self._scratch else ""
+        if self._again:
+            launch = restarts.launch(self.name, self.folder, clear=clear, grace=STOP_GRACE)
+            return f"( {launch} ) 9>&-"
+        # Root's shell writes the status, so a killed unit leaves none, and the script cannot.
+        # Without the folder it runs nothing: the words before the script make it the user's.
+        before = shlex.quote(f"cd {shlex.quote(self.folder)} || exit; as='")
+        run = "'; $as sh ./run.sh >log 2>&1 </dev/null; code=$?; "
+        clear = f"{clear}; " if clear else ""
+        after = shlex.quote(f"{run}{clear}echo $code >status.new && mv status.new status")
+        return f"""\
+systemd-run --quiet --collect --unit={shlex.quote(self.name)} --property=KillMode=control-group \\
+    --property=TimeoutStopSec={STOP_GRACE} --property=OOMPolicy=continue \\
+    /bin/sh -c {before}"$prefix"{after} 9>&- </dev/null"""
 
     @property
     def _required_owner(self) -> str:
@@ -179,7 +197,7 @@ prefix="$prefix env HOME=${{home:-/}} USER={user} LOGNAME={user}"
             Unreachable: the connection broke.
         """
         out = self._remote.run(
-            f'{AS_USER}echo "$(systemctl is-active {shlex.quote(self.name)} || true)"\n'
+            f'{AS_USER}echo "$({restarts.state(self.name)})"\n'
             f"as_user {shlex.quote(self._user)} sh -c {shlex.quote(f'{self._status}status')}\n",
             check=False,
             timeout=POLL_TIMEOUT,
@@ -228,7 +246,7 @@ prefix="$prefix env HOME=${{home:-/}} USER={user} LOGNAME={user}"
         return poll(
             self._remote,
             tails,
-            f"systemctl is-active {shlex.quote(self.name)} || true",
+            restarts.state(self.name),
             user=self._user,
             functions=self._status,
             word="status",
@@ -244,7 +262,8 @@ prefix="$prefix env HOME=${{home:-/}} USER={user} LOGNAME={user}"
         """
         name = shlex.quote(self.name)
         result = self._remote.run(
-            f"systemctl stop {name} 2>/dev/null || true\n! systemctl is-active --quiet {name}\n",
+            f"systemctl stop {name} 2>/dev/null || true\n{restarts.forget(self.name)}\n"
+            f"! systemctl is-active --quiet {name}\n",
             check=False,
             timeout=STOP_GRACE + POLL_TIMEOUT,
         )

@@ -21,7 +21,7 @@ from bootstrap.storage.hadoop import SharedStorage
 from jobs.backends.base import Log, end_of
 from jobs.job import JobPlace
 from jobs.submission.package import taken_by_root
-from jobs.trainer.contract import STOP_FILE
+from jobs.trainer.contract import RESTART_FILES, STOP_FILE
 from jobs.trainer.files.fence import SUFFIX as FENCE
 
 LONGEST_LOG = 256 << 20
@@ -79,7 +79,7 @@ def drop_unused(storage: SharedStorage, folder: str) -> None:
         CommandFailed: storage refused it.
         ServiceDown: the storage does not answer.
     """
-    names = (STOP_FILE, f"*{FENCE}")
+    names = (STOP_FILE, *RESTART_FILES, f"*{FENCE}")
     files = " ".join(storage.quoted(f"{folder}/{name}") for name in names)
     storage.run(f"{storage.command(f'dfs -rm -f -skipTrash {files}')} </dev/null >/dev/null 2>&1")
     listing.drop_empty(storage, folder)
@@ -87,7 +87,7 @@ def drop_unused(storage: SharedStorage, folder: str) -> None:
 
 def steers(name: str) -> bool:
     """Return whether a file in a job's folder steers it while it runs, and is no result."""
-    return name == STOP_FILE or name.endswith(FENCE)
+    return name in (STOP_FILE, *RESTART_FILES) or name.endswith(FENCE)
 
 
 _AGAIN = "Submit the job again with its specification: `fab submit --spec FILE`."

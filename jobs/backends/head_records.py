@@ -10,6 +10,7 @@ from typing import Any
 from bootstrap import paths
 from bootstrap.cluster import Cluster
 from bootstrap.errors import JobError
+from bootstrap.ssh import restarts
 from bootstrap.ssh.as_user import AS_USER
 from bootstrap.ssh.remote import Remote
 from jobs.backends.opened import OPENED
@@ -110,8 +111,9 @@ at most OF_ALL bytes of events, equal shares."""
 
 _RUNNING = f"""systemctl list-units --plain --no-legend --full --all \\
     --state=active,activating,deactivating,reloading '{UNIT}*.service' |
-    sed 's/^{UNIT}//; s/\\.service .*//'"""
-"""Shell that prints the ids of the jobs whose units run."""
+    sed 's/^{UNIT}//; s/\\.service .*//'
+{restarts.listed(UNIT)}"""
+"""Shell that prints the ids of the jobs whose units run, or begin again."""
 
 
 def place_of(cluster: Cluster, job: str) -> JobPlace:

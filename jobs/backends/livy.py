@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bootstrap import paths
 from bootstrap.aside import replacing
 from bootstrap.cluster import ClusterDocument
-from bootstrap.errors import CaffeSparkError, JobError, ServiceDown
+from bootstrap.errors import CaffeSparkError, ConfigError, JobError, ServiceDown
 from bootstrap.storage.folders import MANIFEST
 from jobs import capacity
 from jobs.backends.base import LOST, Foreign, Log, OnLine
@@ -35,7 +35,7 @@ from jobs.spec import JobSpec
 from jobs.submission.spark_submit import settings, trainer_arguments
 from jobs.submission.yarn_settings import DRIVER_ENV, yarn_settings
 from jobs.trainer import contract
-from jobs.trainer.contract import EVENTS_FILE, EVENTS_URI_ENV, PROGRAM_FILE, TRAINER_FILE, Failed
+from jobs.trainer.contract import EVENTS_FILE, EVENTS_URI_ENV, PROGRAM_FILE, RESTART, TRAINER_FILE, Failed
 
 if TYPE_CHECKING:
     from bootstrap.storage.blob import Blobs
@@ -84,6 +84,12 @@ class LivyBackend:
     def capacity(self, spec: JobSpec) -> None:
         """See `Backend.capacity`."""
         capacity.check(spec, self.document)
+        if spec.onDriverLost == RESTART:
+            raise ConfigError(
+                f"onDriverLost: {RESTART}",
+                "Livy starts no driver again",
+                "Run it without --livy, or remove the key: `fab resume` goes on from the newest snapshot.",
+            )
         # Data is converted on a head over SSH, which Livy cannot do.
         # The manifest is written last.
         if spec.data and not self._blobs.exists(f"{registry.path_of(spec.data)}/{MANIFEST}"):

@@ -78,13 +78,18 @@ class History:
         return max((event.time for event in self.events), default=0.0)
 
     def phase_seconds(self) -> dict[str, float]:
-        """Return the seconds of each phase: from its event to the next phase's, or to the end."""
+        """Return the seconds of each phase: from its events to the next phase's, or to the end."""
         marks = [
             (event.phase if isinstance(event, contract.Phase) else "", event.time)
             for event in self.events
             if isinstance(event, contract.Phase | contract.Done)
         ]
-        return {name: round(later - start, 3) for (name, start), (_, later) in pairwise(marks) if name}
+        found: dict[str, float] = {}
+        # A driver that begins again has phases of the same names.
+        for (name, start), (_, later) in pairwise(marks):
+            if name:
+                found[name] = round(found.get(name, 0.0) + later - start, 3)
+        return found
 
 
 def _is_place(where: object) -> bool:

@@ -140,7 +140,9 @@ def losses(history: History, end: float) -> Losses:
         elif isinstance(event, contract.WorkersLost):
             found.lost(event)
         elif isinstance(event, contract.Phase):
-            found.scoring = event.time if event.phase == "score" else 0.0
+            found.phase(event, history.events[number - 1].time if number else 0.0)
+        elif isinstance(event, contract.Training):
+            found.trains(event)
         elif isinstance(event, contract.Recovery):
             found.recovered(event, _pace(history.events[:number]))
     waiting = found.waiting + (max(0.0, end - found.since) if found.since else 0.0)
@@ -168,8 +170,29 @@ class _Count:
     waiting: float = 0.0
     since: float = 0.0
     """Time of the loss that training has not recovered from; 0 without one."""
+    began: bool = False
+    """A driver has begun."""
     scoring: float = 0.0
     """Time at which scoring began, or began again; 0 before."""
+
+    def phase(self, event: contract.Phase, before: float) -> None:
+        """Take the beginning of a phase; `before` is the time of the event before it."""
+        if event.phase == "start" and before and self.began:
+            # A driver that begins again: the one before it was lost after its last event.
+            if self.scoring:
+                self._add(max(0.0, before - self.scoring))
+            self.since = self.since or before
+            self.untold += 1
+        self.began = self.began or event.phase == "start"
+        self.scoring = event.time if event.phase == "score" else 0.0
+        if self.scoring:
+            self.trains(event)
+
+    def trains(self, event: Event) -> None:
+        """End the time of waiting: work goes on."""
+        if self.since:
+            self.waiting += max(0.0, event.time - self.since)
+            self.since = 0.0
 
     def lost(self, event: contract.WorkersLost) -> None:
         if self.scoring:
@@ -180,7 +203,8 @@ class _Count:
             self.since = self.since or event.time
         self.told += len(self.announced)
         self.untold += len(set(event.hosts) - self.announced)
-        if not event.hosts and not self.announced:
+        # That of a driver counts by its new beginning: none tells it where nothing was being trained.
+        if not (event.hosts or self.announced or event.driver):
             self.untold += 1
         self.announced.clear()
 

@@ -20,6 +20,7 @@ from jobs.trainer.contract import (
     GRADIENTS_CONF,
     JOB_ENV,
     MIN_EXECUTORS_CONF,
+    ON_DRIVER_LOST_CONF,
     ON_WORKER_LOST_CONF,
     OVERRIDE_ENV,
     PROGRAM_FILE,
@@ -159,6 +160,7 @@ def _recovery(spec: JobSpec, document: ClusterDocument, place: JobPlace) -> dict
     if every is None:
         every = SPOT_SNAPSHOT_S if document.members.spot else 0.0
     return {
+        ON_DRIVER_LOST_CONF: spec.onDriverLost,
         ON_WORKER_LOST_CONF: spec.onWorkerLost,
         REPLACEMENT_LIMIT_CONF: f"{spec.replacementLimit:.15g}",
         MIN_EXECUTORS_CONF: str(spec.minExecutors),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.trainer import preparation, scoring, training
+from jobs.trainer import preparation, restart, scoring, training
 from jobs.trainer.caffe.probe import Nets, Probe
 from jobs.trainer.events.channel import Address, Channel
 from jobs.trainer.ranks.score import Sums
@@ -20,11 +20,17 @@ class Driver(RunningJob):
         Raises:
             TrainerError: the job failed.
         """
+        restart.begin(self)
         nets = self.prepare(probe)
+        if self.records:
+            self.records.write(self.earlier or restart.Record())
         if self.options.train:
             self.train(channel)
         if self.options.scores:
             scoring.score(self, nets, channel.address)
+        if self.records:
+            # Not after a failure: a node that goes down ends all programs, and some fail for that.
+            self.records.remove()
 
     def prepare(self, probe: Probe) -> Nets:
         """Prepare the job, as `preparation.prepare`."""

@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import Iterator
+from typing import Callable, Iterator
 
 from jobs.trainer.beside import beside
 from jobs.trainer.contract import CONTROL_CONF, STOP_FILE
@@ -26,10 +26,21 @@ MOST_REASON = 300
 
 
 class Overseer:
-    """Looks after attempts, one at a time; `stop` is the reason why training was asked to end."""
+    """Looks after attempts, one at a time; `stop` is the reason why training was asked to end.
 
-    def __init__(self, running: RunningJob, rules: Policy, channel: Channel) -> None:
-        self._running, self._rules, self._channel = running, rules, channel
+    `keep` keeps what a driver that begins again needs.
+    """
+
+    def __init__(
+        self,
+        running: RunningJob,
+        rules: Policy,
+        channel: Channel,
+        keep: Callable[[], object] = bool,
+    ) -> None:
+        self._running, self._rules, self._channel, self._keep = running, rules, channel, keep
+        self._first = 0
+        """The first attempt of this driver; 0 before it."""
         folder = running.conf.get(CONTROL_CONF, "")
         self._stop_uri = "{}/{}".format(folder, STOP_FILE) if folder else ""
         self.stop = ""
@@ -38,6 +49,7 @@ class Overseer:
     @contextmanager
     def watching(self, attempt: Attempt, survivors: Survivors) -> Iterator[None]:
         """Watch an attempt in this block."""
+        self._first = self._first or attempt.generation
         with beside(partial(self._watch, attempt, survivors), "overseer"):
             yield
 
@@ -50,6 +62,11 @@ class Overseer:
     def _watch(self, attempt: Attempt, survivors: Survivors, over: threading.Event) -> None:
         smaller, journal = attempt.executors < self._running.size, self._running.journal
         while not over.wait(PERIOD_S):
+            try:
+                self._keep()
+            except Exception as error:
+                # The next look tries again.
+                print("not kept for a restart: {}".format(error), flush=True)
             # Until all ranks run, executors without a task are no others.
             if journal.iteration <= journal.first:
                 continue
@@ -60,7 +77,7 @@ class Overseer:
                 print("not looked after: {}".format(error), flush=True)
 
     def _look(self, attempt: Attempt, survivors: Survivors, *, grows: bool) -> None:
-        if attempt.generation == 1 and not survivors.newcomers.known:
+        if attempt.generation == self._first and not survivors.newcomers.known:
             survivors.newcomers.known.update(self._running.executors.busy())
         now = time.monotonic()
         if now - self._looked > STOP_PERIOD_S:

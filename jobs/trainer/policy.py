@@ -6,11 +6,15 @@ import math
 from typing import Mapping, NamedTuple
 
 from jobs.trainer.contract import (
+    CONTROL_CONF,
     FAIL,
     MIN_EXECUTORS_CONF,
+    ON_DRIVER_LOST,
+    ON_DRIVER_LOST_CONF,
     ON_WORKER_LOST,
     ON_WORKER_LOST_CONF,
     REPLACEMENT_LIMIT_CONF,
+    RESTART,
     SHRINK,
     SNAPSHOT_EVERY_CONF,
     TRANSPORT_CONF,
@@ -31,6 +35,8 @@ class Policy(NamedTuple):
     """Executors to go on with, at least."""
     snapshot_every: float = 0.0
     """Seconds between snapshots beside the solver's; 0 for none."""
+    restarts: bool = False
+    """A driver that was lost is started again, and goes on."""
 
 
 def policy(conf: Mapping[str, str], size: int) -> Policy:
@@ -50,10 +56,17 @@ def policy(conf: Mapping[str, str], size: int) -> Policy:
     if least != int(least) or not 1 <= least <= size:
         why = "it is not a whole number from 1 to {}, the executors of the job".format(size)
         raise Refused("setting-invalid", name=MIN_EXECUTORS_CONF, given=conf[MIN_EXECUTORS_CONF], reason=why)
+    driver = conf.get(ON_DRIVER_LOST_CONF, FAIL)
+    if driver not in ON_DRIVER_LOST:
+        why = "it is not one of {}".format(", ".join(ON_DRIVER_LOST))
+        raise Refused("setting-invalid", name=ON_DRIVER_LOST_CONF, given=driver, reason=why)
+    if driver == RESTART and not conf.get(CONTROL_CONF):
+        why = "it needs {}, a folder for what a driver leaves to the next one".format(CONTROL_CONF)
+        raise Refused("setting-invalid", name=ON_DRIVER_LOST_CONF, given=driver, reason=why)
     limit, every = _number(conf, REPLACEMENT_LIMIT_CONF, LIMIT_S), _number(conf, SNAPSHOT_EVERY_CONF, 0)
     if conf.get(TRANSPORT_CONF) == "none" or conf.get("spark.master", "").startswith("local"):
         action = FAIL
-    return Policy(action, limit, int(least), every)
+    return Policy(action, limit, int(least), every, driver == RESTART)
 
 
 def grows(rules: Policy) -> bool:

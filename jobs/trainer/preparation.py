@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Dict, Tuple
 
-from jobs.trainer import checks, contract
+from jobs.trainer import checks, contract, restart
 from jobs.trainer.caffe import models, native
 from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.feed import record_shape
@@ -33,7 +33,10 @@ def prepare(running: RunningJob, probe: Probe) -> Nets:
         journal.add(contract.Note(words))
     _check_paths(running)
     nets = _checked(running, probe)
-    running.executors.require(running.size)
+    if running.earlier is None:
+        running.executors.require(running.size)
+    else:
+        restart.await_executors(running)
     journal.add(running.executors.described())
     journal.phase("data")
     told, counts = _distribute_sources(running)
@@ -78,6 +81,9 @@ def _check_paths(running: RunningJob) -> None:
             raise Refused(
                 "source-missing" if inside else "source-path-missing", uri=source.uri, phase=source.phase
             )
+    if options.scores and options.output and running.earlier is not None:
+        # It was not there when the job began: an earlier driver has written it.
+        files.remove(options.output)
     if options.scores and options.output and files.exists(options.output):
         raise Refused("output-exists", uri=files.absolute(options.output))
 

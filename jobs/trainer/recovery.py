@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Callable, NamedTuple, Optional, Tuple
+from typing import Callable, NamedTuple, Optional, Sequence, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.caffe import native
@@ -20,6 +20,7 @@ from jobs.trainer.events import blame
 from jobs.trainer.events.channel import Channel
 from jobs.trainer.policy import Policy
 from jobs.trainer.ranks.snapshots import Whole, whole
+from jobs.trainer.restart import Record
 from jobs.trainer.running import RunningJob
 from jobs.trainer.survivors import Survivors
 
@@ -58,6 +59,38 @@ class Recovery:
         """Iteration that training began at; -1 before the first attempt that has begun is over."""
         self.images, self.seconds = 0, 0.0
         """What earlier attempts have trained, without iterations that were done again."""
+
+    def begin_again(self, earlier: Record, asked: Callable[[], str] = str) -> None:
+        """Prepare the first attempt of a driver that follows a lost one, by what that has left.
+
+        Raises:
+            TrainerError: there are not enough executors in time, or training is to end.
+        """
+        journal = self._running.journal
+        journal.restore(earlier.snapshots, earlier.validations, earlier.reached)
+        self.images, self.seconds, self.origin = earlier.images, earlier.seconds, earlier.origin
+        self.attempt = self.attempt._replace(generation=earlier.generation)
+        journal.add(contract.WorkersLost(earlier.reached, reason="it is started again", driver=True))
+        self._regroup(None, asked)
+
+    def record(self, owners: Sequence[str]) -> Record:
+        """Return what a driver needs that would follow this one now."""
+        journal = self._running.journal
+        newest = journal.snapshot
+        images, seconds = self.images, self.seconds
+        if newest is not None and newest.iteration > journal.first:
+            images, seconds = self._accounted(newest.iteration)
+        origin = journal.first if self.origin < 0 and journal.begun else self.origin
+        return Record(
+            self.attempt.generation,
+            tuple(owners),
+            origin,
+            journal.iteration,
+            images,
+            seconds,
+            tuple(journal.snapshots),
+            tuple(journal.validations),
+        )
 
     def stopped(self, iteration: int, reason: str) -> TrainerError:
         """Return the end of training that was asked for, with the snapshot to go on from."""
@@ -119,7 +152,7 @@ class Recovery:
             self.origin = journal.first
         # That of a snapshot that was given is not known until a rank has read it.
         at = start.iteration if start else max(0, self.origin)
-        self._account(at)
+        self.images, self.seconds = self._accounted(at)
         size = min(len(usable), running.size)
         full = running.ranks
         self.attempt = Attempt(
@@ -170,10 +203,10 @@ class Recovery:
             print("not looked for: {}".format(error), flush=True)
         return journal.snapshot
 
-    def _account(self, at: int) -> None:
-        """Add what the attempt that has ended leaves: its iterations up to the one to go on from."""
+    def _accounted(self, at: int) -> Tuple[int, float]:
+        """Return images and seconds with what the current attempt adds: its iterations up to one of them."""
         running, job = self._running, self.attempt.resized.job
         ranks = self.attempt.executors * running.options.devices
         kept = max(0, at - running.journal.first)
-        self.images += kept * ranks * job.train.batch * job.iter_size
-        self.seconds += running.journal.seconds
+        images = kept * ranks * job.train.batch * job.iter_size
+        return self.images + images, self.seconds + running.journal.seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
 
 from jobs.trainer import checks
 from jobs.trainer.caffe.prototxt import TrainingJob
@@ -17,6 +17,9 @@ from jobs.trainer.executors import Executors
 from jobs.trainer.files.distribution import Distribution
 from jobs.trainer.files.hadoop import Files
 
+if TYPE_CHECKING:
+    from jobs.trainer.restart import Record, Records
+
 LATE_REPORTS_S = 3.0
 """Seconds to wait for reports of ranks after a stage has failed: they race with Spark's exception."""
 
@@ -26,6 +29,9 @@ class RunningJob:
 
     Preparation sets `model`, and completes `job` by what nets and sources tell.
     """
+
+    records: Optional[Records] = None
+    """Records for a driver that begins again; None where the job's settings ask for none."""
 
     def __init__(  # noqa: PLR0917
         self,
@@ -47,6 +53,11 @@ class RunningJob:
         self.size = checks.cluster_size(options, self.conf)
         self.ranks = self.size * options.devices
         self.folder, self.model = folder, ""
+
+    @property
+    def earlier(self) -> Optional[Record]:
+        """The record of a driver before this one; None without one."""
+        return self.records.earlier if self.records else None
 
     def failure(self, error: Exception, resume: Optional[Dict[str, Any]] = None) -> TrainerError:
         """Return the cause of a failed stage, with the snapshot to resume from or what `resume` has."""

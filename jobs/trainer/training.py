@@ -22,6 +22,7 @@ from jobs.trainer.ranks.resume import beside
 from jobs.trainer.ranks.train import run_rank
 from jobs.trainer.ranks.uploads import PAUSES
 from jobs.trainer.recovery import Attempt, Recovery
+from jobs.trainer.restart import Record
 from jobs.trainer.running import LATE_REPORTS_S, RunningJob
 
 TOO_FEW_SLOTS = "[SPARK-24819]"
@@ -44,11 +45,22 @@ def train(running: RunningJob, channel: Channel) -> None:
 
 def _train(running: RunningJob, channel: Channel) -> int:
     """Train in as many attempts as the policy allows; return the iteration that training began at."""
-    rules = policy(running.conf, running.size)
+    rules, earlier = policy(running.conf, running.size), running.earlier
     recovery = Recovery(running, rules, checks.weights(running.options, running.job), channel)
-    overseer = Overseer(running, rules, channel)
-    running.journal.phase("train")
+    # Of its own: ranks of a driver that was lost may live on.
     owner = secrets.token_hex(4)
+    owners = (*(earlier.owners if earlier else ()), owner)
+
+    def keep() -> None:
+        if running.records:
+            running.records.write(recovery.record(owners))
+
+    overseer = Overseer(running, rules, channel, keep)
+    running.journal.phase("train")
+    if earlier and earlier.trained:
+        return _trained_before(running, earlier, earlier.trained)
+    if earlier and earlier.generation:
+        recovery.begin_again(earlier, overseer.ask)
     while True:
         attempt = recovery.attempt
         fence = Fence(running.model + SUFFIX, attempt.generation, owner)
@@ -67,20 +79,32 @@ def _train(running: RunningJob, channel: Channel) -> int:
         if overseer.stop:
             raise recovery.stopped(left, overseer.stop)
         recovery.after_leaving(left, overseer.ask)
-    _tidy(running, owner, ranks[0].get("obsolete", ()))
     origin = int(recovery.origin if recovery.origin >= 0 else ranks[0]["first"])
-    _tell(running, recovery, plan, ranks, origin)
+    trained, obsolete = _figures(running, recovery, plan, ranks, origin), ranks[0].get("obsolete", ())
+    if running.records:
+        found = recovery.record(owners)
+        running.records.write(found._replace(origin=origin, trained=trained, obsolete=tuple(obsolete)))
+    _tidy(running, owners, obsolete)
+    running.journal.add(trained)
     return origin
 
 
-def _tidy(running: RunningJob, owner: str, obsolete: Sequence[str]) -> None:
+def _trained_before(running: RunningJob, earlier: Record, trained: contract.Trained) -> int:
+    """End the training that an earlier driver has done; return the iteration that it began at."""
+    running.journal.restore(earlier.snapshots, earlier.validations, running.job.max_iter)
+    _tidy(running, earlier.owners, earlier.obsolete)
+    running.journal.add(trained)
+    return earlier.origin
+
+
+def _tidy(running: RunningJob, owners: Sequence[str], obsolete: Sequence[str]) -> None:
     """Remove what served training alone: the fence, the clock's snapshots, and files of lost ranks."""
     files = running.files
     try:
         parts = [
             name
             for name, _, _ in files.stamp(storage.parent(running.model))
-            if name.endswith("-{}{}".format(owner, storage.PART))
+            if name.endswith(tuple("-{}{}".format(owner, storage.PART) for owner in owners))
         ]
         for uri in (running.model + SUFFIX, *obsolete, *parts):
             files.remove(uri)
@@ -172,24 +196,22 @@ def _stage(running: RunningJob, plan: Plan) -> List[Dict[str, Any]]:
         raise running.failure(error) from error
 
 
-def _tell(
+def _figures(
     running: RunningJob, recovery: Recovery, plan: Plan, ranks: List[Dict[str, Any]], origin: int
-) -> None:
-    """Tell the figures of training, of all attempts together."""
+) -> contract.Trained:
+    """Return the figures of training, of all attempts together."""
     seconds = max(rank["seconds"] for rank in ranks) + recovery.seconds
     images = sum(rank["images"] for rank in ranks) + recovery.images
     kept = ("rank", "host", "seconds", "waited_seconds")
-    running.journal.add(
-        contract.Trained(
-            iterations=plan.job.max_iter - origin,
-            images=images,
-            seconds=seconds,
-            images_per_s=images / seconds,
-            sha256=ranks[0]["sha256"],
-            hosts=[rank["host"] for rank in ranks],
-            model=running.model,
-            ranks=[{name: rank[name] for name in kept} for rank in ranks],
-        )
+    return contract.Trained(
+        iterations=plan.job.max_iter - origin,
+        images=images,
+        seconds=seconds,
+        images_per_s=images / seconds,
+        sha256=ranks[0]["sha256"],
+        hosts=[rank["host"] for rank in ranks],
+        model=running.model,
+        ranks=[{name: rank[name] for name in kept} for rank in ranks],
     )
 
 

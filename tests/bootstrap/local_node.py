@@ -12,6 +12,7 @@ from pathlib import Path
 from bootstrap import paths
 from bootstrap.cluster import Node
 from bootstrap.errors import CommandFailed
+from bootstrap.ssh import restarts
 from bootstrap.ssh.remote import Moved, OnLine, Result
 from tests.host_keys import host_key
 
@@ -32,6 +33,11 @@ echo $! >"$FAKE_STATE/$unit"
 verb=$1; shift; [ "$1" != --quiet ] || { quiet=1; shift; }
 pid=$(cat "$FAKE_STATE/$1" 2>/dev/null)
 case $verb in
+start)
+    # A unit with a file, which systemd would start again after a reboot.
+    [ "$1" != --no-block ] || shift
+    setsid sh -c "$(sed -n 's/^ExecStart=//p' "$FAKE_STATE/systemd/$1.service")" </dev/null >/dev/null 2>&1 &
+    echo $! >"$FAKE_STATE/$1";;
 is-active)
     # an ended child of an ended shell may stay as a zombie where nothing reaps
     if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status"; then
@@ -121,7 +127,7 @@ class LocalNode:
     def __init__(self, folder: Path) -> None:
         self.folder, self.bin = folder, folder / "bin"
         self.bin.mkdir()
-        (folder / "state").mkdir()
+        (folder / "state/systemd").mkdir(parents=True)
         self.node = Node(name="head", address="10.9.8.10", host_key=host_key("head"))
         self.variables = {"FAKE_STATE": f"{folder}/state"}
         """In the environment of all its processes."""
@@ -194,6 +200,7 @@ class LocalNode:
         script = script.replace(paths.HDFS, str(self.bin / "hdfs")).replace(paths.PROFILE, "/nonexistent")
         own = f"$(grep -lzxF FAKE_STATE={self.variables['FAKE_STATE']} {_ALL} 2>/dev/null)"
         script = script.replace(_ALL, f"{own} /dev/null")
+        script = script.replace(restarts.UNITS, f"{self.folder}/state/systemd")
         return script.replace(paths.RUN, f"{self.folder}/state/run")
 
     def put(self, data: bytes | Path, path: str, *, mode: int = 0o644) -> None:

@@ -6,7 +6,8 @@ The driver runs in a container on a worker. It sends its events to this program,
 EVENTS; the driver's log goes to stdout if it failed. spark-submit ends once the application is accepted, so
 no JVM waits here while the job runs. SIGTERM kills the application.
 
-Exit status: 0, the driver's own, 1 when YARN refused or ended it, 143 when a signal to it killed the job.
+Exit status: 0, the driver's own, 1 when YARN refused or ended it, 143 when a signal to it killed the job. In
+a unit that begins again (CAFFE_SPARK_RESTARTS is set), 137 when the driver has ended without a word.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from typing import Any, Optional
 
 from jobs.backends.on_head.resource_manager import Down, Forgotten, ResourceManager
 from jobs.trainer import contract
-from jobs.trainer.contract import EVENTS_FILE, FEED_ENV, FEED_FILE, KILLED, SIGNALLED, Event
+from jobs.trainer.contract import EVENTS_FILE, FEED_ENV, FEED_FILE, KILLED, RESTARTS_ENV, SIGNALLED, Event
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Channel
 
+LOST = 137
+"""Exit status of a job whose driver was lost, as of a process that was killed."""
 PATIENCE_S = 180.0
 """Seconds to wait for the ResourceManager while a job runs: a standby may take over."""
 WAITING_AFTER_S = 10.0
@@ -51,6 +54,7 @@ class YarnRun:
     def __init__(self, manager: ResourceManager, tag: str, events: Path) -> None:
         self._manager, self._tag = manager, tag
         self._events = events.open("a")
+        self._restarts = int(os.environ.get(RESTARTS_ENV, "0"))
         self._count = 0
         self._over = threading.Event()
         self._succeeded = False
@@ -63,7 +67,11 @@ class YarnRun:
             Down: the ResourceManager does not answer.
             Forgotten: it was restarted and lost the application.
         """
-        self._manager.get("info")
+        self._manager.get("info", PATIENCE_S if self._restarts else None)
+        # Of a run of this program that was lost: its driver may live on.
+        earlier = self._manager.tagged(self._tag) if self._restarts else None
+        if earlier is not None and earlier["state"] not in _OVER:
+            self._manager.kill(earlier["id"])
         channel = Channel(address, self._take)
         code = self._submit(with_feed(submit, channel.address.text))
         found = self._manager.tagged(self._tag)
@@ -115,6 +123,9 @@ class YarnRun:
     def _end(self, app: dict[str, Any]) -> int:
         if app["finalStatus"] == "SUCCEEDED" and self._over.is_set():
             return 0
+        if RESTARTS_ENV in os.environ and not self._over.is_set() and app["finalStatus"] != "KILLED":
+            print(f"YARN: {self.id} has lost its driver: {summary(app).said}", flush=True)
+            return LOST
         deadline = time.monotonic() + (SOON_S if self._over.is_set() else AGGREGATED_S)
         while app.get("logAggregationStatus") not in _AGGREGATED and time.monotonic() < deadline:
             time.sleep(POLL_S)
@@ -204,6 +215,8 @@ def with_feed(submit: Sequence[str], feed: str) -> "list[str]":
     path.touch(mode=0o600)
     path.write_text(feed)
     conf = ["--conf", f"spark.yarn.appMasterEnv.{FEED_ENV}={FEED_FILE}"]
+    if restarts := os.environ.get(RESTARTS_ENV):
+        conf += ["--conf", f"spark.yarn.appMasterEnv.{RESTARTS_ENV}={restarts}"]
     words = [submit[0], *conf, *submit[1:]]
     files = words.index("--files") + 1
     return [*words[:files], f"{words[files]},{FEED_FILE}", *words[files + 1 :]]

@@ -186,6 +186,8 @@ class WorkersLost(Event):
     """Of `contract.failures`, with its `fields`; empty where a notice came before."""
     fields: Dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    driver: bool = False
+    """The driver itself was lost, and has begun again."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, TextIO, Type
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, TextIO, Type
 
 from jobs.trainer import contract
 from jobs.trainer.contract import Event
@@ -60,6 +60,15 @@ class Journal:
             self.validations = [one for one in self.validations if one.iteration < iteration]
             self.iteration = self.first = iteration
             self.begun, self.seconds = False, 0.0
+
+    def restore(
+        self, snapshots: Sequence[contract.Snapshot], validations: Sequence[contract.Validation], reached: int
+    ) -> None:
+        """Remember what an earlier driver of this job has written."""
+        with self._lock:
+            self.snapshots, self.validations = list(snapshots), list(validations)
+            self.snapshot = self.snapshots[-1] if self.snapshots else None
+            self.iteration, self.first = reached, self.snapshot.iteration if self.snapshot else 0
 
     def _remember(self, event: Event) -> None:
         if isinstance(event, contract.RankStarted):
@@ -138,7 +147,8 @@ def converted_text(event: contract.Converting) -> str:
 
 def lost_text(event: contract.WorkersLost) -> str:
     """Return `w1 (killed)`."""
-    return "{} ({})".format(", ".join(event.hosts) or "a worker", event.reason or "no reason is known")
+    lost = ", ".join(event.hosts) or ("the driver" if event.driver else "a worker")
+    return "{} ({})".format(lost, event.reason or "no reason is known")
 
 
 def recovery_text(event: contract.Recovery) -> str:

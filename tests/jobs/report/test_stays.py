@@ -264,3 +264,37 @@ def test_figures_that_are_no_numbers_count_for_nothing(odd: float) -> None:
     found = losses(events, 9.0)
     assert (found.iterations, found.seconds, found.waiting_seconds) == (0, 0.0, 1.0)
     assert all(0.0 <= one.seconds <= 9.0 for one in stays(events, 0.0, 9.0))
+
+
+def test_a_driver_that_begins_again_was_waited_for_since_its_last_event() -> None:
+    found = losses(
+        history(
+            (0.0, contract.Phase("start")),
+            (5.0, contract.Phase("train")),
+            (6.0, contract.Training(2)),
+            (26.0, contract.Progress(200, 300, seconds=20.0)),
+            (60.0, contract.Phase("start")),
+            (70.0, contract.Phase("train")),
+            (70.5, contract.WorkersLost(200, driver=True)),
+            (71.0, recovery(180, 20, "w1", "w2")),
+            (72.0, contract.Training(2)),
+        ),
+        100.0,
+    )
+    assert found == Losses(interruptions=1, iterations=20, seconds=2.0, waiting_seconds=71.0 - 26.0)
+
+
+def test_a_driver_that_was_lost_while_it_scored_scores_again() -> None:
+    found = losses(
+        history(
+            (0.0, contract.Phase("start")),
+            (5.0, contract.Phase("train")),
+            (6.0, contract.Training(2)),
+            (40.0, contract.Phase("score")),
+            (44.0, contract.Note("it scores")),
+            (60.0, contract.Phase("start")),
+            (70.0, contract.Phase("score")),
+        ),
+        80.0,
+    )
+    assert found == Losses(interruptions=1, seconds=4.0, waiting_seconds=26.0)

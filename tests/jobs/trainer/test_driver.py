@@ -23,7 +23,7 @@ def test_a_job_trains_scores_or_both_as_its_options_say(
 ) -> None:
     done: list[str] = []
     made: Any = object.__new__(Driver)
-    made.options = SimpleNamespace(train=train, scores=scores)
+    made.options, made.conf, made.size = SimpleNamespace(train=train, scores=scores), {}, 1
     monkeypatch.setattr("jobs.trainer.preparation.prepare", lambda *_: done.append("prepared"))
     monkeypatch.setattr("jobs.trainer.training.train", lambda *_: done.append("trained"))
     monkeypatch.setattr("jobs.trainer.scoring.score", lambda *_: done.append("scored"))

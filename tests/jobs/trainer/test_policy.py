@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jobs.trainer.contract import (
+    CONTROL_CONF,
     MIN_EXECUTORS_CONF,
+    ON_DRIVER_LOST_CONF,
     ON_WORKER_LOST_CONF,
     REPLACEMENT_LIMIT_CONF,
     SNAPSHOT_EVERY_CONF,
@@ -25,9 +27,11 @@ def test_settings_are_read() -> None:
         REPLACEMENT_LIMIT_CONF: "90",
         MIN_EXECUTORS_CONF: "2",
         SNAPSHOT_EVERY_CONF: "30.5",
+        ON_DRIVER_LOST_CONF: "restart",
+        CONTROL_CONF: "hdfs://h/jobs/m-1",
     }
 
-    assert policy(given, 3) == Policy("shrink", 90.0, 2, 30.5)
+    assert policy(given, 3) == Policy("shrink", 90.0, 2, 30.5, restarts=True)
 
 
 @pytest.mark.parametrize(("action", "taken"), [("shrink", True), ("wait", False), ("fail", False)])
@@ -42,6 +46,11 @@ def test_ranks_alone_and_executors_in_the_driver_are_not_replaced(setting: dict[
     assert policy({ON_WORKER_LOST_CONF: "shrink", **setting}, 2).action == "fail"
 
 
+def test_a_driver_that_is_to_begin_again_needs_a_folder_for_what_it_leaves() -> None:
+    with pytest.raises(Refused, match=f"{ON_DRIVER_LOST_CONF}=restart: it needs {CONTROL_CONF}"):
+        policy({ON_DRIVER_LOST_CONF: "restart"}, 2)
+
+
 @pytest.mark.parametrize(
     ("name", "given"),
     [
@@ -54,6 +63,7 @@ def test_ranks_alone_and_executors_in_the_driver_are_not_replaced(setting: dict[
         (REPLACEMENT_LIMIT_CONF, "nan"),
         (SNAPSHOT_EVERY_CONF, "30 s"),
         (SNAPSHOT_EVERY_CONF, "inf"),
+        (ON_DRIVER_LOST_CONF, "retry"),
     ],
 )
 def test_a_setting_that_is_not_valid_is_refused_by_name(name: str, given: str) -> None:

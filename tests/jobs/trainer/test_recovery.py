@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from jobs.trainer import contract, newcomers, recovery, survivors, training
+from jobs.trainer import contract, newcomers, overseer, recovery, survivors, training
 from jobs.trainer.caffe import elastic, native
 from jobs.trainer.caffe.elastic import Resized
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.newcomers import Newcomers
+from jobs.trainer.restart import Record
 from tests.jobs.trainer.stage import MODEL, Driver
 
 SLOTS = (
@@ -293,6 +294,85 @@ def test_figures_are_of_all_attempts_without_iterations_that_were_done_again(job
     (trained,) = job.events(contract.Trained)
     # 30 iterations of 2 ranks, 10 records and iter_size 4 are kept; the stand-in's rank says 10 more.
     assert (trained.iterations, trained.images, trained.seconds) == (150, 30 * 2 * 10 * 4 + 10, 6.0)
+
+
+class Kept:
+    """Records of a job for a driver that begins again."""
+
+    def __init__(self, earlier: Record | None = None) -> None:
+        self.earlier, self.written = earlier, list[Record]()
+        self.write = self.written.append
+
+
+def test_a_driver_that_begins_again_goes_on_from_what_the_lost_one_has_kept(job: Job) -> None:
+    snapshot = contract.Snapshot(180, 300, "hdfs://h/s.caffemodel", "hdfs://h/s.solverstate", True)
+    rounds = [contract.Validation(at, 300, {"accuracy": [0.5]}) for at in (160, 190)]
+    job.running.records = Kept(Record(2, ("old",), 150, 200, 2400, 5.0, (snapshot,), tuple(rounds)))
+    job.running.files.texts[f"{MODEL}.2-old.part"] = "of a rank of the lost driver"
+
+    assert job.train() == 150
+
+    (plan,) = job.stage.plans
+    assert (plan.fence.generation, plan.snapshot, plan.goes_on) == (3, snapshot.state, True)
+    (lost,) = job.events(contract.WorkersLost)
+    assert (lost.iteration, lost.hosts, lost.driver) == (200, [], True)
+    (again,) = job.events(contract.Recovery)
+    assert (again.generation, again.iteration, again.lost_iterations) == (3, 180, 20)
+    (trained,) = job.events(contract.Trained)
+    assert (trained.iterations, trained.images, trained.seconds) == (150, 2400 + 2 * 10, 6.0)
+    assert [one.iteration for one in job.running.journal.validations] == [160]
+    assert job.running.files.texts == {}
+
+
+def test_a_lost_driver_without_a_snapshot_is_followed_from_where_training_began(job: Job) -> None:
+    job.running.records = Kept(Record(1, ("old",), 150, 170))
+
+    assert job.train() == 150
+
+    assert job.stage.plans[0].snapshot == "hdfs://h/a.solverstate"
+    (again,) = job.events(contract.Recovery)
+    assert (again.generation, again.iteration, again.lost_iterations) == (2, 150, 20)
+
+
+def test_training_that_a_lost_driver_has_done_is_not_done_again(job: Job) -> None:
+    done = contract.Trained(150, 6000, 9.0, model=MODEL)
+    rounds = (contract.Validation(200, 300, {"accuracy": [0.5]}),)
+    job.running.files.texts = {"hdfs://h/s.solverstate": ""}
+    obsolete = ("hdfs://h/s.solverstate",)
+    job.running.records = Kept(Record(1, ("old",), 150, 300, 0, 0.0, (), rounds, done, obsolete))
+
+    assert job.train() == 150
+
+    assert job.stage.plans == []
+    assert job.events(contract.Trained) == [done]
+    assert [one.iteration for one in job.running.journal.validations] == [200]
+    assert job.running.files.texts == {}
+
+
+def test_what_a_driver_that_follows_needs_is_kept_while_training_goes_on(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overseer, "PERIOD_S", 0.001)
+    kept = job.running.records = Kept()
+
+    def end(_: list[int]) -> dict[str, Any]:
+        job.reports(200)
+        job.snapshot(180)
+        while not (kept.written and kept.written[-1].snapshots):
+            pass
+        job.executors.there = ["0"]
+        raise RuntimeError(LOST)
+
+    job.stage.ends.append(end)
+
+    job.train()
+
+    during = next(one for one in kept.written if one.snapshots)
+    assert (during.generation, during.origin, during.reached) == (1, 150, 200)
+    assert (during.images, during.seconds) == (30 * 2 * 10 * 4, 5.0)
+    last = kept.written[-1]
+    assert last.trained is not None
+    assert (last.origin, last.trained.images) == (150, 30 * 2 * 10 * 4 + 10)
 
 
 def test_an_executor_that_hangs_is_replaced(job: Job) -> None:

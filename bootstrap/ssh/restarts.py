@@ -1,0 +1,104 @@
+"""Shell of units that begin their script again when a signal has ended it or the node went down.
+
+systemd runs such a unit from a file of its own, also after a reboot, until the script has ended by itself or
+somebody has stopped the unit. The file `restarts` in the unit's folder counts; the script finds the number in
+its environment, and goes on with what it did before.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+UNITS: Final = "/etc/systemd/system"
+NUMBER_ENV: Final = "CAFFE_SPARK_RESTARTS"
+"""Environment variable of the script: how often it has begun again."""
+MOST: Final = 10
+"""Times that a script begins again, after which the unit counts as killed."""
+_TARGET: Final = "multi-user.target"
+_AFTER: Final = (
+    "network-online.target hdfs-namenode.service spark-master.service yarn-resourcemanager.service"
+)
+"""What a job's script needs on a head; systemd ignores those that a node does not have."""
+_PAUSE_S: Final = 1
+
+
+def launch(name: str, folder: str, *, clear: str, grace: int) -> str:
+    """Return shell that starts the unit, in its folder, with the words in `$prefix` before the script.
+
+    `clear` is shell that runs whenever the script has ended, `grace` the seconds between SIGTERM and SIGKILL.
+    """
+    unit = f"""\
+[Unit]
+Description=Job of caffe-spark, which goes on after a restart
+After={_AFTER}
+
+[Service]
+ExecStart=/bin/sh {folder}/begin.sh
+KillMode=control-group
+TimeoutStopSec={grace}
+OOMPolicy=continue
+Restart=on-abnormal
+RestartSec={_PAUSE_S}
+
+[Install]
+WantedBy={_TARGET}
+"""
+    begin = f"""\
+if [ ! -e status ]; then
+    n=0
+    [ ! -e restarts ] || n=$(($(head -c 8 restarts) + 1))
+    while :; do
+        code=137
+        [ "$n" -le {MOST} ] || break
+        echo "$n" >restarts.new && mv restarts.new restarts
+        $as env {NUMBER_ENV}="$n" sh ./run.sh >>log 2>&1 </dev/null
+        code=$?
+        {clear or ":"}
+        [ ! -e status ] || break
+        # As systemd has it: these signals, and YARN's kill, are somebody's wish.
+        case $code in ? | ?? | 1[01]? | 12[0-8] | 129 | 130 | 141 | 143) break ;; esac
+        n=$((n + 1))
+        sleep {_PAUSE_S}
+    done
+    [ -e status ] || {{ echo "$code" >status.new && mv status.new status; }}
+fi
+{_remove(name)}
+"""
+    path = shlex.quote(f"{UNITS}/{name}.service")
+    return f"""\
+rm -f restarts
+{{
+echo "cd {shlex.quote(folder)} || exit"
+echo "as='$prefix'"
+printf %s {shlex.quote(begin)}
+}} >begin.sh
+printf %s {shlex.quote(unit)} >{path}
+systemctl enable --quiet {shlex.quote(name)}
+systemctl start --no-block {shlex.quote(name)}
+"""
+
+
+def forget(name: str) -> str:
+    """Return shell after which the unit does not begin again."""
+    path = shlex.quote(f"{UNITS}/{name}.service")
+    return f"[ ! -e {path} ] || {{ {_remove(name)}; systemctl daemon-reload; }}"
+
+
+def state(name: str) -> str:
+    """Return shell that prints the state of a unit of either kind; `activating` while it waits for a boot."""
+    path = shlex.quote(f"{UNITS}/{name}.service")
+    return (
+        f"state=$(systemctl is-active {shlex.quote(name)} || true)\n"
+        f'case $state in active | failed) ;; *) [ ! -e {path} ] || state=activating ;; esac\necho "$state"'
+    )
+
+
+def listed(prefix: str) -> str:
+    """Return shell that prints the names of units that begin again, each without its prefix."""
+    return f"ls {UNITS} 2>/dev/null | sed -n 's/^{prefix}\\(.*\\)\\.service$/\\1/p'"
+
+
+def _remove(name: str) -> str:
+    files = (f"{UNITS}/{name}.service", f"{UNITS}/{_TARGET}.wants/{name}.service")
+    return f"rm -f {shlex.join(files)}"
