@@ -51,6 +51,9 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
     from jobs.trainer.caffe.probe import Probe
     from jobs.trainer.driver import Driver
     from jobs.trainer.events.channel import Channel
+    from jobs.trainer.files.hadoop import Files
+    from jobs.trainer.policy import policy
+    from jobs.trainer.restart import await_storage
 
     pb = native.protos()
     job = training_job(options.conf, pb, resize=options.resize)
@@ -60,7 +63,10 @@ def _run(options: cli.Options, journal: Journal, mirror: Optional[Mirror]) -> No
         Probe(job, Path(folder), evaluated, int(options.scores))
     ) as probe:
         nccl = job.gpu and native.has_nccl()
-        checks.started(options, job, _settings(), cpu_build=native.is_cpu_build(), nccl=nccl)
+        conf = _settings()
+        size = checks.started(options, job, conf, cpu_build=native.is_cpu_build(), nccl=nccl)
+        if policy(conf, size).restarts:
+            await_storage(Files(_jvm_alone()), conf, size)
         spark = session()
         try:
             host = spark.sparkContext.getConf().get("spark.driver.host")

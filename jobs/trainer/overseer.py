@@ -50,8 +50,24 @@ class Overseer:
     def watching(self, attempt: Attempt, survivors: Survivors) -> Iterator[None]:
         """Watch an attempt in this block."""
         self._first = self._first or attempt.generation
-        with beside(partial(self._watch, attempt, survivors), "overseer"):
-            yield
+        watch = partial(self._watch, attempt, survivors)
+        with beside(watch, "overseer"), beside(self._keep_up, "records"):
+            try:
+                yield
+            finally:
+                self._running.journal.stored.set()
+
+    def _keep_up(self, over: threading.Event) -> None:
+        """Keep what a driver that begins again needs, at once when there is a snapshot more."""
+        news = self._running.journal.stored
+        while not over.is_set():
+            try:
+                self._keep()
+            except Exception as error:
+                # The next round tries again.
+                print("not kept for a restart: {}".format(error), flush=True)
+            news.wait(PERIOD_S)
+            news.clear()
 
     def ask(self) -> str:
         """Return why training is to end, also where no attempt runs; empty if it is not."""
@@ -62,11 +78,6 @@ class Overseer:
     def _watch(self, attempt: Attempt, survivors: Survivors, over: threading.Event) -> None:
         smaller, journal = attempt.executors < self._running.size, self._running.journal
         while not over.wait(PERIOD_S):
-            try:
-                self._keep()
-            except Exception as error:
-                # The next look tries again.
-                print("not kept for a restart: {}".format(error), flush=True)
             # Until all ranks run, executors without a task are no others.
             if journal.iteration <= journal.first:
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from jobs.trainer import contract
 from jobs.trainer.contract import (
@@ -23,6 +23,7 @@ from jobs.trainer.contract import (
     Validation,
 )
 from jobs.trainer.errors import TrainerError
+from jobs.trainer.files.hadoop import Files
 from jobs.trainer.policy import policy
 from jobs.trainer.running import RunningJob
 
@@ -135,21 +136,38 @@ class Records:
         return newest
 
 
+def await_storage(files: Files, conf: Mapping[str, str], size: int) -> None:
+    """Wait until storage takes writes, in a driver that begins again: it may have gone down with the node.
+
+    Spark itself does not start without, where it writes event logs.
+
+    Raises:
+        TrainerError: it does not in the time that the job waits for executors.
+    """
+    rules, began, told = policy(conf, size), time.monotonic(), False
+    while rules.restarts and int(os.environ.get(RESTARTS_ENV, "0")):
+        try:
+            files.make_folder(conf[CONTROL_CONF])
+        except TrainerError as error:
+            if time.monotonic() - began > rules.limit_s:
+                raise
+            if not told:
+                print("waiting for shared storage: {}".format(error), flush=True)
+            told = True
+            time.sleep(_PAUSE_S)
+        else:
+            return
+
+
 def begin(running: RunningJob) -> None:
     """Find what an earlier driver has left, if the job's settings ask for it; keep records from now on.
 
-    Storage may come up later than this program where the whole head was rebooted: it is waited for.
-
     Raises:
-        TrainerError: storage does not answer in time, or refuses the first record.
+        TrainerError: storage does not answer.
     """
-    rules = policy(running.conf, running.size)
-    if not rules.restarts:
+    if not policy(running.conf, running.size).restarts:
         return
-    folder = running.conf[CONTROL_CONF]
-    if int(os.environ.get(RESTARTS_ENV, "0")):
-        _await(lambda: running.files.make_folder(folder), rules.limit_s)
-    running.records = Records(running, folder)
+    running.records = Records(running, running.conf[CONTROL_CONF])
     if running.records.earlier is not None:
         running.journal.add(contract.Note("the driver was lost, and begins again"))
 
@@ -172,21 +190,3 @@ def await_executors(running: RunningJob) -> None:
         if waited > rules.limit_s:
             raise running.executors.missing(running.size)
         time.sleep(_TICK_S)
-
-
-def _await(ask: Callable[[], None], limit_s: float) -> None:
-    """Call until there is an answer, for that many seconds."""
-    began = time.monotonic()
-    told = False
-    while True:
-        try:
-            ask()
-        except TrainerError as error:
-            if time.monotonic() - began > limit_s:
-                raise
-            if not told:
-                print("waiting for shared storage: {}".format(error), flush=True)
-            told = True
-            time.sleep(_PAUSE_S)
-        else:
-            return

@@ -55,6 +55,8 @@ ITERATIONS = 500
 ROOM_S = 120.0
 """Seconds in which workers that a row took away are Spark's again."""
 EXECUTOR, RANK = VICTIMS[2].kill, VICTIMS[3].kill
+DRIVER = "pkill -9 -f org.apache.spark.deploy.SparkSubmit"
+UNIT = "systemctl kill --signal KILL 'caffe-spark-job-*'"
 QUOTA = "su -s /bin/sh hdfs -c '/opt/hadoop/bin/hdfs dfsadmin {} /jobs'"
 """Shared storage without room for more than what is there, as a disk that is full."""
 When = Callable[[Event], bool]
@@ -74,6 +76,10 @@ class Nodes:
         done = subprocess.run(run, input=script, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             raise CommandFailed(f"{script!r} on {node}", done.stderr.strip(), "Look at the node.")
+
+    def reboot(self, node: str) -> None:
+        """Take a node's power away, and give it back."""
+        self.containers.run("restart", "--time", "0", self.containers.name(node))
 
 
 def kills(command: str, *nodes: str) -> Action:
@@ -117,6 +123,7 @@ class Row:
     fails: tuple[str, ...] = ()
 
 
+AGAIN = {"onDriverLost": "restart"}
 AWAY, BACK = "mv /opt/caffe /opt/caffe.away", "[ ! -e /opt/caffe.away ] || mv /opt/caffe.away /opt/caffe"
 ROWS = (
     Row("data loading", ((begins("data"), kills(EXECUTOR, "w2")),), attempts=1),
@@ -128,6 +135,10 @@ ROWS = (
         "a second one during the first recovery",
         ((says(Snapshot), kills(EXECUTOR, "w2")), (says(WorkersLost), kills(EXECUTOR, "w1"))),
     ),
+    Row("its driver", ((says(Snapshot), kills(DRIVER, "head")),), AGAIN),
+    Row("its driver with all of its unit", ((says(Snapshot), kills(UNIT, "head")),), AGAIN),
+    Row("the head", ((says(Snapshot), lambda stack: stack.reboot("head")),), AGAIN, executors=2),
+    Row("its driver while it scores", ((begins("score"), kills(DRIVER, "head")),), AGAIN, attempts=1),
     Row("scoring", ((begins("score"), kills(EXECUTOR, "w2")),), attempts=1),
     Row(
         "no room for snapshots",

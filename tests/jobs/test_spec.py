@@ -208,6 +208,8 @@ def test_a_script_travels_with_the_job_and_its_options_as_pairs(write: Write, tm
         ({"script": "missing.py"}, "missing.py, which does not exist"),
         ({"script": "s.prototxt", "train": True}, "train: a script decides itself"),
         ({"script": "s.prototxt", "test": False}, "test: a script decides itself"),
+        ({"script": "s.prototxt", "onDriverLost": "restart"}, "a script would begin from its first line"),
+        ({"onDriverLost": "resume"}, "onDriverLost"),
         ({"arguments": ["x"]}, "set script too"),
         ({"script": "s.prototxt", "output": "hdfs:///a b"}, r"output: '.*' has a blank"),
         ({"script": "s.prototxt", "arguments": ["a b", ""]}, "arguments: one is empty"),

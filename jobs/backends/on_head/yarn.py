@@ -123,7 +123,7 @@ class YarnRun:
     def _end(self, app: dict[str, Any]) -> int:
         if app["finalStatus"] == "SUCCEEDED" and self._over.is_set():
             return 0
-        if RESTARTS_ENV in os.environ and not self._over.is_set() and app["finalStatus"] != "KILLED":
+        if self.lost and app["finalStatus"] != "KILLED":
             print(f"YARN: {self.id} has lost its driver: {summary(app).said}", flush=True)
             return LOST
         deadline = time.monotonic() + (SOON_S if self._over.is_set() else AGGREGATED_S)
@@ -146,6 +146,15 @@ class YarnRun:
             flush=True,
         )
         return exit_status(app)
+
+    @property
+    def lost(self) -> bool:
+        """Return whether the driver has ended without telling why, and whoever runs this begins it again.
+
+        One that never spoke may not be able to start at all.
+        """
+        spoke = self._count > 0 or self._restarts > 0
+        return RESTARTS_ENV in os.environ and spoke and not self._over.is_set()
 
     def _late_log(self, files: str) -> "list[str]":
         """Return the end of the driver's log; YARN may report it aggregated a moment too early.
@@ -237,6 +246,8 @@ def main(argv: Sequence[str]) -> int:
     except Down as error:
         return job.refuse("resource-manager-down", address=str(error))
     except Forgotten as error:
+        if job.lost:
+            return LOST
         return job.refuse("application-forgotten", address=str(error), application=job.id)
     except KeyboardInterrupt:
         try:

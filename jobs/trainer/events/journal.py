@@ -26,6 +26,8 @@ class Journal:
         self.snapshot: Optional[contract.Snapshot] = None
         self.snapshots: List[contract.Snapshot] = []
         """All that stay, and the two newest that the clock has asked for."""
+        self.stored = threading.Event()
+        """Set when there is a snapshot more."""
         self.interruptions: List[contract.Interruption] = []
         self.begun, self.first = False, 0
         """True once the current attempt at training has told of an iteration; the one that it began at."""
@@ -81,6 +83,7 @@ class Journal:
             self.snapshot = event
             older = self.timed[:-1] if event.timed else []
             self.snapshots = [*(one for one in self.snapshots if one not in older), event]
+            self.stored.set()
         elif isinstance(event, contract.Interruption):
             self.interruptions.append(event)
         elif isinstance(event, contract.Progress):

@@ -142,6 +142,13 @@ def test_a_job_larger_than_the_declared_cluster_never_leaves(world: World) -> No
     assert world.livy.submitted == {}
 
 
+def test_a_driver_that_is_to_begin_again_is_refused_since_livy_starts_none(world: World) -> None:
+    world.spec = world.spec.model_copy(update={"onDriverLost": "restart"})
+    with pytest.raises(ConfigError, match=r"onDriverLost: restart: Livy starts no driver again.*fab resume"):
+        world.run()
+    assert world.livy.submitted == {}
+
+
 def test_a_stack_without_livy_is_told_to_leave_the_flag_out(yarn_cluster: ClusterDocument) -> None:
     with pytest.raises(ConfigError, match=r"it has no Livy.*Leave --livy out"):
         LivyBackend(yarn_cluster)

@@ -28,7 +28,7 @@ from jobs.trainer.cli import parse
 from tests.jobs.specs import SPECS, mnist_spec
 
 PLACE = JobPlace("mnist-1", "/var/lib/caffe-spark/jobs/mnist-1", "hdfs://head:9000/jobs/mnist-1")
-RECOVERY = ("onWorkerLost", "replacementLimit", "minExecutors", "snapshotEvery")
+RECOVERY = ("onDriverLost", "onWorkerLost", "replacementLimit", "minExecutors", "snapshotEvery")
 
 
 def argv(given: JobSpec, cluster: Cluster) -> list[str]:
@@ -127,11 +127,18 @@ def test_a_failed_rank_ends_the_job_at_once(cluster: Cluster) -> None:
 
 def test_a_job_goes_on_after_a_lost_worker_as_its_specification_says(cluster: Cluster) -> None:
     found = conf(
-        mnist_spec(onWorkerLost="wait", replacementLimit="15 min", minExecutors=2, snapshotEvery="90 s"),
+        mnist_spec(
+            onDriverLost="restart",
+            onWorkerLost="wait",
+            replacementLimit="15 min",
+            minExecutors=2,
+            snapshotEvery="90 s",
+        ),
         cluster,
     )
 
     assert {name: found[f"spark.caffespark.{name}"] for name in (*RECOVERY, "control")} == {
+        "onDriverLost": "restart",
         "onWorkerLost": "wait",
         "replacementLimit": "900",
         "minExecutors": "2",

@@ -104,7 +104,9 @@ def test_when_a_job_is_over_nothing_is_left_of_its_records(running: Any) -> None
     assert running.files.texts == {}
 
 
-@pytest.mark.parametrize("text", ["", "end\n", "{}\nend\n", "[1]\nend\n", '{"number": "x"}\nend\n', "\x00\nend"])
+@pytest.mark.parametrize(
+    "text", ["", "end\n", "{}\nend\n", "[1]\nend\n", '{"number": "x"}\nend\n', "\x00\nend"]
+)
 def test_a_text_that_is_no_record_is_none(text: str) -> None:
     assert load(text) is None
 
@@ -115,6 +117,17 @@ def test_a_job_that_does_not_ask_for_it_keeps_no_records(running: Any) -> None:
     assert running.records is None
 
 
+def test_a_job_that_asks_for_it_finds_the_record_and_says_that_it_begins_again(running: Any) -> None:
+    Records(running, FOLDER).write(RECORD)
+    said = list[str]()
+    running.journal.add = lambda event: said.append(event.message)
+
+    restart.begin(running)
+
+    assert running.records.earlier == RECORD
+    assert said == ["the driver was lost, and begins again"]
+
+
 def test_a_driver_that_begins_again_waits_for_storage(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restart, "_PAUSE_S", 0.0)
     monkeypatch.setenv(contract.RESTARTS_ENV, "1")
@@ -123,9 +136,16 @@ def test_a_driver_that_begins_again_waits_for_storage(running: Any, monkeypatch:
         TrainerError("storage-failed", uri=FOLDER, action="created", reason="no NameNode"),
     ]
 
-    restart.begin(running)
+    restart.await_storage(running.files, running.conf, 2)
 
-    assert running.records is not None
+    assert running.files.refusals == []
+
+
+def test_a_driver_that_begins_waits_for_nothing(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(contract.RESTARTS_ENV, raising=False)
+    running.files.refusals = [Refused("hdfs-safe-mode", uri=FOLDER)]
+    restart.await_storage(running.files, running.conf, 2)
+    assert running.files.refusals
 
 
 def test_storage_that_does_not_come_up_in_time_ends_the_job_with_its_reason(
@@ -135,7 +155,7 @@ def test_storage_that_does_not_come_up_in_time_ends_the_job_with_its_reason(
     running.conf[contract.REPLACEMENT_LIMIT_CONF] = "0"
     running.files.refusals = [Refused("hdfs-safe-mode", uri=FOLDER)]
     with pytest.raises(Refused, match="safe mode"):
-        restart.begin(running)
+        restart.await_storage(running.files, running.conf, 2)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ class Head:
         text = DRIVER.replace("{python}", sys.executable).replace("{events}", repr(events))
         self.tool("spark-submit", text)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, **variables: str) -> subprocess.Popen[str]:
         words = [self.manager.url, "mnist-1", str(self.events_file), str(self.folder / "yarn")]
         words += [
             str(self.folder / "spark-submit"),
@@ -134,14 +134,15 @@ class Head:
                 "NODE_ADDRESS": "127.0.0.1",
                 "FAKE": str(self.folder),
                 "PYTHONPATH": str(ROOT),
+                **variables,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    def run(self) -> tuple[int, str]:
-        process = self.start()
+    def run(self, **variables: str) -> tuple[int, str]:
+        process = self.start(**variables)
         out, _ = process.communicate(timeout=60)
         return process.returncode, out
 
@@ -271,6 +272,56 @@ def test_the_drivers_own_exit_status_is_handed_on_and_its_log_shown(head: Head) 
     assert code == 2
     assert "the reason" in out
     assert f"YARN: {APP} is FAILED: User application exited with status 2" in out
+
+
+LOST_DRIVER = [
+    {"state": "RUNNING"},
+    {"state": "FAILED", "finalStatus": "FAILED", "diagnostics": "Application application_1 failed 1 times"},
+]
+AGAIN = {contract.RESTARTS_ENV: "0"}
+
+
+def test_a_driver_that_was_lost_ends_the_program_as_a_signal_does_where_it_is_to_begin_again(
+    head: Head,
+) -> None:
+    head.driver(DONE[:1])
+    head.manager.states = list(LOST_DRIVER)
+    assert head.run(**AGAIN)[0] == 137
+    head.manager.states = list(LOST_DRIVER)
+    assert head.run()[0] == 1
+
+
+@pytest.mark.parametrize(("restarts", "status"), [("0", 1), ("1", 137)])
+def test_a_driver_that_never_spoke_is_not_begun_again(head: Head, restarts: str, status: int) -> None:
+    head.driver([])
+    head.manager.states = list(LOST_DRIVER)
+    assert head.run(**{contract.RESTARTS_ENV: restarts})[0] == status
+
+
+def test_a_driver_that_has_told_its_failure_is_not_begun_again(head: Head) -> None:
+    head.driver([DONE[0], {"event": "failed", "time": 2.0, "code": "nothing-to-do"}])
+    head.manager.states = list(ENDED_BADLY)
+    assert head.run(**AGAIN)[0] == 2
+
+
+def test_one_that_was_killed_is_not_begun_again(head: Head) -> None:
+    head.driver(DONE[:1])
+    head.manager.states = [{"state": "RUNNING"}, {"state": "KILLED", "finalStatus": "KILLED"}]
+    assert head.run(**AGAIN)[0] == 143
+
+
+def test_a_resource_manager_that_was_restarted_has_lost_the_driver(head: Head) -> None:
+    head.driver(DONE[:1])
+    head.manager.states, head.manager.forgets = [{"state": "RUNNING"}], True
+    assert head.run(**AGAIN)[0] == 137
+    assert not [event for event in head.events if event["event"] == "failed"]
+
+
+def test_what_begins_again_ends_the_application_that_may_live_on_and_tells_the_driver(head: Head) -> None:
+    head.manager.states = [{"state": "RUNNING"}, *ENDED_WELL]
+    assert head.run(**{contract.RESTARTS_ENV: "2"})[0] == 0
+    assert (head.folder / "yarn-asked").read_text().startswith(f"application -kill {APP}\n")
+    assert "spark.yarn.appMasterEnv.CAFFE_SPARK_RESTARTS=2" in (head.folder / "submitted").read_text()
 
 
 def test_events_that_were_lost_on_the_way_come_from_the_drivers_own_copy(head: Head) -> None:
