@@ -31,7 +31,7 @@ SCRATCH: Final = (
 LIBRARY: Final = "/usr/local/lib/caffe-spark"
 """As in `bootstrap.join.program`."""
 AGENT: Final = "amazon-cloudwatch-agent"
-"""Service of role `cloud_logs`, which sends logs to the stack of the old worker, and its folder in /opt/aws."""
+"""Service of role `cloud_logs`, which sends logs to the old worker's stack; its folder in /opt/aws."""
 
 
 @dataclass(frozen=True)

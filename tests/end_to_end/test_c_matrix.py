@@ -16,6 +16,7 @@ pytestmark = pytest.mark.cluster
 TAKEN = (
     "data loading",
     "a second one during the first recovery",
+    "the head",
     "no room for snapshots",
     "a replacement without Caffe, which comes later",
     "replacements that never come",

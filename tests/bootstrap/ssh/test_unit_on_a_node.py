@@ -12,6 +12,7 @@ import pytest
 from bootstrap import paths
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed
+from bootstrap.ssh import restarts
 from bootstrap.ssh.remote import Remote, connect
 from bootstrap.ssh.unit import LOST, Unit, UnitState
 
@@ -78,6 +79,31 @@ def test_a_unit_runs_as_the_user_given_and_in_its_folder(
     lines: list[str] = []
     assert unit.follow(lines.append) == 0
     assert lines == [real_cluster.ssh.user, "/var/lib/test-user"]
+
+
+@pytest.mark.parametrize(
+    "loss", ["pkill -9 -f 'sleep 98[7]'", "systemctl kill --signal KILL test-again"], ids=["script", "unit"]
+)
+def test_a_unit_that_is_lost_begins_again_until_it_is_stopped(
+    real_cluster: Cluster, connections: ExitStack, loss: str
+) -> None:
+    head = _connect(connections, real_cluster)
+    unit = Unit(head, "test-again", "/var/lib/test-again", again=True)
+    unit.start(f"echo run ${restarts.NUMBER_ENV}; exec sleep 987")
+    seen = list[str]()
+
+    def on_line(line: str) -> None:
+        seen.append(line)
+        if line == "run 0":
+            head.run(loss)
+        if line == "run 1":
+            assert unit.state().running
+            unit.mark(143)
+            unit.stop()
+
+    assert unit.follow(on_line) == 143
+    assert [line for line in seen if line.startswith("run ")] == ["run 0", "run 1"]
+    assert head.run(f"ls {restarts.UNITS} | grep test-again", check=False).stdout == ""
 
 
 FOLDER = "/var/lib/test-links"
