@@ -55,7 +55,7 @@ ITERATIONS = 500
 ROOM_S = 120.0
 """Seconds in which workers that a row took away are Spark's again."""
 EXECUTOR, RANK = VICTIMS[2].kill, VICTIMS[3].kill
-DRIVER = "pkill -9 -f org.apache.spark.deploy.SparkSubmit"
+DRIVER = "pkill -9 -f 'spark[.]deploy[.](SparkSubmit|yarn[.]ApplicationMaster)'"
 UNIT = "systemctl kill --signal KILL 'caffe-spark-job-*'"
 QUOTA = "su -s /bin/sh hdfs -c '/opt/hadoop/bin/hdfs dfsadmin {} /jobs'"
 """Shared storage without room for more than what is there, as a disk that is full."""
@@ -90,6 +90,19 @@ def kills(command: str, *nodes: str) -> Action:
             stack.on(node, command)
 
     return run
+
+
+def kills_driver(stack: Nodes) -> None:
+    """Kill the driver: on the head, or in a container on one of the workers."""
+    said = []
+    for node in ("head", "w1", "w2"):
+        try:
+            stack.on(node, DRIVER)
+        except CommandFailed as error:
+            said.append(error)
+        else:
+            return
+    raise said[0]
 
 
 def begins(phase: str) -> When:
@@ -135,10 +148,10 @@ ROWS = (
         "a second one during the first recovery",
         ((says(Snapshot), kills(EXECUTOR, "w2")), (says(WorkersLost), kills(EXECUTOR, "w1"))),
     ),
-    Row("its driver", ((says(Snapshot), kills(DRIVER, "head")),), AGAIN),
+    Row("its driver", ((says(Snapshot), kills_driver),), AGAIN),
     Row("its driver with all of its unit", ((says(Snapshot), kills(UNIT, "head")),), AGAIN),
     Row("the head", ((says(Snapshot), lambda stack: stack.reboot("head")),), AGAIN, executors=2),
-    Row("its driver while it scores", ((begins("score"), kills(DRIVER, "head")),), AGAIN, attempts=1),
+    Row("its driver while it scores", ((begins("score"), kills_driver),), AGAIN, attempts=1),
     Row("scoring", ((begins("score"), kills(EXECUTOR, "w2")),), attempts=1),
     Row(
         "no room for snapshots",
