@@ -57,6 +57,8 @@ SPARK_TMP = "/var/lib/spark/tmp"
 """Folder of that user for temporary files of executors; a service of each node removes what is left there."""
 IDENTITY = "/etc/caffe-spark/node"
 """NODE_NAME and NODE_ADDRESS, determined on the machine, so that a role is the same on every worker."""
+EFA_SETTINGS = "/etc/caffe-spark/efa"
+"""Variables by which NCCL uses EFA, on workers that have it, with the paths that their image has."""
 
 FRAMEWORKS = "/frameworks"
 DATA = "/data"

@@ -99,5 +99,7 @@ class WorkerShape(Model):
     """Compute capabilities of the GPUs, e.g. `("7.5", "8.6")`; the framework is compiled for these."""
     instance_store: bool = False
     """A worker may have disks of its machine's own, which Spark's scratch folders are on."""
+    efa: int = Field(ge=0, default=0)
+    """Number of its interfaces to Elastic Fabric Adapter, which NCCL has to use; 0 without."""
     cpu_training: bool = False
     """Workers with GPUs may train on their CPUs, while their GPUs are billed and stay idle."""

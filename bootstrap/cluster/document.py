@@ -32,6 +32,7 @@ OPTIONAL_ROLES: Final = frozenset(
         "common",
         "cloud_logs",
         "scratch",
+        "efa",
         "hadoop",
         "hdfs",
         "blob_server",
@@ -141,7 +142,8 @@ class ClusterDocument(Model):
         scratch = ("scratch",) if self.worker.instance_store else ()
         # First what tells why a machine could not get further; then the agent, before what it has to tell of.
         first, logs = (("boot_log",), ("cloud_logs",)) if self.cloud_logs else ((), ())
-        base = (*first, *proxy, "common", *logs, *scratch)
+        efa = ("efa",) if self.worker.efa else ()
+        base = (*first, *proxy, "common", *logs, *scratch, *efa)
         return (*base, "hadoop", *storage, *spending, *self.scheduler.roles)
 
     @property

@@ -109,6 +109,7 @@ def document(
             "gpus": config.gpus,
             "compute_capabilities": list(config.compute_capabilities),
             "instance_store": any(kind.nvme_gb for kind in config.types),
+            "efa": config.efa_interfaces,
             "cpu_training": config.cpu_training,
         },
         "package_proxy": config.package_proxy,

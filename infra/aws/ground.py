@@ -29,9 +29,10 @@ def ground(
     config: AwsConfig, stack: str, *, after: Sequence[pulumi.Resource], opts: pulumi.ResourceOptions
 ) -> Ground:
     """Create what the configuration does not name. The network, which may have a NAT gateway, is destroyed
-    before `after`."""
+    before `after`; so are security groups in a given one."""
     if config.vpc and config.subnets:
-        return _given(config, stack, config.vpc, config.subnets, opts)
+        within = pulumi.ResourceOptions(provider=opts.provider, depends_on=list(after))
+        return _given(config, stack, config.vpc, config.subnets, within)
     network = Network(
         "network",
         NetworkArgs(
@@ -72,5 +73,7 @@ def _given(config: AwsConfig, stack: str, vpc: str, subnets: Subnets, opts: pulu
 def _firewall(
     config: AwsConfig, stack: str, vpc: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> SecurityGroups:
-    args = SecurityGroupsArgs(stack, vpc, config.admin_cidrs, package_proxy=config.package_proxy)
+    args = SecurityGroupsArgs(
+        stack, vpc, config.admin_cidrs, package_proxy=config.package_proxy, efa=config.efa
+    )
     return SecurityGroups("firewall", args, opts)

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import tags
-from infra.aws import access, cloud_logs, document, existing, images, volume_key
+from infra.aws import access, cloud_logs, document, existing, fabric, images, volume_key
 from infra.aws.cost import hourly, now, prices
 from infra.aws.cost.document import cluster_prices
 from infra.aws.document import Outputs
@@ -51,7 +51,8 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
     )
     # Resources are destroyed in reverse order: a bucket that must not be emptied leaves no NAT gateway
     # behind.
-    place = ground(config, stack, after=[storage.contents], opts=here)
+    close = [fabric.placement_group("placement", stack, here)] if config.placement_group else []
+    place = ground(config, stack, after=[storage.contents, *close], opts=here)
     identity = Identity(
         "identity",
         IdentityArgs(stack, storage.arn, given.profiles, boundary=config.permissions_boundary),
@@ -132,6 +133,8 @@ def program(config: AwsConfig, stack: str, _home: str) -> Outputs:
             capacity_rebalance=config.capacity_rebalance,
             fallback=config.fallback_after is not None,
             scales=config.scale_to_queue,
+            efa_interfaces=config.efa_interfaces,
+            placement_group=close[0].name if close else None,
             subnet_ids=place.worker_subnets,
             security_group_ids=place.worker_groups,
             tags=labels,
@@ -208,6 +211,8 @@ def nodes(config: AwsConfig, site: Site) -> dict[str, str]:
     market = "on demand" if config.reservation else "spot"
     if config.fallback_after is not None:
         above += f", on demand after {config.fallback_after // 60} min without spot capacity"
+    above += f", with {config.efa_interfaces} EFA interfaces each" if config.efa else ""
+    above += ", in a placement group" if config.placement_group else ""
     size = f"{config.workers} ({config.min_workers} to {config.max_workers})"
     kinds, zones = ", ".join(config.instance_types), ", ".join(site.zones)
     return {

@@ -1,6 +1,7 @@
 """Firewall of the cluster: rules as data, and the component that turns them into security groups.
 
-From the internet, only SSH to the head is allowed, from the ranges in the stack file. Security groups do not
+From the internet, only SSH to the head is allowed, from the ranges in the stack file. EFA's traffic, which is
+not TCP, needs a group that lets everything in and out, from and to itself. Security groups do not
 filter traffic to the VPC's own resolver, clock and metadata service (169.254.0.0/16), so these need no rule:
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html
 """
@@ -28,6 +29,9 @@ SPARK_MASTER: Final = 7077
 SPARK_MASTER_PAGE: Final = 8080
 SPARK_WORKER_PAGE: Final = 8081
 PACKAGE_PROXY: Final = 3142
+EVERY_PORT: Final[Ports] = (0, 65535)
+EVERYTHING: Final = "-1"
+"""AWS's name of all protocols."""
 EPHEMERAL: Final[Ports] = (32768, 60999)
 """Linux's net.ipv4.ip_local_port_range, from which programs without a fixed port get one: drivers, executors,
 their block transfer, Spark's worker daemon, the trainer's progress channel, ranks."""
@@ -52,12 +56,19 @@ class Rule:
     peer: Group | IPv4Network
     ports: Ports
     why: str
+    protocol: Literal["tcp", "-1"] = "tcp"
+
+    @property
+    def everything(self) -> bool:
+        """Every protocol and port, which EFA needs between members of one group."""
+        return self.protocol == EVERYTHING
 
     @property
     def key(self) -> str:
         """Resource name derived from the rule itself, so that adding a rule renames no other."""
         first, last = self.ports
         ports = str(first) if first == last else f"{first}-{last}"
+        ports = "everything" if self.everything else ports
         peer = str(self.peer).replace("/", "-")
         return f"{self.group}-{self.direction}-{peer}-{ports}"
 
@@ -82,10 +93,20 @@ PROXY_FLOW: Final = Flow(
 )
 
 
-def rules(admin_cidrs: Sequence[IPv4Network], *, package_proxy: bool) -> list[Rule]:
+EFA: Final = tuple(
+    Rule("worker", direction, "worker", EVERY_PORT, "EFA: NCCL between the GPUs of workers", EVERYTHING)
+    for direction in ("in", "out")
+)
+"""https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/create-efa.md, read on 2026-11-30: "the EFA must be a
+member of a security group that allows all inbound and outbound traffic to and from the security group
+itself"."""
+
+
+def rules(admin_cidrs: Sequence[IPv4Network], *, package_proxy: bool, efa: bool = False) -> list[Rule]:
     """Return all rules of a stack; with `package_proxy`, workers reach only AWS's own endpoints."""
     flows = (*FLOWS, PROXY_FLOW) if package_proxy else FLOWS
-    return [*_both_sides(flows), *_from_operators(admin_cidrs), *_to_the_outside(package_proxy)]
+    outside = _to_the_outside(package_proxy)
+    return [*_both_sides(flows), *(EFA if efa else ()), *_from_operators(admin_cidrs), *outside]
 
 
 def _both_sides(flows: Iterable[Flow]) -> Iterator[Rule]:
@@ -115,12 +136,14 @@ def _to_the_outside(package_proxy: bool) -> Iterator[Rule]:
 
 @dataclass(frozen=True)
 class SecurityGroupsArgs:
-    """`package_proxy`: the head runs a package proxy for the workers (egress: endpoints)."""
+    """`package_proxy`: the head runs a package proxy for the workers (egress: endpoints). `efa`: workers use
+    EFA among themselves."""
 
     stack: str
     vpc_id: pulumi.Input[str]
     admin_cidrs: tuple[IPv4Network, ...] = ()
     package_proxy: bool = False
+    efa: bool = False
 
 
 _RuleType = type[aws.vpc.SecurityGroupIngressRule] | type[aws.vpc.SecurityGroupEgressRule]
@@ -155,14 +178,15 @@ class SecurityGroups(pulumi.ComponentResource):
             ).id
             for group, description in about.items()
         }
-        for rule in rules(args.admin_cidrs, package_proxy=args.package_proxy):
+        for rule in rules(args.admin_cidrs, package_proxy=args.package_proxy, efa=args.efa):
             _KINDS[rule.direction](
                 f"{name}-{rule.key}",
                 security_group_id=ids[rule.group],
                 description=rule.why,
-                ip_protocol="tcp",
-                from_port=rule.ports[0],
-                to_port=rule.ports[1],
+                ip_protocol=rule.protocol,
+                # AWS refuses ports beside all protocols.
+                from_port=None if rule.everything else rule.ports[0],
+                to_port=None if rule.everything else rule.ports[1],
                 cidr_ipv4=str(rule.peer) if isinstance(rule.peer, IPv4Network) else None,
                 referenced_security_group_id=None if isinstance(rule.peer, IPv4Network) else ids[rule.peer],
                 opts=child,

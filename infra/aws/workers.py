@@ -6,7 +6,6 @@ The group replaces interrupted instances by itself: a new instance configures it
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +19,10 @@ from bootstrap.join import user_data as boot
 from infra.aws import markets, volume_key
 from infra.aws.capacity import Capacity
 from infra.aws.identity import fallback_policy, lifecycle_policy, stop_policy
-from infra.aws.machine import METADATA, VOLUME
-from infra.aws.names import prefix
 from infra.aws.roles import Machine
+from infra.aws.template import template
 from infra.tags import full_name
 
-MAX_TEMPLATE_PREFIX: Final = 99
 JOINING_S: Final = 1800
 """Seconds until an instance that has not reported itself as up is replaced; it takes three to eight
 minutes."""
@@ -34,17 +31,6 @@ LEAVING_S: Final = 110
 count on them (`bootstrap.join.on_node.notice.HOOK`)."""
 WARM_UP_S: Final = 60
 """Seconds for metrics to settle; the launch hook has already waited for the instance to be a node."""
-TAGGED: Final = ("instance", "volume", "network-interface")
-"""Resource types that every launch creates.
-
-Not `spot-instances-request`: with such a tag EC2 refuses each on-demand launch of the template, also one of a
-fleet that has both markets ("You cannot specify tags for Spot instances requests if there are no Spot
-instances requests being created by the request", InvalidParameterValue). A group with `onDemandBase`, or one
-whose on-demand share is raised while it runs, would never get these workers. Read on 2026-11-30:
-https://github.com/aws/karpenter-provider-aws/issues/5850 (CreateFleet, with `lifecycle: on-demand`) and
-https://github.com/github-aws-runners/terraform-aws-github-runner/issues/4561 (2025). Requests of a group are
-one-time: they close with their instance, so nothing is left that a tag would find.
-"""
 BASE: Final = "mixedInstancesPolicy.instancesDistribution.onDemandBaseCapacity"
 """Property that the head sets where `fallbackAfter` is given. What `refresh` finds is kept; along with a new
 launch template, `pulumi up` sends what its state has, and the head sets the right one within a minute."""
@@ -84,6 +70,10 @@ class GpuSpotWorkersArgs:
     """Launch a replacement when AWS recommends it, and then terminate the instance that is at risk: a job
     that trains there takes a snapshot within the terminating hook, and goes on."""
     # network
+    efa_interfaces: int
+    """Number of EFA interfaces of each worker; 0 without EFA."""
+    placement_group: pulumi.Input[str] | None
+    """Name of the placement group that all start in."""
     subnet_ids: Sequence[pulumi.Input[str]]
     security_group_ids: Sequence[pulumi.Input[str]]
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -120,46 +110,7 @@ class GpuSpotWorkers(pulumi.ComponentResource):
     ) -> None:
         super().__init__("caffe-spark:aws:GpuSpotWorkers", name, None, opts)
         tags = {**args.tags, "Name": full_name(args.stack, "worker"), "Role": "worker"}
-        template = aws.ec2.LaunchTemplate(
-            f"{name}-template",
-            name_prefix=prefix(args.stack, "worker", MAX_TEMPLATE_PREFIX),
-            description=f"caffe-spark: a worker of stack {args.stack}",
-            image_id=args.image,
-            # The group's list overrides it; a template without one is incomplete.
-            instance_type=args.instance_types[0],
-            key_name=args.key_pair,
-            user_data=pulumi.Output.from_input(args.user_data).apply(_base64),
-            update_default_version=True,
-            instance_initiated_shutdown_behavior="terminate",
-            iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(arn=args.identity.profile_arn),
-            vpc_security_group_ids=list(args.security_group_ids),
-            metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(**METADATA),
-            block_device_mappings=[
-                aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
-                    device_name=args.root_device,
-                    ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        volume_type=VOLUME,
-                        volume_size=args.volume_gb,
-                        # Strings: a launch template has a third state, unset.
-                        encrypted="true",
-                        kms_key_id=args.volume_key,
-                        delete_on_termination="true",
-                    ),
-                )
-            ],
-            capacity_reservation_specification=markets.target(args.reservation),
-            # https://docs.aws.amazon.com/autoscaling/ec2/userguide/launch-template-capacity-blocks.html
-            instance_market_options=(
-                aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(market_type="capacity-block")
-                if args.capacity_block
-                else None
-            ),
-            tag_specifications=[
-                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags) for kind in TAGGED
-            ],
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        launched = template(f"{name}-template", args, tags, pulumi.ResourceOptions(parent=self))
         group = aws.autoscaling.Group(
             f"{name}-group",
             name=args.group,
@@ -167,9 +118,10 @@ class GpuSpotWorkers(pulumi.ComponentResource):
             min_size=0,
             max_size=args.max_size,
             vpc_zone_identifiers=list(args.subnet_ids),
+            placement_group=args.placement_group,
             # A reservation is of one type, on demand: the template says all.
-            launch_template=markets.reserved(template) if args.reservation else None,
-            mixed_instances_policy=None if args.reservation else markets.mixed(args, template),
+            launch_template=markets.reserved(launched) if args.reservation else None,
+            mixed_instances_policy=None if args.reservation else markets.mixed(args, launched),
             capacity_rebalance=args.capacity_rebalance,
             default_instance_warmup=WARM_UP_S,
             health_check_type="EC2",
@@ -273,7 +225,3 @@ class GpuSpotWorkers(pulumi.ComponentResource):
                 opts=child,
             ),
         ]
-
-
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

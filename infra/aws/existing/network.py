@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bootstrap.clouds import aws
 from infra import tags
 from infra.aws.network_plan import HEAD
+from infra.aws.settings import placement
 from infra.aws.settings.existing import EXAMPLE, Subnets
 from infra.aws.site import Site
 from infra.settings.commands import set_command
@@ -91,6 +92,7 @@ def _site(ec2: EC2Client, config: AwsConfig, subnets: Subnets, stack: str) -> Si
     head = found[subnets.head]
     address = _address(ec2, config, head, stack)
     zones = dict.fromkeys(found[one].zone for one in subnets.workers)
+    placement.one_zone(config, tuple(zones))
     return Site(head.zone, tuple(zones), str(address))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bootstrap.clouds import aws
 from infra.aws.existing import network as given
 from infra.aws.preflight.cloud import Cloud
-from infra.aws.preflight.reach import Allowed, allowed_of, lets
+from infra.aws.preflight.reach import ALL, EVERY_PORT, Allowed, allowed_of, lets
 from infra.preflight.finding import CloudCheck, Finding
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Missing:
         if isinstance(self.rule.peer, IPv4Network):
             peer = f"IpRanges=[{{CidrIp={self.peer}}}]"
         first, last = self.rule.ports
-        permission = f"IpProtocol=tcp,FromPort={first},ToPort={last},{peer}"
+        what = "-1" if self.rule.everything else f"tcp,FromPort={first},ToPort={last}"
+        permission = f"IpProtocol={what},{peer}"
         return (
             f"aws ec2 authorize-security-group-{verb} --group-id {self.group} "
             f"--ip-permissions '{permission}' --region {region}"
@@ -66,6 +67,12 @@ def missing(
 ) -> Iterator[Missing]:
     """Yield the rules of the stack that the groups lack. `ranges` are those of each role's subnets. Pure."""
     for rule in table:
+        if rule.everything:
+            # Of a group from and to itself; a range does not count for EFA, which is no IP.
+            own = sides[rule.group]
+            if not any(_with_itself(allowed, one, egress=rule.direction == "out") for one in own):
+                yield Missing(rule, own[0], own[0])
+            continue
         if isinstance(rule.peer, IPv4Network):
             peers: list[IPv4Network | str] = [rule.peer]
             shown = str(rule.peer)
@@ -75,6 +82,10 @@ def missing(
         groups = sides[rule.group]
         if not lets(allowed, groups, egress=rule.direction == "out", ports=rule.ports, peers=peers):
             yield Missing(rule, groups[0], shown)
+
+
+def _with_itself(allowed: Sequence[Allowed], group: str, *, egress: bool) -> bool:
+    return lets(allowed, [group], egress=egress, ports=EVERY_PORT, peers=[group], protocol=ALL)
 
 
 def _groups(cloud: Cloud, config: AwsConfig, groups: GivenGroups) -> Finding:
@@ -90,7 +101,7 @@ def _groups(cloud: Cloud, config: AwsConfig, groups: GivenGroups) -> Finding:
                 "head": [one.cidr for one in found.values() if one.id == config.subnets.head],
                 "worker": [one.cidr for one in found.values() if one.id in config.subnets.workers],
             }
-    table = rules(config.admin_cidrs, package_proxy=config.package_proxy)
+    table = rules(config.admin_cidrs, package_proxy=config.package_proxy, efa=config.efa)
     lacking = list(missing(table, allowed, sides, ranges))
     # A company may lead out by a proxy, or name ranges and prefix lists of AWS's services.
     outside = [
@@ -110,5 +121,7 @@ def _groups(cloud: Cloud, config: AwsConfig, groups: GivenGroups) -> Finding:
 
 
 def _ports(rule: Rule) -> str:
+    if rule.everything:
+        return "all protocols (EFA)"
     first, last = rule.ports
     return f"TCP {first}" if first == last else f"TCP {first} to {last}"

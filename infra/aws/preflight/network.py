@@ -96,7 +96,8 @@ def _room(cloud: Cloud, config: AwsConfig, subnets: Subnets, stack: str) -> Find
     filters.append({"Name": "subnet-id", "Values": list(subnets.workers)})
     pages = cloud.ec2.get_paginator("describe_network_interfaces").paginate(Filters=filters)  # type: ignore[arg-type]
     for page in pages:
-        ours += len(page["NetworkInterfaces"])
+        # Those of further network cards (`efa`) have no address.
+        ours += sum("PrivateIpAddress" in one for one in page["NetworkInterfaces"])
     room = ours + sum(found[one].free for one in subnets.workers if one in found)
     if room < config.max_workers:
         return Finding(

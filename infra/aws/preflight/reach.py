@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ALL: Final = "-1"
 """Every protocol and port."""
 LAST_PORT: Final = 65535
+EVERY_PORT: Final = (0, LAST_PORT)
 AT_ONCE: Final = 200
 """Values that a filter takes."""
 
@@ -91,6 +92,6 @@ def _allowed(one: SecurityGroupRuleTypeDef) -> Allowed | None:
         one.get("GroupId", ""),
         one.get("IsEgress", False),
         protocol,
-        (0, LAST_PORT) if protocol == ALL or -1 in ports else ports,
+        EVERY_PORT if protocol == ALL or -1 in ports else ports,
         peer,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
@@ -74,9 +74,17 @@ def judge(
     if config.max_workers > total:
         detail = f"{what}; maxWorkers is {config.max_workers}, and no more than {total} would start"
         return Finding(NAME, "note", detail, f"Run `pulumi config set maxWorkers {total} --stack {stack}`.")
-    if free < config.workers:
-        return Finding(NAME, "note", f"{what}; {free} are free, unless this stack's workers are the others")
-    return Finding(NAME, "passed", f"{what}; {free} free")
+    if found.get("PlacementGroupArn"):
+        # Whether AWS starts a machine there that names no placement group is in no document that we read.
+        detail = f"{what}; it is in {_placement(found)}, which the workers do not name: AWS may refuse them"
+        return Finding(NAME, "note", detail, "Name a reservation that is in no placement group.")
+    verdict: Literal["passed", "note"] = "passed" if free >= config.workers else "note"
+    rest = (
+        f"{free} free"
+        if verdict == "passed"
+        else f"{free} are free, unless this stack's workers are the others"
+    )
+    return Finding(NAME, verdict, f"{what}; {rest}")
 
 
 def _fault(
@@ -104,7 +112,16 @@ def _fault(
         )
     if total < config.workers:
         return f"workers is {config.workers}", f"pulumi config set workers {total}"
+    if config.placement_group and found.get("PlacementGroupArn"):
+        return (
+            f"it is in {_placement(found)}, and this stack's workers start in a placement group of its own "
+            "(placementGroup: true)"
+        ), "pulumi config rm placementGroup"
     return None
+
+
+def _placement(found: Any) -> str:  # noqa: ANN401 - as boto3 answers
+    return f"placement group {str(found['PlacementGroupArn']).rpartition('/')[2]}"
 
 
 def _yes(value: bool) -> str:

@@ -13,6 +13,7 @@ from infra.aws.cost import hourly, now, prices
 from infra.aws.preflight import (
     account,
     capacity,
+    fabric,
     firewall,
     group,
     images,
@@ -79,6 +80,7 @@ def plan(
         *quotas.checks(config, stack),
         *images.checks(config, stack),
         *reservation.checks(config, stack),
+        *fabric.checks(config, stack),
         *group.checks(config, stack),
         *volume_key.checks(config, stack),
         *logs.checks(config, stack),

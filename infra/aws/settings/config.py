@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import partial
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Final, Literal
@@ -18,6 +16,7 @@ from infra.aws.settings.cloud_logs import CloudLogsSetting
 from infra.aws.settings.fallback import FallbackAfter
 from infra.aws.settings.kms import KmsKey
 from infra.aws.settings.reservation import Reservation
+from infra.aws.settings.values import AMI, VOLUME_GB, Ami, KeyPair, Percentage, Price, Volume
 from infra.settings.budget import BudgetSetting, IdleStop, IdleStopHead
 from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
 from infra.settings.network import SOURCES, is_private, private_range, range_hint
@@ -34,17 +33,9 @@ DEFAULT_DISTRIBUTIONS: Final[Mapping[SparkLine, Distribution]] = {
     HDINSIGHT: "ubuntu-22.04",
 }
 
-MIN_VOLUME_GB: Final = 20
-MAX_VOLUME_GB: Final = 16384
-"""Limits of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
-MAX_KEY_PAIR: Final = 255
 MAX_JOIN_FAILURES: Final = 100
 ALL: Final = 100
 """Percent."""
-VOLUME_GB: Final = f"{MIN_VOLUME_GB} to {MAX_VOLUME_GB} (GB)"
-AMI: Final = "ami- and 8 or 17 hexadecimal digits"
-
-_PRICE: Final = re.compile(r"\d+(\.\d+)?")
 
 
 def _region(name: str) -> str:
@@ -59,24 +50,11 @@ def _vpc_range(cidr: IPv4Network) -> IPv4Network:
     return private_range(cidr, network_plan.LARGEST, network_plan.SMALLEST, what)
 
 
-def _price(value: object) -> object:
-    """Validate a plain number; Decimal also accepts `1e3`, `NaN` and ` 1`. Callers without an engine pass
-    floats."""
-    if not _PRICE.fullmatch(str(value)):
-        raise ValueError("it must be a plain number, in USD per hour")
-    return str(value)
-
-
 def _public(data: Mapping[str, Any]) -> bool:
     """Return whether the head has a public address: always in the stack's own network."""
     return not data.get("vpc") or any(not is_private(one) for one in data.get("admin_cidrs", ()))
 
 
-Percentage = Annotated[int, Field(ge=0, le=100)]
-Volume = Annotated[int, Field(ge=MIN_VOLUME_GB, le=MAX_VOLUME_GB)]
-Price = Annotated[Decimal, BeforeValidator(_price), Field(gt=0)]
-Ami = Annotated[str, Field(pattern=r"^ami-([0-9a-f]{8}|[0-9a-f]{17})$")]
-KeyPair = Annotated[str, Field(max_length=MAX_KEY_PAIR)]
 Source = Annotated[
     IPv4Network, BeforeValidator(partial(ipv4_range, ipv4_only="the stack's VPC supports IPv4 only"))
 ]
@@ -166,6 +144,10 @@ class AwsConfig(StackSettings):
     """Capacity reservation that the workers start in, all of them on demand."""
     capacity_block: Annotated[bool, Hint("true", YES_OR_NO)] = False
     """That reservation is a capacity block: paid in advance, and over at a set time."""
+    placement_group: Annotated[bool, Hint("true", YES_OR_NO)] = False
+    """Workers are close together, in a cluster placement group of the stack's."""
+    efa: Annotated[bool, Hint("true", YES_OR_NO)] = False
+    """Workers' GPUs exchange gradients by Elastic Fabric Adapter, and by nothing else."""
     max_price: Annotated[Price | None, Unset, Hint("0.80", "more than 0, e.g. 0.80; or leave it out")] = None
     """USD for a spot worker's hour; without it the limit is the on-demand price."""
     worker_volume_gb: Annotated[Volume, Hint("100", VOLUME_GB)] = 100
@@ -237,6 +219,11 @@ class AwsConfig(StackSettings):
     def gpus(self) -> int:
         """Number of GPUs of every worker."""
         return min(kind.gpus for kind in self.types)
+
+    @property
+    def efa_interfaces(self) -> int:
+        """Number of EFA interfaces of every worker; 0 without `efa`."""
+        return self.types[0].efa if self.efa else 0
 
     @property
     def compute_capabilities(self) -> tuple[str, ...]:

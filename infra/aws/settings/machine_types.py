@@ -53,7 +53,7 @@ def _instance_types(config: AwsConfig) -> None:
             continue
         alike = _alike(name, valid, config.instance_types)
         spare = [other for other in alike if other not in config.instance_types] or alike
-        raise Refusal(key, name, f"{why}; valid: {listed(alike)}", set_command(key, _nearest(name, spare)))
+        raise Refusal(key, name, f"{why}; valid: {listed(alike)}", set_command(key, nearest(name, spare)))
     gpu = [kind.name for kind in config.types if kind.gpus]
     plain = [kind.name for kind in config.types if not kind.gpus]
     if gpu and plain:
@@ -141,7 +141,7 @@ def _alike(name: str, choices: Sequence[str], beside: Sequence[str]) -> list[str
     )
 
 
-def _nearest(name: str, choices: Sequence[str]) -> str:
+def nearest(name: str, choices: Sequence[str]) -> str:
     """Return a type of the same size, if there is one."""
     size = name.partition(".")[2]
     return next((choice for choice in choices if choice.endswith(f".{size}")), choices[0])

@@ -30,6 +30,8 @@ class InstanceType:
     nvme_gb: int = 0
     """Size of its instance store, whose disks are all NVMe SSDs."""
     arch: str = "x86_64"
+    efa: int = 0
+    """EFA interfaces at most: one for each of its network cards, whose indices count from 0."""
 
     @property
     def family(self) -> str:

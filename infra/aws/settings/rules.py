@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootstrap.cluster import HDINSIGHT, NEWEST
 from infra.aws import network_plan
-from infra.aws.settings import existing, fallback, kms, machine_types, regions, reservation
+from infra.aws.settings import existing, fallback, kms, machine_types, placement, regions, reservation
 from infra.aws.settings.machine_types import no_twins
 from infra.settings.commands import set_command
 from infra.settings.network import Firewall
@@ -42,6 +42,7 @@ def check(config: AwsConfig) -> None:
     _distribution(config)
     _counts(config)
     reservation.check(config)
+    placement.check(config)
     fallback.check(config)
     _rebalancing(config)
     _keys(config)

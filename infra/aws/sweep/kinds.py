@@ -26,6 +26,7 @@ KINDS: Final = (
     "route table",
     "internet gateway",
     "VPC",
+    "placement group",
     "key pair",
     "log group",
     "parameter",

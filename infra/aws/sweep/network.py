@@ -100,8 +100,9 @@ def _remove(search: RegionSearch, one: NetworkInterfaceTypeDef) -> str:
     delete = search.cli("ec2", "delete-network-interface", "--network-interface-id", id_)
     if "AttachmentId" not in held:
         return delete
-    if held.get("DeviceIndex") == 0 and "InstanceId" in held:
-        # The primary interface cannot be detached: it is the instance that lost its tags.
+    efa = one.get("InterfaceType", "").startswith("efa")
+    if (efa or held.get("DeviceIndex") == 0) and "InstanceId" in held:
+        # A primary interface, and one of EFA, cannot be detached: it is the instance that lost its tags.
         return search.cli("ec2", "terminate-instances", "--instance-ids", held["InstanceId"])
     detach = ("ec2", "detach-network-interface", "--force", "--attachment-id", held["AttachmentId"])
     return f"{search.cli(*detach)} && {delete}"
@@ -169,6 +170,16 @@ def _internet_gateways(search: RegionSearch) -> Iterator[Leak]:
             yield search.leak("internet gateway", id_, tags_of(gateway.get("Tags")), FREE, command)
 
 
+def _placement_groups(search: RegionSearch) -> Iterator[Leak]:
+    # Not in pages.
+    for group in search.ec2.describe_placement_groups(Filters=search.filters)["PlacementGroups"]:
+        if group.get("State") == "deleting":
+            continue
+        name, tags = group["GroupName"], tags_of(group.get("Tags"))
+        command = search.cli("ec2", "delete-placement-group", "--group-name", name)
+        yield search.leak("placement group", name, tags, FREE, command)
+
+
 FINDERS: Final[dict[str, Finder]] = {
     "NAT gateway": _nat_gateways,
     "VPC endpoint": _endpoints,
@@ -179,5 +190,6 @@ FINDERS: Final[dict[str, Finder]] = {
     "subnet": _subnets,
     "route table": _route_tables,
     "internet gateway": _internet_gateways,
+    "placement group": _placement_groups,
 }
 """VPCs come before the interfaces in them."""

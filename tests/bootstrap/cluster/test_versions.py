@@ -48,7 +48,7 @@ ROLES = {
     "azure-abfss-msi": ("hdinsight",),
 }
 """Roles as computed by the code that wrote these documents."""
-SINCE = {"job_credentials", "scratch", "spending", "boot_log", "cloud_logs"}
+SINCE = {"boot_log", "cloud_logs", "efa", "job_credentials", "scratch", "spending"}
 """Roles that no document of version 1 has."""
 HDFS = {"dev", "dev-yarn", "dev-yarn-hdfs", "dev-yarn-s3"}
 SCRIPT_ACTIONS = {"dev-yarn", "azure-wasbs-key", "azure-wasbs-msi", "azure-abfss-msi"}

@@ -21,6 +21,7 @@ from bootstrap.engine.role import load_role
 ROLES = (
     "common",
     "scratch",
+    "efa",
     "hadoop",
     "hdfs",
     "storage",
@@ -35,7 +36,7 @@ ROLES = (
 )
 OF_YARN = ("blob_server", "yarn")
 """Roles that only clusters of HDInsight's shape have."""
-OF_AWS = ("job_credentials", "scratch", "boot_log", "cloud_logs")
+OF_AWS = ("job_credentials", "scratch", "efa", "boot_log", "cloud_logs")
 """Roles that only clusters on AWS have."""
 STRANGER = "nobody"
 """A user of this machine, who has the place of `hdfs` on a node."""

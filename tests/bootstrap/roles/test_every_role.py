@@ -16,7 +16,7 @@ from tests.bootstrap.roles.conftest import OF_AWS, ROLES, Compile, Compiled
 
 NODES = ("head", "w1")
 SECRET = "not-to-be-seen"
-NOTHING_TO_PROVE = {("yarn", "w1"), ("spark_history", "w1"), ("scratch", "head")}
+NOTHING_TO_PROVE = {("yarn", "w1"), ("spark_history", "w1"), ("scratch", "head"), ("efa", "head")}
 
 each_role = pytest.mark.parametrize("role", ROLES)
 each_node = pytest.mark.parametrize("node", NODES)

@@ -63,6 +63,7 @@ NAMED = {
     "aws:autoscaling/group:Group": "name",
     "aws:cloudwatch/logGroup:LogGroup": "name",
     "aws:ec2/keyPair:KeyPair": "keyName",
+    "aws:ec2/placementGroup:PlacementGroup": "name",
     "aws:iam/instanceProfile:InstanceProfile": "name",
     "aws:iam/policy:Policy": "name",
     "aws:iam/role:Role": "name",

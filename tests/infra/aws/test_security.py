@@ -21,13 +21,16 @@ ANYWHERE = IPv4Network("0.0.0.0/0")
 INGRESS = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 EVERY = [
-    rules(admins, package_proxy=proxy) for admins, proxy in product([(), ADMINS[:1], ADMINS], [False, True])
+    rules(admins, package_proxy=proxy, efa=efa)
+    for admins, proxy, efa in product([(), ADMINS[:1], ADMINS], [False, True], [False, True])
 ]
 
 
 @cache
-def made(admins: tuple[IPv4Network, ...] = (), proxy: bool = False) -> Recording:
-    args = SecurityGroupsArgs(stack=STACK, vpc_id="vpc-0123", admin_cidrs=admins, package_proxy=proxy)
+def made(admins: tuple[IPv4Network, ...] = (), proxy: bool = False, efa: bool = False) -> Recording:
+    args = SecurityGroupsArgs(
+        stack=STACK, vpc_id="vpc-0123", admin_cidrs=admins, package_proxy=proxy, efa=efa
+    )
     return record(lambda: _ignore(SecurityGroups("security", args)))
 
 
@@ -168,6 +171,24 @@ def test_every_rule_of_the_data_is_registered_and_no_other(
         (rule.group, rule.direction, str(rule.peer), rule.ports, rule.why)
         for rule in rules(admins, package_proxy=proxy)
     }
+
+
+def test_efa_opens_everything_between_workers_to_their_own_group_and_nothing_else() -> None:
+    plain, with_efa = rules(ADMINS, package_proxy=False), rules(ADMINS, package_proxy=False, efa=True)
+    more = [rule for rule in with_efa if rule not in plain]
+    assert [(rule.group, rule.direction, rule.peer, rule.protocol) for rule in more] == [
+        ("worker", "in", "worker", "-1"),
+        ("worker", "out", "worker", "-1"),
+    ]
+
+
+def test_rules_of_all_protocols_name_no_ports_which_ec2_refuses() -> None:
+    recording = made(efa=True)
+    group = recording.of("aws:ec2/securityGroup:SecurityGroup")["security-worker"].id
+    for kind in (INGRESS, EGRESS):
+        (one,) = (one for one in recording.of(kind).values() if one.inputs["ipProtocol"] == "-1")
+        assert one.inputs["securityGroupId"] == one.inputs["referencedSecurityGroupId"] == group
+        assert not {"fromPort", "toPort", "cidrIpv4"} & set(one.inputs)
 
 
 def test_groups_bring_no_rules_of_their_own() -> None:

@@ -41,6 +41,8 @@ def made(
     reservation: str | None = None,
     block: bool = False,
     fallback: bool = False,
+    efa: int = 0,
+    placement: str | None = None,
 ) -> Recording:
     def build() -> None:
         args = GpuSpotWorkersArgs(
@@ -66,6 +68,8 @@ def made(
             capacity_block=block,
             max_price=Decimal(price) if price else None,
             capacity_rebalance=rebalance,
+            efa_interfaces=efa,
+            placement_group=placement,
             subnet_ids=["subnet-a", "subnet-b"],
             security_group_ids=["sg-1"],
             tags=TAGS,
@@ -284,6 +288,30 @@ def test_the_group_launches_the_template_of_this_moment() -> None:
 def test_workers_have_no_address_outside() -> None:
     assert "networkInterfaces" not in made().the(TEMPLATE).inputs
     assert made().the(TEMPLATE).inputs["vpcSecurityGroupIds"] == ["sg-1"]
+
+
+@pytest.mark.parametrize("number", [1, 4, 32])
+def test_workers_with_efa_have_an_interface_of_it_on_each_network_card(number: int) -> None:
+    template = made(efa=number).the(TEMPLATE).inputs
+    found = template["networkInterfaces"]
+    assert [one["networkCardIndex"] for one in found] == list(range(number))
+    assert [one["deviceIndex"] for one in found] == [0] + [1] * (number - 1)
+    assert [one["interfaceType"] for one in found] == ["efa"] + ["efa-only"] * (number - 1)
+    assert "vpcSecurityGroupIds" not in template, "AWS refuses both"
+
+
+def test_efa_interfaces_have_the_workers_groups_no_subnet_no_address_outside_and_go_with_their_machine() -> (
+    None
+):
+    for one in made(efa=2).the(TEMPLATE).inputs["networkInterfaces"]:
+        assert one["securityGroups"] == ["sg-1"]
+        assert one["deleteOnTermination"] == "true"
+        assert not {"subnetId", "associatePublicIpAddress", "networkInterfaceId"} & set(one)
+
+
+def test_workers_start_in_a_placement_group_where_they_are_given_one() -> None:
+    assert made(placement="close").the(GROUP).inputs["placementGroup"] == "close"
+    assert "placementGroup" not in made().the(GROUP).inputs
 
 
 @pytest.mark.parametrize("kind", ["instance", "volume", "network-interface"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from pydantic import ValidationError
 
 from bootstrap.errors import ConfigError
 from infra.aws.existing import look_up
@@ -60,6 +61,30 @@ def test_zones_are_the_subnets_and_the_head_has_the_tenth_address_of_its_own(net
 
 def test_the_head_may_have_another_address(network: Network) -> None:
     assert found(network.config(headAddress="10.1.0.77")).head_address == "10.1.0.77"
+
+
+G5 = {"instanceTypes": ["g5.8xlarge"]}
+
+
+def test_a_placement_group_in_subnets_of_several_zones_is_refused(network: Network) -> None:
+    with pytest.raises(ConfigError) as caught:
+        found(network.config(placementGroup=True))
+    assert str(caught.value) == (
+        f"caffe-spark:placementGroup = true: subnets.workers are in {REGION}b, {REGION}c, and placementGroup "
+        "is of one zone; valid: subnets of one zone, or false. For example: `pulumi config rm placementGroup "
+        "--stack test`."
+    )
+
+
+def test_in_subnets_of_one_zone_workers_may_be_close_and_have_efa(network: Network) -> None:
+    one = {"head": network.head, "workers": network.workers[:1]}
+    for more in ({"placementGroup": True}, {"efa": True, **G5}, {"efa": True, "placementGroup": True, **G5}):
+        assert found(network.config(subnets=one, **more)).zones == (f"{REGION}b",)
+
+
+def test_efa_in_several_subnets_is_refused_without_asking_aws(network: Network) -> None:
+    with pytest.raises(ValidationError, match="EFA \\(efa: true\\) connects machines of one subnet"):
+        network.config(efa=True, **G5)
 
 
 def test_head_and_workers_may_share_a_subnet(network: Network) -> None:

@@ -159,6 +159,63 @@ def test_a_way_out_that_is_narrower_than_the_internet_is_only_noted(
     assert "TCP 443 out to 0.0.0.0/0 (head)" in finding.detail
 
 
+EFA = {"efa": True, "instanceTypes": ["g5.8xlarge"]}
+
+
+def with_efa(network: Network, cloud: Cloud, **more: Any) -> Finding:
+    one = {"head": network.head, "workers": network.workers[:1]}
+    return found(network, cloud, subnets=one, **EFA, **more)
+
+
+def itself(account: Account, group: str, verb: str, **permission: Any) -> None:
+    rule = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}], **permission}
+    ask = getattr(account.client("ec2"), f"authorize_security_group_{verb}")
+    ask(GroupId=group, IpPermissions=[rule])
+
+
+def test_efa_needs_a_group_that_lets_everything_in_and_out_from_and_to_itself(
+    account: Account, network: Network, cloud: Cloud
+) -> None:
+    allow(account, network)
+    worker = network.groups[1]
+    finding = with_efa(network, cloud)
+    assert finding.verdict == "failed", "AWS's default rule lets all out to addresses, which EFA has none of"
+    assert finding.detail == (
+        f"they do not let through: all protocols (EFA) in from {worker} (worker); "
+        f"all protocols (EFA) out to {worker} (worker)"
+    )
+    assert (
+        f"authorize-security-group-ingress --group-id {worker} --ip-permissions "
+        f"'IpProtocol=-1,UserIdGroupPairs=[{{GroupId={worker}}}]'"
+    ) in finding.fix
+    itself(account, worker, "ingress")
+    assert with_efa(network, cloud).detail.endswith(f": all protocols (EFA) out to {worker} (worker)")
+    itself(account, worker, "egress")
+    assert with_efa(network, cloud).verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    "permission",
+    [
+        {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535},
+        {"UserIdGroupPairs": [], "IpRanges": [{"CidrIp": "10.0.0.0/8"}]},
+    ],
+    ids=["TCP alone", "a range"],
+)
+def test_neither_tcp_nor_a_range_is_enough_for_efa(
+    account: Account, network: Network, cloud: Cloud, permission: dict[str, Any]
+) -> None:
+    allow(account, network)
+    itself(account, network.groups[1], "egress")
+    itself(account, network.groups[1], "ingress", **permission)
+    assert "all protocols (EFA) in from" in with_efa(network, cloud).detail
+
+
+def test_without_efa_no_such_group_is_asked_for(account: Account, network: Network, cloud: Cloud) -> None:
+    allow(account, network)
+    assert "EFA" not in found(network, cloud).detail
+
+
 @pytest.mark.parametrize(
     "more", [{}, {"securityGroups": {"head": ["sg-0aaaaaaaaaaaaaaaa"], "additional": True}}]
 )
@@ -167,7 +224,7 @@ def test_beside_the_stacks_own_groups_nothing_is_asked(network: Network, more: d
 
 
 def test_each_rule_of_the_stack_is_looked_for() -> None:
-    table: list[Rule] = rules([IPv4Network("10.8.0.0/16")], package_proxy=True)
+    table: list[Rule] = rules([IPv4Network("10.8.0.0/16")], package_proxy=True, efa=True)
     sides = {"head": ["sg-1"], "worker": ["sg-2"]}
     lacking = list(firewall.missing(table, [], sides, {"head": [SUBNET], "worker": [SUBNET]}))
     assert [one.rule for one in lacking] == table

@@ -45,6 +45,7 @@ VARIANTS: tuple[dict[str, str], ...] = (
     {"kmsKey": "alias/volumes"},
     {"fallbackAfter": "10 min"},
     {"egress": "endpoints", "cloudLogs": "true"},
+    {"placementGroup": "true", "efa": "true", "zones": '["eu-west-1a"]', "instanceTypes": '["g5.8xlarge"]'},
 )
 
 
@@ -216,3 +217,9 @@ def test_rights_to_log_groups_are_asked_where_the_stack_has_one() -> None:
     assert "logs:FilterLogEvents" not in asked(flowLogs=False)
     reads = asked(cloudLogs=True)["logs:FilterLogEvents"]
     assert reads.resource == "arn:aws:logs:eu-west-1:123456789012:log-group:caffe-spark/test"
+
+
+def test_rights_of_placement_groups_are_asked_where_the_stack_has_one() -> None:
+    near = {"placementGroup": True, "subnets": GIVEN["subnets"]}
+    assert {"ec2:CreatePlacementGroup", "ec2:DeletePlacementGroup"} <= set(asked(**near))
+    assert "ec2:CreatePlacementGroup" not in asked()

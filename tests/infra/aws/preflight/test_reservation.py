@@ -114,6 +114,27 @@ def test_instances_that_may_be_this_stacks_own_are_no_failure(cloud: Cloud, acco
     assert "0 are free, unless" in found.detail
 
 
+GROUP = "arn:aws:ec2:eu-west-1:123456789012:placement-group/theirs"
+
+
+def test_a_reservation_in_another_placement_group_fails_beside_one_of_the_stacks(
+    cloud: Cloud, account: Account
+) -> None:
+    found = look(cloud, account, {"placementGroup": True}, PlacementGroupArn=GROUP)
+    assert found.failed
+    assert "it is in placement group theirs, and this stack's workers start in" in found.detail
+    assert found.fix == f"Run `pulumi config rm placementGroup --stack {STACK}`."
+
+
+def test_a_reservation_in_a_placement_group_that_workers_do_not_name_is_worth_a_note(
+    cloud: Cloud, account: Account
+) -> None:
+    found = look(cloud, account, PlacementGroupArn=GROUP)
+    assert found.verdict == "note"
+    assert "placement group theirs, which the workers do not name" in found.detail
+    assert look(cloud, account, PlacementGroupArn=GROUP, State="expired").failed
+
+
 @pytest.mark.parametrize(
     "code", ["InvalidCapacityReservationId.NotFound", "InvalidCapacityReservationId.Malformed"]
 )

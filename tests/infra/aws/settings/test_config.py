@@ -164,6 +164,27 @@ def test_workers_may_start_in_a_reservation_a_group_of_them_or_a_capacity_block(
     assert loaded("us-east-1", **block).capacity_block
 
 
+EFA = {"efa": True, "instanceTypes": ["g5.8xlarge", "g4dn.8xlarge"], "zones": ["eu-west-1a"]}
+"""Two types with one interface each."""
+CLOSE = {"placementGroup": True, "zones": ["eu-west-1a"]}
+
+
+def test_workers_with_efa_have_as_many_interfaces_as_their_type() -> None:
+    assert loaded().efa_interfaces == 0
+    assert loaded(**EFA).efa_interfaces == 1
+    large = {"efa": True, "instanceTypes": ["p5.48xlarge", "p5e.48xlarge"], "zones": ["us-east-2b"]}
+    assert loaded("us-east-2", **large).efa_interfaces == 32
+    block = {**RESERVED, "instanceTypes": ["p4d.24xlarge"], "zones": ["eu-west-1c"], "capacityBlock": True}
+    assert loaded(**block, efa=True).efa_interfaces == 4
+
+
+def test_a_placement_group_goes_with_spot_with_workers_on_demand_and_with_a_reservation() -> None:
+    assert loaded(**CLOSE).spot
+    assert loaded(**CLOSE, onDemandBase=1, fallbackAfter="10 min").placement_group
+    assert loaded(**{**RESERVED, **CLOSE}).placement_group
+    assert loaded(**EFA, placementGroup=True).efa
+
+
 MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     # where
     ("no region", {"region": None}, ("region: it is required", "us-west-2", "set region eu-west-1")),
@@ -619,6 +640,100 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         {"region": "us-east-1", "instanceTypes": ["p4d.24xlarge"], "zones": ["us-east-1d", "us-east-1e"]},
         ("zones[1] = us-east-1e", "offers none of p4d.24xlarge", "valid: us-east-1a"),
     ),
+    (
+        "EFA of the default types",
+        {"efa": True},
+        (
+            "instanceTypes[0] = g4dn.xlarge",
+            "it has no EFA (efa: true); valid: g4dn.8xlarge, ",
+            "or efa false",
+            "--path 'instanceTypes[0]' g4dn.8xlarge",
+        ),
+    ),
+    (
+        "EFA of a type without GPUs",
+        {**EFA, "instanceTypes": ["c6i.4xlarge"]},
+        ("instanceTypes[0] = c6i.4xlarge", "it has no EFA", "valid: g4dn.8xlarge"),
+    ),
+    (
+        "EFA of one type of two",
+        {**EFA, "instanceTypes": ["g5.8xlarge", "g5.4xlarge"]},
+        ("instanceTypes[1] = g5.4xlarge", "it has no EFA", "--path 'instanceTypes[1]' g5.8xlarge"),
+    ),
+    (
+        "different numbers of EFA interfaces",
+        {"region": "us-east-1", "efa": True, "instanceTypes": ["p4d.24xlarge", "p5.48xlarge"]},
+        (
+            "instanceTypes[1] = p5.48xlarge",
+            "it has 32 EFA interfaces and p4d.24xlarge 4",
+            "valid: types with 4",
+            "config rm --path 'instanceTypes[1]'",
+        ),
+    ),
+    (
+        "EFA in several zones",
+        {**EFA, "zones": ["eu-west-1a", "eu-west-1b"]},
+        (
+            "zones = eu-west-1a, eu-west-1b",
+            "EFA connects machines of one zone alone (efa: true); valid: one of them",
+            "config rm --path 'zones[1]'",
+        ),
+    ),
+    (
+        "EFA in the default zones",
+        {"efa": True, "instanceTypes": ["g5.8xlarge"]},
+        (
+            "zones = eu-west-1a, eu-west-1b, eu-west-1c",
+            "of one zone",
+            "config set --path 'zones[0]' eu-west-1a",
+        ),
+    ),
+    (
+        "EFA in a region without such types",
+        {"region": "ca-west-1", "efa": True, "instanceTypes": ["c7i.4xlarge"], "zones": ["ca-west-1a"]},
+        ("efa = true", "ca-west-1 offers no type with EFA; valid: false", "config rm efa"),
+    ),
+    (
+        "placement group in several zones",
+        {"placementGroup": True, "zones": ["eu-west-1b", "eu-west-1c"]},
+        (
+            "zones = eu-west-1b, eu-west-1c",
+            "a cluster placement group is in one zone (placementGroup: true)",
+            "config rm --path 'zones[1]'",
+        ),
+    ),
+    (
+        "placement group in the default zones",
+        {"placementGroup": True, "region": "us-east-1", "instanceTypes": ["g5.xlarge", "gr6.4xlarge"]},
+        ("is in one zone", "config set --path 'zones[0]' us-east-1a"),
+    ),
+    (
+        "placement group of a capacity block",
+        {
+            **RESERVED,
+            **CLOSE,
+            "instanceTypes": ["p4d.24xlarge"],
+            "zones": ["eu-west-1c"],
+            "capacityBlock": True,
+        },
+        (
+            "placementGroup = true",
+            "close together without; valid: one of the two",
+            "config rm placementGroup",
+        ),
+    ),
+    (
+        "placement group and a resource group of reservations",
+        {**RESERVED, **CLOSE, "reservation": RESERVATIONS},
+        ("placementGroup = true", "starts on demand beside them; valid: the id of one (cr-…)"),
+    ),
+    ("EFA in words", {"efa": "fast"}, ("efa = 'fast'", "valid: true, false")),
+    (
+        "placement group by its strategy",
+        {"placementGroup": "cluster"},
+        ("placementGroup = 'cluster'", "valid: true, false", "set placementGroup true"),
+    ),
+    ("EFA in another case", {"EFA": True}, ("caffe-spark:EFA", "unknown key", "efa")),
     ("block in words", {"capacityBlock": "maybe"}, ("capacityBlock = 'maybe'", "valid: true, false")),
     ("base", {"onDemandBase": 5}, ("onDemandBase = 5", "more than maxWorkers (4)", "valid: 0 to 4")),
     ("percentage", {"onDemandPercentage": 101}, ("onDemandPercentage = '101'", "valid: 0 to 100")),

@@ -74,6 +74,25 @@ def test_a_types_instance_store_is_nvme_of_the_size_that_aws_says(kind: Instance
 
 
 @pytest.mark.parametrize("kind", TABLE.types.values(), ids=lambda kind: kind.name)
+def test_a_type_has_the_efa_interfaces_that_aws_says_one_on_each_card(kind: InstanceType) -> None:
+    facts = recorded("instance_types.json.gz")[kind.name]["NetworkInfo"]
+    assert kind.efa == facts.get("EfaInfo", {}).get("MaximumEfaInterfaces", 0)
+    assert bool(kind.efa) == facts["EfaSupported"]
+    if kind.efa:
+        cards = facts["NetworkCards"]
+        assert [card["NetworkCardIndex"] for card in cards] == list(range(kind.efa))
+        # As `infra.aws.fabric` lays them out: "efa" on the first, "efa-only" as device 1 of the others.
+        assert all({"efa", "efa-only"} <= set(card["InterfaceTypes"]) for card in cards)
+        assert all(card["MaximumNetworkInterfaces"] >= 2 for card in cards)
+
+
+@pytest.mark.parametrize("kind", TABLE.types.values(), ids=lambda kind: kind.name)
+def test_a_type_may_be_in_a_cluster_placement_group(kind: InstanceType) -> None:
+    facts = recorded("instance_types.json.gz")[kind.name]
+    assert "cluster" in facts["PlacementGroupInfo"]["SupportedStrategies"]
+
+
+@pytest.mark.parametrize("kind", TABLE.types.values(), ids=lambda kind: kind.name)
 def test_capacity_blocks_are_of_p_families(kind: InstanceType) -> None:
     classes = recorded("instance_types.json.gz")[kind.name]["SupportedUsageClasses"]
     assert ("capacity-block" in classes) == kind.family.startswith("p")

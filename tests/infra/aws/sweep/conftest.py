@@ -42,7 +42,10 @@ class World:
 
     session: boto3.session.Session
     refusals: dict[tuple[str, str], BaseException] = field(default_factory=dict)
-    answers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # Moto knows no placement groups.
+    answers: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {"DescribePlacementGroups": {"PlacementGroups": []}}
+    )
     """Operation → what AWS answers instead of moto."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """(operation, region) of every call."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from tests.infra.aws.sweep.conftest import OURS, REGION, THEIRS, World, swept
 
 
@@ -115,6 +117,34 @@ def test_an_interface_of_a_machine_that_lost_its_tags_tells_of_the_machine(world
     machine = world.instance(THEIRS, SubnetId=world.subnet(world.vpc()))
     leak = swept().the("network interface")
     assert leak.command == f"aws ec2 terminate-instances --instance-ids {machine} --region {REGION}"
+
+
+@pytest.mark.parametrize("kind", ["efa", "efa-only"])
+def test_an_interface_of_efa_cannot_be_taken_from_its_machine(world: World, kind: str) -> None:
+    held = {"AttachmentId": "eni-attach-1", "DeviceIndex": 1, "InstanceId": "i-1"}
+    second = {"NetworkInterfaceId": "eni-1", "Attachment": held, "TagSet": OURS, "InterfaceType": kind}
+    world.answers["DescribeNetworkInterfaces"] = {"NetworkInterfaces": [second]}
+    assert swept().leaks["eni-1"].command.startswith("aws ec2 terminate-instances --instance-ids i-1 ")
+
+
+def test_a_placement_group_is_found_by_its_tags_costs_nothing_and_goes_after_the_network(
+    world: World,
+) -> None:
+    groups = (
+        {"GroupName": "caffe-spark-demo-workers", "State": "available", "Tags": OURS},
+        {"GroupName": "going", "State": "deleting", "Tags": OURS},
+    )
+    world.answers["DescribePlacementGroups"] = {"PlacementGroups": list(groups)}
+    vpc = world.vpc()
+    found = swept()
+    assert found.kinds == ["VPC", "placement group"]
+    leak = found.the("placement group")
+    assert leak.usd_month == 0
+    assert leak.command == (
+        f"aws ec2 delete-placement-group --group-name caffe-spark-demo-workers --region {REGION}"
+    )
+    lines = [line for line in found.said.splitlines() if line.startswith("aws ")]
+    assert [vpc in lines[0], "delete-placement-group" in lines[1]] == [True, True]
 
 
 def test_an_interface_that_a_gateway_or_an_endpoint_made_goes_with_it(world: World) -> None:
