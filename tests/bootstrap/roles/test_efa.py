@@ -135,6 +135,7 @@ def test_a_worker_with_all_devices_and_the_plugin_is_proven_and_nccl_has_no_othe
     assert done.stdout.strip() == f"{DEVICES} EFA devices; NCCL uses them by {plugin}"
     found = worker.settings
     assert (found["NCCL_NET"], found["NCCL_NET_PLUGIN"], found["FI_PROVIDER"]) == ("Libfabric", plugin, "efa")
+    assert found["NCCL_DEBUG"] == "WARN"
     assert found["LD_LIBRARY_PATH"] == f"{worker.at}/libraries:{worker.at}/efa/lib"
     assert worker.run("proven", write=False).returncode == 0
 
