@@ -60,4 +60,4 @@ def placement_group(
 
 def group_name(stack: str) -> str:
     """Return the name of the placement group."""
-    return full_name(stack, "workers")
+    return full_name(stack, "placement")

@@ -63,7 +63,7 @@ def _efa(cloud: Cloud, config: AwsConfig, stack: str) -> Finding:
 
 def _placement(cloud: Cloud, stack: str) -> Finding:
     # As in `infra.aws.fabric`, whose import takes a second because of Pulumi.
-    name = tags.full_name(stack, "workers")
+    name = tags.full_name(stack, "placement")
     with aws.translate_errors(f"looking for the placement group {name}"):
         # By a filter: named, one that does not exist is an error.
         found = cloud.ec2.describe_placement_groups(Filters=[{"Name": "group-name", "Values": [name]}])

@@ -23,8 +23,8 @@ def test_workers_are_in_a_cluster_placement_group_of_the_stacks_with_its_tags() 
     recording = recorded(**EFA)
     made = recording.the(PLACEMENT)
     assert made.inputs["strategy"] == "cluster"
-    assert made.inputs["name"] == f"caffe-spark-{STACK}-workers"
-    assert made.inputs["tags"] == {"Name": f"caffe-spark-{STACK}-workers"}, "the others are the provider's"
+    assert made.inputs["name"] == f"caffe-spark-{STACK}-placement"
+    assert made.inputs["tags"] == {"Name": f"caffe-spark-{STACK}-placement"}, "the others are the provider's"
     assert recording.the(GROUP).inputs["placementGroup"] == made.inputs["name"]
     assert made.urn in recording.the(GROUP).depends_on
 

@@ -11,7 +11,7 @@ from infra.aws.preflight.fabric import checks
 from infra.preflight.finding import Finding
 from tests.infra.aws.preflight.conftest import REGION, STACK, Account, answers, config
 
-NAME = f"caffe-spark-{STACK}-workers"
+NAME = f"caffe-spark-{STACK}-placement"
 EFA: dict[str, Any] = {"efa": True, "instanceTypes": ["g5.8xlarge", "g4dn.8xlarge"], "zones": [f"{REGION}a"]}
 CLOSE: dict[str, Any] = {"placementGroup": True, "zones": [f"{REGION}a"]}
 
