@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from infra.aws.settings import regions
 from infra.settings.commands import rm_command, set_command
@@ -105,6 +105,11 @@ def _head_type(config: AwsConfig) -> None:
     valid = [name for name in _offered(region, zones) if not types[name].gpus]
     if config.head_type in valid:
         return
+    if not valid:
+        plain = [name for name, kind in types.items() if not kind.gpus and kind.arch == ARCH]
+        useful = [z for z in region.zones if any(region.offered(name, [z]) for name in plain)]
+        why = f"the head is in it, and it offers no type without GPUs; valid: {listed(useful)} first"
+        raise Refusal("zones[0]", zone, why, set_command("zones[0]", useful[0]))
     kind = types.get(config.head_type)
     if kind is None:
         why = not_in_table()
@@ -145,6 +150,13 @@ def nearest(name: str, choices: Sequence[str]) -> str:
     """Return a type of the same size, if there is one."""
     size = name.partition(".")[2]
     return next((choice for choice in choices if choice.endswith(f".{size}")), choices[0])
+
+
+def only(config: AwsConfig, key: Literal["zones", "instanceTypes"], best: str) -> str:
+    """Return the command that makes a list shorter by one, or a default list one of `best` alone."""
+    field = "zones" if key == "zones" else "instance_types"
+    # `--path` creates a list with one entry where the stack's file has none.
+    return rm_command(f"{key}[1]") if field in config.model_fields_set else set_command(f"{key}[0]", best)
 
 
 def no_twins(key: str, values: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from infra.aws.settings import regions
-from infra.aws.settings.machine_types import nearest
+from infra.aws.settings.machine_types import nearest, only
 from infra.settings.commands import rm_command, set_command
 from infra.settings.refusal import Refusal, listed
 
@@ -63,13 +63,15 @@ def _types(config: AwsConfig) -> None:
     for place, kind in enumerate(config.types):
         if kind.efa:
             continue
-        every = [one for one in regions.table().types.values() if one.efa]
-        # In these zones, else anywhere in the region: its zones may be changed too.
-        valid = [one.name for one in every if region.offered(one.name, config.zones)]
-        valid = valid or [one.name for one in every if region.offerings.get(one.name)]
-        if not valid:
+        every = [one.name for one in regions.table().types.values() if one.efa]
+        useful = [zone for zone in region.zones if any(region.offered(name, [zone]) for name in every)]
+        if not useful:
             why = f"{config.region} offers no type with EFA; valid: false, or another region"
             raise Refusal("efa", "true", why, rm_command("efa"))
+        valid = [name for name in every if region.offered(name, config.zones)]
+        if not valid:
+            why = f"no type with EFA (efa: true) is offered there; valid: {listed(useful)}, or efa false"
+            raise Refusal("zones", listed(config.zones), why, set_command("zones[0]", useful[0]))
         path = f"instanceTypes[{place if ours else 0}]"
         why = f"it has no EFA (efa: true); valid: {listed(valid)}, or efa false"
         same = [name for name in valid if regions.table().types[name].family == kind.family]
@@ -121,8 +123,7 @@ def _reserved(config: AwsConfig) -> None:
 def _one_zone(config: AwsConfig, why: str) -> None:
     if config.vpc or len(config.zones) == 1:
         return  # the zones of given subnets: `one_zone`
-    ours = "zones" in config.model_fields_set
-    command = rm_command("zones[1]") if ours else set_command("zones[0]", _best(config))
+    command = only(config, "zones", _best(config))
     raise Refusal("zones", listed(config.zones), f"{why}; valid: one of them", command)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator
 
+from infra.aws.settings.machine_types import only
 from infra.settings.commands import rm_command, set_command
 from infra.settings.fields import Unset
 from infra.settings.refusal import Refusal, listed
@@ -51,13 +52,18 @@ def check(config: AwsConfig) -> None:
         raise Refusal("reservation", name, why, set_command("onDemandPercentage", 100))
     if len(config.instance_types) > 1:
         why = f"a reservation ({name}) is of one type; valid: one of {listed(config.instance_types)}"
-        raise Refusal("instanceTypes", listed(config.instance_types), why, rm_command("instanceTypes[1]"))
+        raise Refusal(
+            "instanceTypes",
+            listed(config.instance_types),
+            why,
+            only(config, "instanceTypes", config.instance_types[0]),
+        )
     found = GROUP.fullmatch(name)
     if found:
         _group(config, name, found["region"])
     elif config.vpc is None and len(config.zones) > 1:
         why = f"a reservation ({name}) is in one zone, and launches elsewhere would fail; valid: its zone"
-        raise Refusal("zones", listed(config.zones), why, set_command("zones[0]", config.zones[0]))
+        raise Refusal("zones", listed(config.zones), why, only(config, "zones", config.zones[0]))
     if config.capacity_block and not config.types[0].family.startswith("p"):
         kind = config.instance_types[0]
         why = f"AWS has no capacity blocks of {kind} (instanceTypes); valid: types of p4d to p5en"

@@ -259,8 +259,9 @@ def test_only_clusters_with_efa_have_the_role_and_only_their_workers_do_anything
     assert "efa" not in cluster.roles
     roles = cluster_with_efa.roles
     assert roles.index("common") < roles.index("efa") < roles.index("spark_standalone")
-    # Spark's worker waits for the proof, whatever else runs side by side.
-    assert "efa" in load_role("spark_standalone").requires
+    # Spark's settings and worker wait for the proof, whatever else runs side by side.
+    assert "efa" in load_role("spark").requires
+    assert "spark" in load_role("spark_standalone").requires
     head = Compiled("efa", cluster_with_efa, cluster_with_efa.node("head"), {})
     assert (head.commands, head.checks) == ({}, {})
 

@@ -563,7 +563,7 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
     (
         "reservation of several types",
         {"reservation": "cr-0123456789abcdef0", "onDemandPercentage": 100},
-        ("instanceTypes = g4dn.xlarge, ", "is of one type", "config rm --path 'instanceTypes[1]'"),
+        ("instanceTypes = g4dn.xlarge, ", "is of one type", "set --path 'instanceTypes[0]' g4dn.xlarge"),
     ),
     (
         "reservation in several zones",
@@ -692,6 +692,24 @@ MISTAKES: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
         "EFA in a region without such types",
         {"region": "ca-west-1", "efa": True, "instanceTypes": ["c7i.4xlarge"], "zones": ["ca-west-1a"]},
         ("efa = true", "ca-west-1 offers no type with EFA; valid: false", "config rm efa"),
+    ),
+    (
+        "EFA in a zone without such types",
+        {"region": "af-south-1", "efa": True, "instanceTypes": ["c6i.xlarge"], "zones": ["af-south-1a"]},
+        (
+            "zones = af-south-1a",
+            "no type with EFA (efa: true) is offered there; valid: af-south-1b, af-south-1c, or efa false",
+            "--path 'zones[0]' af-south-1b",
+        ),
+    ),
+    (
+        "zone that has nothing for the head",
+        {"region": "us-east-1", "instanceTypes": ["p5.48xlarge"], "zones": ["us-east-1e"]},
+        (
+            "zones[0] = us-east-1e",
+            "the head is in it, and it offers no type without GPUs; valid: us-east-1a, ",
+            "--path 'zones[0]' us-east-1a",
+        ),
     ),
     (
         "placement group in several zones",
