@@ -24,6 +24,7 @@ INSTANCE = "aws:ec2/instance:Instance"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 GROUP = "aws:autoscaling/group:Group"
 ROLE = "aws:iam/role:Role"
+SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
 RULES = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
@@ -247,3 +248,33 @@ def test_tags_are_on_every_resource_and_on_what_the_group_launches() -> None:
 def test_a_network_that_does_not_fit_is_refused_before_anything_is_made(aws_program: AwsProgram) -> None:
     line = aws_program.refused(**THERE)
     assert line.startswith(f"caffe-spark:vpc = {VPC}: {REGION} of this account has no such VPC")
+
+
+EFA = {
+    "vpc": VPC,
+    "subnets": json.dumps({"head": HEAD, "workers": WORKERS[:1]}),
+    "efa": "true",
+    "placementGroup": "true",
+    "instanceTypes": '["p4d.24xlarge"]',
+}
+
+
+@pytest.mark.parametrize("variant", ["own groups", "groups", "additional"])
+def test_each_efa_interface_has_the_workers_groups_and_no_subnet(variant: str) -> None:
+    recording = recorded(**EFA, **VARIANTS[variant])
+    own = [one.id for name, one in recording.of(SECURITY_GROUP).items() if name.endswith("-worker")]
+    given = {"own groups": [], "groups": GROUPS["workers"], "additional": GROUPS["workers"]}[variant]
+    interfaces = recording.the(TEMPLATE).inputs["networkInterfaces"]
+    assert [one["securityGroups"] for one in interfaces] == [[*own, *given]] * 4
+    assert not any("subnetId" in one for one in interfaces)
+    assert recording.the(GROUP).inputs["vpcZoneIdentifiers"] == [WORKERS[0]]
+    everything = [
+        one for kind in RULES for one in recording.of(kind).values() if one.inputs["ipProtocol"] == "-1"
+    ]
+    assert len(everything) == (0 if variant == "groups" else 2), "a company's groups get no rule"
+
+
+def test_a_placement_group_in_a_given_network_is_deleted_after_the_stacks_security_groups() -> None:
+    recording = recorded(**EFA)
+    placement = recording.the("aws:ec2/placementGroup:PlacementGroup").urn
+    assert all(placement in recording.needs(one) for one in recording.of(SECURITY_GROUP).values())
