@@ -16,9 +16,9 @@ from infra.aws.settings.cloud_logs import CloudLogsSetting
 from infra.aws.settings.fallback import FallbackAfter
 from infra.aws.settings.kms import KmsKey
 from infra.aws.settings.reservation import Reservation
-from infra.aws.settings.values import AMI, VOLUME_GB, Ami, KeyPair, Percentage, Price, Volume
+from infra.aws.settings.values import AMI, VOLUME_GB, Ami, KeyPair, Percentage, Price, Volume, known
 from infra.settings.budget import BudgetSetting, IdleStop, IdleStopHead
-from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range, known_region
+from infra.settings.fields import PrivateKeyFile, Unset, ipv4_range
 from infra.settings.network import SOURCES, is_private, private_range, range_hint
 from infra.settings.section import MAX_WORKERS, YES_OR_NO, Hint, StackSettings
 from infra.settings.spark import Line
@@ -36,13 +36,6 @@ DEFAULT_DISTRIBUTIONS: Final[Mapping[SparkLine, Distribution]] = {
 MAX_JOIN_FAILURES: Final = 100
 ALL: Final = 100
 """Percent."""
-
-
-def _region(name: str) -> str:
-    table = regions.table()
-    if name in table.unsettled:
-        raise ValueError(f"what it offers is not known to our table of {table.date} ({regions.SHOWN})")
-    return known_region(name, table.regions, f"our table of {table.date} ({regions.SHOWN})")
 
 
 def _vpc_range(cidr: IPv4Network) -> IPv4Network:
@@ -67,7 +60,7 @@ class AwsConfig(StackSettings):
 
     # Where
     region: Annotated[
-        str, AfterValidator(_region), Hint("eu-west-1", lambda: ", ".join(regions.table().regions))
+        str, AfterValidator(known), Hint("eu-west-1", lambda: ", ".join(regions.table().regions))
     ]
     vpc: existing.VpcSetting = None
     """A network of the company; without it the stack creates its own."""

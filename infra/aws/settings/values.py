@@ -1,4 +1,4 @@
-"""Values of single settings of a stack on AWS: percentages, prices, sizes and ids. Pure."""
+"""Values of single settings of a stack on AWS: regions, percentages, prices, sizes and ids. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
+from infra.aws.settings import regions
+from infra.settings.fields import known_region
+
 MIN_VOLUME_GB: Final = 20
 MAX_VOLUME_GB: Final = 16384
 """Limits of a gp3 volume: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html"""
@@ -16,6 +19,18 @@ VOLUME_GB: Final = f"{MIN_VOLUME_GB} to {MAX_VOLUME_GB} (GB)"
 AMI: Final = "ami- and 8 or 17 hexadecimal digits"
 
 _PRICE: Final = re.compile(r"\d+(\.\d+)?")
+
+
+def known(name: str) -> str:
+    """Validate the name of a region.
+
+    Raises:
+        ValueError: the table does not have it, or not what it offers.
+    """
+    table = regions.table()
+    if name in table.unsettled:
+        raise ValueError(f"what it offers is not known to our table of {table.date} ({regions.SHOWN})")
+    return known_region(name, table.regions, f"our table of {table.date} ({regions.SHOWN})")
 
 
 def _price(value: object) -> object:
