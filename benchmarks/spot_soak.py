@@ -73,7 +73,7 @@ RANK = (
     "END {for (pid in parent) if (parent[pid] in parent) print pid}' | head -1"
 )
 SHELL = {
-    "executor": "pkill -9 -f org.apache.spark.executor.CoarseGrainedExecutorBackend",
+    "executor": "pkill -9 -f 'spark[.]executor[.](Yarn)?CoarseGrainedExecutorBackend'",
     "rank": f'pid=$({RANK}); [ -n "$pid" ] && kill -9 $pid',
     "hang": f'pid=$({RANK}); [ -n "$pid" ] && kill -STOP $pid',
 }
@@ -201,6 +201,8 @@ def main() -> int:
             "timeout": TIMEOUT_S,
             "snapshotEvery": float(SNAPSHOT_S),
             "onWorkerLost": "shrink",
+            # On YARN the driver is on one of the nodes that go.
+            "onDriverLost": "restart",
         }
     )
     print(f"seed {options.seed}", flush=True)
