@@ -5,11 +5,11 @@
 Needs a stack on which `fab build-headnode` has run. The modes: `none` (every rank alone), `barrier` (each
 step waits for all ranks, and averages nothing), `float32` and `float16` (gradients as they are sent), `caffe`
 (a process of `caffe train` for each rank) and, with --torch, `ddp`: PyTorch's DistributedDataParallel over
-gloo, by Spark's TorchDistributor. `--modes barrier,stepwise,ready --seconds 30` has the cost of being ready
-for the loss of a rank: float32 step by step, without and with the questions, notices and snapshots that
-training has. Batches stay, so that reading costs nothing. Prints medians and quartiles
-by mode, and their ratios to `barrier` and `none` of the same round. A round in which `barrier` is off its
-median by more than a tenth is marked; it counts.
+gloo, by Spark's TorchDistributor. `--modes barrier,ready --seconds 60` has the cost of
+being ready for the loss of a rank: `stepwise` is float32 step by step, `ready` the same with the questions,
+notices and snapshots that training has, each for so many seconds, in turn every three. Batches stay, so that
+reading costs nothing. Prints medians and quartiles by mode, and their ratios to `barrier` and `none` of the
+same round. A round in which `barrier` is off its median by more than a tenth is marked; it counts.
 
 --rate shapes what the workers of a stack on this machine send (tc's token bucket in their network
 namespaces): 1gbit, 10gbit. Compare with `step_model.py`.

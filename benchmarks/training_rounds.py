@@ -15,10 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 MARK = "measured "
 BY_TORCH, BY_CAFFE_ALONE, ALONE = "ddp", "caffe", "none"
@@ -28,7 +30,9 @@ CAFFE = "/opt/caffe"
 WARM_UP, LEAST = 5, 10
 """Steps before those that are measured, and fewest of these."""
 SNAPSHOT_S = 30.0
-"""Seconds between two snapshots of READY; the first one comes after half of them."""
+"""Seconds of READY between two snapshots; the first one comes after half of them."""
+BLOCK_S = 3.0
+"""Seconds of STEPWISE and READY in turn: a machine's speed drifts, by more than being ready costs."""
 Net = dict[str, Any]
 """`layers` as texts, and of a step of a rank the `batch` of records and their `shape`."""
 
@@ -85,7 +89,8 @@ def solver_of(net: Net, folder: Path) -> Any:  # noqa: ANN401 - pycaffe has no t
 class Ready:
     """What training does between steps for the loss of a rank: questions, notices, snapshots.
 
-    By the classes of training; the JVM that uploads is started first, as a job starts it once.
+    By the classes of training; the JVM that uploads is started first, as a job starts it once. The clock of
+    snapshots runs in a `with` block, which ends when they are stored.
     """
 
     def __init__(self, rank: int, solver: Any, folder: Path, storage: str, group: Any) -> None:  # noqa: ANN401
@@ -106,15 +111,24 @@ class Ready:
             (folder / "first").write_text("")
             store.put(folder / "first", storage + "/first")
         self._uploads = Uploads(self._stored.append, store=store)
-        began, model = time.monotonic() - SNAPSHOT_S / 2, storage + "/model"
-        self._snapshots = Snapshots(
-            cast("Any", job), cast("Any", self), self._uploads, folder, model, every=SNAPSHOT_S
-        )
-        self._snapshots._last = began
+        self._before, self._since = SNAPSHOT_S / 2, time.monotonic()
+        given: Any = (job, self, self._uploads, folder, storage + "/model")
+        self._snapshots = Snapshots(*given, every=SNAPSHOT_S, clock=self._clock)
+        self._snapshots._last = 0.0
         wishes = Wishes(
             rank, socket.gethostname(), lambda _: None, lambda: [], self._snapshots.timely, clocked=True
         )
         self._agreement = Agreement(0, lambda values: np.asarray(group.allreduce_mean(values)), wishes)
+
+    def __enter__(self) -> None:
+        self._since = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._uploads.settle()
+        self._before = self._clock()
+
+    def _clock(self) -> float:
+        return self._before + time.monotonic() - self._since
 
     def snapshot(self) -> list[Path]:
         """Write weights and state; return the files, as `native.Trainer.snapshot`."""
@@ -178,7 +192,7 @@ class Rounds:
         solver, _kept = solver_of(self.nets[net], self.folder)
         group = None if mode == ALONE else self.peers()._group
         if group:
-            group.attach(solver, "float32" if mode in (STEPWISE, READY) else mode)
+            group.attach(solver, mode)
         solver.step(WARM_UP)
         if net not in self.steps:
             usage = Usage()
@@ -188,21 +202,40 @@ class Rounds:
         steps = self.steps[net]
         if group:
             group.record()
-        ready = Ready(self.rank, solver, self.folder, self.storage, group) if mode == READY else None
         self.meeting._group.barrier()
         usage = Usage()
-        if mode in (STEPWISE, READY):
-            one_by_one(solver, steps, ready)
-        else:
-            solver.step(steps)
+        solver.step(steps)
         figures = usage.figures(steps)
-        if ready:
-            figures["snapshots"] = ready.close()
         figures["together"] = max(self.exchange.json(figures["seconds"]))
         if group:
             figures.update(self.apart(group.steps()))
             group.close()
         return {"steps": steps, **figures}
+
+    def measure_ready(self, net: str) -> dict[str, dict[str, Any]]:
+        """Measure STEPWISE and READY, in short blocks in turn; a block ends with all ranks."""
+        solver, _kept = solver_of(self.nets[net], self.folder)
+        group = self.peers()._group
+        group.attach(solver, "float32")
+        solver.step(WARM_UP)
+        blocks = max(2, round(self.seconds / BLOCK_S))
+        steps = max(LEAST, self.steps[net] // blocks)
+        ready = Ready(self.rank, solver, self.folder, self.storage, group)
+        sums: dict[str, dict[str, float]] = {STEPWISE: defaultdict(float), READY: defaultdict(float)}
+        for number in range(2 * blocks):
+            # Each is as often the first as the second of two.
+            mode = (STEPWISE, READY)[(number + 1) // 2 % 2]
+            self.meeting._group.barrier()
+            usage = Usage()
+            with ready if mode == READY else nullcontext():
+                one_by_one(solver, steps, ready if mode == READY else None)
+                figures = usage.figures(steps * blocks)
+            figures["together"] = max(self.exchange.json(usage.figures(1)["seconds"]))
+            for name, figure in figures.items():
+                sums[mode][name] += figure
+        sums[READY]["snapshots"] = ready.close()
+        group.close()
+        return {mode: {"steps": steps * blocks, **figures} for mode, figures in sums.items()}
 
     def apart(self, mine: list[tuple[float, float]]) -> dict[str, float]:
         """Return milliseconds by step: until the last rank was ready, and from then until all were done."""
@@ -253,9 +286,10 @@ def caffe_round(token: bytes, order: Order) -> Callable[[Iterator[Any]], Iterato
             rounds = Rounds(Path(folder), token, order)
             for net in order.nets:
                 for mode in order.modes:
-                    figures = rounds.measure(net, mode)
-                    host = socket.gethostname()
-                    yield {"net": net, "mode": mode, "rank": rounds.rank, "host": host, **figures}
+                    found = rounds.measure_ready(net) if mode == READY else {mode: rounds.measure(net, mode)}
+                    who = {"rank": rounds.rank, "host": socket.gethostname()}
+                    for name, figures in found.items():
+                        yield {"net": net, "mode": name, **who, **figures}
             rounds.meeting.close()
 
     return body
