@@ -11,6 +11,7 @@
     ├── IntegrityError       a sha256 does not match
     ├── BuildError           the framework did not compile
     └── JobError             a job was refused, failed or was killed
+        └── JobRefused       its own program refused it, before it did anything
 
 Commands print these as one line and exit 1. Every other exception is a bug and keeps its traceback.
 """
@@ -74,3 +75,7 @@ class BuildError(CaffeSparkError):
 
 class JobError(CaffeSparkError):
     """Job that was refused, failed or was killed."""
+
+
+class JobRefused(JobError):
+    """Job that its own program has refused: it has done nothing."""

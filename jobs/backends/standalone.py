@@ -75,6 +75,11 @@ def free_executors(state: Mapping[str, Any], cluster: ClusterDocument, spec: Job
     return fitting(free, executor(spec, cluster)._replace(memory_mb=spec.memory // 2))
 
 
+def hosts_in_use(state: Mapping[str, Any]) -> set[str]:
+    """Return the hosts of workers that have executors, by the master's report. Pure."""
+    return {worker["host"] for worker in state["workers"] if worker["coresused"]}
+
+
 def job_script(spec: JobSpec, cluster: Cluster, place: JobPlace) -> str:
     """Return the shell script that runs a job on the head. Pure."""
     conf = {**settings(spec, cluster, place), **jvm_settings(cluster)}

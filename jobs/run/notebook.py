@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,8 +76,8 @@ def _require_free(cluster: Cluster, unit: Unit) -> None:
         raise JobError(f"{cluster.head.name}: unit {UNIT}", why, fix)
 
 
-def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
-    """Serve notebooks until Ctrl-C, with the specification's executors and files.
+def serve(cluster: Cluster, spec: JobSpec, console: Console, serves: Callable[[], object] = bool) -> None:
+    """Serve notebooks until Ctrl-C, with the specification's executors and files; call `serves` once it does.
 
     Raises:
         ConfigError: the operator's key cannot be read.
@@ -98,6 +99,7 @@ def serve(cluster: Cluster, spec: JobSpec, console: Console) -> None:
             head.run(f"{AS_USER}as_user {paths.JOB_USER} rm -f {shlex.quote(f'{place.work}/{ACCESS_FILE}')}")
             unit.start(notebook_script(spec, cluster, place, paired_options(spec, place)))
             token = _token(head, unit, place)
+            serves()
             _tunnel(cluster, place, token, console)
         finally:
             _end(cluster, place)

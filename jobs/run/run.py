@@ -7,12 +7,13 @@ on SIGTERM, the job is killed. A killed job has no process left on a node that a
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 
 from bootstrap.console import print_line
-from bootstrap.errors import CaffeSparkError, JobError
+from bootstrap.errors import CaffeSparkError, JobError, JobRefused
 from jobs.backends.base import LOST, Backend, OnLine
 from jobs.backends.registry import Backends
 from jobs.job import SubmittedJob
@@ -22,20 +23,25 @@ from jobs.report.summary import Summary, rows_of, summarise
 from jobs.run import billing, snapshots
 from jobs.signals import Terminated, stopping_signals
 from jobs.spec import JobSpec
-from jobs.trainer.contract import DONE, KILLED, Failed
+from jobs.trainer.contract import DONE, KILLED, REFUSED, Failed
 
 
-def run_job(
-    backend: Backend, spec: JobSpec, framework: str, console: Console, results: Path
+def run_job(  # noqa: PLR0917
+    backend: Backend,
+    spec: JobSpec,
+    framework: str,
+    console: Console,
+    results: Path,
+    launched: Callable[[], object] = bool,
 ) -> Summary | None:
-    """Submit a job, follow it, and fetch its results into `results`/JOB.
+    """Submit a job, follow it, and fetch its results into `results`/JOB; `launched` is called in between.
 
     Returns:
         The job's summary; None when the user detached.
 
     Raises:
         ConfigError: the cluster is too small for the job.
-        JobError: the job was refused, failed or was killed.
+        JobError: the job was refused (`JobRefused`, if by its own program), failed or was killed.
         ServiceDown: a service that the job needs is unavailable.
         Unreachable: the head or a worker does not answer.
     """
@@ -48,6 +54,7 @@ def run_job(
             job = backend.launch(spec, framework, _printer(console))
         except KeyboardInterrupt:
             raise _killed(f"job {spec.name}") from None
+        launched()
         return _finish(backend, job, console, results)
 
 
@@ -172,7 +179,8 @@ def _failure(
         error = view.failure(job.id, code, where, text, stack)
         if reason := backend.explain(job, view.history.last(Failed)):
             error = JobError(error.given, f"{error.why}: {reason}", error.fix)
-    return snapshots.advised(error, job, view.history, code=code, stack=stack)
+    error = snapshots.advised(error, job, view.history, code=code, stack=stack)
+    return JobRefused(error.given, error.why, error.fix) if code == REFUSED else error
 
 
 def _why_lost(backend: Backend, job: SubmittedJob) -> str:

@@ -48,6 +48,24 @@ def specified(spec: str, executors: int | None, iterations: int | None) -> JobSp
     return job.with_overrides(executors=executors, iterations=iterations)
 
 
+def check_ready(context: Context, cluster: Cluster, job: JobSpec, recipe: str | None) -> None:
+    """Raise what `ready` would refuse, as far as a look at the provisioned head tells it.
+
+    Built-in data is not there before the first job that names it; own data has to be.
+    """
+    from bootstrap.ssh.remote import connect
+    from bootstrap.storage.hadoop import SharedStorage
+    from jobs.datasets import own, registry
+    from jobs.datasets.prepare import ensure_shipped
+
+    chosen_recipe(context, cluster, recipe)
+    ensure_shipped(job)
+    if job.data is not None and registry.built_in(job.data) is None:
+        with connect(cluster, cluster.head) as head:
+            # Its bytes are compared when the job begins.
+            own.find(SharedStorage(head, cluster.shared_storage), job.data)
+
+
 def ready(context: Context, cluster: Cluster, job: JobSpec, recipe: str | None) -> Framework:
     """Provision a cluster and its framework, and get the job's data ready, in storage and here."""
     from bootstrap.ssh.kept import Kept

@@ -13,7 +13,7 @@ from invoke.context import Context
 from bootstrap.console import STACK_HELP, console, expected_errors_in_one_line, for_stack, print_line
 from bootstrap.errors import ConfigError
 from bootstrap.tasks import RECIPE_HELP, cluster_of, reading_of
-from jobs.tasks.common import JOB_HELP, RESULTS, backends_of, check_job, ready, specified
+from jobs.tasks.common import JOB_HELP, RESULTS, backends_of, check_job, check_ready, ready, specified
 
 if TYPE_CHECKING:
     from bootstrap.cluster import Cluster
@@ -81,14 +81,14 @@ def _run_on(context: Context, cluster: Cluster, job: JobSpec, recipe: str | None
     """Provision a cluster and run a job on it; `again` is the command that does so again."""
     from jobs import capacity
     from jobs.backends.registry import Backends
-    from jobs.run.growth import with_room
+    from jobs.run.growth import room
     from jobs.run.run import run_job
 
-    cluster = with_room(cluster, job, console)
-    capacity.check(job, cluster)
-    framework = ready(context, cluster, job, recipe)
-    with Backends.of(cluster) as backends:
-        run_job(backends.default, job, framework.key, console, RESULTS)
+    with room(cluster, job, console, lambda: check_ready(context, cluster, job, recipe)) as found:
+        capacity.check(job, found.cluster)
+        framework = ready(context, found.cluster, job, recipe)
+        with Backends.of(found.cluster) as backends:
+            run_job(backends.default, job, framework.key, console, RESULTS, found.use)
     next_ = f"Next: `fab doctor`, another `{again}`, or `pulumi destroy`"
     console.print(for_stack(next_, cluster.stack), soft_wrap=True)
 
@@ -174,12 +174,12 @@ def notebook(
     job = specified(spec, executors, None)
     reading = reading_of(stack)
     from jobs import capacity
-    from jobs.run.growth import with_room
+    from jobs.run.growth import room
     from jobs.run.notebook import require_servable, serve
 
     cluster = cluster_of(reading)
-    cluster = with_room(cluster, job, console)
-    capacity.check(job, cluster)
     require_servable(cluster, job)
-    ready(context, cluster, job, recipe)
-    serve(cluster, job, console)
+    with room(cluster, job, console, lambda: check_ready(context, cluster, job, recipe)) as found:
+        capacity.check(job, found.cluster)
+        ready(context, found.cluster, job, recipe)
+        serve(found.cluster, job, console, found.use)

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
-from bootstrap.errors import ConfigError, JobError, ServiceDown, Unreachable
+from bootstrap.errors import ConfigError, JobError, JobRefused, ServiceDown, Unreachable
 from bootstrap.ssh import reconnect as link
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.backends import head, nodes, processes, resource_manager
@@ -258,6 +258,40 @@ def test_what_the_trainer_refused_is_told_in_one_line_and_its_log_is_here(world:
     )
     assert "\n" not in said
     assert Path(said.rsplit(": ", 1)[1]).read_text() == "Traceback, and so on\n"
+
+
+def test_a_job_that_has_run_is_told_from_one_that_its_trainer_refused(world: World) -> None:
+    launched: list[str] = []
+
+    def run(script: str) -> JobError:
+        world.spark_submit(script)
+        with pytest.raises(JobError) as failed:
+            run_job(
+                StandaloneBackend(world.cluster),
+                world.spec,
+                "key-1",
+                Console(file=world.out),
+                world.results,
+                lambda: launched.append(script),
+            )
+        return failed.value
+
+    assert isinstance(run(REFUSES), JobRefused)
+    assert not isinstance(run("exit 1"), JobRefused)
+    assert launched == [REFUSES, "exit 1"]
+
+
+def test_a_job_that_finds_no_room_is_not_launched(world: World) -> None:
+    world.master({"workers": [], "activeapps": []})
+    with pytest.raises(JobError, match="Spark has room for 0"):
+        run_job(
+            StandaloneBackend(world.cluster),
+            world.spec,
+            "key-1",
+            Console(file=world.out),
+            world.results,
+            lambda: pytest.fail("launched"),
+        )
 
 
 def test_a_job_larger_than_the_cluster_never_leaves(world: World) -> None:
