@@ -11,8 +11,14 @@ from bootstrap.inventory.account import Account, when
 
 def lines(group: AutoScalingGroup, found: Account) -> list[str]:
     """Return the lines; none while there is spot capacity."""
+    refused = (
+        [f"spot     the on-demand share could not be changed: {found.fallback_error}"]
+        if found.fallback_error
+        else []
+    )
     if group.fallback_seconds is None:
-        return []
+        # Of a share that is still to be taken back.
+        return refused
     shown = []
     if found.fallback:
         again = (
@@ -36,9 +42,7 @@ def lines(group: AutoScalingGroup, found: Account) -> list[str]:
             f"spot     {_workers(found.surplus)} on demand until the group replaces them or they end; "
             f"`{one}` replaces one at once"
         )
-    if found.fallback_error:
-        shown.append(f"spot     the on-demand share could not be changed: {found.fallback_error}")
-    return shown
+    return shown + refused
 
 
 def _workers(count: int) -> str:

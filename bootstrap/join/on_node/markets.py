@@ -1,12 +1,18 @@
 """Markets of the workers, as EC2 tells them, and the group's on-demand base. Standard library only."""
 
 import sys
-from typing import Any, Dict, Mapping, Sequence
+from typing import Any, Callable, Dict, Mapping, Sequence
 from xml.etree import ElementTree
 
 from bootstrap.join.on_node import fallback
 from bootstrap.join.on_node.account import Instance, on_demand_of
-from bootstrap.join.on_node.group import Group, failed_launches, instance_markets, set_on_demand_base
+from bootstrap.join.on_node.group import (
+    Group,
+    describe,
+    failed_launches,
+    instance_markets,
+    set_on_demand_base,
+)
 
 MOST_SAID = 500
 """Characters of a failure that is told."""
@@ -37,26 +43,55 @@ def on_demand(group: Group, instances: Sequence[Instance], limits: Mapping[str, 
     return on_demand_of(untold, base, limits.get("on_demand_percentage", 0))
 
 
-def fall_back(account: Dict[str, Any], group: Group, limits: Mapping[str, Any], now: float) -> bool:
-    """Raise or lower the group's on-demand base as `fallbackAfter` says; return whether there is news."""
+def fall_back(
+    account: Dict[str, Any],
+    group: Group,
+    limits: Mapping[str, Any],
+    now: float,
+    newest: Callable[[], Mapping[str, Any]],
+) -> bool:
+    """Raise or lower the group's on-demand base as `fallbackAfter` says; return whether there is news.
+
+    `newest` reads the limits again. A `pulumi up` without the setting writes the limits first, and then sets
+    the stack's own base. So if the base is set here after that, the limits that are read next say so, and it
+    is taken back.
+    """
     before, rule = {name: account[name] for name in fallback.FIELDS}, fallback.rule(limits)
-    if rule is None:
-        fallback.reset(account)
-    else:
-        try:
+    try:
+        if rule is None:
+            if account["fallback"]:
+                # Also where this program has ended between a change and the look at the limits.
+                _set(int(limits.get("on_demand_base", 0)))
+            fallback.reset(account)
+        else:
             base = fallback.follow(account, group, failed_launches(), rule, now)
-            if base != group.base:
-                set_on_demand_base(group, base)
-                print("on-demand base {}, was {}".format(base, group.base), file=sys.stderr)
+            if base != group.base and _set(base):
+                found = newest()
+                if fallback.rule(found) is None:
+                    _set(int(found.get("on_demand_base", 0)))
+                    fallback.reset(account)
             account["fallback_error"] = ""
             if group.instances and not any(one.market for one in group.instances):
                 account["fallback_error"] = UNKNOWN
-        except UNTOLD as error:
-            # The next look attempts it again.
-            account["fallback_error"] = " ".join(str(error).split())[:MOST_SAID]
-            print("on-demand base: {}".format(error), file=sys.stderr)
+    except UNTOLD as error:
+        # The next look attempts it again.
+        account["fallback_error"] = " ".join(str(error).split())[:MOST_SAID]
+        print("on-demand base: {}".format(error), file=sys.stderr)
     if account["fallback"] and not before["fallback"]:
         account.update(fell_back=now, returned=0.0)
     elif before["fallback"] and not account["fallback"]:
         account["returned"] = now
     return before != {name: account[name] for name in fallback.FIELDS}
+
+
+def _set(base: int) -> bool:
+    """Set the group's on-demand base, if it has another one; return whether it had.
+
+    The request has the whole distribution: as it is now, not as it was before other requests.
+    """
+    group = describe()
+    if group.base == base:
+        return False
+    set_on_demand_base(group, base)
+    print("on-demand base {}, was {}".format(base, group.base), file=sys.stderr)
+    return True

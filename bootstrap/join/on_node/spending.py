@@ -80,7 +80,7 @@ class Keeper:
         account = self.account
         self._charge(prices, now, hourly, missing)
         self._follow(group, now)
-        if markets.fall_back(account, group, self.limits, now):
+        if markets.fall_back(account, group, self.limits, now, self._load_limits):
             self._uploaded = float("-inf")
         jobs = running_jobs()
         # Whoever has brought workers back wants to use them, once they are up.
@@ -198,13 +198,15 @@ class Keeper:
         self._write(now)
         subprocess.check_call(["systemctl", "poweroff"])
 
-    def _load_limits(self) -> None:
+    def _load_limits(self) -> Dict[str, Any]:
+        """Read the limits; those of before serve where they cannot be read."""
         try:
             found = aws.call("s3", aws.stored(aws.setting("limits")))
             if found is not None:
                 self.limits = dict(json.loads(found.decode()))
         except (RuntimeError, OSError, ValueError) as error:
             print("limits: {}".format(error), file=sys.stderr)
+        return self.limits
 
     def _look_at_spot(self, instances: Sequence[Instance], now: float) -> None:
         pools = {(one.type, one.zone) for one in instances}

@@ -56,3 +56,10 @@ def test_a_share_that_could_not_be_changed_is_told() -> None:
 def test_without_the_setting_nothing_is_told() -> None:
     other = GROUP.model_copy(update={"fallback_seconds": None})
     assert lines(other, kept(dry_since=AT, fallback=1, surplus=1)) == []
+
+
+def test_a_share_that_could_not_be_taken_back_is_told_without_the_setting_too() -> None:
+    other = GROUP.model_copy(update={"fallback_seconds": None})
+    assert lines(other, kept(fallback=1, fallback_error="403 AccessDenied")) == [
+        "spot     the on-demand share could not be changed: 403 AccessDenied"
+    ]

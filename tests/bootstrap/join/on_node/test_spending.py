@@ -970,3 +970,67 @@ def serve() -> Any:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def dry(cloud: Cloud) -> Keeper:
+    """The head in the minute before it raises the on-demand base."""
+    cloud.limits(fallback=600)
+    cloud.members = {"1": "InService"}
+    cloud.refusals = [("1970-01-01T00:00:30.000Z", NONE_LEFT)]
+    keeper = Keeper(0.0)
+    minutes(keeper, 0, 10)
+    assert cloud.base == 0
+    return keeper
+
+
+REQUESTS = 9
+"""Requests of the head in a minute in which it raises the base, or more."""
+
+
+@pytest.mark.parametrize("told", range(REQUESTS))
+@pytest.mark.parametrize("later", range(REQUESTS))
+def test_a_fallback_that_up_has_ended_is_not_begun_again_whenever_that_falls(
+    cloud: Cloud, dry: Keeper, monkeypatch: pytest.MonkeyPatch, told: int, later: int
+) -> None:
+    """`pulumi up` writes the limits before the head's request `told`, and the base `later` requests on."""
+    asked = [0]
+
+    def call(*arguments: Any, **named: Any) -> bytes | None:
+        if asked[0] == told:
+            cloud.limits()
+        if asked[0] == told + later:
+            cloud.base = 0
+        asked[0] += 1
+        return cloud.call(*arguments, **named)
+
+    monkeypatch.setattr(aws, "call", call)
+    minutes(dry, 11, 16)
+    assert asked[0] > told + later
+    assert (cloud.base, cloud.written.fallback) == (0, 0)
+
+
+def test_a_head_that_ended_before_it_saw_the_end_of_the_fallback_takes_its_base_back(
+    cloud: Cloud, dry: Keeper
+) -> None:
+    minutes(dry, 11, 11)
+    assert cloud.base == 1
+    cloud.limits()
+    Keeper(720.0).tick(720.0)
+    assert (cloud.base, cloud.written.fallback, cloud.written.returned) == (0, 0, 720.0)
+
+
+def test_a_base_that_cannot_be_taken_back_is_told_and_attempted_again(
+    cloud: Cloud, dry: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise RuntimeError("autoscaling: 403 AccessDenied")
+
+    minutes(dry, 11, 11)
+    cloud.limits()
+    with monkeypatch.context() as patch:
+        patch.setattr(markets, "set_on_demand_base", refused)
+        minutes(dry, 12, 12)
+    assert (cloud.base, cloud.written.fallback_error) == (1, "autoscaling: 403 AccessDenied")
+    minutes(dry, 13, 13)
+    assert (cloud.base, cloud.written.fallback_error) == (0, "")
