@@ -8,7 +8,7 @@ from typing import Final
 
 from rich.table import Table
 
-from bootstrap.money import CENT, EXACT, span, usd
+from bootstrap.money import CENT, EXACT, span
 
 HOURS: Final = Decimal(730)
 """Hours of a month, as the clouds' own calculators count them."""
@@ -48,13 +48,14 @@ class Bill:
     """Hourly cost of a stack. `missing` items have no price and are in no sum; `notes` are paid by the
     gigabyte.
 
-    `on_demand` is the total with every worker on demand, of the first type; None if its price is unknown.
+    `on_demand` is the range of the total with every worker on demand, over the types that a worker may be of
+    and that have a price; None if none has one.
     """
 
     lines: tuple[Line, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
-    on_demand: Decimal | None
+    on_demand: tuple[Decimal, Decimal] | None
     origin: str
 
     @property
@@ -89,6 +90,13 @@ class Bill:
             return "unknown"
         return f"{self.least}{span(self.low * hours, self.high * hours, to)} USD"
 
+    def cost_on_demand(self, hours: Decimal) -> str:
+        """Format the cost of some hours with every worker on demand."""
+        if self.on_demand is None:
+            return "unknown"
+        low, high = self.on_demand
+        return f"{self.least}{span(low * hours, high * hours)} USD"
+
     @property
     def total_text(self) -> str:
         """Total in one line, with the source of the prices and the items without one."""
@@ -96,7 +104,7 @@ class Bill:
             return f"unknown: no price of {', '.join(self.missing)}; prices from {self.origin}"
         total = f"{self.cost(WHOLE)}/h ({self.cost(HOURS, WHOLE)} a month)"
         if self.on_demand is not None:
-            total += f", {self.least}{usd(self.on_demand)} USD/h with every worker on demand"
+            total += f", {self.cost_on_demand(WHOLE)}/h with every worker on demand"
         without = f"; without {', '.join(self.missing)}: no price" if self.missing else ""
         return f"{total}{without}; prices from {self.origin}"
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from bootstrap.console import print_line
-from bootstrap.money import Amount, usd
+from bootstrap.money import Amount
 from infra.cost.bill import Bill
 
 MILLION: Final = 1_000_000
@@ -114,7 +114,7 @@ def _for(bill: Bill, seconds: Decimal) -> str:
     hours = seconds / 3600
     text = f"{_duration(hours)}, {bill.cost(hours)}"
     if bill.on_demand is not None:
-        text += f", {bill.least}{usd(bill.on_demand * hours)} USD with every worker on demand"
+        text += f", {bill.cost_on_demand(hours)} with every worker on demand"
     return text
 
 

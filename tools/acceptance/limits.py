@@ -149,7 +149,7 @@ def most(bill: Bill, minutes: int) -> Decimal:
 
 def dearest(bill: Bill) -> Decimal:
     """Return the most that an hour costs: at the highest prices, or with every worker on demand."""
-    return max(bill.high, bill.on_demand or Decimal(0))
+    return max(bill.high, *(bill.on_demand or (bill.high,)))
 
 
 def enough(bill: Bill, minutes: int) -> Decimal:

@@ -214,9 +214,9 @@ def _logs_text(here: RegionPrices) -> str:
     return f"{of_sent} and {kept} USD per GB and month" if kept is not None else of_sent
 
 
-def _all_on_demand(config: AwsConfig, here: RegionPrices, parts: _Parts) -> Decimal | None:
-    price = here.types.get(config.instance_types[0])
-    if price is None or config.capacity_block:
+def _all_on_demand(config: AwsConfig, here: RegionPrices, parts: _Parts) -> tuple[Decimal, Decimal] | None:
+    known = [here.types[kind].on_demand for kind in config.instance_types if kind in here.types]
+    if not known or config.capacity_block:
         return None
     others = sum((line.range[0] for line in parts.lines if not line.worker), Decimal(0))
-    return others + config.workers * price.on_demand
+    return others + config.workers * min(known), others + config.workers * max(known)

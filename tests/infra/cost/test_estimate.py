@@ -19,7 +19,7 @@ BILL = Bill(
     lines=(Line("all of it", 1, Decimal(2), Decimal(3)),),
     missing=(),
     notes=(),
-    on_demand=Decimal(6),
+    on_demand=(Decimal(6), Decimal(8)),
     origin="us",
 )
 
@@ -42,7 +42,8 @@ def ran(results: Path, job: str, at: int = 0, **summary: Any) -> None:
 
 def test_a_job_costs_its_hours() -> None:
     assert estimate.training_cost(BILL, 1000, 7_200_000) == (
-        "7,200,000 images at 1,000 images/s: 2.0 h, 4.00 to 6.00 USD, 12.00 USD with every worker on demand"
+        "7,200,000 images at 1,000 images/s: 2.0 h, 4.00 to 6.00 USD, 12.00 to 16.00 USD with every "
+        "worker on demand"
     )
 
 
@@ -95,7 +96,7 @@ def test_the_same_job_again_costs_its_own_time(tmp_path: Path) -> None:
     assert before is not None
     assert estimate.rerun_cost(BILL, before) == (
         "mnist-1 again (2,000 iterations by 2 executors): 30 min, 1.00 to 1.50 USD, "
-        "3.00 USD with every worker on demand"
+        "3.00 to 4.00 USD with every worker on demand"
     )
 
 
@@ -113,17 +114,19 @@ def test_a_job_with_a_receipt_shows_what_it_has_cost_then(tmp_path: Path) -> Non
 
 def partly(*lines: Line) -> Bill:
     """The bill of a stack whose gateway has no price."""
-    return Bill(lines=lines, missing=("NAT gateway",), notes=(), on_demand=Decimal(6), origin="us")
+    return Bill(
+        lines=lines, missing=("NAT gateway",), notes=(), on_demand=(Decimal(6), Decimal(8)), origin="us"
+    )
 
 
 def test_what_has_no_price_makes_every_sum_a_minimum() -> None:
     bill = partly(*BILL.lines)
     assert bill.total_text == (
-        "at least 2.00 to 3.00 USD/h (at least 1,460 to 2,190 USD a month), at least 6.00 USD/h with every "
-        "worker on demand; without NAT gateway: no price; prices from us"
+        "at least 2.00 to 3.00 USD/h (at least 1,460 to 2,190 USD a month), at least 6.00 to 8.00 USD/h "
+        "with every worker on demand; without NAT gateway: no price; prices from us"
     )
     assert estimate.training_cost(bill, 1000, 7_200_000).endswith(
-        "2.0 h, at least 4.00 to 6.00 USD, at least 12.00 USD with every worker on demand"
+        "2.0 h, at least 4.00 to 6.00 USD, at least 12.00 to 16.00 USD with every worker on demand"
     )
 
 

@@ -156,7 +156,7 @@ def test_a_dry_run_under_a_cap_that_is_too_low_says_so(
 ) -> None:
     monkeypatch.setenv(CAP, "1")
     assert main(["aws", "--dry-run"], root) == REFUSED
-    assert "for the teardown cost up to 4.68 USD" in capsys.readouterr().err
+    assert "for the teardown cost up to 8.27 USD" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cloud", [AWS, AZURE])

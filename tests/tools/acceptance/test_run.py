@@ -120,7 +120,7 @@ def test_a_run_performs_all_steps_destroys_the_stack_and_reports_what_it_has_sho
     assert not (account.root / STACK_FILE).exists()
     report = account.report
     assert "Verdict: passed." in report
-    assert "price cap 12 USD (at most 4.68 USD by the estimate)" in report
+    assert "price cap 12 USD (at most 8.27 USD by the estimate)" in report
     assert "`fab sweep` found nothing left." in report
     assert "    spent    1.20 USD of 12 USD since 09:00" in report
     for row in (plan.CREATED, plan.JOINED, plan.COMPILED, plan.TRAINED, plan.ASKED):

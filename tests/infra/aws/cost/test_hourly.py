@@ -69,7 +69,7 @@ def test_the_total_is_the_sum_of_head_workers_disks_and_the_way_out() -> None:
     rest = Decimal("1") + Decimal("0.05") + Decimal("0.2") + Decimal("0.1") + Decimal("0.01")
     assert found.low == rest + 2 * Decimal("0.5")
     assert found.high == rest + 2 * Decimal("1.5")
-    assert found.on_demand == rest + 2 * Decimal("2")
+    assert found.on_demand == (rest + 2 * Decimal("2"), rest + 2 * Decimal("4"))
     assert found.monthly == (found.low * HOURS, found.high * HOURS)
     assert found.missing == ()
 
@@ -153,7 +153,8 @@ def test_workers_on_demand_cost_up_to_what_the_dearest_type_does() -> None:
 
 def test_a_stack_on_demand_of_one_type_has_one_price() -> None:
     found = bill(onDemandPercentage=100, instanceTypes=["g4dn.xlarge"])
-    assert found.low == found.high == found.on_demand
+    assert (found.low, found.high) == found.on_demand
+    assert found.low == found.high
     assert not [one for one in found.lines if one.what == "workers on spot"]
 
 
@@ -189,7 +190,10 @@ def test_a_public_address_in_a_given_network_is_the_stacks_own_to_pay() -> None:
 def test_a_type_without_a_price_is_told_and_not_guessed() -> None:
     found = bill(headType="m5.xlarge", instanceTypes=["g4dn.4xlarge", "g4dn.xlarge"])
     assert found.missing == ("head, m5.xlarge", "g4dn.4xlarge on spot")
-    assert found.on_demand is None
+    assert found.on_demand == bill(instanceTypes=["g4dn.xlarge"], headType="m5.xlarge").on_demand
+    assert found.total_text.startswith("at least ")
+    assert ", at least 4.36 USD/h with every worker on demand" in found.total_text
+    assert bill(instanceTypes=["g4dn.4xlarge"]).on_demand is None
     assert "without head, m5.xlarge, g4dn.4xlarge on spot: no price" in found.total_text
 
 
@@ -207,7 +211,8 @@ def test_a_service_without_a_price_is_told() -> None:
 
 def test_the_total_in_one_line() -> None:
     assert bill().total_text == (
-        "2.36 to 4.36 USD/h (1,723 to 3,183 USD a month), 5.36 USD/h with every worker on demand; "
+        "2.36 to 4.36 USD/h (1,723 to 3,183 USD a month), 5.36 to 9.36 USD/h with every worker on "
+        "demand; "
         "prices from the project's price table of 2026-11-24"
     )
     alone = bill(onDemandPercentage=100, instanceTypes=["g4dn.xlarge"])
