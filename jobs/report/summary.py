@@ -31,6 +31,7 @@ class Summary:
     samples: int
     iterations: int
     images_per_s: float | None
+    """Images of iterations that count, by `trained_seconds`."""
     model: str
     features: dict[str, list[float]]
     """The mean of each column of the features file, element by element; without the label."""
@@ -42,6 +43,10 @@ class Summary:
     hosts: list[str] = field(default_factory=list)
     waited_seconds: dict[str, float] = field(default_factory=dict)
     """By rank: seconds of training spent waiting for other ranks."""
+    trained_seconds: float = 0.0
+    """Seconds of the iterations that count, without validation, waiting and start."""
+    lost_seconds: float = 0.0
+    """Seconds of iterations that were done again after a loss."""
     receipt: dict[str, Any] = field(default_factory=dict)
     """See `jobs.report.receipt.Receipt.document`."""
 
@@ -64,7 +69,7 @@ class Summary:
             "loss": "" if self.loss is None else f"{self.loss:.4f}",
             "test samples": f"{self.samples:,}" if self.samples else "",
             "iterations": f"{self.iterations:,}" if self.iterations else "",
-            "images/s": "" if self.images_per_s is None else f"{self.images_per_s:,.0f}",
+            "images/s": "" if self.images_per_s is None else f"{self.images_per_s:,.0f}{self._basis}",
             "executors": f"{self.executors} ({', '.join(self.hosts)})" if self.hosts else str(self.executors),
             "framework": self.framework,
             "model": self.model,
@@ -74,6 +79,13 @@ class Summary:
             if value:
                 table.add_row(name, value)
         return table
+
+    @property
+    def _basis(self) -> str:
+        """What a speed is of, where some iterations were done again; else empty."""
+        if not self.lost_seconds:
+            return ""
+        return f" ({self.trained_seconds:,.1f} s trained; {self.lost_seconds:,.1f} s lost, not counted)"
 
 
 def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], history: History) -> Summary:
@@ -106,6 +118,8 @@ def summarise(job: str, spec: JobSpec, framework: str, features: Iterable[str], 
         seconds=history.phase_seconds(),
         hosts=trained.hosts,
         waited_seconds=dict(_waited(trained)),
+        trained_seconds=round(trained.seconds, 3),
+        lost_seconds=round(trained.lost_seconds, 3),
     )
 
 

@@ -58,7 +58,9 @@ class Recovery:
         self.origin = -1
         """Iteration that training began at; -1 before the first attempt that has begun is over."""
         self.images, self.seconds = 0, 0.0
-        """What earlier attempts have trained, without iterations that were done again."""
+        """Of iterations of earlier attempts that count."""
+        self.lost_seconds = 0.0
+        """Of those that were done again."""
 
     def begin_again(self, earlier: Record, asked: Callable[[], str] = str) -> None:
         """Prepare the first attempt of a driver that follows a lost one, by what that has left.
@@ -68,7 +70,8 @@ class Recovery:
         """
         journal = self._running.journal
         journal.restore(earlier.snapshots, earlier.validations, earlier.reached)
-        self.images, self.seconds, self.origin = earlier.images, earlier.seconds, earlier.origin
+        self.images, self.seconds, self.lost_seconds = earlier.images, earlier.seconds, earlier.lost_seconds
+        self.origin = earlier.origin
         self.attempt = self.attempt._replace(generation=earlier.generation)
         journal.add(contract.WorkersLost(earlier.reached, reason="it is started again", driver=True))
         self._regroup(None, asked)
@@ -79,7 +82,7 @@ class Recovery:
         newest = journal.snapshot
         images, seconds = self.images, self.seconds
         if newest is not None and newest.iteration > journal.first:
-            images, seconds = self._accounted(newest.iteration)
+            images, seconds, _ = self._accounted(newest.iteration)
         origin = journal.first if self.origin < 0 and journal.begun else self.origin
         return Record(
             self.attempt.generation,
@@ -90,6 +93,7 @@ class Recovery:
             seconds,
             tuple(journal.snapshots),
             tuple(journal.validations),
+            lost_seconds=self.lost_seconds,
         )
 
     def stopped(self, iteration: int, reason: str) -> TrainerError:
@@ -119,13 +123,17 @@ class Recovery:
         journal.add(blame.workers_lost(failure, journal, journal.iteration))
         self._regroup(failure, asked)
 
-    def after_leaving(self, iteration: int, asked: Callable[[], str] = str) -> None:
+    def after_leaving(self, iteration: int, seconds: float, asked: Callable[[], str] = str) -> None:
         """Prepare the next attempt after ranks have left this one at an iteration; see `after_loss`.
+
+        `seconds` are those of its iterations, without validation.
 
         Raises:
             TrainerError: the policy does not want another attempt, or there are not enough executors in time.
         """
         journal = self._running.journal
+        # Exactly, where events tell it up to the last report.
+        journal.steps, journal.seconds = iteration - journal.first, seconds
         leaving = {event.host for event in journal.interruptions}
         if leaving:
             why = "; ".join(sorted({event.why for event in journal.interruptions}))
@@ -152,7 +160,7 @@ class Recovery:
             self.origin = journal.first
         # That of a snapshot that was given is not known until a rank has read it.
         at = start.iteration if start else max(0, self.origin)
-        self.images, self.seconds = self._accounted(at)
+        self.images, self.seconds, self.lost_seconds = self._accounted(at)
         size = min(len(usable), running.size)
         full = running.ranks
         self.attempt = Attempt(
@@ -203,10 +211,16 @@ class Recovery:
             print("not looked for: {}".format(error), flush=True)
         return journal.snapshot
 
-    def _accounted(self, at: int) -> Tuple[int, float]:
-        """Return images and seconds with what the current attempt adds: its iterations up to one of them."""
-        running, job = self._running, self.attempt.resized.job
+    def _accounted(self, at: int) -> Tuple[int, float, float]:
+        """Return images, seconds and lost seconds with what the current attempt adds, if another one goes on
+        from an iteration of it.
+
+        Which of its seconds were of iterations that count is by its mean pace.
+        """
+        running, job, journal = self._running, self.attempt.resized.job, self._running.journal
         ranks = self.attempt.executors * running.options.devices
-        kept = max(0, at - running.journal.first)
+        kept = max(0, at - journal.first)
         images = kept * ranks * job.train.batch * job.iter_size
-        return self.images + images, self.seconds + running.journal.seconds
+        trained = journal.seconds * kept / journal.steps if journal.steps > 0 else 0.0
+        lost = max(0.0, journal.seconds - trained)
+        return self.images + images, self.seconds + trained, self.lost_seconds + lost

@@ -53,6 +53,12 @@ class Record(NamedTuple):
     trained: Optional[Trained] = None
     obsolete: Tuple[str, ...] = ()
     """Files that nobody needs once training is over."""
+    lost_seconds: float = 0.0
+    """Of iterations that were done again before the current attempt."""
+
+    def alike(self, other: "Record") -> bool:
+        """Return whether another record serves as well: what grows between two snapshots does not count."""
+        return self._replace(reached=0, seconds=0.0) == other._replace(reached=0, seconds=0.0)
 
     def dump(self, number: int) -> str:
         """Return the text of the record that is written as the `number`th."""
@@ -64,6 +70,7 @@ class Record(NamedTuple):
             "reached": self.reached,
             "images": self.images,
             "seconds": self.seconds,
+            "lost_seconds": self.lost_seconds,
             "obsolete": self.obsolete,
         }
         events = (*self.snapshots, *self.validations, *([self.trained] if self.trained else []))
@@ -108,7 +115,7 @@ class Records:
         Raises:
             TrainerError: storage refuses it.
         """
-        if record._replace(reached=0) == (self._written and self._written._replace(reached=0)):
+        if self._written is not None and record.alike(self._written):
             return
         number = self._number + 1
         uri = "{}/{}".format(self._folder, RESTART_FILES[number % len(RESTART_FILES)])

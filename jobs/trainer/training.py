@@ -78,7 +78,7 @@ def _train(running: RunningJob, channel: Channel) -> int:
         channel.drain(LATE_REPORTS_S)
         if overseer.stop:
             raise recovery.stopped(left, overseer.stop)
-        recovery.after_leaving(left, overseer.ask)
+        recovery.after_leaving(left, max(rank["seconds"] for rank in ranks), overseer.ask)
     origin = int(recovery.origin if recovery.origin >= 0 else ranks[0]["first"])
     trained, obsolete = _figures(running, recovery, plan, ranks, origin), ranks[0].get("obsolete", ())
     if running.records:
@@ -208,6 +208,7 @@ def _figures(
         images=images,
         seconds=seconds,
         images_per_s=images / seconds,
+        lost_seconds=recovery.lost_seconds,
         sha256=ranks[0]["sha256"],
         hosts=[rank["host"] for rank in ranks],
         model=running.model,

@@ -96,6 +96,8 @@ class Progress(Event):
     seconds: float = 0.0
     left_s: Optional[float] = None
     """Estimated seconds until max_iter; None at the first iteration."""
+    validating: float = 0.0
+    """Those of the seconds that went into validation."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,12 @@ ORIGINS = (OWN, NATIVE, SILENT, PEER)
 
 @dataclass(frozen=True)
 class Trained(Event):
-    """Training has ended. Images are of all ranks; seconds are the slowest rank's, without validation."""
+    """Training has ended. Images are of all ranks, seconds the slowest rank's, without validation.
+
+    Images and `seconds` are of iterations that count, in all attempts, and so is their quotient
+    `images_per_s`. Iterations that were done again after a loss are in `lost_seconds`, but for those that a
+    driver had not recorded which was itself lost; the time without training is in neither.
+    """
 
     kind = "trained"
     iterations: int = 0
@@ -232,6 +239,7 @@ class Trained(Event):
     """URI of the weights."""
     ranks: List[Dict[str, Any]] = field(default_factory=list)
     """By rank: `rank`, `host`, `seconds`, and of these `waited_seconds` for the other ranks."""
+    lost_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,9 @@ class Journal:
         self.interruptions: List[contract.Interruption] = []
         self.begun, self.first = False, 0
         """True once the current attempt at training has told of an iteration; the one that it began at."""
-        self.seconds = 0.0
-        """Seconds of the current attempt at training."""
+        self.steps, self.seconds = 0, 0.0
+        """Iterations that the current attempt at training has told of, and their seconds, without
+        validation."""
         self.validations: List[contract.Validation] = []
         self.iteration = 0
 
@@ -61,7 +62,7 @@ class Journal:
             self.ranks, self.failures, self.interruptions = {}, [], []
             self.validations = [one for one in self.validations if one.iteration < iteration]
             self.iteration = self.first = iteration
-            self.begun, self.seconds = False, 0.0
+            self.begun, self.steps, self.seconds = False, 0, 0.0
 
     def restore(
         self, snapshots: Sequence[contract.Snapshot], validations: Sequence[contract.Validation], reached: int
@@ -89,7 +90,9 @@ class Journal:
         elif isinstance(event, contract.Progress):
             # The first one tells of the iteration that training begins at.
             self.first = self.first if self.begun else event.iteration
-            self.begun, self.seconds = True, event.seconds
+            # It comes after the iteration that it names, but for the last one.
+            self.steps = min(event.iteration + 1, event.max_iter or event.iteration + 1) - self.first
+            self.begun, self.seconds = True, event.seconds - event.validating
         elif isinstance(event, contract.Validation):
             self.validations.append(event)
         self.iteration = max(self.iteration, getattr(event, "iteration", 0))

@@ -180,7 +180,7 @@ class _Rank:
         """Run all iterations; return the seconds of validation."""
         job, trainer = self.job, self.trainer
         recent: Deque[float] = deque(maxlen=job.average_loss)
-        pace = Pace(first, job.max_iter, self.plan.per_iteration)
+        pace = Pace(first, job.max_iter, self.plan.per_iteration, lambda: validations.seconds)
         agreement = Agreement(first, ranks.allreduce_mean, self._wishes())
         for iteration in range(first, job.max_iter):
             if job.validates(iteration):

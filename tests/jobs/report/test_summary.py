@@ -186,6 +186,17 @@ def test_the_table_shows_accuracy_and_where_it_ran(tmp_path: Path) -> None:
     assert "2 (w1, w2)" in shown
 
 
+def test_a_speed_says_what_it_is_of_where_iterations_were_done_again(tmp_path: Path) -> None:
+    trained = contract.Trained(10, 1000, 20.0, 50.0, lost_seconds=5.0)
+    console = Console(record=True, width=120, file=(tmp_path / "out").open("w"))
+
+    found = summarise("j", mnist_spec(), "key", (), History([trained]))
+    console.print(found.table())
+
+    assert "50 (20.0 s trained; 5.0 s lost, not counted)" in console.export_text()
+    assert (found.trained_seconds, found.lost_seconds) == (20.0, 5.0)
+
+
 def test_validations_that_were_done_again_after_a_loss_count_once() -> None:
     rounds = [
         *(contract.Validation(at, values={"accuracy": [0.1 * at]}) for at in (1, 2, 3)),

@@ -81,6 +81,8 @@ class Job:
         self.stage, self.driver = running.context, Driver()
         self.set(contract.ON_WORKER_LOST_CONF, "shrink")
         self.running.failure = lambda error: error.args[0]
+        self.pace, self.validating = 0.0, 0.0
+        """Seconds of an iteration; without one 5 for all of an attempt. Of these, seconds of validation."""
 
     def set(self, name: str, value: str) -> None:
         self.running.conf[name] = value
@@ -127,8 +129,9 @@ class Job:
         for rank in range(2):
             event = contract.RankStarted(rank, f"w{rank + 1}", f"10.9.8.{11 + rank}")
             self.running.journal.add(event)
+        seconds = self.pace * (at + 1 - 150) if self.pace else 5.0
         self.running.journal.add(contract.Progress(150, 300, seconds=0.0))
-        self.running.journal.add(contract.Progress(at, 300, seconds=5.0))
+        self.running.journal.add(contract.Progress(at, 300, seconds=seconds, validating=self.validating))
 
     def snapshot(self, at: int, *, timed: bool = True) -> None:
         names = f"hdfs://h/m_iter_{at}"
@@ -293,7 +296,46 @@ def test_figures_are_of_all_attempts_without_iterations_that_were_done_again(job
 
     (trained,) = job.events(contract.Trained)
     # 30 iterations of 2 ranks, 10 records and iter_size 4 are kept; the stand-in's rank says 10 more.
-    assert (trained.iterations, trained.images, trained.seconds) == (150, 30 * 2 * 10 * 4 + 10, 6.0)
+    assert (trained.iterations, trained.images) == (150, 30 * 2 * 10 * 4 + 10)
+    # 51 iterations took 5 s, and the last attempt one.
+    assert (trained.seconds, trained.lost_seconds) == pytest.approx((5 * 30 / 51 + 1, 5 * 21 / 51))
+    assert trained.images_per_s == pytest.approx(trained.images / trained.seconds)
+
+
+def test_speed_is_the_same_with_a_loss_as_without_one(job: Job) -> None:
+    """An iteration takes 0.1 s before the loss and after it."""
+    images = 2 * 10 * 4
+    job.snapshot(180)
+    job.loses("1", at=249)
+    done = {"first": 180, "seconds": 12.0, "images": 120 * images, "sha256": "x", "waited_seconds": 0.0}
+    job.stage.ends.append(lambda _: done)
+    job.pace = 0.1
+
+    job.train()
+
+    (trained,) = job.events(contract.Trained)
+    assert trained.images_per_s == pytest.approx(images / 0.1)
+    assert (trained.seconds, trained.lost_seconds) == pytest.approx((15.0, 7.0))
+
+
+def test_validation_before_a_loss_is_no_training(job: Job) -> None:
+    job.snapshot(180)
+    job.loses("1")
+    job.validating = 3.0
+
+    job.train()
+
+    (trained,) = job.events(contract.Trained)
+    assert trained.seconds + trained.lost_seconds == pytest.approx(2.0 + 1)
+
+
+def test_ranks_that_leave_tell_their_own_seconds(job: Job) -> None:
+    job.leaves(231)
+
+    job.train()
+
+    (trained,) = job.events(contract.Trained)
+    assert (trained.seconds, trained.lost_seconds) == (2.0, 0.0)
 
 
 class Kept:
@@ -369,7 +411,7 @@ def test_what_a_driver_that_follows_needs_is_kept_while_training_goes_on(
 
     during = next(one for one in kept.written if one.snapshots)
     assert (during.generation, during.origin, during.reached) == (1, 150, 200)
-    assert (during.images, during.seconds) == (30 * 2 * 10 * 4, 5.0)
+    assert (during.images, during.seconds) == (30 * 2 * 10 * 4, pytest.approx(5 * 30 / 51))
     last = kept.written[-1]
     assert last.trained is not None
     assert (last.origin, last.trained.images) == (150, 30 * 2 * 10 * 4 + 10)

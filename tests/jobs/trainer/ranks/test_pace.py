@@ -33,6 +33,12 @@ def test_speed_and_time_left_are_of_the_iterations_since_the_start(passes: Calla
     assert run.at(300) == Figures(200 * 64 / 16, 16, 0)
 
 
+def test_seconds_of_validation_are_told_apart(passes: Callable[[float], None]) -> None:
+    run = Pace(100, 300, images=64, validating=lambda: 3.0)
+    passes(8)
+    assert run.at(150) == Figures(50 * 64 / 8, 8, 8 * 150 / 50, 3.0)
+
+
 def test_the_first_iteration_says_nothing_about_the_time_left(passes: Callable[[float], None]) -> None:
     assert Pace(100, 300, images=64).at(100) == Figures(0, 1e-6, None)
 
