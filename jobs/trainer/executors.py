@@ -164,6 +164,10 @@ class Executors:
         with beside(partial(self._watch, heard), "launching"):
             yield
 
+    def cancel(self) -> None:
+        """End what runs on the executors."""
+        self._context.cancelAllJobs()
+
     def _watch(self, heard: Callable[[], bool], over: threading.Event) -> None:
         limit, tick = max(self._seconds, LEAST_S), _TICK
         deadline, before = time.monotonic() + limit, len(self._removed())
@@ -173,7 +177,7 @@ class Executors:
                 deadline, before, tick = time.monotonic() + limit, len(self._removed()), SELDOM
             elif time.monotonic() > deadline or len(self._removed()) - before >= MOST_LOST:
                 self.given_up = True
-                self._context.cancelAllJobs()
+                self.cancel()
                 return
 
     def _waiting(self) -> bool:

@@ -1,4 +1,5 @@
-"""Overseer of an attempt at training: tells its ranks to leave it for more executors, or for an end."""
+"""Overseer of an attempt at training: tells its ranks to leave it for more executors, or for an end; and
+ends one of which a rank hangs that no other rank waits for."""
 
 from __future__ import annotations
 
@@ -77,7 +78,12 @@ class Overseer:
 
     def _watch(self, attempt: Attempt, survivors: Survivors, over: threading.Event) -> None:
         smaller, journal = attempt.executors < self._running.size, self._running.journal
+        before = time.monotonic()
         while not over.wait(PERIOD_S):
+            now = time.monotonic()
+            if self._hangs(attempt, min(now - before, 2 * PERIOD_S)):
+                return
+            before = now
             # Until all ranks run, executors without a task are no others.
             if journal.iteration <= journal.first:
                 continue
@@ -86,6 +92,20 @@ class Overseer:
             except Exception as error:
                 # Of the gateway to Spark; training itself goes on.
                 print("not looked after: {}".format(error), flush=True)
+
+    def _hangs(self, attempt: Attempt, seconds: float) -> bool:
+        """Return whether a rank hangs, after further seconds; the attempt has ended then, with its name."""
+        running = self._running
+        alone = attempt.executors * running.options.devices == 1
+        if alone and not self._channel.connected:
+            return False
+        if running.journal.silent(seconds, self._rules.timeout_s, alone=alone) is None:
+            return False
+        try:
+            running.executors.cancel()
+        except Exception as error:
+            print("not ended: {}".format(error), flush=True)
+        return True
 
     def _look(self, attempt: Attempt, survivors: Survivors, *, grows: bool) -> None:
         if attempt.generation == self._first and not survivors.newcomers.known:

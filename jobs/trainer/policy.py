@@ -17,10 +17,12 @@ from jobs.trainer.contract import (
     RESTART,
     SHRINK,
     SNAPSHOT_EVERY_CONF,
+    TIMEOUT_CONF,
     TRANSPORT_CONF,
 )
 from jobs.trainer.errors import Refused
 
+TIMEOUT_S = 120.0
 LIMIT_S = 1200.0
 """Seconds to wait for executors by default: longer than a machine takes to boot and to provision itself."""
 
@@ -37,6 +39,8 @@ class Policy(NamedTuple):
     """Seconds between snapshots beside the solver's; 0 for none."""
     restarts: bool = False
     """A driver that was lost is started again, and goes on."""
+    timeout_s: float = TIMEOUT_S
+    """Seconds after which a silent rank counts as hung."""
 
 
 def policy(conf: Mapping[str, str], size: int) -> Policy:
@@ -66,7 +70,8 @@ def policy(conf: Mapping[str, str], size: int) -> Policy:
     limit, every = _number(conf, REPLACEMENT_LIMIT_CONF, LIMIT_S), _number(conf, SNAPSHOT_EVERY_CONF, 0)
     if conf.get(TRANSPORT_CONF) == "none" or conf.get("spark.master", "").startswith("local"):
         action = FAIL
-    return Policy(action, limit, int(least), every, driver == RESTART)
+    timeout = _number(conf, TIMEOUT_CONF, TIMEOUT_S)
+    return Policy(action, limit, int(least), every, driver == RESTART, timeout)
 
 
 def grows(rules: Policy) -> bool:

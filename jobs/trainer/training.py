@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Sequence
 
 from jobs.trainer import checks, contract, rounds
 from jobs.trainer.caffe import native
-from jobs.trainer.contract import TIMEOUT_CONF, TRANSPORT_CONF
+from jobs.trainer.contract import TRANSPORT_CONF
 from jobs.trainer.errors import TrainerError, reason_of
 from jobs.trainer.events.channel import Address, Channel
 from jobs.trainer.files import storage
@@ -134,7 +134,7 @@ def _plan(running: RunningJob, channel: Address, attempt: Attempt, rules: Policy
         feed=given(feed) if feed else "",
         snapshot_name=attempt.snapshot.rpartition("/")[2],
         model=running.model,
-        timeout_s=float(conf.get(TIMEOUT_CONF, "120")),
+        timeout_s=rules.timeout_s,
         token=new_token(),
         communicate=conf.get(TRANSPORT_CONF, "ethernet") != "none",
         gradients=checks.gradients(conf, nccl=by_nccl),
@@ -188,12 +188,15 @@ def _stage(running: RunningJob, plan: Plan) -> List[Dict[str, Any]]:
     try:
         # Ranks return figures only: a later stage may run on other nodes.
         with running.executors.launching(lambda: bool(running.journal.ranks)):
-            return list(stage.mapPartitions(partial(_run_rank, plan)).collect())
+            found = list(stage.mapPartitions(partial(_run_rank, plan)).collect())
     except Exception as error:
         # Executors that were there may be lost before Spark launches the stage.
         if running.executors.given_up or TOO_FEW_SLOTS in str(error):
             raise running.executors.missing(plan.size // running.options.devices) from error
         raise running.failure(error) from error
+    # One that was given up has answered after all, and nothing later is its fault.
+    running.journal.silence.hung = None
+    return found
 
 
 def _figures(

@@ -42,6 +42,20 @@ class RankStarted(Event):
     address: str = ""
 
 
+BUILDING, LOADING, CONNECTING = "building its nets", "loading its weights", "connecting to the other ranks"
+BEGINNING, VALIDATING, STORING = "beginning", "validating", "storing its files"
+"""Steps of a rank: it starts with the first, and `Progress` tells of iterations."""
+
+
+@dataclass(frozen=True)
+class RankStep(Event):
+    """A rank has begun a step, or is still in one that takes long."""
+
+    kind = "rank-step"
+    rank: int
+    doing: str = ""
+
+
 @dataclass(frozen=True)
 class Executors(Event):
     """All executors have registered: `{executor id: {"host": …, "container": …}}`; container only on YARN."""
@@ -307,6 +321,7 @@ EVENTS: Tuple[Type[Event], ...] = (
     Phase,
     Note,
     RankStarted,
+    RankStep,
     Executors,
     Data,
     Converting,

@@ -51,6 +51,7 @@ def settled(error: Exception, journal: Journal, removed: Sequence[LostExecutor])
     spoken = {failure.rank for failure in journal.failures}
     return (
         _first(journal, OWN, NATIVE) is not None
+        or journal.silence.hung is not None
         or lost_executor(str(error), removed) is not None
         or (bool(spoken) and spoken >= set(journal.ranks))
     )
@@ -78,6 +79,18 @@ def explain(
     if own is not None:
         cause = {"cause": {"code": own.code, "fields": own.fields}} if own.code else {}
         return TrainerError("rank-failed", rank=own.rank, host=own.host, reason=own.reason, **cause, **resume)
+    hung = journal.silence.hung
+    if hung is not None:
+        # The driver has ended the stage for it: what ranks report then are consequences.
+        return TrainerError(
+            "rank-hung",
+            ranks=_listed([hung.rank], journal),
+            host=journal.ranks[hung.rank].host,
+            iteration=journal.iteration,
+            doing=hung.doing,
+            seconds="{:.0f}".format(hung.seconds),
+            **resume,
+        )
     lost = lost_executor(str(error), removed)
     if lost is not None:
         return TrainerError(

@@ -150,6 +150,12 @@ class Channel:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def connected(self) -> bool:
+        """True while anybody is connected: without that, silence tells nothing."""
+        with self._accepting:
+            return bool(self._connections)
+
     def tell(self, word: str) -> None:
         """Send a word to all who are connected; see `Sender.heard`."""
         with self._accepting:

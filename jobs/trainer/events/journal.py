@@ -9,6 +9,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, TextIO, Ty
 from jobs.trainer import contract
 from jobs.trainer.contract import Event
 from jobs.trainer.events.channel import Sender
+from jobs.trainer.events.silence import Hung, Silence
 
 
 class Journal:
@@ -36,6 +37,8 @@ class Journal:
         validation."""
         self.validations: List[contract.Validation] = []
         self.iteration = 0
+        self.silence = Silence()
+        """Of the ranks of the current attempt at training."""
 
     @property
     def timed(self) -> List[contract.Snapshot]:
@@ -60,6 +63,7 @@ class Journal:
         """Forget what concerns an attempt at training; the next one begins at `iteration`."""
         with self._lock:
             self.ranks, self.failures, self.interruptions = {}, [], []
+            self.silence = Silence()
             self.validations = [one for one in self.validations if one.iteration < iteration]
             self.iteration = self.first = iteration
             self.begun, self.steps, self.seconds = False, 0, 0.0
@@ -73,7 +77,13 @@ class Journal:
             self.snapshot = self.snapshots[-1] if self.snapshots else None
             self.iteration, self.first = reached, self.snapshot.iteration if self.snapshot else 0
 
+    def silent(self, seconds: float, timeout: float, *, alone: bool) -> Optional[Hung]:
+        """Return a rank that hangs after further seconds; see `Silence.tick`."""
+        with self._lock:
+            return self.silence.tick(seconds, timeout, alone=alone)
+
     def _remember(self, event: Event) -> None:
+        self.silence.see(event)
         if isinstance(event, contract.RankStarted):
             self.ranks[event.rank] = event
         elif isinstance(event, contract.Executors):

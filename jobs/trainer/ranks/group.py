@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterable, List, Optional, Protocol, Sequence, 
 
 import numpy as np
 
+from jobs.trainer import contract
 from jobs.trainer.contract import FLOAT32
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.ranks.connect import Unproven, connect
@@ -90,7 +91,10 @@ class Peers:
         try:
             connections = connect(self.rank, address, token, exchange.bytes, timeout_s)
         except Unproven as error:
-            raise PeerLost("peer-lost", reason="rank {}: {}".format(self.rank, error)) from error
+            # In the words of `caffe_allreduce`, by which `blame` tells one that hangs from one that is gone.
+            words = "rank {}: {} while {}: nothing for {:g} s"
+            reason = words.format(self.rank, error, contract.CONNECTING, timeout_s)
+            raise PeerLost("peer-lost", reason=reason) from error
         self._group = together(lambda: caffe_allreduce.Group(self.rank, connections, timeout_s=timeout_s))
 
     def all_gather(self, mine: bytes) -> List[bytes]:

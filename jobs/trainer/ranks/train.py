@@ -112,11 +112,14 @@ class _Rank:
     def _run(self) -> Dict[str, Any]:
         job, trainer = self.job, self.trainer
         source = self._open(job.train, self.plan.train)
+        self._at(contract.LOADING)
         first = self.beginning.load(trainer)
         if first > job.max_iter or (first == job.max_iter and not self.plan.goes_on):
             raise Refused("snapshot-past-max-iter", iteration=first, max_iter=job.max_iter)
         with ExitStack() as ending:
+            self._at(contract.CONNECTING)
             ranks = ending.enter_context(closing(self._join()))
+            self._at(contract.BEGINNING)
             self.began = self.beginning.place(source, first, self.exchange)
             feed = ending.enter_context(closing(Feed(job.train, source, self.began.seed)))
             feed.ask(training_batches(self.began.position, job.train.batch, self.plan.size, self.rank))
@@ -127,8 +130,10 @@ class _Rank:
             seconds = time.monotonic() - began - validating
             if self.left is not None:
                 # Whether it is stored or not, the driver knows by its event.
+                self._at(contract.STORING)
                 self.uploads.settle()
                 return {"rank": self.rank, "host": self.host, "left": self.left, "seconds": seconds}
+            self._at(contract.STORING)
             if self.rank == 0:
                 # Before anything judges it: hours of training are not lost to a comparison that fails.
                 self.uploads.model(job.max_iter, trainer.save(), self.plan.model)
@@ -159,10 +164,22 @@ class _Rank:
 
     def _validations(self, ranks: Ranks) -> Validations:
         return Validations(
-            Validation(self.job, number, self.trainer.validator(number), self._open(test.data, name), ranks)
+            Validation(
+                self.job,
+                number,
+                self.trainer.validator(number),
+                self._open(test.data, name),
+                ranks,
+                # Others would notice that a rank does not answer; of one alone, only the driver.
+                (lambda: self._at(contract.VALIDATING)) if self.plan.size == 1 else None,
+            )
             for number, (test, name) in enumerate(zip(self.job.tests, self.plan.tests))
             if name
         )
+
+    def _at(self, step: str) -> None:
+        """Tell the driver which step this rank is in."""
+        self.sender.send(contract.RankStep(self.rank, step))
 
     def _join(self) -> Ranks:
         if self.plan.size == 1 or not self.plan.communicate:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from typing import Dict, Iterable, List
+from typing import Callable, Dict, Iterable, List, Optional
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from jobs.trainer.sources.shards import validation_batches
 
 TOTAL = "test_loss"
 """Name of what `test_compute_loss` adds: the sum of the losses, each times its weight."""
+ALIVE_S = 1.0
+"""Seconds between two signs of life."""
 
 
 class Validations:
@@ -43,13 +46,20 @@ class Validations:
 class Validation:
     """Repeated validation of a TEST net; each one continues in the source where the last one stopped."""
 
-    def __init__(
-        self, job: TrainingJob, number: int, scorer: Scorer, source: RecordSource, ranks: Ranks
+    def __init__(  # noqa: PLR0917
+        self,
+        job: TrainingJob,
+        number: int,
+        scorer: Scorer,
+        source: RecordSource,
+        ranks: Ranks,
+        alive: Optional[Callable[[], None]] = None,
     ) -> None:
         self._job, self._number, self._net = job, number, job.tests[number]
         self._scorer, self._ranks = scorer, ranks
         self._total_loss = TOTAL + "_" * (TOTAL in scorer.outputs) if job.test_compute_loss else ""
         self._total, self._feed = len(source), Feed(self._net.data, source)
+        self._alive, self._told = alive, -math.inf
 
     def run(self, iteration: int) -> Dict[str, List[float]]:
         """Return the means of the net's outputs over test_iter batches, the same on every rank.
@@ -66,6 +76,7 @@ class Validation:
         if self._total_loss:
             sums[self._total_loss] = np.zeros(1)
         for _ in batches:
+            self._tell()
             _, values = self._scorer.run(self._feed, names)
             for name in names:
                 sums[name] += values[name].mean(axis=0, dtype=np.float64)
@@ -79,6 +90,13 @@ class Validation:
             means[job.numbered(name, self._number)] = [float(value) / test_iter for value in mine]
             place += own.size
         return means
+
+    def _tell(self) -> None:
+        """Give a sign of life, about once a second."""
+        now = time.monotonic()
+        if self._alive is not None and now - self._told >= ALIVE_S:
+            self._told = now
+            self._alive()
 
     def close(self) -> None:
         """End the thread that reads."""

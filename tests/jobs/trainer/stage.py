@@ -80,6 +80,7 @@ class Driver:
     """The driver's end of a channel, with the words that ranks were told."""
 
     address = Address("h", 1, "t")
+    connected = True
 
     def __init__(self) -> None:
         self.told: list[str] = []

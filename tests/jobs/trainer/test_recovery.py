@@ -35,6 +35,7 @@ class Executors:
         self.unproven = set[str]()
         """Executors that have registered late, and completed no task yet."""
         self.given_up, self.now = False, 1e9
+        self.cancelled = threading.Event()
         self.names: dict[str, str] = {}
         self.after_replacing: Callable[[], None] = lambda: None
 
@@ -59,6 +60,9 @@ class Executors:
         self.there.remove(number)
         self.after_replacing()
         return True
+
+    def cancel(self) -> None:
+        self.cancelled.set()
 
     def described(self) -> contract.Executors:
         return contract.Executors("app-1", {one: {"host": host} for one, host in self.active().items()})
@@ -731,6 +735,80 @@ def test_a_rank_that_hangs_before_the_first_progress_is_replaced(job: Job) -> No
     job.stage.ends.append(end)
     job.train()
     assert job.executors.replaced == ["1"]
+
+
+def hangs(job: Job, monkeypatch: pytest.MonkeyPatch, *events: contract.Event) -> None:
+    """Have the ranks of the next stage report these, and then wait until the driver ends the stage."""
+    from jobs.trainer import overseer
+    from jobs.trainer.running import RunningJob
+
+    monkeypatch.setattr(overseer, "PERIOD_S", 0.001)
+    monkeypatch.setattr("jobs.trainer.running.LATE_REPORTS_S", 0.0)
+    del job.running.failure
+    job.running.failure = lambda error: RunningJob.failure(job.running, error)
+    job.executors.removed = list  # type: ignore[attr-defined]
+    job.set(contract.TIMEOUT_CONF, "0.02")
+
+    def end(_: list[int]) -> dict[str, Any]:
+        for event in events:
+            job.running.journal.add(event)
+        assert job.executors.cancelled.wait(30)
+        raise RuntimeError("Job 1 cancelled as part of cancellation of all jobs")
+
+    job.stage.ends.append(end)
+
+
+def test_a_rank_that_hangs_before_ranks_are_connected_is_named_and_training_goes_on(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks = [contract.RankStarted(rank, f"w{rank + 1}", f"10.9.8.{11 + rank}") for rank in range(2)]
+    hangs(job, monkeypatch, *ranks, contract.RankStep(0, contract.CONNECTING))
+
+    job.train()
+
+    (lost,) = job.events(contract.WorkersLost)
+    assert (lost.code, lost.hosts) == ("rank-hung", ["w2"])
+    assert lost.reason.startswith("it did not answer for 0 s while building its nets")
+    assert job.running.journal.silence.hung is None
+
+
+def test_a_rank_alone_that_hangs_is_named_and_its_job_goes_on(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.running.size = job.running.ranks = 1
+    job.executors.there, job.executors.hung = ["0"], {"0"}
+    job.executors.after_replacing = lambda: job.executors.there.append("1")
+    steps = (contract.LOADING, contract.CONNECTING, contract.BEGINNING)
+    begun = [contract.RankStarted(0, "w1", "10.9.8.11"), *(contract.RankStep(0, step) for step in steps)]
+    hangs(job, monkeypatch, *begun, contract.Progress(150, 300), contract.Progress(200, 300, seconds=5.0))
+
+    job.train()
+
+    (lost,) = job.events(contract.WorkersLost)
+    assert (lost.code, lost.hosts, lost.iteration) == ("rank-hung", ["w1"], 200)
+    assert " s while training, at about iteration 200" in lost.reason
+    assert (job.executors.replaced, len(job.stage.plans)) == (["0"], 2)
+
+
+def test_a_rank_alone_whose_events_do_not_arrive_is_not_ended(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jobs.trainer import overseer
+
+    monkeypatch.setattr(overseer, "PERIOD_S", 0.001)
+    job.driver.connected = False
+    job.running.size = job.running.ranks = 1
+    job.set(contract.TIMEOUT_CONF, "0.001")
+
+    def end(_: list[int]) -> dict[str, Any]:
+        job.running.journal.add(contract.RankStarted(0, "w1", "10.9.8.11"))
+        job.running.journal.add(contract.Progress(150, 300))
+        assert not job.executors.cancelled.wait(0.1)
+        return {"first": 150, "seconds": 1.0, "images": 10, "sha256": "x", "waited_seconds": 0.0}
+
+    job.stage.ends.append(end)
+    job.train()
+    assert len(job.stage.plans) == 1
 
 
 def test_training_goes_on_without_a_new_executor_whose_node_is_not_ready(

@@ -24,6 +24,7 @@ SAMPLES: list[Event] = [
     contract.Phase("train"),
     contract.Note("-persistent has no effect"),
     contract.RankStarted(1, "w2", "10.9.8.12"),
+    contract.RankStep(1, contract.LOADING),
     contract.Executors("app-1", {"0": {"host": "w1", "container": ""}}),
     contract.Data({"TRAIN": 60000}),
     contract.Converting("TRAIN", 12000),

@@ -251,6 +251,33 @@ def test_a_rank_that_hangs_is_told_with_the_seconds_and_the_step(journal: Journa
     )
 
 
+def test_a_rank_that_stops_as_ranks_connect_hangs_and_is_not_lost(journal: Journal) -> None:
+    two_ranks(journal)
+    peer = "rank 0: no connection of rank 1 was proven while connecting to the other ranks: nothing for 120 s"
+    journal.add(failed(0, PEER, peer))
+
+    error = explain(ABORTED, journal)
+
+    assert str(error).startswith(
+        "rank 1 on w2: it did not answer for 120 s while connecting to the other ranks, at about iteration 0"
+    )
+
+
+def test_a_rank_that_the_driver_has_given_up_is_the_cause_whatever_others_report(journal: Journal) -> None:
+    two_ranks(journal)
+    journal.add(contract.RankStep(0, contract.CONNECTING))
+    assert journal.silent(121.0, 120.0, alone=False) is not None
+    journal.add(failed(0, PEER, "the stage was cancelled"))
+    journal.add(failed(1, SILENT, "the worker process died without a word"))
+
+    error = explain(ABORTED, journal)
+
+    assert settled(ABORTED, journal, ())
+    assert (error.code, error.fields["host"], hosts(error, journal)) == ("rank-hung", "w2", ["w2"])
+    assert str(error).startswith("rank 1 on w2: it did not answer for 121 s while building its nets")
+    assert is_loss(error, journal)
+
+
 @pytest.mark.parametrize(
     ("code", "origin", "loss"),
     [

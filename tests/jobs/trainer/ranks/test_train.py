@@ -102,6 +102,7 @@ class Scorer:
 class World:
     def __init__(self, tmp_path: Path, job: Any) -> None:
         self.tmp, self.job, self.inbox = tmp_path, job, Inbox()
+        self.steps: list[contract.RankStep] = []
         self.words: list[list[str]] = []
         """Of the driver, by question."""
         self.plan = Plan(
@@ -122,10 +123,18 @@ class World:
     def run(self, rank: int = 0) -> dict[str, Any]:
         folder = self.tmp / "scratch"
         folder.mkdir()
-        sender = SimpleNamespace(send=self.inbox.add, heard=lambda: self.words.pop(0) if self.words else [])
+        sender = SimpleNamespace(send=self.add, heard=lambda: self.words.pop(0) if self.words else [])
         place = RankHost(rank, "w1", "10.9.8.11")
         exchange = Exchange(rank, self.plan.size, lambda text: [text] * self.plan.size)
         return train._Rank(self.plan, place, exchange, sender, folder).run()  # type: ignore[arg-type]
+
+    def add(self, event: contract.Event) -> None:
+        self.steps.append(event) if isinstance(event, contract.RankStep) else self.inbox.add(event)
+
+    @property
+    def doing(self) -> list[str]:
+        """Steps that the rank has told."""
+        return [step.doing for step in self.steps]
 
     @property
     def stored(self) -> list[str]:
@@ -285,6 +294,30 @@ def test_rounds_before_the_first_iteration_and_after_the_last_are_run_where_aske
     found = [event.iteration for event in world.inbox.events if isinstance(event, contract.Validation)]
     assert found == at
     assert len(found) == rounds.expected(world.plan.job, 0)
+
+
+def test_a_rank_tells_the_driver_which_step_it_is_in(world: World) -> None:
+    world.run()
+
+    steps = [contract.LOADING, contract.CONNECTING, contract.BEGINNING, contract.STORING]
+    assert world.doing == steps
+
+
+@pytest.mark.parametrize(("size", "signs"), [(1, 6), (2, 0)])
+def test_a_rank_without_peers_gives_signs_of_life_while_it_validates(
+    world: World, monkeypatch: pytest.MonkeyPatch, size: int, signs: int
+) -> None:
+    monkeypatch.setattr("jobs.trainer.ranks.validate.ALIVE_S", 0.0)
+    data = replace(
+        world.job.tests[0].data, uri=world.plan.train, batch=2, transform=world.job.train.transform
+    )
+    tests = (replace(world.job.tests[0], data=data, test_iter=2),)
+    job = replace(world.job, tests=tests, test_interval=2, final_validation=True, snapshot=0)
+    world.plan = replace(world.plan, job=job, size=size, communicate=False, tests=(world.plan.train,))
+
+    world.run()
+
+    assert world.doing.count(contract.VALIDATING) == signs
 
 
 def test_a_run_without_validations_spends_no_time_on_them(world: World) -> None:
@@ -469,6 +502,7 @@ def test_a_rank_that_is_not_the_first_tells_and_stores_nothing(world: World) -> 
 
     assert (figures["rank"], figures["images"]) == (1, 12)
     assert world.inbox.events == []
+    assert {step.rank for step in world.steps} == {1}
     assert world.stored == []
     assert Solver.made[0].read[:3] == ["00000001", "00000003", "00000005"]
 
