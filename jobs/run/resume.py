@@ -15,7 +15,7 @@ from bootstrap.errors import ConfigError, JobError
 from jobs.backends.base import Backend
 from jobs.backends.registry import Backends
 from jobs.job import JobRecord
-from jobs.run import snapshots
+from jobs.run import claims, snapshots
 from jobs.spec import JobSpec, fault_of
 from jobs.trainer.contract import Snapshot, Trained
 
@@ -41,6 +41,7 @@ def resumed(
     """
     backend, record = backends.find(job)
     _require_ended(backend, record)
+    _require_own(backend, record)
     history = snapshots.told(backend, record.job)
     trained = history.last(Trained)
     if trained is not None and trained.model and iterations is None and record.job.spec.script is None:
@@ -70,6 +71,18 @@ def _require_ended(backend: Backend, record: JobRecord) -> None:
     if backend.unfinished(record.job):
         fix = f"End it with `fab kill {record.id} --stack {stack}`, then rerun this command."
         raise JobError(given, "the cluster manager still runs it, though its record has an end", fix)
+
+
+def _require_own(backend: Backend, record: JobRecord) -> None:
+    """Refuse snapshots and a model that a later job may have replaced by its own, of the same names."""
+    later = claims.replaced(backend, record)
+    if later:
+        raise JobError(
+            f"job {record.id}",
+            f"job {later} has written the same names since (model: {record.job.spec.model}), so what is "
+            "there may be of either",
+            f"Go on from that one: `fab resume {later} --stack {backend.document.stack}`. {AGAIN}",
+        )
 
 
 def _training(record: JobRecord, snapshot: Snapshot | None) -> tuple[JobSpec, str]:

@@ -20,7 +20,7 @@ from jobs.job import SubmittedJob
 from jobs.report import receipt_text, training
 from jobs.report.progress import View
 from jobs.report.summary import Summary, rows_of, summarise
-from jobs.run import billing, snapshots
+from jobs.run import billing, claims, snapshots
 from jobs.signals import Terminated, stopping_signals
 from jobs.spec import JobSpec
 from jobs.trainer.contract import DONE, KILLED, REFUSED, Failed
@@ -46,6 +46,7 @@ def run_job(  # noqa: PLR0917
         Unreachable: the head or a worker does not answer.
     """
     backend.capacity(spec)
+    claims.require_free(backend, spec)
     expected = billing.estimate(backend.document.prices, spec, results)
     if expected is not None:
         print_line(console, receipt_text.estimate_line(expected))

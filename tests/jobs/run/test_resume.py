@@ -226,3 +226,22 @@ def test_the_record_of_a_resumed_job_can_be_resumed(world: World, cluster: Clust
     again = SubmittedJob.load(SubmittedJob(world.resume()[0], "key", place).dump(), place)
 
     assert json.loads(again.dump())["spec"]["snapshot"] == AT_200.state
+
+
+def test_snapshots_that_a_later_job_may_have_replaced_are_not_gone_on_from(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.job(AT_200, model="/models/m.caffemodel")
+    assert world.resume()[0].snapshot == AT_200.state
+    records = StandaloneBackend.records
+
+    def and_a_later_one(self: StandaloneBackend) -> list[Any]:
+        (first,) = records(self)
+        place = replace(first.job.place, id="mnist-2")
+        return [first, replace(first, job=replace(first.job, place=place), began=first.began + 1)]
+
+    monkeypatch.setattr(StandaloneBackend, "records", and_a_later_one)
+    with pytest.raises(JobError) as refused:
+        world.resume()
+    assert "job mnist-2 has written the same names since (model: /models/m.caffemodel)" in str(refused.value)
+    assert "Go on from that one: `fab resume mnist-2 --stack" in str(refused.value)

@@ -25,7 +25,7 @@ from jobs.backends import head, nodes, processes, resource_manager
 from jobs.backends.registry import Backends
 from jobs.backends.standalone import StandaloneBackend
 from jobs.backends.yarn import YarnBackend
-from jobs.job import JobPlace, SubmittedJob
+from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.report.progress import View
 from jobs.run import run
 from jobs.run.run import attach, run_job
@@ -279,6 +279,20 @@ def test_a_job_that_has_run_is_told_from_one_that_its_trainer_refused(world: Wor
     assert isinstance(run(REFUSES), JobRefused)
     assert not isinstance(run("exit 1"), JobRefused)
     assert launched == [REFUSES, "exit 1"]
+
+
+def test_a_job_of_a_model_that_a_running_job_writes_never_leaves(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.spec = mnist_spec(model="/models/m.caffemodel")
+    place = JobPlace("first-1", f"{paths.JOBS}/first-1", "hdfs://head:9000/jobs/first-1")
+    running = JobRecord(SubmittedJob(world.spec, "key", place), 1.0, active=True, status=None)
+    monkeypatch.setattr(StandaloneBackend, "records", lambda _: [running])
+
+    with pytest.raises(JobError, match=r"model: /models/m\.caffemodel: job first-1 runs"):
+        world.run()
+
+    assert world.submitted() == []
 
 
 def test_a_job_that_finds_no_room_is_not_launched(world: World) -> None:
