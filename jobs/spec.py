@@ -16,13 +16,13 @@ from pydantic import (
     model_validator,
 )
 
+from bootstrap import durations
 from bootstrap.errors import ConfigError
 from bootstrap.model import first_fault
 from jobs.datasets import registry
 
 _UNITS = {"MIB": 1, "MB": 1, "M": 1, "GIB": 1024, "GB": 1024, "G": 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)")
-_SECONDS = {"s": 1, "min": 60, "h": 3600}
 INT32_MAX = 2**31 - 1
 """Largest int32, which prototxts hold."""
 LEAST_MEMORY_MB = 1024
@@ -43,11 +43,10 @@ def _duration(value: Any) -> float | None:  # noqa: ANN401 - any YAML value
         return value
     if value is False or value == "none":
         return 0.0
-    match = _SIZE.fullmatch(str(value).strip())
-    unit = _SECONDS.get(match[2]) if match else None
-    if match is None or unit is None:
+    seconds = durations.seconds(str(value))
+    if seconds is None:
         raise ValueError(f"{value!r} is not a valid duration; write it like 30 s, 15 min or 2 h")
-    return float(match[1]) * unit
+    return float(seconds)
 
 
 def _blob(name: str) -> str:

@@ -18,6 +18,7 @@ INFRA_TAKES: Final = {
     "bootstrap.join.user_data": "what a machine runs at its first boot: user data and the script of its role",
     "bootstrap.cluster": "the cluster document, which infra writes",
     "bootstrap.console": "terminal output and exit codes of tasks",
+    "bootstrap.durations": "durations with their units, which jobs read alike",
     "bootstrap.errors": "the tree of expected errors",
     "bootstrap.locks": "locks between processes, with a limit: one builds an image, others wait",
     "bootstrap.money": "amounts with ranges and without prices, as receipts have them: bills and budgets",

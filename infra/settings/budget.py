@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field
 
+from bootstrap import durations
 from bootstrap.cluster import Limits
 from bootstrap.errors import ConfigError
 from bootstrap.money import CENT, span, usd
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from infra.settings.section import StackSettings
 
 _PRICE: Final = re.compile(r"\d+(\.\d+)?")
-_TIME: Final = re.compile(r"(\d+)\s*(min|h)")
-_SECONDS: Final = {"min": 60, "h": 3600}
 LEAST_IDLE_S: Final = 600
 """Workers take minutes to come back, and a job takes some to be submitted: in a shorter time they would stop
 before it."""
@@ -42,13 +41,14 @@ def seconds_of(value: object, least: int, most: int) -> object:
     """Return seconds of a time like `30 min`."""
     if value is None:
         return None
-    match = _TIME.fullmatch(str(value).strip())
-    seconds = int(match[1]) * _SECONDS[match[2]] if match else 0
-    if not match:
+    seconds = durations.seconds(str(value))
+    if seconds is None:
         raise ValueError("it must be a time with its unit")
     if not least <= seconds <= most:
         raise ValueError(f"it is too {'short' if seconds < least else 'long'}")
-    return seconds
+    if seconds % 1:
+        raise ValueError("it must be whole seconds")
+    return int(seconds)
 
 
 Usd = Annotated[Decimal, BeforeValidator(_usd), Field(gt=0)]
