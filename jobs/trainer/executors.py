@@ -42,6 +42,8 @@ class Executors:
         self._seconds = float(
             self._context._jvm.org.apache.spark.network.util.JavaUtils.timeStringAsSec(limit)
         )
+        self._seen: Optional[List[Any]] = None
+        """Registered executors, as they were listed in a `looking` block."""
         self.given_up = False
         """True after `launching` has cancelled a stage."""
         self._before: FrozenSet[str] = frozenset()
@@ -79,11 +81,25 @@ class Executors:
                 return count
             time.sleep(_TICK)
 
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """List the registered executors once for all questions about them in this block."""
+        self._seen = list(_listed(self._context, True))
+        try:
+            yield
+        finally:
+            self._seen = None
+
+    def _active(self) -> List[Any]:
+        if self._seen is not None:
+            return self._seen
+        return list(_listed(self._context, True))
+
     def ready(self, without: Collection[str] = ()) -> List[str]:
         """Return the ids of registered executors that run no task, but for those in `without`."""
         return [
             str(executor.id())
-            for executor in _listed(self._context, True)
+            for executor in self._active()
             if str(executor.id()) not in {"driver", *without}
             # It has a port when its block manager has registered, a moment after itself.
             and ":" in str(executor.hostPort())
@@ -94,19 +110,19 @@ class Executors:
         """Return the ids of registered executors that run a task."""
         return [
             str(executor.id())
-            for executor in _listed(self._context, True)
+            for executor in self._active()
             if str(executor.id()) != "driver" and executor.activeTasks()
         ]
 
     def proven(self) -> List[str]:
         """Return the ids of registered executors that have completed a task."""
-        return [str(executor.id()) for executor in _listed(self._context, True) if executor.completedTasks()]
+        return [str(executor.id()) for executor in self._active() if executor.completedTasks()]
 
     def active(self) -> Dict[str, str]:
         """Return the host of each registered executor, by id."""
         return {
             str(executor.id()): _host(executor)
-            for executor in _listed(self._context, True)
+            for executor in self._active()
             if str(executor.id()) != "driver"
         }
 
@@ -120,7 +136,7 @@ class Executors:
     def described(self) -> contract.Executors:
         """Return the application's id with the host and container of each executor, which locate its log."""
         found: Dict[str, Dict[str, str]] = {}
-        for executor in _listed(self._context, True):
+        for executor in self._active():
             container = executor.attributes().get("CONTAINER_ID")
             if str(executor.id()) == "driver":
                 continue
@@ -132,7 +148,7 @@ class Executors:
 
     def slots(self) -> int:
         """Return how many tasks an executor runs at a time, at most."""
-        return max((int(executor.maxTasks()) for executor in _listed(self._context, True)), default=1)
+        return max((int(executor.maxTasks()) for executor in self._active()), default=1)
 
     def removed(self) -> List[LostExecutor]:
         """Return the executors that Spark has lost since the last stage in `launching` began.

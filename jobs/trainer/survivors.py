@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Callable, Dict, Iterable, List, Optional, Set
+from typing import Any, Callable, Dict, Iterable, List, Optional, Set, Tuple
 
 from jobs.trainer.contract import SHRINK, Note
 from jobs.trainer.errors import TrainerError
@@ -85,24 +85,28 @@ class Survivors:
             if time.monotonic() - checked >= CHECK_S:
                 checked = time.monotonic()
                 check()
-            ready, unusable = self.ready(), self._unusable
+            with executors.looking():
+                ready, settled = self._look(time.monotonic() - began)
             waited = time.monotonic() - began
-            if len(ready) >= size:
-                return ready
-            others = {one for one in executors.active() if one not in ready and one not in unusable}
-            ours = others & self.newcomers.proven
-            if waited > BUSY_S:
-                # Idle ones register: their block managers are not there yet.
-                for number in others & set(executors.busy()):
-                    if self.newcomers.hangs(number, BUSY_S):
-                        self.drop(number)
-            late = all(self.newcomers.late(one, READY_S) for one in others - ours)
-            settled = not ours and late and waited >= GRACE_S
-            if rules.action == SHRINK and settled and len(ready) >= rules.least:
+            if len(ready) >= size or (rules.action == SHRINK and settled and len(ready) >= rules.least):
                 return ready
             if waited > rules.limit_s:
                 raise self._too_few(len(ready), waited, failure)
             time.sleep(_TICK)
+
+    def _look(self, waited: float) -> Tuple[List[str], bool]:
+        """Return the executors for ranks, and whether to wait for no others; replace those that hang."""
+        executors = self._running.executors
+        ready, unusable = self.ready(), self._unusable
+        others = {one for one in executors.active() if one not in ready and one not in unusable}
+        ours = others & self.newcomers.proven
+        late = all(self.newcomers.late(one, READY_S) for one in others - ours)
+        if waited > BUSY_S and len(ready) < self._running.size:
+            # Idle ones register: their block managers are not there yet.
+            for number in others & set(executors.busy()):
+                if self.newcomers.hangs(number, BUSY_S):
+                    self.drop(number)
+        return ready, not ours and late and waited >= GRACE_S
 
     def drop(self, number: str) -> None:
         """Use an executor no more, and have Spark replace it."""

@@ -309,6 +309,12 @@ class _Walk:
                 kind = names.get(name, "")
             case ast.Call(func=ast.Name(id=name)) if name in self._returned:
                 kind = self._returned[name]
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)) if self._returned.get(
+                name
+            ):
+                kind = self._returned[name]
+            case ast.Call(func=ast.Name(id="list"), args=[inner]):
+                kind = self._type(inner, names)
             case ast.Call(func=inner) | ast.Subscript(value=inner):
                 kind = self._type(inner, names)
             case ast.GeneratorExp(elt=inner) | ast.ListComp(elt=inner):

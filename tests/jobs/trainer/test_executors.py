@@ -28,6 +28,7 @@ class Spark:
         self.unknown: set[int | str] = set()
         """Executors whose block managers have not registered: Spark then gives their hosts alone."""
         self.cancelled = threading.Event()
+        self.listings = 0
         utils = SimpleNamespace(timeStringAsSec=lambda text: int(text.removesuffix("s")))
         network = SimpleNamespace(util=SimpleNamespace(JavaUtils=utils))
         spark = SimpleNamespace(spark=SimpleNamespace(network=network))
@@ -59,6 +60,7 @@ class Spark:
             )
 
         def listed(active: bool) -> Any:
+            self.listings += 1
             found = [executor("driver", None)]
             found += [executor(1000 + number, None) for number in range(self.alive)]
             found += [] if active else [executor(number, reason) for number, reason in enumerate(self.lost)]
@@ -293,6 +295,19 @@ def test_executors_are_ready_that_have_registered_and_run_no_task() -> None:
     assert Executors(spark).ready() == ["1000", "1002"]
     assert Executors(spark).busy() == ["1001"]
     assert Executors(spark).active() == {str(number): f"w{number}" for number in range(1000, 1004)}
+
+
+def test_executors_are_listed_once_for_all_questions_of_a_look() -> None:
+    spark = Spark()
+    spark.alive, spark.busy = 4, {1001}
+    executors = Executors(spark)
+    spark.listings = 0
+
+    with executors.looking():
+        assert (executors.busy(), len(executors.ready()), executors.slots()) == (["1001"], 3, 2)
+        assert (len(executors.active()), executors.proven(), spark.listings) == (4, [], 1)
+    spark.alive = 2
+    assert (len(executors.active()), spark.listings) == (2, 2)
 
 
 def test_an_executor_that_is_replaced_is_killed_by_its_id() -> None:

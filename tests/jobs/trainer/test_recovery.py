@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from jobs.trainer.caffe import elastic, native
 from jobs.trainer.caffe.elastic import Resized
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.newcomers import Newcomers
+from jobs.trainer.policy import Policy
 from jobs.trainer.restart import Record
 from tests.jobs.trainer.stage import MODEL, Driver
 
@@ -36,6 +38,7 @@ class Executors:
         """Executors that have registered late, and completed no task yet."""
         self.given_up, self.now = False, 1e9
         self.cancelled = threading.Event()
+        self.looks, self.outside, self.inside = 0, 0, False
         self.names: dict[str, str] = {}
         self.after_replacing: Callable[[], None] = lambda: None
 
@@ -53,6 +56,7 @@ class Executors:
         return 1
 
     def active(self) -> dict[str, str]:
+        self.outside += not self.inside
         return {one: self.names.get(one, f"10.9.8.{11 + int(one) % 2}") for one in self.there}
 
     def replace(self, number: str) -> bool:
@@ -60,6 +64,12 @@ class Executors:
         self.there.remove(number)
         self.after_replacing()
         return True
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        self.looks, self.inside = self.looks + 1, True
+        yield
+        self.inside = False
 
     def cancel(self) -> None:
         self.cancelled.set()
@@ -419,6 +429,20 @@ def test_what_a_driver_that_follows_needs_is_kept_while_training_goes_on(
     last = kept.written[-1]
     assert last.trained is not None
     assert (last.origin, last.trained.images) == (150, 30 * 2 * 10 * 4 + 10)
+
+
+def test_a_tick_of_the_wait_is_one_look_at_the_executors(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survivors, "_TICK", 0.0)
+    job.executors.hung.add("1")
+    job.executors.after_replacing = lambda: job.executors.there.append("2")
+    waiting = survivors.Survivors(job.running, Policy("wait"))
+    waiting.leave({"w9"}, 0.0)
+    before, job.executors.outside = job.executors.looks, 0
+
+    assert waiting.wait(None) == ["0", "2"]
+
+    assert job.executors.looks - before >= 2
+    assert job.executors.outside == 0
 
 
 def test_an_executor_that_hangs_is_replaced(job: Job) -> None:
