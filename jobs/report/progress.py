@@ -19,6 +19,18 @@ from jobs.trainer.events.journal import converted_text, lost_text, recovery_text
 _KEPT_LOG = 30
 
 
+class FailedJob(JobError):
+    """Failed job; `advises`: its fix says how to go on, from a snapshot, a model or the start."""
+
+    def __init__(self, given: str, why: str, fix: str, *, advises: bool = False) -> None:
+        super().__init__(given, why, fix)
+        self.advises = advises
+
+    def because(self, reason: str) -> FailedJob:
+        """Return the error with a further reason."""
+        return FailedJob(self.given, f"{self.why}: {reason}", self.fix, advises=self.advises)
+
+
 class View:
     """Display fed with the lines of a job's log and events file, interleaved."""
 
@@ -73,7 +85,7 @@ class View:
         if text:
             self._console.print(text, markup=False, soft_wrap=True)
 
-    def failure(self, job: str, exit_code: int, log: str, text: str = "", stack: str = "") -> JobError:
+    def failure(self, job: str, exit_code: int, log: str, text: str = "", stack: str = "") -> FailedJob:
         """Return the error of a failed job, from its events and its log.
 
         `log` is the place of the full log, `text` its content; the remedy names `stack`.
@@ -86,15 +98,16 @@ class View:
             given, why, fix = _words(failed)
             known = diagnose_failure(failed.code, failed.fields, stack=stack, node=node)
             if known is not None and (not known.symptom or shown is None or shown.name == known.name):
-                return JobError(f"job {job}: {given}", why, f"{known.fix} {where}")
+                return FailedJob(f"job {job}: {given}", why, f"{known.fix} {where}")
             if shown is not None:
-                return JobError(f"job {job}: {given}", f"{why}: {shown.why}", f"{shown.fix} {where}")
-            return JobError(f"job {job}: {given}", why, f"{fix.rstrip('.')}. {where}")
+                return FailedJob(f"job {job}: {given}", f"{why}: {shown.why}", f"{shown.fix} {where}")
+            advises = failures.advises(failed.code)
+            return FailedJob(f"job {job}: {given}", why, f"{fix.rstrip('.')}. {where}", advises=advises)
         if shown is not None:
-            return JobError(f"job {job}", shown.why, f"{shown.fix} {where}")
+            return FailedJob(f"job {job}", shown.why, f"{shown.fix} {where}")
         lines = [line for line in self.log if line.strip()]
         why = f"it ended with status {exit_code}" + (f": {lines[-1].strip()}" if lines else "")
-        return JobError(f"job {job}", why, where)
+        return FailedJob(f"job {job}", why, where)
 
     def _failed_node(self) -> str:
         """Return the driver's node on YARN if no executor had registered when the job failed."""

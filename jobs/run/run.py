@@ -168,6 +168,7 @@ def _failure(
 ) -> JobError:
     """Return the error of a failed job, with the cluster manager's explanation where it has one."""
     stack = backend.document.stack
+    error: JobError
     if code == KILLED:
         error = JobError(f"job {job.id}", "it was killed", "Submit it again to rerun it.")
     elif code == LOST:
@@ -177,9 +178,9 @@ def _failure(
             f"Run `fab doctor --stack {stack}`. {snapshots.LOG}{where}",
         )
     else:
-        error = view.failure(job.id, code, where, text, stack)
+        error = failed = view.failure(job.id, code, where, text, stack)
         if reason := backend.explain(job, view.history.last(Failed)):
-            error = JobError(error.given, f"{error.why}: {reason}", error.fix)
+            error = failed.because(reason)
     error = snapshots.advised(error, job, view.history, code=code, stack=stack)
     return JobRefused(error.given, error.why, error.fix) if code == REFUSED else error
 

@@ -9,6 +9,7 @@ from bootstrap.errors import JobError
 from jobs.backends.base import Backend
 from jobs.job import SubmittedJob
 from jobs.report.history import History
+from jobs.report.progress import FailedJob
 from jobs.trainer.contract import REFUSED, Failed, Snapshot, Trained, failures
 from jobs.trainer.files.storage import parent
 from jobs.trainer.ranks.resume import beside
@@ -17,7 +18,6 @@ _STATE: Final = re.compile(r"(.+_iter_)(\d+)\.solverstate(\.h5)?")
 NONE: Final = "There is no snapshot to resume from"
 LOG: Final = "The full log: "
 """Beginning of an error's last sentence."""
-_NO_SNAPSHOT: Final = re.compile(r"no snapshot|none to resume from")
 
 
 def told(backend: Backend, job: SubmittedJob) -> History:
@@ -75,14 +75,14 @@ def advised(error: JobError, job: SubmittedJob, history: History, *, code: int, 
     if REFUSED in {code, failed.exit_code if failed else code} or not job.spec.train:
         return error
     before, at, log = error.fix.partition(LOG)
-    told = f"{error.why} {before}"
-    words = _words(job, history, told, f"`fab resume {job.id} --stack {stack}`")
+    advises = isinstance(error, FailedJob) and error.advises
+    words = _words(job, history, before, f"`fab resume {job.id} --stack {stack}`", advises=advises)
     fix = " ".join(part for part in (before.strip(), words, f"{at}{log}") if part)
     return JobError(error.given, error.why, fix)
 
 
-def _words(job: SubmittedJob, history: History, told: str, command: str) -> str:
-    """Return where an ended job goes on; a place that was `told` is not named again."""
+def _words(job: SubmittedJob, history: History, fix: str, command: str, *, advises: bool) -> str:
+    """Return where an ended job goes on; a fix that `advises` says whether there is a place, and names it."""
     snapshot, trained = history.last(Snapshot), history.last(Trained)
     if trained is not None and trained.model:
         place, words = trained.model, failures.resume({"model": trained.model})
@@ -91,8 +91,10 @@ def _words(job: SubmittedJob, history: History, told: str, command: str) -> str:
     elif job.spec.snapshot:
         place, words = job.spec.snapshot, f"It has no snapshot after {job.spec.snapshot}, where it began"
     else:
-        return "" if _NO_SNAPSHOT.search(told) else f"{NONE}."
-    return f"{command} goes on from there." if place in told else f"{words.rstrip('.')}: {command}."
+        return "" if advises else f"{NONE}."
+    # The newest one may be another than that of the failure, whose event came before.
+    named = advises and place in fix
+    return f"{command} goes on from there." if named else f"{words.rstrip('.')}: {command}."
 
 
 def _name(uri: str) -> str:

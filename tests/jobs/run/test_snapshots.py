@@ -10,6 +10,7 @@ import pytest
 from bootstrap.errors import JobError
 from jobs.job import JobPlace, SubmittedJob
 from jobs.report.history import History
+from jobs.report.progress import FailedJob
 from jobs.run import snapshots
 from jobs.run.snapshots import advised, in_folder
 from jobs.trainer.contract import FAILED, KILLED, REFUSED, Event, Failed, Snapshot, Trained, dump, start_of
@@ -128,7 +129,7 @@ def test_an_error_names_the_newest_snapshot_and_the_command_before_the_log() -> 
 
 def test_what_the_error_says_already_is_not_said_again() -> None:
     fix = f"Resume from iteration 200 with -snapshot {snapshot(200).state} -weights w. The full log: /r"
-    text = said(snapshot(200), error=JobError("rank 0", "it was lost", fix))
+    text = said(snapshot(200), error=FailedJob("rank 0", "it was lost", fix, advises=True))
 
     assert text.count(snapshot(200).state) == 1
     assert text.endswith("-weights w. `fab resume mnist-1 --stack dev` goes on from there. The full log: /r")
@@ -139,8 +140,20 @@ def test_without_a_snapshot_it_says_so_once() -> None:
         "job mnist-1: it failed. Run `fab doctor`. There is no snapshot to resume from. "
         "The full log: /r/job.log"
     )
-    error = JobError("hdfs:///m", "the snapshot cannot be stored, and there is none to resume from", "Look.")
-    assert said(error=error).endswith("Look.")
+    error = FailedJob("hdfs:///m", "it cannot be stored", "Look. There is none.", advises=True)
+    assert said(error=error).endswith("Look. There is none.")
+
+
+def test_what_a_reason_says_of_snapshots_is_not_what_the_job_says() -> None:
+    """A reason may be a line of the user's own program."""
+    error = FailedJob("job mnist-1", "it ended with status 1: no snapshot of the market data", "Look.")
+    assert said(error=error).endswith("Look. There is no snapshot to resume from.")
+
+
+def test_a_reason_that_names_the_snapshot_does_not_replace_the_command_that_goes_on() -> None:
+    state = snapshot(200).state
+    error = FailedJob("job mnist-1", f"{state}: no space", "Look.")
+    assert f"with -snapshot {state} -weights" in said(snapshot(200), error=error)
 
 
 def test_a_job_that_was_resumed_itself_goes_on_where_it_began() -> None:

@@ -22,7 +22,7 @@ from jobs.trainer.contract.failures import (
 )
 from jobs.trainer.contract.failures.templates import Words
 
-__all__ = ["AREAS", "FAILURES", "Words", "resume", "sentence", "words"]
+__all__ = ["AREAS", "FAILURES", "Words", "advises", "resume", "sentence", "words"]
 
 AREAS = (
     command_line,
@@ -50,6 +50,12 @@ def words(code: str, fields: Mapping[str, Any]) -> Words:
     filled = {"resume": resume(fields), "restart": _restart(fields), **fields}
     given, why, fix = (part.format(**filled) for part in FAILURES[code])
     return Words(given, why, fix)
+
+
+def advises(code: str) -> bool:
+    """Return whether the fix of a failure says how to go on: from a snapshot, a model or the start."""
+    fix = FAILURES[code].fix if code in FAILURES else ""
+    return "{resume}" in fix or "{restart}" in fix
 
 
 def sentence(parts: Tuple[str, str, str]) -> str:

@@ -30,8 +30,8 @@ FAILURES: Dict[str, Words] = {
     ),
     "snapshot-not-stored": Words(
         "{uri}",
-        "the snapshot of iteration {iteration} cannot be stored, and there is none to resume from: {reason}",
-        "Run `fab doctor`.",
+        "the snapshot of iteration {iteration} cannot be stored: {reason}",
+        "Run `fab doctor`. {resume}",
     ),
     "model-not-stored": Words("{uri}", "the model cannot be stored: {reason}", "Run `fab doctor`."),
     "peer-lost": Words("the executors", "{reason}", "Run the job again from its last snapshot."),

@@ -132,3 +132,17 @@ def test_the_last_snapshot_is_what_to_resume_from() -> None:
     assert failures.words("rank-failed", {**given, **snapshot}).fix == (
         "Resume from iteration 50 with -snapshot hdfs://h/a.st -weights hdfs://h/a.cm"
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("rank-failed", True),
+        ("training-diverged", True),
+        ("snapshot-not-stored", True),
+        ("output-exists", False),
+        ("of-a-later-version", False),
+    ],
+)
+def test_a_failure_tells_whether_its_fix_says_how_to_go_on(code: str, says: bool) -> None:
+    assert failures.advises(code) is says
