@@ -55,6 +55,7 @@ ITERATIONS = 500
 ROOM_S = 120.0
 """Seconds in which workers that a row took away are Spark's again."""
 EXECUTOR, RANK = VICTIMS[2].kill, VICTIMS[3].kill
+HANG = RANK.replace("kill -9", "kill -STOP")
 DRIVER = "pkill -9 -f 'spark[.]deploy[.](SparkSubmit|yarn[.]ApplicationMaster)'"
 UNIT = "systemctl kill --signal KILL 'caffe-spark-job-*'"
 QUOTA = "su -s /bin/sh hdfs -c '/opt/hadoop/bin/hdfs dfsadmin {} /jobs'"
@@ -92,17 +93,21 @@ def kills(command: str, *nodes: str) -> Action:
     return run
 
 
-def kills_driver(stack: Nodes) -> None:
-    """Kill the driver: on the head, or in a container on one of the workers."""
-    said = []
-    for node in ("head", "w1", "w2"):
-        try:
-            stack.on(node, DRIVER)
-        except CommandFailed as error:
-            said.append(error)
-        else:
-            return
-    raise said[0]
+def kills_somewhere(command: str) -> Action:
+    """Return the action of a process killed where it runs: on the head, or on one of the workers."""
+
+    def run(stack: Nodes) -> None:
+        said = []
+        for node in ("head", "w1", "w2"):
+            try:
+                stack.on(node, command)
+            except CommandFailed as error:
+                said.append(error)
+            else:
+                return
+        raise said[0]
+
+    return run
 
 
 def begins(phase: str) -> When:
@@ -142,16 +147,22 @@ ROWS = (
     Row("data loading", ((begins("data"), kills(EXECUTOR, "w2")),), attempts=1),
     Row("rendezvous", ((says(RankStarted), kills(EXECUTOR, "w2")),)),
     Row("a rank at its start", ((says(RankStarted), kills(RANK, "w1")),)),
+    Row("a rank that hangs before it connects", ((says(RankStarted), kills(HANG, "w2")),), {"timeout": 20.0}),
+    Row(
+        "a rank alone that hangs",
+        ((says(Snapshot), kills_somewhere(HANG)),),
+        {"executors": 1, "timeout": 15.0},
+    ),
     Row("a snapshot", ((says(Snapshot), kills(RANK, "w1")),), {"snapshotEvery": 1.0}),
     Row("two at once", ((says(Snapshot), kills(EXECUTOR, "w1", "w2")),)),
     Row(
         "a second one during the first recovery",
         ((says(Snapshot), kills(EXECUTOR, "w2")), (says(WorkersLost), kills(EXECUTOR, "w1"))),
     ),
-    Row("its driver", ((says(Snapshot), kills_driver),), AGAIN),
+    Row("its driver", ((says(Snapshot), kills_somewhere(DRIVER)),), AGAIN),
     Row("its driver with all of its unit", ((says(Snapshot), kills(UNIT, "head")),), AGAIN),
     Row("the head", ((says(Snapshot), lambda stack: stack.reboot("head")),), AGAIN, executors=2),
-    Row("its driver while it scores", ((begins("score"), kills_driver),), AGAIN, attempts=1),
+    Row("its driver while it scores", ((begins("score"), kills_somewhere(DRIVER)),), AGAIN, attempts=1),
     Row("scoring", ((begins("score"), kills(EXECUTOR, "w2")),), attempts=1),
     Row(
         "no room for snapshots",
