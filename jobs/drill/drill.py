@@ -132,6 +132,8 @@ class Drill:
             self._interrupt()
         except CaffeSparkError as error:
             self.error = error
+            # The job may wait for replacements for many minutes more.
+            self._say(f"the drill cannot go on: {error}")
 
     def _interrupt(self) -> None:
         plan, stage, nodes, named = self._plan, self._stage, self.nodes, ", ".join(self.nodes)

@@ -157,12 +157,15 @@ def test_a_job_that_is_given_up_ends_the_drill_with_all_nodes_back(world: World)
     assert "the nodes are brought back" in world.said
 
 
-def test_a_stage_that_fails_is_the_drills_error(world: World) -> None:
+def test_a_stage_that_fails_is_the_drills_error_which_is_said_while_the_job_waits(world: World) -> None:
     world.stage.fails = "take"
     with world.drill(Plan("no-notice")) as drill:
         world.event(SNAPSHOT)
         deadline = time.monotonic() + 10
         while drill.error is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        while not any(line.startswith("the drill cannot go on: podman: it does not") for line in world.said):
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert isinstance(drill.error, CommandFailed)
