@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bootstrap.cluster import ClusterDocument
+from bootstrap.cluster import ClusterDocument, Hdfs
 from bootstrap.errors import ConfigError
 from bootstrap.others_json import json_object
 from jobs.drill.record import Kind, Plan
@@ -14,6 +14,9 @@ from jobs.spec import JobSpec
 
 SNAPSHOT_EVERY: Final = 10.0
 """Seconds between snapshots, where the specification says nothing."""
+
+HDFS_COPIES: Final = 2
+"""Most copies of a file in a stack's own HDFS; see the role's hdfs-site.xml."""
 
 
 class Undisturbed(NamedTuple):
@@ -48,6 +51,23 @@ def require_local(document: ClusterDocument) -> None:
             f"the drill takes nodes away, and these are machines of {document.provider}",
             "Name a local stack, such as dev.",
         )
+
+
+def require_copies(document: ClusterDocument, plan: Plan) -> None:
+    """Refuse to take more workers than shared storage survives.
+
+    Raises:
+        ConfigError: it is HDFS on the workers, and files would be lost, such as snapshots.
+    """
+    copies = min(HDFS_COPIES, document.worker_count)
+    if plan.kind == "partition" or not isinstance(document.storage, Hdfs) or plan.count < copies:
+        return
+    kept = f"which keeps a file on {copies} of them" if copies > 1 else "which has one"
+    raise ConfigError(
+        f"--count {plan.count}",
+        f"shared storage is HDFS on the workers, {kept}: it would lose files, and the framework with them",
+        "Give --count 1, with two workers or more; or name a stack with another storage, such as dev-yarn.",
+    )
 
 
 def require_possible(plan: Plan, spec: JobSpec) -> None:

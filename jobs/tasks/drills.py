@@ -67,6 +67,7 @@ def drill_spot(  # noqa: PLR0917 - flags, which Fabric passes by name
 
     document = reading.document()
     request.require_local(document)
+    request.require_copies(document, plan)
     cluster = resolve(document, console)
     capacity.check(job, cluster)
     framework = ready(context, cluster, job, None).key

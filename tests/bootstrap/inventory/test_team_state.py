@@ -15,11 +15,11 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from bootstrap.errors import StackError
 from bootstrap.inventory.stack import load_cluster, stacks_up
 from bootstrap.inventory.stack_secrets import stack_secrets
+from tests.cloud.moto_server import moto_server
 from tools.environment import ROOT, environment
 
 REGION = "eu-west-1"
@@ -95,23 +95,19 @@ class Cloud:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of an AWS with a bucket for states and a key for their secrets."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    rest: dict[str, Any] = {
-        "endpoint_url": url,
-        "region_name": REGION,
-        "aws_access_key_id": "testing",
-        "aws_secret_access_key": "testing",
-    }
-    place = {"LocationConstraint": REGION}
-    boto3.client("s3", **rest).create_bucket(Bucket="team-state", CreateBucketConfiguration=place)
-    kms = boto3.client("kms", **rest)
-    key = kms.create_key()["KeyMetadata"]["KeyId"]
-    kms.create_alias(AliasName="alias/caffe-spark-state", TargetKeyId=key)
-    yield url
-    server.stop()
+    with moto_server() as url:
+        rest: dict[str, Any] = {
+            "endpoint_url": url,
+            "region_name": REGION,
+            "aws_access_key_id": "testing",
+            "aws_secret_access_key": "testing",
+        }
+        place = {"LocationConstraint": REGION}
+        boto3.client("s3", **rest).create_bucket(Bucket="team-state", CreateBucketConfiguration=place)
+        kms = boto3.client("kms", **rest)
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        kms.create_alias(AliasName="alias/caffe-spark-state", TargetKeyId=key)
+        yield url
 
 
 def test_a_second_checkout_sees_the_stack_and_its_secrets_under_a_key(

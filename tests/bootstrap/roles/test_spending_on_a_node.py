@@ -17,7 +17,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from rich.console import Console
 
 from bootstrap import paths
@@ -27,6 +26,7 @@ from bootstrap.inventory.account import Account
 from bootstrap.ssh.remote import Remote, connect
 from tests.bootstrap.nodes import container_of
 from tests.cloud.machine import Machine
+from tests.cloud.moto_server import moto_server
 from tests.cloud.servers import REGION
 
 pytestmark = pytest.mark.cluster
@@ -49,11 +49,8 @@ ACCOUNT = f"{paths.STATE}/spending.json"
 def url(real_cluster: Cluster) -> Iterator[str]:
     """An empty account, on the address by which nodes reach this machine."""
     gateway = str(ip_network(f"{real_cluster.head.address}/24", strict=False)[1])
-    server = ThreadedMotoServer(ip_address=gateway, port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield f"http://{gateway}:{port}"
-    server.stop()
+    with moto_server(gateway) as url:
+        yield url
 
 
 @pytest.fixture

@@ -12,15 +12,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
-from urllib.request import Request, urlopen
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from pulumi.runtime import MockCallArgs, MockResourceArgs
 
 from infra.aws.existing import Given
 from tests.cloud.aws_account import REGION, aws_account, read_once
+from tests.cloud.moto_server import moto_server as account_on_http
 from tests.infra import recorder
 from tests.infra.recorder import ROOT, STACK, ProviderMocks, Recording, Registration, StackProgram, plain
 
@@ -193,13 +192,8 @@ def aws_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsProgram]:
 @pytest.fixture
 def moto_server() -> Iterator[str]:
     """An empty AWS for other processes; its URL."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    # All servers of a process share what was made on any of them.
-    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
-    yield url
-    server.stop()
+    with account_on_http() as url:
+        yield url
 
 
 def bucket_on(server: str, bucket: str) -> S3Client:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bootstrap.cluster import Cluster
+from bootstrap.cluster import S3, Cluster
 from bootstrap.errors import ConfigError, JobError
 from jobs.drill import request
 from jobs.drill.record import Plan
@@ -52,6 +52,39 @@ def test_a_drill_that_cannot_take_place_is_refused(plan: Plan, changes: dict[str
 
 def test_all_executors_may_be_taken() -> None:
     request.require_possible(Plan(count=2), mnist_spec())
+
+
+@pytest.mark.parametrize(
+    ("workers", "plan", "words"),
+    [
+        (
+            2,
+            Plan(count=2),
+            "--count 2: shared storage is HDFS on the workers, which keeps a file on 2 of them",
+        ),
+        (3, Plan("no-notice", count=2), "--count 2: .*it would lose files, and the framework"),
+        (1, Plan(count=1), "--count 1: shared storage is HDFS on the workers, which has one"),
+    ],
+)
+def test_workers_are_not_taken_with_the_last_copy_of_files(
+    cluster: Cluster, workers: int, plan: Plan, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        request.require_copies(with_workers(cluster, workers), plan)
+
+
+@pytest.mark.parametrize("plan", [Plan(count=1), Plan("partition", count=2)])
+def test_workers_are_taken_where_files_have_another_copy_or_come_back(cluster: Cluster, plan: Plan) -> None:
+    request.require_copies(with_workers(cluster, 2), plan)
+
+
+def test_a_storage_of_its_own_survives_all_workers(cluster: Cluster) -> None:
+    storage = S3(uri="s3a://x", endpoint="http://10.9.8.1:9000", access_key="a", secret_key="b")
+    request.require_copies(cluster.model_copy(update={"storage": storage}), Plan(count=2))
+
+
+def with_workers(cluster: Cluster, count: int) -> Cluster:
+    return cluster.model_copy(update={"workers": (cluster.workers * count)[:count]})
 
 
 def test_the_job_of_a_drill_has_snapshots_and_its_own_name() -> None:

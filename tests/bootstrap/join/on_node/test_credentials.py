@@ -18,10 +18,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import botocore.session
 import pytest
-from moto.server import ThreadedMotoServer
 
 from bootstrap.join.on_node import aws, credentials
 from bootstrap.join.on_node.credentials import Credentials, Server
+from tests.cloud.moto_server import moto_server
 from tests.threads import threads_run_out
 
 ROLE = "arn:aws:iam::123456789012:role/caffe-spark-x-job-1"
@@ -162,16 +162,10 @@ def test_the_machine_assumes_the_jobs_role_with_its_own_and_says_who_it_is(cloud
 
 
 def test_it_understands_what_sts_answers(monkeypatch: pytest.MonkeyPatch, cloud: Cloud) -> None:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        settings = {"metadata": cloud.url, "region": "eu-west-1", "job_role": ROLE}
-        settings["sts_url"] = f"http://{host}:{port}"
+    with moto_server() as url:
+        settings = {"metadata": cloud.url, "region": "eu-west-1", "job_role": ROLE, "sts_url": url}
         monkeypatch.setattr(aws, "setting", lambda name: settings[name])
         got = credentials.assumed()
-    finally:
-        server.stop()
     assert got["AccessKeyId"].startswith("ASIA")
     assert got["SecretAccessKey"]
     assert got["Token"]

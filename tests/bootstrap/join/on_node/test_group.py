@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from bootstrap.join.on_node import aws, group
+from bootstrap.join.on_node import group
 from bootstrap.join.on_node.group import Group
+from tests.cloud.moto_server import asked_by_nodes, moto_server
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -21,16 +20,16 @@ KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
 
 @pytest.fixture
-def scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[AutoScalingClient]:
+def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An account, which the programs of nodes ask."""
+    with moto_server() as url:
+        asked_by_nodes(monkeypatch, url, group=NAME)
+        yield url
+
+
+@pytest.fixture
+def scaling(url: str) -> AutoScalingClient:
     """AWS with a group of two workers, at least one, in two zones."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
-    settings = {"region": REGION, "group": NAME, "autoscaling_url": url, "ec2_url": url}
-    monkeypatch.setattr(aws, "setting", lambda name: settings[name])
-    keys = {"AccessKeyId": "testing", "SecretAccessKey": "testing"}
-    monkeypatch.setattr(aws, "credentials", lambda: keys)
     client = boto3.client("autoscaling", region_name=REGION, endpoint_url=url, **KEYS)
     client.create_launch_configuration(
         LaunchConfigurationName="any", ImageId="ami-0cccccccccccccccc", InstanceType="t3.micro"
@@ -44,8 +43,7 @@ def scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[AutoScalingClient]:
             DesiredCapacity=2,
             AvailabilityZones=["eu-west-1a", "eu-west-1b"],
         )
-    yield client
-    server.stop()
+    return client
 
 
 def test_the_groups_own_instances_are_listed_with_types_and_zones(scaling: AutoScalingClient) -> None:

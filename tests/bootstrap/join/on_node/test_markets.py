@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.request import Request, urlopen
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
-from bootstrap.join.on_node import aws, group, markets
+from bootstrap.join.on_node import group, markets
 from bootstrap.join.on_node.account import new
 from bootstrap.join.on_node.group import Launch
 from infra.aws.capacity import CapacityProvider
+from tests.cloud.moto_server import asked_by_nodes, moto_server
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -25,16 +24,16 @@ OFF: dict[str, Any] = {**ON, "fallback_seconds": None}
 
 
 @pytest.fixture
-def scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[AutoScalingClient]:
+def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An account, which the programs of nodes ask."""
+    with moto_server() as url:
+        asked_by_nodes(monkeypatch, url, group=NAME)
+        yield url
+
+
+@pytest.fixture
+def scaling(url: str, monkeypatch: pytest.MonkeyPatch) -> AutoScalingClient:
     """AWS with a group without workers of which two are wanted, on spot."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
-    settings = {"region": REGION, "group": NAME, "autoscaling_url": url, "ec2_url": url}
-    monkeypatch.setattr(aws, "setting", lambda name: settings[name])
-    keys = {"AccessKeyId": "testing", "SecretAccessKey": "testing"}
-    monkeypatch.setattr(aws, "credentials", lambda: keys)
     for name, text in {
         "ACCESS_KEY_ID": "testing",
         "SECRET_ACCESS_KEY": "testing",
@@ -57,8 +56,7 @@ def scaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[AutoScalingClient]:
         DesiredCapacity=2,
         AvailabilityZones=[f"{REGION}a"],
     )
-    yield client
-    server.stop()
+    return client
 
 
 def base(client: AutoScalingClient) -> int:
