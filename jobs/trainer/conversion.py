@@ -8,6 +8,7 @@ them. The database lies in the job's own folder on the driver's node, and ends w
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
@@ -88,6 +89,9 @@ class Conversions:
         tally = _Tally(phase, self._journal)
         folder = "converting-{}-{}".format
         folders = [self._folder / folder(len(self._done), number) for number, _ in enumerate(source.blobs)]
+        for one in folders:
+            # Of an attempt that an executor was lost in.
+            shutil.rmtree(one, ignore_errors=True)
         if source.columns:
             write_several(self._rows(source, context, tally), folders)
         else:

@@ -11,12 +11,19 @@ from jobs.trainer.caffe.datalayer import TOLD, DataLayer
 from jobs.trainer.caffe.feed import record_shape
 from jobs.trainer.caffe.probe import Nets, Probe
 from jobs.trainer.caffe.prototxt import with_axes, with_labels, with_layers, with_shapes, with_sources
+from jobs.trainer.contract import FAIL
 from jobs.trainer.errors import Refused
+from jobs.trainer.events.blame import executor_lost, workers_lost
 from jobs.trainer.files import storage
 from jobs.trainer.files.distribution import locate
 from jobs.trainer.files.hadoop import on_this_node
+from jobs.trainer.policy import policy
 from jobs.trainer.running import RunningJob
 from jobs.trainer.sources.registry import is_custom, marker, open_source
+from jobs.trainer.survivors import Survivors
+
+MOST_AGAIN = 3
+"""Times that a source is read again after a loss."""
 
 
 def prepare(running: RunningJob, probe: Probe) -> Nets:
@@ -130,11 +137,23 @@ def _distribute_sources(running: RunningJob) -> Tuple[bool, Dict[str, int]]:
 
 
 def _added(running: RunningJob, name: str, source: DataLayer) -> str:
-    """Add a source to the job's data; return its name for `locate`."""
-    try:
-        with running.executors.launching(running.data.heard):
-            return running.data.add(name, source)
-    except Refused as error:
-        if running.executors.given_up:
-            raise running.executors.missing(running.size) from error
-        raise
+    """Add a source to the job's data, again where an executor is lost; return its name for `locate`."""
+    left = MOST_AGAIN
+    while True:
+        try:
+            with running.executors.launching(running.data.heard):
+                return running.data.add(name, source)
+        except Refused as error:
+            if running.executors.given_up:
+                raise running.executors.missing(running.size) from error
+            cause = error.__cause__
+            lost = executor_lost(cause, running.journal, running.executors.removed()) if cause else None
+            if lost is None:
+                raise
+            rules, journal = policy(running.conf, running.size), running.journal
+            if rules.action == FAIL or not left:
+                raise lost from error
+            left -= 1
+            journal.add(workers_lost(lost, journal, 0))
+            Survivors(running, rules).wait(lost)
+            journal.add(running.executors.described())

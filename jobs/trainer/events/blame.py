@@ -91,17 +91,27 @@ def explain(
             seconds="{:.0f}".format(hung.seconds),
             **resume,
         )
+    return executor_lost(error, journal, removed, resume) or _without_executor(str(error), journal, resume)
+
+
+def executor_lost(
+    error: BaseException,
+    journal: Journal,
+    removed: Sequence[LostExecutor],
+    resume: Optional[Dict[str, Any]] = None,
+) -> Optional[TrainerError]:
+    """Return the loss of an executor that Spark's exception, or its list, tells of; None without one."""
     lost = lost_executor(str(error), removed)
-    if lost is not None:
-        return TrainerError(
-            "executor-lost",
-            executor=lost.number,
-            host=_host(lost, journal),
-            iteration=journal.iteration,
-            reason=lost.reason or UNKNOWN,
-            **resume,
-        )
-    return _without_executor(str(error), journal, resume)
+    if lost is None:
+        return None
+    return TrainerError(
+        "executor-lost",
+        executor=lost.number,
+        host=_host(lost, journal),
+        iteration=journal.iteration,
+        reason=lost.reason or UNKNOWN,
+        **(resume or {}),
+    )
 
 
 def is_loss(failure: TrainerError, journal: Journal) -> bool:

@@ -94,6 +94,71 @@ def test_files_that_a_job_starts_from_have_to_be_there(
         assert refused.value.code == "input-missing"
 
 
+class Reading:
+    """A source that Spark cannot read so many times, for a loss of executors or another reason."""
+
+    LOST = (
+        "Job aborted due to stage failure: Task 0 in stage 1.0 failed 1 times, most recent failure: Lost "
+        "task 0.0 in stage 1.0 (TID 1) (w2 executor 1): ExecutorLostFailure (executor 1 exited "
+        "caused by one of the running tasks) Reason: Remote RPC client disassociated."
+    )
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, failures: int, action: str, why: str = LOST) -> None:
+        self.left, self.why, self.waited = failures, why, 0
+        self.events = list[contract.Event]()
+        made: Any = object.__new__(RunningJob)
+        made.size, made.conf = 2, {contract.ON_WORKER_LOST_CONF: action}
+        made.journal = Journal(None, io.StringIO(), SimpleNamespace(send=self.events.append, close=bool))
+        made.data = SimpleNamespace(add=self._add, heard=bool)
+        made.executors = SimpleNamespace(
+            launching=lambda _: nullcontext(),
+            given_up=False,
+            removed=list,
+            described=contract.Executors,
+        )
+        self.running = made
+        monkeypatch.setattr(preparation, "Survivors", lambda *_: SimpleNamespace(wait=self._wait))
+
+    def _add(self, *_: Any) -> str:
+        if self.left:
+            self.left -= 1
+            raise Refused("source-unreadable", uri="u", reason="a stage failed") from RuntimeError(self.why)
+        return "name"
+
+    def _wait(self, _: TrainerError) -> None:
+        self.waited += 1
+
+
+def test_a_source_is_read_again_where_an_executor_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Reading(monkeypatch, 2, "shrink")
+
+    assert preparation._added(reading.running, "TRAIN", SimpleNamespace()) == "name"
+
+    assert reading.waited == 2
+    lost = [event for event in reading.events if isinstance(event, contract.WorkersLost)]
+    assert [(event.iteration, event.hosts, event.code) for event in lost] == [
+        (0, ["w2"], "executor-lost")
+    ] * 2
+
+
+@pytest.mark.parametrize(("failures", "action"), [(1, "fail"), (9, "shrink")])
+def test_a_source_whose_executors_are_lost_again_and_again_is_not_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, failures: int, action: str
+) -> None:
+    reading = Reading(monkeypatch, failures, action)
+    with pytest.raises(TrainerError, match="executor 1 on w2: it was lost") as failed:
+        preparation._added(reading.running, "TRAIN", SimpleNamespace())
+    assert failed.value.code == "executor-lost"
+    assert reading.waited <= preparation.MOST_AGAIN
+
+
+def test_a_source_that_cannot_be_read_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = Reading(monkeypatch, 1, "shrink", why="Malformed records are detected")
+    with pytest.raises(Refused, match="a stage failed"):
+        preparation._added(reading.running, "TRAIN", SimpleNamespace())
+    assert reading.waited == 0
+
+
 def test_executors_that_never_come_are_told_instead_of_a_source_that_spark_could_not_read() -> None:
     made: Any = object.__new__(RunningJob)
     made.size = 2
