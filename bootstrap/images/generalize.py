@@ -28,6 +28,9 @@ SCRATCH: Final = (
     paths.SPARK_TMP,
 )
 """Folders that are emptied, and stay."""
+TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108 - the system's
+HOMES: Final = ("/var/lib/spark", "/var/lib/hdfs")
+"""Homes of the users of jobs and of HDFS, by role `common`; jobs may write there."""
 LIBRARY: Final = "/usr/local/lib/caffe-spark"
 """As in `bootstrap.join.program`."""
 AGENT: Final = "amazon-cloudwatch-agent"
@@ -110,11 +113,19 @@ rm -f {root}/run/caffe-spark-notice.json
 rm -rf {root}{paths.STAMPS}
 # Scratch files of jobs and builds.
 for folder in {" ".join(f"{root}{folder}" for folder in SCRATCH)}; do
-  [ ! -d "$folder" ] || find "$folder" -mindepth 1 -delete
+  [ -d "$folder" ] || continue
+  find "$folder" -mindepth 1 -delete
+  # The image has no instance store, but what jobs had written to the root volume before it was mounted.
+  if mountpoint -q "$folder"; then
+    umount --lazy "$folder"
+    find "$folder" -mindepth 1 -delete
+  fi
 done
+# Services that still run may make others meanwhile.
+find {" ".join(f"{root}{folder}" for folder in TEMPORARY)} -xdev -mindepth 1 -delete 2>/dev/null || true
 # Keys: of the machine, and of whoever may log in.
 rm -f {etc}/ssh/ssh_host_*
-for home in {root}/root {root}/home/*; do
+for home in {" ".join([f"{root}/root", f"{root}/home/*", *(f"{root}{home}" for home in HOMES)])}; do
   rm -f "$home/.ssh/authorized_keys" "$home/.ssh/known_hosts" "$home/.bash_history" "$home/.python_history"
   rm -rf "$home/.aws"
 done

@@ -30,6 +30,10 @@ IDENTITY = (
     "home/ubuntu/.ssh/authorized_keys",
     "root/.ssh/authorized_keys",
     "root/.bash_history",
+    "var/lib/spark/.aws/credentials",
+    "var/lib/spark/.python_history",
+    "tmp/written-by-a-job/part-0",
+    "var/tmp/written-by-a-job",
     "run/caffe-spark-notice.json",
     "usr/local/lib/caffe-spark/bootstrap/join/on_node/boot.py",
     "etc/systemd/system/caffe-spark-boot.service",
@@ -89,7 +93,8 @@ def machine(tmp_path: Path) -> Machine:
     made = Machine(root, commands)
     for name in ("systemctl", "pkill", "journalctl", "cloud-init", "sync"):
         made.put(name, "exit 0")
-    made.put("pgrep", "exit 1")
+    for name in ("pgrep", "mountpoint"):
+        made.put(name, "exit 1")
     return made
 
 
@@ -100,6 +105,17 @@ def test_what_tells_the_machine_is_gone_and_what_the_next_one_saves_stays(machin
     assert [path for path in KEPT if not machine.has(path)] == []
     assert (machine.root / "etc/machine-id").read_text() == "", "systemd makes another one"
     assert machine.has("var/lib/spark/work"), "folders stay, with their owners"
+
+
+def test_scratch_files_under_the_instance_store_go_too(machine: Machine) -> None:
+    """The store is not in the image; what jobs wrote to the root volume before it was mounted would be."""
+    work = machine.root / "var/lib/spark/work"
+    machine.put("mountpoint", f'[ "$2" = {work} ]')
+    machine.put("umount", f"mkdir {work}/beneath")
+    done = machine.run()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"umount --lazy {work}" in machine.calls
+    assert list(work.iterdir()) == []
 
 
 def test_no_unit_starts_before_the_user_data_have_run(machine: Machine) -> None:
