@@ -1,40 +1,34 @@
 """The same commands with an S3 bucket as shared storage, and machines that join by themselves.
 
-Real: the nodes, Spark, Caffe, the S3 server (versitygw), the rendered scripts, the user data. Simulated: the
-instance metadata service, cloud-init that runs the user data, the Auto Scaling service that hears of it, and
-the Security Token Service, whose credentials are the S3 server's own.
+Real: the nodes, Spark, Caffe, the S3 server (versitygw), the rendered scripts, user data, cloud-init on the
+machine of a baked image. Simulated: the instance metadata service, cloud-init that runs the first machine's
+user data, the Auto Scaling service that hears of them, and the Security Token Service, whose credentials are
+the S3 server's own.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 
 from bootstrap import paths
-from bootstrap.cluster import AutoScalingGroup, Cluster, Node
-from bootstrap.engine import facts
-from bootstrap.engine.plan import order, plan_node
-from bootstrap.engine.role import load_role
+from bootstrap.cluster import Cluster
 from bootstrap.inventory.autoscaling import Report
 from bootstrap.join import user_data as boot
-from bootstrap.ssh.remote import connect
-from infra import tags
-from infra.keys import SshKeyProvider
-from infra.local import image, nodes
-from infra.local.settings.config import DebstrapImage
-from tests.cloud.machine import Machine
+from tests.cloud import cloud_init
+from tests.cloud.bucket_stack import Place, bucket, bucket_stack, set_secret
+from tests.cloud.joining import JOB_ROLE, METADATA_URL, Joining, as_group, identity_of, reach, steps_of
+from tests.cloud.machine import ENGINE, Machine, base_image, made
 from tests.cloud.servers import (
-    ACCESS_KEY,
     REGION,
     SECRET_KEY,
     ObjectStore,
+    ScalingService,
     TokenService,
-    object_store,
     scaling_service,
     token_service,
 )
@@ -42,48 +36,22 @@ from tests.end_to_end.conftest import TEST_IMAGES, Said, Stack, results_of
 
 pytestmark = pytest.mark.cluster
 
-NAME = "e2e-s3"
-SUBNET = "10.89.94.0/24"
-GATEWAY, PORT = "10.89.94.1", 7070
 BUCKET = "caffe-spark-e2e"
-GROUP = "caffe-spark-e2e-workers"
-ROLE_ID = "AROASTANDIN"
-JOB_ROLE = "arn:aws:iam::000000000000:role/caffe-spark-e2e-job"
+PLACE = Place(name="e2e-s3", subnet="10.89.94.0/24", port=7070, bucket=BUCKET)
+BAKED = "localhost/caffe-spark-e2e:baked"
 
 
 @pytest.fixture(scope="module")
 def s3_stack(stack: Stack) -> Iterator[Stack]:
     """A stack whose shared storage is a bucket; framework and data come from the first one's caches."""
-    mine = Stack(stack.folder, stack.env, name=NAME)
-    mine.config.write_text(
-        f"""config:
-  caffe-spark:workers: 2
-  caffe-spark:subnet: {SUBNET}
-  caffe-spark:s3:
-    endpoint: http://{GATEWAY}:{PORT}
-    bucket: {BUCKET}
-    region: {REGION}
-    accessKey: {ACCESS_KEY}
-"""
-    )
-    assert mine.pulumi("stack", "init").code == 0
-    set_secret(mine, SECRET_KEY)
-    said = mine.up()
-    assert said.code == 0, said.output
-    yield mine
-    mine.pulumi("destroy", "--yes", "--skip-preview")
-    mine.config.unlink()
-
-
-def set_secret(stack: Stack, value: str) -> None:
-    """The bucket's secret key, encrypted in the stack's file; it travels on standard input."""
-    assert stack.pulumi("config", "set", "--secret", "s3SecretKey", stdin=value).code == 0
+    with bucket_stack(stack, PLACE, workers=2) as mine:
+        yield mine
 
 
 @pytest.fixture(scope="module")
 def store(s3_stack: Stack) -> Iterator[ObjectStore]:
-    """The server, on the nodes' own network; it could not listen there before the nodes were up."""
-    with object_store(GATEWAY, PORT, s3_stack.folder / "objects", BUCKET) as server:
+    """The server, on the nodes' own network."""
+    with bucket(s3_stack, PLACE) as server:
         yield server
 
 
@@ -133,100 +101,54 @@ def test_the_buckets_key_is_nowhere_to_be_seen(s3_stack: Stack, trained_from_s3:
 @pytest.fixture(scope="module")
 def tokens(s3_stack: Stack) -> Iterator[TokenService]:
     """The service, on the nodes' own network."""
-    with token_service(GATEWAY) as service:
+    with token_service(PLACE.gateway) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
 def group_cluster(s3_stack: Stack, tokens: TokenService) -> Cluster:
-    """The stack as if its workers were an Auto Scaling group, and machines had roles in place of keys."""
-    cluster = s3_stack.cluster()
-    own = {"access_key": None, "secret_key": None, "job_role": JOB_ROLE, "sts_endpoint": tokens.url}
-    return cluster.model_copy(
-        update={
-            "members": AutoScalingGroup(name=GROUP, region=REGION, desired_capacity=1),
-            "storage": cluster.storage.model_copy(update=own),
-        }
-    )
+    """The stack as if its workers were an Auto Scaling group."""
+    return as_group(s3_stack.cluster(), tokens)
 
 
 @pytest.fixture(scope="module")
-def machine(s3_stack: Stack) -> Machine:
+def scaling(s3_stack: Stack) -> Iterator[ScalingService]:
+    """The service that hears of the machines."""
+    with scaling_service(PLACE.gateway) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def joining(
+    trained_from_s3: Said, group_cluster: Cluster, store: ObjectStore, scaling: ScalingService
+) -> Joining:
+    """What machines need to join the stack."""
+    return Joining(group_cluster, store, scaling)
+
+
+@pytest.fixture(scope="module")
+def machine(group_cluster: Cluster) -> Machine:
     """A bare node on the stack's network, with instance metadata; `pulumi destroy` removes it too."""
-    labels = tags.labels(NAME, str(Path.cwd() / "infra"))
-    host_key = SshKeyProvider().create({"purpose": "w3"}).outs
-    cluster = s3_stack.cluster()
-    address = SUBNET.replace("0/24", "13")
-    container = tags.full_name(NAME, "w3")
-    operator = s3_stack.on("head", "cat /etc/ssh/authorized_keys/ops").strip()
-    with pytest.MonkeyPatch.context() as patch:
-        # A machine of the cloud has a packet filter of its own; a node of an embedded stack needs none.
-        flags = nodes.boot_flags
-        patch.setattr(
-            nodes,
-            "boot_flags",
-            lambda engine, container: (*flags(engine, container), "--cap-add=NET_ADMIN"),
-        )
-        nodes.NodeProvider().create(
-            {
-                "engine": "podman",
-                "container": container,
-                "hostname": "w3",
-                "address": address,
-                "network": tags.full_name(cluster.stack),
-                "image": image.describe(DebstrapImage(source="mmdebstrap"))[0],
-                "vcpu": 2,
-                "memory_mb": 3072,
-                "host_private_key": host_key["private_key"],
-                "host_public_key": host_key["public_key"],
-                "authorized_key": operator,
-                "labels": labels,
-            }
-        )
-    made = Machine(container, "i-0123456789abcdef0", address)
-    made.gets_a_metadata_service()
-    return made
+    one = made(group_cluster, "first-machine", "i-0123456789abcdef0", 13, image=base_image(), bare=True)
+    one.start()
+    one.gets_a_metadata_service()
+    return one
 
 
-def booting(cluster: Cluster, store: ObjectStore, scaling_url: str, *, sha256: str = "") -> str:
-    """User data as the AWS stack writes it, and its script in the bucket as the stack puts it there."""
-    script = boot.rendered(cluster, "worker", {"distribution": "debian-12"})
-    own = hashlib.sha256(script.encode()).hexdigest()
-    key = boot.script_key("worker", own)
-    store.client().put_object(Bucket=BUCKET, Key=key, Body=script.encode())
-    return boot.user_data(
-        boot.Boot(
-            role="worker",
-            region=REGION,
-            bucket=BUCKET,
-            script_key=key,
-            sha256=sha256 or own,
-            ssh_user="ops",
-            authorized_key="",
-            signing_key=cluster.signing_key.public_key,
-            role_id=ROLE_ID,
-            autoscaling_group=GROUP,
-            endpoint=store.endpoint,
-            autoscaling_url=scaling_url,
-        )
+@pytest.fixture(scope="module")
+def joined(joining: Joining, machine: Machine) -> Report:
+    """The machine has joined, by its user data."""
+    # As on an image of a cloud: pip has put packages there with which Caffe does not run.
+    machine.run(
+        "umask 022; folder=$(python3 -c 'import site; print(site.getsitepackages()[0])')\n"
+        "for name in numpy google/protobuf; do\n"
+        '  mkdir -p "$folder/$name"; echo "raise ImportError(1)" >"$folder/$name/__init__.py"\n'
+        "done"
     )
-
-
-def report_of(machine: Machine, store: ObjectStore) -> Report | None:
-    """Return the machine's report."""
-    file = store.folder / BUCKET / paths.NODES / f"{ROLE_ID}:{machine.instance}" / "node.json"
-    return Report.model_validate_json(file.read_text()) if file.exists() else None
-
-
-def says(machine: Machine, store: ObjectStore, *states: str) -> bool:
-    report = report_of(machine, store)
-    return report is not None and report.state in states
-
-
-def master_lists(stack: Stack) -> dict[str, str]:
-    """Spark's workers and their states."""
-    shown = json.loads(stack.on("head", "curl -fsS --noproxy '*' http://head:8080/json/"))
-    return {worker["host"]: worker["state"] for worker in shown["workers"]}
+    assert "ImportError: 1" in machine.run("cd /; python3 -c 'import numpy' 2>&1")
+    said = machine.run(joining.user_data())
+    assert said.strip() == ""
+    return joining.joined(machine)
 
 
 def assert_jobs_have_credentials_of_their_own(machine: Machine, tokens: TokenService) -> None:
@@ -234,15 +156,8 @@ def assert_jobs_have_credentials_of_their_own(machine: Machine, tokens: TokenSer
     assert {(asked["RoleArn"], asked["RoleSessionName"]) for asked in tokens.asked} == {
         (JOB_ROLE, machine.instance)
     }
-    service = "http://169.254.169.254/latest/meta-data/instance-id"
-    for url, users in ((service, {"root"}), (paths.CREDENTIALS_URL, {"root", "spark", "hdfs"})):
-        for user in ("root", "spark", "hdfs", "ops"):
-            # The service wants a token; that it says so is an answer.
-            shown = machine.run(
-                f"runuser -u {user} -- curl -s --noproxy '*' --max-time 5 -o /dev/null "
-                f"-w '%{{http_code}}' {url}"
-            )
-            assert (shown.strip() != "000") == (user in users), f"{user} at {url}: {shown}"
+    assert reach(machine, METADATA_URL) == {"root"}
+    assert reach(machine, paths.CREDENTIALS_URL) == {"root", "spark", "hdfs"}
     listed = machine.run(
         f"cd /; runuser -u spark -- env -i {paths.HDFS} dfs -ls s3a://{BUCKET}/frameworks 2>&1"
     )
@@ -261,76 +176,85 @@ def assert_jobs_have_credentials_of_their_own(machine: Machine, tokens: TokenSer
     assert f"s3a://{BUCKET}/frameworks/caffe" not in refused
 
 
-def test_a_machine_joins_by_itself_and_leaves_gracefully(
-    s3_stack: Stack,
-    trained_from_s3: Said,
-    store: ObjectStore,
-    group_cluster: Cluster,
-    machine: Machine,
-    tokens: TokenService,
+def test_a_machine_joins_by_itself(
+    joining: Joining, joined: Report, machine: Machine, scaling: ScalingService, tokens: TokenService
 ) -> None:
-    # As on an image of a cloud: pip has put packages there with which Caffe does not run.
-    machine.run(
-        "umask 022; folder=$(python3 -c 'import site; print(site.getsitepackages()[0])')\n"
-        "for name in numpy google/protobuf; do\n"
-        '  mkdir -p "$folder/$name"; echo "raise ImportError(1)" >"$folder/$name/__init__.py"\n'
-        "done"
+    machine.wait_until(lambda: bool(scaling.asked), "the launching hook is completed")
+    (launched,) = scaling.asked
+    assert launched["LifecycleHookName"] == boot.LAUNCH_HOOK
+    assert (launched["InstanceId"], launched["LifecycleActionResult"]) == (machine.instance, "CONTINUE")
+    assert launched["scope"].split("/")[2:] == [REGION, "autoscaling", "aws4_request"]
+    # What it made of itself is what the operator's own commands would have made of it.
+    assert joining.faults(machine, joined) == []
+    assert machine.run(f"cat {paths.RUN}/framework-tested").strip() == joined.framework
+    assert_jobs_have_credentials_of_their_own(machine, tokens)
+
+
+@pytest.fixture(scope="module")
+def baked(joining: Joining, joined: Report, machine: Machine) -> Iterator[list[str]]:
+    """An image of the machine, as `fab bake-image` makes it; files in it that tell of the machine."""
+    cloud_init.install(machine)
+    identity = identity_of(joining, machine)
+    cloud_init.remove_identity(joining, machine)
+    cloud_init.image_of(machine, BAKED)
+    yield cloud_init.files_with(BAKED, identity)
+    ENGINE.run("rmi", "--force", "--ignore", BAKED)
+
+
+def test_a_machine_of_a_baked_image_joins_under_its_own_name(
+    joining: Joining, joined: Report, baked: list[str]
+) -> None:
+    assert baked == [], "the image tells of the machine that it was made of"
+    other = made(joining.cluster, "other-machine", "i-0123456789abcdef1", 14, image=BAKED, bare=False)
+    try:
+        cloud_init.give(other, joining.user_data())
+        other.start()
+        report = joining.joined(other)
+        assert joining.faults(other, report) == []
+        assert report.host_key != joined.host_key
+        ran = {step.name for step in steps_of(other) if step.changed}
+        assert not ran & {"Install Java and Python", "Unpack pyspark", "Fetch and unpack Caffe"}
+    finally:
+        ENGINE.remove_containers(other.container)
+
+
+def test_the_machine_of_the_image_joins_again_as_a_new_one(
+    joining: Joining, joined: Report, baked: list[str], machine: Machine
+) -> None:
+    cloud_init.give(machine, joining.user_data())
+    joining.forget(machine)
+    machine.start()
+    report = joining.joined(machine)
+    assert (report.name, report.framework) == (joined.name, joined.framework)
+    assert report.host_key != joined.host_key
+
+
+def test_a_machine_leaves_gracefully(
+    joining: Joining, joined: Report, machine: Machine, scaling: ScalingService
+) -> None:
+    machine.metadata["spot/instance-action"] = '{"action": "terminate", "time": "2026-11-24T12:00:00Z"}'
+    machine.publish_metadata()
+    machine.wait_until(
+        lambda: scaling.asked[-1]["LifecycleHookName"] == boot.TERMINATE_HOOK,
+        "the terminating hook is completed",
+        120,
     )
-    assert "ImportError: 1" in machine.run("cd /; python3 -c 'import numpy' 2>&1")
-    with scaling_service(GATEWAY) as scaling:
-        said = machine.run(booting(group_cluster, store, scaling.url))
-        assert said.strip() == ""
-        machine.wait_until(lambda: says(machine, store, "ready", "failed"), "the machine is ready")
-        report = report_of(machine, store)
-        assert report is not None
-        assert report.state == "ready", report.said
-        key = s3_stack.on("head", "basename $(readlink /opt/caffe)").strip()
-        assert (report.name, report.address, report.framework) == ("w3", machine.address, key)
-        machine.wait_until(lambda: bool(scaling.asked), "the launching hook is completed")
-        (launched,) = scaling.asked
-        assert launched["LifecycleHookName"] == boot.LAUNCH_HOOK
-        assert (launched["InstanceId"], launched["LifecycleActionResult"]) == (machine.instance, "CONTINUE")
-        assert launched["scope"].split("/")[2:] == [REGION, "autoscaling", "aws4_request"]
-        assert master_lists(s3_stack)["w3"] == "ALIVE"
-        imported = machine.run(
-            f"PYTHONPATH={paths.CAFFE_HOME}/python GLOG_minloglevel=2 runuser -u spark -- "
-            f"{paths.PYTHON} -c 'import caffe, caffe_allreduce; print(\"imported\")'"
-        )
-        assert "imported" in imported
-        assert machine.run(f"cat {paths.RUN}/framework-tested").strip() == key
-
-        # What it made of itself is what the operator's own commands would have made of it.
-        node = Node(name=report.name, address=report.address, host_key=report.host_key)
-        joined = group_cluster.model_copy(update={"workers": (node,)})
-        planned = plan_node(order([load_role(name) for name in joined.roles]), joined, node, {})
-        with connect(joined, node) as remote:
-            held = facts.read(remote, planned).held
-        assert [c.name for c, holds in zip(planned, held, strict=True) if not holds] == []
-
-        assert_jobs_have_credentials_of_their_own(machine, tokens)
-
-        # Two minutes' notice.
-        machine.metadata["spot/instance-action"] = '{"action": "terminate", "time": "2026-11-24T12:00:00Z"}'
-        machine.publish_metadata()
-        machine.wait_until(lambda: len(scaling.asked) > 1, "the terminating hook is completed", 120)
-        assert scaling.asked[1]["LifecycleHookName"] == boot.TERMINATE_HOOK
-        left = report_of(machine, store)
-        assert left is not None
-        assert left.state == "left"
-        assert "reclaims this spot instance" in left.said
-        assert "CoarseGrainedExecutorBackend" not in machine.run("ps -eo args")
+    machine.wait_until(lambda: joining.says(machine, "left"), "it has left", 60)
+    report = joining.report(machine)
+    assert report is not None
+    assert "reclaims this spot instance" in report.said
+    assert "CoarseGrainedExecutorBackend" not in machine.run("ps -eo args")
 
 
-def test_a_script_with_another_sum_is_not_run(
-    trained_from_s3: Said, store: ObjectStore, group_cluster: Cluster, machine: Machine
-) -> None:
-    with scaling_service(GATEWAY) as scaling:
+def test_a_script_with_another_sum_is_not_run(joining: Joining, joined: Report, machine: Machine) -> None:
+    with scaling_service(PLACE.gateway) as scaling:
         machine.run("systemctl stop caffe-spark-watch; rm -f /etc/caffe-spark/node")
         machine.metadata.pop("spot/instance-action", None)
         machine.publish_metadata()
-        machine.run(booting(group_cluster, store, scaling.url, sha256="0" * 64))
-        machine.wait_until(lambda: says(machine, store, "failed"), "the machine says that it failed", 60)
-        report = report_of(machine, store)
+        other = replace(joining, scaling=scaling)
+        machine.run(other.user_data(sha256="0" * 64))
+        machine.wait_until(lambda: other.says(machine, "failed"), "the machine says that it failed", 60)
+        report = other.report(machine)
         assert report is not None
         assert "expected 0000" in report.said
         assert "it is not run" in report.said
