@@ -104,6 +104,7 @@ class Ready:
 
         self._rank, self._solver, self._folder = rank, solver, folder
         self._stored: list[object] = []
+        self._done = 0
         job = SimpleNamespace(snapshot=0, snapshot_after_train=False, max_iter=10**6)
         job.snapshot_prefix, job.suffix = "ready", ""
         store = Store()
@@ -140,10 +141,11 @@ class Ready:
             os.chdir(here)
         return [next(self._folder.glob("*_iter_*" + kind)) for kind in (".caffemodel", ".solverstate")]
 
-    def after(self, done: int) -> None:
+    def after_step(self) -> None:
         """Ask the other ranks, if it is time; take a snapshot, if one of them wants it."""
-        if self._agreement.after(done).snapshot and self._rank == 0:
-            self._snapshots.take(done, 0, 1)
+        self._done += 1
+        if self._agreement.after(self._done).snapshot and self._rank == 0:
+            self._snapshots.take(self._done, 0, 1)
 
     def close(self) -> int:
         """Return the number of snapshots that are stored."""
@@ -154,10 +156,10 @@ class Ready:
 
 def one_by_one(solver: Any, steps: int, ready: Ready | None) -> None:  # noqa: ANN401
     """Run steps as training does, with what it does between them where `ready` is given."""
-    for number in range(steps):
+    for _ in range(steps):
         solver.step(1)
         if ready:
-            ready.after(number + 1)
+            ready.after_step()
 
 
 class Rounds:

@@ -13,6 +13,8 @@ from typing import Final
 UNITS: Final = "/etc/systemd/system"
 NUMBER_ENV: Final = "CAFFE_SPARK_RESTARTS"
 """Environment variable of the script: how often it has begun again."""
+STOPPED: Final = 143
+"""Status of a unit that somebody has stopped, as of a process that SIGTERM has ended."""
 MOST: Final = 10
 """Times that a script begins again, after which the unit counts as killed."""
 _TARGET: Final = "multi-user.target"
@@ -32,9 +34,11 @@ def launch(name: str, folder: str, *, clear: str, grace: int) -> str:
 [Unit]
 Description=Job of caffe-spark, which goes on after a restart
 After={_AFTER}
+StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/bin/sh {folder}/begin.sh
+ExecStopPost=/bin/sh {folder}/end.sh
 KillMode=control-group
 TimeoutStopSec={grace}
 OOMPolicy=continue
@@ -65,17 +69,28 @@ if [ ! -e status ]; then
 fi
 {_remove(name)}
 """
+    end = f"""\
+cd {shlex.quote(folder)} || exit
+# Stopped by somebody: it does not begin at the next boot. A node that goes down stops all units, too.
+[ "$SERVICE_RESULT" = success ] && [ ! -e status ] || exit 0
+[ "$(systemctl is-system-running)" != stopping ] || exit 0
+echo {STOPPED} >status.new && mv status.new status
+{_remove(name)}
+"""
     path = shlex.quote(f"{UNITS}/{name}.service")
     return f"""\
 rm -f restarts
+printf %s {shlex.quote(end)} >end.sh
 {{
 echo "cd {shlex.quote(folder)} || exit"
 echo "as='$prefix'"
 printf %s {shlex.quote(begin)}
 }} >begin.sh
 printf %s {shlex.quote(unit)} >{path}
-systemctl enable --quiet {shlex.quote(name)}
-systemctl start --no-block {shlex.quote(name)}
+systemctl enable --quiet {shlex.quote(name)} && systemctl start --no-block {shlex.quote(name)} || {{
+    {_remove(name)}
+    exit 1
+}}
 """
 
 
@@ -87,16 +102,24 @@ def forget(name: str) -> str:
 
 def state(name: str) -> str:
     """Return shell that prints the state of a unit of either kind; `activating` while it waits for a boot."""
-    path = shlex.quote(f"{UNITS}/{name}.service")
     return (
         f"state=$(systemctl is-active {shlex.quote(name)} || true)\n"
-        f'case $state in active | failed) ;; *) [ ! -e {path} ] || state=activating ;; esac\necho "$state"'
+        f'case $state in active | failed) ;; *) {_waits(name)} && state=activating ;; esac\necho "$state"'
     )
 
 
 def listed(prefix: str) -> str:
-    """Return shell that prints the names of units that begin again, each without its prefix."""
-    return f"ls {UNITS} 2>/dev/null | sed -n 's/^{prefix}\\(.*\\)\\.service$/\\1/p'"
+    """Return shell that prints the names of units that wait for a boot, each without its prefix."""
+    return (
+        f"for name in $(ls {UNITS} 2>/dev/null | sed -n 's/^{prefix}\\(.*\\)\\.service$/\\1/p'); do\n"
+        f'    if {_waits(prefix + "$name")}; then echo "$name"; fi\ndone'
+    )
+
+
+def _waits(name: str) -> str:
+    """Return shell that is true of a unit that begins again and has not run since the node has booted."""
+    ran = f'$(systemctl show --property=InactiveExitTimestampMonotonic --value "{name}" 2>/dev/null)'
+    return f'{{ [ -e "{UNITS}/{name}.service" ] && [ "{ran}" -eq 0 ] 2>/dev/null; }}'
 
 
 def _remove(name: str) -> str:

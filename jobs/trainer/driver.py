@@ -23,7 +23,7 @@ class Driver(RunningJob):
         restart.begin(self)
         nets = self.prepare(probe)
         if self.records:
-            self.records.write(self.earlier or restart.Record())
+            self.records.keep(self.earlier or restart.Record())
         if self.options.train:
             self.train(channel)
         if self.options.scores:

@@ -40,10 +40,7 @@ def prepare(running: RunningJob, probe: Probe) -> Nets:
         journal.add(contract.Note(words))
     _check_paths(running)
     nets = _checked(running, probe)
-    if running.earlier is None:
-        running.executors.require(running.size)
-    else:
-        restart.await_executors(running)
+    restart.await_executors(running)
     journal.add(running.executors.described())
     journal.phase("data")
     told, counts = _distribute_sources(running)

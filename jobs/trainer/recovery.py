@@ -70,8 +70,13 @@ class Recovery:
         """
         journal = self._running.journal
         journal.restore(earlier.snapshots, earlier.validations, earlier.reached)
-        self.images, self.seconds, self.lost_seconds = earlier.images, earlier.seconds, earlier.lost_seconds
-        self.origin = earlier.origin
+        self.origin, self.lost_seconds = earlier.origin, earlier.lost_seconds
+        start, begun = self._start(), max(0, earlier.origin)
+        # Figures are those up to the newest snapshot; an older one that is whole has a part of them.
+        newest = earlier.snapshots[-1].iteration if earlier.snapshots else begun
+        journal.first = start.iteration if start else begun
+        share = (journal.first - begun) / (newest - begun) if newest > begun else 0.0
+        self.images, self.seconds = round(earlier.images * share), earlier.seconds * share
         self.attempt = self.attempt._replace(generation=earlier.generation)
         journal.add(contract.WorkersLost(earlier.reached, reason="it is started again", driver=True))
         self._regroup(None, asked)

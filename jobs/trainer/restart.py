@@ -18,6 +18,7 @@ from jobs.trainer.contract import (
     RESTART_FILES,
     RESTARTS_ENV,
     SHRINK,
+    STOP_FILE,
     Snapshot,
     Trained,
     Validation,
@@ -29,6 +30,10 @@ from jobs.trainer.running import RunningJob
 
 END = "end"
 """Last line of a file that is whole."""
+REACHED_S = 10.0
+"""Seconds between two records that differ in the last iteration alone."""
+STOP_S = 3.0
+"""Seconds between two looks for the file that asks a job to end."""
 TOGETHER_S = 30.0
 """Seconds for all executors to register again, before training goes on without some of them."""
 _TICK_S = 0.2
@@ -107,6 +112,7 @@ class Records:
         self._files, self._folder, self._scratch = running.files, folder, running.folder
         self._number = 0
         self._written: Optional[Record] = None
+        self._at = 0.0
         self.earlier = self._read()
 
     def write(self, record: Record) -> None:
@@ -115,17 +121,30 @@ class Records:
         Raises:
             TrainerError: storage refuses it.
         """
-        if self._written is not None and record.alike(self._written):
+        now = time.monotonic()
+        alike = self._written is not None and record.alike(self._written)
+        if alike and (record == self._written or now - self._at < REACHED_S):
             return
         number = self._number + 1
         uri = "{}/{}".format(self._folder, RESTART_FILES[number % len(RESTART_FILES)])
         self._files.write(uri, record.dump(number))
-        self._number, self._written = number, record
+        self._number, self._written, self._at = number, record, now
+
+    def keep(self, record: Record) -> None:
+        """Write a record; a job goes on where storage refuses it."""
+        try:
+            self.write(record)
+        except TrainerError as error:
+            print("not kept for a restart: {}".format(error), flush=True)
 
     def remove(self) -> None:
-        """Remove the records: the job is over."""
-        for name in RESTART_FILES:
-            self._files.remove("{}/{}".format(self._folder, name))
+        """Remove the records: the job is over, or another one begins in their folder."""
+        self.earlier, self._written = None, None
+        try:
+            for name in RESTART_FILES:
+                self._files.remove("{}/{}".format(self._folder, name))
+        except TrainerError as error:
+            print("not removed: {}".format(error), flush=True)
 
     def _read(self) -> Optional[Record]:
         found = []
@@ -152,7 +171,7 @@ def await_storage(files: Files, conf: Mapping[str, str], size: int) -> None:
         TrainerError: it does not in the time that the job waits for executors.
     """
     rules, began, told = policy(conf, size), time.monotonic(), False
-    while rules.restarts and int(os.environ.get(RESTARTS_ENV, "0")):
+    while rules.restarts and restarts():
         try:
             files.make_folder(conf[CONTROL_CONF])
         except TrainerError as error:
@@ -175,21 +194,33 @@ def begin(running: RunningJob) -> None:
     if not policy(running.conf, running.size).restarts:
         return
     running.records = Records(running, running.conf[CONTROL_CONF])
+    if not restarts():
+        # Of another job in this folder.
+        running.records.remove()
     if running.records.earlier is not None:
         running.journal.add(contract.Note("the driver was lost, and begins again"))
 
 
+def restarts() -> int:
+    """Return how often this driver has been started again."""
+    return int(os.environ.get(RESTARTS_ENV, "0"))
+
+
 def await_executors(running: RunningJob) -> None:
-    """Wait for executors to begin again with: all of them, or as many as the job's policy goes on with.
+    """Wait for executors, as Spark's setting has it; in a driver that begins again, as the job's policy does:
+    for all of them, or as many as it goes on with.
 
     Raises:
-        TrainerError: there are not enough in time.
+        TrainerError: there are not enough in time, or the job was asked to end.
     """
-    rules, began = policy(running.conf, running.size), time.monotonic()
-    if rules.action == FAIL:
+    rules, began, looked = policy(running.conf, running.size), time.monotonic(), -STOP_S
+    if rules.action == FAIL or not (rules.restarts and restarts()):
         running.executors.require(running.size)
         return
     while True:
+        if time.monotonic() - began - looked >= STOP_S:
+            looked = time.monotonic() - began
+            _require_wanted(running)
         there, waited = len(running.executors.ready()), time.monotonic() - began
         enough = rules.action == SHRINK and there >= rules.least and waited > TOGETHER_S
         if there >= running.size or enough:
@@ -197,3 +228,17 @@ def await_executors(running: RunningJob) -> None:
         if waited > rules.limit_s:
             raise running.executors.missing(running.size)
         time.sleep(_TICK_S)
+
+
+def _require_wanted(running: RunningJob) -> None:
+    """Require that nobody has asked the job to end.
+
+    Raises:
+        TrainerError: somebody has, with the snapshot to go on from.
+    """
+    uri = "{}/{}".format(running.conf[CONTROL_CONF], STOP_FILE)
+    if not running.files.exists(uri):
+        return
+    earlier = running.earlier or Record()
+    resume = earlier.snapshots[-1].resume() if earlier.snapshots else {}
+    raise TrainerError("stopped", iteration=earlier.reached, reason="{} is there".format(uri), **resume)

@@ -53,7 +53,7 @@ def _train(running: RunningJob, channel: Channel) -> int:
 
     def keep() -> None:
         if running.records:
-            running.records.write(recovery.record(owners))
+            running.records.keep(recovery.record(owners))
 
     overseer = Overseer(running, rules, channel, keep)
     running.journal.phase("train")
@@ -83,7 +83,7 @@ def _train(running: RunningJob, channel: Channel) -> int:
     trained, obsolete = _figures(running, recovery, plan, ranks, origin), ranks[0].get("obsolete", ())
     if running.records:
         found = recovery.record(owners)
-        running.records.write(found._replace(origin=origin, trained=trained, obsolete=tuple(obsolete)))
+        running.records.keep(found._replace(origin=origin, trained=trained, obsolete=tuple(obsolete)))
     _tidy(running, owners, obsolete)
     running.journal.add(trained)
     return origin

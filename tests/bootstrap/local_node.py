@@ -44,6 +44,7 @@ is-active)
         [ "$quiet" ] || echo active; exit 0
     fi
     [ "$quiet" ] || echo inactive; exit 3;;
+show) echo 0;;
 list-units)
     for file in "$FAKE_STATE"/caffe-spark-job-*; do
         unit=${file##*/}

@@ -75,6 +75,8 @@ class YarnRun:
         channel = Channel(address, self._take)
         code = self._submit(with_feed(submit, channel.address.text))
         found = self._manager.tagged(self._tag)
+        if found is not None and earlier is not None and found["id"] == earlier["id"]:
+            found = None
         if found is not None and code is None:
             self._manager.kill(found["id"])
         if code is None:
@@ -82,7 +84,8 @@ class YarnRun:
             return 1
         if found is None:
             print(f"spark-submit ended with status {code}, and YARN has no application of it")
-            return code or 1
+            # Storage may come up later than YARN.
+            return LOST if self._restarts else code or 1
         self.id = found["id"]
         app = self._follow(found)
         self._over.wait(LATE_EVENTS_S)

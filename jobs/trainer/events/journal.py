@@ -75,7 +75,7 @@ class Journal:
         with self._lock:
             self.snapshots, self.validations = list(snapshots), list(validations)
             self.snapshot = self.snapshots[-1] if self.snapshots else None
-            self.iteration, self.first = reached, self.snapshot.iteration if self.snapshot else 0
+            self.iteration = reached
 
     def silent(self, seconds: float, timeout: float, *, alone: bool) -> Optional[Hung]:
         """Return a rank that hangs after further seconds; see `Silence.tick`."""

@@ -54,8 +54,10 @@ class Silence:
             self._begin(event.rank, BUILDING)
         elif isinstance(event, RankStep):
             self._begin(event.rank, event.doing)
-        elif isinstance(event, (Progress, Validation)):
+        elif isinstance(event, Progress):
             self._longest, self._doing = self._longest or 0.0, TRAINING
+        elif isinstance(event, Validation):
+            self._doing = TRAINING
         else:
             return
         if self._longest is not None:

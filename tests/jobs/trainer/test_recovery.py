@@ -357,7 +357,7 @@ class Kept:
 
     def __init__(self, earlier: Record | None = None) -> None:
         self.earlier, self.written = earlier, list[Record]()
-        self.write = self.written.append
+        self.keep = self.written.append
 
 
 def test_a_driver_that_begins_again_goes_on_from_what_the_lost_one_has_kept(job: Job) -> None:
@@ -380,6 +380,21 @@ def test_a_driver_that_begins_again_goes_on_from_what_the_lost_one_has_kept(job:
     assert job.running.files.texts == {}
 
 
+def test_a_lost_driver_whose_newest_snapshot_is_gone_leaves_the_figures_of_the_one_before(job: Job) -> None:
+    older, newest = (
+        contract.Snapshot(at, 300, f"hdfs://h/{at}.caffemodel", f"hdfs://h/{at}.solverstate", True)
+        for at in (160, 190)
+    )
+    job.running.files.missing = {newest.state}
+    job.running.records = Kept(Record(2, ("old",), 150, 200, 4000, 8.0, (older, newest)))
+
+    job.train()
+
+    (trained,) = job.events(contract.Trained)
+    # Of 40 iterations that the record has figures of, 10 count.
+    assert (trained.images, trained.seconds) == (1000 + 2 * 10, 2.0 + 1.0)
+
+
 def test_a_lost_driver_without_a_snapshot_is_followed_from_where_training_began(job: Job) -> None:
     job.running.records = Kept(Record(1, ("old",), 150, 170))
 
@@ -388,6 +403,8 @@ def test_a_lost_driver_without_a_snapshot_is_followed_from_where_training_began(
     assert job.stage.plans[0].snapshot == "hdfs://h/a.solverstate"
     (again,) = job.events(contract.Recovery)
     assert (again.generation, again.iteration, again.lost_iterations) == (2, 150, 20)
+    (trained,) = job.events(contract.Trained)
+    assert trained.images == 2 * 10, "none of those before the snapshot that was given"
 
 
 def test_training_that_a_lost_driver_has_done_is_not_done_again(job: Job) -> None:

@@ -119,7 +119,46 @@ def test_a_job_that_does_not_ask_for_it_keeps_no_records(running: Any) -> None:
     assert running.records is None
 
 
-def test_a_job_that_asks_for_it_finds_the_record_and_says_that_it_begins_again(running: Any) -> None:
+def test_a_driver_that_begins_takes_no_record_of_another_job_for_its_own(
+    running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(contract.RESTARTS_ENV, "0")
+    Records(running, FOLDER).write(RECORD)
+    restart.begin(running)
+    assert running.records.earlier is None
+    assert running.files.texts == {}
+
+
+def test_a_driver_that_begins_again_and_is_asked_to_end_does_so_with_its_snapshot(
+    running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(contract.RESTARTS_ENV, "1")
+    running.executors = SimpleNamespace(ready=list)
+    running.earlier = RECORD
+    running.files.texts[f"{FOLDER}/{contract.STOP_FILE}"] = "the budget is spent"
+    with pytest.raises(TrainerError, match="it was stopped at iteration 200") as stopped:
+        restart.await_executors(running)
+    assert stopped.value.fields["snapshot"] == SNAPSHOT.state
+
+
+def test_storage_that_refuses_a_record_does_not_end_a_job(
+    running: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(uri: str, *_: str) -> None:
+        raise TrainerError("storage-failed", uri=uri, action="written", reason="no NameNode")
+
+    records = Records(running, FOLDER)
+    monkeypatch.setattr(running.files, "write", refuse)
+    monkeypatch.setattr(running.files, "remove", refuse)
+    records.keep(RECORD)
+    records.remove()
+    assert capsys.readouterr().out.count("no NameNode") == 2
+
+
+def test_a_job_that_asks_for_it_finds_the_record_and_says_that_it_begins_again(
+    running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(contract.RESTARTS_ENV, "1")
     Records(running, FOLDER).write(RECORD)
     said = list[str]()
     running.journal.add = lambda event: said.append(event.message)
@@ -168,6 +207,7 @@ def test_it_begins_again_with_the_executors_that_its_policy_goes_on_with(
     running: Any, monkeypatch: pytest.MonkeyPatch, action: str, there: int, together: float, enough: bool
 ) -> None:
     monkeypatch.setattr(restart, "TOGETHER_S", together)
+    monkeypatch.setenv(contract.RESTARTS_ENV, "1")
     running.conf[contract.ON_WORKER_LOST_CONF] = action
     running.conf[contract.REPLACEMENT_LIMIT_CONF] = "0.3"
     running.executors = SimpleNamespace(
