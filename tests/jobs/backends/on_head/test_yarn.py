@@ -49,6 +49,8 @@ class Manager:
         self.states: list[dict[str, str]] = []
         self.known = True
         self.forgets = False
+        self.earlier = ""
+        """Application of a run before this one, which is listed until another one is."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -71,6 +73,10 @@ class Manager:
     def answer(self, path: str) -> dict[str, Any]:
         if path.endswith("/info"):
             return {"clusterInfo": {"state": "STARTED"}}
+        if "applicationTags=" in path and self.earlier:
+            # Once: a newer one is listed after the submission.
+            app, self.earlier = {**self.app(), "id": self.earlier}, ""
+            return {"apps": {"app": [app]}}
         if "applicationTags=" in path:
             return {"apps": {"app": [self.app()]} if self.known else {}}
         if len(self.states) > 1:
@@ -318,10 +324,27 @@ def test_a_resource_manager_that_was_restarted_has_lost_the_driver(head: Head) -
 
 
 def test_what_begins_again_ends_the_application_that_may_live_on_and_tells_the_driver(head: Head) -> None:
-    head.manager.states = [{"state": "RUNNING"}, *ENDED_WELL]
+    head.manager.states, head.manager.earlier = [{"state": "RUNNING"}, *ENDED_WELL], "application_1_0000"
     assert head.run(**{contract.RESTARTS_ENV: "2"})[0] == 0
-    assert (head.folder / "yarn-asked").read_text().startswith(f"application -kill {APP}\n")
+    assert (head.folder / "yarn-asked").read_text().startswith("application -kill application_1_0000\n")
     assert "spark.yarn.appMasterEnv.CAFFE_SPARK_RESTARTS=2" in (head.folder / "submitted").read_text()
+
+
+@pytest.mark.parametrize(("restarts", "status"), [("0", 3), ("1", 137)])
+def test_a_submission_that_fails_while_storage_comes_up_is_tried_again(
+    head: Head, restarts: str, status: int
+) -> None:
+    head.manager.known = False
+    head.tool("spark-submit", "#!/bin/sh\nexit 3\n")
+    assert head.run(**{contract.RESTARTS_ENV: restarts})[0] == status
+
+
+def test_an_application_of_the_run_before_is_not_taken_for_the_new_one(head: Head) -> None:
+    head.manager.states = [{"state": "KILLED", "finalStatus": "KILLED"}]
+    head.tool("spark-submit", "#!/bin/sh\nexit 3\n")
+    code, out = head.run(**{contract.RESTARTS_ENV: "1"})
+    assert code == 137
+    assert "YARN has no application of it" in out
 
 
 def test_events_that_were_lost_on_the_way_come_from_the_drivers_own_copy(head: Head) -> None:
