@@ -106,6 +106,22 @@ def test_a_unit_that_is_lost_begins_again_until_it_is_stopped(
     assert head.run(f"ls {restarts.UNITS} | grep test-again", check=False).stdout == ""
 
 
+def test_a_unit_that_somebody_stops_is_over_also_at_the_next_boot(
+    real_cluster: Cluster, connections: ExitStack
+) -> None:
+    head = _connect(connections, real_cluster)
+    unit = Unit(head, "test-stopped", "/var/lib/test-stopped", again=True)
+    unit.start("echo up; exec sleep 987")
+
+    def on_line(line: str) -> None:
+        if line == "up":
+            head.run("systemctl stop test-stopped")
+
+    assert unit.follow(on_line) == 143
+    assert not unit.state().running
+    assert head.run(f"ls {restarts.UNITS} | grep test-stopped", check=False).stdout == ""
+
+
 FOLDER = "/var/lib/test-links"
 _SECRET = f"{FOLDER}/secret"
 
