@@ -2,7 +2,7 @@
 
 systemd runs such a unit from a file of its own, also after a reboot, until the script has ended by itself or
 somebody has stopped the unit. The file `restarts` in the unit's folder counts; the script finds the number in
-its environment, and goes on with what it did before.
+a variable of its environment, and goes on with what it did before.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import shlex
 from typing import Final
 
 UNITS: Final = "/etc/systemd/system"
-NUMBER_ENV: Final = "CAFFE_SPARK_RESTARTS"
-"""Environment variable of the script: how often it has begun again."""
+LOST: Final = 137
+"""Status of a script that was lost too often, as of a process that SIGKILL has ended."""
 STOPPED: Final = 143
 """Status of a unit that somebody has stopped, as of a process that SIGTERM has ended."""
 MOST: Final = 10
@@ -21,14 +21,15 @@ _TARGET: Final = "multi-user.target"
 _AFTER: Final = (
     "network-online.target hdfs-namenode.service spark-master.service yarn-resourcemanager.service"
 )
-"""What a job's script needs on a head; systemd ignores those that a node does not have."""
+"""Units that a job's script needs on a head; systemd ignores those that a node does not have."""
 _PAUSE_S: Final = 1
 
 
-def launch(name: str, folder: str, *, clear: str, grace: int) -> str:
+def launch(name: str, folder: str, *, variable: str, clear: str, grace: int) -> str:
     """Return shell that starts the unit, in its folder, with the words in `$prefix` before the script.
 
-    `clear` is shell that runs whenever the script has ended, `grace` the seconds between SIGTERM and SIGKILL.
+    `variable` tells the script how often it has begun again; `clear` is shell that runs whenever the script
+    has ended, `grace` the seconds between SIGTERM and SIGKILL.
     """
     unit = f"""\
 [Unit]
@@ -53,10 +54,10 @@ if [ ! -e status ]; then
     n=0
     [ ! -e restarts ] || n=$(($(head -c 8 restarts) + 1))
     while :; do
-        code=137
+        code={LOST}
         [ "$n" -le {MOST} ] || break
         echo "$n" >restarts.new && mv restarts.new restarts
-        $as env {NUMBER_ENV}="$n" sh ./run.sh >>log 2>&1 </dev/null
+        $as env {variable}="$n" sh ./run.sh >>log 2>&1 </dev/null
         code=$?
         {clear or ":"}
         [ ! -e status ] || break

@@ -24,7 +24,7 @@ from bootstrap.ssh.reconnect import Recovery
 from bootstrap.ssh.remote import Remote
 from bootstrap.ssh.tail import POLL_TIMEOUT, Poll, Tail, poll
 
-LOST = 137
+LOST = restarts.LOST
 """Result of `follow` for a unit that was killed or lost: it never ended by itself."""
 STOP_GRACE = 5
 """Seconds between SIGTERM and SIGKILL."""
@@ -46,7 +46,8 @@ class Unit:
     """A script as the transient unit `name` on a node, run as `user`, with its files in `folder`.
 
     The folder's parents must be writable for root only. `scratch` is a folder that goes when the script has
-    ended, unless the whole unit is killed. With `again`, a script that is lost begins again: see `restarts`.
+    ended, unless the whole unit is killed. With `again`, the name of a variable
+    that tells it how often, a script that is lost begins again: see `restarts`.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Unit:
         *,
         user: str = "root",
         scratch: str = "",
-        again: bool = False,
+        again: str = "",
     ) -> None:
         self._remote, self.name, self.folder = remote, name, folder.rstrip("/")
         self._user, self._scratch, self._again = user, scratch, again
@@ -141,7 +142,9 @@ systemctl reset-failed {name} 2>/dev/null || true
         """Shell that has systemd run the script."""
         clear = f"$as rm -rf {shlex.quote(self._scratch)}" if self._scratch else ""
         if self._again:
-            launch = restarts.launch(self.name, self.folder, clear=clear, grace=STOP_GRACE)
+            launch = restarts.launch(
+                self.name, self.folder, variable=self._again, clear=clear, grace=STOP_GRACE
+            )
             return f"( {launch} ) 9>&-"
         # Root's shell writes the status, so a killed unit leaves none, and the script cannot.
         # Without the folder it runs nothing: the words before the script make it the user's.

@@ -31,7 +31,7 @@ from jobs.job import JobRecord, SubmittedJob
 from jobs.signals import uninterrupted
 from jobs.spec import JobSpec
 from jobs.submission.package import new_name, taken_by_root, upload
-from jobs.trainer.contract import DONE, EVENTS_FILE, KILLED, RESTART, Event, Failed
+from jobs.trainer.contract import DONE, EVENTS_FILE, KILLED, RESTART, RESTARTS_ENV, Event, Failed
 
 FEATURES = "features"
 
@@ -250,7 +250,7 @@ class HeadBackend(ABC):
     def _unit(self, job: SubmittedJob, head: Remote | None = None) -> Unit:
         place = job.place
         remote, user = head or self.head, paths.JOB_USER
-        again = job.spec.onDriverLost == RESTART
+        again = RESTARTS_ENV if job.spec.onDriverLost == RESTART else ""
         return Unit(remote, UNIT + job.id, place.folder, user=user, scratch=place.temporary, again=again)
 
 

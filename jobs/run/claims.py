@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 import re
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -107,9 +106,6 @@ class _Writer:
 
     def _prefix(self) -> str | None:
         """Return the beginning of the snapshots' names; None if the solver cannot be read."""
-        return next(self._read(), None)
-
-    def _read(self) -> Iterator[str]:
         name = self.spec.solver.name
         with tempfile.TemporaryDirectory(prefix="caffe-spark-claims-") as folder:
             try:
@@ -118,8 +114,8 @@ class _Writer:
                 file = self.spec.solver if self.job is None else Path(folder, name)
                 found = _PREFIX.search(file.read_text(errors="replace"))
             except (CaffeSparkError, OSError):
-                return
-            yield found[1] if found and found[1] else file.stem
+                return None
+            return found[1] if found and found[1] else file.stem
 
 
 def _absolute(uri: str, storage: str) -> str:

@@ -7,11 +7,10 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Optional
 
+from jobs.trainer import stopping
 from jobs.trainer.beside import beside
-from jobs.trainer.contract import CONTROL_CONF, STOP_FILE
-from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Channel
 from jobs.trainer.policy import Policy, grows
 from jobs.trainer.ranks.wishes import LEAVE, REGROUP
@@ -20,16 +19,12 @@ from jobs.trainer.running import RunningJob
 from jobs.trainer.survivors import Survivors
 
 PERIOD_S = 1.0
-STOP_PERIOD_S = 3.0
-"""Seconds between two looks for the file that asks training to end."""
-MOST_REASON = 300
-"""Bytes of that file that are read."""
 
 
 class Overseer:
     """Looks after attempts, one at a time; `stop` is the reason why training was asked to end.
 
-    `keep` keeps what a driver that begins again needs.
+    `keep` keeps what a driver that begins again needs; None where none does.
     """
 
     def __init__(
@@ -37,13 +32,11 @@ class Overseer:
         running: RunningJob,
         rules: Policy,
         channel: Channel,
-        keep: Callable[[], object] = bool,
+        keep: Optional[Callable[[], object]] = None,
     ) -> None:
         self._running, self._rules, self._channel, self._keep = running, rules, channel, keep
         self._first = 0
         """The first attempt of this driver; 0 before it."""
-        folder = running.conf.get(CONTROL_CONF, "")
-        self._stop_uri = "{}/{}".format(folder, STOP_FILE) if folder else ""
         self.stop = ""
         self._looked = 0.0
 
@@ -52,18 +45,27 @@ class Overseer:
         """Watch an attempt in this block."""
         self._first = self._first or attempt.generation
         watch = partial(self._watch, attempt, survivors)
-        with beside(watch, "overseer"), beside(self._keep_up, "records"):
+        with beside(watch, "overseer"), self._keeping():
+            yield
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """Keep records in this block, if the job has any."""
+        if self._keep is None:
+            yield
+            return
+        with beside(partial(self._keep_up, self._keep), "records"):
             try:
                 yield
             finally:
                 self._running.journal.stored.set()
 
-    def _keep_up(self, over: threading.Event) -> None:
+    def _keep_up(self, keep: Callable[[], object], over: threading.Event) -> None:
         """Keep what a driver that begins again needs, at once when there is a snapshot more."""
         news = self._running.journal.stored
         while not over.is_set():
             try:
-                self._keep()
+                keep()
             except Exception as error:
                 # The next round tries again.
                 print("not kept for a restart: {}".format(error), flush=True)
@@ -72,8 +74,7 @@ class Overseer:
 
     def ask(self) -> str:
         """Return why training is to end, also where no attempt runs; empty if it is not."""
-        if self._stop_uri and not self.stop:
-            self.stop = self._asked()
+        self.stop = self.stop or stopping.asked(self._running)
         return self.stop
 
     def _watch(self, attempt: Attempt, survivors: Survivors, over: threading.Event) -> None:
@@ -111,22 +112,10 @@ class Overseer:
         if attempt.generation == self._first and not survivors.newcomers.known:
             survivors.newcomers.known.update(self._running.executors.busy())
         now = time.monotonic()
-        if now - self._looked > STOP_PERIOD_S:
+        if now - self._looked > stopping.PERIOD_S:
             self._looked = now
             self.ask()
         if self.stop:
             self._channel.tell(LEAVE)
         elif grows and survivors.ready():
             self._channel.tell(REGROUP)
-
-    def _asked(self) -> str:
-        """Return why training is to end; empty if it is not."""
-        files = self._running.files
-        try:
-            if not files.exists(self._stop_uri):
-                return ""
-            text = files.head(self._stop_uri, MOST_REASON).decode(errors="replace")
-        except TrainerError as error:
-            print("not looked for: {}".format(error), flush=True)
-            return ""
-        return " ".join(text.split()) or "{} is there".format(self._stop_uri)

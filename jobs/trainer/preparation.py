@@ -85,11 +85,11 @@ def _check_paths(running: RunningJob) -> None:
             raise Refused(
                 "source-missing" if inside else "source-path-missing", uri=source.uri, phase=source.phase
             )
-    if options.scores and options.output and running.earlier is not None:
+    if options.scores and options.output and files.exists(options.output):
+        if running.earlier is None:
+            raise Refused("output-exists", uri=files.absolute(options.output))
         # It was not there when the job began: an earlier driver has written it.
         files.remove(options.output)
-    if options.scores and options.output and files.exists(options.output):
-        raise Refused("output-exists", uri=files.absolute(options.output))
 
 
 def _absolute(running: RunningJob, layer: DataLayer) -> str:

@@ -11,7 +11,7 @@ import time
 from functools import partial
 from typing import Callable, NamedTuple, Optional, Sequence, Tuple
 
-from jobs.trainer import contract
+from jobs.trainer import contract, stopping
 from jobs.trainer.caffe import native
 from jobs.trainer.caffe.elastic import Resized, resized
 from jobs.trainer.contract import FAIL
@@ -73,7 +73,7 @@ class Recovery:
         self.origin, self.lost_seconds = earlier.origin, earlier.lost_seconds
         start, begun = self._start(), max(0, earlier.origin)
         # Figures are those up to the newest snapshot; an older one that is whole has a part of them.
-        newest = earlier.snapshots[-1].iteration if earlier.snapshots else begun
+        newest = earlier.newest.iteration if earlier.newest else begun
         journal.first = start.iteration if start else begun
         share = (journal.first - begun) / (newest - begun) if newest > begun else 0.0
         self.images, self.seconds = round(earlier.images * share), earlier.seconds * share
@@ -103,10 +103,7 @@ class Recovery:
 
     def stopped(self, iteration: int, reason: str) -> TrainerError:
         """Return the end of training that was asked for, with the snapshot to go on from."""
-        newest = self._running.journal.snapshot
-        return TrainerError(
-            "stopped", iteration=iteration, reason=reason, **(newest.resume() if newest else {})
-        )
+        return stopping.stopped(iteration, reason, self._running.journal.snapshot)
 
     def after_loss(self, failure: TrainerError, asked: Callable[[], str] = str) -> None:
         """Prepare the next attempt after a failure of this one; `asked` tells why there is to be none.

@@ -7,18 +7,18 @@ is lost at, one of them is whole.
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
-from jobs.trainer import contract
+from jobs.trainer import contract, stopping
 from jobs.trainer.contract import (
     CONTROL_CONF,
     FAIL,
     RESTART_FILES,
     RESTARTS_ENV,
     SHRINK,
-    STOP_FILE,
     Snapshot,
     Trained,
     Validation,
@@ -32,8 +32,6 @@ END = "end"
 """Last line of a file that is whole."""
 REACHED_S = 10.0
 """Seconds between two records that differ in the last iteration alone."""
-STOP_S = 3.0
-"""Seconds between two looks for the file that asks a job to end."""
 TOGETHER_S = 30.0
 """Seconds for all executors to register again, before training goes on without some of them."""
 _TICK_S = 0.2
@@ -60,6 +58,11 @@ class Record(NamedTuple):
     """Files that nobody needs once training is over."""
     lost_seconds: float = 0.0
     """Of iterations that were done again before the current attempt."""
+
+    @property
+    def newest(self) -> Optional[Snapshot]:
+        """The newest snapshot; None without one."""
+        return self.snapshots[-1] if self.snapshots else None
 
     def alike(self, other: "Record") -> bool:
         """Return whether another record serves as well: what grows between two snapshots does not count."""
@@ -213,14 +216,17 @@ def await_executors(running: RunningJob) -> None:
     Raises:
         TrainerError: there are not enough in time, or the job was asked to end.
     """
-    rules, began, looked = policy(running.conf, running.size), time.monotonic(), -STOP_S
+    rules, began, looked = policy(running.conf, running.size), time.monotonic(), -math.inf
     if rules.action == FAIL or not (rules.restarts and restarts()):
         running.executors.require(running.size)
         return
     while True:
-        if time.monotonic() - began - looked >= STOP_S:
-            looked = time.monotonic() - began
-            _require_wanted(running)
+        if time.monotonic() - looked >= stopping.PERIOD_S:
+            looked = time.monotonic()
+            reason = stopping.asked(running)
+            if reason:
+                earlier = running.earlier or Record()
+                raise stopping.stopped(earlier.reached, reason, earlier.newest)
         there, waited = len(running.executors.ready()), time.monotonic() - began
         enough = rules.action == SHRINK and there >= rules.least and waited > TOGETHER_S
         if there >= running.size or enough:
@@ -228,17 +234,3 @@ def await_executors(running: RunningJob) -> None:
         if waited > rules.limit_s:
             raise running.executors.missing(running.size)
         time.sleep(_TICK_S)
-
-
-def _require_wanted(running: RunningJob) -> None:
-    """Require that nobody has asked the job to end.
-
-    Raises:
-        TrainerError: somebody has, with the snapshot to go on from.
-    """
-    uri = "{}/{}".format(running.conf[CONTROL_CONF], STOP_FILE)
-    if not running.files.exists(uri):
-        return
-    earlier = running.earlier or Record()
-    resume = earlier.snapshots[-1].resume() if earlier.snapshots else {}
-    raise TrainerError("stopped", iteration=earlier.reached, reason="{} is there".format(uri), **resume)

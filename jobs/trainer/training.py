@@ -22,7 +22,7 @@ from jobs.trainer.ranks.resume import beside
 from jobs.trainer.ranks.train import run_rank
 from jobs.trainer.ranks.uploads import PAUSES
 from jobs.trainer.recovery import Attempt, Recovery
-from jobs.trainer.restart import Record
+from jobs.trainer.restart import Record, Records
 from jobs.trainer.running import LATE_REPORTS_S, RunningJob
 
 TOO_FEW_SLOTS = "[SPARK-24819]"
@@ -51,10 +51,8 @@ def _train(running: RunningJob, channel: Channel) -> int:
     owner = secrets.token_hex(4)
     owners = (*(earlier.owners if earlier else ()), owner)
 
-    def keep() -> None:
-        if running.records:
-            running.records.keep(recovery.record(owners))
-
+    records = running.records
+    keep = partial(_keep, records, recovery, owners) if records else None
     overseer = Overseer(running, rules, channel, keep)
     running.journal.phase("train")
     if earlier and earlier.trained:
@@ -81,12 +79,16 @@ def _train(running: RunningJob, channel: Channel) -> int:
         recovery.after_leaving(left, max(rank["seconds"] for rank in ranks), overseer.ask)
     origin = int(recovery.origin if recovery.origin >= 0 else ranks[0]["first"])
     trained, obsolete = _figures(running, recovery, plan, ranks, origin), ranks[0].get("obsolete", ())
-    if running.records:
+    if records:
         found = recovery.record(owners)
-        running.records.keep(found._replace(origin=origin, trained=trained, obsolete=tuple(obsolete)))
+        records.keep(found._replace(origin=origin, trained=trained, obsolete=tuple(obsolete)))
     _tidy(running, owners, obsolete)
     running.journal.add(trained)
     return origin
+
+
+def _keep(records: Records, recovery: Recovery, owners: Sequence[str]) -> None:
+    records.keep(recovery.record(owners))
 
 
 def _trained_before(running: RunningJob, earlier: Record, trained: contract.Trained) -> int:

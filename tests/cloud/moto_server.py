@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.request import Request, urlopen
 
-import pytest
 from moto.server import ThreadedMotoServer
-
-from bootstrap.join.on_node import aws
 
 
 @contextmanager
@@ -25,11 +22,3 @@ def moto_server(address: str = "127.0.0.1") -> Iterator[str]:
         yield url
     finally:
         server.stop()
-
-
-def asked_by_nodes(monkeypatch: pytest.MonkeyPatch, url: str, **settings: str) -> None:
-    """Have the programs of nodes, run in this process, ask that account."""
-    known = {"region": "eu-west-1", "autoscaling_url": url, "ec2_url": url, **settings}
-    keys = {"AccessKeyId": "testing", "SecretAccessKey": "testing"}
-    monkeypatch.setattr(aws, "setting", lambda name: known[name])
-    monkeypatch.setattr(aws, "credentials", lambda: keys)

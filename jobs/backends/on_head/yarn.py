@@ -29,7 +29,7 @@ from jobs.trainer.contract import EVENTS_FILE, FEED_ENV, FEED_FILE, KILLED, REST
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.events.channel import Channel
 
-LOST = 137
+LOST = SIGNALLED + signal.SIGKILL
 """Exit status of a job whose driver was lost, as of a process that was killed."""
 PATIENCE_S = 180.0
 """Seconds to wait for the ResourceManager while a job runs: a standby may take over."""

@@ -10,14 +10,14 @@ from bootstrap.ssh import restarts
 from bootstrap.ssh.unit import LOST, Unit, UnitState
 from tests.bootstrap.local_node import LocalNode
 
-NUMBER = f"${restarts.NUMBER_ENV}"
+NUMBER = "$TIMES"
 
 
 @pytest.fixture
 def unit(node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> Unit:
     monkeypatch.setattr(restarts, "_PAUSE_S", 0)
     scratch = str(node.folder / "scratch")
-    return Unit(node, "caffe-spark-job-1", str(node.folder / "unit"), scratch=scratch, again=True)
+    return Unit(node, "caffe-spark-job-1", str(node.folder / "unit"), scratch=scratch, again="TIMES")
 
 
 def followed(unit: Unit) -> tuple[int, list[str]]:

@@ -88,8 +88,8 @@ def test_a_unit_that_is_lost_begins_again_until_it_is_stopped(
     real_cluster: Cluster, connections: ExitStack, loss: str
 ) -> None:
     head = _connect(connections, real_cluster)
-    unit = Unit(head, "test-again", "/var/lib/test-again", again=True)
-    unit.start(f"echo run ${restarts.NUMBER_ENV}; exec sleep 987")
+    unit = Unit(head, "test-again", "/var/lib/test-again", again="TIMES")
+    unit.start("echo run $TIMES; exec sleep 987")
     seen = list[str]()
 
     def on_line(line: str) -> None:
@@ -110,7 +110,7 @@ def test_a_unit_that_somebody_stops_is_over_also_at_the_next_boot(
     real_cluster: Cluster, connections: ExitStack
 ) -> None:
     head = _connect(connections, real_cluster)
-    unit = Unit(head, "test-stopped", "/var/lib/test-stopped", again=True)
+    unit = Unit(head, "test-stopped", "/var/lib/test-stopped", again="TIMES")
     unit.start("echo up; exec sleep 987")
 
     def on_line(line: str) -> None:

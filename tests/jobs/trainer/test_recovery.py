@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jobs.trainer import contract, newcomers, overseer, recovery, survivors, training
+from jobs.trainer import contract, newcomers, overseer, recovery, stopping, survivors, training
 from jobs.trainer.caffe import elastic, native
 from jobs.trainer.caffe.elastic import Resized
 from jobs.trainer.errors import TrainerError
@@ -726,7 +726,7 @@ def test_a_job_that_was_asked_to_end_ends_with_its_snapshot(
     from jobs.trainer import overseer
 
     monkeypatch.setattr(overseer, "PERIOD_S", 0.001)
-    monkeypatch.setattr(overseer, "STOP_PERIOD_S", 0.0)
+    monkeypatch.setattr(stopping, "PERIOD_S", 0.0)
     job.set(contract.CONTROL_CONF, "hdfs://h/jobs/j")
     job.running.files.texts["hdfs://h/jobs/j/stop"] = "the budget is spent\n"
 

@@ -40,6 +40,9 @@ class Storage:
     def write(self, uri: str, text: str) -> None:
         self.texts[uri] = text
 
+    def head(self, uri: str, size: int) -> bytes:
+        return self.texts[uri].encode()[:size]
+
     def fetch(self, uri: str, target: Path) -> None:
         target.write_text(self.texts[uri])
 
@@ -136,7 +139,7 @@ def test_a_driver_that_begins_again_and_is_asked_to_end_does_so_with_its_snapsho
     running.executors = SimpleNamespace(ready=list)
     running.earlier = RECORD
     running.files.texts[f"{FOLDER}/{contract.STOP_FILE}"] = "the budget is spent"
-    with pytest.raises(TrainerError, match="it was stopped at iteration 200") as stopped:
+    with pytest.raises(TrainerError, match="it was stopped at iteration 200: the budget is spent") as stopped:
         restart.await_executors(running)
     assert stopped.value.fields["snapshot"] == SNAPSHOT.state
 

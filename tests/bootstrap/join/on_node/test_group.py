@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -10,21 +9,13 @@ import pytest
 
 from bootstrap.join.on_node import group
 from bootstrap.join.on_node.group import Group
-from tests.cloud.moto_server import asked_by_nodes, moto_server
+from tests.bootstrap.join.on_node.conftest import NAME
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
-REGION, NAME = "eu-west-1", "caffe-spark-x-workers"
+REGION = "eu-west-1"
 KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-
-
-@pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An account, which the programs of nodes ask."""
-    with moto_server() as url:
-        asked_by_nodes(monkeypatch, url, group=NAME)
-        yield url
 
 
 @pytest.fixture

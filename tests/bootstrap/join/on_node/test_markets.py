@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,23 +12,15 @@ from bootstrap.join.on_node import group, markets
 from bootstrap.join.on_node.account import new
 from bootstrap.join.on_node.group import Launch
 from infra.aws.capacity import CapacityProvider
-from tests.cloud.moto_server import asked_by_nodes, moto_server
+from tests.bootstrap.join.on_node.conftest import NAME
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
-REGION, NAME = "eu-west-1", "caffe-spark-x-workers"
+REGION = "eu-west-1"
 DRY = "Could not launch Spot Instances. UnfulfillableCapacity - There is no capacity available."
 ON: dict[str, Any] = {"fallback_seconds": 600, "on_demand_base": 0, "on_demand_percentage": 0}
 OFF: dict[str, Any] = {**ON, "fallback_seconds": None}
-
-
-@pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An account, which the programs of nodes ask."""
-    with moto_server() as url:
-        asked_by_nodes(monkeypatch, url, group=NAME)
-        yield url
 
 
 @pytest.fixture
