@@ -34,7 +34,8 @@ Description=Stand-in for the instance metadata service
 # The user data ask it.
 Before=cloud-final.service
 [Service]
-ExecStartPre=ip address replace {ADDRESS}/32 dev lo
+# A node of a stack may not add an address to itself; the engine has done it there.
+ExecStartPre=-ip address replace {ADDRESS}/32 dev lo
 ExecStart=/usr/bin/python3 {FOLDER}/service.py {FOLDER}/metadata.json {ADDRESS}
 [Install]
 WantedBy=multi-user.target
@@ -93,6 +94,7 @@ class Machine:
 
     def gets_a_metadata_service(self) -> None:
         """Give it instance metadata with the credentials of its role; they are there after a boot, too."""
+        self.run(f"ip address replace {ADDRESS}/32 dev lo", privileged=True)
         self.publish_metadata()
         unit = "/etc/systemd/system/stand-in-metadata.service"
         self.run(

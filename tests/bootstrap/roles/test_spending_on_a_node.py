@@ -118,7 +118,8 @@ def test_the_heads_account_counts_the_group_and_stops_it_when_its_budget_is_spen
 ) -> None:
     grouped(ask)
     limit(ask)
-    machine = Machine(container_of(real_cluster, "head"), "i-0123456789abcdef0", real_cluster.head.address)
+    container, address = container_of(real_cluster, "head"), real_cluster.head.address
+    machine = Machine("head", container, "i-0123456789abcdef0", address)
     machine.gets_a_metadata_service()
     cluster = real_cluster.model_copy(
         update={
