@@ -38,7 +38,8 @@ class Node:
         runuser = folder / "bin" / "runuser"
         runuser.write_text('#!/bin/sh\n[ "$1 $2 $3" = "-u spark --" ] || exit 9\nshift 3\nexec "$@"\n')
         runuser.chmod(0o755)
-        (folder / "venv/pyvenv.cfg").touch()
+        for name in ("venv/pyvenv.cfg", "openblas"):
+            (folder / name).touch()
         (folder / "venv/bin/python").symlink_to(sys.executable)
 
     def has(self, module: str, text: str) -> None:
@@ -46,7 +47,8 @@ class Node:
 
     def runs(self, test: str, key: str = "k" * 20) -> subprocess.CompletedProcess[str]:
         """Write the test and run it, unless it holds."""
-        given = {**GIVEN, "framework_key": key, "framework_test": test, "test": str(self.folder / "test.py")}
+        places = {"test": str(self.folder / "test.py"), "openblas_choice": str(self.folder / "openblas")}
+        given = {**GIVEN, "framework_key": key, "framework_test": test, **places}
         compiled = Compiled("caffe", self.cluster, self.cluster.node("w1"), given)
         write, test_step = (
             compiled.commands[name] for name in ("Write Caffe's test", "Test Caffe on this node")
@@ -91,12 +93,18 @@ def test_a_node_on_which_caffe_does_not_run_says_why_and_with_which_packages(nod
     assert node.runs("import caffe\n").returncode == 0, "it is not remembered"
 
 
-@pytest.mark.parametrize("changed", ["the framework", "the test", "the Python", "the boot"])
-def test_another_framework_test_python_or_boot_is_tested_again(node: Node, changed: str) -> None:
+@pytest.mark.parametrize("changed", ["the framework", "the test", "the Python", "the kernels", "the boot"])
+def test_another_framework_test_python_openblas_or_boot_is_tested_again(node: Node, changed: str) -> None:
     node.has("caffe", "")
     assert node.runs("import caffe\n").returncode == 0
-    for age, file in ((30, "test.py"), (20, "run/framework-tested"), (25, "venv/pyvenv.cfg")):
-        then = time.time() - (10 if changed == "the Python" and file == "venv/pyvenv.cfg" else age)
+    newer = {"the Python": "venv/pyvenv.cfg", "the kernels": "openblas"}.get(changed)
+    for age, file in (
+        (30, "test.py"),
+        (20, "run/framework-tested"),
+        (25, "venv/pyvenv.cfg"),
+        (25, "openblas"),
+    ):
+        then = time.time() - (10 if file == newer else age)
         os.utime(node.folder / file, (then, then))
     if changed == "the boot":
         (node.folder / "run/framework-tested").unlink()
