@@ -16,6 +16,7 @@ from bootstrap.engine.role import Role, load_role
 from infra.keys import SshKeyProvider
 from tests.bootstrap.nodes import bare_nodes
 from tests.bootstrap.sandbox import Sandboxes
+from tests.outputs import outputs_of
 
 MakeRole = Callable[..., Role]
 
@@ -65,4 +66,4 @@ def real_cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def private_key() -> str:
     """An Ed25519 key in OpenSSH's format."""
-    return str(SshKeyProvider().create({"purpose": "test"}).outs["private_key"])
+    return str(outputs_of(SshKeyProvider(), purpose="test")["private_key"])

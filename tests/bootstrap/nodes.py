@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 
 from bootstrap.cluster import Cluster
 from infra import tags
@@ -18,33 +18,36 @@ from infra.local.network import NetworkProvider
 from infra.local.settings.config import DebstrapImage
 from infra.provider import Props
 from tests.conftest import cluster_of
+from tests.outputs import outputs_of
 
-CANDIDATES = list(ip_network("10.96.0.0/12").subnets(new_prefix=24))
+CANDIDATES = list(IPv4Network("10.96.0.0/12").subnets(new_prefix=24))
 
 
 @contextmanager
 def bare_nodes(names: Sequence[str], *, vcpu: int = 2, memory_mb: int = 1024) -> Iterator[Cluster]:
     """Boot nodes of these names, the first one as head; they and their network go in the end."""
-    kind = "podman" if shutil.which("podman") else "docker"
+    where = engine()
     stack = f"test-{os.getpid()}"
     labels = tags.labels(stack, tempfile.gettempdir())
     with ExitStack() as stack_of_things:
         made = stack_of_things.enter_context
         image_tag, recipe = image.describe(DebstrapImage(source="mmdebstrap"))
-        image.BaseImageProvider().create({"engine": kind, "tag": image_tag, "recipe": recipe})
-        subnet = _free_subnet(Engine(kind))
+        image.BaseImageProvider().create({"engine": where.kind, "tag": image_tag, "recipe": recipe})
+        subnet = _free_subnet(where)
         network = made(
-            _network({"engine": kind, "network": tags.full_name(stack), "subnet": subnet, "labels": labels})
+            _network(
+                {"engine": where.kind, "network": tags.full_name(stack), "subnet": subnet, "labels": labels}
+            )
         )
         operator = _key("operator")
         found = []
         for number, name in enumerate(names):
             host_key = _key(name)
-            address = str(ip_network(subnet)[10 + number])
+            address = str(IPv4Network(subnet)[10 + number])
             made(
                 _node(
                     {
-                        "engine": kind,
+                        "engine": where.kind,
                         "container": tags.full_name(stack, name),
                         "hostname": name,
                         "address": address,
@@ -87,7 +90,7 @@ def engine() -> Engine:
 
 
 def _key(purpose: str) -> Props:
-    return SshKeyProvider().create({"purpose": purpose}).outs
+    return outputs_of(SshKeyProvider(), purpose=purpose)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from bootstrap.errors import Unreachable
 from bootstrap.ssh.tunnel import LOOPBACK, Tunnels
 from infra.keys import SshKeyProvider
 from tests.bootstrap.ssh_server import Door, Server
+from tests.outputs import outputs_of
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def page(tmp_path: Path) -> Iterator[int]:
 @pytest.fixture
 def there(cluster: Cluster, page: int) -> Iterator[Cluster]:
     """A cluster whose head is a server, which forwards every port of itself to the page."""
-    pair = SshKeyProvider().create({"purpose": "operator"}).outs
+    pair = outputs_of(SshKeyProvider(), purpose="operator")
     server = Server()
     server.door = Door(pair["public_key"], routes={"inside": page})
     yield server.holds(cluster, pair["private_key"], server.host_key)
@@ -58,7 +59,7 @@ def urls(console: Console) -> list[str]:
 def test_pages_are_read_until_ctrl_c(
     there: Cluster, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    port, read = free_port(), []
+    port, read = free_port(), list[bytes]()
 
     def wait(_: Tunnels, timeout: float | None = None) -> None:
         if timeout is None:

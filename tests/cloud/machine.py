@@ -23,6 +23,7 @@ from infra.local.engine import Engine
 from infra.local.node_spec import NodeSpec
 from infra.local.settings.config import DebstrapImage
 from tests.cloud.servers import ACCESS_KEY, SECRET_KEY
+from tests.outputs import outputs_of
 from tools.environment import ROOT
 
 ADDRESS = "169.254.169.254"
@@ -134,7 +135,7 @@ def made(cluster: Cluster, name: str, instance: str, number: int, *, image: str,
     """
     container = tags.full_name(cluster.stack, name)
     address = f"{cluster.head.address.rpartition('.')[0]}.{number}"
-    host_key = SshKeyProvider().create({"purpose": name}).outs
+    host_key = outputs_of(SshKeyProvider(), purpose=name)
     head = Machine("", tags.full_name(cluster.stack, cluster.head.name), "", "")
     spec = NodeSpec(
         engine=ENGINE.kind,

@@ -9,20 +9,19 @@ import pytest
 
 from infra import keys
 from infra.azure import operator_key
+from tests.outputs import outputs_of
 
 # What Pulumi keeps of a provider: its class, by module and name (protocol 0 of pickle is readable).
 STORED = "ccopy_reg\n_reconstructor\n(cinfra.local.keys\n{name}\nc__builtin__\nobject\nNtR."
 
 
 def test_keys_and_secrets_are_new_each_time_and_never_change() -> None:
-    first, second = (keys.SshKeyProvider().create({"purpose": "x"}).outs for _ in range(2))
-    assert first is not None
-    assert second is not None
+    first, second = (outputs_of(keys.SshKeyProvider(), purpose="x") for _ in range(2))
     assert first["private_key"] != second["private_key"]
     assert first["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
     assert first["public_key"].startswith("ssh-ed25519 AAAA")
     assert not keys.SshKeyProvider().diff("id", first, second).changes
-    secrets = {keys.SecretProvider().create({"purpose": "x"}).outs["value"] for _ in range(2)}  # type: ignore[index]
+    secrets = {outputs_of(keys.SecretProvider(), purpose="x")["value"] for _ in range(2)}
     assert len(secrets) == 2
 
 
@@ -35,8 +34,7 @@ def test_the_state_of_an_older_stack_still_finds_its_providers(name: str) -> Non
 
 
 def test_a_key_may_be_rsa_for_clouds_that_take_no_other() -> None:
-    outs = keys.SshKeyProvider().create({"purpose": "x", "kind": "rsa"}).outs
-    assert outs is not None
+    outs = outputs_of(keys.SshKeyProvider(), purpose="x", kind="rsa")
     assert outs["private_key"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
     assert outs["public_key"].startswith("ssh-rsa AAAA")
     assert operator_key._bits(outs["public_key"].split()[1]) == keys.RSA_BITS

@@ -10,6 +10,7 @@ import pytest
 from bootstrap.cluster import CloudLogs
 from infra.keys import SECRET_BYTES, SecretProvider
 from tests.bootstrap.support.test_masking import CREDENTIALS, NEEDED, PEM
+from tests.outputs import outputs_of
 
 LOGS = CloudLogs(group="caffe-spark/dev", region="eu-west-1")
 
@@ -33,7 +34,7 @@ def test_no_line_of_a_private_key_is_sent() -> None:
     "form", ["{}", "secret {}", "spark_secret={}", '"{}"', "a '{}', b", "said: {}.", "x={}&y"]
 )
 def test_no_line_with_the_stacks_secret_is_sent(form: str) -> None:
-    secret = SecretProvider().create({"purpose": "test"}).outs["value"]
+    secret = outputs_of(SecretProvider(), purpose="test")["value"]
     assert sent(form.format(secret)) == []
 
 

@@ -15,6 +15,7 @@ from infra.keys import SshKeyProvider
 from tests.bootstrap.local_node import LocalNode
 from tests.bootstrap.network import Network
 from tests.bootstrap.ssh_server import Door, Server
+from tests.outputs import outputs_of
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def through(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Cluster:
     """The cluster, with its head behind the network; its commands run on `node`."""
-    pair = SshKeyProvider().create({"purpose": "operator"}).outs
+    pair = outputs_of(SshKeyProvider(), purpose="operator")
     path = f"{node.bin}:/usr/sbin:/usr/bin:/sbin:/bin"
     node.fake("install", 'for last; do file=$before; before=$last; done; exec cp "$file" "$last"')
     server.door = Door(pair["public_key"], {"PATH": path, "FAKE_STATE": f"{node.folder}/state"})

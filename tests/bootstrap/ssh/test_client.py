@@ -24,6 +24,7 @@ from bootstrap.ssh.shell import shell
 from infra.keys import SshKeyProvider
 from tests.bootstrap.ssh_server import ENDPOINT, Door, Server
 from tests.host_keys import host_key
+from tests.outputs import outputs_of
 
 Keys = dict[str, str]
 PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -31,7 +32,7 @@ PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
 
 @pytest.fixture
 def keys() -> Keys:
-    outs = SshKeyProvider().create({"purpose": "operator"}).outs
+    outs = outputs_of(SshKeyProvider(), purpose="operator")
     return {"private": str(outs["private_key"]), "public": str(outs["public_key"])}
 
 

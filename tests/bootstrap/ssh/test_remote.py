@@ -14,6 +14,7 @@ from bootstrap.errors import CommandFailed, Unreachable
 from bootstrap.ssh.remote import TIMED_OUT, connect
 from tests.bootstrap.nodes import container_of, engine
 from tests.conftest import HOST_KEY
+from tests.outputs import outputs_of
 
 pytestmark = pytest.mark.cluster
 
@@ -113,7 +114,7 @@ def test_another_host_key_than_the_recorded_one_is_refused(real_cluster: Cluster
 def test_another_key_of_the_operator_is_refused(real_cluster: Cluster) -> None:
     from infra.keys import SshKeyProvider
 
-    other = SshKeyProvider().create({"purpose": "other"}).outs["private_key"]
+    other = outputs_of(SshKeyProvider(), purpose="other")["private_key"]
     ssh = real_cluster.ssh.model_copy(update={"private_key": SecretStr(other)})
     stranger = real_cluster.model_copy(update={"ssh": ssh})
     with (

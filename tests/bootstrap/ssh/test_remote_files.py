@@ -9,6 +9,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from paramiko.sftp import SFTP_FAILURE
 
 from bootstrap.cluster import Cluster
 from bootstrap.errors import CommandFailed, IntegrityError, Unreachable
@@ -18,6 +19,7 @@ from infra.keys import SshKeyProvider
 from tests.at_once import at_once
 from tests.bootstrap.local_node import LocalNode
 from tests.bootstrap.ssh_server import Door, Files, Server
+from tests.outputs import outputs_of
 
 ROUNDS = 4
 # A moment between a command's start and its effect, in which the other operator's runs.
@@ -36,7 +38,7 @@ def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def operators(tmp_path: Path, scratch: Path, cluster: Cluster) -> Iterator[list[SshRemote]]:
     """Two connections to one node; its `chown` succeeds whoever runs the tests, and `mv` takes its time."""
-    pair = SshKeyProvider().create({"purpose": "operator"}).outs
+    pair = outputs_of(SshKeyProvider(), purpose="operator")
     fakes = tmp_path / "bin"
     fakes.mkdir()
     for name, script in (
@@ -127,7 +129,7 @@ def test_a_file_that_breaks_off_leaves_nothing_behind(
     operators: list[SshRemote], scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> int:
-        return paramiko.SFTP_FAILURE
+        return SFTP_FAILURE
 
     monkeypatch.setattr(paramiko.SFTPHandle, "write", full)
     with pytest.raises(Unreachable):

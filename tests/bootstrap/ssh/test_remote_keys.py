@@ -14,6 +14,7 @@ from bootstrap.ssh.remote import connect
 from infra.keys import SshKeyProvider
 from tests.bootstrap.hdinsight_cluster import hdinsight
 from tests.bootstrap.ssh_server import Door, Server
+from tests.outputs import outputs_of
 
 __all__ = ["hdinsight"]
 
@@ -26,7 +27,7 @@ def server() -> Iterator[Server]:
 
 
 def pair(kind: str) -> tuple[str, str]:
-    made = SshKeyProvider().create({"purpose": "operator", **({"kind": kind} if kind else {})}).outs
+    made = outputs_of(SshKeyProvider(), purpose="operator", **({"kind": kind} if kind else {}))
     return made["private_key"], made["public_key"]
 
 
