@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import CommandFailed, Unreachable
-from bootstrap.ssh.remote import TIMED_OUT, OnLine, Result
+from bootstrap.ssh.remote import TIMED_OUT, Moved, OnLine, Result
 
 MOVED = ("/run/caffe-spark", "/var/lib/caffe-spark", "/etc/systemd/system", "/etc/apt", "/etc/os-release")
 """Paths that scripts name themselves; in a sandbox they lie below its folder."""
@@ -94,8 +94,20 @@ class Sandbox:
         """See `Remote.put`."""
         raise NotImplementedError
 
-    def get(self, path: str, to: Path) -> None:
+    def get(self, path: str, to: Path, *, user: str = "root") -> None:
         """See `Remote.get`."""
+        raise NotImplementedError
+
+    def receive(
+        self, script: str, to: Path, *, timeout: float | None = None, moved: Moved | None = None
+    ) -> Result:
+        """See `Remote.receive`."""
+        raise NotImplementedError
+
+    def send(
+        self, source: Path, script: str, *, timeout: float | None = None, moved: Moved | None = None
+    ) -> Result:
+        """See `Remote.send`."""
         raise NotImplementedError
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from azure.core.exceptions import (
     ServiceResponseTimeoutError,
 )
 from azure.core.pipeline.policies import RetryPolicy
+from azure.mgmt.hdinsight.models import NameAvailabilityCheckRequestParameters
 
 from bootstrap.clouds import azure
 from bootstrap.cluster import ClusterDocument, HdInsight
@@ -193,7 +195,7 @@ def test_a_timeout_is_distinguished_from_an_unreachable_azure() -> None:
 
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(KeyError), azure.translate_errors("listing hosts", STACK):
-        {}["hosts"]
+        raise KeyError("hosts")
 
 
 def test_only_azures_own_errors_have_a_code() -> None:
@@ -374,8 +376,9 @@ def test_the_fake_server_answers_preflights_requests(arm: Arm, hdinsight: Cluste
     given = hdinsight.members
     assert isinstance(given, HdInsight)
     locations = azure.management(given).locations
-    assert locations.check_name_availability(given.region, {"name": "free"}).name_available
+    free, request = NameAvailabilityCheckRequestParameters(name="free"), io.BytesIO(b'{"name": "x"}')
+    assert locations.check_name_availability(given.region, free).name_available
     assert locations.list_billing_specs(given.region).vm_sizes == ["Standard_E8_V3"]
     (usage,) = locations.list_usages(given.region).value or []
     assert (usage.current_value, usage.limit) == (8, 60)
-    assert locations.validate_cluster_create_request(given.region, {"name": "x"}).validation_errors == []
+    assert locations.validate_cluster_create_request(given.region, request).validation_errors == []

@@ -132,7 +132,7 @@ class _Flaky:
     def __init__(self, node: LocalNode, breaks: set[int]) -> None:
         self._node, self._breaks, self.calls = node, breaks, 0
         self.node = node.node
-        self.put, self.get = node.put, node.get
+        self.put, self.get, self.receive, self.send = node.put, node.get, node.receive, node.send
 
     def run(self, script: str, **options: object) -> Result:
         self.calls += 1

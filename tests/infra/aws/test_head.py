@@ -28,7 +28,12 @@ def made(key_pair: str | None = None, protect: bool = False, volume_key: str | N
             image="ami-0000000000000000a",
             volume_gb=50,
             identity=Machine(
-                *(_text(text) for text in ("profile", "arn:profile", "role", "arn:role", "AROA1")), ready=()
+                profile_name=_text("profile"),
+                profile_arn=_text("arn:profile"),
+                role_name=_text("role"),
+                role_arn=_text("arn:role"),
+                role_id=_text("AROA1"),
+                ready=(),
             ),
             user_data="#!/bin/sh\n",
             key_pair=key_pair,

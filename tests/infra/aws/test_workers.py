@@ -57,7 +57,12 @@ def made(
             root_device=root_device,
             volume_gb=100,
             identity=Machine(
-                *(_text(text) for text in ("profile", "arn:profile", "role", "arn:role", "AROA1")), ready=()
+                profile_name=_text("profile"),
+                profile_arn=_text("arn:profile"),
+                role_name=_text("role"),
+                role_arn=_text("arn:role"),
+                role_id=_text("AROA1"),
+                ready=(),
             ),
             head_role="head-role",
             user_data="#!/bin/sh\necho größer\n",

@@ -48,7 +48,7 @@ class World:
     def show(self, name: str = "pets") -> str:
         return self._said(lambda: show.show(self.cluster, name, self.console, self.tmp_path / "results"))
 
-    def list(self) -> str:
+    def listed(self) -> str:
         return self._said(lambda: self.console.print(show.table(self.cluster)))
 
     def ensure(self, name: str = "pets") -> str:
@@ -120,7 +120,7 @@ def test_a_put_that_is_interrupted_near_its_end_is_whole(world: World, pets: Pat
     removal = tmp_path / "removal"
     # Ctrl-C: the command removes its working folder, and the script on the head goes on.
     world.node.fake("hdfs", HDFS.replace("-mv) ", f"-mv) sh {removal} && touch {removal}.done; "))
-    with workspace.workspace(world.node, "other") as other:  # type: ignore[arg-type]
+    with workspace.workspace(world.node, "other") as other:
         pass
     text = world.node.scripts[-1]
     removal.write_text(
@@ -223,7 +223,7 @@ def test_databases_and_frames_are_stored_as_they_are(
     mdb = "train_lmdb/data.mdb"
     assert (world.dfs / "data/digits" / mdb).read_bytes() == (tmp_path / "dbs" / mdb).read_bytes()
     assert world.stored("rows") == ["manifest.json", "parquet/part-0.parquet"]
-    listed = world.list().splitlines()
+    listed = world.listed().splitlines()
     assert [line.split()[:3] for line in listed[1:]] == [["digits", "lmdb", "1"], ["rows", "parquet", "1"]]
     assert "not counted" in world.show("rows")
 
@@ -270,14 +270,14 @@ def test_a_file_with_two_dots_in_its_name_can_be_used(world: World, tmp_path: Pa
 
 
 def test_the_list_shows_what_has_no_valid_manifest_too(world: World, pets: Path) -> None:
-    assert world.list().split() == ["name", "kind", "files", "bytes", "put"]
+    assert world.listed().split() == ["name", "kind", "files", "bytes", "put"]
     world.put(pets)
     (world.dfs / "data" / "by_hand").mkdir()
     (world.dfs / "data" / "odd").mkdir()
     (world.dfs / "data" / "odd" / "manifest.json").write_text("{")
     (world.dfs / "data" / "x._UPLOADING_1").mkdir()
 
-    lines = [" ".join(line.split()) for line in world.list().splitlines()[1:]]
+    lines = [" ".join(line.split()) for line in world.listed().splitlines()[1:]]
 
     assert lines[0] == "by_hand no manifest"
     assert lines[1].startswith("odd manifest not valid 20")
@@ -294,7 +294,7 @@ def test_a_set_is_shown_with_counts_classes_and_a_contact_sheet(world: World, pe
     assert ["1", "dog", "3"] in [line.split() for line in said.splitlines()]
     with Image.open(world.tmp_path / "results/data/pets.png") as sheet:
         assert sheet.height == 2 * 68
-        red, green, blue = sheet.getpixel((170, 100))  # type: ignore[misc]
+        red, green, blue = sheet.getpixel((170, 100))
         assert (red, green < 3, blue) == (50, True, 0), "the first dog"
     assert list((world.tmp_path / "staging").iterdir()) == []
 

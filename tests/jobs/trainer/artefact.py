@@ -68,10 +68,10 @@ class OnNode(Caffe):
             if path.is_absolute():
                 here = next(folder for folder in (path, *path.parents) if folder.is_dir())
                 self._copy(here, ".", to=here)
-        path = f"{self.folder}/python:{CODE}"
+        modules = f"{self.folder}/python:{CODE}"
         return subprocess.run(
             [
-                *("podman", "exec", "-i", "-e", f"PYTHONPATH={path}", "-e", "GLOG_minloglevel=1"),
+                *("podman", "exec", "-i", "-e", f"PYTHONPATH={modules}", "-e", "GLOG_minloglevel=1"),
                 *(self.container, self.python, "-c", program, *arguments),
             ],
             capture_output=True,

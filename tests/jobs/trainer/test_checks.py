@@ -20,7 +20,7 @@ from jobs.trainer.errors import Refused
 TRAIN = parse(
     shlex.split("-train -features accuracy -label label -conf s -model m -clusterSize 3 -connection ethernet")
 )
-NETS = Nets({"accuracy": (), "label": (100,), "x_split_0": (100,)}, ("accuracy",), True)
+NETS = Nets({"accuracy": (), "label": (100,), "x_split_0": (100,)}, ("accuracy",))
 
 
 @pytest.fixture

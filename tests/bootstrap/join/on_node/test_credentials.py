@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import http.client
 import json
 import socket
 import threading
@@ -13,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
@@ -45,7 +45,7 @@ class Cloud:
     refuses: str = ""
     asked: list[dict[str, str]] = field(default_factory=list)
 
-    def answer(self, path: str, headers: http.client.HTTPMessage) -> tuple[int, str]:
+    def answer(self, path: str, headers: Message) -> tuple[int, str]:
         if path.startswith("/latest/meta-data/"):
             if headers["X-aws-ec2-metadata-token"] != "a-token":
                 return 401, ""
@@ -78,6 +78,11 @@ def serving(server: ThreadingHTTPServer) -> Iterator[str]:
         server.server_close()
 
 
+def address_of(url: str) -> tuple[str, int]:
+    host, _, port = urlsplit(url).netloc.partition(":")
+    return host, int(port)
+
+
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """The cloud of a machine whose clock is the cloud's."""
@@ -103,7 +108,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
         here.url = url
         settings = {"metadata": url, "region": "eu-west-1", "job_role": ROLE, "sts_url": url}
         monkeypatch.setattr(aws, "setting", lambda name: settings[name])
-        monkeypatch.setattr(credentials.time, "time", lambda: here.now)
+        monkeypatch.setattr(time, "time", lambda: here.now)
         monkeypatch.setattr(credentials, "PATIENCE", 0.05)
         yield here
 
@@ -252,7 +257,7 @@ def test_clients_that_say_nothing_keep_nobody_else_out(cloud: Cloud, monkeypatch
     kept = Credentials()
     kept.renew()
     with endpoint(kept) as url, ExitStack() as silent:
-        address = (urlsplit(url).hostname, urlsplit(url).port)
+        address = address_of(url)
         for _ in range(credentials.THREADS + 2):
             silent.enter_context(socket.create_connection(address))
         assert get(url)[0] == 200
@@ -265,7 +270,7 @@ def test_a_connection_that_no_thread_can_serve_keeps_no_place(
     kept = Credentials()
     kept.renew()
     with endpoint(kept) as url:
-        address = (urlsplit(url).hostname, urlsplit(url).port)
+        address = address_of(url)
         with threads_run_out(monkeypatch, of):
             for _ in range(credentials.THREADS + 1):
                 with socket.create_connection(address, 5) as refused:

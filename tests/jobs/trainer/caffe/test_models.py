@@ -10,7 +10,7 @@ import pytest
 from jobs.trainer.caffe import models
 from jobs.trainer.errors import Refused
 
-SHAPES = {"ip1": [(10, 4), (10,)], "ip2": [(2, 10)]}
+SHAPES: dict[str, list[tuple[int, ...]]] = {"ip1": [(10, 4), (10,)], "ip2": [(2, 10)]}
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 

@@ -141,9 +141,9 @@ def test_more_news_is_waited_for_until_it_cannot_change_the_cause(journal: Journ
     journal.add(failed(0, SILENT, "died"))
     assert not settled(ABORTED, journal, [])
     assert settled(ABORTED, journal, [LostExecutor("1", "w2", "lost")])
-    assert settled(barrier(1, LOST_1), journal, {})
+    assert settled(barrier(1, LOST_1), journal, [])
     journal.add(failed(1, OWN, "boom"))
-    assert settled(ABORTED, journal, {})
+    assert settled(ABORTED, journal, [])
 
 
 def test_a_snapshot_is_what_to_go_on_from(journal: Journal) -> None:
@@ -180,8 +180,8 @@ def test_a_failed_scoring_leaves_a_model_and_nothing_to_resume(journal: Journal)
     journal.add(contract.Snapshot(50, 100, "hdfs://h/a.caffemodel", "hdfs://h/a.st"))
     journal.add(failed(1, NATIVE, "Check failed: x"))
 
-    assert explain(ABORTED, journal, {}, {}).fix == "There is no snapshot to resume from. Run the job again."
-    said = str(explain(ABORTED, journal, {}, {"model": "hdfs://h/m"}))
+    assert explain(ABORTED, journal, [], {}).fix == "There is no snapshot to resume from. Run the job again."
+    said = str(explain(ABORTED, journal, [], {"model": "hdfs://h/m"}))
 
     assert said == "rank 1 on w2: Check failed: x. The model is stored: score hdfs://h/m without -train."
 
@@ -200,12 +200,12 @@ ValueError: no such thing
 
 
 def test_without_news_from_ranks_sparks_own_message_is_read(journal: Journal) -> None:
-    assert lost_executor(SPARK_LOST, {}) == ("1", "10.9.8.12", "")
+    assert lost_executor(SPARK_LOST, []) == ("1", "10.9.8.12", "")
     assert str(explain(Exception(SPARK_LOST), journal)).startswith("executor 1 on 10.9.8.12: it was lost")
     assert innermost(SPARK_PYTHON) == "ValueError: no such thing"
     assert str(explain(Exception(SPARK_PYTHON), journal)).startswith("the stage: ValueError: no such thing")
     assert innermost("one\ntwo") == "one"
-    assert lost_executor("one", {}) is None
+    assert lost_executor("one", []) is None
 
 
 KILLED_FOR_MEMORY = (
