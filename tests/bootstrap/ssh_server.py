@@ -15,6 +15,14 @@ from pathlib import Path
 from typing import IO
 
 import paramiko
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_FAILED_CONNECT_FAILED,
+    OPEN_SUCCEEDED,
+)
+from paramiko.sftp import SFTP_OK
 from pydantic import SecretStr
 
 from bootstrap.cluster import Cluster, ClusterDocument, Node
@@ -39,19 +47,19 @@ class Door(paramiko.ServerInterface):
         return "publickey"
 
     def check_auth_publickey(self, _username: str, key: paramiko.PKey) -> int:
-        return paramiko.AUTH_SUCCESSFUL if key.get_base64() == self.public else paramiko.AUTH_FAILED
+        return AUTH_SUCCESSFUL if key.get_base64() == self.public else AUTH_FAILED
 
     def check_channel_request(self, kind: str, _chanid: int) -> int:
         allowed = kind == "session"
-        return paramiko.OPEN_SUCCEEDED if allowed else paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        return OPEN_SUCCEEDED if allowed else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
     def check_channel_direct_tcpip_request(
         self, chanid: int, _origin: tuple[str, int], destination: tuple[str, int]
     ) -> int:
         if destination[0] not in self.routes:
-            return paramiko.OPEN_FAILED_CONNECT_FAILED
+            return OPEN_FAILED_CONNECT_FAILED
         self.forwards[chanid] = self.routes[destination[0]]
-        return paramiko.OPEN_SUCCEEDED
+        return OPEN_SUCCEEDED
 
     def forward(self, channel: paramiko.Channel) -> None:
         """Connect a channel that was opened for another node."""
@@ -165,25 +173,25 @@ class Files(paramiko.SFTPServerInterface):
 
     def chattr(self, path: str, attr: paramiko.SFTPAttributes) -> int:
         paramiko.SFTPServer.set_file_attr(path, attr)
-        return paramiko.SFTP_OK
+        return SFTP_OK
 
     def remove(self, path: str) -> int:
         Path(path).unlink(missing_ok=True)
-        return paramiko.SFTP_OK
+        return SFTP_OK
 
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:
         try:
             Path(path).mkdir(0o777 if attr.st_mode is None else attr.st_mode)
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or 0)
-        return paramiko.SFTP_OK
+        return SFTP_OK
 
     def rmdir(self, path: str) -> int:
         try:
             Path(path).rmdir()
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno or 0)
-        return paramiko.SFTP_OK
+        return SFTP_OK
 
 
 class Server:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,7 @@ def test_a_clock_that_is_off_is_a_finding(
     cluster: Cluster, sandboxes: Sandboxes, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "checks_for", lambda *_: [])
-    monkeypatch.setattr(doctor.time, "time", lambda: 0.0)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
     findings = diagnose(cluster, console, connect=sandboxes.connect)
     assert [finding.ok for finding in findings if finding.name == "clock"] == [False] * 3
 

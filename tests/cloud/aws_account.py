@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from botocore.client import BaseClient, ClientCreator
@@ -14,23 +14,29 @@ from botocore.loaders import JSONFileLoader
 from botocore.model import ServiceModel
 from botocore.session import Session
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID, responses
+from moto.core import responses
 from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.utils import method_names_from_class
 
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
-REGION = "eu-west-1"
+REGION: Final = "eu-west-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 Answer = Callable[[str, str, dict[str, Any]], dict[str, Any] | None]
 """Region, operation, parameters → what AWS answers; None for what moto does."""
 
-_READ_ONCE = functools.cache(JSONFileLoader()._load_file)
-_METHODS = functools.cache(responses.method_names_from_class)
-_CREATE_CLASS = ClientCreator._create_client_class
+# The stubs of botocore leave out what is not for callers.
+_LOADER: Any = JSONFileLoader
+_CREATOR: Any = ClientCreator
+_CLIENT: Any = BaseClient
+_READ_ONCE = functools.cache(_LOADER()._load_file)
+_METHODS = functools.cache(method_names_from_class)
+_CREATE_CLASS: Callable[..., type[BaseClient]] = _CREATOR._create_client_class
 _CLASSES: dict[str, type[BaseClient]] = {}
-_CREATE_CLIENT = Session.create_client
+_CREATE_CLIENT: Callable[..., Any] = Session.create_client
 _CLIENTS: dict[str, Any] = {}
 _PROCESS = BotocoreStubber.process_request
 _ONE_AT_A_TIME = threading.RLock()
@@ -87,7 +93,7 @@ def aws_account(read_once: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 def answers(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
     """Ask `answer` first, whatever is asked of AWS; it may raise what AWS would refuse with."""
-    call = BaseClient._make_api_call
+    call: Callable[..., dict[str, Any]] = _CLIENT._make_api_call
 
     def answered(self: BaseClient, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
         given = answer(self.meta.region_name, operation, asked)

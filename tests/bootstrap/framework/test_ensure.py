@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from bootstrap.framework.key import inputs_of, key_of
 from bootstrap.framework.manifest import Manifest, built_now
 from bootstrap.framework.recipe import Recipe
 from bootstrap.framework.search import Found, Search
-from bootstrap.ssh import reconnect
+from bootstrap.ssh import reconnect, remote
 from bootstrap.storage.bucket import Bucket
 from bootstrap.storage.hadoop import SharedStorage
 from tests.at_once import at_once
@@ -110,7 +111,7 @@ def world(
     # No NameNode to ask.
     away = cluster.model_copy(update={"storage": S3(uri="s3a://bucket", region=REGION)})
     world = World(tmp_path / "node", rewrite(), away)
-    for module in (ensure.ssh, reconnect):
+    for module in (remote, reconnect):
         monkeypatch.setattr(module, "connect", world.connect)
     monkeypatch.setattr(ensure, "load_recipe", lambda *_: world.recipe)
     monkeypatch.setattr(ensure, "read_facts", lambda _: FACTS)
@@ -331,8 +332,8 @@ def test_of_two_scripts_published_at_once_each_is_whole_and_one_is_current(world
     bucket = world.bucket
     for number in range(3):
         at_once(
-            lambda number=number: store.publish(bucket, SIGNING_KEY, "key", f"ann {number}"),
-            lambda number=number: store.publish(bucket, SIGNING_KEY, "key", f"bob {number}"),
+            partial(store.publish, bucket, SIGNING_KEY, "key", f"ann {number}"),
+            partial(store.publish, bucket, SIGNING_KEY, "key", f"bob {number}"),
         )
         current(world)  # its script has the sum that it names
 

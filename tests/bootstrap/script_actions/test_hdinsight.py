@@ -21,10 +21,10 @@ from bootstrap.cluster import Cluster, ClusterDocument, Node
 from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown, StackError, Unreachable
 from bootstrap.script_actions import hdinsight as actions
 from bootstrap.script_actions import probe
-from bootstrap.script_actions.action import Execution, ScriptAction
+from bootstrap.script_actions.action import LIMIT_S, Execution, ScriptAction
 from bootstrap.script_actions.executions import parse_debug_information
 from bootstrap.script_actions.failure import ScriptActionFailed
-from bootstrap.script_actions.hdinsight import LIMIT_S, MARGIN_S, READY_S
+from bootstrap.script_actions.hdinsight import MARGIN_S, READY_S
 from bootstrap.ssh.remote import Result
 from tests.bootstrap.hdinsight_cluster import ACCOUNT, arm, hdinsight
 from tests.cloud.arm import NAME, Arm, Task, closed_port
@@ -47,8 +47,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def run(arm: Arm, hdinsight: ClusterDocument, console: Console) -> Run:
+    # It reads of a cluster what its stack declares, and no node.
     def go(
-        action: ScriptAction = FRAMEWORK, uri: str = URI, cluster: ClusterDocument = hdinsight, **rest: Any
+        action: ScriptAction = FRAMEWORK, uri: str = URI, cluster: Any = hdinsight, **rest: Any
     ) -> Execution:
         return actions.run(cluster, action, uri, console, **rest)
 

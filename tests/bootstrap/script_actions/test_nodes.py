@@ -18,8 +18,10 @@ import pytest
 from rich.console import Console
 
 from bootstrap.cluster import Cluster, Node
+from bootstrap.engine.script import RUN
 from bootstrap.errors import ConfigError, IntegrityError, StackError, Unreachable
 from bootstrap.script_actions import ScriptAction, nodes, report, sealed
+from bootstrap.script_actions.executions import SHOWN
 from bootstrap.script_actions.failure import ScriptActionFailed
 from bootstrap.signing import SigningKey
 from bootstrap.ssh import reconnect
@@ -115,7 +117,7 @@ class _At:
         self._node, self._folder, self.node = node, folder, node.node
 
     def _moved(self, text: str) -> str:
-        return text.replace(nodes.ON_NODE, self._folder).replace(nodes.RUN, f"{self._folder}/run")
+        return text.replace(nodes.ON_NODE, self._folder).replace(RUN, f"{self._folder}/run")
 
     def run(self, script: str, **rest: Any) -> Any:
         return self._node.run(self._moved(script), **rest)
@@ -347,17 +349,22 @@ def test_a_record_that_somebody_removes_meanwhile_is_left_out(world: World) -> N
     assert [record.name for record in nodes.history(world.cluster)] == ["stays"]
 
 
-def test_of_many_records_the_newest_alone_are_read(world: World) -> None:
+def test_of_many_records_the_newest_alone_are_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.run("stays", "true")
     files = world.storage.files
     (newest,) = world.storage.list(nodes.HISTORY)
-    for day in range(nodes.SHOWN + 5):
+    for day in range(SHOWN + 5):
         files[f"{nodes.HISTORY}/202001{day + 1:02}T000000-abcd.json"] = files[newest]
     asked: list[str] = []
     read = world.storage.read
-    world.storage.read = lambda path: (asked.append(path), read(path))[1]  # type: ignore[method-assign]
-    assert len(nodes.history(world.cluster)) == nodes.SHOWN
-    assert len(asked) == nodes.SHOWN
+
+    def reading(path: str) -> bytes | None:
+        asked.append(path)
+        return read(path)
+
+    monkeypatch.setattr(world.storage, "read", reading)
+    assert len(nodes.history(world.cluster)) == SHOWN
+    assert len(asked) == SHOWN
     assert newest in asked
 
 

@@ -4,8 +4,8 @@ import io
 
 from rich.console import Console
 
-from bootstrap.script_actions.executions import Persisted, Record
-from bootstrap.script_actions.report import SHOWN, table
+from bootstrap.script_actions.executions import SHOWN, Persisted, Record
+from bootstrap.script_actions.report import table
 
 URI = "wasb://c@account.blob.core.windows.net/script-actions/caffe-0123456789abcdef.sh"
 

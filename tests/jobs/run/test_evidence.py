@@ -16,7 +16,7 @@ from jobs.report.history import History
 from jobs.run.evidence import add_job
 from jobs.trainer import contract
 from jobs.trainer.contract import Event, dump, stamped
-from tests.jobs.run.test_curve import mnist_spec
+from tests.jobs.specs import mnist_spec
 
 EXECUTORS = contract.Executors(
     "app-1", {"0": {"host": "w1", "container": ""}, "1": {"host": "w2", "container": ""}}

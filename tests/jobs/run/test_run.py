@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from bootstrap import paths
 from bootstrap.cluster import Cluster, Node
 from bootstrap.errors import ConfigError, JobError, JobRefused, ServiceDown, Unreachable
 from bootstrap.ssh import reconnect as link
+from bootstrap.ssh.unit import Unit
 from bootstrap.storage.hadoop import SharedStorage
 from jobs.backends import head, nodes, processes, resource_manager
 from jobs.backends.registry import Backends
@@ -404,9 +406,9 @@ def test_nodes_without_the_heads_framework_are_told(
         world.run()
 
 
-def interrupting(monkeypatch: pytest.MonkeyPatch, action: Callable[[], None]) -> None:
+def interrupting(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
     """Once, when the first event of the job is seen."""
-    original, done = View.line, []
+    original, done = View.line, list[bool]()
 
     def line(self: View, text: str) -> None:
         original(self, text)
@@ -555,7 +557,7 @@ def test_two_jobs_of_the_same_second_have_each_their_own_folder(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.spark_submit(FINISHES)
-    monkeypatch.setattr(head.time, "strftime", lambda *_: "20261128-120000")
+    monkeypatch.setattr(time, "strftime", lambda *_: "20261128-120000")
 
     names = {world.run().job, world.run().job}
 
@@ -570,7 +572,7 @@ def test_a_head_out_of_reach_is_no_reason_to_submit_again(
     def lost(*_: object, **__: object) -> int:
         raise Unreachable("head", "SSH does not answer", "Run `pulumi up`; then this again.")
 
-    monkeypatch.setattr(head.Unit, "follow", lost)
+    monkeypatch.setattr(Unit, "follow", lost)
 
     with pytest.raises(Unreachable, match=r"runs on there.*`fab attach mnist-\S+ --stack dev`") as raised:
         world.run()

@@ -10,7 +10,7 @@ from rich.console import Console
 from bootstrap.cluster import AutoScalingGroup, Cluster, ClusterDocument, Limits, NodePrice, Prices
 from bootstrap.errors import ServiceDown
 from jobs.backends.base import Foreign
-from jobs.converters.cli import TOOLS
+from jobs.converters.flags import TOOLS
 from jobs.job import JobPlace, JobRecord, SubmittedJob
 from jobs.report.history import History
 from jobs.run import status

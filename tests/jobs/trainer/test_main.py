@@ -17,6 +17,7 @@ from jobs.trainer import contract
 from jobs.trainer import main as module
 from jobs.trainer.errors import TrainerError
 from jobs.trainer.main import main as trainer
+from jobs.trainer.session import stop
 from tests.jobs.trainer.written import Files
 
 
@@ -176,7 +177,7 @@ def test_what_goes_wrong_beside_the_job_is_printed_at_once(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(log))
     monkeypatch.setattr(module, "_jvm_alone", fail)
 
-    module.stop(SimpleNamespace(stop=fail))
+    stop(SimpleNamespace(stop=fail))
     assert log.getvalue() == b"Spark did not stop: no JVM\n"
     assert module._mirror() is None
     assert log.getvalue().endswith(b"\nevents are not copied to wasbs://x: no JVM\n")

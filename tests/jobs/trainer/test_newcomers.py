@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from jobs.trainer import newcomers as module
+from jobs.trainer.executors import ASIDE
 from jobs.trainer.newcomers import Newcomers
 from jobs.trainer.ranks import ready
 
@@ -67,7 +69,7 @@ class Spark:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
@@ -104,7 +106,7 @@ def test_a_new_executor_is_given_a_task_in_each_of_its_slots_and_is_not_ready(
     assert newcomers.ready(["2"]) == []
     spark.wait()
     assert spark.stages == [(2, ready.wait)]
-    assert spark.groups == [module.ASIDE]
+    assert spark.groups == [ASIDE]
 
 
 def test_idle_executors_that_are_known_take_a_task_too_so_that_none_is_left_for_a_new_one(

@@ -268,7 +268,7 @@ def test_what_cannot_be_removed_is_told_and_the_rest_goes(
         if path.endswith("a"):
             raise PermissionError("not permitted")
 
-    monkeypatch.setattr(leftovers.os, "unlink", unlink)
+    monkeypatch.setattr(os, "unlink", unlink)
     said = list(leftovers.sweep(found, removing=True))
     assert [one.get("error") for one in said] == ["not permitted", None]
 
@@ -307,7 +307,7 @@ def test_a_clock_that_is_set_forward_takes_no_files_from_a_process_that_runs(mac
         stat.write_text(f"cpu 1 2\nbtime {machine.booted + int(hours * HOUR)}\n")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leftovers.time, "sleep", wait)
+        patch.setattr(time, "sleep", wait)
         with pytest.raises(Enough):
             leftovers.main(["watch", *machine.places()])
     assert mine.exists()

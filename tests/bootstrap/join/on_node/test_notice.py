@@ -122,7 +122,7 @@ def test_one_token_serves_for_its_lifetime_and_is_renewed_before_its_end(
     assert cloud.tokens.issued == 1
 
     late = time.monotonic() + notice.LIFETIME - notice.RENEWAL
-    monkeypatch.setattr(notice.time, "monotonic", lambda: late)
+    monkeypatch.setattr(time, "monotonic", lambda: late)
     notice.look(metadata)
     assert cloud.tokens.issued == 2
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import subprocess
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -198,7 +201,7 @@ def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
         assert words == ["systemctl", "poweroff"]
         here.powered_off += 1
 
-    monkeypatch.setattr(spending.subprocess, "check_call", off)
+    monkeypatch.setattr(subprocess, "check_call", off)
     here.limits()
     return here
 
@@ -307,7 +310,7 @@ def test_a_group_that_cannot_be_stopped_is_tried_again(cloud: Cloud, monkeypatch
     cloud.limits(total="0.10")
     keeper = Keeper(0.0)
     minutes(keeper, 0, 13)
-    stop = spending.stop_workers
+    stop = group.stop_workers
 
     def refused() -> None:
         raise RuntimeError("GET https://autoscaling: 403 AccessDenied")
@@ -743,9 +746,9 @@ def test_the_program_follows_a_clock_that_is_set(cloud: Cloud, monkeypatch: pyte
         if clock["up"] > 400:
             raise Enough
 
-    monkeypatch.setattr(spending.time, "time", lambda: clock["time"])
-    monkeypatch.setattr(spending.time, "clock_gettime", lambda _: clock["up"])
-    monkeypatch.setattr(spending.time, "sleep", wait)
+    monkeypatch.setattr(time, "time", lambda: clock["time"])
+    monkeypatch.setattr(time, "clock_gettime", lambda _: clock["up"])
+    monkeypatch.setattr(time, "sleep", wait)
     with pytest.raises(Enough):
         spending.main()
     # Six minutes at 0.45 USD an hour, and not fifty days.
@@ -801,7 +804,7 @@ def test_a_full_disk_does_not_turn_the_account_back(cloud: Cloud, monkeypatch: p
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(spending.os, "replace", full)
+        patch.setattr(os, "replace", full)
         for minute in range(6, 61):
             with pytest.raises(OSError, match="No space"):
                 keeper.tick(minute * 60.0)

@@ -24,7 +24,8 @@ CONFIG = AwsConfig.model_validate({"region": "eu-west-1", "instanceTypes": ["g4d
 ON_DEMAND = {"m6i.xlarge": "0.2200000000", "g4dn.xlarge": "0.6000000000", "g5.xlarge": "1.2000000000"}
 SPOT = [("g4dn.xlarge", "0.31"), ("g4dn.xlarge", "0.29"), ("g5.xlarge", "0.55")]
 
-CALL = BaseClient._make_api_call
+_CLIENT: Any = BaseClient
+CALL = _CLIENT._make_api_call
 """As botocore has it."""
 
 

@@ -12,7 +12,7 @@ from bootstrap.errors import ConfigError
 from infra.aws.cost import prices
 from infra.aws.settings import regions
 from infra.aws.settings.config import AwsConfig
-from infra.cost.price_table import Answers
+from infra.cost.price_table import OVERRIDE, Answers
 from tests.at_once import at_once
 
 
@@ -118,7 +118,7 @@ def test_the_operators_figures_go_before_ours_and_the_rest_stays(nobodys_file: P
     here = table.of("eu-west-1")
     assert here.types["g4dn.xlarge"].spot == (Decimal("0.3"), Decimal("0.4"))
     assert here.types["g4dn.xlarge"].on_demand == Decimal("0.587")
-    assert here.types["g4dn.xlarge"].source == prices.OVERRIDE
+    assert here.types["g4dn.xlarge"].source == OVERRIDE
     assert here.types["g5.xlarge"].source == "catalogue"
     assert (here.services.nat_hour, here.services.nat_gb) == (Decimal("0.05"), Decimal("0.048"))
     assert table.origin("eu-west-1") == f"{nobodys_file} of 2026-12-01, over the project's price table"

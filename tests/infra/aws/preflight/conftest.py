@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from rich.console import Console
 
 from bootstrap.clouds import aws
@@ -51,7 +51,8 @@ class Account:
     """Action → IAM's verdict in a simulation, where it is not `allowed`."""
 
     def client(self, service: str, region: str = REGION) -> Any:
-        return boto3.client(service, region_name=region)
+        session: Any = boto3.session.Session()
+        return session.client(service, region_name=region)
 
     def refuses(self, operation: str, code: str, message: str = "") -> None:
         def refuse(_: dict[str, Any]) -> dict[str, Any]:
@@ -75,11 +76,14 @@ class Account:
     ) -> str:
         add_image(image, name, region=region, arch=arch, root=root)
         if parameter:
-            from moto.ssm.models import Parameter, ssm_backends  # takes seconds
+            from moto.ssm import models  # takes seconds
 
-            versions = ssm_backends[DEFAULT_ACCOUNT_ID][region]._parameters[parameter]
+            # Its class, which moto's own types take for an abstract one.
+            parameter_of: Any = models.Parameter
+
+            versions = models.ssm_backends[DEFAULT_ACCOUNT_ID][region]._parameters[parameter]
             versions[:] = [
-                Parameter(
+                parameter_of(
                     account_id=DEFAULT_ACCOUNT_ID,
                     name=parameter,
                     value=image,
@@ -110,8 +114,9 @@ class Account:
 
     def _quota(self, asked: dict[str, Any]) -> dict[str, Any]:
         if asked["QuotaCode"] not in self.quotas:
-            error = {"Error": {"Code": "NoSuchResourceException", "Message": "not found"}}
-            raise ClientError(error, "GetServiceQuota")
+            raise ClientError(
+                {"Error": {"Code": "NoSuchResourceException", "Message": "not found"}}, "GetServiceQuota"
+            )
         return {"Quota": {"Value": self.quotas[asked["QuotaCode"]]}}
 
     def _simulate(self, asked: dict[str, Any]) -> dict[str, Any]:

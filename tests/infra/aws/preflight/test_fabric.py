@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,6 +63,10 @@ def test_a_type_with_fewer_interfaces_than_the_table_says_fails(cloud: Cloud, ac
     assert "--path 'instanceTypes[1]' TYPE" in found.fix
 
 
+def answering(answer: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda _: answer
+
+
 def test_a_placement_group_of_that_name_is_free_this_stacks_or_somebodys(
     cloud: Cloud, account: Account
 ) -> None:
@@ -72,7 +77,7 @@ def test_a_placement_group_of_that_name_is_free_this_stacks_or_somebodys(
     ]
     for tags, verdict in ((ours, "passed"), ([], "failed")):
         there = {"GroupName": NAME, "State": "available", "Tags": tags}
-        account.answers["DescribePlacementGroups"] = lambda _, there=there: {"PlacementGroups": [there]}
+        account.answers["DescribePlacementGroups"] = answering({"PlacementGroups": [there]})
         found = look(cloud, **CLOSE)["placement group"]
         assert found.verdict == verdict
     assert f"aws ec2 delete-placement-group --group-name {NAME} --region {REGION}" in found.fix

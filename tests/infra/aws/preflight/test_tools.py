@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib import metadata
 from typing import Any
 
 import pytest
 
 from infra.aws.preflight.tools import checks
-from infra.preflight import tools as looking
 from infra.preflight.finding import Finding
 from tests.infra.aws.preflight.conftest import PLUGINS, STACK, Tools, config
 
-WANTED = version("pulumi-aws")
+WANTED = metadata.version("pulumi-aws")
 
 
 def asked(tools: Tools, **values: Any) -> dict[str, Finding]:
@@ -114,9 +113,9 @@ def test_without_pulumis_package_for_aws_the_fix_is_to_install_it(
     tools: Tools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(name: str) -> str:
-        raise looking.metadata.PackageNotFoundError(name)
+        raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(looking.metadata, "version", gone)
+    monkeypatch.setattr(metadata, "version", gone)
     tools.has_all(PLUGINS % "7.0.0")
     assert asked(tools)["Pulumi's aws plugin"].fix == "Run `make setup`."
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from jobs.trainer.errors import TrainerError
-from jobs.trainer.files import shell, storage
+from jobs.trainer.files import storage
 from jobs.trainer.files.shell import Shell
 
 GATEWAY = """#!/bin/sh
@@ -177,7 +178,7 @@ def test_a_command_past_its_limit_is_told_as_ever(
     world: World, opened: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "TIMEOUT", 1e-9)
-    monkeypatch.setattr(shell.threading, "Timer", lambda *_: SimpleNamespace(start=int, cancel=int))
+    monkeypatch.setattr(threading, "Timer", lambda *_: SimpleNamespace(start=int, cancel=int))
     world.answer = Py4JError("Error while receiving")
 
     with pytest.raises(subprocess.TimeoutExpired, match="timed out after"):
