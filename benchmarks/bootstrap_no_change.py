@@ -64,15 +64,17 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     options = arguments.parse_args()
     cluster = resolve(load_cluster(ROOT, options.stack, environment(ROOT, os.environ)), Console())
+    assert cluster.ssh.private_key is not None, "the stack has no private key of its own"
+    private_key = cluster.ssh.private_key.get_secret_value()
     env = {**os.environ, "ANSIBLE_PIPELINING": "1", "ANSIBLE_LOCALHOST_WARNING": "0"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         key, document = folder / "key", folder / "cluster.json"
         for file in (key, document):
             file.touch(0o600)
-        key.write_text(cluster.ssh.private_key.get_secret_value())
+        key.write_text(private_key)
         plain = cluster.model_dump(mode="json")
-        plain["ssh"]["private_key"] = cluster.ssh.private_key.get_secret_value()
+        plain["ssh"]["private_key"] = private_key
         plain["spark_secret"] = cluster.spark_secret.get_secret_value()
         document.write_text(json.dumps(plain))
         tools = commands(cluster, document, key, folder)

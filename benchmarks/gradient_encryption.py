@@ -101,7 +101,7 @@ def average(connection: socket.socket, count: int, steps: int) -> float:
             began = time.perf_counter()
         # Reduce-scatter, then all-gather, as gloo's ring of two.
         for _ in range(2):
-            swap(connection, memoryview(mine[:half]).cast("B"), memoryview(theirs[:half]).cast("B"))
+            swap(connection, mine[:half].data.cast("B"), theirs[:half].data.cast("B"))
         mine[:half] += theirs[:half]
         mine /= 2
     return (time.perf_counter() - began) / steps

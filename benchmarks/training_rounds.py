@@ -81,7 +81,8 @@ def solver_of(net: Net, folder: Path) -> Any:  # noqa: ANN401 - pycaffe has no t
     (folder / "solver").write_text(SOLVER.format(folder / "net", 10**6, 0))
     solver = caffe.SGDSolver(str(folder / "solver"))
     random = np.random.RandomState(os.getpid())
-    arrays = random.rand(batch, *shape).astype(np.float32), random.randint(0, 10, batch).astype(np.float32)
+    labels = random.randint(0, 10, (batch,))
+    arrays = random.rand(batch, *shape).astype(np.float32), labels.astype(np.float32)
     solver.net.set_input_arrays(*arrays)
     return solver, arrays
 

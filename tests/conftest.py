@@ -48,7 +48,7 @@ GROUPS = {
 """Tests that run in one process: loading a cloud's SDK or matplotlib, and starting a server, take seconds."""
 
 
-class Scheduling(LoadScopeScheduling):
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """Hands out tests one by one, those of a group together."""
 
     def _split_scope(self, nodeid: str) -> str:

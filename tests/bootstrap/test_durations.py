@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -34,7 +35,8 @@ def test_stacks_and_jobs_read_them_alike(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["30", "30 m", "half an hour"])
 def test_stacks_and_jobs_refuse_the_same(text: str) -> None:
-    for kind in (IdleStop, Duration):
+    kinds: list[Any] = [IdleStop, Duration]
+    for kind in kinds:
         with pytest.raises(ValidationError, match=r"30 s|with its unit"):
             TypeAdapter(kind).validate_python(text)
 

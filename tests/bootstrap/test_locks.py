@@ -19,7 +19,8 @@ def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path: Path) -> None:
 
 
 def test_one_that_is_held_is_waited_for_with_one_line_and_then_taken(tmp_path: Path) -> None:
-    held, said = (tmp_path / "lock").open("w"), []
+    said: list[str] = []
+    held = (tmp_path / "lock").open("w")
     take(held, "the image", 10, said.append)
 
     def end(line: str) -> None:

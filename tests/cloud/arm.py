@@ -144,7 +144,8 @@ class Arm:
         if self.stuck or work["left"] > 0:
             work["left"] -= 1
             return {"status": "InProgress"}
-        return work.setdefault("answer", self._end(work))
+        answer: dict[str, Any] = work.setdefault("answer", self._end(work))
+        return answer
 
     def _end(self, work: dict[str, Any]) -> dict[str, Any]:
         if self.unfetched:
@@ -274,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
         arm = self.arm
         last = path.rpartition("/")[2]
         short = [{k: v for k, v in one.items() if k != "debugInformation"} for one in arm.history]
-        return {
+        answers: dict[str, Callable[[], Any]] = {
             "": arm.cluster,
             "listHosts": lambda: [{"name": host, "fqdn": f"{host}.{DOMAIN}"} for host in arm.hosts],
             "scriptActions": lambda: {"value": list(arm.persisted.values())},
@@ -290,7 +291,8 @@ class _Handler(BaseHTTPRequestHandler):
                 "value": [{"unit": "Count", "currentValue": 8, "limit": 60, "name": {"value": "cores"}}]
             },
             "capabilities": lambda: {"features": [], "versions": {}, "regions": {}},
-        }[last]()
+        }
+        return answers[last]()
 
     def _execute(self, body: dict[str, Any]) -> None:
         arm = self.arm

@@ -149,7 +149,8 @@ class Account:
             self.validated.append(body)
         for pattern, answer in self._routes(asked, body).items():
             if re.fullmatch(pattern, path, re.IGNORECASE):
-                return answer(path)
+                found: tuple[int, Any] | None = answer(path)
+                return found
         return None
 
     def _routes(self, asked: dict[str, str], body: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 from xml.sax.saxutils import escape
 
@@ -28,7 +28,7 @@ from tools.s3_server import ensure
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-REGION = "eu-west-1"
+REGION: Final = "eu-west-1"
 ACCESS_KEY = "AKIASTANDINEXAMPLE00"
 SECRET_KEY = "stand-in/secret+key-of-the-tests"
 

@@ -245,7 +245,9 @@ def test_the_history_server_shows_the_job_through_a_tunnel(stack: Stack, trained
 
         def listed() -> bool:
             with urllib.request.urlopen(f"{history}api/v1/applications", timeout=30) as answer:
-                found = {app["name"]: app["attempts"][-1]["completed"] for app in json.load(answer)}
+                found: dict[str, bool] = {
+                    app["name"]: app["attempts"][-1]["completed"] for app in json.load(answer)
+                }
             return found.get(job, False)
 
         eventually(listed, "the history server lists the job as completed", 60)

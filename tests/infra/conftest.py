@@ -105,7 +105,7 @@ class LocalMocks(ProviderMocks):
         }.get(args.typ, {})
         return f"{args.name}-id", {**args.inputs, **made}
 
-    def call(self, args: MockCallArgs) -> dict[str, Any]:
+    def call(self, args: MockCallArgs) -> Any:
         raise AssertionError(f"{args.token}: nothing is looked up for a stack on this machine")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -24,6 +25,7 @@ def test_the_cluster_output_is_the_document_that_bootstrap_reads(program: LocalP
     assert [node.name for node in cluster.nodes] == ["head", "w1", "w2"]
     assert [node.address for node in cluster.nodes] == ["10.89.77.10", "10.89.77.11", "10.89.77.12"]
     assert cluster.node("w2").host_key == host_key("w2")
+    assert cluster.ssh.private_key is not None
     assert cluster.ssh.private_key.get_secret_value() == "private operator-key"
     assert cluster.spark_secret.get_secret_value() == "value of spark-secret"
     assert (cluster.worker.cores, cluster.worker.memory_mb) == (2, 1536)
@@ -54,7 +56,7 @@ def test_a_stack_with_yarn_and_blobs_says_so_in_its_document(program: LocalProgr
     ("config", "line"), [({}, "4.3"), ({"spark": "3.5"}, "3.5"), ({"scheduler": "yarn"}, "3.5")]
 )
 def test_the_document_says_which_spark_the_nodes_get(
-    program: LocalProgram, config: dict[str, str], line: str
+    program: LocalProgram, config: dict[str, Any], line: str
 ) -> None:
     outputs = program.run(**config).outputs
     assert ClusterDocument.from_outputs("test", outputs).spark == line
@@ -147,7 +149,7 @@ def test_the_stack_says_what_to_type_next_and_what_will_stay(program: LocalProgr
     ],
 )
 def test_bad_input_is_one_line_before_the_first_resource(
-    program: LocalProgram, config: dict[str, str], words: tuple[str, ...]
+    program: LocalProgram, config: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     line = program.refused(**config)
     assert "\n" not in line

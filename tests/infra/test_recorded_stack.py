@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any, Final
 
 import boto3
 import pytest
@@ -21,7 +22,7 @@ __all__ = ["moto_server"]
 
 CHECKPOINT = Path(__file__).parent / "recorded" / "checkpoint.json"
 PROVIDERS = Path(__file__).parent / "recorded" / "providers.json"
-REGION = "eu-west-1"
+REGION: Final = "eu-west-1"
 BUCKET = "caffe-spark-x-1"
 GROUP = "caffe-spark-x-workers"
 CONFIG = """config:
@@ -89,7 +90,7 @@ infra.local.nodes._lives = lambda *_: True
 def stack(folder: Path, moto: str) -> engine.Stack:
     """An empty stack of that program, with a cloud and a podman as the recorded one had them."""
     keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    cloud = {
+    cloud: dict[str, Any] = {
         "region_name": REGION,
         "endpoint_url": moto,
         "aws_access_key_id": "testing",

@@ -152,7 +152,7 @@ def test_a_group_that_is_gone_is_gone() -> None:
 @pytest.mark.usefixtures("aws")
 def test_a_script_that_is_gone_is_gone() -> None:
     provider, id_, props = loaded("infra.aws.upload.UploadProvider")
-    where = {"LocationConstraint": props["region"]}
+    where: Any = {"LocationConstraint": props["region"]}
     boto3.client("s3", region_name=props["region"]).create_bucket(
         Bucket=props["bucket"], CreateBucketConfiguration=where
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, AnyStr
 
 import pytest
 
@@ -52,7 +52,7 @@ class Quiet(SimpleHTTPRequestHandler):
     cut = 0
     """Bytes that are missing at the end of each answer."""
 
-    def copyfile(self, source: SupportsRead[bytes], outputfile: SupportsWrite[bytes]) -> None:
+    def copyfile(self, source: SupportsRead[AnyStr], outputfile: SupportsWrite[AnyStr]) -> None:
         data = source.read()
         outputfile.write(data[: len(data) - self.cut])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,9 @@ def git(folder: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def pulumi(folder: Path, known: list[dict[str, object]], status: int = 0):
+def pulumi(
+    folder: Path, known: list[dict[str, object]], status: int = 0
+) -> tuple[dict[str, str], Callable[[], list[str]]]:
     """Write a fake CLI with these stacks, which records its calls."""
     script = folder / "pulumi"
     answer = "echo 'error: no access' >&2" if status else f"echo '{json.dumps(known)}'"

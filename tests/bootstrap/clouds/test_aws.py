@@ -21,7 +21,7 @@ from moto import mock_aws
 from moto.core.authorization import enable_iam_authentication
 
 from bootstrap.clouds import aws
-from bootstrap.errors import ConfigError, ServiceDown
+from bootstrap.errors import CaffeSparkError, ConfigError, ServiceDown
 from tests.offline import ReachedOut, no_credentials, offline
 
 __all__ = ["no_credentials", "offline"]
@@ -33,7 +33,7 @@ def refusal(code: str, message: str, operation: str = "DescribeInstances") -> Cl
     return ClientError({"Error": {"Code": code, "Message": message}}, operation)
 
 
-def said_of(error: Exception) -> ConfigError | ServiceDown:
+def said_of(error: Exception) -> CaffeSparkError:
     with pytest.raises((ConfigError, ServiceDown)) as caught, aws.translate_errors("listing instances"):
         raise error
     return caught.value
@@ -197,10 +197,11 @@ def answered(status: int, page: str, service: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     once = aws.RETRY.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
-    client = aws.session().client(service, region_name="eu-west-1", config=once)
+    session: Any = aws.session()
+    client = session.client(service, region_name="eu-west-1", config=once)
 
     def send(request: Any, **_: object) -> AWSResponse:
-        headers = {"Content-Type": "text/html", "Content-Length": str(len(page))}
+        headers: Any = {"Content-Type": "text/html", "Content-Length": str(len(page))}
         return AWSResponse(request.url, status, headers, Body(page.encode()))
 
     client.meta.events.register("before-send", send)
@@ -264,7 +265,7 @@ def test_an_unreachable_aws_is_distinguished_from_a_timeout() -> None:
 
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(KeyError), aws.translate_errors("listing instances"):
-        {}["Reservations"]
+        raise KeyError("Reservations")
 
 
 def test_no_test_can_reach_aws(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,8 @@ def test_what_is_not_a_key_of_its_type_is_refused(key: str) -> None:
 
 def public_lines() -> list[str]:
     keys = [ec.generate_private_key(curve()) for curve in (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)]
-    made = [*keys, rsa.generate_private_key(65537, 1024)]  # small, which is quick; nothing is encrypted
+    small = rsa.generate_private_key(65537, 1024)  # which is quick; nothing is encrypted
+    made: list[ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey] = [*keys, small]
     return [key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode() for key in made]
 
 

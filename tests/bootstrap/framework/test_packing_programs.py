@@ -61,9 +61,9 @@ class Head:
         (self.folder / "inputs").mkdir()
         for name, path in programs.items():
             shutil.copy(path, self.folder / "inputs" / name)
-        words = [self.work, self.out, *brought, "python3-numpy"]
+        program = self.folder / "inputs" / list(programs)[-1]
         subprocess.run(
-            [sys.executable, self.folder / "inputs" / list(programs)[-1], *words],
+            [sys.executable, program, self.work, self.out, *brought, "python3-numpy"],
             check=True,
             env={"PATH": f"{self.folder}/bin:{os.environ['PATH']}"},
         )

@@ -63,7 +63,7 @@ def test_a_recipe_for_gpus_names_their_capabilities_and_brings_its_toolkit(rewri
 def test_a_toolkit_that_the_head_has_in_that_version_is_used_as_it_is(rewrite: Rewrite) -> None:
     recipe = rewrite(**CUDA)
     kits = [Toolkit("/usr/local/cuda-12.9", "12.9.86"), Toolkit("/usr/local/cuda-13.0", "13.0.88")]
-    planned = {
+    planned: dict[str, Any] = {
         step.name: step for step in steps.steps(recipe, "debian-12", FACTS.compiler, "/f", toolkits=kits)
     }
     assert "Install the CUDA toolkit" not in planned

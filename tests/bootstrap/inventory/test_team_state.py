@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import pytest
@@ -22,7 +22,7 @@ from bootstrap.inventory.stack_secrets import stack_secrets
 from tests.cloud.moto_server import moto_server
 from tools.environment import ROOT, environment
 
-REGION = "eu-west-1"
+REGION: Final = "eu-west-1"
 PROVIDER = f"awskms://alias/caffe-spark-state?region={REGION}"
 SECRET_SETTING = "the-setting-that-is-a-secret"
 PROGRAM = """\
@@ -102,8 +102,9 @@ def server() -> Iterator[str]:
             "aws_access_key_id": "testing",
             "aws_secret_access_key": "testing",
         }
-        place = {"LocationConstraint": REGION}
-        boto3.client("s3", **rest).create_bucket(Bucket="team-state", CreateBucketConfiguration=place)
+        boto3.client("s3", **rest).create_bucket(
+            Bucket="team-state", CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
         kms = boto3.client("kms", **rest)
         key = kms.create_key()["KeyMetadata"]["KeyId"]
         kms.create_alias(AliasName="alias/caffe-spark-state", TargetKeyId=key)

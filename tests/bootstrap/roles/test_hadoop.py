@@ -120,8 +120,12 @@ def test_jars_are_verified_before_any_of_them_is_packed(
     (tmp_path / "sums").write_text("".join(f"{listed[name]}  {name}\n" for name in sorted(listed)))
     pins = load_role("hadoop").defaults["sha256"]
     # The sum of a tarball with these two jars is learnt from a run that expects another.
-    given = {"java_home": str(tmp_path), "build": str(tmp_path / "build"), "sums": str(tmp_path / "sums")}
-    given |= {"s3a_jars": {"3.5.0": ["one-1.jar"]}}
+    given: dict[str, Any] = {
+        "java_home": str(tmp_path),
+        "build": str(tmp_path / "build"),
+        "sums": str(tmp_path / "sums"),
+        "s3a_jars": {"3.5.0": ["one-1.jar"]},
+    }
 
     def fetch(pin: str) -> subprocess.CompletedProcess[str]:
         sums = Sums("hadoop", tmp_path, {**pins, tarball: pin})

@@ -208,11 +208,15 @@ def test_what_follows_a_unit_comes_back_after_the_network_forgot_it(
     lines: list[str] = []
     gate = node.folder / "gate"
 
+    def recover() -> None:
+        network.recover()
+        gate.touch()
+
     def on_line(line: str) -> None:
         lines.append(line)
         if line == "line 3":
             network.swallow()
-            recovery = threading.Timer(2.5, lambda: (network.recover(), gate.touch()))
+            recovery = threading.Timer(2.5, recover)
             recovery.daemon = True
             recovery.start()
 

@@ -256,7 +256,12 @@ def test_hdinsights_scripts_lie_in_the_container_of_artefacts(
     hdinsight: ClusterDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(Blobs, "read", lambda blobs, _: asked.append(blobs.client) or SCRIPT.script.encode())
+
+    def read(blobs: Blobs, _: str) -> bytes:
+        asked.append(blobs.client)
+        return SCRIPT.script.encode()
+
+    monkeypatch.setattr(Blobs, "read", read)
     monkeypatch.setattr(azure, "credential", Token)
     uri = upload(hdinsight, SCRIPT)
     assert uri == f"wasbs://artifacts@{HDINSIGHT_ACCOUNT}.blob.core.windows.net/{SCRIPT.path}"

@@ -108,7 +108,7 @@ class AwsMocks(ProviderMocks):
 
     def _computed(self, kind: str, identity: str, digest: str) -> dict[str, Any]:
         octets = [int(digest[at : at + 2], 16) for at in (0, 2)]
-        return {
+        known: dict[str, dict[str, Any]] = {
             "aws:ec2/eip:Eip": {"allocationId": identity, "publicIp": "198.51.100.{}".format(*octets)},
             "aws:ec2/instance:Instance": {
                 "publicIp": "203.0.113.{}".format(*octets),
@@ -122,7 +122,8 @@ class AwsMocks(ProviderMocks):
             "aws:s3/bucket:Bucket": {
                 "bucketRegionalDomainName": f"{identity}.s3.{self.region}.amazonaws.com"
             },
-        }.get(kind, {})
+        }
+        return known.get(kind, {})
 
     def _embedded(self, args: MockResourceArgs) -> dict[str, Any]:
         return {
@@ -135,9 +136,9 @@ class AwsMocks(ProviderMocks):
         }.get(args.typ.rpartition(":")[2], {})
 
     def _extra(self, args: MockResourceArgs) -> dict[str, Any]:
-        return self.extra.get(args.typ, lambda _: {})(args)
+        return self.extra[args.typ](args) if args.typ in self.extra else {}
 
-    def call(self, args: MockCallArgs) -> dict[str, Any]:
+    def call(self, args: MockCallArgs) -> Any:
         self.invokes.append(args)
         digest = hashlib.sha256(json.dumps([args.token, args.args], sort_keys=True).encode()).hexdigest()
         if args.token == "aws:ssm/getParameter:getParameter":
@@ -170,8 +171,8 @@ class AwsProgram(StackProgram):
         with ExitStack() as patches:
             # Nobody is asked for spot prices: the price table counts.
             patches.enter_context(patch("infra.aws.cost.now.asked", lambda _: {}))
-            if self.given:
-                patches.enter_context(patch("infra.aws.existing.look_up", lambda *_: self.given))
+            if given := self.given:
+                patches.enter_context(patch("infra.aws.existing.look_up", lambda *_: given))
             return super().run(mocks, **options)
 
     def mocks(self) -> AwsMocks:

@@ -29,7 +29,7 @@ RULES = {
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
 }
-THERE = {"vpc": VPC, "subnets": json.dumps({"head": HEAD, "workers": WORKERS})}
+THERE: dict[str, Any] = {"vpc": VPC, "subnets": json.dumps({"head": HEAD, "workers": WORKERS})}
 
 
 def profile(role: str) -> Profile:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -487,7 +488,7 @@ def test_prices_and_limits_are_in_the_document_and_in_the_file_that_the_head_rea
     document = ClusterDocument.from_outputs("test", recording.outputs)
     assert document.prices is not None
     assert document.limits is not None
-    assert (document.limits.total, document.limits.idle_seconds) == (20, 1800)
+    assert (document.limits.total, document.limits.idle_seconds) == (Decimal(20), 1800)
     file = recording.the("pulumi-python:dynamic/aws:LimitsFile")
     sent = json.loads(file.inputs["content"])
     assert sent["prices"] == document.prices.model_dump(mode="json")

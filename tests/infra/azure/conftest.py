@@ -63,7 +63,7 @@ class AzureMocks(ProviderMocks):
         name = next((inputs[key] for key in _names(kind) if key in inputs), f"{args.name}{digest[:8]}")
         return _id(kind, name, inputs), {**inputs, "name": name, **_computed(kind, digest)}
 
-    def call(self, args: MockCallArgs) -> dict[str, Any]:
+    def call(self, args: MockCallArgs) -> Any:
         self.invokes.append(args)
         assert all(value is not None for value in args.args.values()), args
         if args.token == "azure-native:storage:listStorageAccountKeys":

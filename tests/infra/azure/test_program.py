@@ -64,8 +64,8 @@ MORNING = {"days": ["Monday"], "time": "08:00", "min": 3, "max": 3}
 CLOCK = {"autoscale": json.dumps({"timeZone": "UTC", "schedule": [MORNING]})}
 PRIVATE = {"privateLink": "true", "resourceProviderConnection": "outbound"}
 LOGS = {"logAnalytics": "true"}
-ALONE = {"part": "storage"}
-ELSEWHERE = {"storageStack": "keep"}
+ALONE: dict[str, Any] = {"part": "storage"}
+ELSEWHERE: dict[str, Any] = {"storageStack": "keep"}
 KEEP = "organization/caffe-spark/keep"
 VARIANTS: list[dict[str, str]] = [{}, MSI, ABFSS, LOAD, CLOCK, PRIVATE, LOGS, ELSEWHERE, ELSEWHERE | ABFSS]
 EVERY = pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_people_reach_the_storage_as_the_cluster_does() -> None:
 
 
 @pytest.fixture
-def pair(tmp_path: Any) -> dict[str, str]:
+def pair(tmp_path: Any) -> dict[str, Any]:
     # the public half of a key of 2048 bits, which nobody has the other half of
     number = b"\x00" + bytes([0xC1]) + b"\x5a" * 255
     parts = [b"ssh-rsa", b"\x01\x00\x01", number]
@@ -164,7 +164,7 @@ def pair(tmp_path: Any) -> dict[str, str]:
     return {"publicKeyFile": str(file), "privateKeyFile": str(tmp_path / "id_rsa")}
 
 
-def test_a_key_pair_of_ones_own_is_used_and_no_key_is_made(pair: dict[str, str]) -> None:
+def test_a_key_pair_of_ones_own_is_used_and_no_key_is_made(pair: dict[str, Any]) -> None:
     recording = AzureProgram([]).run(**pair)
     cluster = ClusterDocument.from_outputs("test", recording.outputs)
     assert (cluster.ssh.private_key, cluster.ssh.private_key_file) == (None, pair["privateKeyFile"])

@@ -50,7 +50,8 @@ def test_values_of_numpy_are_those_of_python() -> None:
     assert repr(config) == "Config(-devices 2 -features ip1,loss)"
     config.clusterSize, config.features, config.isTest = np.int32(3), np.array([]), np.bool_(True)
     assert repr(config) == "Config(-devices 2 -clusterSize 3 -test)"
-    assert Config(None, np.array(["-label", "label"])).label == "label"
+    words: Any = np.array(["-label", "label"])
+    assert Config(None, words).label == "label"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import io
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -125,9 +125,16 @@ def test_the_mean_is_made_once(archive: Path) -> None:
     assert [path.name for path in cifar10.cache().iterdir()] == [cifar10.MEAN]
 
 
+def writing(content: bytes) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write
+
+
 def test_other_bytes_than_the_pinned_are_refused_and_not_kept(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=r"has sha256 .*, pinned is c4a38c50a1bc"):
-        cifar10.ensure_files(tmp_path, lambda path: path.write_bytes(b"other") and None)
+        cifar10.ensure_files(tmp_path, writing(b"other"))
 
     assert list(tmp_path.iterdir()) == []
 
@@ -160,7 +167,7 @@ def test_a_download_that_breaks_off_is_told_and_is_no_other_content(
 def test_a_download_that_verifies_is_kept(archive: Path, tmp_path: Path) -> None:
     content = archive.read_bytes()
 
-    found = cifar10.ensure_files(tmp_path / "new", lambda path: path.write_bytes(content) and None)
+    found = cifar10.ensure_files(tmp_path / "new", writing(content))
 
     assert found[cifar10.ARCHIVE].read_bytes() == content
     assert cifar10.ensure_files(tmp_path / "new", lambda _: pytest.fail("asked again")) == found

@@ -121,6 +121,16 @@ def test_a_line_that_labels_nothing_is_named(tmp_path: Path, line: str) -> None:
         recognise(tmp_path)
 
 
+def mixed(path: Path) -> None:
+    database(path / "a")
+    frame(path / "b")
+
+
+def with_a_mean(path: Path) -> None:
+    database(path / "a")
+    write(path / "mean", b"x")
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -131,8 +141,8 @@ def test_a_line_that_labels_nothing_is_named(tmp_path: Path, line: str) -> None:
         (lambda path: picture(path / "cat" / "a.gif"), "not a JPEG, PNG or BMP image"),
         (lambda path: (by_class(path), picture(path / "a.jpg")), "a.jpg is in no class"),
         (lambda path: [picture(path / n / "a.jpg") for n in ("train", "test")], "without classes"),
-        (lambda path: (database(path / "a"), frame(path / "b")), "of several kinds (a: lmdb, b: parquet)"),
-        (lambda path: (database(path / "a"), write(path / "mean", b"x")), "mean is beside its folders"),
+        (mixed, "of several kinds (a: lmdb, b: parquet)"),
+        (with_a_mean, "mean is beside its folders"),
         (lambda path: picture(path / "c\nd" / "a.jpg"), "is not a valid name of a class"),
         (lambda path: write(path / "a[1].parquet", b"PAR1"), "must not have"),
         (lambda path: (by_class(path / "train"), (path / "test").mkdir()), "test: it holds no images"),

@@ -17,7 +17,7 @@ from jobs.trainer.contract import stamped
 
 
 def masked(data: bytes) -> int:
-    checksum = crc32c(data)
+    checksum: int = crc32c(data)
     return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 

@@ -56,7 +56,7 @@ def node(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr("bootstrap.paths.STATE", str(tmp_path))
     monkeypatch.setattr(notebook, "START_S", 5.0)
     yield made
-    Unit(made, notebook.UNIT, str(tmp_path / notebook.NAME)).stop()  # type: ignore[arg-type]
+    Unit(made, notebook.UNIT, str(tmp_path / notebook.NAME)).stop()
 
 
 def token_of(
@@ -65,9 +65,9 @@ def token_of(
     monkeypatch.setattr(notebook, "PORT", port)
     place: JobPlace = notebook.place_of(cluster)
     Path(place.work).mkdir(parents=True)
-    unit = Unit(node, notebook.UNIT, place.folder)  # type: ignore[arg-type]
+    unit = Unit(node, notebook.UNIT, place.folder)
     unit.start(f"echo {TOKEN} >{place.work}/{ACCESS_FILE}\n{script}")
-    return notebook._token(node, unit, place)  # type: ignore[arg-type]
+    return notebook._token(node, unit, place)
 
 
 def test_the_token_is_the_one_that_the_server_takes(
@@ -95,7 +95,7 @@ def test_notebooks_that_are_served_already_are_refused_before_anything_is_instal
 ) -> None:
     notebook.require_servable(cluster, mnist_spec())
     place = notebook.place_of(cluster)
-    Unit(node, notebook.UNIT, place.folder).start("exec sleep 60")  # type: ignore[arg-type]
+    Unit(node, notebook.UNIT, place.folder).start("exec sleep 60")
     with pytest.raises(JobError, match=r"served already.*systemctl stop"):
         notebook.require_servable(cluster, mnist_spec())
 

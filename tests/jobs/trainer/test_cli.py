@@ -41,12 +41,21 @@ def test_a_record_without_more_is_that_of_a_command_line_without_more() -> None:
 
 
 def test_options_and_defaults_are_caffeonsparks() -> None:
-    texts = {"label": "", "output": "output", "output_format": "json", "connection": "RDMA", "snapshot": ""}
-    counts = {"devices": 1, "cluster_size": 1}
-
     assert set(FLAGS) == set(CAFFEONSPARKS.split())
     assert parse(["-test", "-conf", "s", "-model", "m"]) == Options(
-        conf="s", model="m", train=False, test=True, features=(), weights=(), **texts, **counts
+        conf="s",
+        model="m",
+        train=False,
+        test=True,
+        features=(),
+        label="",
+        output="output",
+        output_format="json",
+        devices=1,
+        cluster_size=1,
+        connection="RDMA",
+        snapshot="",
+        weights=(),
     )
 
 

@@ -21,6 +21,8 @@ from jobs.trainer.running import RunningJob
 from tests.jobs.trainer.stage import net
 
 HERE = Address("h", 1, "t")
+SOURCE: Any = SimpleNamespace()
+PROBE: Any = SimpleNamespace()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,8 @@ class Reading:
         self.events = list[contract.Event]()
         made: Any = object.__new__(RunningJob)
         made.size, made.conf = 2, {contract.ON_WORKER_LOST_CONF: action}
-        made.journal = Journal(None, io.StringIO(), SimpleNamespace(send=self.events.append, close=bool))
+        sender: Any = SimpleNamespace(send=self.events.append, close=bool)
+        made.journal = Journal(None, io.StringIO(), sender)
         made.data = SimpleNamespace(add=self._add, heard=bool)
         made.executors = SimpleNamespace(
             launching=lambda _: nullcontext(),
@@ -132,7 +135,7 @@ class Reading:
 def test_a_source_is_read_again_where_an_executor_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     reading = Reading(monkeypatch, 2, "shrink")
 
-    assert preparation._added(reading.running, "TRAIN", SimpleNamespace()) == "name"
+    assert preparation._added(reading.running, "TRAIN", SOURCE) == "name"
 
     assert reading.waited == 2
     lost = [event for event in reading.events if isinstance(event, contract.WorkersLost)]
@@ -147,7 +150,7 @@ def test_a_source_whose_executors_are_lost_again_and_again_is_not_what_is_wrong(
 ) -> None:
     reading = Reading(monkeypatch, failures, action)
     with pytest.raises(TrainerError, match="executor 1 on w2: it was lost") as failed:
-        preparation._added(reading.running, "TRAIN", SimpleNamespace())
+        preparation._added(reading.running, "TRAIN", SOURCE)
     assert failed.value.code == "executor-lost"
     assert reading.waited <= preparation.MOST_AGAIN
 
@@ -155,7 +158,7 @@ def test_a_source_whose_executors_are_lost_again_and_again_is_not_what_is_wrong(
 def test_a_source_that_cannot_be_read_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     reading = Reading(monkeypatch, 1, "shrink", why="Malformed records are detected")
     with pytest.raises(Refused, match="a stage failed"):
-        preparation._added(reading.running, "TRAIN", SimpleNamespace())
+        preparation._added(reading.running, "TRAIN", SOURCE)
     assert reading.waited == 0
 
 
@@ -174,7 +177,7 @@ def test_executors_that_never_come_are_told_instead_of_a_source_that_spark_could
             missing=lambda size: TrainerError("executors-missing", requested=size, registered=0),
         )
         with pytest.raises(TrainerError) as failed:
-            preparation._added(made, "TRAIN", SimpleNamespace())
+            preparation._added(made, "TRAIN", SOURCE)
         assert failed.value.code == code
 
 
@@ -214,7 +217,7 @@ def test_the_net_that_is_scored_is_told_where_there_are_several(
     running.executors.require = running.size.__eq__
     running.executors.described = lambda: contract.Executors("app-1", {})
 
-    preparation.prepare(running, SimpleNamespace())
+    preparation.prepare(running, PROBE)
 
     assert "note: an option without effect" in shown.getvalue()
     assert ("score the first of 2 TEST nets" in shown.getvalue()) == told
@@ -246,6 +249,7 @@ def test_a_scored_net_that_does_not_take_the_last_batch_is_refused_before_a_stag
     refused: bool,
 ) -> None:
     asked: list[int] = []
+    probed: Any = first
     running.size, running.folder = 2, None
     running.options = SimpleNamespace(notes=(), scores=True, train=False, cluster_size=2)
     running.job.tests = [net("a")]
@@ -268,9 +272,9 @@ def test_a_scored_net_that_does_not_take_the_last_batch_is_refused_before_a_stag
 
     if refused:
         with pytest.raises(Refused, match=f"of its source's {records} records the last batch has"):
-            preparation.prepare(running, first)
+            preparation.prepare(running, probed)
     else:
-        preparation.prepare(running, first)
+        preparation.prepare(running, probed)
     assert asked == tried
 
 

@@ -76,8 +76,9 @@ def scoring_job(running: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     running.context, running.frames, running.written = Parts(monkeypatch), [], {}
 
     def frame(rows: Any, columns: Any, **_: Any) -> Frame:
-        running.frames.append(Frame(rows, columns))
-        return running.frames[-1]
+        made = Frame(rows, columns)
+        running.frames.append(made)
+        return made
 
     running.spark = SimpleNamespace(createDataFrame=frame)
     running.nodes.add_model = lambda uri, written: (uri, written)

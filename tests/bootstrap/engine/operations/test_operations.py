@@ -98,5 +98,5 @@ def test_every_operation_has_cases() -> None:
 
 
 def test_every_run_script_says_first_what_it_does() -> None:
-    step = Step(name="x", command={"run": "tar xf a.tar\nmv a b", "creates": "b"})  # type: ignore[arg-type]
+    step = Step(name="x", command={"run": "tar xf a.tar\nmv a b", "creates": "b"})
     assert step.operation.scripts().run.splitlines()[0] == "# tar xf a.tar mv a b"

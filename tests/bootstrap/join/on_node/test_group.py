@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
 REGION = "eu-west-1"
-KEYS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+KEYS: dict[str, Any] = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
 
 
 @pytest.fixture

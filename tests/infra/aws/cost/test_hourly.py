@@ -88,7 +88,7 @@ def test_a_price_limit_cuts_the_range_and_excludes_what_costs_more() -> None:
 def test_a_price_limit_below_every_type_means_no_spot_worker() -> None:
     found = bill(maxPrice="0.10")
     one = line(found, "workers on spot")
-    assert (one.count, one.range) == (0, (0, 0))
+    assert (one.count, *one.range) == (0, Decimal(0), Decimal(0))
     assert one.note == "none comes; maxPrice 0.10 excludes g4dn.xlarge, g5.xlarge"
     assert found.low == found.high
 
@@ -98,7 +98,7 @@ def test_with_the_fallback_every_spot_worker_counts_at_worst_as_the_dearest_type
     assert (one.count, one.low, one.high) == (2, Decimal("0.5"), Decimal(4))
     assert "on demand while there is no spot capacity (fallbackAfter)" in one.note
     dear = line(bill(fallbackAfter="10 min", maxPrice="0.10"), "workers on spot")
-    assert (dear.count, dear.low, dear.high) == (2, 0, 4)
+    assert (dear.count, dear.low, dear.high) == (2, Decimal(0), Decimal(4))
 
 
 def test_a_limit_of_an_hour_is_compared_with_a_group_that_has_grown() -> None:
@@ -147,7 +147,7 @@ def test_workers_on_demand_cost_up_to_what_the_dearest_type_does() -> None:
     """The group takes a later type where AWS has none of the first one."""
     found = bill(onDemandBase=1)
     one = line(found, "workers on demand, g4dn.xlarge")
-    assert (one.count, one.low, one.high) == (1, 2, 4)
+    assert (one.count, one.low, one.high) == (1, Decimal(2), Decimal(4))
     assert line(found, "workers on spot").count == 1
 
 
@@ -199,7 +199,7 @@ def test_a_type_without_a_price_is_told_and_not_guessed() -> None:
 
 def test_a_stack_of_which_nothing_has_a_price_costs_an_unknown_sum_and_says_what_is_missing() -> None:
     found = bill(Prices(sources={}, regions={}))
-    assert (found.low, found.lines) == (0, ())
+    assert (found.low, found.lines) == (Decimal(0), ())
     assert "NAT gateway" in found.missing
     assert found.total_text.startswith("unknown: no price of head, m6i.xlarge, ")
     assert found.total_text.endswith("public IPv4 addresses; prices from the project's price table")
@@ -264,7 +264,11 @@ def test_a_way_out_without_a_price_says_so() -> None:
 
 
 def test_workers_of_a_capacity_block_leave_a_sum_that_is_a_minimum() -> None:
-    block = {"reservation": "cr-0123456789abcdef0", "capacityBlock": True, "onDemandPercentage": 100}
+    block: dict[str, Any] = {
+        "reservation": "cr-0123456789abcdef0",
+        "capacityBlock": True,
+        "onDemandPercentage": 100,
+    }
     found = bill(**block, instanceTypes=["p4d.24xlarge"], zones=["eu-west-1c"])
     assert found.missing == ("workers, paid with the capacity block",)
     assert found.on_demand is None
@@ -273,7 +277,7 @@ def test_workers_of_a_capacity_block_leave_a_sum_that_is_a_minimum() -> None:
 
 def test_workers_in_a_reservation_cost_what_they_cost_on_demand() -> None:
     reserved = {"reservation": "cr-0123456789abcdef0", "onDemandPercentage": 100, "zones": ["eu-west-1a"]}
-    stack = {"instanceTypes": ["g4dn.xlarge"], "onDemandPercentage": 100}
+    stack: dict[str, Any] = {"instanceTypes": ["g4dn.xlarge"], "onDemandPercentage": 100}
     assert bill(**{**stack, **reserved}).total_text == bill(**stack).total_text
 
 

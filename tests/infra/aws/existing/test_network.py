@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -15,6 +15,9 @@ from infra.aws.site import Site
 from tests.cloud.aws_account import add_image, answers
 from tests.infra.aws.conftest import REGION
 from tests.infra.aws.given import Network, given_network
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import TagTypeDef
 
 pytestmark = pytest.mark.usefixtures("aws_account")
 
@@ -38,7 +41,7 @@ def refused(config: AwsConfig, *words: str) -> None:
 
 
 def launch(subnet: str, address: str, tags: dict[str, str]) -> None:
-    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    pairs: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in tags.items()]
     boto3.client("ec2", region_name=REGION).run_instances(
         ImageId=add_image("ami-0cccccccccccccccc"),
         InstanceType="m6i.xlarge",

@@ -65,7 +65,7 @@ def test_a_mistake_is_named_with_what_is_valid(value: object, words: tuple[str, 
 
 
 def test_its_endpoint_takes_room_too() -> None:
-    walled = {"cidr": "10.40.0.0/22", "workers": 182, "egress": "endpoints"}
+    walled: dict[str, Any] = {"cidr": "10.40.0.0/22", "workers": 182, "egress": "endpoints"}
     assert loaded(**walled).max_workers == 364
     with pytest.raises(ConfigError, match="room for 363 workers, not for 364"):
         loaded(**walled, cloudLogs=True)

@@ -149,7 +149,7 @@ def test_the_newest_spark_has_a_distribution_with_its_python_and_the_older_one_k
 
 
 RESERVATIONS = "arn:aws:resource-groups:eu-west-1:123456789012:group/training"
-RESERVED = {
+RESERVED: dict[str, Any] = {
     "reservation": "cr-0123456789abcdef0",
     "onDemandPercentage": 100,
     "instanceTypes": ["g5.12xlarge"],
@@ -164,9 +164,9 @@ def test_workers_may_start_in_a_reservation_a_group_of_them_or_a_capacity_block(
     assert loaded("us-east-1", **block).capacity_block
 
 
-EFA = {"efa": True, "instanceTypes": ["g5.8xlarge", "g4dn.8xlarge"], "zones": ["eu-west-1a"]}
+EFA: dict[str, Any] = {"efa": True, "instanceTypes": ["g5.8xlarge", "g4dn.8xlarge"], "zones": ["eu-west-1a"]}
 """Two types with one interface each."""
-CLOSE = {"placementGroup": True, "zones": ["eu-west-1a"]}
+CLOSE: dict[str, Any] = {"placementGroup": True, "zones": ["eu-west-1a"]}
 
 
 def test_workers_with_efa_have_as_many_interfaces_as_their_type() -> None:

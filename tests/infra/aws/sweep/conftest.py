@@ -51,7 +51,8 @@ class World:
     """(operation, region) of every call."""
 
     def client(self, service: str, region: str = REGION) -> Any:
-        return self.session.client(service, region_name=region)
+        session: Any = self.session
+        return session.client(service, region_name=region)
 
     def ec2(self, region: str = REGION) -> Any:
         return self.client("ec2", region)

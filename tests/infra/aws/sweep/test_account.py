@@ -12,7 +12,7 @@ from tests.infra.aws.sweep.conftest import NOTHING, OURS, REGION, THEIRS, WITHOU
 def test_an_empty_bucket_is_deleted_by_the_cli(world: World) -> None:
     name = world.bucket("caffe-spark-demo-1")
     leak = swept().the("bucket")
-    assert (leak.region, leak.stack, leak.usd_month) == (REGION, "demo", 0)
+    assert (leak.region, leak.stack, leak.usd_month) == (REGION, "demo", Decimal(0))
     assert leak.command == f"aws s3api delete-bucket --bucket {name} --region {REGION}"
 
 

@@ -140,7 +140,7 @@ def test_a_baked_image_is_deregistered_before_its_snapshots_are_deleted(world: W
     disk = {"SnapshotId": "snap-1", "VolumeSize": 100, "Tags": OURS}
     world.answers["DescribeSnapshots"] = {"Snapshots": [disk]}
     found = swept()
-    assert (found.kinds, found.the("image").usd_month) == (["image", "snapshot"], 0)
+    assert (found.kinds, found.the("image").usd_month) == (["image", "snapshot"], Decimal(0))
     assert found.the("snapshot").usd_month == 5, "what an image costs"
     lines = [line for line in found.said.splitlines() if line.startswith("aws ")]
     assert lines == [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from tests.infra.aws.sweep.conftest import REGION, World, swept
 
 TAGS = {"Project": "caffe-spark", "Stack": "demo"}
@@ -18,7 +20,7 @@ def test_a_log_group_of_ours_is_found_by_its_tags(world: World) -> None:
     assert [leak.id for leak in found.found.leaks] == names
     for leak, name in zip(found.found.leaks, names, strict=True):
         assert leak.command == f"aws logs delete-log-group --log-group-name {name} --region {REGION}"
-        assert (leak.kind, leak.usd_month) == ("log group", 0)
+        assert (leak.kind, leak.usd_month) == ("log group", Decimal(0))
 
 
 def test_a_parameter_is_found_by_its_tags_or_below_our_name(world: World) -> None:

@@ -101,7 +101,7 @@ def test_what_is_paid_by_the_gigabyte_is_noted() -> None:
 
 def test_a_stack_of_storage_is_paid_by_the_gigabyte_alone() -> None:
     found = bill(part="storage")
-    assert (found.low, found.lines) == (0, ())
+    assert (found.low, found.lines) == (Decimal(0), ())
     assert found.notes == ("the storage account: 0.02 USD per GB and month",)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf import text_format  # type: ignore[import-untyped]
+from google.protobuf import text_format
 
 from jobs.trainer.caffe.elastic import resized
 from jobs.trainer.caffe.prototxt import TrainingJob, load

@@ -17,13 +17,14 @@ from jobs.trainer.caffe.prototxt import TrainingJob, load
 from jobs.trainer.errors import Refused
 
 
+def blob(*shape: int) -> Any:
+    return SimpleNamespace(data=np.zeros(shape, np.float32), count=int(np.prod(shape)), shape=shape)
+
+
 class Net:
     """A net with a BatchNorm and an inner product."""
 
     def __init__(self) -> None:
-        blob = lambda *shape: SimpleNamespace(  # noqa: E731
-            data=np.zeros(shape, np.float32), count=int(np.prod(shape)), shape=shape
-        )
         self.blobs = {"data": blob(2, 1, 1, 1), "label": blob(2), "loss": blob()}
         self.blob_loss_weights = {"data": 0.0, "label": 0.0, "loss": 1.0}
         self._layer_names = ["data", "bn", "ip"]

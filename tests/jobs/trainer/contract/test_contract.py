@@ -11,6 +11,7 @@ import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -161,7 +162,7 @@ def test_figures_that_are_no_numbers_are_written_as_json_and_read_back() -> None
     assert math.isnan(read.seconds)
 
 
-def by_hand(node: ast.AST) -> bool:
+def by_hand(node: ast.AST) -> TypeGuard[ast.expr]:
     """Return whether a node makes an event without its class: as a dictionary, or as a line's text."""
     if isinstance(node, ast.Dict):
         return any(isinstance(key, ast.Constant) and key.value == "event" for key in node.keys)

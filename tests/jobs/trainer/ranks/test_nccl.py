@@ -40,11 +40,16 @@ class Caffe:
 def test_all_ranks_join_by_the_first_ones_id_before_the_solver_averages(
     monkeypatch: pytest.MonkeyPatch, rank: int
 ) -> None:
-    caffe, callbacks = Caffe(), []
+    caffe, callbacks = Caffe(), list[Any]()
     monkeypatch.setitem(sys.modules, "caffe", caffe)
     sent: list[bytes] = []
     exchange = Exchange(rank, 2, lambda _: [])
-    monkeypatch.setattr(exchange, "bytes", lambda mine: (sent.append(mine), [UID, b""])[1])
+
+    def exchanged(mine: bytes) -> list[bytes]:
+        sent.append(mine)
+        return [UID, b""]
+
+    monkeypatch.setattr(exchange, "bytes", exchanged)
 
     group = nccl.attach(SimpleNamespace(add_callback=callbacks.append), exchange, "rdma")
 

@@ -14,7 +14,8 @@ from jobs.trainer.ranks.pace import Figures, Pace
 @pytest.fixture
 def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Let seconds pass, from the machine's start on."""
-    clock = SimpleNamespace(now=0.5, monotonic=lambda: clock.now)
+    clock = SimpleNamespace(now=0.5)
+    clock.monotonic = lambda: clock.now
     monkeypatch.setattr(pace, "time", clock)
 
     def wait(seconds: float) -> None:

@@ -137,7 +137,7 @@ def part(
     uri = f"file:{database(4, shape=(1, 28, 28))}"
 
     def run(body: str, **changes: str) -> subprocess.CompletedProcess[bytes]:
-        given = {"uri": uri, **changes}
+        given: dict[str, Any] = {"uri": uri, **changes}
         test = replace(job.tests[0], data=replace(job.tests[0].data, batch=2, **given))
         made = replace(job, tests=(test,))
         plan = ScorePlan(made, 2, channel.address, given["uri"], "file:/m", ("accuracy",), ("accuracy",))
