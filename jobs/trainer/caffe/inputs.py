@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import text_format  # type: ignore[import-untyped]
+from google.protobuf import text_format
 
 from jobs.trainer.caffe.datalayer import DataLayer
 from jobs.trainer.caffe.nets import PhaseNet

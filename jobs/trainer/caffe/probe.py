@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Collection, Dict, List, NamedTuple, Optional, Tuple
 
-from google.protobuf import text_format  # type: ignore[import-untyped]
+from google.protobuf import text_format
 
 from jobs.trainer.caffe.axes import NO_AXIS, axes_of, kept
 from jobs.trainer.caffe.datalayer import TOLD, DataLayer
