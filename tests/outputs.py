@@ -1,4 +1,4 @@
-"""What the project's dynamic providers make, without an engine."""
+"""Outputs of the project's dynamic providers, without an engine."""
 
 from __future__ import annotations
 
