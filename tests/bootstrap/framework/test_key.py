@@ -110,9 +110,9 @@ KIT = Toolkit("/usr/local/cuda-13.0", "13.0.88")
 @pytest.mark.parametrize(
     ("distribution", "expected"),
     [
-        ("debian-12", "8c71fc13f2d3958000b7"),
-        ("ubuntu-22.04", "a10928b419a308164cd7"),
-        ("ubuntu-24.04", "edb36941646f79d764a5"),
+        ("debian-12", "8ae18b6f3e692ec31bac"),
+        ("ubuntu-22.04", "168be552cab5061673f0"),
+        ("ubuntu-24.04", "ea94ea5d2090a23432b4"),
     ],
 )
 def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected: str) -> None:
@@ -125,9 +125,9 @@ def test_the_cpu_recipes_key_stays_so_that_caches_do(distribution: str, expected
 @pytest.mark.parametrize(
     ("distribution", "expected", "with_a_toolkit"),
     [
-        ("debian-12", "adf1fa9b4d3c63d513d0", "290afcfaaa421757ae1d"),
-        ("ubuntu-22.04", "f8fb203d140e114e7764", "75fa5ad8bf374f3f74db"),
-        ("ubuntu-24.04", "66399f48118944a26e3a", "76f4c3c66701f5fe68ed"),
+        ("debian-12", "56bd0ad13f5ea1d3d227", "a5cdfa36ad246659320f"),
+        ("ubuntu-22.04", "a0902339d18d73872020", "a17aac3ab05048ae1e5c"),
+        ("ubuntu-24.04", "2e467a74f9fc854eaf37", "575b403e4b2ca329dd47"),
     ],
 )
 def test_the_cuda_recipes_keys_stay_too(distribution: str, expected: str, with_a_toolkit: str) -> None:

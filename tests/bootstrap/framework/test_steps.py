@@ -121,7 +121,12 @@ def test_patches_fields_messages_and_our_module_are_put_into_a_copy(rewrite: Rew
         "}",
         "message More {}",
     ]
-    assert (tree / "work/CMakeLists.txt").read_text().endswith("add_subdirectory(modules/allreduce)\n")
+    assert (tree / "work/CMakeLists.txt").read_text().splitlines() == [
+        "project(x)",
+        "add_subdirectory(modules/allreduce)",
+        "add_custom_target(caffe_spark_framework)",
+        "add_dependencies(caffe_spark_framework caffe pycaffe)",
+    ]
     assert (tree / "work/modules/allreduce/native.cpp").is_file()
 
 
