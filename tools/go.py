@@ -22,6 +22,9 @@ _VERIFIED = {"GO111MODULE": "on", "GONOSUMDB": "none"}
 """No module is exempt from the checksum database; an empty value would leave those of GOPRIVATE exempt."""
 ASK_S = 1800.0
 """Seconds for a question to Go, which may download a toolchain or modules to answer it."""
+NOT_INLINED = ("github.com/...", "google.golang.org/...", "cloud.google.com/...", "go.opentelemetry.io/...")
+"""Packages whose functions are not inlined; the standard library's are, or programs would start slower."""
+STRIPPED = "-s -w"
 USUAL_PLACES = ("/usr/local/go/bin", "/usr/lib/go/bin", "/snap/bin")
 
 
@@ -122,7 +125,19 @@ def toolchain(go_mod: Path, log: Path, what: str) -> tuple[str, dict[str, str]]:
     if best is None:
         raise ConfigError(what, "there is no Go to build it with", "Install Go, then rerun the command.")
     command, variables = prepare(best, wanted)
-    return command, {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", **variables}
+    # The compiler's own garbage collection takes a tenth of its time; 1.5 GB at most without most of it.
+    fixed = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", "GOGC": "400"}
+    return command, {**fixed, **variables}
+
+
+def build(command: str, package: str, to: str, *words: str, ldflags: str = STRIPPED) -> list[str]:
+    """Return the command that builds a package with little CPU, for programs that run for seconds.
+
+    No symbols for debuggers are made, which STRIPPED drops anyway, and dependencies are not inlined: three
+    quarters of the time for the Pulumi CLI.
+    """
+    flags = ["-gcflags=all=-dwarf=false", *(f"-gcflags={each}=-l -dwarf=false" for each in NOT_INLINED)]
+    return [command, "build", *words, "-trimpath", *flags, "-ldflags", ldflags, "-o", to, package]
 
 
 def _ask(argv: list[str], env: dict[str, str]) -> str | None:

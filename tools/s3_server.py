@@ -40,7 +40,7 @@ def ensure(root: Path, log: Path) -> Path:
     with replacing(binary) as draft:
         run(
             "S3 server of the tests",
-            [command, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(draft), PACKAGE],
+            go.build(command, PACKAGE, str(draft)),
             log=log,
             fix=FIX,
             env={**os.environ, **variables},
