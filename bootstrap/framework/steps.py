@@ -181,7 +181,8 @@ def _prepare(recipe: Recipe, distribution: str, folder: str) -> str:
         "mkdir modules",
         *(f"cp -r {quote(f'{inputs}/{module}')} modules/" for module in recipe.modules),
         'for module in modules/*; do echo "add_subdirectory($module)"; done >>CMakeLists.txt',
-        # One target for all: given several, CMake's makefile builds one after the other, on one core at the end.
+        # One target for all: given several, make builds one after the other, on one core at the end (CMake's
+        # makefile is .NOTPARALLEL).
         f"echo 'add_custom_target({ALL_TARGETS})' >>CMakeLists.txt",
         f"echo 'add_dependencies({ALL_TARGETS} {' '.join(recipe.targets)})' >>CMakeLists.txt",
         f"cd / && mv -T {new} {folder}/work",
