@@ -5,18 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import pulumi
-
 from infra.aws.head import HeadNode, HeadNodeArgs
-from infra.aws.roles import Machine
 from tests.infra.aws.conftest import Recording, Registration, record
+from tests.infra.aws.identities import identity
 
 INSTANCE = "aws:ec2/instance:Instance"
 TAGS = {"Project": "caffe-spark", "Stack": "test", "ManagedBy": "pulumi"}
-
-
-def _text(value: str) -> pulumi.Output[str]:
-    return pulumi.Output.from_input(value)
 
 
 @cache
@@ -27,14 +21,7 @@ def made(key_pair: str | None = None, protect: bool = False, volume_key: str | N
             instance_type="m6i.xlarge",
             image="ami-0000000000000000a",
             volume_gb=50,
-            identity=Machine(
-                profile_name=_text("profile"),
-                profile_arn=_text("arn:profile"),
-                role_name=_text("role"),
-                role_arn=_text("arn:role"),
-                role_id=_text("AROA1"),
-                ready=(),
-            ),
+            identity=identity(),
             user_data="#!/bin/sh\n",
             key_pair=key_pair,
             protect=protect,

@@ -8,13 +8,12 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-import pulumi
 import pytest
 
 from bootstrap.join import user_data as boot
-from infra.aws.roles import Machine
 from infra.aws.workers import GpuSpotWorkers, GpuSpotWorkersArgs
 from tests.infra.aws.conftest import REGION, STACK, Recording, record
+from tests.infra.aws.identities import identity
 
 GROUP = "aws:autoscaling/group:Group"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -23,10 +22,6 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890
 HOOK = "aws:autoscaling/lifecycleHook:LifecycleHook"
 TYPES = ("g4dn.xlarge", "g5.xlarge")
 TAGS = {"Project": "caffe-spark", "Stack": STACK, "ManagedBy": "pulumi"}
-
-
-def _text(value: str) -> pulumi.Output[str]:
-    return pulumi.Output.from_input(value)
 
 
 @cache
@@ -56,14 +51,7 @@ def made(
             image="ami-0000000000000000c",
             root_device=root_device,
             volume_gb=100,
-            identity=Machine(
-                profile_name=_text("profile"),
-                profile_arn=_text("arn:profile"),
-                role_name=_text("role"),
-                role_arn=_text("arn:role"),
-                role_id=_text("AROA1"),
-                ready=(),
-            ),
+            identity=identity(),
             head_role="head-role",
             user_data="#!/bin/sh\necho größer\n",
             key_pair=None,
