@@ -125,9 +125,9 @@ def toolchain(go_mod: Path, log: Path, what: str) -> tuple[str, dict[str, str]]:
     if best is None:
         raise ConfigError(what, "there is no Go to build it with", "Install Go, then rerun the command.")
     command, variables = prepare(best, wanted)
-    # The compiler's own garbage collection takes a tenth of its time; 1.5 GB at most without most of it.
-    fixed = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off", "GOGC": "400"}
-    return command, {**fixed, **variables}
+    # The compiler's own garbage collection takes a tenth of its time.
+    fixed = {"CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false", "GOWORK": "off"}
+    return command, {**fixed, "GOGC": os.environ.get("GOGC", "400"), **variables}
 
 
 def build(command: str, package: str, to: str, *words: str, ldflags: str = STRIPPED) -> list[str]:

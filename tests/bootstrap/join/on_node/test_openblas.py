@@ -37,8 +37,10 @@ class Machine:
     def has(self, cpu: str, flags: str) -> None:
         (self.folder / "cpuinfo").write_text(cpuinfo(cpu, flags))
 
-    def loaded(self, kernels: str | None = None) -> str:
-        return kernels if kernels in self.known else "Prescott" if kernels else self.own
+    def loaded(self, kernels: str = openblas.OWN) -> str:
+        if kernels == openblas.OWN or self.own == openblas.MISSING:
+            return self.own
+        return kernels if kernels in self.known else "Prescott"
 
     def chooses(self) -> str:
         assert openblas.main(["choose"]) == 0
@@ -71,7 +73,7 @@ def test_a_release_that_does_not_know_the_widest_gets_the_next(machine: Machine)
     assert machine.chooses() == "Haswell"
 
 
-@pytest.mark.parametrize("own", ["Haswell", "Cooperlake", ""])
+@pytest.mark.parametrize("own", ["Haswell", "Cooperlake", openblas.MISSING])
 def test_openblas_choice_stays_where_it_is_good_or_there_is_no_openblas(machine: Machine, own: str) -> None:
     machine.own = own
     assert machine.chooses() == openblas.OWN
@@ -91,16 +93,41 @@ def test_python_sets_what_was_chosen_unless_the_environment_says_it(
     assert os.environ[openblas.VARIABLE] == "SkylakeX"
 
 
-def test_a_choice_of_another_cpu_counts_for_nothing(machine: Machine) -> None:
+@pytest.mark.parametrize("cpu", ["GenuineIntel 6 183", EMERALD_RAPIDS])
+def test_a_choice_of_another_cpu_or_of_hidden_instructions_counts_for_nothing(
+    machine: Machine, cpu: str
+) -> None:
     machine.chooses()
     assert openblas.main(["chosen"]) == 0
-    machine.has("GenuineIntel 6 85", AVX2)
+    machine.has(cpu, AVX2)
     assert openblas.main(["chosen"]) == 1
     openblas.set_kernels()
     assert openblas.VARIABLE not in os.environ
+    assert machine.chooses() == "Haswell"
 
 
-@pytest.mark.parametrize("text", ["", "\n", "SkylakeX\n", "GenuineIntel 6 207\n"])
+def test_another_release_of_the_library_is_asked_again(machine: Machine) -> None:
+    machine.known = set()
+    assert machine.chooses() == openblas.OWN
+    assert openblas.main(["chosen"]) == 0
+    machine.known = {"SkylakeX"}
+    assert openblas.main(["chosen"]) == 1
+    assert machine.chooses() == "SkylakeX"
+
+
+def test_nothing_is_chosen_where_the_library_cannot_be_asked(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: str) -> str:
+        raise subprocess.CalledProcessError(-9, "openblas.py")
+
+    monkeypatch.setattr(openblas, "loaded", fails)
+    with pytest.raises(subprocess.CalledProcessError):
+        openblas.main(["choose"])
+    assert not (machine.folder / "openblas").exists()
+
+
+@pytest.mark.parametrize("text", ["", "\n", "SkylakeX\n", "GenuineIntel 6 207 SkylakeX\n"])
 def test_a_cut_choice_counts_for_nothing(machine: Machine, text: str) -> None:
     (machine.folder / "openblas").write_text(text)
     openblas.set_kernels()
@@ -119,9 +146,7 @@ def test_the_report_fails_where_kernels_are_slower_than_the_cpu(
     assert capsys.readouterr().out == "SkylakeX\n"
 
 
-def test_a_process_that_cannot_load_the_library_says_nothing_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_node_without_the_library_has_no_fault(tmp_path: Path) -> None:
     program = tmp_path / "openblas.py"
     program.write_text(Path(openblas.__file__).read_text().replace("libopenblas.so.0", "libmissing.so.9"))
     done = subprocess.run(
